@@ -1,0 +1,180 @@
+//! The event and its envelope: the one JSON object that clients receive.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use crate::{ErrorCode, EventId, EventType, Payload, SessionKey, TenantId, Timestamp, Topic, UserId};
+
+/// A domain fact on its way to everyone who must hear of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Unique per tenant; also how receivers notice a duplicate.
+    pub id: EventId,
+    /// Its dotted name.
+    pub event_type: EventType,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Set when it is for the connections of one user only.
+    pub user: Option<UserId>,
+    /// The chat session it belongs to, as visitors know it; decides which visitors may see it.
+    pub session: Option<SessionKey>,
+    /// Set when it belongs to a custom topic: then only connections that named the topic get it.
+    pub topic: Option<Topic>,
+    /// Raw JSON, as it came.
+    pub payload: Payload,
+    /// When it was accepted.
+    pub timestamp: Timestamp,
+}
+
+/// What a publisher says; the rest of an [`Event`] is added on acceptance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// The publisher's own id, if it wants repeated requests to have one effect.
+    pub id: Option<EventId>,
+    /// The event's dotted name.
+    pub event_type: EventType,
+    /// One user, or the whole tenant.
+    pub user: Option<UserId>,
+    /// The chat session named at top level or in the payload.
+    pub session: Option<SessionKey>,
+    /// A custom topic.
+    pub topic: Option<Topic>,
+    /// Raw JSON object.
+    pub payload: Payload,
+}
+
+impl NewEvent {
+    /// An event for the whole tenant.
+    pub fn new(event_type: EventType, payload: Payload) -> Self {
+        Self { id: None, event_type, user: None, session: None, topic: None, payload }
+    }
+
+    /// The same event for one user only.
+    #[must_use]
+    pub fn to_user(mut self, user: UserId) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// The same event as part of a chat session.
+    #[must_use]
+    pub fn in_session(mut self, session: SessionKey) -> Self {
+        self.session = Some(session);
+        self
+    }
+}
+
+impl Event {
+    /// The envelope as compact JSON; only the payload is as the publisher wrote it.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.payload.as_str().len() + 200);
+        self.encode_into(&mut out);
+        out
+    }
+
+    /// Appends the envelope to `out`.
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
+        // Types, tenants, topics and event ids hold no character that JSON escapes.
+        put(out, format_args!("{{\"type\":\"{}\",\"payload\":", self.event_type));
+        out.extend_from_slice(self.payload.as_str().as_bytes());
+        put(out, format_args!(",\"timestamp\":\"{}\",\"tenant_id\":\"{}\"", self.timestamp, self.tenant));
+        if let Some(user) = &self.user {
+            out.extend_from_slice(b",\"user_id\":");
+            match user {
+                UserId::Number(number) => put(out, number),
+                UserId::Text(text) => put(out, format_args!("\"{text}\"")),
+            }
+        }
+        if let Some(topic) = &self.topic {
+            put(out, format_args!(",\"topic\":\"{topic}\""));
+        }
+        put(out, format_args!(",\"id\":\"{}\"}}", self.id));
+    }
+}
+
+fn put(out: &mut Vec<u8>, text: impl Display) {
+    write!(out, "{text}").expect("writing to a vector cannot fail");
+}
+
+#[derive(Serialize)]
+struct Control<'a, P> {
+    #[serde(rename = "type")]
+    kind: &'a EventType,
+    payload: P,
+    timestamp: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant_id: Option<&'a TenantId>,
+}
+
+/// A message from the server itself (`pong`, `error`), in the same envelope.
+///
+/// # Panics
+/// When `payload` does not serialise; control payloads are plain structs.
+pub fn control_message(
+    kind: &EventType,
+    payload: impl Serialize,
+    timestamp: Timestamp,
+    tenant_id: Option<&TenantId>,
+) -> Vec<u8> {
+    serde_json::to_vec(&Control { kind, payload, timestamp, tenant_id }).expect("control payloads serialise")
+}
+
+#[derive(Serialize)]
+struct ErrorPayload<'a> {
+    code: &'static str,
+    message: &'a str,
+}
+
+/// `{"type":"error","payload":{"code":…,"message":…},…}`
+pub fn error_message(code: ErrorCode, message: &str, timestamp: Timestamp, tenant: Option<&TenantId>) -> Vec<u8> {
+    control_message(&EventType::ERROR, ErrorPayload { code: code.as_str(), message }, timestamp, tenant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Event {
+        Event {
+            id: EventId::parse("e-1").expect("legal"),
+            event_type: EventType::CALL_INCOMING,
+            tenant: TenantId::parse("tenant-123").expect("legal"),
+            user: None,
+            session: None,
+            topic: None,
+            payload: Payload::parse(r#"{"b": 2.50,"a":[]}"#).expect("legal"),
+            timestamp: Timestamp::from_millis(1_761_393_600_123),
+        }
+    }
+
+    #[test]
+    fn the_envelope_is_the_contracts() {
+        let text = String::from_utf8(sample().encode()).expect("UTF-8");
+        assert_eq!(
+            text,
+            r#"{"type":"call.incoming","payload":{"b": 2.50,"a":[]},"timestamp":"2025-10-25T12:00:00.123Z","tenant_id":"tenant-123","id":"e-1"}"#
+        );
+    }
+
+    #[test]
+    fn a_user_is_a_number_or_a_string() {
+        let tail = |user: UserId| {
+            let text = String::from_utf8(Event { user: Some(user), ..sample() }.encode()).expect("UTF-8");
+            text.split_once("\"tenant-123\"").map(|(_, tail)| tail.to_owned())
+        };
+        assert_eq!(tail(UserId::from(456)).as_deref(), Some(r#","user_id":456,"id":"e-1"}"#));
+        let text = UserId::parse("user-1").expect("legal");
+        assert_eq!(tail(text).as_deref(), Some(r#","user_id":"user-1","id":"e-1"}"#));
+    }
+
+    #[test]
+    fn an_error_tells_code_and_message() {
+        let bytes = error_message(ErrorCode::UnknownCommand, "say \"ping\"", Timestamp::from_millis(0), None);
+        assert_eq!(
+            String::from_utf8(bytes).expect("UTF-8"),
+            r#"{"type":"error","payload":{"code":"unknown_command","message":"say \"ping\""},"timestamp":"1970-01-01T00:00:00.000Z"}"#
+        );
+    }
+}

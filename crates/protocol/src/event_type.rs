@@ -1,0 +1,229 @@
+//! Event types: the dotted names of what can happen.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::ids::{InvalidId, check_text};
+use crate::limits;
+
+/// The dotted name of a domain fact, such as `call.incoming`. Known ones are constants; a
+/// deployment's own are legal too.
+#[derive(Clone)]
+pub struct EventType(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Known(&'static str),
+    Custom(Arc<str>),
+}
+
+/// The part before the first dot, as far as the contract treats it specially.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Category {
+    /// `agent.*`
+    Agent,
+    /// `call.*`
+    Call,
+    /// `queue.*`
+    Queue,
+    /// `chat.*`: the only events a visitor may see.
+    Chat,
+    /// Everything else.
+    Other,
+}
+
+macro_rules! event_types {
+    ($($const_name:ident = $name:literal,)*) => {
+        impl EventType {
+            $(#[doc = concat!("`", $name, "`")] pub const $const_name: Self = Self(Repr::Known($name));)*
+
+            /// Every type the contract names, in its order.
+            pub const ALL: &'static [Self] = &[$(Self::$const_name,)*];
+        }
+    };
+}
+
+event_types! {
+    AGENT_STATE_CHANGED = "agent.state.changed",
+    AGENT_LOGIN = "agent.login",
+    AGENT_LOGOUT = "agent.logout",
+    AGENT_BREAK_STARTED = "agent.break.started",
+    AGENT_BREAK_ENDED = "agent.break.ended",
+    CALL_INCOMING = "call.incoming",
+    CALL_ANSWERED = "call.answered",
+    CALL_ENDED = "call.ended",
+    CALL_TRANSFERRED = "call.transferred",
+    CALL_HOLD = "call.hold",
+    CALL_UNHOLD = "call.unhold",
+    QUEUE_JOINED = "queue.joined",
+    QUEUE_LEFT = "queue.left",
+    QUEUE_STATS = "queue.stats",
+    QUEUE_STATS_UPDATED = "queue.stats.updated",
+    QUEUE_MEMBER_ADDED = "queue.member.added",
+    QUEUE_MEMBER_REMOVED = "queue.member.removed",
+    QUEUE_MEMBER_PAUSED = "queue.member.paused",
+    QUEUE_MEMBER_UNPAUSED = "queue.member.unpaused",
+    CHAT_SESSION_STARTED = "chat.session.started",
+    CHAT_SESSION_CREATED = "chat.session.created",
+    CHAT_SESSION_ASSIGNED = "chat.session.assigned",
+    CHAT_SESSION_ENDED = "chat.session.ended",
+    CHAT_MESSAGE = "chat.message",
+    CHAT_MESSAGE_NEW = "chat.message.new",
+    CHAT_AGENT_ASSIGNED = "chat.agent.assigned",
+    CHAT_AGENT_JOINED = "chat.agent.joined",
+    CHAT_TRANSFERRED = "chat.transferred",
+    CHAT_TYPING = "chat.typing",
+    TICKET_CREATED = "ticket.created",
+    NOTIFICATION = "notification",
+    ALERT = "alert",
+    PING = "ping",
+    PONG = "pong",
+    ERROR = "error",
+    SUBSCRIBE = "subscribe",
+    UNSUBSCRIBE = "unsubscribe",
+    WEBHOOK_TEST = "webhook.test",
+    PRESENCE_CHANGED = "presence.changed",
+    WEBHOOK_DISABLED = "webhook.disabled",
+}
+
+impl EventType {
+    /// Checks a name: `[a-z0-9_.-]`, 1 to 100 characters.
+    ///
+    /// # Errors
+    /// [`InvalidId`] naming the limit.
+    pub fn parse(name: &str) -> Result<Self, InvalidId> {
+        if let Some(known) = Self::ALL.iter().find(|known| known.as_str() == name) {
+            return Ok(known.clone());
+        }
+        let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-');
+        check_text("type", name, limits::EVENT_TYPE_CHARS, "a-z 0-9 _ . -", is_allowed)?;
+        Ok(Self(Repr::Custom(Arc::from(name))))
+    }
+
+    /// The dotted name.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Repr::Known(name) => name,
+            Repr::Custom(name) => name,
+        }
+    }
+
+    /// The part before the first dot.
+    pub fn category(&self) -> Category {
+        match self.as_str().split_once('.') {
+            Some(("agent", _)) => Category::Agent,
+            Some(("call", _)) => Category::Call,
+            Some(("queue", _)) => Category::Queue,
+            Some(("chat", _)) => Category::Chat,
+            _ => Category::Other,
+        }
+    }
+
+    /// Our own event types, which reach only connections that subscribed to them, so that clients
+    /// of the prototype never meet a type they do not know.
+    pub fn is_opt_in(&self) -> bool {
+        *self == Self::PRESENCE_CHANGED || *self == Self::WEBHOOK_DISABLED
+    }
+
+    /// Whether the outside may publish it: control words and our own types may not.
+    pub fn is_publishable(&self) -> bool {
+        let reserved = [Self::PING, Self::PONG, Self::ERROR, Self::SUBSCRIBE, Self::UNSUBSCRIBE, Self::WEBHOOK_TEST];
+        !self.is_opt_in() && !reserved.contains(self)
+    }
+
+    /// Whether it makes a chat session known.
+    pub fn starts_session(&self) -> bool {
+        *self == Self::CHAT_SESSION_STARTED || *self == Self::CHAT_SESSION_CREATED
+    }
+
+    /// Whether it ends a chat session.
+    pub fn ends_session(&self) -> bool {
+        *self == Self::CHAT_SESSION_ENDED
+    }
+}
+
+impl PartialEq for EventType {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for EventType {}
+
+impl std::hash::Hash for EventType {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl std::borrow::Borrow<str> for EventType {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for EventType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for EventType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&name).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_type_is_legal_and_found_again() {
+        for known in EventType::ALL {
+            assert_eq!(EventType::parse(known.as_str()).as_ref(), Ok(known));
+        }
+    }
+
+    #[test]
+    fn own_types_are_legal_within_the_alphabet() {
+        assert_eq!(EventType::parse("survey.completed").map(|t| t.category()), Ok(Category::Other));
+        assert_eq!(EventType::parse("call.recorded").map(|t| t.category()), Ok(Category::Call));
+        for bad in ["", "Call.Incoming", "call incoming", "call.*", &"x".repeat(101)] {
+            assert!(EventType::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn control_words_and_our_own_types_cannot_be_published() {
+        let refused: Vec<_> = EventType::ALL.iter().filter(|t| !t.is_publishable()).map(EventType::as_str).collect();
+        assert_eq!(
+            refused,
+            [
+                "ping",
+                "pong",
+                "error",
+                "subscribe",
+                "unsubscribe",
+                "webhook.test",
+                "presence.changed",
+                "webhook.disabled"
+            ]
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! The bounds that the outside can run into, each with what happens there.
+
+/// Longest tenant id, in characters; a longer one is refused.
+pub const TENANT_ID_CHARS: usize = 36;
+/// Longest textual user id, in characters; a longer one is refused.
+pub const USER_ID_CHARS: usize = 64;
+/// Longest event type, in characters; a longer one is refused.
+pub const EVENT_TYPE_CHARS: usize = 100;
+/// Longest event id chosen by a publisher, in characters; a longer one is refused.
+pub const EVENT_ID_CHARS: usize = 64;
+/// Longest chat session key, in characters; a longer one is refused.
+pub const SESSION_KEY_CHARS: usize = 128;
+/// Longest topic name, in characters; a longer one is refused.
+pub const TOPIC_CHARS: usize = 100;
+/// Most names in one subscribe or unsubscribe command, and most that one connection may hold;
+/// beyond it the command is answered with an error and the set stays as it was.
+pub const SUBSCRIPTION_NAMES: usize = 256;
+/// Deepest nesting of JSON that is accepted anywhere; deeper is refused.
+pub const JSON_DEPTH: usize = 64;
+/// Largest message a client may send over its WebSocket, in bytes; a larger one closes the connection with 1009.
+pub const CLIENT_MESSAGE_BYTES: usize = 512 * 1024;
+/// Most events in one publishing request; more are refused.
+pub const EVENTS_PER_REQUEST: usize = 1_000;
+/// Largest publishing body, in bytes; a larger one is refused with 413.
+pub const PUBLISH_BODY_BYTES: usize = 1024 * 1024;
