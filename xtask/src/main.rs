@@ -1,0 +1,48 @@
+//! Chores of the project: `cargo xtask <chore>`.
+//!
+//! Everything that is more than one line of shell lives here, so that `just`, `.ci/run` and people run the same thing.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who ran it")]
+
+mod run;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Chores of the Hookswitch workspace", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Check what compilers do not: dependency arrows, homes of packages, file and function length, stray paths.
+    Tidy,
+    /// Build and run the whole suite: examples, doc tests, then every test (nextest where it is installed).
+    Test(test::TestArgs),
+    /// Refresh the golden files by running the tests that hold them in update mode.
+    Golden(test::GoldenArgs),
+    /// Run the long must-holds of the server (minutes, thousands of connections).
+    Soak(test::SoakArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().chore {
+        Chore::Tidy => tidy::run(),
+        Chore::Test(args) => test::test(&args),
+        Chore::Golden(args) => test::golden(&args),
+        Chore::Soak(args) => test::soak(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The rule tables of `cargo xtask tidy`, as data: who may enter which room, and where each package lives.
+//!
+//! ```text
+//! protocol ← runtime ← { hub, webhooks } ← switch ← gateway ← hookswitch ← bins
+//!                      { hub, webhooks } ← store ←────────────┘
+//! ```
+
+/// What kind of crate a room is; it decides which other rules bind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Shipped library code: arrows and homes bind it.
+    Library,
+    /// Assembly: arrows bind it, homes do not.
+    Binary,
+    /// The rehearsal room, for tests only.
+    Testkit,
+    /// Chores, never shipped.
+    Chore,
+}
+
+/// One crate of ours and the crates of ours it may use in `[dependencies]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) may_use: &'static [&'static str],
+}
+
+const PROTOCOL: &str = "hookswitch-protocol";
+const RUNTIME: &str = "hookswitch-runtime";
+const HUB: &str = "hookswitch-hub";
+const WEBHOOKS: &str = "hookswitch-webhooks";
+const STORE: &str = "hookswitch-store";
+const REDIS: &str = "hookswitch-redis";
+const SWITCH: &str = "hookswitch-switch";
+const GATEWAY: &str = "hookswitch-gateway";
+const FACE: &str = "hookswitch";
+
+/// The name of the rehearsal room, which only tests and chores may enter.
+pub(crate) const TESTKIT: &str = "hookswitch-testkit";
+
+/// Every room and its arrows. A crate that is not listed here is a problem by itself.
+pub(crate) const ROOMS: &[Room] = &[
+    Room { name: PROTOCOL, kind: Kind::Library, may_use: &[] },
+    Room { name: RUNTIME, kind: Kind::Library, may_use: &[PROTOCOL] },
+    Room { name: HUB, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
+    Room { name: WEBHOOKS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
+    Room { name: REDIS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB] },
+    Room { name: STORE, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS] },
+    Room { name: SWITCH, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS] },
+    Room { name: GATEWAY, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS, SWITCH] },
+    Room {
+        name: FACE,
+        kind: Kind::Library,
+        may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY],
+    },
+    Room { name: TESTKIT, kind: Kind::Testkit, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS] },
+    Room {
+        name: "hookswitch-server",
+        kind: Kind::Binary,
+        may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY, FACE],
+    },
+    Room { name: "hookswitch-xtask", kind: Kind::Chore, may_use: &[PROTOCOL, STORE, TESTKIT] },
+];
+
+/// An external package and the only library crates that may name it in `[dependencies]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Home {
+    pub(crate) package: &'static str,
+    pub(crate) rooms: &'static [&'static str],
+}
+
+/// The one home of each package that must not spread. No rooms means: binaries, testkit and chores only.
+pub(crate) const HOMES: &[Home] = &[
+    Home { package: "hmac", rooms: &[WEBHOOKS] },
+    Home { package: "sha2", rooms: &[WEBHOOKS] },
+    Home { package: "hyper-rustls", rooms: &[WEBHOOKS] },
+    Home { package: "ipnet", rooms: &[WEBHOOKS] },
+    Home { package: "diesel", rooms: &[STORE] },
+    Home { package: "diesel-async", rooms: &[STORE] },
+    Home { package: "diesel_migrations", rooms: &[STORE] },
+    Home { package: "deadpool", rooms: &[STORE] },
+    Home { package: "libsqlite3-sys", rooms: &[STORE] },
+    Home { package: "tokio-tungstenite", rooms: &[GATEWAY] },
+    Home { package: "jsonwebtoken", rooms: &[GATEWAY] },
+    Home { package: "matchit", rooms: &[GATEWAY] },
+    Home { package: "prometheus-client", rooms: &[GATEWAY] },
+    Home { package: "hyper", rooms: &[WEBHOOKS, GATEWAY] },
+    Home { package: "fred", rooms: &[REDIS] },
+    Home { package: "anyhow", rooms: &[] },
+];
+
+/// Above this, ask what the file's second responsibility is called.
+pub(crate) const MAX_FILE_LINES: usize = 450;
+
+/// Above this, ask the same of the function.
+pub(crate) const MAX_FUNCTION_LINES: usize = 60;
+
+/// Beginnings of paths that exist on one machine only. Split, so that this table does not report itself.
+pub(crate) const MACHINE_PATHS: &[&str] = &[
+    concat!("/wo", "rk/"),
+    concat!("/ro", "ot/"),
+    concat!("/ho", "me/"),
+    concat!("/Us", "ers/"),
+    concat!("C:\\Us", "ers"),
+];
+
+/// Package registries; which one is used is the machine's configuration, not ours.
+pub(crate) const REGISTRY_HOSTS: &[&str] = &[
+    concat!("crates", ".io"),
+    concat!("npmjs", ".org"),
+    concat!("npmjs", ".com"),
+    concat!("pypi", ".org"),
+    concat!("pythonhosted", ".org"),
+    concat!("proxy.golang", ".org"),
+];
+
+/// How cargo itself writes the default registry into a lock file, on every machine.
+pub(crate) const LOCK_FILE_SOURCE: &str = concat!("registry+https://github.com/rust-lang/crates", ".io-index");
