@@ -1,1 +1,21 @@
-//! runtime
+//! The floor everything stands on: named task scopes with two-stage shutdown, and the clock.
+//!
+//! Knows nothing of events, sockets, SQL or HTTP.
+//!
+//! ```
+//! use std::time::Duration;
+//! use hookswitch_runtime::Scope;
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let scope = Scope::root("example");
+//! let stop = scope.soft().clone();
+//! scope.spawn("worker", async move { stop.cancelled().await });
+//! assert!(scope.shut_down(Duration::from_secs(1)).await, "the worker heard the soft token");
+//! # });
+//! ```
+
+mod clock;
+mod scope;
+
+pub use clock::Clock;
+pub use scope::{Crash, Scope};

@@ -1,0 +1,73 @@
+//! The seam for presence: who is connected anywhere.
+
+use hookswitch_protocol::{Retry, TenantId, Timestamp, UserId};
+
+use crate::seam::{BoxFuture, UserKey};
+
+/// Keeps who is connected, on any node, under leases.
+///
+/// A user is offline only when no node holds a lease for it. Calls about one user take effect in
+/// the order they were made. A dropped future leaves the call done or not done.
+pub trait PresenceStore: Send + Sync {
+    /// This node has `n_connections` (at least 1) of this user; makes or renews its lease.
+    fn touch<'a>(&'a self, user: &'a UserKey, n_connections: u32) -> BoxFuture<'a, Result<(), PresenceError>>;
+
+    /// This node has no connection of this user any more. Idempotent.
+    fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), PresenceError>>;
+
+    /// What is known of one user, over all nodes.
+    fn state<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<UserPresence, PresenceError>>;
+
+    /// The users of a tenant that are connected anywhere, in no particular order.
+    fn online_users<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<UserId>, PresenceError>>;
+}
+
+/// What is known of one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserPresence {
+    /// Online, away or offline.
+    pub state: PresenceState,
+    /// Connections over all nodes.
+    pub n_connections: u32,
+    /// The last sign of life, where one is known.
+    pub last_seen: Option<Timestamp>,
+}
+
+impl UserPresence {
+    /// A user nobody knows.
+    pub const OFFLINE: Self = Self { state: PresenceState::Offline, n_connections: 0, last_seen: None };
+}
+
+/// The contract's three states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PresenceState {
+    /// Connected, heartbeat fresh.
+    Online,
+    /// Connected, heartbeat expired.
+    Away,
+    /// Not connected anywhere.
+    Offline,
+}
+
+/// Why presence could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PresenceError {
+    /// The store is down or did not answer in time.
+    #[error("presence store is unavailable while trying to {operation}")]
+    Unavailable {
+        /// What was tried.
+        operation: &'static str,
+        /// What the store said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl PresenceError {
+    /// Whether it is worth trying again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Unavailable { .. } => Retry::After(std::time::Duration::from_secs(1)),
+        }
+    }
+}

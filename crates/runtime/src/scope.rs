@@ -1,0 +1,157 @@
+//! Task scopes: every task has a name, a place in a tracker, and hears when to stop.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+/// A family of tasks that ends together, in two stages.
+///
+/// *Soft*: take no new work, finish what is running. *Hard*: end at once. A task that panics
+/// trips the soft token, because a node with a dead organ must not look alive; see
+/// [`Scope::crash`]. Clones are the same scope.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    name: &'static str,
+    tracker: TaskTracker,
+    soft: CancellationToken,
+    hard: CancellationToken,
+    crash: Arc<Mutex<Option<Crash>>>,
+}
+
+/// The first task of a scope that panicked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crash {
+    /// The task's name.
+    pub task: &'static str,
+}
+
+impl Scope {
+    /// A scope of its own, with fresh tokens.
+    pub fn root(name: &'static str) -> Self {
+        Self {
+            name,
+            tracker: TaskTracker::new(),
+            soft: CancellationToken::new(),
+            hard: CancellationToken::new(),
+            crash: Arc::default(),
+        }
+    }
+
+    /// Cancelled when no new work should be taken.
+    pub fn soft(&self) -> &CancellationToken {
+        &self.soft
+    }
+
+    /// Cancelled when everything should end at once.
+    pub fn hard(&self) -> &CancellationToken {
+        &self.hard
+    }
+
+    /// The first task that panicked, if any.
+    pub fn crash(&self) -> Option<Crash> {
+        self.crash.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Starts an essential task. It ends by itself, or at the hard token at the latest. A panic in
+    /// it trips the soft token.
+    pub fn spawn<F>(&self, task: &'static str, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let guard = CrashGuard { scope: Some(self.clone()), task };
+        self.start(task, guard, future)
+    }
+
+    /// Starts a task whose panic concerns nobody else, such as one HTTP connection; the panic hook
+    /// has already logged it.
+    pub fn spawn_contained<F>(&self, task: &'static str, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.start(task, CrashGuard { scope: None, task }, future)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    fn start<F>(&self, task: &'static str, guard: CrashGuard, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let hard = self.hard.clone();
+        let span = tracing::debug_span!("task", scope = self.name, task);
+        let tracked = self.tracker.track_future(async move {
+            let guard = guard;
+            let ended = hard.run_until_cancelled(future).await;
+            drop(guard);
+            ended
+        });
+        tokio::spawn(tracked.instrument(span))
+    }
+
+    /// Trips the soft token, waits up to `grace` for all tasks to end, then trips the hard token.
+    /// Whether they ended by themselves. Cancel safe; calling it again waits again.
+    pub async fn shut_down(&self, grace: Duration) -> bool {
+        self.soft.cancel();
+        self.tracker.close();
+        let ended = tokio::select! {
+            () = self.tracker.wait() => true,
+            () = self.hard.cancelled() => false,
+            () = tokio::time::sleep(grace) => false,
+        };
+        self.hard.cancel();
+        self.tracker.wait().await;
+        ended
+    }
+}
+
+/// Notices a panic: dropped while unwinding, it reports the crash.
+struct CrashGuard {
+    scope: Option<Scope>,
+    task: &'static str,
+}
+
+impl Drop for CrashGuard {
+    fn drop(&mut self) {
+        let Some(scope) = self.scope.as_ref().filter(|_| std::thread::panicking()) else { return };
+        let mut crash = scope.crash.lock().unwrap_or_else(PoisonError::into_inner);
+        crash.get_or_insert(Crash { task: self.task });
+        tracing::error!(scope = scope.name, task = self.task, "task panicked, shutting down");
+        scope.soft.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_trips_the_soft_token_and_is_remembered() {
+        let scope = Scope::root("test");
+        scope.spawn("bad", async { panic!("on purpose") });
+        scope.soft().cancelled().await;
+        assert_eq!(scope.crash(), Some(Crash { task: "bad" }));
+    }
+
+    #[tokio::test]
+    async fn a_contained_panic_trips_nothing() {
+        let scope = Scope::root("test");
+        let ended = scope.spawn_contained("bad", async { panic!("on purpose") }).await;
+        assert!(ended.is_err_and(|e| e.is_panic()));
+        assert!(!scope.soft().is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_does_not_listen_is_ended_after_the_grace() {
+        let scope = Scope::root("test");
+        let task = scope.spawn("deaf", std::future::pending::<()>());
+        assert!(!scope.shut_down(Duration::from_secs(5)).await);
+        assert!(matches!(task.await, Ok(None)));
+    }
+}
