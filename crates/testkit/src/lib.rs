@@ -1,1 +1,42 @@
-//! testkit
+//! The rehearsal room: a real node as a child process, clients, hostile receivers and a fault proxy for tests.
+//!
+//! Knows nothing of how the product works inside: tokens, signatures and frames are made and checked
+//! here a second time, from the contract, so that a test does not agree with the product by sharing
+//! its code. Everything listens on free loopback ports and ends with the value that started it.
+//! Helpers panic with a sentence: their caller is a test.
+//!
+//! ```no_run
+//! # async fn demo() {
+//! use hookswitch_testkit::{ApiClient, NodeSpec, Token, WsRequest};
+//!
+//! let node = NodeSpec::new("target/debug/hookswitch").start().await;
+//! let token = Token::new("tenant-1", 456).sign(node.secret());
+//! let mut agent = WsRequest::new(node.addr(), "/ws").bearer(&token).open().await;
+//! let service = ApiClient::new(node.addr()).with_token(Token::service("tenant-1").sign(node.secret()));
+//! service.publish(serde_json::json!({"type": "call.incoming"})).await;
+//! agent.expect("call.incoming").await;
+//! # }
+//! ```
+
+mod api;
+mod frames;
+mod node;
+mod proc;
+mod proxy;
+mod raw;
+mod receiver;
+mod request;
+mod token;
+mod wait;
+mod ws;
+
+pub use api::{Answer, ApiClient};
+pub use frames::{Frame, Opcode};
+pub use node::{CliOutput, NodeProcess, NodeSpec};
+pub use proxy::{Fault, FaultProxy};
+pub use raw::RawSocket;
+pub use receiver::{Behaviour, Receiver};
+pub use request::ReceivedRequest;
+pub use token::Token;
+pub use wait::{PATIENCE, eventually, eventually_some};
+pub use ws::{Refusal, WsClient, WsRequest};
