@@ -4,6 +4,8 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who ran it")]
 
+mod bench;
+mod clock;
 mod run;
 mod test;
 mod tidy;
@@ -29,6 +31,9 @@ enum Chore {
     Golden(test::GoldenArgs),
     /// Run the long must-holds of the server (minutes, thousands of connections).
     Soak(test::SoakArgs),
+    /// Measure, and hold the figures against their bars.
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
         Chore::Test(args) => test::test(&args),
         Chore::Golden(args) => test::golden(&args),
         Chore::Soak(args) => test::soak(&args),
+        Chore::Bench(what) => bench::run(&what),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::clock::now;
 use crate::run::{answers, cargo, run};
 
 /// The variable that tells golden tests to write instead of compare.
@@ -159,11 +160,6 @@ fn check_prerequisites() -> Result<()> {
         return Ok(());
     }
     bail!("the machine lacks something\n  {}", missing.join("\n  "))
-}
-
-#[expect(clippy::disallowed_methods, reason = "progress for people, outside any runtime")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn step(number: &str, what: &str, started: Instant) {

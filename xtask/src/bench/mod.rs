@@ -1,0 +1,179 @@
+//! `cargo xtask bench fanout`: what one delivery costs the server, beside what it must cost anybody.
+//!
+//! Server, load client and floors are processes of their own on loopback. Cost is processor time of the subject from
+//! `/proc`, the kernel's work for it included; rates and latencies depend on the machine, ratios to the floors hardly.
+
+mod client;
+mod floor;
+mod histogram;
+mod http;
+mod loads;
+mod message;
+mod procfs;
+mod report;
+mod spec;
+mod subject;
+mod token;
+mod track;
+mod ws;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::MetadataCommand;
+use clap::{Args, Subcommand};
+
+use self::floor::Writes;
+use self::loads::{IDLE, IDLE_FEW, IDLE_MANY, LOADS, Load};
+use self::report::Measured;
+use self::spec::{Fanout, Idle, Outcome, Task};
+use self::subject::{Kind, Programs, Subject};
+use crate::run::{cargo, run as run_command, workspace_root};
+
+/// Descriptors a process needs beside its connections.
+const SPARE_FILES: usize = 100;
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Fan-out cost against the floors, memory per idle connection, cost of connecting.
+    Fanout(FanoutArgs),
+    /// The floor with one write per frame and socket.
+    #[command(hide = true)]
+    FloorSingle,
+    /// The floor that writes everything waiting for a socket at once.
+    #[command(hide = true)]
+    FloorPacked,
+    /// The load client; its orders are a JSON object.
+    #[command(hide = true)]
+    LoadClient { spec: String },
+}
+
+/// How much to measure.
+#[derive(Debug, Args)]
+pub(crate) struct FanoutArgs {
+    /// Interleaved rounds (server, floors, server, …); the median of their ratios counts.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
+    rounds: u8,
+    /// Seconds that each run is measured, after a warm-up of a third of that.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=60))]
+    seconds: u16,
+    /// Only these loads.
+    #[arg(long, value_delimiter = ',', value_parser = loads::names())]
+    only: Vec<String>,
+    /// Only these subjects; without the server or a floor there are no ratios.
+    #[arg(long, value_delimiter = ',', value_enum, default_values = ["server", "floor-single", "floor-packed"])]
+    subjects: Vec<Kind>,
+}
+
+/// Runs what was chosen.
+pub(crate) fn run(bench: &Bench) -> Result<()> {
+    match bench {
+        Bench::Fanout(args) => fanout(args),
+        Bench::FloorSingle => floor::run(Writes::Single),
+        Bench::FloorPacked => floor::run(Writes::Packed),
+        Bench::LoadClient { spec } => client::run(spec),
+    }
+}
+
+impl FanoutArgs {
+    fn wants(&self, load: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == load)
+    }
+
+    fn loads(&self) -> impl Iterator<Item = &'static Load> {
+        LOADS.iter().filter(|load| self.wants(load.name))
+    }
+
+    fn task(&self, load: &Load, kind: Kind) -> Task {
+        let measured_ms = u64::from(self.seconds) * 1_000;
+        let bystanders = if kind == Kind::Server { load.bystanders } else { 0 };
+        let (connections, pace) = (load.connections, load.pace);
+        Task::Fanout { connections, bystanders, pace, warm_up_ms: measured_ms / 3, measured_ms }
+    }
+}
+
+fn fanout(args: &FanoutArgs) -> Result<()> {
+    check_open_files(args)?;
+    let (programs, target) = build(args)?;
+    let mut measured = Vec::new();
+    for load in args.loads() {
+        let rounds =
+            (1..=args.rounds).map(|round| measure_round(args, &programs, load, round)).collect::<Result<_>>()?;
+        measured.push(Measured { load, rounds });
+        println!("{}", measured.last().map(Measured::table).unwrap_or_default());
+    }
+    let mut idle = Vec::new();
+    if args.wants(IDLE) && args.subjects.contains(&Kind::Server) {
+        idle = (1..=args.rounds).map(|round| measure_idle(&programs, round)).collect::<Result<_>>()?;
+        println!("{}", report::idle_table(&idle));
+    }
+    let folder = target.join("bench");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("fanout.json"), serde_json::to_string_pretty(&report::to_json(&measured, &idle))?)?;
+    let verdicts = report::verdicts(&measured, &idle);
+    for verdict in &verdicts {
+        println!("{}", verdict.line());
+    }
+    let failed = verdicts.iter().filter(|verdict| !verdict.holds()).count();
+    if failed > 0 {
+        bail!("{failed} of {} bars do not hold", verdicts.len());
+    }
+    Ok(())
+}
+
+fn measure_round(args: &FanoutArgs, programs: &Programs, load: &Load, round: u8) -> Result<Vec<(Kind, Fanout)>> {
+    let mut figures = Vec::new();
+    for kind in &args.subjects {
+        let what = format!("{} round {round}, {}", load.name, kind.name());
+        let subject = Subject::start(*kind, programs)?;
+        let Outcome::Fanout(one) = subject.measure(programs, args.task(load, *kind)).context(what.clone())? else {
+            bail!("{what}: the load client did something else");
+        };
+        let (cost, events) = (one.cpu_per_million(), one.events);
+        eprintln!("{what}: {cost:.3} s CPU per million deliveries, {events} events");
+        figures.push((*kind, one));
+    }
+    Ok(figures)
+}
+
+fn measure_idle(programs: &Programs, round: u8) -> Result<Idle> {
+    let subject = Subject::start(Kind::Server, programs)?;
+    let outcome = subject.measure(programs, Task::Idle { few: IDLE_FEW, many: IDLE_MANY });
+    let Outcome::Idle(idle) = outcome.with_context(|| format!("{IDLE} round {round}"))? else {
+        bail!("the load client did something else");
+    };
+    let Idle { bytes_per_connection: bytes, cpu_us_per_connect: micros, .. } = &idle;
+    eprintln!("{IDLE} round {round}: {bytes:.0} bytes per connection, {micros:.1} µs CPU per connect");
+    Ok(idle)
+}
+
+fn check_open_files(args: &FanoutArgs) -> Result<()> {
+    let crowds = args.loads().map(|load| load.connections + load.bystanders);
+    let idle = args.wants(IDLE).then_some(IDLE_MANY);
+    let needed = crowds.chain(idle).max().unwrap_or(0) + SPARE_FILES;
+    let limit = procfs::open_files_limit()?;
+    if limit < needed {
+        bail!(
+            "each process may open {limit} files, {needed} are needed: run `ulimit -n {needed}` first, or use --only"
+        );
+    }
+    Ok(())
+}
+
+/// Builds what takes part in the release profile: an unoptimised floor would flatter the server.
+fn build(args: &FanoutArgs) -> Result<(Programs, std::path::PathBuf)> {
+    run_command(cargo().args(["build", "--release", "--package", "hookswitch-xtask"]))?;
+    if args.subjects.contains(&Kind::Server) {
+        run_command(cargo().args(["build", "--release", "--package", "hookswitch-server"]))?;
+    }
+    let metadata = MetadataCommand::new().manifest_path(workspace_root().join("Cargo.toml")).no_deps().exec()?;
+    let target = metadata.target_directory.into_std_path_buf();
+    let programs = programs(&target.join("release"));
+    Ok((programs, target))
+}
+
+fn programs(folder: &Path) -> Programs {
+    let named = |name: &str| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    Programs { server: named("hookswitch"), chores: named("hookswitch-xtask") }
+}

@@ -1,0 +1,15 @@
+//! The time, for programs that run outside any runtime.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Monotonic time.
+#[expect(clippy::disallowed_methods, reason = "chores have no runtime whose clock could be paused")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Seconds since the epoch, for the claims of tokens.
+#[expect(clippy::disallowed_methods, reason = "chores have no clock of the product")]
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}
