@@ -81,7 +81,7 @@ pub(crate) fn test(args: &TestArgs) -> Result<()> {
 pub(crate) fn golden(args: &GoldenArgs) -> Result<()> {
     let mut command = cargo();
     scope(command.arg("test"), &args.packages);
-    run(command.args(["--lib", "--bins", "--tests", "--", &args.filter]).env(GOLDEN_SWITCH, "update"))?;
+    run(command.args(["--tests", "--", &args.filter]).env(GOLDEN_SWITCH, "update"))?;
     println!("golden files are refreshed; read `git diff` before committing them");
     Ok(())
 }
@@ -121,7 +121,7 @@ impl Runner {
         let mut command = cargo();
         match self {
             Self::Nextest => command.args(["nextest", "run", "--no-fail-fast"]),
-            Self::Plain => command.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]),
+            Self::Plain => command.args(["test", "--no-fail-fast", "--tests"]),
         };
         scope(&mut command, packages).args(runner_args);
         command
@@ -179,7 +179,7 @@ mod tests {
         let whole = Runner::Nextest.command(&[], &["outbox".to_owned()]);
         assert_eq!(line(&whole), ["nextest", "run", "--no-fail-fast", "--workspace", "outbox"]);
         let one = Runner::Plain.command(&["hookswitch-hub".to_owned()], &[]);
-        let expected = ["test", "--no-fail-fast", "--lib", "--bins", "--tests", "--package", "hookswitch-hub"];
+        let expected = ["test", "--no-fail-fast", "--tests", "--package", "hookswitch-hub"];
         assert_eq!(line(&one), expected);
     }
 }
