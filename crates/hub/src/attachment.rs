@@ -1,0 +1,34 @@
+//! Who is behind a connection.
+
+use hookswitch_protocol::{SessionKey, TenantId, Timestamp, UserId};
+
+use crate::seam::UserKey;
+
+/// What the hub must know of a connection before it takes part.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// Whose events it may see.
+    pub tenant: TenantId,
+    /// Who it is.
+    pub occupant: Occupant,
+    /// When its token expires; it is then closed with 4401.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Who is at the far end.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Occupant {
+    /// An agent, supervisor, admin or service.
+    User(UserId),
+    /// Somebody in a chat widget, known by the session only.
+    Visitor(SessionKey),
+}
+
+impl Attachment {
+    pub(crate) fn user_key(&self) -> Option<UserKey> {
+        match &self.occupant {
+            Occupant::User(user) => Some(UserKey { tenant: self.tenant.clone(), user: user.clone() }),
+            Occupant::Visitor(_) => None,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Who is connected to this node: the counts that everybody may ask for.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hookswitch_protocol::{TenantId, UserId};
+use tokio::sync::Notify;
+
+use crate::attachment::Occupant;
+use crate::seam::UserKey;
+
+const STRIPES: usize = 16;
+
+/// Counts of this node's connections. Written when a connection comes or goes, never on the
+/// fan-out path; the locks are held for one look-up.
+#[derive(Debug)]
+pub(crate) struct Census {
+    hasher: RandomState,
+    stripes: [Mutex<HashMap<TenantId, TenantCount>>; STRIPES],
+    total: AtomicUsize,
+    emptied: Notify,
+}
+
+#[derive(Debug, Default)]
+struct TenantCount {
+    n_connections: usize,
+    users: HashMap<UserId, u32>,
+}
+
+impl Census {
+    pub(crate) fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            stripes: std::array::from_fn(|_| Mutex::default()),
+            total: AtomicUsize::new(0),
+            emptied: Notify::new(),
+        }
+    }
+
+    fn stripe(&self, tenant: &TenantId) -> MutexGuard<'_, HashMap<TenantId, TenantCount>> {
+        let at = self.hasher.hash_one(tenant) as usize % STRIPES;
+        self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, tenant: &TenantId, occupant: &Occupant) {
+        self.total.fetch_add(1, Ordering::Relaxed);
+        let mut stripe = self.stripe(tenant);
+        let count = stripe.entry(tenant.clone()).or_default();
+        count.n_connections += 1;
+        if let Occupant::User(user) = occupant {
+            *count.users.entry(user.clone()).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn remove(&self, tenant: &TenantId, occupant: &Occupant) {
+        let mut stripe = self.stripe(tenant);
+        if let Some(count) = stripe.get_mut(tenant) {
+            count.n_connections -= 1;
+            if let Occupant::User(user) = occupant
+                && let Some(n) = count.users.get_mut(user)
+            {
+                *n -= 1;
+                if *n == 0 {
+                    count.users.remove(user);
+                }
+            }
+            if count.n_connections == 0 {
+                stripe.remove(tenant);
+            }
+        }
+        drop(stripe);
+        if self.total.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    pub(crate) fn n_total(&self) -> usize {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn n_tenant(&self, tenant: &TenantId) -> usize {
+        self.stripe(tenant).get(tenant).map_or(0, |count| count.n_connections)
+    }
+
+    pub(crate) fn n_user(&self, user: &UserKey) -> u32 {
+        let stripe = self.stripe(&user.tenant);
+        stripe.get(&user.tenant).and_then(|count| count.users.get(&user.user)).copied().unwrap_or(0)
+    }
+
+    /// Waits until no connection is left. Cancel safe.
+    pub(crate) async fn empty(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.n_total() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The hub's settings.
+
+use std::time::Duration;
+
+/// Settings of a hub, each with its default.
+#[derive(Debug, Clone)]
+pub struct HubConfig {
+    /// Threads that own connections; by default one per processor. At least 1, at most 255.
+    pub shards: usize,
+    /// Events that may wait in one shard's mailbox (8,192); beyond it publishing waits. At least the
+    /// largest batch, 1,000.
+    pub mailbox_events: usize,
+    /// How long publishing waits for room before it is refused as overloaded (1 s).
+    pub publish_deadline: Duration,
+    /// Messages queued per connection (256); beyond it new ones are dropped for that connection,
+    /// counted, and told to the client.
+    pub outbox_messages: usize,
+    /// Bytes queued per connection (4 MiB), with the same consequence.
+    pub outbox_bytes: usize,
+    /// How often the server pings (54 s).
+    pub ping_interval: Duration,
+    /// A connection not heard from for this long is closed with 4408 (60 s).
+    pub pong_timeout: Duration,
+    /// How long a closing connection may take to drain (5 s), and an accepted upgrade to arrive.
+    pub close_timeout: Duration,
+    /// Chat sessions silent for this long are forgotten (24 h).
+    pub session_silence: Duration,
+    /// Most chat sessions known at once over all tenants (1,000,000); further starts are refused.
+    pub max_sessions: usize,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            shards: std::thread::available_parallelism().map_or(1, usize::from).min(255),
+            mailbox_events: 8_192,
+            publish_deadline: Duration::from_secs(1),
+            outbox_messages: 256,
+            outbox_bytes: 4 * 1024 * 1024,
+            ping_interval: Duration::from_secs(54),
+            pong_timeout: Duration::from_mins(1),
+            close_timeout: Duration::from_secs(5),
+            session_silence: Duration::from_hours(24),
+            max_sessions: 1_000_000,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! One connection as its shard sees it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use hookswitch_protocol::{CloseCode, ConnectionId, Event, SubscriptionName};
+use tokio::sync::oneshot;
+
+use crate::attachment::Occupant;
+use crate::config::HubConfig;
+use crate::outbox::Outbox;
+
+/// State of one connection, owned by its shard. What is rarely used sits behind `cold`.
+#[derive(Debug)]
+pub(crate) struct Connection<O> {
+    pub(crate) id: ConnectionId,
+    /// Where its tenant stands in the shard's table.
+    pub(crate) tenant: u32,
+    /// Queued for a flush.
+    pub(crate) is_dirty: bool,
+    /// The socket took no more; it will say when it does.
+    pub(crate) is_blocked: bool,
+    /// A close frame is queued; nothing may follow it.
+    pub(crate) closing: Option<CloseCode>,
+    /// Messages dropped since the client was last told.
+    pub(crate) n_dropped: u32,
+    /// The batch that may overfill the outbox, because it was empty when the batch came.
+    pub(crate) admitted_batch: u64,
+    /// `None` between attach and open.
+    pub(crate) outlet: Option<O>,
+    pub(crate) outbox: Outbox,
+    /// Shard time of the last sign of life, in milliseconds.
+    pub(crate) heard_at: u64,
+    /// Shard time of the last ping, or of the close, or of the attach.
+    pub(crate) stirred_at: u64,
+    /// Shard time at which the token expires.
+    pub(crate) expires_at: u64,
+    pub(crate) occupant: Occupant,
+    /// What it subscribed to; `None` when it never did.
+    pub(crate) names: Option<Box<[SubscriptionName]>>,
+    pub(crate) backlog: Option<Box<BacklogState>>,
+}
+
+/// A connection that is being served what its user missed.
+#[derive(Debug, Default)]
+pub(crate) struct BacklogState {
+    /// Newer events for the user, waiting behind the backlog.
+    pub(crate) held: VecDeque<Bytes>,
+    /// The page on its way.
+    pub(crate) page: Option<PageReceipt>,
+    pub(crate) n_pages: u64,
+}
+
+/// Proof awaited for one page: the client's pong to the ping sent behind it.
+#[derive(Debug)]
+pub(crate) struct PageReceipt {
+    pub(crate) ping: Bytes,
+    pub(crate) done: oneshot::Sender<()>,
+}
+
+/// Frames for one connection: back to back in `memory`, ending at `ends`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frames<'a> {
+    pub(crate) memory: &'a Bytes,
+    pub(crate) start: u32,
+    pub(crate) ends: &'a [u32],
+    pub(crate) batch: u64,
+}
+
+impl<O> Connection<O> {
+    /// Whether the connection's own subscription wants the event.
+    pub(crate) fn wants(&self, event: &Event) -> bool {
+        let Some(names) = &self.names else { return !event.event_type.is_opt_in() && event.topic.is_none() };
+        names.iter().any(|name| match &event.topic {
+            Some(topic) => matches!(name, SubscriptionName::Exact(name) if **name == *topic.as_str()),
+            None => name.matches_type(&event.event_type),
+        })
+    }
+
+    /// Queues frames as far as there is room; gives how many were queued.
+    pub(crate) fn append(&mut self, frames: Frames<'_>, config: &HubConfig) -> usize {
+        if self.closing.is_some() {
+            return 0;
+        }
+        if self.outbox.is_empty() {
+            self.admitted_batch = frames.batch;
+        }
+        let n_room = self.room(frames.batch, config).min(frames.ends.len());
+        if n_room > 0 {
+            let end = frames.ends[n_room - 1];
+            self.outbox.push_run(frames.memory, frames.start, end, n_room as u32);
+        }
+        self.n_dropped += (frames.ends.len() - n_room) as u32;
+        if self.is_blocked {
+            self.outbox.unpin();
+        }
+        n_room
+    }
+
+    /// How many messages may be queued. Once something was dropped nothing is queued until the
+    /// client was told, so that the notice stands exactly where the gap is.
+    fn room(&self, batch: u64, config: &HubConfig) -> usize {
+        if self.n_dropped > 0 || (self.outbox.n_bytes() >= config.outbox_bytes) {
+            0
+        } else if self.admitted_batch == batch {
+            usize::MAX
+        } else {
+            config.outbox_messages.saturating_sub(self.outbox.n_frames())
+        }
+    }
+
+    /// Whether a client that missed something can be told now.
+    pub(crate) fn may_be_told(&self, config: &HubConfig) -> bool {
+        self.n_dropped > 0
+            && self.closing.is_none()
+            && self.outbox.n_frames() * 2 <= config.outbox_messages
+            && self.outbox.n_bytes() * 2 <= config.outbox_bytes
+    }
+}

@@ -1,0 +1,56 @@
+//! Why the hub could not do it.
+
+use std::time::Duration;
+
+use hookswitch_protocol::{ErrorCode, Retry, TenantId};
+
+use crate::broker::BrokerError;
+use crate::presence::PresenceError;
+
+/// Why a call to the hub failed; nothing was done then.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// The shards' mailboxes stayed full for the whole deadline.
+    #[error("the hub is overloaded: no room for {n_events} events within {waited:?}")]
+    Overloaded {
+        /// How many were offered.
+        n_events: usize,
+        /// How long it waited.
+        waited: Duration,
+    },
+    /// The hub is shutting down.
+    #[error("the hub is shutting down")]
+    Draining,
+    /// Events of the tenant cannot be received from other nodes at the moment.
+    #[error("cannot watch tenant {tenant}")]
+    Watch {
+        /// Whose events.
+        tenant: TenantId,
+        /// Why.
+        #[source]
+        source: BrokerError,
+    },
+    /// Presence cannot be written at the moment.
+    #[error("cannot record the connection's presence")]
+    Presence(#[from] PresenceError),
+}
+
+impl HubError {
+    /// Whether it is worth trying again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Overloaded { .. } | Self::Draining => Retry::After(Duration::from_secs(1)),
+            Self::Watch { source, .. } => source.retry(),
+            Self::Presence(source) => source.retry(),
+        }
+    }
+
+    /// The code told to clients.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Overloaded { .. } => ErrorCode::Overloaded,
+            Self::Draining => ErrorCode::Draining,
+            Self::Watch { .. } | Self::Presence(_) => ErrorCode::StorageUnavailable,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! From one publisher to all shards: room, encoding, hand-over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hookswitch_protocol::{ConnectionId, Event};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::broker::{BrokerSink, GapScope};
+use crate::counters::Counters;
+use crate::error::HubError;
+use crate::frame;
+use crate::shared::Shared;
+use crate::tenant::{Batch, Delivery};
+
+/// The publishing side of all shards' mailboxes.
+pub(crate) struct Fanout {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) lanes: Vec<ShardLane>,
+    pub(crate) n_batches: AtomicU64,
+}
+
+/// One shard's mailbox and the room in it.
+pub(crate) struct ShardLane {
+    pub(crate) batches: mpsc::Sender<Batch>,
+    pub(crate) room: Arc<Semaphore>,
+}
+
+/// Room for some events in every shard's mailbox; given back when dropped, or when the events are
+/// through.
+#[derive(Debug)]
+#[must_use = "room that is dropped is given back"]
+pub struct Reservation {
+    n_events: usize,
+    rooms: Vec<OwnedSemaphorePermit>,
+}
+
+impl Fanout {
+    /// Takes room in the shards one after the other, always in the same order, so that two
+    /// publishers cannot wait for each other.
+    pub(crate) async fn reserve(&self, n_events: usize, deadline: Duration) -> Result<Reservation, HubError> {
+        if let Ok(room) = self.try_reserve(n_events) {
+            return Ok(room);
+        }
+        let waiting = async {
+            let mut rooms = Vec::with_capacity(self.lanes.len());
+            for lane in &self.lanes {
+                rooms.push(Arc::clone(&lane.room).acquire_many_owned(n_events as u32).await);
+            }
+            rooms.into_iter().collect::<Result<Vec<_>, _>>()
+        };
+        match tokio::time::timeout(deadline, waiting).await {
+            Ok(Ok(rooms)) => Ok(Reservation { n_events, rooms }),
+            Ok(Err(_closed)) => Err(HubError::Draining),
+            Err(_elapsed) => {
+                Counters::add(&self.shared.counters.publish_refused, 1);
+                Err(HubError::Overloaded { n_events, waited: deadline })
+            }
+        }
+    }
+
+    pub(crate) fn try_reserve(&self, n_events: usize) -> Result<Reservation, HubError> {
+        let full = |_| HubError::Overloaded { n_events, waited: Duration::ZERO };
+        let rooms = self.lanes.iter().map(|lane| Arc::clone(&lane.room).try_acquire_many_owned(n_events as u32));
+        Ok(Reservation { n_events, rooms: rooms.collect::<Result<_, _>>().map_err(full)? })
+    }
+
+    /// Encodes once and hands over to every shard.
+    pub(crate) fn deliver(&self, room: Reservation, events: &[Arc<Event>], except: Option<ConnectionId>) {
+        let Some(first) = events.first() else { return };
+        debug_assert!(events.len() <= room.n_events, "more events than room was reserved for");
+        Counters::add(&self.shared.counters.events, events.len() as u64);
+        if self.shared.census.n_tenant(&first.tenant) == 0 {
+            return;
+        }
+        let encode =
+            |event: &Arc<Event>| Delivery { event: Arc::clone(event), frame: frame::event_frame(event), except };
+        let deliveries: Arc<[Delivery]> = events.iter().map(encode).collect();
+        let number = self.n_batches.fetch_add(1, Ordering::Relaxed) + 1;
+        for (lane, room) in self.lanes.iter().zip(room.rooms) {
+            let batch = Batch { number, deliveries: Arc::clone(&deliveries), n_taken: 0, _room: Some(room) };
+            // There are as many places as permits, so it is never full; it is closed when the node
+            // goes down, and then there is nobody to deliver to.
+            let _closed = lane.batches.try_send(batch);
+        }
+    }
+}
+
+impl BrokerSink for Fanout {
+    fn on_event(&self, event: Arc<Event>) {
+        match self.try_reserve(1) {
+            Ok(room) => self.deliver(room, std::slice::from_ref(&event), None),
+            Err(_full) => {
+                Counters::add(&self.shared.counters.events_overflowed, 1);
+                tracing::warn!(tenant = %event.tenant, event = %event.id, "event of another node dropped, mailbox full");
+            }
+        }
+    }
+
+    fn on_gap(&self, scope: GapScope) {
+        Counters::add(&self.shared.counters.broker_gaps, 1);
+        tracing::warn!(?scope, "events of other nodes may be missing");
+    }
+}

@@ -1,0 +1,169 @@
+//! The hub's handle: publish, ask, drain.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hookswitch_protocol::{ConnectionId, Event, TenantId, UserId};
+
+use crate::broker::Broker;
+use crate::config::HubConfig;
+use crate::counters::{Counters, HubCounters};
+use crate::error::HubError;
+use crate::fanout::{Fanout, Reservation};
+use crate::offline::{OfflineError, OfflineMessage, OfflineStore};
+use crate::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
+use crate::seam::UserKey;
+use crate::sessions::ChatSessions;
+
+/// Connections, subscriptions and fan-out of one node. Clones are the same hub.
+///
+/// An embedder without sockets attaches [`crate::memory::MemoryOutlet`]s; the gateway attaches TCP.
+#[derive(Clone)]
+pub struct Hub(pub(crate) Arc<HubParts>);
+
+pub(crate) struct HubParts {
+    pub(crate) config: Arc<HubConfig>,
+    pub(crate) fanout: Arc<Fanout>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) presence: Arc<dyn PresenceStore>,
+    pub(crate) offline: Arc<dyn OfflineStore>,
+    pub(crate) sessions: Arc<ChatSessions>,
+    /// Starts a courier for a user; keeps the outlet's type out of this handle.
+    pub(crate) serve_backlog: Box<dyn Fn(UserKey) + Send + Sync>,
+}
+
+impl Hub {
+    /// Waits for room for `n_events` in every shard's mailbox. Taking room before anything durable
+    /// is written keeps a full mailbox from turning into half an acceptance. Cancel safe.
+    ///
+    /// # Errors
+    /// [`HubError::Overloaded`] when there is none within the configured deadline.
+    pub async fn reserve(&self, n_events: usize) -> Result<Reservation, HubError> {
+        self.0.fanout.reserve(n_events, self.0.config.publish_deadline).await
+    }
+
+    /// Delivers events, in order, to this node's connections and hands them to the other nodes.
+    /// All must be of one tenant and no more than were reserved for.
+    ///
+    /// Local delivery is under way when this is first polled; the rest is not cancel safe: dropped
+    /// midway, other nodes may miss events.
+    pub async fn publish(&self, room: Reservation, events: &[Arc<Event>]) {
+        self.0.fanout.deliver(room, events, None);
+        for event in events {
+            if let Err(error) = self.0.broker.publish(event).await {
+                Counters::add(&self.0.fanout.shared.counters.broker_failures, 1);
+                tracing::warn!(tenant = %event.tenant, event = %event.id, %error, "other nodes miss an event");
+            }
+        }
+    }
+
+    /// Delivers a passing event, such as a typing indicator, without waiting for room.
+    ///
+    /// # Errors
+    /// [`HubError::Overloaded`] when there is no room now.
+    pub async fn relay(&self, event: Arc<Event>, except: Option<ConnectionId>) -> Result<(), HubError> {
+        let room = self.0.fanout.try_reserve(1)?;
+        self.0.fanout.deliver(room, std::slice::from_ref(&event), except);
+        if let Err(error) = self.0.broker.publish(&event).await {
+            Counters::add(&self.0.fanout.shared.counters.broker_failures, 1);
+            tracing::debug!(tenant = %event.tenant, %error, "other nodes miss a passing event");
+        }
+        Ok(())
+    }
+
+    /// Keeps messages for users who are away, durably where the store is.
+    ///
+    /// # Errors
+    /// What the store says; nothing was kept then.
+    pub async fn keep_offline(&self, messages: Vec<OfflineMessage>) -> Result<(), OfflineError> {
+        self.0.offline.put(messages).await
+    }
+
+    /// Whether the user has a connection on any node.
+    ///
+    /// # Errors
+    /// What the presence store says, unless the user is connected right here.
+    pub async fn is_online(&self, user: &UserKey) -> Result<bool, PresenceError> {
+        if self.n_user_connections(user) > 0 {
+            return Ok(true);
+        }
+        Ok(self.0.presence.state(user).await?.state != PresenceState::Offline)
+    }
+
+    /// Says that messages were kept for a user who has come meanwhile: they are brought at once.
+    pub fn backlog_arrived(&self, user: &UserKey) {
+        (self.0.serve_backlog)(user.clone());
+    }
+
+    /// Takes what waits for a user who fetches it by other means than a connection; what is taken
+    /// is confirmed at once.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn take_offline(&self, user: &UserKey, limit: usize) -> Result<Vec<bytes::Bytes>, OfflineError> {
+        let claim = self.0.offline.claim(user, limit).await?;
+        let numbers: Vec<_> = claim.messages.iter().map(|message| message.number).collect();
+        self.0.offline.confirm(user, &numbers).await?;
+        Ok(claim.messages.into_iter().map(|message| message.envelope).collect())
+    }
+
+    /// What is known of one user, over all nodes.
+    ///
+    /// # Errors
+    /// What the presence store says.
+    pub async fn presence(&self, user: &UserKey) -> Result<UserPresence, PresenceError> {
+        self.0.presence.state(user).await
+    }
+
+    /// The users of a tenant that are connected to any node.
+    ///
+    /// # Errors
+    /// What the presence store says.
+    pub async fn online_users(&self, tenant: &TenantId) -> Result<Vec<UserId>, PresenceError> {
+        self.0.presence.online_users(tenant).await
+    }
+
+    /// Connections of this node.
+    pub fn n_connections(&self) -> usize {
+        self.0.fanout.shared.census.n_total()
+    }
+
+    /// Connections of one tenant on this node, visitors included.
+    pub fn n_tenant_connections(&self, tenant: &TenantId) -> usize {
+        self.0.fanout.shared.census.n_tenant(tenant)
+    }
+
+    /// Connections of one user on this node.
+    pub fn n_user_connections(&self, user: &UserKey) -> u32 {
+        self.0.fanout.shared.census.n_user(user)
+    }
+
+    /// The live chat sessions.
+    pub fn sessions(&self) -> &ChatSessions {
+        &self.0.sessions
+    }
+
+    /// Figures since the start.
+    pub fn counters(&self) -> HubCounters {
+        self.0.fanout.shared.counters.snapshot()
+    }
+
+    /// Whether [`Hub::drain`] was called.
+    pub fn is_draining(&self) -> bool {
+        self.0.fanout.shared.draining.is_cancelled()
+    }
+
+    /// Refuses new connections, tells every client to reconnect elsewhere (1012), and waits until
+    /// all are out or the close timeout is over; whether all were. Cancel safe; the draining goes on.
+    pub async fn drain(&self) -> bool {
+        let shared = &self.0.fanout.shared;
+        shared.draining.cancel();
+        tokio::time::timeout(self.0.config.close_timeout, shared.census.empty()).await.is_ok()
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("n_connections", &self.n_connections()).finish_non_exhaustive()
+    }
+}

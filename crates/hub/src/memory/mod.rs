@@ -1,0 +1,13 @@
+//! A memory keeper of each seam: for a node on its own, for embedders, for tests.
+
+mod broker;
+mod chat;
+mod offline;
+mod outlet;
+mod presence;
+
+pub use broker::MemoryBroker;
+pub use chat::MemoryChatSessions;
+pub use offline::MemoryOffline;
+pub use outlet::{Inbox, MemoryOutlet};
+pub use presence::MemoryPresence;

@@ -1,0 +1,46 @@
+//! The seam to sockets: the hub decides when to write, an outlet knows how.
+
+use std::io;
+
+use crate::line::Line;
+use crate::outbox::Outbox;
+
+/// The writing end of one connection, owned by its shard and used on the shard's thread only.
+///
+/// Kept by the gateway over TCP and by [`crate::memory::MemoryOutlet`].
+pub trait Outlet: Sized + 'static {
+    /// What an outlet is made of, such as a socket on its way to the shard's thread.
+    type Ticket: Send + 'static;
+
+    /// Whether a drained outbox proves that the client has everything. Where it does not, the hub
+    /// asks the client by a WebSocket ping and takes the pong as proof.
+    const WRITE_IS_RECEIPT: bool = false;
+
+    /// Opens the outlet on the shard's thread, inside its runtime and local task set, and starts
+    /// whatever reads from the client. `line` must not be used before this returns.
+    ///
+    /// # Errors
+    /// Whatever keeps the socket from being used; the connection is then detached.
+    fn open(ticket: Self::Ticket, line: Line<Self>) -> io::Result<Self>;
+
+    /// Writes what can be written without waiting. After [`Flushed::Blocked`] the outlet itself
+    /// calls [`Line::writable`] once there is room again. `line` must not be used meanwhile.
+    fn flush(&mut self, outbox: &mut Outbox) -> Flushed;
+
+    /// The last frame, a close, is written and the connection is out of the hub's tables: linger
+    /// until the client has closed too, within a bound, then drop the socket.
+    fn finish(self) {
+        drop(self);
+    }
+}
+
+/// How far a flush came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flushed {
+    /// Nothing waits any more.
+    Drained,
+    /// The socket takes no more for now.
+    Blocked,
+    /// The socket is dead.
+    Gone,
+}

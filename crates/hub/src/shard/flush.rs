@@ -1,0 +1,134 @@
+//! From outboxes into sockets, in slices, round robin between tenants.
+
+use hookswitch_protocol::{ErrorCode, EventType, control_message};
+use serde::Serialize;
+
+use super::{Key, Shard};
+use crate::counters::Counters;
+use crate::frame;
+use crate::outlet::{Flushed, Outlet};
+
+/// Connections flushed before readers and others get a turn, and before the next tenant has one.
+const SLICE_CONNECTIONS: usize = 256;
+
+#[derive(Serialize)]
+struct Missed<'a> {
+    code: &'static str,
+    message: &'a str,
+    dropped: u32,
+}
+
+impl<O: Outlet> Shard<O> {
+    /// Whether a turn would do anything.
+    pub(super) fn has_work(&self) -> bool {
+        !self.ring.is_empty()
+    }
+
+    /// One slice of work: appends and flushes until a few hundred connections were written to.
+    pub(super) fn turn(&mut self) {
+        let mut n_left = SLICE_CONNECTIONS;
+        while n_left > 0
+            && let Some(tenant) = self.ring.pop_front()
+        {
+            // What was appended before goes out first: at most one chunk per outbox and flush.
+            if self.tenants[tenant as usize].dirty.is_empty() {
+                self.append_chunk(tenant);
+            }
+            n_left -= self.flush_slice(tenant, n_left).min(n_left);
+            n_left = n_left.saturating_sub(1);
+            let table = &mut self.tenants[tenant as usize];
+            if table.dirty.is_empty() && table.lane.is_empty() {
+                table.is_queued = false;
+                self.tenant_forget_if_idle(tenant);
+            } else {
+                self.ring.push_back(tenant);
+            }
+        }
+    }
+
+    /// Flushes up to `limit` dirty connections of one tenant; gives how many it was.
+    fn flush_slice(&mut self, tenant: u32, limit: usize) -> usize {
+        let mut n_flushed = 0;
+        while n_flushed < limit
+            && let Some(slot) = self.tenants[tenant as usize].dirty.pop()
+        {
+            // A connection that left, or a slot that somebody else has now, is not marked.
+            if let Some(connection) = self.connections.get_mut(slot as usize)
+                && connection.is_dirty
+                && connection.tenant == tenant
+            {
+                connection.is_dirty = false;
+                let key = Key { slot, id: connection.id };
+                self.flush(key);
+                n_flushed += 1;
+            }
+        }
+        n_flushed
+    }
+
+    fn flush(&mut self, key: Key) {
+        loop {
+            let Some(connection) = self.connection(key) else { return };
+            if connection.is_blocked {
+                return;
+            }
+            let Some(outlet) = &mut connection.outlet else { return };
+            let flushed =
+                if connection.outbox.is_empty() { Flushed::Drained } else { outlet.flush(&mut connection.outbox) };
+            match flushed {
+                Flushed::Gone => return self.detach(key),
+                Flushed::Blocked => {
+                    connection.is_blocked = true;
+                    connection.outbox.unpin();
+                    self.tell_missed(key);
+                    return;
+                }
+                Flushed::Drained => {}
+            }
+            if connection.closing.is_some() {
+                return self.finish(key);
+            }
+            if O::WRITE_IS_RECEIPT {
+                self.receipt(key);
+            }
+            if !self.tell_missed(key) {
+                return;
+            }
+        }
+    }
+
+    /// Queues the notice of dropped messages, where there is one to give and room for it.
+    pub(super) fn tell_missed(&mut self, key: Key) -> bool {
+        let now = self.clock.now();
+        let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else {
+            return false;
+        };
+        if !connection.may_be_told(&self.config) {
+            return false;
+        }
+        let table = &self.tenants[connection.tenant as usize];
+        let message = format!(
+            "{} messages were dropped because they were not read in time; fetch the present state again",
+            connection.n_dropped
+        );
+        let missed =
+            Missed { code: ErrorCode::MessagesDropped.as_str(), message: &message, dropped: connection.n_dropped };
+        let notice = control_message(&EventType::ERROR, missed, now, Some(&table.tenant));
+        tracing::info!(tenant = %table.tenant, connection = %key.id, dropped = connection.n_dropped, "slow client was told what it missed");
+        connection.n_dropped = 0;
+        connection.outbox.push(&frame::text_frame(&notice));
+        Counters::add(&self.shared.counters.drop_notices, 1);
+        true
+    }
+
+    /// The close frame is out.
+    fn finish(&mut self, key: Key) {
+        let connection = self.take_out(key);
+        if let Some(code) = connection.closing {
+            self.shared.counters.closed(code);
+        }
+        if let Some(outlet) = connection.outlet {
+            outlet.finish();
+        }
+    }
+}

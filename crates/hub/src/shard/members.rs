@@ -1,0 +1,139 @@
+//! Coming and going: attach, open, detach, subscribe.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use hookswitch_protocol::{ConnectionId, SubscriptionName, limits};
+
+use super::{Key, Shard};
+use crate::attachment::{Attachment, Occupant};
+use crate::connection::Connection;
+use crate::counters::Counters;
+use crate::line::{Line, TooManyNames};
+use crate::outbox::Outbox;
+use crate::outlet::Outlet;
+use crate::seam::UserKey;
+
+impl<O: Outlet> Shard<O> {
+    /// Puts a connection into the tables. Its count stands in the census already.
+    pub(super) fn attach(&mut self, who: &Attachment) -> Key {
+        self.n_attached += 1;
+        let id = ConnectionId::new(u64::from(self.index) << 56 | self.n_attached);
+        let tenant = self.tenant_index(&who.tenant);
+        let now = self.millis();
+        let expires_at = who.expires_at.map_or(u64::MAX, |at| now + at.since(self.clock.now()).as_millis() as u64);
+        let slot = self.connections.insert(Connection {
+            id,
+            tenant,
+            is_dirty: false,
+            is_blocked: false,
+            closing: None,
+            n_dropped: 0,
+            admitted_batch: 0,
+            outlet: None,
+            outbox: Outbox::default(),
+            heard_at: now,
+            stirred_at: now,
+            expires_at,
+            occupant: who.occupant.clone(),
+            names: None,
+            backlog: None,
+        }) as u32;
+        self.tenants[tenant as usize].insert(slot, &who.occupant);
+        Counters::add(&self.shared.counters.attached, 1);
+        Key { slot, id }
+    }
+
+    /// Hands the socket to its connection.
+    pub(super) fn open(shard: &Rc<RefCell<Self>>, key: Key, ticket: O::Ticket) {
+        let opened = O::open(ticket, Line::new(Rc::clone(shard), key));
+        let mut this = shard.borrow_mut();
+        let now = this.millis();
+        match (opened, this.connection(key)) {
+            (Ok(outlet), Some(connection)) => {
+                connection.outlet = Some(outlet);
+                connection.heard_at = now;
+                connection.stirred_at = now;
+                this.mark_dirty(key.slot);
+            }
+            (Ok(outlet), None) => {
+                drop(this);
+                drop(outlet);
+            }
+            (Err(error), _) => {
+                tracing::debug!(connection = %key.id, %error, "socket could not be opened");
+                this.detach(key);
+            }
+        }
+    }
+
+    /// Takes a connection out of everything and drops its socket.
+    pub(crate) fn detach(&mut self, key: Key) {
+        if self.connection(key).is_some() {
+            drop(self.take_out(key));
+        }
+    }
+
+    /// Takes a connection out of everything. The caller decides about its socket.
+    pub(super) fn take_out(&mut self, key: Key) -> Connection<O> {
+        let connection = self.connections.remove(key.slot as usize);
+        let table = &mut self.tenants[connection.tenant as usize];
+        let tenant = table.tenant.clone();
+        table.remove(key.slot, &connection.occupant, connection.names.as_deref());
+        self.tenant_forget_if_idle(connection.tenant);
+        self.shared.census.remove(&tenant, &connection.occupant);
+        Counters::add(&self.shared.counters.detached, 1);
+        if let Occupant::User(user) = &connection.occupant {
+            self.shared.departures.user(UserKey { tenant: tenant.clone(), user: user.clone() });
+        }
+        self.shared.departures.tenant(tenant);
+        connection
+    }
+
+    pub(crate) fn subscribe(&mut self, key: Key, names: &[SubscriptionName]) -> Result<(), TooManyNames> {
+        let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else {
+            return Ok(());
+        };
+        let held = connection.names.as_deref().unwrap_or_default();
+        let mut added: Vec<&SubscriptionName> = Vec::with_capacity(names.len());
+        for name in names {
+            if !held.contains(name) && !added.contains(&name) {
+                added.push(name);
+            }
+        }
+        let n_names = held.len() + added.len();
+        if n_names > limits::SUBSCRIPTION_NAMES {
+            return Err(TooManyNames { n_names, limit: limits::SUBSCRIPTION_NAMES });
+        }
+        let table = &mut self.tenants[connection.tenant as usize];
+        if connection.names.is_none() {
+            table.leave_everything(key.slot);
+        }
+        // A visitor is found by its session and asked for its names there.
+        if matches!(connection.occupant, Occupant::User(_)) {
+            for name in &added {
+                table.interest.add(key.slot, name);
+            }
+        }
+        let kept = held.iter().chain(added).cloned().collect();
+        connection.names = Some(kept);
+        Ok(())
+    }
+
+    pub(crate) fn unsubscribe(&mut self, key: Key, names: &[SubscriptionName]) {
+        let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else {
+            return;
+        };
+        let Some(held) = connection.names.take() else { return };
+        let mut held = held.into_vec();
+        let table = &mut self.tenants[connection.tenant as usize];
+        for name in names {
+            let Some(at) = held.iter().position(|n| n == name) else { continue };
+            held.swap_remove(at);
+            if matches!(connection.occupant, Occupant::User(_)) {
+                table.interest.remove(key.slot, name, &held);
+            }
+        }
+        connection.names = Some(held.into_boxed_slice());
+    }
+}

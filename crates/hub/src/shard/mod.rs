@@ -1,0 +1,141 @@
+//! A shard: one thread that owns its connections, their outboxes and their sockets.
+//!
+//! Its turn: take what others sent, append frames to outboxes, flush each dirty connection once.
+
+mod deliver;
+mod flush;
+mod members;
+mod own;
+mod run;
+mod sweep;
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hookswitch_protocol::{ConnectionId, TenantId};
+use hookswitch_runtime::Clock;
+use slab::Slab;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use crate::attachment::Attachment;
+use crate::config::HubConfig;
+use crate::connection::Connection;
+use crate::outlet::Outlet;
+use crate::seam::UserKey;
+use crate::shared::Shared;
+use crate::tenant::{Audience, TenantTable};
+
+pub(crate) use run::spawn;
+
+/// A connection within its shard. The id tells a slot's present owner from an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) slot: u32,
+    pub(crate) id: ConnectionId,
+}
+
+/// What doors and couriers ask of a shard.
+pub(crate) enum Request<O: Outlet> {
+    /// Puts a connection into the tables; from then on events are queued for it.
+    Attach { who: Attachment, reply: oneshot::Sender<Key> },
+    /// Hands over the socket.
+    Open { key: Key, ticket: O::Ticket },
+    /// Takes a connection out that was never opened.
+    Detach { key: Key },
+    /// Finds an open connection of the user and holds newer events for it back.
+    BeginBacklog { user: UserKey, reply: oneshot::Sender<Option<Key>> },
+    /// Sends a page of missed messages; `done` is told when the client has them, or dropped.
+    Backlog { key: Key, frames: Vec<Bytes>, done: oneshot::Sender<()> },
+    /// The backlog is through: releases what was held back.
+    EndBacklog { key: Key },
+}
+
+/// The state of one shard. Used on its own thread only, by its turn and by its readers.
+pub(crate) struct Shard<O: Outlet> {
+    index: u8,
+    config: Arc<HubConfig>,
+    clock: Clock,
+    shared: Arc<Shared>,
+    connections: Slab<Connection<O>>,
+    tenants: Slab<TenantTable>,
+    by_tenant: HashMap<TenantId, u32>,
+    /// Tenants with something to append or to flush, each once: round robin between them.
+    ring: VecDeque<u32>,
+    /// Wakes the turn when a reader left something to do.
+    wake: Rc<Notify>,
+    n_attached: u64,
+    started: Instant,
+    audience: Audience,
+}
+
+impl<O: Outlet> Shard<O> {
+    fn new(index: u8, config: Arc<HubConfig>, clock: Clock, shared: Arc<Shared>) -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self {
+            index,
+            config,
+            clock,
+            shared,
+            connections: Slab::new(),
+            tenants: Slab::new(),
+            by_tenant: HashMap::new(),
+            ring: VecDeque::new(),
+            wake: Rc::new(Notify::new()),
+            n_attached: 0,
+            started: Instant::now(),
+            audience: Audience::default(),
+        }))
+    }
+
+    /// Milliseconds since the shard started.
+    fn millis(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    fn connection(&mut self, key: Key) -> Option<&mut Connection<O>> {
+        self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id)
+    }
+
+    /// The tenant's table, made when it is new.
+    fn tenant_index(&mut self, tenant: &TenantId) -> u32 {
+        if let Some(index) = self.by_tenant.get(tenant) {
+            return *index;
+        }
+        let index = self.tenants.insert(TenantTable::new(tenant.clone())) as u32;
+        self.by_tenant.insert(tenant.clone(), index);
+        index
+    }
+
+    /// Drops the tenant's table when nothing refers to it.
+    fn tenant_forget_if_idle(&mut self, index: u32) {
+        if self.tenants.get(index as usize).is_some_and(TenantTable::is_idle) {
+            let table = self.tenants.remove(index as usize);
+            self.by_tenant.remove(&table.tenant);
+        }
+    }
+
+    /// Puts the tenant into the ring.
+    fn queue_tenant(&mut self, index: u32) {
+        let table = &mut self.tenants[index as usize];
+        if !table.is_queued {
+            table.is_queued = true;
+            self.ring.push_back(index);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Queues the connection for a flush.
+    fn mark_dirty(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot as usize];
+        if connection.is_dirty {
+            return;
+        }
+        connection.is_dirty = true;
+        let tenant = connection.tenant;
+        self.tenants[tenant as usize].dirty.push(slot);
+        self.queue_tenant(tenant);
+    }
+}

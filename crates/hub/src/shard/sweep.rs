@@ -1,0 +1,69 @@
+//! The clock's share: pings, silence, expired tokens, connections that do not end.
+
+use std::time::Duration;
+
+use hookswitch_protocol::CloseCode;
+
+use super::{Key, Shard};
+use crate::frame;
+use crate::outlet::Outlet;
+
+/// What the sweep found due for one connection.
+enum Due {
+    Ping,
+    Close(CloseCode),
+    /// Did not open, or did not end, in time.
+    Drop,
+}
+
+impl<O: Outlet> Shard<O> {
+    /// How often to sweep: one walk over an array instead of a timer per connection.
+    pub(super) fn sweep_interval(&self) -> Duration {
+        let shortest = self.config.ping_interval.min(self.config.pong_timeout).min(self.config.close_timeout);
+        (shortest / 8).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    }
+
+    pub(super) fn sweep(&mut self) {
+        let now = self.millis();
+        let due: Vec<(Key, Due)> = self
+            .connections
+            .iter()
+            .filter_map(|(slot, c)| Some((Key { slot: slot as u32, id: c.id }, self.due(c, now)?)))
+            .collect();
+        let ping = frame::ping_frame(b"");
+        for (key, due) in due {
+            match due {
+                Due::Ping => {
+                    if let Some(connection) = self.connection(key) {
+                        connection.stirred_at = now;
+                    }
+                    self.send_urgent(key, ping.clone());
+                }
+                Due::Close(code) => self.close(key, code),
+                Due::Drop => self.drop_unfinished(key),
+            }
+        }
+    }
+
+    fn due(&self, connection: &crate::connection::Connection<O>, now: u64) -> Option<Due> {
+        let has_passed = |since: u64, limit: Duration| now.saturating_sub(since) >= limit.as_millis() as u64;
+        if connection.closing.is_some() || connection.outlet.is_none() {
+            return has_passed(connection.stirred_at, self.config.close_timeout).then_some(Due::Drop);
+        }
+        if connection.expires_at <= now {
+            return Some(Due::Close(CloseCode::TokenExpired));
+        }
+        if has_passed(connection.heard_at, self.config.pong_timeout) {
+            return Some(Due::Close(CloseCode::Silent));
+        }
+        has_passed(connection.stirred_at, self.config.ping_interval).then_some(Due::Ping)
+    }
+
+    fn drop_unfinished(&mut self, key: Key) {
+        let Some(code) = self.connection(key).map(|c| c.closing) else { return };
+        if let Some(code) = code {
+            self.shared.counters.closed(code);
+        }
+        self.detach(key);
+    }
+}

@@ -1,0 +1,66 @@
+//! What the shards of one hub and its handles have in common.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::census::Census;
+use crate::counters::Counters;
+use crate::seam::UserKey;
+
+/// Counts and signals shared by all threads. Nothing here is locked on the fan-out path.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) census: Census,
+    pub(crate) counters: Counters,
+    /// Cancelled once: shards close every connection with 1012.
+    pub(crate) draining: CancellationToken,
+    pub(crate) departures: Departures,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self {
+            census: Census::new(),
+            counters: Counters::default(),
+            draining: CancellationToken::new(),
+            departures: Departures::default(),
+        }
+    }
+}
+
+/// Users who lost a connection, for the roster to look after. A set, so that its size is bounded by
+/// the number of users.
+#[derive(Debug, Default)]
+pub(crate) struct Departures {
+    users: Mutex<HashSet<UserKey>>,
+    tenants: Mutex<HashSet<hookswitch_protocol::TenantId>>,
+    arrived: Notify,
+}
+
+impl Departures {
+    pub(crate) fn user(&self, user: UserKey) {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
+        self.arrived.notify_one();
+    }
+
+    pub(crate) fn tenant(&self, tenant: hookswitch_protocol::TenantId) {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant);
+        self.arrived.notify_one();
+    }
+
+    /// Waits for departures. Cancel safe.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    pub(crate) fn take_users(&self) -> HashSet<UserKey> {
+        std::mem::take(&mut *self.users.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn take_tenants(&self) -> HashSet<hookswitch_protocol::TenantId> {
+        std::mem::take(&mut *self.tenants.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

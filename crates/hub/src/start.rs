@@ -1,0 +1,176 @@
+//! Assembly: from settings and seams to a running hub.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex};
+
+use hookswitch_runtime::{Clock, Scope};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::broker::{Broker, BrokerSink};
+use crate::chat::{ChatSessionError, ChatSessionStore};
+use crate::config::HubConfig;
+use crate::courier::Couriers;
+use crate::door::{Door, DoorParts};
+use crate::fanout::{Fanout, ShardLane};
+use crate::hub::{Hub, HubParts};
+use crate::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence};
+use crate::offline::{OfflineLimits, OfflineStore};
+use crate::outlet::Outlet;
+use crate::presence::PresenceStore;
+use crate::roster::Roster;
+use crate::sessions::ChatSessions;
+use crate::shard::{self, Request};
+use crate::shared::Shared;
+
+/// The keepers a hub works with.
+#[derive(Clone)]
+pub struct Seams {
+    /// Between nodes.
+    pub broker: Arc<dyn Broker>,
+    /// Who is connected anywhere.
+    pub presence: Arc<dyn PresenceStore>,
+    /// Messages for those who are away.
+    pub offline: Arc<dyn OfflineStore>,
+    /// Public chat sessions.
+    pub chat: Arc<dyn ChatSessionStore>,
+}
+
+impl Seams {
+    /// Memory keepers for a node on its own: nothing survives the process.
+    pub fn memory(clock: &Clock) -> Self {
+        Self {
+            broker: Arc::new(MemoryBroker::alone()),
+            presence: Arc::new(MemoryPresence::new(clock.clone())),
+            offline: Arc::new(MemoryOffline::new(OfflineLimits::default(), clock.clone())),
+            chat: Arc::new(MemoryChatSessions::default()),
+        }
+    }
+}
+
+impl fmt::Debug for Seams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seams").finish_non_exhaustive()
+    }
+}
+
+/// Why a hub could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system gave no thread for a shard.
+    #[error("cannot start the hub's threads")]
+    Threads(#[from] io::Error),
+    /// The chat sessions could not be loaded.
+    #[error("cannot load the chat sessions")]
+    Sessions(#[from] ChatSessionError),
+}
+
+/// Shards that run but take no connections yet: brokers need the sink before the hub can start.
+pub struct Prepared<O: Outlet> {
+    config: Arc<HubConfig>,
+    clock: Clock,
+    scope: Scope,
+    fanout: Arc<Fanout>,
+    shards: Arc<[mpsc::Sender<Request<O>>]>,
+}
+
+impl Hub {
+    /// Starts the shards' threads. They end with the scope's hard token.
+    ///
+    /// # Errors
+    /// [`StartError::Threads`].
+    pub fn prepare<O: Outlet>(config: HubConfig, clock: Clock, scope: &Scope) -> Result<Prepared<O>, StartError> {
+        let config = Arc::new(config);
+        let shared = Arc::new(Shared::new());
+        let (mut lanes, mut shards) = (Vec::new(), Vec::new());
+        for index in 0..config.shards.clamp(1, 255) {
+            let (mailbox, _thread) = shard::spawn::<O>(
+                index as u8,
+                Arc::clone(&config),
+                clock.clone(),
+                Arc::clone(&shared),
+                scope.hard().clone(),
+            )?;
+            let room = Arc::new(Semaphore::new(config.mailbox_events.max(1)));
+            lanes.push(ShardLane { batches: mailbox.batches, room });
+            shards.push(mailbox.requests);
+        }
+        let fanout = Arc::new(Fanout { shared, lanes, n_batches: AtomicU64::new(0) });
+        Ok(Prepared { config, clock, scope: scope.clone(), fanout, shards: shards.into() })
+    }
+
+    /// A hub with memory keepers, for embedders and tests.
+    ///
+    /// # Errors
+    /// [`StartError::Threads`].
+    pub async fn in_memory<O: Outlet>(
+        config: HubConfig,
+        clock: Clock,
+        scope: &Scope,
+    ) -> Result<(Self, Door<O>), StartError> {
+        let seams = Seams::memory(&clock);
+        Self::prepare(config, clock, scope)?.start(seams).await
+    }
+}
+
+impl<O: Outlet> Prepared<O> {
+    /// Where a broker puts what other nodes published.
+    pub fn sink(&self) -> Arc<dyn BrokerSink> {
+        Arc::clone(&self.fanout) as Arc<dyn BrokerSink>
+    }
+
+    /// Loads the chat sessions and opens the door.
+    ///
+    /// # Errors
+    /// [`StartError::Sessions`].
+    pub async fn start(self, seams: Seams) -> Result<(Hub, Door<O>), StartError> {
+        let Self { config, clock, scope, fanout, shards } = self;
+        let sessions =
+            ChatSessions::load(seams.chat, clock.clone(), config.session_silence, config.max_sessions).await?;
+        let sessions = Arc::new(sessions);
+        scope.spawn("chat-sessions", until_soft(&scope, Arc::clone(&sessions).run()));
+        let shared = Arc::clone(&fanout.shared);
+        let roster = Arc::new(Roster::new(Arc::clone(&shared), Arc::clone(&seams.broker), Arc::clone(&seams.presence)));
+        scope.spawn("roster", until_soft(&scope, Arc::clone(&roster).run()));
+        let couriers = Arc::new(Couriers {
+            shared: Arc::clone(&shared),
+            offline: Arc::clone(&seams.offline),
+            shards: Arc::clone(&shards),
+            scope,
+            clock,
+            active: Mutex::default(),
+        });
+        let serve_backlog = {
+            let couriers = Arc::clone(&couriers);
+            Box::new(move |user| couriers.serve(user))
+        };
+        let hub = Hub(Arc::new(HubParts {
+            config,
+            fanout,
+            broker: seams.broker,
+            presence: seams.presence,
+            offline: seams.offline,
+            sessions,
+            serve_backlog,
+        }));
+        Ok((hub, Door::new(DoorParts { shared, roster, shards, couriers, next: AtomicUsize::new(0) })))
+    }
+}
+
+/// Ends background work with the soft token.
+fn until_soft<F: Future<Output = ()> + Send + 'static>(
+    scope: &Scope,
+    work: F,
+) -> impl Future<Output = ()> + Send + use<F> {
+    let soft = scope.soft().clone();
+    async move {
+        soft.run_until_cancelled(work).await;
+    }
+}
+
+impl<O: Outlet> fmt::Debug for Prepared<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("shards", &self.shards.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,157 @@
+//! One tenant on one shard: its connections by every key an event may ask for, and its lane.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hookswitch_protocol::{ConnectionId, Event, SessionKey, SubscriptionName, TenantId, UserId};
+use smallvec::SmallVec;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::attachment::Occupant;
+use crate::interest::{Interest, SlotSet};
+
+/// One event on its way to the shards.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) event: Arc<Event>,
+    /// The encoded frame, made once for all shards and connections.
+    pub(crate) frame: Bytes,
+    /// The connection it came from, which does not get it back.
+    pub(crate) except: Option<ConnectionId>,
+}
+
+/// Events accepted together; a connection that reads loses none of them.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Tells batches apart.
+    pub(crate) number: u64,
+    pub(crate) deliveries: Arc<[Delivery]>,
+    /// How many of them were taken already.
+    pub(crate) n_taken: usize,
+    /// Room in the mailbox, given back when the batch is through.
+    pub(crate) _room: Option<OwnedSemaphorePermit>,
+}
+
+/// What a shard knows of one tenant.
+#[derive(Debug)]
+pub(crate) struct TenantTable {
+    pub(crate) tenant: TenantId,
+    /// Users' connections that never subscribed: they get everything.
+    everything: SlotSet,
+    pub(crate) interest: Interest,
+    users: HashMap<UserId, SmallVec<[u32; 2]>>,
+    visitors: HashMap<SessionKey, SmallVec<[u32; 2]>>,
+    n_connections: usize,
+    /// Events waiting for their turn.
+    pub(crate) lane: VecDeque<Batch>,
+    /// Connections with something to flush.
+    pub(crate) dirty: Vec<u32>,
+    /// Whether the tenant stands in the shard's ring.
+    pub(crate) is_queued: bool,
+}
+
+impl TenantTable {
+    pub(crate) fn new(tenant: TenantId) -> Self {
+        Self {
+            tenant,
+            everything: SlotSet::default(),
+            interest: Interest::default(),
+            users: HashMap::new(),
+            visitors: HashMap::new(),
+            n_connections: 0,
+            lane: VecDeque::new(),
+            dirty: Vec::new(),
+            is_queued: false,
+        }
+    }
+
+    /// Whether nothing refers to the table any more.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.n_connections == 0 && self.lane.is_empty() && !self.is_queued
+    }
+
+    pub(crate) fn insert(&mut self, slot: u32, occupant: &Occupant) {
+        self.n_connections += 1;
+        match occupant {
+            Occupant::User(user) => {
+                self.everything.insert(slot);
+                self.users.entry(user.clone()).or_default().push(slot);
+            }
+            Occupant::Visitor(session) => self.visitors.entry(session.clone()).or_default().push(slot),
+        }
+    }
+
+    /// Takes a connection out; `names` is its subscription, if it ever had one.
+    pub(crate) fn remove(&mut self, slot: u32, occupant: &Occupant, names: Option<&[SubscriptionName]>) {
+        self.n_connections -= 1;
+        match occupant {
+            Occupant::User(user) => {
+                take_slot(&mut self.users, user, slot);
+                self.everything.swap_remove(&slot);
+                for name in names.unwrap_or_default() {
+                    self.interest.remove(slot, name, &[]);
+                }
+            }
+            Occupant::Visitor(session) => take_slot(&mut self.visitors, session, slot),
+        }
+    }
+
+    /// The connection subscribed for the first time: from now on only what it names arrives.
+    pub(crate) fn leave_everything(&mut self, slot: u32) {
+        self.everything.swap_remove(&slot);
+    }
+
+    pub(crate) fn user(&self, user: &UserId) -> &[u32] {
+        self.users.get(user).map_or(&[], |slots| slots)
+    }
+
+    pub(crate) fn visitors(&self, session: &SessionKey) -> &[u32] {
+        self.visitors.get(session).map_or(&[], |slots| slots)
+    }
+
+    /// Puts into `audience` the slots of every connection the event may concern. Those marked
+    /// `false` still have to be asked whether their own subscription wants it.
+    pub(crate) fn audience(&mut self, event: &Event, audience: &mut Audience) {
+        audience.slots.clear();
+        audience.is_filtered = true;
+        if let Some(user) = &event.user {
+            audience.slots.extend_from_slice(self.user(user));
+            audience.is_filtered = false;
+        } else if let Some(topic) = &event.topic {
+            audience.slots.extend(self.interest.topic(topic.as_str()).into_iter().flatten());
+        } else {
+            if !event.event_type.is_opt_in() {
+                audience.slots.extend(&self.everything);
+            }
+            audience.slots.extend(self.interest.audience(&event.event_type).into_iter().flatten());
+        }
+        audience.n_users = audience.slots.len();
+        if event.user.is_none()
+            && event.topic.is_none()
+            && event.event_type.category() == hookswitch_protocol::Category::Chat
+            && let Some(session) = &event.session
+        {
+            audience.slots.extend_from_slice(self.visitors(session));
+        }
+    }
+}
+
+/// The connections one event concerns; the vector is used again for the next event.
+#[derive(Debug, Default)]
+pub(crate) struct Audience {
+    pub(crate) slots: Vec<u32>,
+    /// The first so many are users; the rest are visitors, whose subscriptions are not indexed.
+    pub(crate) n_users: usize,
+    /// Whether the users among them were found by subscription already.
+    pub(crate) is_filtered: bool,
+}
+
+fn take_slot<K: Eq + std::hash::Hash>(index: &mut HashMap<K, SmallVec<[u32; 2]>>, key: &K, slot: u32) {
+    if let Some(slots) = index.get_mut(key) {
+        slots.retain(|s| *s != slot);
+        if slots.is_empty() {
+            index.remove(key);
+        }
+    }
+}
