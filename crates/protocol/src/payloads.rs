@@ -1,1 +1,0 @@
-//! The payloads of the contract as structs.
