@@ -14,6 +14,13 @@ use serde_json::Value;
 /// Longer than a webhook test delivery may take in a test, shorter than a test's patience with a hung node.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(40);
 
+const UPGRADE: [(&str, &str); 4] = [
+    ("connection", "Upgrade"),
+    ("upgrade", "websocket"),
+    ("sec-websocket-version", "13"),
+    ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+];
+
 /// One caller of the API; clones share connections.
 #[derive(Debug, Clone)]
 pub struct ApiClient {
@@ -59,6 +66,11 @@ impl ApiClient {
         self.send(Method::DELETE, path, Bytes::new(), &[]).await
     }
 
+    /// `OPTIONS path`, as a browser asks before it sends.
+    pub async fn options(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(Method::OPTIONS, path, Bytes::new(), headers).await
+    }
+
     /// `POST path` with a JSON body.
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.post_text(path, body.to_string()).await
@@ -76,14 +88,17 @@ impl ApiClient {
 
     /// Asks for a WebSocket without being ready to speak it: to read how the node refuses.
     pub async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut all = vec![
-            ("connection", "Upgrade"),
-            ("upgrade", "websocket"),
-            ("sec-websocket-version", "13"),
-            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ];
+        let mut all = UPGRADE.to_vec();
         all.extend_from_slice(headers);
         self.send(Method::GET, path, Bytes::new(), &all).await
+    }
+
+    /// The same of a node that may be gone.
+    ///
+    /// # Errors
+    /// When no complete answer came.
+    pub async fn try_upgrade(&self, path: &str) -> anyhow::Result<Answer> {
+        self.try_send(Method::GET, path, Bytes::new(), &UPGRADE).await
     }
 
     /// Publishes one event (or a batch) that must be accepted; returns the ids.

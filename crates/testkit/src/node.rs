@@ -193,15 +193,19 @@ impl NodeProcess {
         proc::cpu_time(self.pid)
     }
 
-    /// Sends a signal.
-    pub fn signal(&self, signal: Signal) {
+    fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.pid.cast_signed());
         kill(pid, signal).expect("a child that has not been awaited yet");
     }
 
-    /// Asks it to end, as a service manager does.
+    /// Asks it to end, as a service manager does (SIGTERM).
     pub fn terminate(&self) {
         self.signal(Signal::SIGTERM);
+    }
+
+    /// Asks it to end, as Ctrl-C does (SIGINT).
+    pub fn interrupt(&self) {
+        self.signal(Signal::SIGINT);
     }
 
     /// Waits for its end.

@@ -92,13 +92,21 @@ impl RawSocket {
         }
     }
 
-    /// Skips to the next text message.
+    /// Skips to the next text message, with the usual patience.
     ///
     /// # Panics
     /// When the connection ends first.
     pub async fn read_text(&mut self) -> String {
+        self.read_text_within(PATIENCE).await
+    }
+
+    /// Skips to the next text message.
+    ///
+    /// # Panics
+    /// When the connection ends first, or nothing comes for the length of `deadline`.
+    pub async fn read_text_within(&mut self, deadline: Duration) -> String {
         loop {
-            let frame = self.read_frame(PATIENCE).await.expect("a text message before the end");
+            let frame = self.read_frame(deadline).await.expect("a text message before the end");
             if frame.opcode == Opcode::Text {
                 return String::from_utf8(frame.payload.into()).expect("text is UTF-8");
             }

@@ -111,6 +111,11 @@ impl Receiver {
         self.book.requests.lock().expect("no poison").clone()
     }
 
+    /// Something of each request so far, without copying them all.
+    pub fn map<T>(&self, look: impl FnMut(&ReceivedRequest) -> T) -> Vec<T> {
+        self.book.requests.lock().expect("no poison").iter().map(look).collect()
+    }
+
     /// How many requests arrived so far.
     pub fn count(&self) -> usize {
         self.book.requests.lock().expect("no poison").len()

@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::PATIENCE;
@@ -33,6 +33,11 @@ pub struct Refusal {
 pub struct WsClient {
     stream: WebSocketStream<TcpStream>,
     protocol: Option<String>,
+}
+
+/// The library's 128 KiB of buffer for each connection are too many for crowds.
+fn lean() -> WebSocketConfig {
+    WebSocketConfig::default().read_buffer_size(4096)
 }
 
 enum Incoming {
@@ -82,7 +87,7 @@ impl WsRequest {
     pub async fn connect(self) -> Result<WsClient, Refusal> {
         let stream = TcpStream::connect(&self.addr).await.expect("the node accepts");
         stream.set_nodelay(true).expect("a live socket");
-        let handshake = tokio_tungstenite::client_async(self.request, stream);
+        let handshake = tokio_tungstenite::client_async_with_config(self.request, stream, Some(lean()));
         match tokio::time::timeout(PATIENCE, handshake).await.expect("the node answers the handshake in time") {
             Ok((stream, response)) => {
                 let protocol = response.headers().get("sec-websocket-protocol");
@@ -195,11 +200,19 @@ impl WsClient {
         assert!(before.is_empty(), "expected nothing before the pong: {before:?}");
     }
 
-    /// Waits for the end and returns the close code; events before it are skipped.
+    /// Waits for the end with the usual patience and returns the close code; events before it are skipped.
     ///
     /// # Panics
     /// When the connection stays, or ends without a close frame.
     pub async fn close_code(&mut self) -> u16 {
+        self.close_code_within(PATIENCE).await
+    }
+
+    /// Waits for the end and returns the close code; events before it are skipped.
+    ///
+    /// # Panics
+    /// When the connection stays, or ends without a close frame.
+    pub async fn close_code_within(&mut self, deadline: Duration) -> u16 {
         let end = async {
             loop {
                 if let Incoming::Closed(code) = self.read().await {
@@ -207,7 +220,7 @@ impl WsClient {
                 }
             }
         };
-        let code = tokio::time::timeout(PATIENCE, end).await.expect("the connection is closed in time");
+        let code = tokio::time::timeout(deadline, end).await.expect("the connection is closed in time");
         code.expect("a close frame, not a broken connection")
     }
 

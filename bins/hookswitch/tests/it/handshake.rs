@@ -1,0 +1,89 @@
+//! How a connection comes about: where the token stands, which paths there are, how a refusal looks.
+
+use std::time::Duration;
+
+use hookswitch_testkit::{RawSocket, Token, WsRequest};
+
+use crate::stage::{Stage, TENANT, event};
+
+#[tokio::test]
+async fn a_token_may_stand_in_the_header_the_query_or_the_subprotocol() {
+    let stage = Stage::start().await;
+    let token = stage.sign(&Token::new(TENANT, 1));
+    for path in ["/ws", "/api/v1/ws"] {
+        let by_header = WsRequest::new(stage.addr(), path).bearer(&token).open().await;
+        let by_query = WsRequest::new(stage.addr(), &format!("{path}?token={token}")).open().await;
+        let by_protocol = WsRequest::new(stage.addr(), path).subprotocol(&token).open().await;
+        assert_eq!(by_protocol.protocol(), Some("bearer"));
+        stage.service().publish(event("alert")).await;
+        for mut client in [by_header, by_query, by_protocol] {
+            client.expect("alert").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn tokens_never_reach_the_log() {
+    let stage = Stage::with(&[("RUST_LOG", "trace")]).await;
+    let token = stage.sign(&Token::new(TENANT, 1));
+    let bad = stage.sign(&Token::new(TENANT, 1).expires_in(-3600));
+    WsRequest::new(stage.addr(), &format!("/ws?token={token}")).open().await.expect_silence().await;
+    stage.node.api().upgrade(&format!("/ws?token={bad}"), &[]).await;
+    stage.node.api().get(&format!("/nowhere?token={token}")).await;
+    let log = stage.node.log();
+    for secret in [token.as_str(), bad.as_str(), stage.node.secret()] {
+        assert!(!log.contains(secret), "a secret is in the log:\n{log}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_say_why() {
+    let stage = Stage::start().await;
+    let api = stage.node.api();
+    for path in ["/ws", "/api/v1/ws", "/ws?token=nonsense"] {
+        api.upgrade(path, &[]).await.expect_error(401, "unauthorized");
+    }
+    for path in ["/ws/public/nobody", "/api/v1/ws/public/nobody", "/ws/public?session_id=nobody"] {
+        api.upgrade(path, &[]).await.expect_error(404, "unknown_session");
+    }
+    let token = stage.sign(&Token::new(TENANT, 1));
+    let evil = [("origin", "https://evil.example")];
+    api.clone().with_token(&token).upgrade("/ws", &evil).await.expect_error(403, "origin_refused");
+    api.with_token(token).get("/ws").await.expect_error(426, "upgrade_required");
+}
+
+#[tokio::test]
+async fn a_first_frame_in_the_same_packet_as_the_upgrade_is_served() {
+    let stage = Stage::start().await;
+    let authorization = format!("Authorization: Bearer {}\r\n", stage.sign(&Token::new(TENANT, 1)));
+    let mut bytes = RawSocket::upgrade_request("/ws", &authorization);
+    bytes.extend(hookswitch_testkit::Frame::new(hookswitch_testkit::Opcode::Text, r#"{"type":"ping"}"#).masked());
+    let mut socket = RawSocket::connect(stage.addr()).await;
+    socket.send(&bytes).await;
+    assert!(socket.read_head().await.starts_with("HTTP/1.1 101"));
+    assert!(socket.read_text().await.contains(r#""type":"pong""#));
+}
+
+#[tokio::test]
+async fn an_expired_token_ends_the_connection_with_its_own_code() {
+    let stage = Stage::start().await;
+    let token = stage.sign(&Token::new(TENANT, 1).expires_in(2));
+    let mut client = WsRequest::new(stage.addr(), "/ws").bearer(&token).open().await;
+    client.expect_silence().await;
+    // The leeway is at most 60 s.
+    assert_eq!(client.close_code_within(Duration::from_secs(65)).await, 4401);
+    let refused = WsRequest::new(stage.addr(), "/ws").bearer(&token).connect().await;
+    assert_eq!(refused.expect_err("the token has expired").status, 401);
+}
+
+#[tokio::test]
+async fn a_half_sent_handshake_does_not_hold_up_others() {
+    let stage = Stage::start().await;
+    let mut slow = Vec::new();
+    for _ in 0..50 {
+        let mut socket = RawSocket::connect(stage.addr()).await;
+        socket.send(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgr").await;
+        slow.push(socket);
+    }
+    stage.agent(1).await.expect_silence().await;
+}

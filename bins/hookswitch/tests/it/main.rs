@@ -1,0 +1,29 @@
+//! The whole node against the contract, from outside: a real process, real sockets, independent clients.
+
+mod address_guard;
+mod agents;
+mod batches;
+mod cli;
+mod deliveries;
+mod delivery_body;
+mod delivery_failures;
+mod delivery_logs;
+mod frames;
+mod handshake;
+mod isolation;
+mod lifecycle;
+mod offline;
+mod operations;
+mod origins;
+mod publishing;
+mod retries;
+mod slow_client;
+mod stage;
+mod subscriptions;
+mod tokens;
+mod typing;
+mod visitor_sessions;
+mod visitors;
+mod webhook_rest;
+mod webhook_roles;
+mod webhook_validation;
