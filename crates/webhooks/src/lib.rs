@@ -1,16 +1,74 @@
 //! Leaving the building: matching, signing, guarded sending, schedule and delivery.
+//!
+//! Knows nothing of connections, SQL, tokens or routes. Owns three seams: who wants what
+//! ([`WebhookDirectory`]), which duties wait ([`DeliveryLedger`]), what was tried ([`AttemptLog`]);
+//! [`Webhooks`] is the face of it all.
+//!
+//! ```
+//! use hookswitch_protocol::{EventType, NodeId, Secret, TenantId, Timestamp};
+//! use hookswitch_runtime::{Clock, Scope};
+//! use hookswitch_webhooks::{AddressPolicy, WebhookConfig, WebhookInput, WebhookSeams, Webhooks};
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let clock = Clock::system();
+//! let seams = WebhookSeams::memory(&clock);
+//! let policy = AddressPolicy::strict();
+//! let scope = Scope::root("example");
+//! let node = NodeId::generate(clock.now());
+//! let webhooks = Webhooks::start(WebhookConfig::default(), policy, seams, node, clock, scope.clone()).await?;
+//! let tenant = TenantId::parse("tenant-123")?;
+//! let crm = WebhookInput {
+//!     name: Some("CRM".into()),
+//!     url: Some("https://1.1.1.1/hook".into()),
+//!     events: Some(vec!["call.*".into()]),
+//!     secret: Some(Secret::new("shared")),
+//!     ..WebhookInput::default()
+//! };
+//! let crm = webhooks.create(&tenant, crm).await?;
+//! assert_eq!(webhooks.matching(&tenant, &EventType::CALL_INCOMING), [crm.id]);
+//! # scope.shut_down(std::time::Duration::from_secs(1)).await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
 
+mod body;
+mod config;
+mod counters;
 mod directory;
+mod dispatcher;
+mod error;
+mod guard;
 mod ledger;
 mod log;
+mod memory;
+mod outcome;
+mod rules;
+mod schedule;
 mod seam;
+mod sender;
+mod sign;
+mod table;
+mod trial;
+mod webhooks;
 
+pub use body::{delivery_body, fingerprint};
+pub use config::WebhookConfig;
+pub use counters::DeliveryCounters;
 pub use directory::{
     DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, Webhook, WebhookChange, WebhookDirectory,
 };
+pub use error::{StartError, WebhookError};
+pub use guard::{AddressPolicy, InvalidCidr};
 pub use ledger::{
     Attempted, Backlog, DeliveryLedger, DueWebhook, Fingerprint, Finished, Lease, LeaseRequest, LeaseWish,
     LeasedDelivery, LedgerError, NewDuty, Retention, Seen, Verdict,
 };
 pub use log::{AttemptLog, AttemptRow, DeliveryStats, LoggedAttempt};
+pub use memory::MemoryWebhooks;
+pub use outcome::ErrorClass;
+pub use rules::{InvalidWebhook, WebhookInput};
+pub use schedule::retry_delay;
 pub use seam::BoxFuture;
+pub use sign::{signature, standard_signature, verify_signature};
+pub use trial::TestReport;
+pub use webhooks::{WebhookSeams, Webhooks};

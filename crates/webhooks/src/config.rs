@@ -1,0 +1,61 @@
+//! How much is sent at once, how often things are looked at, how long they are kept.
+
+use std::time::Duration;
+
+/// Limits and intervals of everything that leaves the building. [`WebhookConfig::default`] is what
+/// the contract promises.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// Deliveries in flight on this node at once; 512 by default, at least 1. Too small and slow
+    /// receivers hold up everybody.
+    pub concurrency: usize,
+    /// Deliveries in flight per webhook at once; 10 by default, at least 1.
+    pub per_webhook: usize,
+    /// The part of both limits, in percent, that retries may not use, so that first attempts never
+    /// wait behind old retries; 25 by default, at most 100. At least one slot stays for retries.
+    pub fresh_percent: u8,
+    /// How long a lease on a delivery holds; 180 s by default. Must be longer than the longest time
+    /// limit of a webhook (120 s) plus the time settling may take, or deliveries are made twice.
+    pub lease_hold: Duration,
+    /// Most attempts settled in one call; 256 by default.
+    pub settle_batch: usize,
+    /// How long a finished attempt waits for others to be settled with; 2 ms by default.
+    pub settle_linger: Duration,
+    /// Finished attempts that may wait to be settled, beyond those in flight; 4,096 by default. When
+    /// it is full (the database is away), attempts keep their slots and nothing new is leased.
+    pub unsettled: usize,
+    /// How often the ledger is asked for work nobody told us of; 1 s by default.
+    pub poll_interval: Duration,
+    /// How often expired leases are swept; 5 s by default.
+    pub sweep_interval: Duration,
+    /// How often old rows are purged; 60 s by default.
+    pub purge_interval: Duration,
+    /// How long log rows and ended deliveries are kept; 30 days by default.
+    pub retention: Duration,
+    /// How often the directory is asked whether a row changed; 1 s by default. Rows inserted by hand
+    /// take effect after at most this long.
+    pub table_interval: Duration,
+    /// How long running attempts may go on after the soft token; 4 s by default. Keep it below the
+    /// grace of the scope, or what was cut off waits for its lease to run out.
+    pub stop_grace: Duration,
+}
+
+impl Default for WebhookConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: 512,
+            per_webhook: 10,
+            fresh_percent: 25,
+            lease_hold: Duration::from_secs(180),
+            settle_batch: 256,
+            settle_linger: Duration::from_millis(2),
+            unsettled: 4_096,
+            poll_interval: Duration::from_secs(1),
+            sweep_interval: Duration::from_secs(5),
+            purge_interval: Duration::from_secs(60),
+            retention: Duration::from_secs(30 * 24 * 3_600),
+            table_interval: Duration::from_secs(1),
+            stop_grace: Duration::from_secs(4),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What the delivery machinery counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::outcome::ErrorClass;
+
+/// The figures since start, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryCounters {
+    /// Attempts made, tests not counted.
+    pub attempts: u64,
+    /// Deliveries that ended with a 2xx.
+    pub delivered: u64,
+    /// Deliveries given up.
+    pub failed: u64,
+    /// Attempts after which another one was scheduled.
+    pub retried: u64,
+    /// Attempts whose lease had run out when they were settled.
+    pub lease_lost: u64,
+    /// Attempts running now, tests included.
+    pub in_flight: u64,
+    /// Finished attempts waiting to be settled.
+    pub unsettled: u64,
+    /// Attempts by what went wrong, every class once.
+    pub errors: Vec<(ErrorClass, u64)>,
+}
+
+const N_CLASSES: usize = ErrorClass::ALL.len();
+
+/// The live figures; each is a plain counter of its own, so a snapshot may be a moment apart.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) attempts: Counter,
+    pub(crate) delivered: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) retried: Counter,
+    pub(crate) lease_lost: Counter,
+    pub(crate) in_flight: Counter,
+    pub(crate) unsettled: Counter,
+    errors: [Counter; N_CLASSES],
+}
+
+impl Counters {
+    /// Counts an attempt that went wrong.
+    pub(crate) fn error(&self, class: ErrorClass) {
+        self.errors[class as usize].add(1);
+    }
+
+    /// The figures now.
+    pub(crate) fn snapshot(&self) -> DeliveryCounters {
+        DeliveryCounters {
+            attempts: self.attempts.get(),
+            delivered: self.delivered.get(),
+            failed: self.failed.get(),
+            retried: self.retried.get(),
+            lease_lost: self.lease_lost.get(),
+            in_flight: self.in_flight.get(),
+            unsettled: self.unsettled.get(),
+            errors: ErrorClass::ALL.iter().map(|class| (*class, self.errors[*class as usize].get())).collect(),
+        }
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(&self, n: u64) {
+        self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts one up until the guard is dropped, also when the task that holds it is cut off.
+    pub(crate) fn hold<'a>(&'a self) -> Held<'a> {
+        self.add(1);
+        Held(self)
+    }
+}
+
+/// One of something that is going on.
+#[derive(Debug)]
+pub(crate) struct Held<'a>(&'a Counter);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.sub(1);
+    }
+}

@@ -1,0 +1,130 @@
+//! What the dispatcher is told by others: work that arrived, slots that came free.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
+use tokio::sync::Notify;
+
+use crate::ledger::DueWebhook;
+
+/// The dispatcher's letter box. Letters about the same webhook become one, so it holds at most one
+/// entry per webhook and one per slot, however much arrives.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    letters: Mutex<Letters>,
+    /// Something for the dispatcher.
+    pub(super) arrived: Notify,
+    /// A retry was scheduled, for the watcher.
+    pub(super) retry_scheduled: Notify,
+}
+
+/// Everything told since the last look.
+#[derive(Debug, Default)]
+pub(super) struct Letters {
+    pub(super) due: HashMap<WebhookId, DueWebhook>,
+    pub(super) freed: Vec<Freed>,
+    next_retry: Option<Timestamp>,
+}
+
+/// A slot that came free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Freed {
+    pub(super) webhook: WebhookId,
+    pub(super) kind: Kind,
+    pub(super) ended: Ended,
+}
+
+/// Whether a delivery is attempted for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Fresh,
+    Retry,
+}
+
+/// What the end of an attempt says about the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It reacted, well or not.
+    Reacted,
+    /// It kept silent until the time limit.
+    TimedOut,
+    /// Nothing: the attempt was cut off.
+    Unknown,
+}
+
+impl Agenda {
+    /// First attempts are due for these webhooks.
+    pub(crate) fn work_arrived(&self, targets: &[(TenantId, Vec<WebhookId>)]) {
+        if targets.iter().all(|(_, webhooks)| webhooks.is_empty()) {
+            return;
+        }
+        let mut letters = self.lock();
+        for (tenant, webhooks) in targets {
+            for webhook in webhooks {
+                letters.merge(DueWebhook {
+                    webhook: *webhook,
+                    tenant: tenant.clone(),
+                    has_fresh: true,
+                    has_retry: false,
+                });
+            }
+        }
+        drop(letters);
+        self.arrived.notify_one();
+    }
+
+    /// The ledger says these have something due.
+    pub(super) fn found_due(&self, due: Vec<DueWebhook>) {
+        if due.is_empty() {
+            return;
+        }
+        let mut letters = self.lock();
+        due.into_iter().for_each(|one| letters.merge(one));
+        drop(letters);
+        self.arrived.notify_one();
+    }
+
+    /// An attempt ended and its slot is free.
+    pub(super) fn slot_freed(&self, freed: Freed) {
+        self.lock().freed.push(freed);
+        self.arrived.notify_one();
+    }
+
+    /// A retry was scheduled for then.
+    pub(super) fn retry_at(&self, due: Timestamp) {
+        let mut letters = self.lock();
+        if letters.next_retry.is_none_or(|known| due < known) {
+            letters.next_retry = Some(due);
+            drop(letters);
+            self.retry_scheduled.notify_one();
+        }
+    }
+
+    /// The earliest retry scheduled since the last call.
+    pub(super) fn take_next_retry(&self) -> Option<Timestamp> {
+        self.lock().next_retry.take()
+    }
+
+    /// Everything told since the last call.
+    pub(super) fn take(&self) -> Letters {
+        let mut letters = self.lock();
+        Letters { due: std::mem::take(&mut letters.due), freed: std::mem::take(&mut letters.freed), next_retry: None }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Letters> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Letters {
+    fn merge(&mut self, due: DueWebhook) {
+        let known = self.due.entry(due.webhook).or_insert_with(|| DueWebhook {
+            has_fresh: false,
+            has_retry: false,
+            ..due.clone()
+        });
+        known.has_fresh |= due.has_fresh;
+        known.has_retry |= due.has_retry;
+    }
+}

@@ -1,0 +1,43 @@
+//! Sweeps leases that ran out and purges what is past retention.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use crate::ledger::{LedgerError, Retention};
+
+/// Most rows removed in one call, so that publishers do not wait behind a purge.
+const PURGE_ROWS: u32 = 500;
+
+/// Runs until the soft token.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut next_purge = Instant::now() + shared.config.purge_interval;
+    loop {
+        tokio::select! {
+            () = shared.scope.soft().cancelled() => return,
+            () = tokio::time::sleep(shared.config.sweep_interval) => {}
+        }
+        // Failures are not told: the leaser and the watcher meet the same ledger and tell.
+        if let Ok(n_expired @ 1..) = shared.ledger.sweep(shared.clock.now()).await {
+            tracing::info!(n_expired, "webhook deliveries are due again, their leases ran out");
+        }
+        if Instant::now() >= next_purge {
+            if let Err(error) = purge(&shared).await {
+                tracing::debug!(%error, "old webhook rows stay for now");
+            }
+            next_purge = Instant::now() + shared.config.purge_interval;
+        }
+    }
+}
+
+/// Purges step by step until a step finds less than its limit.
+async fn purge(shared: &Shared) -> Result<(), LedgerError> {
+    while !shared.scope.soft().is_cancelled() {
+        let retention = Retention { now: shared.clock.now(), ended: shared.config.retention, limit: PURGE_ROWS };
+        if shared.ledger.purge(retention).await? < u64::from(PURGE_ROWS) {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Deliveries in memory.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
+
+use super::{DELIVERIES, MemoryWebhooks, State, Waiting};
+use crate::ledger::{
+    Attempted, Backlog, DeliveryLedger, DueWebhook, Fingerprint, Finished, Lease, LeaseRequest, LeaseWish,
+    LeasedDelivery, LedgerError, NewDuty, Retention, Seen, Verdict,
+};
+use crate::seam::BoxFuture;
+
+/// How long a chosen event id is remembered.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3_600);
+
+impl DeliveryLedger for MemoryWebhooks {
+    fn look_up<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        ids: &'a [(EventId, Fingerprint)],
+    ) -> BoxFuture<'a, Result<Vec<Seen>, LedgerError>> {
+        self.locked(move |state, now| Ok(ids.iter().map(|(id, print)| state.seen(tenant, id, *print, now)).collect()))
+    }
+
+    fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
+        self.locked(move |state, now| state.enqueue(&batch, now))
+    }
+
+    fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>> {
+        self.locked(move |state, _| Ok(state.backlog(now)))
+    }
+
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>> {
+        self.locked(move |state, _| Ok(request.wishes.iter().flat_map(|wish| state.lease(*wish, &request)).collect()))
+    }
+
+    fn finish(&self, results: Vec<Attempted>) -> BoxFuture<'_, Result<Vec<Finished>, LedgerError>> {
+        self.locked(|state, _| Ok(results.into_iter().map(|attempted| state.finish(attempted)).collect()))
+    }
+
+    fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.locked(move |state, _| {
+            for lease in &leases {
+                if state.held(lease).is_some() {
+                    state.put_in_line(lease.number);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, LedgerError>> {
+        self.locked(move |state, _| Ok(state.give_back_while(|until| until < now)))
+    }
+
+    fn reclaim<'a>(&'a self, _node: &'a NodeId) -> BoxFuture<'a, Result<u64, LedgerError>> {
+        // Memory belongs to one process, so every lease is one of its own.
+        self.locked(|state, _| Ok(state.give_back_while(|_| true)))
+    }
+
+    fn purge(&self, retention: Retention) -> BoxFuture<'_, Result<u64, LedgerError>> {
+        self.locked(move |state, _| Ok(state.purge(retention)))
+    }
+}
+
+impl State {
+    fn seen(&self, tenant: &TenantId, id: &EventId, print: Fingerprint, now: Timestamp) -> Seen {
+        match self.seen.get(&(tenant.clone(), id.clone())) {
+            Some((_, at)) if now.since(*at) > REMEMBERED => Seen::New,
+            Some((known, _)) if *known == print => Seen::Repeated,
+            Some(_) => Seen::Conflict,
+            None => Seen::New,
+        }
+    }
+
+    fn enqueue(&mut self, batch: &[NewDuty], now: Timestamp) -> Result<Vec<Seen>, LedgerError> {
+        let mut in_batch = HashMap::new();
+        let answers: Vec<Seen> = batch.iter().map(|duty| self.judge(duty, &mut in_batch, now)).collect();
+        if answers.contains(&Seen::Conflict) {
+            return Ok(answers);
+        }
+        let n_new: usize = batch.iter().map(|duty| duty.webhooks.len()).sum();
+        if self.deliveries.len() + n_new > DELIVERIES {
+            let source = format!("{DELIVERIES} deliveries are waiting in memory").into();
+            return Err(LedgerError::Unavailable { operation: "enqueue", source });
+        }
+        for (duty, _) in batch.iter().zip(&answers).filter(|(_, seen)| **seen == Seen::New) {
+            if let Some(print) = duty.fingerprint {
+                self.seen.insert((duty.tenant.clone(), duty.event_id.clone()), (print, now));
+            }
+            for webhook in &duty.webhooks {
+                self.add_delivery(duty, *webhook, now);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// What is known of a duty's id, the earlier ones of the same batch included.
+    fn judge<'a>(
+        &self,
+        duty: &'a NewDuty,
+        in_batch: &mut HashMap<(&'a TenantId, &'a EventId), Fingerprint>,
+        now: Timestamp,
+    ) -> Seen {
+        let Some(print) = duty.fingerprint else { return Seen::New };
+        match in_batch.insert((&duty.tenant, &duty.event_id), print) {
+            Some(earlier) if earlier == print => Seen::Repeated,
+            Some(_) => Seen::Conflict,
+            None => self.seen(&duty.tenant, &duty.event_id, print, now),
+        }
+    }
+
+    fn backlog(&self, now: Timestamp) -> Backlog {
+        let mut backlog = Backlog::default();
+        for (webhook, waiting) in &self.waiting {
+            let first = [waiting.fresh.first(), waiting.retries.first()].map(|first| first.map(|(due, _)| *due));
+            let [has_fresh, has_retry] = first.map(|due| due.is_some_and(|due| due <= now));
+            if let (true, Some(known)) = (has_fresh || has_retry, self.webhooks.get(webhook)) {
+                let tenant = known.webhook.tenant.clone();
+                backlog.due.push(DueWebhook { webhook: *webhook, tenant, has_fresh, has_retry });
+            }
+            let later = waiting.next_after(now);
+            backlog.next_due = [backlog.next_due, later].into_iter().flatten().min();
+        }
+        backlog
+    }
+
+    fn lease(&mut self, wish: LeaseWish, request: &LeaseRequest) -> Vec<LeasedDelivery> {
+        let webhook = self.webhooks.get(&wish.webhook).filter(|known| !known.is_deleted && known.webhook.is_active);
+        let Some(webhook) = webhook.map(|known| known.webhook.clone()) else {
+            self.cancel_waiting(wish.webhook);
+            return Vec::new();
+        };
+        let mut taken = self.take_due(wish.webhook, true, request.now, wish.fresh);
+        taken.extend(self.take_due(wish.webhook, false, request.now, wish.retries));
+        let until = request.now.after(request.hold);
+        taken.into_iter().filter_map(|number| self.hand_out(number, &webhook, until)).collect()
+    }
+
+    /// Ends what waits for a webhook that is gone or off; attempts under way end by themselves.
+    fn cancel_waiting(&mut self, webhook: WebhookId) {
+        let waiting = self.waiting.remove(&webhook).unwrap_or_default();
+        for (_, number) in waiting.fresh.into_iter().chain(waiting.retries) {
+            self.end(number);
+        }
+    }
+
+    fn finish(&mut self, attempted: Attempted) -> Finished {
+        let Attempted { lease, row, verdict } = attempted;
+        self.log(row);
+        let Some(delivery) = self.held(&lease) else { return Finished::LeaseLost };
+        match verdict {
+            Verdict::Delivered | Verdict::Failed => self.end(lease.number),
+            Verdict::RetryAt(due) => {
+                delivery.n_attempts += 1;
+                delivery.due_at = due;
+                self.put_in_line(lease.number);
+            }
+        }
+        Finished::Recorded
+    }
+
+    fn give_back_while(&mut self, is_over: impl Fn(Timestamp) -> bool) -> u64 {
+        let over: Vec<i64> = self.leased.iter().take_while(|(until, _)| is_over(*until)).map(|(_, n)| *n).collect();
+        over.iter().for_each(|number| self.put_in_line(*number));
+        over.len() as u64
+    }
+
+    fn purge(&mut self, retention: Retention) -> u64 {
+        let limit = retention.limit as usize;
+        let oldest = retention.now.before(retention.ended);
+        let rows: Vec<i64> =
+            self.rows.values().filter(|logged| logged.row.at < oldest).map(|logged| logged.id).take(limit).collect();
+        rows.iter().for_each(|id| _ = self.rows.remove(id));
+        let forget = retention.now.before(REMEMBERED);
+        let ids = self.seen.iter().filter(|(_, (_, at))| *at < forget).map(|(key, _)| key.clone());
+        let ids: Vec<_> = ids.take(limit - rows.len()).collect();
+        ids.iter().for_each(|id| _ = self.seen.remove(id));
+        (rows.len() + ids.len()) as u64
+    }
+}
+
+impl Waiting {
+    /// The first moment after `now` at which something comes due.
+    fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let after = (now.after(Duration::from_millis(1)), i64::MIN);
+        let first =
+            |line: &std::collections::BTreeSet<(Timestamp, i64)>| line.range(after..).next().map(|(due, _)| *due);
+        [first(&self.fresh), first(&self.retries)].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,114 @@
+//! All three seams kept in memory: for embedders without a database, and for tests.
+//!
+//! Nothing survives the process, and everything is bounded: at [`DELIVERIES`] waiting deliveries
+//! `enqueue` refuses, and the log keeps its last [`LOG_ROWS`] rows.
+
+mod directory;
+mod ledger;
+mod log;
+mod queue;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use hookswitch_protocol::{DeliveryId, EventId, EventType, TenantId, Timestamp, WebhookId};
+use hookswitch_runtime::Clock;
+
+use crate::directory::Webhook;
+use crate::ledger::Fingerprint;
+use crate::log::LoggedAttempt;
+use crate::seam::BoxFuture;
+use crate::webhooks::WebhookSeams;
+
+/// Most deliveries that wait or run; beyond it `enqueue` answers that the ledger is unavailable.
+const DELIVERIES: usize = 100_000;
+
+/// Most log rows; beyond it the oldest go.
+const LOG_ROWS: usize = 100_000;
+
+/// Directory, ledger and log in memory. Clones share their content.
+#[derive(Clone)]
+pub struct MemoryWebhooks {
+    state: Arc<Mutex<State>>,
+    clock: Clock,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    webhooks: BTreeMap<WebhookId, Registered>,
+    n_changes: u64,
+    last_webhook: i64,
+    last_row: i64,
+    last_delivery: i64,
+    rows: BTreeMap<i64, LoggedAttempt>,
+    seen: HashMap<(TenantId, EventId), (Fingerprint, Timestamp)>,
+    /// Deliveries that are not done.
+    deliveries: HashMap<i64, Delivery>,
+    /// Those that wait, per webhook.
+    waiting: HashMap<WebhookId, Waiting>,
+    /// Those that are leased, by the end of their lease.
+    leased: BTreeSet<(Timestamp, i64)>,
+}
+
+#[derive(Debug)]
+struct Registered {
+    webhook: Webhook,
+    is_deleted: bool,
+}
+
+/// Numbers of waiting deliveries, oldest due first.
+#[derive(Debug, Default)]
+struct Waiting {
+    fresh: BTreeSet<(Timestamp, i64)>,
+    retries: BTreeSet<(Timestamp, i64)>,
+}
+
+#[derive(Debug)]
+struct Delivery {
+    id: DeliveryId,
+    webhook: WebhookId,
+    event_type: EventType,
+    body: Bytes,
+    due_at: Timestamp,
+    /// Attempts settled so far.
+    n_attempts: u32,
+    fence: i64,
+    leased_until: Option<Timestamp>,
+}
+
+impl MemoryWebhooks {
+    /// An empty keeper.
+    pub fn new(clock: &Clock) -> Self {
+        Self { state: Arc::default(), clock: clock.clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` under the lock when the future is first polled.
+    fn locked<'a, T: 'a>(&'a self, work: impl FnOnce(&mut State, Timestamp) -> T + Send + 'a) -> BoxFuture<'a, T> {
+        boxed(async move { work(&mut self.lock(), self.clock.now()) })
+    }
+}
+
+impl fmt::Debug for MemoryWebhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryWebhooks").finish_non_exhaustive()
+    }
+}
+
+impl WebhookSeams {
+    /// All three seams in memory: nothing survives the process.
+    pub fn memory(clock: &Clock) -> Self {
+        let keeper = Arc::new(MemoryWebhooks::new(clock));
+        Self { directory: Arc::clone(&keeper) as _, ledger: Arc::clone(&keeper) as _, log: keeper }
+    }
+}
+
+fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
+    Box::pin(future)
+}

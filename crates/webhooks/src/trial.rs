@@ -1,0 +1,63 @@
+//! A test delivery: one attempt, one row, the answer told to who asked.
+
+use std::sync::Arc;
+
+use hookswitch_protocol::{DeliveryId, EventType, Payload};
+
+use crate::body::delivery_body;
+use crate::directory::{DirectoryError, Webhook};
+use crate::error::WebhookError;
+use crate::sender::AttemptRequest;
+use crate::webhooks::Inner;
+
+/// How a test delivery went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestReport {
+    /// The answer's status; `None` without an answer.
+    pub response_code: Option<u16>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u32,
+}
+
+/// Makes the attempt in a task of its own and waits for it.
+pub(crate) async fn run(inner: &Arc<Inner>, webhook: Webhook) -> Result<TestReport, WebhookError> {
+    let permit = Arc::clone(&inner.tests).try_acquire_owned().map_err(|_| WebhookError::TooManyTests)?;
+    let task = inner.scope.spawn_contained("webhook test", {
+        let inner = Arc::clone(inner);
+        async move {
+            let _permit = permit;
+            attempt(&inner, &webhook).await
+        }
+    });
+    match task.await {
+        Ok(Some(report)) => Ok(report?),
+        _ => Err(WebhookError::Stopping),
+    }
+}
+
+async fn attempt(inner: &Inner, webhook: &Webhook) -> Result<TestReport, DirectoryError> {
+    let now = inner.clock.now();
+    let text = format!(r#"{{"message":"This is a test delivery.","webhook_id":{}}}"#, webhook.id);
+    let payload = Payload::parse(&text).expect("an object written by us");
+    let body = delivery_body(&EventType::WEBHOOK_TEST, now, &payload);
+    let in_flight = inner.counters.in_flight.hold();
+    let outcome = inner
+        .sender
+        .send(AttemptRequest {
+            webhook,
+            delivery: &DeliveryId::generate(now),
+            event_type: &EventType::WEBHOOK_TEST,
+            attempt: 1,
+            body: body.clone(),
+            now,
+        })
+        .await;
+    drop(in_flight);
+    let row = outcome.into_row(webhook.id, EventType::WEBHOOK_TEST, body, 1, inner.clock.now());
+    let report =
+        TestReport { response_code: row.response_code, error: row.error.clone(), duration_ms: row.duration_ms };
+    inner.seams.log.append(row).await?;
+    Ok(report)
+}

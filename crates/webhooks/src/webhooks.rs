@@ -1,0 +1,265 @@
+//! The facade: everything the rest of the house asks of webhooks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookswitch_protocol::{EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
+use hookswitch_runtime::{Clock, Scope};
+use tokio::sync::Semaphore;
+
+use crate::config::WebhookConfig;
+use crate::counters::{Counters, DeliveryCounters};
+use crate::directory::{DirectoryError, Listed, Page, Webhook, WebhookDirectory};
+use crate::dispatcher::{self, Agenda};
+use crate::error::{StartError, WebhookError};
+use crate::guard::AddressPolicy;
+use crate::ledger::{DeliveryLedger, Fingerprint, LedgerError, NewDuty, Seen};
+use crate::log::{AttemptLog, DeliveryStats, LoggedAttempt};
+use crate::rules::{self, WebhookInput};
+use crate::sender::Sender;
+use crate::table::MatchTable;
+use crate::trial::{self, TestReport};
+
+/// Test deliveries running at once on this node; more are refused.
+const TESTS: usize = 32;
+
+/// The three keepers, which usually are one thing.
+#[derive(Clone)]
+pub struct WebhookSeams {
+    /// Keeps the registrations.
+    pub directory: Arc<dyn WebhookDirectory>,
+    /// Keeps the deliveries.
+    pub ledger: Arc<dyn DeliveryLedger>,
+    /// Keeps the attempt log.
+    pub log: Arc<dyn AttemptLog>,
+}
+
+impl fmt::Debug for WebhookSeams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookSeams").finish_non_exhaustive()
+    }
+}
+
+/// Webhooks: registrations, matching, and deliveries made in the background. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Webhooks(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) policy: AddressPolicy,
+    pub(crate) seams: WebhookSeams,
+    pub(crate) table: MatchTable,
+    pub(crate) sender: Sender,
+    pub(crate) agenda: Arc<Agenda>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: Clock,
+    pub(crate) scope: Scope,
+    pub(crate) tests: Arc<Semaphore>,
+}
+
+impl Webhooks {
+    /// Gives back the leases of this node's former self, reads the registrations, and starts the
+    /// deliveries as tasks of `scope`. On the scope's soft token nothing new is sent, running attempts
+    /// get [`WebhookConfig::stop_grace`], and what was cut off is given back.
+    ///
+    /// # Errors
+    /// [`StartError`] when the keepers do not answer.
+    pub async fn start(
+        config: WebhookConfig,
+        policy: AddressPolicy,
+        seams: WebhookSeams,
+        node: NodeId,
+        clock: Clock,
+        scope: Scope,
+    ) -> Result<Self, StartError> {
+        let networks = policy.allowed_networks();
+        if policy.is_http_allowed() || !networks.is_empty() {
+            tracing::warn!(http = policy.is_http_allowed(), ?networks, "webhooks may reach beyond public https");
+        }
+        let n_reclaimed = seams.ledger.reclaim(&node).await.map_err(StartError::Reclaim)?;
+        if n_reclaimed > 0 {
+            tracing::info!(n_reclaimed, "deliveries of this node's former self are due again");
+        }
+        let counters = Arc::new(Counters::default());
+        let inner = Arc::new(Inner {
+            sender: Sender::new(&policy, config.per_webhook),
+            agenda: Arc::default(),
+            counters,
+            table: MatchTable::default(),
+            tests: Arc::new(Semaphore::new(TESTS)),
+            policy,
+            seams,
+            clock,
+            scope,
+        });
+        inner.table.refresh(&*inner.seams.directory).await.map_err(StartError::Table)?;
+        inner.scope.spawn("webhook table", follow_directory(Arc::clone(&inner), config.table_interval));
+        dispatcher::start(config, node, &inner);
+        Ok(Self(inner))
+    }
+
+    /// Checks and stores a new webhook; it matches events from here on.
+    ///
+    /// # Errors
+    /// [`WebhookError::Invalid`] with the first field that is wrong, [`WebhookError::Directory`].
+    pub async fn create(&self, tenant: &TenantId, input: WebhookInput) -> Result<Webhook, WebhookError> {
+        let new = rules::check_new(input, &self.0.policy).await?;
+        let webhook = self.0.seams.directory.create(tenant, new).await?;
+        self.0.table.put(&webhook);
+        Ok(webhook)
+    }
+
+    /// The tenant's webhooks, oldest first.
+    ///
+    /// # Errors
+    /// [`WebhookError::Directory`].
+    pub async fn list(&self, tenant: &TenantId, page: Page) -> Result<Listed<Webhook>, WebhookError> {
+        Ok(self.0.seams.directory.list(tenant, page).await?)
+    }
+
+    /// One webhook of the tenant. Ask this before looking at the body of an update: a foreign id is
+    /// 404 whatever the body says.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`], [`WebhookError::Directory`].
+    pub async fn get(&self, tenant: &TenantId, id: WebhookId) -> Result<Webhook, WebhookError> {
+        let found = self.0.seams.directory.get(tenant, id).await?;
+        found.ok_or(WebhookError::NotFound { id })
+    }
+
+    /// Checks and stores a partial update; it is in force when this returns.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`] before [`WebhookError::Invalid`]; [`WebhookError::Directory`].
+    pub async fn update(&self, tenant: &TenantId, id: WebhookId, input: WebhookInput) -> Result<Webhook, WebhookError> {
+        self.get(tenant, id).await?;
+        let change = rules::check_change(input, &self.0.policy).await?;
+        let updated = self.0.seams.directory.update(tenant, id, change).await?;
+        let webhook = updated.ok_or(WebhookError::NotFound { id })?;
+        self.0.table.put(&webhook);
+        Ok(webhook)
+    }
+
+    /// Deletes a webhook: it matches nothing any more, and its waiting deliveries are cancelled.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`], [`WebhookError::Directory`].
+    pub async fn delete(&self, tenant: &TenantId, id: WebhookId) -> Result<(), WebhookError> {
+        let was_there = self.0.seams.directory.delete(tenant, id).await?;
+        self.0.table.remove(tenant, id);
+        if was_there { Ok(()) } else { Err(WebhookError::NotFound { id }) }
+    }
+
+    /// Sends a `webhook.test` event at once, waits for the answer, and logs the one attempt. The
+    /// attempt runs in a task of its own, so it is made and logged even when the caller goes away.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`], [`WebhookError::TooManyTests`], [`WebhookError::Directory`] (then
+    /// the attempt may have been made without being logged), [`WebhookError::Stopping`].
+    pub async fn test(&self, tenant: &TenantId, id: WebhookId) -> Result<TestReport, WebhookError> {
+        let webhook = self.get(tenant, id).await?;
+        trial::run(&self.0, webhook).await
+    }
+
+    /// One webhook's attempts, newest first.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`], [`WebhookError::Directory`].
+    pub async fn logs(
+        &self,
+        tenant: &TenantId,
+        id: WebhookId,
+        page: Page,
+    ) -> Result<Listed<LoggedAttempt>, WebhookError> {
+        self.get(tenant, id).await?;
+        Ok(self.0.seams.log.rows(id, page).await?)
+    }
+
+    /// The tenant's attempts since then without a 2xx, newest first.
+    ///
+    /// # Errors
+    /// [`WebhookError::Directory`].
+    pub async fn failed(
+        &self,
+        tenant: &TenantId,
+        since: Timestamp,
+        page: Page,
+    ) -> Result<Listed<LoggedAttempt>, WebhookError> {
+        Ok(self.0.seams.log.failed(tenant, since, page).await?)
+    }
+
+    /// One webhook's figures since then.
+    ///
+    /// # Errors
+    /// [`WebhookError::NotFound`], [`WebhookError::Directory`].
+    pub async fn stats(
+        &self,
+        tenant: &TenantId,
+        id: WebhookId,
+        since: Timestamp,
+    ) -> Result<DeliveryStats, WebhookError> {
+        self.get(tenant, id).await?;
+        Ok(self.0.seams.log.stats(id, since).await?)
+    }
+
+    /// The tenant's active webhooks that want this event type. A look into memory: no wait, no lock.
+    pub fn matching(&self, tenant: &TenantId, event_type: &EventType) -> Vec<WebhookId> {
+        self.0.table.matching(tenant, event_type)
+    }
+
+    /// Whether these event ids were used before; one answer per id, in order.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger is away.
+    pub async fn look_up(&self, tenant: &TenantId, ids: &[(EventId, Fingerprint)]) -> Result<Vec<Seen>, LedgerError> {
+        self.0.seams.ledger.look_up(tenant, ids).await
+    }
+
+    /// Stores the duties durably, then wakes the deliveries. One answer per duty, in order; with any
+    /// [`Seen::Conflict`] nothing was stored. Dropped midway the batch is stored or not stored; what
+    /// is stored is delivered.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: nothing was stored.
+    pub async fn enqueue(&self, batch: Vec<NewDuty>) -> Result<Vec<Seen>, LedgerError> {
+        let targets: Vec<(TenantId, Vec<WebhookId>)> =
+            batch.iter().map(|duty| (duty.tenant.clone(), duty.webhooks.clone())).collect();
+        let seen = self.0.seams.ledger.enqueue(batch).await?;
+        self.0.agenda.work_arrived(&targets);
+        Ok(seen)
+    }
+
+    /// Deliveries being sent now, tests included.
+    pub fn in_flight(&self) -> u64 {
+        self.0.counters.in_flight.get()
+    }
+
+    /// The figures since start.
+    pub fn counters(&self) -> DeliveryCounters {
+        self.0.counters.snapshot()
+    }
+}
+
+/// Keeps the match table in step with the directory until the soft token.
+async fn follow_directory(inner: Arc<Inner>, interval: Duration) {
+    let mut is_away = false;
+    loop {
+        tokio::select! {
+            () = inner.scope.soft().cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+        let refreshed = inner.table.refresh(&*inner.seams.directory).await;
+        report_once(&mut is_away, &refreshed);
+    }
+}
+
+/// Says once that the directory is away, and once that it is back.
+fn report_once(is_away: &mut bool, result: &Result<(), DirectoryError>) {
+    match result {
+        Err(error) if !*is_away => tracing::warn!(%error, "the match table stays as it is for now"),
+        Ok(()) if *is_away => tracing::info!("the match table follows the directory again"),
+        _ => {}
+    }
+    *is_away = result.is_err();
+}
