@@ -1,0 +1,131 @@
+//! Good and bad configurations, as data.
+
+use super::super::Environment;
+use super::*;
+
+const GOOD_SECRET: (&str, &str) = ("JWT_SECRET", "0123456789abcdef0123456789abcdef");
+
+fn load<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, BadConfig> {
+    Config::load(&Environment::from(pairs), None)
+}
+
+/// The keys of the problems, in order.
+fn problems<const N: usize>(pairs: [(&str, &str); N]) -> Vec<String> {
+    load(pairs).expect_err("bad on purpose").0.into_iter().map(|problem| problem.key).collect()
+}
+
+fn with_file(text: &str) -> Result<Config, BadConfig> {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let path = dir.path().join("hookswitch.toml");
+    std::fs::write(&path, text).expect("the file can be written");
+    Config::load(&Environment::from([("SERVER_PORT", "81"), GOOD_SECRET]), Some(path))
+}
+
+#[test]
+fn a_secret_is_enough_and_defaults_are_the_contracts() {
+    let config = load([GOOD_SECRET]).expect("good");
+    assert_eq!((config.server.host.to_string().as_str(), config.server.port), ("0.0.0.0", 8000));
+    assert_eq!(config.server.shutdown_deadline, Duration::from_secs(5));
+    assert_eq!(config.database, PathBuf::from("./hookswitch.db"));
+    assert_eq!(config.websocket.ping_interval, Duration::from_secs(54));
+    assert_eq!(config.websocket.pong_timeout, Duration::from_secs(60));
+    assert_eq!(config.websocket.read_buffer_bytes, 1024);
+    assert!(config.websocket.allowed_origins.is_empty());
+    assert_eq!(config.websocket.public_allowed_origins.len(), 1);
+    assert!(!config.webhooks.allow_http && config.webhooks.allow_cidrs.is_empty());
+    assert_eq!(config.webhooks.concurrency, 512);
+    assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn every_problem_is_listed_at_once_with_what_to_do() {
+    let error = load([
+        ("SERVER_HOST", "example.com"),
+        ("SERVER_PORT", "80000"),
+        ("DATABASE_URL", "mysql://user:hunter2@host/db"),
+        ("JWT_SECRET", "short"),
+        ("JWT_ALGORITHMS", "none"),
+        ("WS_PING_INTERVAL", "54"),
+        ("WS_ALLOWED_ORIGINS", "desk.example.com"),
+        ("WEBHOOK_ALLOW_HTTP", "maybe"),
+        ("WEBHOOK_ALLOW_CIDRS", "10.0.0.0/8,10.0.0.0/99"),
+        ("REDIS_URL", "redis://:hunter2@host"),
+        ("HOOKSWITCH_LOG_FORMAT", "xml"),
+    ])
+    .expect_err("bad on purpose");
+    let text = error.to_string();
+    assert_eq!(error.0.len(), 11, "{text}");
+    for expected in [
+        "SERVER_PORT: \"80000\" is not a whole number from 0 to 65535; the default is 8000",
+        "DATABASE_URL: MySQL/MariaDB support is not in this version; ",
+        "REDIS_URL: Redis support (several nodes) is not in this version; unset it",
+        "JWT_SECRET: is shorter than 8 bytes; use 32 random bytes",
+        "WS_PING_INTERVAL: \"54\" is not a duration; write a number and a unit",
+    ] {
+        assert!(text.contains(expected), "{expected} in\n{text}");
+    }
+    assert!(!text.contains("hunter2") && !text.contains("short\""), "{text}");
+}
+
+#[test]
+fn a_missing_secret_is_refused_and_a_short_one_is_a_warning() {
+    assert_eq!(problems([]), ["JWT_SECRET"]);
+    assert_eq!(problems([("JWT_SECRET", "")]), ["JWT_SECRET"]);
+    let warnings = load([("JWT_SECRET", "twelve bytes")]).expect("good").warnings;
+    assert!(matches!(warnings.as_slice(), [only] if only.starts_with("JWT_SECRET is shorter than 32")), "{warnings:?}");
+}
+
+#[test]
+fn a_public_key_that_cannot_be_used_is_one_problem() {
+    assert_eq!(problems([("JWT_PUBLIC_KEY_FILE", "no/such/file.pem")]), ["JWT_PUBLIC_KEY_FILE"]);
+    assert_eq!(problems([("JWT_PUBLIC_KEY_FILE", "Cargo.toml")]), ["JWT_PUBLIC_KEY_FILE"]);
+    assert_eq!(problems([GOOD_SECRET, ("JWT_ALGORITHMS", "RS256")]), ["JWT_ALGORITHMS"]);
+}
+
+#[test]
+fn mysql_variables_are_refused_unless_a_database_url_wins() {
+    assert_eq!(problems([GOOD_SECRET, ("DB_HOST", "db"), ("DB_NAME", "x")]), ["DB_HOST", "DB_NAME"]);
+    let config = load([GOOD_SECRET, ("DB_HOST", "db"), ("DATABASE_URL", "sqlite://x.db")]).expect("good");
+    assert_eq!(config.warnings, ["DB_HOST is ignored because DATABASE_URL is set"]);
+}
+
+#[test]
+fn a_silence_shorter_than_the_ping_is_refused() {
+    assert_eq!(problems([GOOD_SECRET, ("WS_PING_INTERVAL", "2m")]), ["WS_PONG_TIMEOUT"]);
+    assert!(load([GOOD_SECRET, ("WS_PING_INTERVAL", "2m"), ("WS_PONG_TIMEOUT", "2m1s")]).is_ok());
+}
+
+#[test]
+fn a_misspelt_variable_is_a_warning_and_a_foreign_one_is_nothing() {
+    let config = load([GOOD_SECRET, ("WS_PING_INTERVALL", "1s"), ("HOME", "x"), ("WEBHOOKS", "x")]).expect("good");
+    assert!(matches!(config.warnings.as_slice(), [only] if only.starts_with("WS_PING_INTERVALL is set but")));
+}
+
+#[test]
+fn the_file_is_read_and_the_environment_wins() {
+    let config = with_file(
+        "[server]\nport = 1\nhost = \"127.0.0.1\"\n[websocket]\nallowed_origins = [\"https://a.example\", \"*\"]\n\
+         [webhooks]\nallow_http = true\n",
+    )
+    .expect("good");
+    assert_eq!((config.server.host.to_string().as_str(), config.server.port), ("127.0.0.1", 81));
+    assert_eq!(config.websocket.allowed_origins.len(), 2);
+    assert!(config.webhooks.allow_http);
+}
+
+#[test]
+fn what_the_file_cannot_mean_is_an_error() {
+    let check = |text: &str, expected: &str| {
+        let error = with_file(text).expect_err(text).to_string();
+        assert!(error.contains(expected), "{expected} in\n{error}");
+    };
+    check("[server]\nprot = 1\n", "server.prot in ");
+    check("[server]\nprot = 1\n", "is not a key we know; this section knows server.host, server.port");
+    check("[sever]\nport = 1\n", "the sections are [server]");
+    check("port = 1\n", "port in ");
+    check("[server]\nport = 1.5\n", "is a TOML float");
+    check("[jwt]\nsecret = \"hunter2\nx\"\n", "is not TOML");
+    assert!(!with_file("[jwt]\nsecret = \"hunter2\n").expect_err("bad").to_string().contains("hunter2"));
+    let missing = Config::load(&Environment::from([GOOD_SECRET]), Some(PathBuf::from("no/such.toml")));
+    assert!(missing.expect_err("missing").to_string().contains("no/such.toml: cannot be read"));
+}

@@ -1,0 +1,113 @@
+//! Configuration: settings as a table, raw texts from file and environment, then every problem at once or plain values.
+//!
+//! ```text
+//! environment ─┐
+//!              ├─ raw (texts, each with its source) ─ check ─ Config, or all problems
+//! TOML file  ──┘
+//! ```
+
+mod check;
+mod env;
+mod page;
+mod raw;
+mod settings;
+mod values;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hookswitch_gateway::JwtConfig;
+use ipnet::IpNet;
+
+pub(crate) use self::env::Environment;
+pub(crate) use self::page::print;
+pub(crate) use self::raw::Raw;
+use self::values::Origin;
+pub(crate) use self::values::duration as parse_duration;
+
+/// Everything `serve` needs to know, checked; nothing is left to a default.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) database: PathBuf,
+    pub(crate) tokens: JwtConfig,
+    pub(crate) websocket: WebSocket,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) log: Log,
+    /// What is not wrong but worth saying at start.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Where to listen, and how long to take for the end.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub(crate) host: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) shutdown_deadline: Duration,
+}
+
+/// How WebSocket connections are kept, and who may open one from a page.
+#[derive(Debug, Clone)]
+pub(crate) struct WebSocket {
+    pub(crate) ping_interval: Duration,
+    pub(crate) pong_timeout: Duration,
+    pub(crate) read_buffer_bytes: usize,
+    pub(crate) write_buffer_bytes: usize,
+    pub(crate) allowed_origins: Vec<Origin>,
+    pub(crate) public_allowed_origins: Vec<Origin>,
+}
+
+/// Where deliveries may go, and how many at once.
+#[derive(Debug, Clone)]
+pub(crate) struct Webhooks {
+    pub(crate) allow_http: bool,
+    pub(crate) allow_cidrs: Vec<IpNet>,
+    pub(crate) concurrency: usize,
+}
+
+/// What is logged, and how a line looks.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    pub(crate) filter: String,
+    pub(crate) format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// One thing that keeps the server from starting: where, what, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The variable or TOML key, as the operator wrote it.
+    pub(crate) key: String,
+    pub(crate) wrong: String,
+    pub(crate) remedy: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}; {}", self.key, self.wrong, self.remedy)
+    }
+}
+
+/// Everything that is wrong, in the order of `docs/config.md`. Never empty, never holds a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has {} problem(s):{}", .0.len(), listed(.0))]
+pub(crate) struct BadConfig(pub(crate) Vec<Problem>);
+
+fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("\n  - {problem}")).collect()
+}
+
+impl Config {
+    /// Reads the environment and, if one is named, the file; finds every problem before giving up.
+    pub(crate) fn load(environment: &Environment, file: Option<PathBuf>) -> Result<Self, BadConfig> {
+        let raw = Raw::collect(environment, file);
+        check::check(&raw)
+    }
+}

@@ -1,0 +1,258 @@
+//! Every setting of `serve`: its names, its default, its bounds and its meaning. `docs/config.md` is printed from here.
+
+use std::time::Duration;
+
+/// One thing an operator can set, by variable or by TOML key.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The environment variable.
+    pub(crate) env: &'static str,
+    /// `section.key` in the TOML file.
+    pub(crate) key: &'static str,
+    pub(crate) kind: Kind,
+    /// As an operator would write it; empty where there is none.
+    pub(crate) default: &'static str,
+    /// Meaning, and what goes wrong with a bad choice.
+    pub(crate) doc: &'static str,
+}
+
+/// What a text must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    /// Text that is never printed.
+    Secret,
+    /// Printed only once it is known to hold no password.
+    Url,
+    Bool,
+    Number {
+        min: u64,
+        max: u64,
+    },
+    Duration {
+        min: Duration,
+        max: Duration,
+    },
+    /// Separated by commas in a variable, an array in TOML.
+    List,
+}
+
+const fn seconds(min: u64, max: u64) -> Kind {
+    Kind::Duration { min: Duration::from_secs(min), max: Duration::from_secs(max) }
+}
+
+pub(crate) const SERVER_HOST: Setting = Setting {
+    env: "SERVER_HOST",
+    key: "server.host",
+    kind: Kind::Text,
+    default: "0.0.0.0",
+    doc: "The IP address to listen on; `localhost` is understood. `0.0.0.0` means every IPv4 interface, `::` every \
+          interface.",
+};
+
+pub(crate) const SERVER_PORT: Setting = Setting {
+    env: "SERVER_PORT",
+    key: "server.port",
+    kind: Kind::Number { min: 0, max: 65_535 },
+    default: "8000",
+    doc: "The port to listen on. 0 lets the system choose; the line `listening on …` on standard output tells which \
+          one it was.",
+};
+
+pub(crate) const SHUTDOWN_TIMEOUT: Setting = Setting {
+    env: "SERVER_SHUTDOWN_TIMEOUT",
+    key: "server.shutdown_timeout",
+    kind: seconds(1, 300),
+    default: "5s",
+    doc: "How long the end may take after SIGTERM: clients are told, running deliveries are finished or kept for the \
+          next start. Too small, and more deliveries are sent a second time after the restart. Keep it below the \
+          service manager's own patience.",
+};
+
+pub(crate) const DATABASE_URL: Setting = Setting {
+    env: "DATABASE_URL",
+    key: "database.url",
+    kind: Kind::Url,
+    default: "sqlite://./hookswitch.db",
+    doc: "The database: `sqlite://path/to/file.db`, an absolute path being `sqlite:///var/lib/hookswitch/hookswitch.db`. \
+          The directory must exist; the file is created and its schema is migrated at start. One process may use it \
+          at a time. MySQL and MariaDB (`mysql://…`, `DB_HOST`) are not in this version and are refused.",
+};
+
+pub(crate) const JWT_SECRET: Setting = Setting {
+    env: "JWT_SECRET",
+    key: "jwt.secret",
+    kind: Kind::Secret,
+    default: "",
+    doc: "The shared secret of HS256 tokens, the same that your identity provider signs with. Required unless \
+          `JWT_PUBLIC_KEY_FILE` is set. Under 8 bytes is refused; under 32 bytes is a warning, because a short secret \
+          can be guessed from a single token and then opens every tenant.",
+};
+
+pub(crate) const JWT_PUBLIC_KEY_FILE: Setting = Setting {
+    env: "JWT_PUBLIC_KEY_FILE",
+    key: "jwt.public_key_file",
+    kind: Kind::Text,
+    default: "",
+    doc: "A PEM file with the public key (RSA, P-256 or Ed25519) of whoever signs your tokens. With it no shared \
+          secret is needed.",
+};
+
+pub(crate) const JWT_ALGORITHMS: Setting = Setting {
+    env: "JWT_ALGORITHMS",
+    key: "jwt.algorithms",
+    kind: Kind::List,
+    default: "",
+    doc: "The signature algorithms accepted: `HS256`, `RS256`, `ES256`, `EdDSA`. Without it: `HS256` when there is a \
+          secret, and the algorithm of the public key when there is one. A token with any other algorithm is refused, \
+          `none` always.",
+};
+
+pub(crate) const WS_PING_INTERVAL: Setting = Setting {
+    env: "WS_PING_INTERVAL",
+    key: "websocket.ping_interval",
+    kind: seconds(1, 3_600),
+    default: "54s",
+    doc: "How often the server pings each WebSocket connection. Must be below `WS_PONG_TIMEOUT`. Too small costs \
+          processor time and batteries; too large, and proxies close connections that look idle.",
+};
+
+pub(crate) const WS_PONG_TIMEOUT: Setting = Setting {
+    env: "WS_PONG_TIMEOUT",
+    key: "websocket.pong_timeout",
+    kind: seconds(2, 7_200),
+    default: "60s",
+    doc: "A connection from which nothing was heard for this long is closed with code 4408. Too small closes healthy \
+          connections on slow networks; too large keeps dead ones counted as online.",
+};
+
+pub(crate) const WS_READ_BUFFER_SIZE: Setting = Setting {
+    env: "WS_READ_BUFFER_SIZE",
+    key: "websocket.read_buffer_size",
+    kind: Kind::Number { min: 256, max: 65_536 },
+    default: "1024",
+    doc: "The largest single read from a WebSocket connection, in bytes. Larger messages take several reads; the limit \
+          of a message stays 512 KiB.",
+};
+
+pub(crate) const WS_WRITE_BUFFER_SIZE: Setting = Setting {
+    env: "WS_WRITE_BUFFER_SIZE",
+    key: "websocket.write_buffer_size",
+    kind: Kind::Number { min: 256, max: 65_536 },
+    default: "1024",
+    doc: "Accepted for existing deployments, in bytes, and without effect: outgoing events are shared between \
+          connections and are not copied into a buffer of each.",
+};
+
+pub(crate) const WS_ALLOWED_ORIGINS: Setting = Setting {
+    env: "WS_ALLOWED_ORIGINS",
+    key: "websocket.allowed_origins",
+    kind: Kind::List,
+    default: "",
+    doc: "The web origins (`https://desk.example.com`) whose pages may open `/ws` and call the REST API. Empty: only \
+          pages served from this very host and port. `*` allows every page. Clients that send no `Origin`, such as \
+          back-ends, are always let through to the token check.",
+};
+
+pub(crate) const WS_PUBLIC_ALLOWED_ORIGINS: Setting = Setting {
+    env: "WS_PUBLIC_ALLOWED_ORIGINS",
+    key: "websocket.public_allowed_origins",
+    kind: Kind::List,
+    default: "*",
+    doc: "The same for `/ws/public`, the connections of chat visitors.",
+};
+
+pub(crate) const WEBHOOK_ALLOW_HTTP: Setting = Setting {
+    env: "WEBHOOK_ALLOW_HTTP",
+    key: "webhooks.allow_http",
+    kind: Kind::Bool,
+    default: "false",
+    doc: "Whether webhook URLs may be `http://`. For development: the payload then travels in the clear.",
+};
+
+pub(crate) const WEBHOOK_ALLOW_CIDRS: Setting = Setting {
+    env: "WEBHOOK_ALLOW_CIDRS",
+    key: "webhooks.allow_cidrs",
+    kind: Kind::List,
+    default: "",
+    doc: "Address ranges that webhooks may reach although they are not publicly routable, e.g. \
+          `10.1.0.0/16,127.0.0.0/8`. Every tenant can then make this server call them: name only what is meant to be \
+          called. The list is logged at start.",
+};
+
+pub(crate) const WEBHOOK_CONCURRENCY: Setting = Setting {
+    env: "WEBHOOK_CONCURRENCY",
+    key: "webhooks.concurrency",
+    kind: Kind::Number { min: 2, max: 10_000 },
+    default: "512",
+    doc: "How many webhook deliveries this node has in flight at once; a share is kept for first attempts. At most 10 \
+          of them go to one webhook. Too small delays deliveries behind slow receivers; each costs a socket.",
+};
+
+pub(crate) const HOOKSWITCH_LOG: Setting = Setting {
+    env: "HOOKSWITCH_LOG",
+    key: "log.filter",
+    kind: Kind::Text,
+    default: "info",
+    doc: "What is logged to standard error: `error`, `warn`, `info`, `debug`, `trace`, or per area, e.g. \
+          `info,hookswitch_webhooks=debug`. `RUST_LOG` is read when this is not set.",
+};
+
+pub(crate) const HOOKSWITCH_LOG_FORMAT: Setting = Setting {
+    env: "HOOKSWITCH_LOG_FORMAT",
+    key: "log.format",
+    kind: Kind::Text,
+    default: "text",
+    doc: "`text` for people, `json` (one object per line) for collectors.",
+};
+
+/// All of them, in the order of the page; a section's settings stand together.
+pub(crate) const ALL: &[&Setting] = &[
+    &SERVER_HOST,
+    &SERVER_PORT,
+    &SHUTDOWN_TIMEOUT,
+    &DATABASE_URL,
+    &JWT_SECRET,
+    &JWT_PUBLIC_KEY_FILE,
+    &JWT_ALGORITHMS,
+    &WS_PING_INTERVAL,
+    &WS_PONG_TIMEOUT,
+    &WS_READ_BUFFER_SIZE,
+    &WS_WRITE_BUFFER_SIZE,
+    &WS_ALLOWED_ORIGINS,
+    &WS_PUBLIC_ALLOWED_ORIGINS,
+    &WEBHOOK_ALLOW_HTTP,
+    &WEBHOOK_ALLOW_CIDRS,
+    &WEBHOOK_CONCURRENCY,
+    &HOOKSWITCH_LOG,
+    &HOOKSWITCH_LOG_FORMAT,
+];
+
+/// Names the configuration file; not a setting of the file itself.
+pub(crate) const HOOKSWITCH_CONFIG: &str = "HOOKSWITCH_CONFIG";
+
+/// Known from earlier deployments, for a database this version does not have.
+pub(crate) const MYSQL_VARIABLES: &[&str] = &["DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME"];
+
+/// Known from earlier deployments, for a cluster this version does not have.
+pub(crate) const REDIS_VARIABLES: &[&str] =
+    &["REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_PREFIX", "REDIS_CA_FILE"];
+
+/// Variables that begin like this are ours; one we do not know is probably a misspelling.
+pub(crate) const PREFIXES: &[&str] =
+    &["DB_", "JWT_", "SERVER_", "REDIS_", "WS_", "WEBHOOK_", "HOOKSWITCH_", "DATABASE_"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_variable_has_one_of_our_prefixes() {
+        for (at, setting) in ALL.iter().enumerate() {
+            assert!(PREFIXES.iter().any(|prefix| setting.env.starts_with(prefix)), "{}", setting.env);
+            assert!(setting.key.split('.').count() == 2, "{}", setting.key);
+            let twins = ALL[at + 1..].iter().filter(|other| other.env == setting.env || other.key == setting.key);
+            assert_eq!(twins.count(), 0, "{}", setting.env);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The small languages that settings are written in: durations, switches, origins, algorithms, database URLs.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A web origin as browsers write it, or `*` for any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin(String);
+
+impl Origin {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self(text.to_owned()));
+        }
+        let lower = text.to_ascii_lowercase();
+        let host = lower.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).map(|(_, host)| host);
+        match host {
+            Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(Self(lower)),
+            Some(_) => Err(format!("{text:?} is more than scheme, host and port")),
+            None => Err(format!("{text:?} has no scheme")),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `30s`, `5m`, `500ms`, `1h`, `1m30s`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let millis = match &rest[..letters] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        total = total.checked_add(Duration::from_millis(number.checked_mul(millis)?))?;
+        rest = &rest[letters..];
+    }
+    if text.is_empty() { None } else { Some(total) }
+}
+
+/// The shortest text that [`duration`] reads back.
+pub(super) fn print_duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    match millis {
+        0 => "0s".to_owned(),
+        _ if millis % 3_600_000 == 0 => format!("{}h", millis / 3_600_000),
+        _ if millis % 60_000 == 0 => format!("{}m", millis / 60_000),
+        _ if millis % 1_000 == 0 => format!("{}s", millis / 1_000),
+        _ => format!("{millis}ms"),
+    }
+}
+
+pub(super) fn switch(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "t" | "yes" | "on" => Some(true),
+        "false" | "0" | "f" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// The parts of a comma-separated list, without surrounding white space and empty parts.
+pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+pub(super) fn address(text: &str) -> Option<IpAddr> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    text.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// Why a database URL cannot be used; never quotes it, as it may hold a password.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BadDatabase {
+    MySql,
+    UnknownScheme,
+    NoPath,
+}
+
+/// The file of a `sqlite://` URL.
+pub(super) fn sqlite_file(url: &str) -> Result<PathBuf, BadDatabase> {
+    let (scheme, rest) = url.split_once(':').ok_or(BadDatabase::UnknownScheme)?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "sqlite" => {}
+        "mysql" | "mariadb" => return Err(BadDatabase::MySql),
+        _ => return Err(BadDatabase::UnknownScheme),
+    }
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.is_empty() || path.starts_with('?') || path.ends_with('/') {
+        return Err(BadDatabase::NoPath);
+    }
+    Ok(PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_printed() {
+        let check = |text: &str, millis: u64, printed: &str| {
+            assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
+            assert_eq!(print_duration(Duration::from_millis(millis)), printed);
+        };
+        check("30s", 30_000, "30s");
+        check("5m", 300_000, "5m");
+        check("500ms", 500, "500ms");
+        check("1m30s", 90_000, "90s");
+        check("2h", 7_200_000, "2h");
+        for bad in ["", "5", "s", "5 s", "-1s", "1.5s", "1d", "99999999999999999999s", "18446744073709551615h"] {
+            assert_eq!(duration(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_is_a_file_or_a_reason() {
+        assert_eq!(sqlite_file("sqlite://a/b.db"), Ok(PathBuf::from("a/b.db")));
+        assert_eq!(sqlite_file("sqlite:///var/b.db"), Ok(PathBuf::from("/var/b.db")));
+        assert_eq!(sqlite_file("mysql://user:password@host/db"), Err(BadDatabase::MySql));
+        assert_eq!(sqlite_file("postgres://host/db"), Err(BadDatabase::UnknownScheme));
+        assert_eq!(sqlite_file("hookswitch.db"), Err(BadDatabase::UnknownScheme));
+        assert_eq!(sqlite_file("sqlite://"), Err(BadDatabase::NoPath));
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port_only() {
+        assert_eq!(
+            Origin::parse("HTTPS://Desk.example.com:8443").map(|o| o.0).as_deref(),
+            Ok("https://desk.example.com:8443")
+        );
+        assert!(Origin::parse("*").is_ok());
+        for bad in ["desk.example.com", "https://", "https://a/b", "https://a/", "://a", "https://u@a"] {
+            assert!(Origin::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

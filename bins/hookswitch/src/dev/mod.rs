@@ -1,0 +1,7 @@
+//! `hookswitch dev`: everything without configuration, and a simulated call centre.
+
+mod dir;
+mod sim;
+mod welcome;
+
+pub(crate) use self::dir::DevDir;

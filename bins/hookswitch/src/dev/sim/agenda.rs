@@ -1,0 +1,73 @@
+//! What happens next: things to come, by time, and in the order they were planned.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hookswitch_protocol::Timestamp;
+
+/// Identifies a call for the length of the simulation.
+pub(super) type CallId = u64;
+/// Identifies a chat for the length of the simulation.
+pub(super) type ChatId = u64;
+/// An agent's place in the list of agents.
+pub(super) type AgentAt = usize;
+
+/// Something that will happen, if it still can then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    ShiftStarts(AgentAt),
+    /// The agent would like to rest; only one who is available does.
+    BreakWanted(AgentAt),
+    BreakEnds(AgentAt),
+    WrapUpEnds(AgentAt),
+    CallArrives,
+    /// The caller hangs up if nobody has answered.
+    PatienceEnds(CallId),
+    RingEnds(CallId, AgentAt, Ring),
+    CallMoves(CallId),
+    ChatArrives,
+    ChatMoves(ChatId),
+    QueuesReport,
+}
+
+/// How ringing ends, decided when it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ring {
+    Answered,
+    Unheard,
+}
+
+/// The list of things to come.
+#[derive(Debug)]
+pub(super) struct Agenda {
+    now: Timestamp,
+    entries: BTreeMap<(Timestamp, u64), Due>,
+    planned: u64,
+}
+
+impl Agenda {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { now, entries: BTreeMap::new(), planned: 0 }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub(super) fn plan(&mut self, after: Duration, due: Due) {
+        let at = Timestamp::from_millis(self.now.as_millis() + after.as_millis() as i64);
+        self.planned += 1;
+        self.entries.insert((at, self.planned), due);
+    }
+
+    pub(super) fn next_at(&self) -> Option<Timestamp> {
+        self.entries.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Takes the next entry and moves the time to it.
+    pub(super) fn take(&mut self) -> Option<Due> {
+        let ((at, _), due) = self.entries.pop_first()?;
+        self.now = at;
+        Some(due)
+    }
+}

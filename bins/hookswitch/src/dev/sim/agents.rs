@@ -1,0 +1,151 @@
+//! Agents: shifts, breaks, wrap-up, and who is free.
+
+use hookswitch_protocol::payloads;
+
+use super::Simulator;
+use super::agenda::{AgentAt, CallId, ChatId, Due};
+use super::facts::{AgentStep, Fact, MemberStep};
+use super::people::{HIRES, QUEUES};
+
+/// One agent and what it does now.
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) user: i64,
+    pub(super) name: &'static str,
+    pub(super) queues: &'static [usize],
+    pub(super) activity: Activity,
+}
+
+/// What an agent does; one thing at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Activity {
+    Offline,
+    Available,
+    Ringing(CallId),
+    Talking(CallId),
+    Chatting(ChatId),
+    WrapUp,
+    Break,
+}
+
+impl Activity {
+    /// State and reason, as the events tell it.
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Offline => (payloads::OFFLINE, ""),
+            Self::Available => (payloads::AVAILABLE, ""),
+            Self::Ringing(_) => ("ringing", ""),
+            Self::Talking(_) => ("busy", "call"),
+            Self::Chatting(_) => ("busy", "chat"),
+            Self::WrapUp => ("wrap_up", ""),
+            Self::Break => ("break", "coffee"),
+        }
+    }
+}
+
+pub(super) fn hired() -> Vec<Agent> {
+    let agent = |hire: &super::people::Hire| Agent {
+        user: hire.user,
+        name: hire.name,
+        queues: hire.queues,
+        activity: Activity::Offline,
+    };
+    HIRES.iter().map(agent).collect()
+}
+
+impl Agent {
+    /// Extensions are the user id with a leading 1: `1101`.
+    pub(super) fn interface(&self) -> String {
+        format!("SIP/1{}", self.user)
+    }
+
+    fn fact(&self) -> payloads::Agent {
+        let (state, reason) = self.activity.words();
+        let extension = format!("1{}", self.user);
+        payloads::Agent {
+            reason: reason.to_owned(),
+            extension,
+            ..payloads::Agent::new(self.user, self.name).in_state(state)
+        }
+    }
+
+    fn member_fact(&self, queue: usize) -> payloads::QueueMember {
+        payloads::QueueMember {
+            username: self.name.to_owned(),
+            interface: self.interface(),
+            paused: self.activity == Activity::Break,
+            ..payloads::QueueMember::new(QUEUES[queue].0, self.user)
+        }
+    }
+}
+
+impl Simulator {
+    /// Changes what an agent does and tells it.
+    pub(super) fn set_activity(&mut self, at: AgentAt, activity: Activity) {
+        self.agents[at].activity = activity;
+        let fact = self.agents[at].fact();
+        self.tell(Fact::Agent(AgentStep::State, fact));
+    }
+
+    /// An available agent of this queue, the one after the last who was called.
+    pub(super) fn available_in(&self, queue: usize) -> Option<AgentAt> {
+        let last = self.queues[queue].last_called;
+        let n_agents = self.agents.len();
+        let mut in_turn = (1..=n_agents).map(|step| (last + step) % n_agents);
+        in_turn.find(|&at| self.agents[at].activity == Activity::Available && self.agents[at].queues.contains(&queue))
+    }
+
+    pub(super) fn shift_starts(&mut self, at: AgentAt) {
+        self.agents[at].activity = Activity::Available;
+        let fact = self.agents[at].fact();
+        self.tell(Fact::Agent(AgentStep::Login, fact));
+        self.tell_member(at, MemberStep::Added);
+        self.plan(60.0..400.0, Due::BreakWanted(at));
+        self.dispatch();
+    }
+
+    /// Mostly coffee, sometimes the end of the shift. Who is busy asks again later.
+    pub(super) fn break_wanted(&mut self, at: AgentAt) {
+        if self.agents[at].activity != Activity::Available {
+            return self.plan(10.0..30.0, Due::BreakWanted(at));
+        }
+        if self.chance(0.2) {
+            self.tell_member(at, MemberStep::Removed);
+            self.agents[at].activity = Activity::Offline;
+            let fact = self.agents[at].fact();
+            self.tell(Fact::Agent(AgentStep::Logout, fact));
+            return self.plan(30.0..90.0, Due::ShiftStarts(at));
+        }
+        self.goes_on_break(at);
+    }
+
+    pub(super) fn goes_on_break(&mut self, at: AgentAt) {
+        self.set_activity(at, Activity::Break);
+        self.tell_member(at, MemberStep::Paused);
+        self.plan(20.0..60.0, Due::BreakEnds(at));
+    }
+
+    pub(super) fn break_ends(&mut self, at: AgentAt) {
+        self.set_activity(at, Activity::Available);
+        self.tell_member(at, MemberStep::Unpaused);
+        self.plan(60.0..400.0, Due::BreakWanted(at));
+        self.dispatch();
+    }
+
+    pub(super) fn wraps_up(&mut self, at: AgentAt) {
+        self.set_activity(at, Activity::WrapUp);
+        self.plan(4.0..12.0, Due::WrapUpEnds(at));
+    }
+
+    pub(super) fn wrap_up_ends(&mut self, at: AgentAt) {
+        self.set_activity(at, Activity::Available);
+        self.dispatch();
+    }
+
+    fn tell_member(&mut self, at: AgentAt, step: MemberStep) {
+        for &queue in self.agents[at].queues {
+            let fact = self.agents[at].member_fact(queue);
+            self.tell(Fact::Member(step, fact));
+        }
+    }
+}

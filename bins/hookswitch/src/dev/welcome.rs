@@ -1,0 +1,52 @@
+//! What a newcomer reads first: tokens, and lines to paste.
+
+use std::net::SocketAddr;
+
+use super::DevDir;
+
+/// The three tokens that `hookswitch dev` prints.
+#[derive(Debug)]
+pub(super) struct DevTokens {
+    pub(super) agent: String,
+    pub(super) supervisor: String,
+    pub(super) service: String,
+}
+
+/// The whole text. Every command works in another terminal after the `export` lines.
+pub(super) fn text(address: SocketAddr, tokens: &DevTokens, dir: &DevDir, simulation: &str) -> String {
+    let DevTokens { agent, supervisor, service } = tokens;
+    format!(
+        r#"
+Hookswitch runs for development: tenant "demo", data in {dir}, only reachable from this machine.
+{simulation}
+
+In another terminal, paste these first (valid for 12 hours; `hookswitch token` makes others):
+
+export AGENT={agent}
+export SUPERVISOR={supervisor}
+export SERVICE={service}
+
+Watch what agent 101 sees, with Node 22 or newer:
+
+node -e 'new WebSocket(process.argv[1]).onmessage = m => console.log(m.data)' "ws://{address}/ws?token=$AGENT"
+
+or with Python (pip install websockets):
+
+python3 -c 'import sys; from websockets.sync.client import connect; [print(m, flush=True) for m in connect(sys.argv[1])]' "ws://{address}/ws?token=$AGENT"
+
+Publish an event:
+
+curl -s http://{address}/api/v1/events -H "Authorization: Bearer $SERVICE" -d '{{"type":"call.incoming","payload":{{"unique_id":"42.1","caller_id":"+15550100","destination":"8001"}}}}'
+
+Have call.incoming delivered to a receiver of yours on port 9000, signed:
+
+curl -s http://{address}/api/v1/webhooks -H "Authorization: Bearer $SERVICE" -d '{{"name":"My receiver","url":"http://127.0.0.1:9000/","events":["call.incoming"],"secret":"my-secret"}}'
+
+See what became of the deliveries (use the id that was answered):
+
+curl -s http://{address}/api/v1/webhooks/1/logs -H "Authorization: Bearer $SUPERVISOR"
+
+Stop with Ctrl-C. Read on in docs/protocol.md and docs/webhooks.md.
+"#
+    )
+}
