@@ -19,6 +19,7 @@
 //! ```
 
 mod api;
+pub mod contract;
 mod frames;
 mod node;
 mod proc;
@@ -37,6 +38,6 @@ pub use proxy::{Fault, FaultProxy};
 pub use raw::RawSocket;
 pub use receiver::{Behaviour, Receiver};
 pub use request::ReceivedRequest;
-pub use token::Token;
+pub use token::{SigningKey, Token};
 pub use wait::{PATIENCE, eventually, eventually_some};
 pub use ws::{Refusal, WsClient, WsRequest};

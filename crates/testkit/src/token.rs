@@ -3,7 +3,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Map, Value, json};
@@ -78,6 +80,13 @@ impl Token {
         format!("{input}.{signature}")
     }
 
+    /// Signed by an identity provider with its private key, `EdDSA`.
+    pub fn sign_with(&self, key: &SigningKey) -> String {
+        let input = self.signing_input("EdDSA");
+        let signature = URL_SAFE_NO_PAD.encode(key.0.sign(input.as_bytes()));
+        format!("{input}.{signature}")
+    }
+
     /// The `alg: none` attack: no signature at all.
     pub fn unsigned(&self) -> String {
         format!("{}.", self.signing_input("none"))
@@ -87,6 +96,28 @@ impl Token {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let header = part(&json!({"alg": algorithm, "typ": "JWT"}));
         format!("{header}.{}", part(&Value::Object(self.claims.clone())))
+    }
+}
+
+/// An identity provider's Ed25519 key, made for one test.
+#[derive(Debug)]
+pub struct SigningKey(Ed25519KeyPair);
+
+impl SigningKey {
+    /// A fresh key.
+    ///
+    /// # Panics
+    /// When the machine has no randomness.
+    pub fn generate() -> Self {
+        Self(Ed25519KeyPair::generate().expect("the machine has randomness"))
+    }
+
+    /// The public half, as such a provider hands it out.
+    pub fn public_pem(&self) -> String {
+        // RFC 8410: the fixed head of an Ed25519 SubjectPublicKeyInfo, then the 32 bytes.
+        let head = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+        let der = [&head, self.0.public_key().as_ref()].concat();
+        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der))
     }
 }
 

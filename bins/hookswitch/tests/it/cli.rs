@@ -31,7 +31,7 @@ async fn bad_configuration_is_listed_whole() {
         .without_env("JWT_SECRET");
     for command in ["serve", "check-config"] {
         let output = bad.clone().args(&[command]).run().await;
-        assert!(output.code.is_some_and(|code| code != 0), "{command} ended with {:?}", output.code);
+        assert_eq!(output.code, Some(78), "{command}: the documented code of a bad configuration");
         let text = format!("{}{}", output.stdout, output.stderr);
         for name in ["SERVER_PORT", "WS_PING_INTERVAL", "WEBHOOK_ALLOW_CIDRS", "DATABASE_URL", "JWT_SECRET"] {
             assert!(text.contains(name), "{command} does not name {name}:\n{text}");

@@ -8,6 +8,7 @@ mod deliveries;
 mod delivery_body;
 mod delivery_failures;
 mod delivery_logs;
+mod dev;
 mod frames;
 mod handshake;
 mod isolation;

@@ -1,9 +1,9 @@
 //! Which tokens open the door, and what each role may do behind it.
 
-use hookswitch_testkit::Token;
+use hookswitch_testkit::{NodeSpec, SigningKey, Token};
 use serde_json::json;
 
-use crate::stage::{Stage, TENANT, event};
+use crate::stage::{Stage, TENANT, event, spec};
 
 fn good() -> Token {
     Token::new(TENANT, 456)
@@ -88,4 +88,30 @@ async fn any_role_may_listen() {
         let mut client = hookswitch_testkit::WsRequest::new(stage.addr(), "/ws").bearer(&token).open().await;
         client.expect_silence().await;
     }
+}
+
+/// A node that trusts this identity provider; the secret in its environment is another matter.
+fn trusting(key: &SigningKey) -> NodeSpec {
+    let spec = spec();
+    let path = spec.dir().join("provider.pem");
+    std::fs::write(&path, key.public_pem()).expect("written");
+    spec.env("JWT_PUBLIC_KEY_FILE", path.to_str().expect("UTF-8")).env("JWT_ALGORITHMS", "EdDSA")
+}
+
+#[tokio::test]
+async fn a_public_key_replaces_the_secret_and_the_algorithm_cannot_be_confused() {
+    let key = SigningKey::generate();
+    let stage = Stage { node: trusting(&key).start().await };
+    let ask = async |token: String| stage.node.api().with_token(token).get("/ws/stats").await;
+    assert_eq!(ask(good().sign_with(&key)).await.status, 200);
+    for (what, token) in [
+        ("another key", good().sign_with(&SigningKey::generate())),
+        ("HS256 with the public key as the secret", good().sign(&key.public_pem())),
+        ("HS256, not configured", good().sign(stage.node.secret())),
+        ("no signature", good().unsigned()),
+    ] {
+        let answer = ask(token).await;
+        assert_eq!(answer.status, 401, "{what}: {}", answer.text());
+    }
+    ask(good().expires_in(-61).sign_with(&key)).await.expect_error(401, "token_expired");
 }
