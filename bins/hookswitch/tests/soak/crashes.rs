@@ -10,7 +10,7 @@ use hookswitch_testkit::{ApiClient, NodeProcess, Receiver, eventually};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::stage::{service, spec};
+use crate::stage::{my_turn, service, spec};
 
 const EVENTS: usize = 5_000;
 const KILLS: usize = 20;
@@ -20,6 +20,7 @@ const DEADLINE: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_crashes_lose_nothing_that_was_accepted() {
+    let _turn = my_turn().await;
     let receiver = Receiver::healthy().await;
     let node = spec().start().await;
     let webhook = json!({"name": "soak", "url": receiver.url("/"), "events": ["alert"], "retry_count": 10});

@@ -7,7 +7,7 @@ use hookswitch_testkit::{RawSocket, eventually};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::stage::{agent_token, service, spec};
+use crate::stage::{agent_token, my_turn, service, spec};
 
 const CONNECTIONS: usize = 10_000;
 const EVENTS: usize = 100;
@@ -16,6 +16,7 @@ const DEADLINE: Duration = Duration::from_mins(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_connections_get_a_hundred_events_in_order_and_once() {
+    let _turn = my_turn().await;
     need_descriptors(CONNECTIONS + 1_000);
     let node = spec().start().await;
     let connect = |user| {

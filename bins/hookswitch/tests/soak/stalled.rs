@@ -3,7 +3,7 @@
 use hookswitch_testkit::{RawSocket, WsRequest};
 use serde_json::json;
 
-use crate::stage::{agent_token, service, spec};
+use crate::stage::{agent_token, my_turn, service, spec};
 
 const STALLED: usize = 20;
 const BATCHES: u64 = 400;
@@ -13,6 +13,7 @@ const ALLOWED_GROWTH: u64 = 96 * 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quarter_of_a_gigabyte_passes_twenty_stalled_readers() {
+    let _turn = my_turn().await;
     let node = spec().start().await;
     let mut stalled = Vec::new();
     for user in 1..=STALLED {
