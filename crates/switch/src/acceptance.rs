@@ -1,0 +1,311 @@
+//! One batch on its way: everything its events mean, in an order that a crash cannot turn into a loss.
+//!
+//! ```text
+//! turn of chosen ids ─ room for the store ─ room in the hub ─ ids seen before?
+//!   ─ chat sessions ─ messages for absent users ─ ids and deliveries ─ live ─ backlog of who came meanwhile
+//! ```
+//!
+//! Ids are remembered last of all that is durable: had they been first, a crash behind them would
+//! make the publisher's second try a repetition without the effects that were still to come.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hookswitch_hub::{Hub, OfflineMessage, Reservation, UserKey};
+use hookswitch_protocol::{Event, EventId, SessionKey, TenantId, Timestamp, WebhookId};
+use hookswitch_runtime::{Clock, Scope};
+use hookswitch_webhooks::{Fingerprint, NewDuty, Seen, Webhooks, delivery_body};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::checked::{Checked, CheckedBatch, moves_session};
+use crate::counters::Counters;
+use crate::error::AcceptError;
+use crate::in_flight::InFlight;
+use crate::session_names::SessionNames;
+use crate::sessions::{SessionChanges, SessionPlan, Step};
+use crate::topics::Topics;
+
+/// What every acceptance works with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) hub: Hub,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) clock: Clock,
+    pub(crate) scope: Scope,
+    pub(crate) in_flight: InFlight,
+    /// Events that may wait for the store at once, so that a slow store leaves room in the hub for
+    /// events that do not need it.
+    pub(crate) store_room: Semaphore,
+    pub(crate) store_wait: Duration,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) counters: Counters,
+}
+
+/// Whether each user addressed by the batch is away from every node.
+type Absences = HashMap<UserKey, bool>;
+
+struct Acceptance<'a> {
+    parts: &'a Parts,
+    tenant: TenantId,
+    now: Timestamp,
+    parcels: Vec<Parcel>,
+}
+
+/// One event and what it means.
+struct Parcel {
+    index: usize,
+    event: Event,
+    names: SessionNames,
+    fingerprint: Option<Fingerprint>,
+    webhooks: Vec<WebhookId>,
+    /// The one user it is for, when it waits for that user. The event of a topic does not: it is
+    /// for connections that named the topic.
+    addressee: Option<UserKey>,
+    /// Accepted before under the same id: nothing is left to do.
+    is_repeated: bool,
+}
+
+impl Parts {
+    /// Accepts a checked batch; gives the ids of the request's events in order.
+    pub(crate) async fn accept(
+        self: Arc<Self>,
+        tenant: TenantId,
+        batch: CheckedBatch,
+    ) -> Result<Vec<EventId>, AcceptError> {
+        let CheckedBatch { events, places } = batch;
+        let n_events = events.len();
+        let chosen = events.iter().filter_map(|event| event.new.id.clone());
+        let _turn = self.in_flight.claim(chosen.map(|id| (tenant.clone(), id)).collect()).await?;
+        let mut acceptance = Acceptance::new(&self, tenant, events);
+        let mut absences = acceptance.absences().await?;
+        let needs_store = acceptance.needs_store(&absences);
+        let _store_room = if needs_store { Some(self.store_room(n_events as u32).await?) } else { None };
+        let room = self.hub.reserve(n_events).await.map_err(AcceptError::Hub)?;
+        acceptance.look_up().await?;
+        if needs_store {
+            // It may have taken a while to get here.
+            absences = acceptance.absences().await?;
+        }
+        let steps = acceptance.plan_sessions()?;
+        acceptance.make_durable(&steps, &absences).await?;
+        acceptance.count(needs_store);
+        let ids: Vec<_> = acceptance.parcels.iter().map(|parcel| parcel.event.id.clone()).collect();
+        acceptance.publish(room, &absences).await;
+        Ok(places.into_iter().map(|place| ids[place].clone()).collect())
+    }
+
+    /// Delivers to connections, here and on other nodes, and to listeners in the process.
+    pub(crate) async fn publish(&self, room: Reservation, events: &[Arc<Event>]) {
+        for event in events {
+            self.topics.deliver(event);
+        }
+        self.hub.publish(room, events).await;
+    }
+
+    /// Looks again after a user for whom something was kept, who may have come meanwhile.
+    pub(crate) async fn bring_backlog(&self, user: &UserKey) {
+        // Asked even when presence is not known now: a backlog that nobody is there for stays.
+        if self.hub.is_online(user).await.unwrap_or(true) {
+            self.hub.backlog_arrived(user);
+        }
+    }
+
+    async fn store_room(&self, n_events: u32) -> Result<SemaphorePermit<'_>, AcceptError> {
+        let waiting = tokio::time::timeout(self.store_wait, self.store_room.acquire_many(n_events));
+        match waiting.await {
+            Ok(Ok(room)) => Ok(room),
+            _ => Err(AcceptError::StoreBusy),
+        }
+    }
+}
+
+impl<'a> Acceptance<'a> {
+    fn new(parts: &'a Parts, tenant: TenantId, events: Vec<Checked>) -> Self {
+        let now = parts.clock.now();
+        let parcels = events.into_iter().map(|checked| Parcel::new(parts, &tenant, now, checked)).collect();
+        Self { parts, tenant, now, parcels }
+    }
+
+    /// Who of the users addressed is away.
+    async fn absences(&self) -> Result<Absences, AcceptError> {
+        let mut absences = Absences::new();
+        for user in self.parcels.iter().filter_map(|parcel| parcel.addressee.as_ref()) {
+            if !absences.contains_key(user) {
+                absences.insert(user.clone(), !self.parts.hub.is_online(user).await?);
+            }
+        }
+        Ok(absences)
+    }
+
+    fn needs_store(&self, absences: &Absences) -> bool {
+        absences.values().any(|is_absent| *is_absent)
+            || self.parcels.iter().any(|parcel| {
+                parcel.is_duty()
+                    || (moves_session(&parcel.event.event_type) && parcel.names.in_order().next().is_some())
+            })
+    }
+
+    /// Marks what was accepted before.
+    async fn look_up(&mut self) -> Result<(), AcceptError> {
+        let chosen: Vec<_> = self.parcels.iter_mut().filter(|parcel| parcel.fingerprint.is_some()).collect();
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> =
+            chosen.iter().filter_map(|parcel| Some((parcel.event.id.clone(), parcel.fingerprint?))).collect();
+        let seen = self.parts.webhooks.look_up(&self.tenant, &ids).await?;
+        for (parcel, seen) in chosen.into_iter().zip(seen) {
+            parcel.mark(seen)?;
+        }
+        Ok(())
+    }
+
+    /// Finds each event's session and what the batch does to sessions.
+    fn plan_sessions(&mut self) -> Result<Vec<Step>, AcceptError> {
+        let mut plan = SessionPlan::new(self.parts.hub.sessions(), &self.tenant);
+        for parcel in self.parcels.iter_mut().filter(|parcel| !parcel.is_repeated) {
+            parcel.event.session = plan.take(parcel.index, &parcel.event.event_type, &parcel.names)?;
+        }
+        Ok(plan.steps)
+    }
+
+    async fn make_durable(&mut self, steps: &[Step], absences: &Absences) -> Result<(), AcceptError> {
+        let hub = self.parts.hub.clone();
+        let tenant = self.tenant.clone();
+        let mut changes = SessionChanges::new(hub.sessions(), &tenant);
+        let stored = async {
+            changes.carry_out(steps).await?;
+            self.keep_offline(absences).await?;
+            self.enqueue().await
+        };
+        let stored = stored.await;
+        if stored.is_err() {
+            changes.take_back().await;
+        }
+        stored
+    }
+
+    async fn keep_offline(&self, absences: &Absences) -> Result<(), AcceptError> {
+        let waiting = self.parcels.iter().filter(|parcel| parcel.waits(absences));
+        let messages: Vec<_> = waiting.filter_map(Parcel::offline_message).collect();
+        let n_messages = messages.len();
+        if n_messages > 0 {
+            self.parts.hub.keep_offline(messages).await?;
+            Counters::add(&self.parts.counters.kept_offline, n_messages);
+        }
+        Ok(())
+    }
+
+    async fn enqueue(&mut self) -> Result<(), AcceptError> {
+        let mut duties: Vec<_> = self.parcels.iter_mut().filter(|p| !p.is_repeated && p.is_duty()).collect();
+        if duties.is_empty() {
+            return Ok(());
+        }
+        let batch: Vec<_> = duties.iter().map(|parcel| parcel.duty(self.now)).collect();
+        let n_deliveries = batch.iter().map(|duty| duty.webhooks.len()).sum();
+        let seen = self.parts.webhooks.enqueue(batch).await?;
+        // Normally all are new; another node may have accepted an id since it was looked up.
+        for (parcel, seen) in duties.iter_mut().zip(seen) {
+            parcel.mark(seen)?;
+        }
+        Counters::add(&self.parts.counters.deliveries, n_deliveries);
+        Ok(())
+    }
+
+    fn count(&self, needs_store: bool) {
+        let n_repeated = self.parcels.iter().filter(|parcel| parcel.is_repeated).count();
+        let n_new = self.parcels.len() - n_repeated;
+        let counters = &self.parts.counters;
+        Counters::add(&counters.repeated, n_repeated);
+        Counters::add(&counters.accepted, n_new);
+        if !needs_store {
+            Counters::add(&counters.live_only, n_new);
+        }
+    }
+
+    /// Delivers to who is there, and looks again after who was not.
+    async fn publish(self, room: Reservation, absences: &Absences) {
+        let fresh = self.parcels.into_iter().filter(|parcel| !parcel.is_repeated);
+        // What was kept reaches its user from the store alone, or it would come twice.
+        let (kept, live): (Vec<_>, Vec<_>) = fresh.partition(|parcel| parcel.waits(absences));
+        let live: Vec<_> = live.into_iter().map(|parcel| Arc::new(parcel.event)).collect();
+        for session in live.iter().filter_map(|event| event.session.as_ref()) {
+            self.parts.hub.sessions().seen(session);
+        }
+        if !live.is_empty() {
+            self.parts.publish(room, &live).await;
+        }
+        let mut users: Vec<_> = kept.into_iter().filter_map(|parcel| parcel.addressee).collect();
+        users.sort_unstable();
+        users.dedup();
+        for user in users {
+            self.parts.bring_backlog(&user).await;
+        }
+    }
+}
+
+impl Parcel {
+    fn new(parts: &Parts, tenant: &TenantId, now: Timestamp, checked: Checked) -> Self {
+        let Checked { index, new, names, fingerprint } = checked;
+        let webhooks = parts.webhooks.matching(tenant, &new.event_type);
+        let addressee = match (&new.user, &new.topic) {
+            (Some(user), None) => Some(UserKey { tenant: tenant.clone(), user: user.clone() }),
+            _ => None,
+        };
+        let event = Event {
+            id: new.id.unwrap_or_else(|| EventId::generate(now)),
+            event_type: new.event_type,
+            tenant: tenant.clone(),
+            user: new.user,
+            session: None::<SessionKey>,
+            topic: new.topic,
+            payload: new.payload,
+            timestamp: now,
+        };
+        Self { index, event, names, fingerprint, webhooks, addressee, is_repeated: false }
+    }
+
+    /// Whether the ledger must know of it.
+    fn is_duty(&self) -> bool {
+        self.fingerprint.is_some() || !self.webhooks.is_empty()
+    }
+
+    /// Whether it waits for a user who is away.
+    fn waits(&self, absences: &Absences) -> bool {
+        !self.is_repeated && self.addressee.as_ref().is_some_and(|user| absences.get(user) == Some(&true))
+    }
+
+    fn mark(&mut self, seen: Seen) -> Result<(), AcceptError> {
+        match seen {
+            Seen::New => Ok(()),
+            Seen::Repeated => {
+                self.is_repeated = true;
+                Ok(())
+            }
+            Seen::Conflict => Err(AcceptError::IdConflict { index: self.index, id: self.event.id.clone() }),
+        }
+    }
+
+    fn offline_message(&self) -> Option<OfflineMessage> {
+        Some(OfflineMessage {
+            user: self.addressee.clone()?,
+            event_id: self.event.id.clone(),
+            envelope: Bytes::from(self.event.encode()),
+            at: self.event.timestamp,
+        })
+    }
+
+    fn duty(&self, now: Timestamp) -> NewDuty {
+        NewDuty {
+            tenant: self.event.tenant.clone(),
+            event_id: self.event.id.clone(),
+            event_type: self.event.event_type.clone(),
+            body: delivery_body(&self.event.event_type, now, &self.event.payload),
+            accepted_at: now,
+            webhooks: self.webhooks.clone(),
+            fingerprint: self.fingerprint,
+        }
+    }
+}

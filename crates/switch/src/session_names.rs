@@ -1,0 +1,156 @@
+//! Which chat session an event names, in its payload or beside it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use hookswitch_protocol::payloads::SessionRef;
+use hookswitch_protocol::{Payload, SessionKey};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// One field that may name a session.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Named {
+    /// Not there, or null.
+    #[default]
+    Absent,
+    /// A legal key.
+    Key(SessionKey),
+    /// There, but nothing that could name a session; with the reason.
+    Unusable(String),
+}
+
+impl Named {
+    pub(crate) fn key(&self) -> Option<&SessionKey> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Absent | Self::Unusable(_) => None,
+        }
+    }
+}
+
+/// The two fields of a payload that name its session.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct SessionNames {
+    /// What visitors connect with, where the payload says it apart.
+    pub(crate) session_key: Named,
+    /// The tenant's own name.
+    pub(crate) session_id: Named,
+}
+
+impl SessionNames {
+    /// Reads them from a payload; of a doubled field the last counts, as in JavaScript.
+    pub(crate) fn read(payload: &Payload) -> Self {
+        // The payload is a JSON object, which is all that reading it so asks for.
+        let raw = payload.read::<RawNames<'_>>().unwrap_or_default();
+        let session_key = match raw.session_key.map(RawValue::get) {
+            // The prototype's services send it empty where there is none.
+            Some("\"\"") => Named::Absent,
+            text => read(text),
+        };
+        Self { session_key, session_id: read(raw.session_id.map(RawValue::get)) }
+    }
+
+    /// What names the session, the key first.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &SessionKey> {
+        self.session_key.key().into_iter().chain(self.session_id.key())
+    }
+}
+
+fn read(text: Option<&str>) -> Named {
+    let Some(text) = text.filter(|text| *text != "null") else { return Named::Absent };
+    let Ok(name) = serde_json::from_str::<SessionRef>(text) else {
+        return Named::Unusable("must be an integer or a string".to_owned());
+    };
+    name.key().map_or_else(|error| Named::Unusable(error.problem), Named::Key)
+}
+
+/// The payload with `session_id` as its first field, a number where the name is one.
+pub(crate) fn with_session_id(payload: &Payload, session: &SessionKey) -> Payload {
+    let name = match session.as_str().parse::<i64>() {
+        Ok(number) if number.to_string() == session.as_str() => SessionRef::Number(number),
+        _ => SessionRef::from(session),
+    };
+    let name = serde_json::to_string(&name).expect("a number or a string always prints");
+    let fields = payload.as_str()[1..].trim_start();
+    let comma = if fields.starts_with('}') { "" } else { "," };
+    Payload::parse(&format!("{{\"session_id\":{name}{comma}{fields}")).expect("an object with one field more")
+}
+
+#[derive(Default)]
+struct RawNames<'a> {
+    session_key: Option<&'a RawValue>,
+    session_id: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawNames<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = RawNames<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut found = RawNames::default();
+                while let Some(name) = map.next_key::<FieldName<'de>>()? {
+                    match &*name.0 {
+                        "session_key" => found.session_key = Some(map.next_value()?),
+                        "session_id" => found.session_id = Some(map.next_value()?),
+                        _ => _ = map.next_value::<IgnoredAny>()?,
+                    }
+                }
+                Ok(found)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// Borrowed where the name holds no escape.
+#[derive(Deserialize)]
+struct FieldName<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(text: &str) -> Payload {
+        Payload::parse(text).expect(text)
+    }
+
+    fn key(text: &str) -> Named {
+        Named::Key(SessionKey::parse(text).expect(text))
+    }
+
+    #[test]
+    fn both_fields_are_read_as_numbers_or_text() {
+        let check = |text: &str, session_key: Named, session_id: Named| {
+            assert_eq!(SessionNames::read(&payload(text)), SessionNames { session_key, session_id }, "{text}");
+        };
+        check("{}", Named::Absent, Named::Absent);
+        check(r#"{"session_id":7}"#, Named::Absent, key("7"));
+        check(r#"{"session_id":"s\u002d1","session_key":"k"}"#, key("k"), key("s-1"));
+        check(r#"{"session_id":1,"session_id":2}"#, Named::Absent, key("2"));
+        check(r#"{"session_id":null,"session_key":""}"#, Named::Absent, Named::Absent);
+        check(r#"{"x":{"session_id":1}}"#, Named::Absent, Named::Absent);
+        for bad in ["[1]", "1.5", "true", "\"\"", "9223372036854775808", "\"a\\nb\""] {
+            let names = SessionNames::read(&payload(&format!("{{\"session_id\":{bad}}}")));
+            assert!(matches!(names.session_id, Named::Unusable(_)), "{bad}: {names:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_named_beside_the_payload_goes_into_it() {
+        let check = |text: &str, session: &str, wanted: &str| {
+            let session = SessionKey::parse(session).expect(session);
+            assert_eq!(with_session_id(&payload(text), &session).as_str(), wanted);
+        };
+        check("{}", "7", r#"{"session_id":7}"#);
+        check("{ }", "007", r#"{"session_id":"007"}"#);
+        check(r#"{ "a": 1.50 }"#, "s\"1", r#"{"session_id":"s\"1","a": 1.50 }"#);
+    }
+}

@@ -1,0 +1,141 @@
+//! What a batch does to chat sessions, and which session each of its events belongs to.
+
+use std::collections::HashMap;
+
+use hookswitch_hub::{ChatSession, ChatSessions};
+use hookswitch_protocol::{EventType, SessionKey, TenantId};
+
+use crate::error::AcceptError;
+use crate::session_names::SessionNames;
+
+/// One change to the chat sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Start { index: usize, key: SessionKey, alias: Option<SessionKey> },
+    End { index: usize, key: SessionKey },
+}
+
+/// The sessions as they will be while a batch goes through, over the sessions as they are.
+pub(crate) struct SessionPlan<'a> {
+    live: &'a ChatSessions,
+    tenant: &'a TenantId,
+    /// What names of sessions mean since the batch began; `None` for those that ended in it.
+    changed: HashMap<SessionKey, Option<SessionKey>>,
+    pub(crate) steps: Vec<Step>,
+}
+
+impl<'a> SessionPlan<'a> {
+    pub(crate) fn new(live: &'a ChatSessions, tenant: &'a TenantId) -> Self {
+        Self { live, tenant, changed: HashMap::new(), steps: Vec::new() }
+    }
+
+    /// Takes in the next event of the batch; gives the session whose visitors may see it.
+    pub(crate) fn take(
+        &mut self,
+        index: usize,
+        event_type: &EventType,
+        names: &SessionNames,
+    ) -> Result<Option<SessionKey>, AcceptError> {
+        if event_type.starts_session() {
+            return self.start(index, names);
+        }
+        let session = self.resolve(names);
+        if event_type.ends_session()
+            && let Some(key) = &session
+        {
+            self.end(index, key);
+        }
+        Ok(session)
+    }
+
+    fn start(&mut self, index: usize, names: &SessionNames) -> Result<Option<SessionKey>, AcceptError> {
+        let Some(key) = names.in_order().next() else { return Ok(None) };
+        if self.live.is_taken(self.tenant, key) {
+            return Err(AcceptError::SessionTaken { index, key: key.clone() });
+        }
+        let alias = names.session_id.key().filter(|id| *id != key).cloned();
+        self.changed.insert(key.clone(), Some(key.clone()));
+        self.changed.extend(alias.iter().map(|alias| (alias.clone(), Some(key.clone()))));
+        self.steps.push(Step::Start { index, key: key.clone(), alias });
+        Ok(Some(key.clone()))
+    }
+
+    fn end(&mut self, index: usize, key: &SessionKey) {
+        for meaning in self.changed.values_mut().filter(|meaning| meaning.as_ref() == Some(key)) {
+            *meaning = None;
+        }
+        let alias = self.live.find(key).and_then(|session| session.alias);
+        for name in alias.into_iter().chain([key.clone()]) {
+            self.changed.entry(name).or_insert(None);
+        }
+        self.steps.push(Step::End { index, key: key.clone() });
+    }
+
+    fn resolve(&self, names: &SessionNames) -> Option<SessionKey> {
+        names.in_order().find_map(|name| match self.changed.get(name) {
+            Some(meaning) => meaning.clone(),
+            None => self.live.resolve(self.tenant, name),
+        })
+    }
+}
+
+/// Carries out steps, and takes them back when the batch fails after all.
+pub(crate) struct SessionChanges<'a> {
+    live: &'a ChatSessions,
+    tenant: &'a TenantId,
+    /// How to take back what was done, in the order it was done.
+    undo: Vec<Undo>,
+}
+
+enum Undo {
+    End(SessionKey),
+    Start(ChatSession),
+}
+
+impl<'a> SessionChanges<'a> {
+    pub(crate) fn new(live: &'a ChatSessions, tenant: &'a TenantId) -> Self {
+        Self { live, tenant, undo: Vec::new() }
+    }
+
+    /// Does all steps, durably. On an error, [`SessionChanges::take_back`] what was done.
+    pub(crate) async fn carry_out(&mut self, steps: &[Step]) -> Result<(), AcceptError> {
+        for step in steps {
+            match step {
+                Step::Start { index, key, alias } => {
+                    let was_live = self.live.resolve(self.tenant, key).is_some();
+                    let started = self.live.start(self.tenant, key, alias.as_ref()).await;
+                    started.map_err(|source| AcceptError::session(*index, key, source))?;
+                    if !was_live {
+                        self.undo.push(Undo::End(key.clone()));
+                    }
+                }
+                Step::End { index, key } => {
+                    let session = self.live.find(key).filter(|session| session.tenant == *self.tenant);
+                    let ended = self.live.end(self.tenant, key).await;
+                    ended.map_err(|source| AcceptError::session(*index, key, source))?;
+                    self.undo.extend(session.map(Undo::Start));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Undoes everything done, the last first.
+    pub(crate) async fn take_back(self) {
+        for undo in self.undo.into_iter().rev() {
+            let (key, taken_back) = match undo {
+                Undo::End(key) => {
+                    let ended = self.live.end(self.tenant, &key).await;
+                    (key, ended)
+                }
+                Undo::Start(session) => {
+                    let started = self.live.start(self.tenant, &session.key, session.alias.as_ref()).await;
+                    (session.key, started)
+                }
+            };
+            if let Err(error) = taken_back {
+                tracing::warn!(tenant = %self.tenant, %key, %error, "chat session of a refused event stays changed");
+            }
+        }
+    }
+}

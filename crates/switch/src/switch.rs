@@ -1,0 +1,184 @@
+//! The switchboard's handle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hookswitch_hub::{Hub, OfflineMessage, UserKey};
+use hookswitch_protocol::{Event, EventId, EventType, NewEvent, Payload, TenantId, Topic, UserId, limits};
+use hookswitch_runtime::{Clock, Scope};
+use hookswitch_webhooks::Webhooks;
+use tokio::sync::Semaphore;
+
+use crate::acceptance::Parts;
+use crate::checked::{check, moves_session};
+use crate::counters::{Counters, SwitchCounters};
+use crate::detached;
+use crate::error::AcceptError;
+use crate::in_flight::InFlight;
+use crate::topics::Subscription;
+
+/// Bounds of the switchboard, each with its default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SwitchConfig {
+    /// Events that may wait for the store at once (4,096, at least 1,000); beyond it calls wait and
+    /// are then refused as overloaded. Keep it well below the hub's mailbox, so that events without
+    /// webhooks pass a slow store.
+    pub store_events: usize,
+    /// Chosen event ids under way at once (65,536, at least 1,000), with the same consequence.
+    pub in_flight_ids: usize,
+    /// How long a call waits for either (5 s).
+    pub store_wait: Duration,
+}
+
+impl Default for SwitchConfig {
+    fn default() -> Self {
+        Self { store_events: 4_096, in_flight_ids: 65_536, store_wait: Duration::from_secs(5) }
+    }
+}
+
+/// Accepts events and does everything they mean. Clones are the same switchboard.
+#[derive(Debug, Clone)]
+pub struct Switch(Arc<Parts>);
+
+impl Switch {
+    /// A switchboard over this hub and these webhooks. Work that a caller no longer waits for is
+    /// finished as a task of `scope`; after the scope's soft token nothing new is accepted.
+    pub fn new(config: SwitchConfig, hub: Hub, webhooks: Webhooks, clock: Clock, scope: Scope) -> Self {
+        let at_least = limits::EVENTS_PER_REQUEST;
+        let store_events = config.store_events.clamp(at_least, Semaphore::MAX_PERMITS);
+        Self(Arc::new(Parts {
+            hub,
+            webhooks,
+            clock,
+            scope,
+            in_flight: InFlight::new(config.in_flight_ids.max(at_least), config.store_wait),
+            store_room: Semaphore::new(store_events),
+            store_wait: config.store_wait,
+            topics: Arc::default(),
+            counters: Counters::default(),
+        }))
+    }
+
+    /// Accepts a batch of one tenant's events, all or nothing; gives their ids in order.
+    ///
+    /// When this returns, every event is stored for each webhook that wants it and for the user it
+    /// is for, if that user is away; and it is on its way to every connection that may see it.
+    /// Batches accepted one after the other reach each connection in that order. An event that
+    /// concerns no webhook, no chosen id, no absent user and no chat session's start or end touches
+    /// no store.
+    ///
+    /// Cancel safe: once begun, a batch is accepted or refused as a whole, whether anybody waits
+    /// for the answer or not.
+    ///
+    /// # Errors
+    /// [`AcceptError`]; nothing was accepted.
+    pub async fn accept(&self, tenant: &TenantId, batch: Vec<NewEvent>) -> Result<Vec<EventId>, AcceptError> {
+        let accepted = match self.is_open().and_then(|()| check(batch)) {
+            Ok(batch) => {
+                let work = Arc::clone(&self.0).accept(tenant.clone(), batch);
+                detached::finish(&self.0.scope, "accept", Box::pin(work)).await
+            }
+            Err(error) => Err(error),
+        };
+        accepted.inspect_err(|error| self.0.counters.refuse(error.code()))
+    }
+
+    /// Delivers an event to connections and nowhere else: no webhook, no copy for absent users, no
+    /// chat session starts or ends. Event types of our own are allowed here; they reach connections
+    /// that subscribed to them.
+    ///
+    /// Cancel safe in the same way as [`Switch::accept`].
+    ///
+    /// # Errors
+    /// [`AcceptError`]; nothing was delivered.
+    pub async fn broadcast(&self, tenant: &TenantId, event: NewEvent) -> Result<EventId, AcceptError> {
+        self.is_open()?;
+        if !event.event_type.is_publishable() && !event.event_type.is_opt_in() {
+            return Err(AcceptError::Reserved { index: 0, event_type: event.event_type });
+        }
+        if event.user.as_ref().is_some_and(UserId::is_zero) {
+            return Err(AcceptError::invalid(0, "user_id", "must not be 0; leave it out for the whole tenant"));
+        }
+        if moves_session(&event.event_type) {
+            return Err(AcceptError::invalid(0, "type", "starts or ends a chat session, so it must be accepted"));
+        }
+        let (parts, event) = (Arc::clone(&self.0), Arc::new(self.live_event(tenant, event)));
+        let work = async move {
+            let room = parts.hub.reserve(1).await.map_err(AcceptError::Hub)?;
+            parts.publish(room, std::slice::from_ref(&event)).await;
+            Ok(event.id.clone())
+        };
+        detached::finish(&self.0.scope, "broadcast", Box::pin(work)).await
+    }
+
+    fn live_event(&self, tenant: &TenantId, new: NewEvent) -> Event {
+        let now = self.0.clock.now();
+        let session = new.session.and_then(|name| self.0.hub.sessions().resolve(tenant, &name));
+        Event {
+            id: new.id.unwrap_or_else(|| EventId::generate(now)),
+            event_type: new.event_type,
+            tenant: tenant.clone(),
+            user: new.user,
+            session,
+            topic: new.topic,
+            payload: new.payload,
+            timestamp: now,
+        }
+    }
+
+    fn is_open(&self) -> Result<(), AcceptError> {
+        if self.0.scope.soft().is_cancelled() { Err(AcceptError::Stopping) } else { Ok(()) }
+    }
+
+    /// The hub behind it.
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// The webhooks behind it.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.0.webhooks
+    }
+
+    /// Keeps a message for a user, whether away or not; one who is connected gets it at once, after
+    /// whatever waited before it. No webhook hears of it. Cancel safe.
+    ///
+    /// # Errors
+    /// [`AcceptError::Offline`]; nothing was kept.
+    pub async fn save_offline(
+        &self,
+        user: &UserKey,
+        event_type: EventType,
+        payload: Payload,
+    ) -> Result<EventId, AcceptError> {
+        self.is_open()?;
+        let event = NewEvent::new(event_type, payload).to_user(user.user.clone());
+        let event = self.live_event(&user.tenant, event);
+        let (parts, user) = (Arc::clone(&self.0), user.clone());
+        let work = async move {
+            let message = OfflineMessage {
+                user: user.clone(),
+                event_id: event.id.clone(),
+                envelope: Bytes::from(event.encode()),
+                at: event.timestamp,
+            };
+            parts.hub.keep_offline(vec![message]).await?;
+            Counters::add(&parts.counters.kept_offline, 1);
+            parts.bring_backlog(&user).await;
+            Ok(event.id)
+        };
+        detached::finish(&self.0.scope, "save offline", Box::pin(work)).await
+    }
+
+    /// Listens to a custom topic of a tenant from within the process. It hears what this node
+    /// publishes to the topic for the whole tenant, from now on.
+    pub fn subscribe(&self, tenant: &TenantId, topic: &Topic) -> Subscription {
+        self.0.topics.subscribe(tenant, topic)
+    }
+
+    /// The figures since the start.
+    pub fn counters(&self) -> SwitchCounters {
+        self.0.counters.snapshot()
+    }
+}
