@@ -1,1 +1,47 @@
-//! store
+//! What survives a restart: schema, queries and migrations over SQLite, written by one group-committing writer.
+//!
+//! Knows nothing of sockets, HTTP or what an event means. Keeps five promises made elsewhere: of
+//! `hookswitch_webhooks` the directory of registrations, the delivery ledger and the attempt log; of
+//! `hookswitch_hub` the offline messages and the chat sessions. What a call returned from is on disk
+//! and survives a power cut.
+//!
+//! ```
+//! use hookswitch_protocol::TenantId;
+//! use hookswitch_runtime::{Clock, Scope};
+//! use hookswitch_store::{Store, StoreConfig};
+//! use hookswitch_webhooks::{Page, WebhookDirectory as _};
+//!
+//! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+//! // The store's own scope: shut it down after everything that still wants to write.
+//! let scope = Scope::root("store");
+//! let store = Store::open(StoreConfig::new("hookswitch.db"), Clock::system(), &scope).await?;
+//! let mine = store.list(&TenantId::parse("tenant-123")?, Page { offset: 0, limit: 20 }).await?;
+//! assert_eq!(mine.total, 0);
+//! scope.shut_down(std::time::Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod config;
+mod error;
+mod store;
+
+mod chat;
+mod directory;
+mod ledger;
+mod log;
+mod offline;
+
+mod connect;
+mod dialect;
+mod lock;
+mod queries;
+mod reader;
+mod schema;
+mod time;
+mod writer;
+
+pub use config::StoreConfig;
+pub use error::StoreError;
+pub use store::Store;
+pub use writer::StoreCounters;

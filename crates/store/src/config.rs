@@ -1,0 +1,42 @@
+//! What a store needs to know before it opens its file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hookswitch_hub::OfflineLimits;
+
+/// How to open and run a store.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The SQLite file. Made when missing; its directory must exist. `:memory:` is refused.
+    pub path: PathBuf,
+    /// Connections for reading, at least 1; 4 by default. Too few make lists and look-ups wait for each other.
+    pub n_readers: usize,
+    /// Calls that may wait for the writer; 1,024 by default. When they are that many, the next caller waits.
+    pub queue: usize,
+    /// How long a caller waits for room in the queue, or for a reading connection, before it is told
+    /// `Unavailable`; 5 s by default.
+    pub wait: Duration,
+    /// How long a transaction waits for another program's lock on the file; 5 s by default. Operators
+    /// who write with the `sqlite3` program hold that lock for milliseconds.
+    pub busy_timeout: Duration,
+    /// How long opening waits for a former process to let go of the file; 1 s by default.
+    pub lock_wait: Duration,
+    /// The bounds of offline messages.
+    pub offline: OfflineLimits,
+}
+
+impl StoreConfig {
+    /// The defaults, with the file at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            n_readers: 4,
+            queue: 1_024,
+            wait: Duration::from_secs(5),
+            busy_timeout: Duration::from_secs(5),
+            lock_wait: Duration::from_secs(1),
+            offline: OfflineLimits::default(),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What can go wrong: opening the file, and using it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hookswitch_hub::{ChatSessionError, OfflineError};
+use hookswitch_webhooks::{DirectoryError, LedgerError};
+
+/// Any error from a library below us.
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a store could not be opened. Each text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A database in memory would forget what was promised to survive.
+    #[error("the database must be a file: `:memory:` would forget accepted events, give a path")]
+    InMemory,
+    /// SQLite takes paths as UTF-8 only.
+    #[error("the database path {path:?} is not UTF-8, choose another")]
+    NotUtf8 {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// Directories are not made for the caller: a mistyped path would start an empty database.
+    #[error("the directory {directory:?} does not exist, make it or correct the database path")]
+    NoDirectory {
+        /// What is missing.
+        directory: PathBuf,
+    },
+    /// Another process has the file.
+    #[error(
+        "another server has the database {path:?} open; stop it, or give this one a database of its own \
+         (several servers on one database need MySQL or MariaDB)"
+    )]
+    Locked {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The database was written by a later version of this program.
+    #[error("the database {path:?} was made by a newer version (it has migration {migration}), run that version")]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// The first migration that this program does not know.
+        migration: String,
+    },
+    /// The file could not be used.
+    #[error("cannot {operation} {path:?}")]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system or the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Why a call on an open store failed. Cheap to clone: everybody in one transaction shares it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("the store's queue stayed full")]
+    Overloaded,
+    #[error("the store is shut down")]
+    Stopped,
+    #[error("the database could not be opened again")]
+    Connect(#[source] Arc<diesel::ConnectionError>),
+    #[error("no reading connection")]
+    Pool(#[source] Arc<diesel_async::pooled_connection::deadpool::PoolError>),
+    #[error("the database refused")]
+    Database(#[source] Arc<diesel::result::Error>),
+}
+
+impl From<diesel::result::Error> for Failure {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+impl Failure {
+    pub(crate) fn ledger(self, operation: &'static str) -> LedgerError {
+        LedgerError::Unavailable { operation, source: Box::new(self) }
+    }
+
+    pub(crate) fn directory(self, operation: &'static str) -> DirectoryError {
+        DirectoryError::Unavailable { operation, source: Box::new(self) }
+    }
+
+    pub(crate) fn offline(self, operation: &'static str) -> OfflineError {
+        OfflineError::Unavailable { operation, source: Box::new(self) }
+    }
+
+    pub(crate) fn chat(self, operation: &'static str) -> ChatSessionError {
+        ChatSessionError::Unavailable { operation, source: Box::new(self) }
+    }
+}

@@ -1,0 +1,12 @@
+//! The queries, one file per table group. Plain functions on a connection; transactions are the callers'.
+
+pub(crate) mod chat;
+pub(crate) mod deliveries;
+pub(crate) mod enqueue;
+pub(crate) mod event_ids;
+pub(crate) mod finish;
+pub(crate) mod lease;
+pub(crate) mod logs;
+pub(crate) mod offline;
+pub(crate) mod purge;
+pub(crate) mod webhooks;

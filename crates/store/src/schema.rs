@@ -1,0 +1,116 @@
+//! The tables as diesel sees them; `migrations/` is what makes them.
+
+diesel::table! {
+    webhooks (id) {
+        id -> BigInt,
+        tenant_id -> Text,
+        name -> Text,
+        url -> Text,
+        events -> Text,
+        secret -> Nullable<Text>,
+        is_active -> Nullable<Bool>,
+        retry_count -> Nullable<Integer>,
+        timeout -> Nullable<Integer>,
+        last_triggered_at -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        deleted_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    webhook_revision (id) {
+        id -> BigInt,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_logs (id) {
+        id -> BigInt,
+        webhook_id -> BigInt,
+        event -> Text,
+        payload -> Text,
+        response_code -> Nullable<Integer>,
+        response_body -> Nullable<Text>,
+        error -> Nullable<Text>,
+        duration_ms -> Nullable<Integer>,
+        attempt -> Integer,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    webhook_events (id) {
+        id -> BigInt,
+        tenant_id -> Text,
+        event_id -> Text,
+        event_type -> Text,
+        body -> Binary,
+        accepted_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (id) {
+        id -> BigInt,
+        delivery_id -> Text,
+        webhook_id -> BigInt,
+        tenant_id -> Text,
+        event_row -> BigInt,
+        state -> Text,
+        attempt -> Integer,
+        is_retry -> Bool,
+        due_at -> BigInt,
+        lease_owner -> Nullable<Text>,
+        lease_until -> Nullable<BigInt>,
+        fence -> BigInt,
+        created_at -> BigInt,
+        ended_at -> Nullable<BigInt>,
+        reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    event_ids (tenant_id, event_id) {
+        tenant_id -> Text,
+        event_id -> Text,
+        fingerprint -> Binary,
+        accepted_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    offline_messages (id) {
+        id -> BigInt,
+        tenant_id -> Text,
+        user_id -> Text,
+        event_id -> Text,
+        envelope -> Binary,
+        accepted_at -> BigInt,
+        is_claimed -> Bool,
+    }
+}
+
+diesel::table! {
+    offline_users (tenant_id, user_id) {
+        tenant_id -> Text,
+        user_id -> Text,
+        n_messages -> BigInt,
+        n_dropped -> BigInt,
+    }
+}
+
+diesel::table! {
+    chat_sessions (session_key) {
+        session_key -> Text,
+        tenant_id -> Text,
+        alias -> Nullable<Text>,
+        last_active -> BigInt,
+    }
+}
+
+diesel::joinable!(webhook_logs -> webhooks (webhook_id));
+diesel::joinable!(webhook_deliveries -> webhook_events (event_row));
+diesel::allow_tables_to_appear_in_same_query!(webhooks, webhook_logs);
+diesel::allow_tables_to_appear_in_same_query!(webhook_deliveries, webhook_events);

@@ -1,0 +1,109 @@
+//! The one writer: everybody's changes go through one connection, many in one transaction.
+//!
+//! Callers put jobs into a bounded queue. The writer takes everything that waits, runs it in one
+//! immediate transaction, commits once, and answers everybody. So sixty concurrent publishers pay
+//! for one `fsync` together, and there is never a fight for SQLite's single write lock.
+
+mod group;
+mod job;
+mod task;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use diesel::QueryResult;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::dialect::Conn;
+use crate::error::Failure;
+
+pub(crate) use job::{Job, Merge};
+pub(crate) use task::WriterTask;
+
+/// Hands work to the writer. Clones share the queue; the writer ends after the last one is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Job>,
+    wait: Duration,
+    tally: Arc<Tally>,
+}
+
+/// What the writer has done so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    jobs: AtomicU64,
+    commits: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// What a store has done since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreCounters {
+    /// Calls that the writer ran.
+    pub jobs: u64,
+    /// Transactions it committed; fewer than `jobs` when calls shared one.
+    pub commits: u64,
+    /// Transactions that failed and changed nothing.
+    pub failures: u64,
+    /// Calls waiting for the writer at this moment.
+    pub waiting: usize,
+}
+
+impl Writer {
+    /// A writer's two ends; `queue` calls may wait, and a caller waits up to `wait` for room.
+    pub(crate) fn new(queue: usize, wait: Duration) -> (Self, mpsc::Receiver<Job>, Arc<Tally>) {
+        let (sender, receiver) = mpsc::channel(queue.max(1));
+        let tally = Arc::new(Tally::default());
+        (Self { queue: sender, wait, tally: tally.clone() }, receiver, tally)
+    }
+
+    /// Runs `work` in a transaction. It may run twice (when a neighbour spoilt the first one), so it
+    /// keeps no state between runs. Once queued it runs even if the caller stops waiting.
+    pub(crate) async fn call<T, F>(&self, work: F) -> Result<T, Failure>
+    where
+        F: FnMut(&mut Conn) -> QueryResult<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.call_then(work, |_| ()).await
+    }
+
+    /// As [`Writer::call`]; `after` runs once the change is committed and before anybody is answered.
+    pub(crate) async fn call_then<T, F, A>(&self, work: F, after: A) -> Result<T, Failure>
+    where
+        F: FnMut(&mut Conn) -> QueryResult<T> + Send + 'static,
+        A: FnOnce(&T) + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::one(work, after, reply)).await?;
+        answer.await.unwrap_or(Err(Failure::Stopped))
+    }
+
+    /// Runs work that the writer merges with its neighbours.
+    pub(crate) async fn merge<I, T>(&self, input: I, kind: fn(Merge<I, T>) -> Job) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(kind(Merge { input, reply })).await?;
+        answer.await.unwrap_or(Err(Failure::Stopped))
+    }
+
+    async fn send(&self, job: Job) -> Result<(), Failure> {
+        match tokio::time::timeout(self.wait, self.queue.reserve()).await {
+            Ok(Ok(room)) => {
+                room.send(job);
+                Ok(())
+            }
+            Ok(Err(_closed)) => Err(Failure::Stopped),
+            Err(_elapsed) => Err(Failure::Overloaded),
+        }
+    }
+
+    pub(crate) fn counters(&self) -> StoreCounters {
+        StoreCounters {
+            jobs: self.tally.jobs.load(Ordering::Relaxed),
+            commits: self.tally.commits.load(Ordering::Relaxed),
+            failures: self.tally.failures.load(Ordering::Relaxed),
+            waiting: self.queue.max_capacity() - self.queue.capacity(),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The suites every keeper must pass, on SQLite.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use hookswitch_runtime::Clock;
+use hookswitch_store::{Store, StoreConfig};
+use hookswitch_testkit::contract;
+use hookswitch_webhooks::WebhookSeams;
+
+use crate::rig::{Opened, Rig, open};
+
+/// Opens stores and keeps their files until the suite is through.
+#[derive(Default)]
+struct Files(RefCell<Vec<(Rig, Opened)>>);
+
+impl Files {
+    async fn open(&self, change: impl FnOnce(StoreConfig) -> StoreConfig, clock: Clock) -> Store {
+        let rig = Rig::new();
+        let opened = open(change(rig.config()), clock).await.expect("opens");
+        let store = opened.store.clone();
+        self.0.borrow_mut().push((rig, opened));
+        store
+    }
+}
+
+#[tokio::test]
+async fn offline_messages() {
+    let files = Files::default();
+    contract::offline::check(async |offline, clock| {
+        files.open(|config| StoreConfig { offline, ..config }, clock).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn chat_sessions() {
+    let files = Files::default();
+    contract::chat::check(async || files.open(|config| config, Clock::system()).await).await;
+}
+
+async fn seams(files: &Files, clock: Clock) -> WebhookSeams {
+    let store = Arc::new(files.open(|config| config, clock).await);
+    WebhookSeams { directory: store.clone(), ledger: store.clone(), log: store }
+}
+
+#[tokio::test]
+async fn webhook_directory() {
+    let files = Files::default();
+    contract::directory::check(async |clock| seams(&files, clock).await).await;
+}
+
+#[tokio::test]
+async fn delivery_ledger() {
+    let files = Files::default();
+    contract::ledger::check(async |clock| seams(&files, clock).await).await;
+}
+
+#[tokio::test]
+async fn attempt_log() {
+    let files = Files::default();
+    contract::log::check(async |clock| seams(&files, clock).await).await;
+}

@@ -1,0 +1,148 @@
+//! The one writer: many calls in one commit, and what happens when the file cannot be written.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use hookswitch_hub::{OfflineMessage, OfflineStore as _, UserKey};
+use hookswitch_protocol::{EventId, UserId};
+use hookswitch_runtime::Clock;
+use hookswitch_store::StoreConfig;
+use hookswitch_webhooks::{DeliveryLedger as _, Fingerprint, LedgerError, Seen, WebhookDirectory as _};
+
+use crate::rig::{Rig, duty, now, open, tenant, webhook};
+
+#[tokio::test]
+async fn concurrent_callers_share_a_commit_and_each_gets_its_own_answer() {
+    let rig = Rig::new();
+    let opened = rig.open().await;
+    let store = &opened.store;
+    let id = store.create(&tenant(), webhook("x")).await.expect("create").id;
+    let before = store.counters();
+    // Three callers per id: the first stores it, the second repeats it, the third contradicts it and
+    // brings another event, which must not be stored either.
+    let calls = (0..300_u32).map(|n| {
+        let mut one = duty(&format!("e-{}", n / 3), &[id]);
+        one.fingerprint = Some(Fingerprint([u8::from(n % 3 == 2); 32]));
+        let batch = if n % 3 == 2 { vec![duty("beside", &[id]), one] } else { vec![one] };
+        store.enqueue(batch)
+    });
+    let answers = join_all(calls).await;
+    let after = store.counters();
+    assert_eq!(after.jobs - before.jobs, 300);
+    assert!(after.commits - before.commits < 60, "many in one: {after:?}");
+    assert_eq!((after.failures, after.waiting), (0, 0));
+    for (n, answer) in answers.into_iter().enumerate() {
+        let expected = match n % 3 {
+            0 => vec![Seen::New],
+            1 => vec![Seen::Repeated],
+            _ => vec![Seen::New, Seen::Conflict],
+        };
+        assert_eq!(answer.expect("answered"), expected, "caller {n}");
+    }
+    let stored = rig.operator().value("SELECT COUNT(*) AS value FROM webhook_deliveries");
+    assert_eq!(stored, "100", "what is new is stored once, and nothing of a batch in conflict");
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn a_locked_file_is_an_error_that_passes() {
+    let rig = Rig::new();
+    let config = StoreConfig { busy_timeout: Duration::from_millis(50), ..rig.config() };
+    let opened = open(config, Clock::system()).await.expect("opens");
+    let store = &opened.store;
+    let id = store.create(&tenant(), webhook("x")).await.expect("create").id;
+    let mut operator = rig.operator();
+    operator.run("BEGIN IMMEDIATE");
+    let error = store.enqueue(vec![duty("e-1", &[id])]).await.expect_err("locked");
+    let LedgerError::Unavailable { source, .. } = &error;
+    let cause = source.source().expect("has a cause").to_string();
+    assert!(cause.contains("locked"), "{error}: {source}: {cause}");
+    assert_eq!(store.active().await.expect("reading goes on").len(), 1);
+    operator.run("ROLLBACK");
+    assert_eq!(store.enqueue(vec![duty("e-1", &[id])]).await.expect("open again"), [Seen::New]);
+    assert_eq!(store.counters().failures, 1);
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_that_passes() {
+    let rig = Rig::new();
+    let opened = rig.open().await;
+    let store = &opened.store;
+    let id = store.create(&tenant(), webhook("x")).await.expect("create").id;
+    let mut operator = rig.operator();
+    // The statement fails as it would with a full disk, in the middle of the transaction.
+    operator.run(
+        "CREATE TRIGGER full BEFORE INSERT ON webhook_deliveries
+         BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END",
+    );
+    let calls = (0..20).map(|n| store.enqueue(vec![duty(&format!("e-{n}"), &[id])]));
+    assert!(join_all(calls).await.iter().all(Result::is_err), "nobody is told that it is stored");
+    assert_eq!(operator.value("SELECT COUNT(*) AS value FROM webhook_events"), "0", "nothing half done");
+    operator.run("DROP TRIGGER full");
+    assert_eq!(store.enqueue(vec![duty("e-1", &[id])]).await.expect("stored"), [Seen::New]);
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_is_an_error_after_the_wait() {
+    let rig = Rig::new();
+    let config = StoreConfig {
+        queue: 2,
+        wait: Duration::from_millis(100),
+        busy_timeout: Duration::from_secs(1),
+        ..rig.config()
+    };
+    let opened = open(config, Clock::system()).await.expect("opens");
+    let store = &opened.store;
+    let mut operator = rig.operator();
+    operator.run("BEGIN IMMEDIATE");
+    let calls = (0..20).map(|n| store.enqueue(vec![duty(&format!("e-{n}"), &[])]));
+    let answers = join_all(calls).await;
+    let n_full = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().err())
+        .filter(|LedgerError::Unavailable { source, .. }| source.to_string().contains("queue"))
+        .count();
+    assert!(n_full > 10, "{n_full} callers were told that the queue is full");
+    operator.run("ROLLBACK");
+    assert!(store.enqueue(vec![duty("e-1", &[])]).await.is_ok());
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_does_not_undo_its_call() {
+    let rig = Rig::new();
+    let opened = rig.open().await;
+    let store = &opened.store;
+    let agent = UserKey { tenant: tenant(), user: UserId::from(7) };
+    let message = OfflineMessage {
+        user: agent.clone(),
+        event_id: EventId::parse("e-1").expect("legal"),
+        envelope: Bytes::from_static(b"{}"),
+        at: now(),
+    };
+    let mut put = store.put(vec![message]);
+    // Polled once, it is in the queue.
+    assert!(futures_util::poll!(&mut put).is_pending());
+    drop(put);
+    opened.store.enqueue(Vec::new()).await.expect("whoever comes later waits for it");
+    assert!(store.may_have(&agent));
+    assert_eq!(store.claim(&agent, 9).await.expect("claim").messages.len(), 1);
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn after_its_end_a_store_says_so() {
+    let rig = Rig::new();
+    let opened = rig.open().await;
+    let store = opened.store.clone();
+    let late = store.enqueue(vec![duty("e-1", &[])]);
+    let (late, ()) = tokio::join!(late, opened.close());
+    assert!(late.is_ok(), "what was queued is served");
+    let error = store.enqueue(vec![duty("e-2", &[])]).await.expect_err("stopped");
+    let LedgerError::Unavailable { source, .. } = error;
+    assert!(source.to_string().contains("shut down"), "{source}");
+    assert_eq!(store.active().await.expect("reading goes on").len(), 0);
+}
