@@ -17,6 +17,9 @@ pub struct WebhookConfig {
     /// How long a lease on a delivery holds; 180 s by default. Must be longer than the longest time
     /// limit of a webhook (120 s) plus the time settling may take, or deliveries are made twice.
     pub lease_hold: Duration,
+    /// The shortest time between two lease calls; 2 ms by default. Work that arrives at rest is
+    /// leased at once; under load the slots that came free meanwhile share one call.
+    pub lease_pause: Duration,
     /// Most attempts settled in one call; 256 by default.
     pub settle_batch: usize,
     /// How long a finished attempt waits for others to be settled with; 2 ms by default.
@@ -46,14 +49,15 @@ impl Default for WebhookConfig {
             concurrency: 512,
             per_webhook: 10,
             fresh_percent: 25,
-            lease_hold: Duration::from_secs(180),
+            lease_hold: Duration::from_mins(3),
+            lease_pause: Duration::from_millis(2),
             settle_batch: 256,
             settle_linger: Duration::from_millis(2),
             unsettled: 4_096,
             poll_interval: Duration::from_secs(1),
             sweep_interval: Duration::from_secs(5),
-            purge_interval: Duration::from_secs(60),
-            retention: Duration::from_secs(30 * 24 * 3_600),
+            purge_interval: Duration::from_mins(1),
+            retention: Duration::from_hours(720),
             table_interval: Duration::from_secs(1),
             stop_grace: Duration::from_secs(4),
         }

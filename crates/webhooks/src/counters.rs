@@ -79,7 +79,7 @@ impl Counter {
     }
 
     /// Counts one up until the guard is dropped, also when the task that holds it is cut off.
-    pub(crate) fn hold<'a>(&'a self) -> Held<'a> {
+    pub(crate) fn hold(&self) -> Held<'_> {
         self.add(1);
         Held(self)
     }

@@ -24,7 +24,7 @@ pub(crate) struct Agenda {
 pub(super) struct Letters {
     pub(super) due: HashMap<WebhookId, DueWebhook>,
     pub(super) freed: Vec<Freed>,
-    next_retry: Option<Timestamp>,
+    pub(super) next_retry: Option<Timestamp>,
 }
 
 /// A slot that came free.
@@ -62,7 +62,7 @@ impl Agenda {
         let mut letters = self.lock();
         for (tenant, webhooks) in targets {
             for webhook in webhooks {
-                letters.merge(DueWebhook {
+                letters.merge(&DueWebhook {
                     webhook: *webhook,
                     tenant: tenant.clone(),
                     has_fresh: true,
@@ -75,12 +75,14 @@ impl Agenda {
     }
 
     /// The ledger says these have something due.
-    pub(super) fn found_due(&self, due: Vec<DueWebhook>) {
+    pub(super) fn found_due(&self, due: &[DueWebhook]) {
         if due.is_empty() {
             return;
         }
         let mut letters = self.lock();
-        due.into_iter().for_each(|one| letters.merge(one));
+        for one in due {
+            letters.merge(one);
+        }
         drop(letters);
         self.arrived.notify_one();
     }
@@ -118,7 +120,7 @@ impl Agenda {
 }
 
 impl Letters {
-    fn merge(&mut self, due: DueWebhook) {
+    fn merge(&mut self, due: &DueWebhook) {
         let known = self.due.entry(due.webhook).or_insert_with(|| DueWebhook {
             has_fresh: false,
             has_retry: false,

@@ -47,11 +47,17 @@ struct Busy {
     retries: usize,
 }
 
+/// What is due in a lane, as far as we were told.
+#[derive(Debug, Clone, Copy, Default)]
+struct Due {
+    fresh: bool,
+    retry: bool,
+}
+
 #[derive(Debug)]
 struct Lane {
     tenant: TenantId,
-    has_fresh: bool,
-    has_retry: bool,
+    due: Due,
     busy: Busy,
     /// Slots it may use now; below the limit after time-outs.
     allowance: usize,
@@ -125,8 +131,8 @@ impl Lanes {
         for wish in wishes {
             let given = given.remove(&wish.webhook).unwrap_or_default();
             let Some(lane) = self.lanes.get_mut(&wish.webhook) else { continue };
-            lane.has_fresh &= wish.fresh == 0 || given.fresh >= wish.fresh as usize;
-            lane.has_retry &= wish.retries == 0 || given.retries >= wish.retries as usize;
+            lane.due.fresh &= wish.fresh == 0 || given.fresh >= wish.fresh as usize;
+            lane.due.retry &= wish.retries == 0 || given.retries >= wish.retries as usize;
             lane.fresh_was_last = given.fresh > 0;
             lane.busy = lane.busy.plus(given);
             self.busy = self.busy.plus(given);
@@ -144,8 +150,8 @@ impl Lanes {
 
     fn mark(&mut self, due: DueWebhook) {
         let lane = self.lanes.entry(due.webhook).or_insert_with(|| Lane::new(due.tenant, self.limits.per_webhook));
-        lane.has_fresh |= due.has_fresh;
-        lane.has_retry |= due.has_retry;
+        lane.due.fresh |= due.has_fresh;
+        lane.due.retry |= due.has_retry;
         self.line_up(due.webhook);
     }
 
@@ -203,19 +209,11 @@ impl Lanes {
 
 impl Lane {
     fn new(tenant: TenantId, allowance: usize) -> Self {
-        Self {
-            tenant,
-            has_fresh: false,
-            has_retry: false,
-            busy: Busy::default(),
-            allowance,
-            in_line: false,
-            fresh_was_last: false,
-        }
+        Self { tenant, due: Due::default(), busy: Busy::default(), allowance, in_line: false, fresh_was_last: false }
     }
 
     fn has_work(&self) -> bool {
-        self.has_fresh || self.has_retry
+        self.due.fresh || self.due.retry
     }
 
     /// Whether something is due and the lane's own limits leave room for it.
@@ -228,18 +226,18 @@ impl Lane {
         let room = self.allowance.saturating_sub(self.busy.total()).min(limits.node_total - planned.total());
         let node_fresh = limits.node.fresh.saturating_sub(planned.fresh);
         let node_retries = limits.node.retries.saturating_sub(planned.retries);
-        if self.allowance == 1 && self.has_fresh && self.has_retry {
+        if self.allowance == 1 && self.due.fresh && self.due.retry {
             let (fresh, retries) = if self.fresh_was_last { (0, 1) } else { (1, 0) };
             return wish_of(webhook, room.min(fresh).min(node_fresh), room.min(retries).min(node_retries));
         }
         let own_retries = share_of_retries(self.allowance, limits.fresh_percent).saturating_sub(self.busy.retries);
         let wanted = |has: bool, most: usize| if has { most.min(room) } else { 0 };
-        let mut retries = wanted(self.has_retry, own_retries.min(node_retries));
-        if self.has_fresh {
+        let mut retries = wanted(self.due.retry, own_retries.min(node_retries));
+        if self.due.fresh {
             // First attempts come first, all but the one slot that keeps retries moving.
             retries = retries.min(usize::from(self.busy.retries == 0));
         }
-        let fresh = wanted(self.has_fresh, (room - retries).min(node_fresh));
+        let fresh = wanted(self.due.fresh, (room - retries).min(node_fresh));
         wish_of(webhook, fresh, retries)
     }
 }

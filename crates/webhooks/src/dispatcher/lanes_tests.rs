@@ -1,1 +1,202 @@
-//! Tests of the lanes.
+//! The plan of slots, checked move by move.
+
+use bytes::Bytes;
+use hookswitch_protocol::{DeliveryId, EventType, Timestamp};
+
+use super::*;
+use crate::directory::Webhook;
+use crate::ledger::Lease;
+
+/// Lanes with a make-believe ledger: how much of each kind is due per webhook.
+struct Play {
+    lanes: Lanes,
+    ledger: HashMap<i64, (u32, u32)>,
+}
+
+fn tenant(webhook: i64) -> TenantId {
+    // Webhooks 0-99 are tenant t0's, 100-199 t1's, and so on.
+    TenantId::parse(&format!("t{}", webhook / 100)).expect("legal")
+}
+
+impl Play {
+    fn new(concurrency: usize, per_webhook: usize) -> Self {
+        let config = WebhookConfig { concurrency, per_webhook, ..WebhookConfig::default() };
+        Self { lanes: Lanes::new(&config), ledger: HashMap::new() }
+    }
+
+    /// So many first attempts and retries of this webhook become due.
+    fn due(&mut self, webhook: i64, fresh: u32, retries: u32) {
+        let known = self.ledger.entry(webhook).or_default();
+        *known = (known.0 + fresh, known.1 + retries);
+        let told = DueWebhook {
+            webhook: WebhookId(webhook),
+            tenant: tenant(webhook),
+            has_fresh: fresh > 0,
+            has_retry: retries > 0,
+        };
+        self.lanes.absorb(Letters { due: HashMap::from([(told.webhook, told)]), ..Letters::default() });
+    }
+
+    /// Plans and leases once; what was started, as (webhook, attempt).
+    fn turn(&mut self) -> Vec<(i64, u32)> {
+        let wishes = self.lanes.plan();
+        let mut leased = Vec::new();
+        for wish in &wishes {
+            let waiting = self.ledger.entry(wish.webhook.0).or_default();
+            let (fresh, retries) = (wish.fresh.min(waiting.0), wish.retries.min(waiting.1));
+            *waiting = (waiting.0 - fresh, waiting.1 - retries);
+            leased.extend((0..fresh).map(|_| delivery(wish.webhook.0, 1)));
+            leased.extend((0..retries).map(|_| delivery(wish.webhook.0, 2)));
+        }
+        self.lanes.granted(&wishes, &leased);
+        leased.iter().map(|delivery| (delivery.webhook.id.0, delivery.attempt)).collect()
+    }
+
+    /// Turns until nothing more starts.
+    fn run(&mut self) -> Vec<(i64, u32)> {
+        let mut started = Vec::new();
+        loop {
+            let turn = self.turn();
+            if turn.is_empty() {
+                return started;
+            }
+            started.extend(turn);
+        }
+    }
+
+    fn end(&mut self, webhook: i64, attempt: u32, ended: Ended) {
+        let kind = if attempt == 1 { Kind::Fresh } else { Kind::Retry };
+        let freed = vec![Freed { webhook: WebhookId(webhook), kind, ended }];
+        self.lanes.absorb(Letters { freed, ..Letters::default() });
+    }
+}
+
+fn delivery(webhook: i64, attempt: u32) -> LeasedDelivery {
+    LeasedDelivery {
+        lease: Lease { number: 0, fence: 0 },
+        delivery: DeliveryId::parse("d").expect("legal"),
+        webhook: Webhook {
+            id: WebhookId(webhook),
+            tenant: tenant(webhook),
+            name: String::new(),
+            url: String::new(),
+            events: Vec::new(),
+            secret: None,
+            is_active: true,
+            retry_count: 3,
+            timeout_secs: 30,
+            created_at: Timestamp::from_millis(0),
+            updated_at: Timestamp::from_millis(0),
+        },
+        event_type: EventType::ALERT,
+        body: Bytes::new(),
+        attempt,
+        due_at: Timestamp::from_millis(0),
+    }
+}
+
+fn count(started: &[(i64, u32)], wanted: impl Fn(&(i64, u32)) -> bool) -> usize {
+    started.iter().filter(|one| wanted(one)).count()
+}
+
+#[test]
+fn no_webhook_gets_more_than_its_slots_and_the_node_no_more_than_its_own() {
+    let mut play = Play::new(64, 10);
+    (0..20).for_each(|webhook| play.due(webhook, 100, 0));
+    let started = play.run();
+    assert_eq!(started.len(), 60, "64 less the sixteenth kept for retries");
+    assert!((0..20).all(|webhook| count(&started, |one| one.0 == webhook) <= 10));
+    assert!(play.lanes.n_busy() == 60 && play.turn().is_empty());
+}
+
+#[test]
+fn first_attempts_do_not_wait_behind_old_retries() {
+    let mut play = Play::new(64, 10);
+    (0..20).for_each(|webhook| play.due(webhook, 0, 1_000));
+    assert_eq!(play.run().len(), 48, "retries get three quarters of the node");
+    play.due(5, 3, 0);
+    play.due(30, 3, 0);
+    let started = play.run();
+    assert_eq!(count(&started, |one| one.1 == 1), 6, "{started:?}");
+}
+
+#[test]
+fn a_busy_webhook_still_gets_its_retries_through() {
+    let mut play = Play::new(64, 10);
+    play.due(1, 1_000, 5);
+    let started = play.run();
+    assert_eq!((count(&started, |one| one.1 == 1), count(&started, |one| one.1 == 2)), (9, 1));
+    play.end(1, 2, Ended::Reacted);
+    assert_eq!(play.run(), [(1, 2)]);
+    play.end(1, 1, Ended::Reacted);
+    assert_eq!(play.run(), [(1, 1)]);
+}
+
+#[test]
+fn tenants_take_turns_whatever_their_size() {
+    let mut play = Play::new(16, 2);
+    (0..50).for_each(|webhook| play.due(webhook, 10, 0));
+    play.due(100, 10, 0);
+    let started = play.run();
+    assert_eq!(count(&started, |one| one.0 == 100), 2, "the small tenant has its slots: {started:?}");
+    // What comes free goes to the tenants in turn: neither waits longer than one turn of the other.
+    for _ in 0..3 {
+        let mut next = Vec::new();
+        for big in started.iter().filter(|one| one.0 < 100).take(2) {
+            play.end(big.0, 1, Ended::Reacted);
+            play.end(100, 1, Ended::Reacted);
+            next.extend(play.run());
+        }
+        assert!((1..=3).contains(&count(&next, |one| one.0 == 100)), "{next:?}");
+    }
+}
+
+#[test]
+fn a_silent_receiver_loses_slots_and_wins_them_back() {
+    let mut play = Play::new(64, 10);
+    play.due(1, 100, 0);
+    assert_eq!(play.run().len(), 10);
+    (0..10).for_each(|_| play.end(1, 1, Ended::TimedOut));
+    assert_eq!(play.run().len(), 1, "ten time-outs leave one slot");
+    play.end(1, 1, Ended::Reacted);
+    assert_eq!(play.run().len(), 2, "an answer adds one");
+    play.end(1, 1, Ended::Unknown);
+    assert_eq!(play.run().len(), 1, "a cut attempt says nothing");
+}
+
+#[test]
+fn with_a_single_slot_both_kinds_take_turns() {
+    let mut play = Play::new(64, 1);
+    play.due(1, 10, 10);
+    let mut attempts = Vec::new();
+    for _ in 0..4 {
+        let started = play.run();
+        assert_eq!(started.len(), 1);
+        attempts.push(started[0].1);
+        play.end(1, started[0].1, Ended::Reacted);
+    }
+    assert_eq!(attempts, [1, 2, 1, 2]);
+}
+
+#[test]
+fn a_refused_plan_is_made_again_and_idle_lanes_are_forgotten() {
+    let mut play = Play::new(64, 10);
+    play.due(1, 2, 0);
+    let wishes = play.lanes.plan();
+    assert_eq!(play.lanes.plan(), [], "asked for already");
+    play.lanes.refused(&wishes);
+    assert_eq!(play.run(), [(1, 1), (1, 1)]);
+    assert_eq!(play.lanes.lanes.len(), 1);
+    (0..2).for_each(|_| play.end(1, 1, Ended::Reacted));
+    assert!(play.lanes.lanes.is_empty() && play.lanes.lines.is_empty() && play.lanes.turns.is_empty());
+}
+
+#[test]
+fn one_slot_on_the_whole_node_still_works() {
+    let mut play = Play::new(1, 1);
+    play.due(1, 1, 0);
+    play.due(100, 0, 1);
+    assert_eq!(play.run(), [(1, 1)]);
+    play.end(1, 1, Ended::Reacted);
+    assert_eq!(play.run(), [(100, 2)]);
+}

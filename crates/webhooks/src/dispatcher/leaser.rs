@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::Retry;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::lanes::Lanes;
 use super::settler::Ending;
@@ -16,7 +17,9 @@ use crate::ledger::{LeaseRequest, LeaseWish, LedgerError};
 pub(super) async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ending>) {
     let mut lanes = Lanes::new(&shared.config);
     let mut is_away = false;
+    let mut leased_at = None;
     while !shared.scope.soft().is_cancelled() {
+        pace(&shared, leased_at).await;
         lanes.absorb(shared.agenda.take());
         let wishes = lanes.plan();
         if wishes.is_empty() {
@@ -26,6 +29,7 @@ pub(super) async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ending>) {
             }
             continue;
         }
+        leased_at = Some(Instant::now());
         // Not in a `select!`: a lease that was granted to a dropped future would be lost until it runs out.
         match lease(&shared, &mut lanes, wishes, &ended).await {
             Ok(()) => is_away = false,
@@ -39,6 +43,14 @@ pub(super) async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ending>) {
         }
     }
     wind_down(&shared, &mut lanes).await;
+}
+
+/// Waits until the pause after the last lease call is over, so that what comes free meanwhile is
+/// leased in one call.
+async fn pace(shared: &Shared, leased_at: Option<Instant>) {
+    if let Some(leased_at) = leased_at {
+        tokio::time::sleep_until(leased_at + shared.config.lease_pause).await;
+    }
 }
 
 async fn lease(

@@ -24,7 +24,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let next = match shared.ledger.backlog(now).await {
             Ok(backlog) => {
                 is_away = false;
-                shared.agenda.found_due(backlog.due);
+                shared.agenda.found_due(&backlog.due);
                 [backlog.next_due, scheduled].into_iter().flatten().filter(|due| *due > now).min()
             }
             Err(error) => {

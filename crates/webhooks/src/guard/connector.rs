@@ -21,7 +21,7 @@ use crate::outcome::ErrorClass;
 
 /// No connection, its handshake included, is waited for longer than this, also where the attempt
 /// that wanted it is gone. As long as the longest time limit of a webhook.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(120);
+const CONNECT_DEADLINE: Duration = Duration::from_mins(2);
 
 /// A connection that was not made, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

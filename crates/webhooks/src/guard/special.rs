@@ -4,7 +4,7 @@
 //! 2026-11, with multicast (RFC 5771, RFC 4291), the blocks reserved for future use, and the two
 //! deprecated IPv6 forms those registries left out (IPv4-compatible, site-local). Blocks the
 //! registries call globally reachable stay reachable: 192.31.196.0/24, 192.52.193.0/24,
-//! 192.175.48.0/24, 64:ff9b::/96 and 2620:4f:8000::/48. Inside 192.0.0.0/24 and 2001::/23 a few
+//! 192.175.48.0/24, `64:ff9b::/96` and `2620:4f:8000::/48`. Inside 192.0.0.0/24 and `2001::/23` a few
 //! single services are reachable too; no webhook lives there, so the whole blocks are closed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -13,7 +13,7 @@ use crate::ledger::{
 use crate::seam::BoxFuture;
 
 /// How long a chosen event id is remembered.
-const REMEMBERED: Duration = Duration::from_secs(24 * 3_600);
+const REMEMBERED: Duration = Duration::from_hours(24);
 
 impl DeliveryLedger for MemoryWebhooks {
     fn look_up<'a>(
@@ -164,7 +164,9 @@ impl State {
 
     fn give_back_while(&mut self, is_over: impl Fn(Timestamp) -> bool) -> u64 {
         let over: Vec<i64> = self.leased.iter().take_while(|(until, _)| is_over(*until)).map(|(_, n)| *n).collect();
-        over.iter().for_each(|number| self.put_in_line(*number));
+        for number in &over {
+            self.put_in_line(*number);
+        }
         over.len() as u64
     }
 
@@ -173,11 +175,15 @@ impl State {
         let oldest = retention.now.before(retention.ended);
         let rows: Vec<i64> =
             self.rows.values().filter(|logged| logged.row.at < oldest).map(|logged| logged.id).take(limit).collect();
-        rows.iter().for_each(|id| _ = self.rows.remove(id));
+        for id in &rows {
+            self.rows.remove(id);
+        }
         let forget = retention.now.before(REMEMBERED);
         let ids = self.seen.iter().filter(|(_, (_, at))| *at < forget).map(|(key, _)| key.clone());
         let ids: Vec<_> = ids.take(limit - rows.len()).collect();
-        ids.iter().for_each(|id| _ = self.seen.remove(id));
+        for id in &ids {
+            self.seen.remove(id);
+        }
         (rows.len() + ids.len()) as u64
     }
 }

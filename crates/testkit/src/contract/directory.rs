@@ -1,0 +1,131 @@
+//! What every `WebhookDirectory` promises.
+
+use std::time::Duration;
+
+use hookswitch_protocol::{Secret, WebhookId};
+use hookswitch_runtime::Clock;
+use hookswitch_webhooks::{DirectoryVersion, Page, Webhook, WebhookChange, WebhookSeams};
+
+use super::webhook_rig::{ALL, Rig, new_webhook, tenant};
+
+/// Tries every sentence of the promise, each on a keeper of its own made by `open`. The keeper must
+/// take its time from the clock it is given.
+///
+/// # Panics
+/// When a sentence does not hold; the message says which.
+pub async fn check(open: impl AsyncFn(Clock) -> WebhookSeams) {
+    what_was_created_is_found(&Rig::open(&open).await).await;
+    a_webhook_is_found_only_under_its_own_tenant(&Rig::open(&open).await).await;
+    a_list_is_oldest_first_in_pages(&Rig::open(&open).await).await;
+    an_update_changes_what_it_names(&Rig::open(&open).await).await;
+    a_deleted_webhook_is_gone(&Rig::open(&open).await).await;
+    only_the_active_ones_are_for_the_table(&Rig::open(&open).await).await;
+    the_version_changes_with_every_row(&Rig::open(&open).await).await;
+}
+
+async fn version(rig: &Rig) -> DirectoryVersion {
+    rig.seams.directory.version().await.expect("version")
+}
+
+async fn update(rig: &Rig, of: &str, id: WebhookId, change: WebhookChange) -> Option<Webhook> {
+    rig.seams.directory.update(&tenant(of), id, change).await.expect("update")
+}
+
+async fn what_was_created_is_found(rig: &Rig) {
+    let made = rig.seams.directory.create(&tenant("a"), new_webhook("CRM")).await.expect("create");
+    let wanted = new_webhook("CRM");
+    assert_eq!((&made.name, &made.url, &made.events), (&wanted.name, &wanted.url, &wanted.events));
+    assert_eq!((&made.secret, made.retry_count, made.timeout_secs), (&wanted.secret, 3, 30));
+    assert!(made.is_active && made.tenant == tenant("a"));
+    assert_eq!(made.created_at, made.updated_at, "never changed");
+    assert!(made.created_at.since(rig.clock.now()) < Duration::from_secs(1), "made now");
+    let found = rig.seams.directory.get(&tenant("a"), made.id).await.expect("get");
+    assert_eq!(found, Some(made), "what was created is found as it was created");
+}
+
+async fn a_webhook_is_found_only_under_its_own_tenant(rig: &Rig) {
+    let theirs = rig.webhook("a").await;
+    let directory = &rig.seams.directory;
+    assert_eq!(directory.get(&tenant("b"), theirs.id).await.expect("get"), None);
+    let change = WebhookChange { name: Some("stolen".to_owned()), ..WebhookChange::default() };
+    assert_eq!(update(rig, "b", theirs.id, change).await, None);
+    assert!(!directory.delete(&tenant("b"), theirs.id).await.expect("delete"));
+    assert_eq!(directory.list(&tenant("b"), ALL).await.expect("list").total, 0);
+    assert_eq!(directory.get(&tenant("a"), theirs.id).await.expect("get"), Some(theirs), "and stays untouched");
+}
+
+async fn a_list_is_oldest_first_in_pages(rig: &Rig) {
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        made.push(rig.webhook("a").await.id);
+        rig.clock.advance(Duration::from_secs(1));
+    }
+    rig.webhook("b").await;
+    for (offset, limit, wanted) in [(0, 10, &made[..]), (0, 2, &made[..2]), (2, 2, &made[2..]), (9, 2, &[][..])] {
+        let listed = rig.seams.directory.list(&tenant("a"), Page { offset, limit }).await.expect("list");
+        let ids: Vec<WebhookId> = listed.rows.iter().map(|webhook| webhook.id).collect();
+        assert_eq!((&ids[..], listed.total), (wanted, 3), "offset {offset}, limit {limit}");
+    }
+}
+
+async fn an_update_changes_what_it_names(rig: &Rig) {
+    let before = rig.webhook("a").await;
+    rig.clock.advance(Duration::from_secs(5));
+    let change = WebhookChange { name: Some("new".to_owned()), ..WebhookChange::default() };
+    let after = update(rig, "a", before.id, change).await.expect("it is theirs");
+    assert!(after.updated_at > before.updated_at, "an update moves updated_at");
+    assert_eq!(after, Webhook { name: "new".to_owned(), updated_at: after.updated_at, ..before.clone() });
+    let all = WebhookChange {
+        name: None,
+        url: Some("https://example.org/".to_owned()),
+        events: Some(vec!["*".to_owned()]),
+        secret: Some(Secret::new("other")),
+        is_active: Some(false),
+        retry_count: Some(0),
+        timeout_secs: Some(120),
+    };
+    let after = update(rig, "a", before.id, all).await.expect("it is theirs");
+    assert_eq!((after.url.as_str(), after.events.len(), after.is_active), ("https://example.org/", 1, false));
+    assert_eq!((after.secret.clone(), after.retry_count, after.timeout_secs), (Some(Secret::new("other")), 0, 120));
+    assert_eq!(rig.seams.directory.get(&tenant("a"), before.id).await.expect("get"), Some(after));
+    assert_eq!(update(rig, "a", WebhookId(999_999), WebhookChange::default()).await, None, "nobody's");
+}
+
+async fn a_deleted_webhook_is_gone(rig: &Rig) {
+    let (gone, other) = (rig.webhook("a").await, rig.webhook("a").await);
+    let directory = &rig.seams.directory;
+    assert!(directory.delete(&tenant("a"), gone.id).await.expect("delete"));
+    assert!(!directory.delete(&tenant("a"), gone.id).await.expect("delete"), "gone already");
+    assert_eq!(directory.get(&tenant("a"), gone.id).await.expect("get"), None);
+    assert_eq!(
+        update(rig, "a", gone.id, WebhookChange { is_active: Some(true), ..WebhookChange::default() }).await,
+        None
+    );
+    let listed = directory.list(&tenant("a"), ALL).await.expect("list");
+    assert_eq!((listed.rows, listed.total), (vec![other.clone()], 1));
+    assert_eq!(directory.active().await.expect("active"), [other]);
+}
+
+async fn only_the_active_ones_are_for_the_table(rig: &Rig) {
+    let (on, off) = (rig.webhook("a").await, rig.webhook("b").await);
+    update(rig, "b", off.id, WebhookChange { is_active: Some(false), ..WebhookChange::default() }).await;
+    let active = rig.seams.directory.active().await.expect("active");
+    assert_eq!(active, [on], "inactive webhooks are not for the match table");
+}
+
+async fn the_version_changes_with_every_row(rig: &Rig) {
+    let mut seen = vec![version(rig).await];
+    let mut expect_new = |version: DirectoryVersion, what: &str| {
+        assert!(!seen.contains(&version), "{what} changes the version");
+        seen.push(version);
+    };
+    let webhook = rig.webhook("a").await;
+    expect_new(version(rig).await, "a create");
+    rig.clock.advance(Duration::from_secs(2));
+    update(rig, "a", webhook.id, WebhookChange { is_active: Some(false), ..WebhookChange::default() }).await;
+    expect_new(version(rig).await, "an update");
+    rig.clock.advance(Duration::from_secs(2));
+    rig.seams.directory.delete(&tenant("a"), webhook.id).await.expect("delete");
+    expect_new(version(rig).await, "a delete");
+    assert_eq!(Some(&version(rig).await), seen.last(), "equal content, equal marks");
+}

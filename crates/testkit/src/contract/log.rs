@@ -1,0 +1,101 @@
+//! What every `AttemptLog` promises.
+
+use std::time::Duration;
+
+use hookswitch_protocol::{Timestamp, WebhookId};
+use hookswitch_runtime::Clock;
+use hookswitch_webhooks::{DeliveryStats, Listed, LoggedAttempt, Page, Verdict, WebhookSeams};
+
+use super::webhook_rig::{ALL, Rig, START, row, tenant};
+
+/// Tries every sentence of the promise, each on a keeper of its own made by `open`. The keeper must
+/// take its time from the clock it is given.
+///
+/// # Panics
+/// When a sentence does not hold; the message says which.
+pub async fn check(open: impl AsyncFn(Clock) -> WebhookSeams) {
+    a_row_is_read_as_it_was_written(&Rig::open(&open).await).await;
+    rows_are_newest_first_in_pages(&Rig::open(&open).await).await;
+    failed_means_without_2xx(&Rig::open(&open).await).await;
+    the_figures_are_rows(&Rig::open(&open).await).await;
+    a_settled_attempt_is_a_row(&Rig::open(&open).await).await;
+}
+
+async fn append(rig: &Rig, webhook: WebhookId, code: Option<u16>, at: Timestamp) {
+    rig.seams.log.append(row(webhook, code, at)).await.expect("append");
+}
+
+fn at(secs: u64) -> Timestamp {
+    START.after(Duration::from_secs(secs))
+}
+
+fn moments(listed: &Listed<LoggedAttempt>) -> Vec<u64> {
+    listed.rows.iter().map(|logged| logged.row.at.since(START).as_secs()).collect()
+}
+
+async fn a_row_is_read_as_it_was_written(rig: &Rig) {
+    let webhook = rig.webhook("a").await.id;
+    append(rig, webhook, Some(200), at(1)).await;
+    append(rig, webhook, None, at(2)).await;
+    let listed = rig.seams.log.rows(webhook, ALL).await.expect("rows");
+    let rows: Vec<_> = listed.rows.iter().map(|logged| logged.row.clone()).collect();
+    assert_eq!(rows, [row(webhook, None, at(2)), row(webhook, Some(200), at(1))], "every field comes back");
+    assert_ne!(listed.rows[0].id, listed.rows[1].id, "each row has its own number");
+}
+
+async fn rows_are_newest_first_in_pages(rig: &Rig) {
+    let (webhook, other) = (rig.webhook("a").await.id, rig.webhook("a").await.id);
+    for secs in [1, 3, 2, 4] {
+        append(rig, webhook, Some(200), at(secs)).await;
+    }
+    append(rig, other, Some(200), at(9)).await;
+    for (offset, limit, wanted) in [(0, 10, vec![4, 3, 2, 1]), (1, 2, vec![3, 2]), (4, 2, vec![])] {
+        let listed = rig.seams.log.rows(webhook, Page { offset, limit }).await.expect("rows");
+        assert_eq!((moments(&listed), listed.total), (wanted, 4), "offset {offset}, limit {limit}");
+    }
+}
+
+async fn failed_means_without_2xx(rig: &Rig) {
+    let (theirs, gone) = (rig.webhook("a").await.id, rig.webhook("a").await.id);
+    let foreign = rig.webhook("b").await.id;
+    let codes = [Some(200), Some(299), Some(302), Some(404), Some(500), None, Some(199)];
+    for (secs, code) in codes.into_iter().enumerate() {
+        append(rig, theirs, code, at(secs as u64)).await;
+    }
+    append(rig, gone, Some(500), at(7)).await;
+    append(rig, foreign, Some(500), at(8)).await;
+    rig.seams.directory.delete(&tenant("a"), gone).await.expect("delete");
+    let failed = async |since, page| rig.seams.log.failed(&tenant("a"), since, page).await.expect("failed");
+    let listed = failed(at(0), ALL).await;
+    assert_eq!((moments(&listed), listed.total), (vec![7, 6, 5, 4, 3, 2], 6), "without 2xx, of this tenant only");
+    assert_eq!(moments(&failed(at(5), ALL).await), [7, 6, 5], "since then, that moment included");
+    let page = failed(at(0), Page { offset: 1, limit: 2 }).await;
+    assert_eq!((moments(&page), page.total), (vec![6, 5], 6));
+}
+
+async fn the_figures_are_rows(rig: &Rig) {
+    let (webhook, other) = (rig.webhook("a").await.id, rig.webhook("a").await.id);
+    let stats = async |since| rig.seams.log.stats(webhook, since).await.expect("stats");
+    assert_eq!(stats(at(0)).await, DeliveryStats::default(), "without rows everything is 0");
+    for (secs, code, duration_ms) in [(1, Some(200), 10), (2, Some(500), 20), (3, None, 60), (4, Some(204), 30)] {
+        let row = hookswitch_webhooks::AttemptRow { duration_ms, ..row(webhook, code, at(secs)) };
+        rig.seams.log.append(row).await.expect("append");
+    }
+    append(rig, other, Some(200), at(5)).await;
+    assert_eq!(stats(at(0)).await, DeliveryStats { total: 4, successful: 2, avg_latency_ms: 30.0 });
+    assert_eq!(stats(at(4)).await, DeliveryStats { total: 1, successful: 1, avg_latency_ms: 30.0 });
+}
+
+async fn a_settled_attempt_is_a_row(rig: &Rig) {
+    let webhook = rig.webhook("a").await.id;
+    rig.enqueue("a", &["x"], &[webhook]).await;
+    let first = rig.lease_one(webhook).await;
+    rig.finish(&first, Verdict::RetryAt(rig.clock.now())).await;
+    let second = rig.lease_one(webhook).await;
+    rig.finish(&second, Verdict::Delivered).await;
+    let failed = rig.seams.log.failed(&tenant("a"), START, ALL).await.expect("failed");
+    assert_eq!(failed.total, 1, "an attempt counts as failed also when a later one succeeded");
+    assert_eq!(failed.rows[0].row.attempt, 1);
+    let stats = rig.seams.log.stats(webhook, START).await.expect("stats");
+    assert_eq!((stats.total, stats.successful), (2, 1));
+}

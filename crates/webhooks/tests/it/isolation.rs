@@ -1,0 +1,67 @@
+//! One bad receiver does not hold up the others.
+
+use std::time::Duration;
+
+use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
+use hookswitch_webhooks::WebhookConfig;
+use tokio::time::Instant;
+
+use crate::node::Node;
+
+/// The time from publishing to arrival of one event.
+async fn delay(node: &Node, receiver: &Receiver, webhook: hookswitch_protocol::WebhookId) -> Duration {
+    let (published, n) = (Instant::now(), receiver.count());
+    node.publish_to(&[webhook], 1).await;
+    receiver.wait_for(n + 1).await[n].at - published
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_occupies_only_its_own_slots() {
+    let (silent, healthy) = (Receiver::start([Behaviour::Hang]).await, Receiver::healthy().await);
+    let config = WebhookConfig { concurrency: 32, per_webhook: 10, ..WebhookConfig::default() };
+    let node = Node::start(config).await;
+    let (dead, alive) = (node.webhook(&silent.url("/")).await, node.webhook(&healthy.url("/")).await);
+    node.publish_to(&[dead.id], 200).await;
+    eventually("the dead one holds its slots", PATIENCE, || async { silent.count() == 10 }).await;
+    for _ in 0..20 {
+        let delay = delay(&node, &healthy, alive.id).await;
+        assert!(delay < Duration::from_millis(500), "{delay:?}");
+    }
+    eventually("only the dead ones run", PATIENCE, || async { node.webhooks.in_flight() == 10 }).await;
+    assert_eq!(silent.count(), 10);
+}
+
+#[tokio::test]
+async fn many_retries_of_a_failing_receiver_do_not_delay_first_attempts() {
+    let (failing, healthy) = (Receiver::start([Behaviour::status(500)]).await, Receiver::healthy().await);
+    let config = WebhookConfig { concurrency: 8, per_webhook: 4, ..WebhookConfig::default() };
+    let node = Node::start(config).await;
+    let (bad, good) = (node.webhook(&failing.url("/")).await, node.webhook(&healthy.url("/")).await);
+    node.publish_to(&[bad.id], 300).await;
+    // Their first retries come due after two seconds, all at once.
+    eventually("the retries run", PATIENCE, || async { failing.count() > 310 }).await;
+    failing.now([Behaviour::Hang]);
+    let waiting = failing.count();
+    eventually("retries hang", PATIENCE, || async { failing.count() > waiting }).await;
+    for _ in 0..10 {
+        let delay = delay(&node, &healthy, good.id).await;
+        assert!(delay < Duration::from_millis(500), "{delay:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_receiver_times_out_and_is_logged_so() {
+    let silent = Receiver::start([Behaviour::Hang]).await;
+    let node = Node::start(WebhookConfig::default()).await;
+    let input = hookswitch_webhooks::WebhookInput {
+        timeout: Some(1),
+        retry_count: Some(0),
+        ..hookswitch_webhooks::WebhookInput::default()
+    };
+    let webhook = node.webhook_with(&silent.url("/"), input).await;
+    node.publish(1).await;
+    let rows = node.rows_when(webhook.id, 1).await;
+    assert_eq!(rows[0].error.as_deref(), Some("timeout: not done within the time limit"));
+    assert_eq!((rows[0].response_code, &rows[0].response_body), (None, &None));
+    assert!((1_000..2_000).contains(&rows[0].duration_ms), "{} ms", rows[0].duration_ms);
+}

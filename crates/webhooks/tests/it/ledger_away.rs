@@ -1,0 +1,90 @@
+//! The database goes away in the middle and comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp};
+use hookswitch_runtime::Clock;
+use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
+use hookswitch_webhooks::{
+    Attempted, Backlog, BoxFuture, DeliveryLedger, Fingerprint, Finished, Lease, LeaseRequest, LeasedDelivery,
+    LedgerError, NewDuty, Retention, Seen, WebhookConfig, WebhookSeams,
+};
+
+use crate::node::Node;
+
+/// A ledger that can be switched off.
+struct Switched {
+    inner: Arc<dyn DeliveryLedger>,
+    is_away: AtomicBool,
+}
+
+impl Switched {
+    fn through<'a, T: Send + 'a>(
+        &'a self,
+        call: impl FnOnce(&'a dyn DeliveryLedger) -> BoxFuture<'a, Result<T, LedgerError>>,
+    ) -> BoxFuture<'a, Result<T, LedgerError>> {
+        if self.is_away.load(Ordering::SeqCst) {
+            let source = "switched off".into();
+            return Box::pin(async { Err(LedgerError::Unavailable { operation: "test", source }) });
+        }
+        call(&*self.inner)
+    }
+}
+
+impl DeliveryLedger for Switched {
+    fn look_up<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        ids: &'a [(EventId, Fingerprint)],
+    ) -> BoxFuture<'a, Result<Vec<Seen>, LedgerError>> {
+        self.through(|inner| inner.look_up(tenant, ids))
+    }
+    fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
+        self.through(|inner| inner.enqueue(batch))
+    }
+    fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>> {
+        self.through(|inner| inner.backlog(now))
+    }
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>> {
+        self.through(|inner| inner.lease(request))
+    }
+    fn finish(&self, results: Vec<Attempted>) -> BoxFuture<'_, Result<Vec<Finished>, LedgerError>> {
+        self.through(|inner| inner.finish(results))
+    }
+    fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.through(|inner| inner.give_back(leases))
+    }
+    fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, LedgerError>> {
+        self.through(|inner| inner.sweep(now))
+    }
+    fn reclaim<'a>(&'a self, node: &'a NodeId) -> BoxFuture<'a, Result<u64, LedgerError>> {
+        self.through(|inner| inner.reclaim(node))
+    }
+    fn purge(&self, retention: Retention) -> BoxFuture<'_, Result<u64, LedgerError>> {
+        self.through(|inner| inner.purge(retention))
+    }
+}
+
+#[tokio::test]
+async fn results_are_held_while_the_ledger_is_away_and_no_delivery_is_made_twice() {
+    let receiver = Receiver::start([Behaviour::After(std::time::Duration::from_millis(300))]).await;
+    let memory = WebhookSeams::memory(&Clock::system());
+    let ledger = Arc::new(Switched { inner: Arc::clone(&memory.ledger), is_away: AtomicBool::new(false) });
+    let seams = WebhookSeams { ledger: Arc::clone(&ledger) as _, ..memory };
+    // Room for two results only: the others keep their slots until they are settled.
+    let config = WebhookConfig { unsettled: 2, settle_batch: 2, ..WebhookConfig::default() };
+    let node = Node::start_on(config, seams).await;
+    let webhook = node.webhook(&receiver.url("/")).await;
+    node.publish(30).await;
+    receiver.wait_for(10).await;
+    ledger.is_away.store(true, Ordering::SeqCst);
+    eventually("all answers are held", PATIENCE, || async { node.webhooks.in_flight() == 0 }).await;
+    let refused = node.webhooks.enqueue(Vec::new()).await.expect_err("the ledger is away");
+    assert_eq!(refused.retry(), hookswitch_protocol::Retry::After(std::time::Duration::from_secs(1)));
+    assert!(receiver.count() <= 20, "no more than its slots and the results let through: {}", receiver.count());
+    ledger.is_away.store(false, Ordering::SeqCst);
+    node.rows_when(webhook.id, 30).await;
+    assert_eq!(receiver.count(), 30, "nothing was sent twice");
+    eventually("all are settled", PATIENCE, || async { node.webhooks.counters().delivered == 30 }).await;
+}

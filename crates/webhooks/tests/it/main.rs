@@ -1,0 +1,10 @@
+//! Webhooks from outside: the memory keeper's promises, and deliveries to receivers that behave and misbehave.
+
+mod contract;
+mod delivery;
+mod isolation;
+mod ledger_away;
+mod node;
+mod registration;
+mod sending;
+mod stopping;

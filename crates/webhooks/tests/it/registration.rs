@@ -1,0 +1,89 @@
+//! Registrations through the facade, and how fast they take effect.
+
+use hookswitch_protocol::{ErrorCode, EventType, TenantId};
+use hookswitch_testkit::{PATIENCE, Receiver, eventually};
+use hookswitch_webhooks::{NewWebhook, Page, WebhookConfig, WebhookError, WebhookInput};
+
+use crate::node::{Node, tenant};
+
+fn other() -> TenantId {
+    TenantId::parse("other").expect("legal")
+}
+
+#[tokio::test]
+async fn changes_are_in_force_when_the_call_returns() {
+    let node = Node::start(WebhookConfig::default()).await;
+    let matching = || node.webhooks.matching(&tenant(), &EventType::CALL_ENDED);
+    let webhook = node.webhook("http://127.0.0.1:9/").await;
+    assert_eq!(matching(), [webhook.id]);
+    let off = WebhookInput { is_active: Some(false), ..WebhookInput::default() };
+    node.webhooks.update(&tenant(), webhook.id, off).await.expect("theirs");
+    assert_eq!(matching(), []);
+    let on = WebhookInput { is_active: Some(true), ..WebhookInput::default() };
+    node.webhooks.update(&tenant(), webhook.id, on).await.expect("theirs");
+    assert_eq!(matching(), [webhook.id]);
+    node.webhooks.delete(&tenant(), webhook.id).await.expect("theirs");
+    assert_eq!(matching(), []);
+}
+
+#[tokio::test]
+async fn rows_inserted_by_hand_take_effect_within_seconds_and_bad_ones_hurt_nobody() {
+    let receiver = Receiver::healthy().await;
+    let node = Node::start(WebhookConfig::default()).await;
+    let by_hand = |url: &str, events: &[&str]| NewWebhook {
+        name: "by hand".to_owned(),
+        url: url.to_owned(),
+        events: events.iter().map(ToString::to_string).collect(),
+        secret: None,
+        retry_count: 3,
+        timeout_secs: 30,
+    };
+    let directory = &node.seams.directory;
+    directory.create(&tenant(), by_hand("nonsense", &["call.incoming"])).await.expect("memory");
+    directory.create(&tenant(), by_hand("https://example.com/", &["Not An Event"])).await.expect("memory");
+    let good = directory.create(&tenant(), by_hand(&receiver.url("/"), &["call.incoming"])).await.expect("memory");
+    let matching = || node.webhooks.matching(&tenant(), &EventType::CALL_INCOMING);
+    eventually("the good row matches", PATIENCE, || async { matching() == [good.id] }).await;
+    node.publish(1).await;
+    receiver.wait_for(1).await;
+}
+
+#[tokio::test]
+async fn another_tenant_s_webhook_is_not_found_whatever_is_asked() {
+    let node = Node::start(WebhookConfig::default()).await;
+    let theirs = node.webhook("http://127.0.0.1:9/").await;
+    let nonsense = WebhookInput { retry_count: Some(99), ..WebhookInput::default() };
+    let page = Page { offset: 0, limit: 50 };
+    let webhooks = &node.webhooks;
+    let errors = [
+        webhooks.get(&other(), theirs.id).await.expect_err("foreign"),
+        webhooks.update(&other(), theirs.id, nonsense).await.expect_err("foreign, before the body"),
+        webhooks.delete(&other(), theirs.id).await.expect_err("foreign"),
+        webhooks.logs(&other(), theirs.id, page).await.expect_err("foreign"),
+        webhooks.stats(&other(), theirs.id, node.clock.now()).await.expect_err("foreign"),
+    ];
+    for error in errors {
+        assert_eq!(error.code(), ErrorCode::NotFound, "{error}");
+    }
+    assert_eq!(webhooks.list(&other(), page).await.expect("memory").total, 0);
+    assert_eq!(webhooks.get(&tenant(), theirs.id).await.expect("theirs"), theirs);
+    assert_eq!(webhooks.matching(&other(), &EventType::CALL_INCOMING), []);
+    assert_eq!(webhooks.matching(&tenant(), &EventType::CALL_INCOMING), [theirs.id], "a foreign delete hurts nobody");
+}
+
+#[tokio::test]
+async fn a_blocked_address_is_refused_with_its_code_and_nothing_is_stored() {
+    let node = Node::start(WebhookConfig::default()).await;
+    for url in ["http://169.254.169.254/", "http://[::ffff:10.0.0.1]/", "https://192.168.1.1:8443/x"] {
+        let input = WebhookInput {
+            name: Some("inside".to_owned()),
+            url: Some(url.to_owned()),
+            events: Some(vec!["*".to_owned()]),
+            ..WebhookInput::default()
+        };
+        let error = node.webhooks.create(&tenant(), input).await.expect_err("blocked");
+        assert_eq!(error.code(), ErrorCode::AddressBlocked, "{url}");
+        assert!(matches!(&error, WebhookError::Invalid(invalid) if invalid.field == "url"), "{error}");
+    }
+    assert_eq!(node.webhooks.list(&tenant(), Page { offset: 0, limit: 10 }).await.expect("memory").total, 0);
+}

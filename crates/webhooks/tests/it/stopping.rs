@@ -1,0 +1,55 @@
+//! Stopping: what runs may finish, what was cut off is given back, nothing is lost.
+
+use std::time::Duration;
+
+use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
+use hookswitch_webhooks::WebhookConfig;
+
+use crate::node::Node;
+
+#[tokio::test]
+async fn running_attempts_finish_and_are_settled() {
+    let slow = Receiver::start([Behaviour::After(Duration::from_millis(500))]).await;
+    let node = Node::start(WebhookConfig::default()).await;
+    let webhook = node.webhook(&slow.url("/")).await;
+    node.publish(5).await;
+    slow.wait_for(5).await;
+    assert!(node.stop().await, "everything ended within the grace");
+    assert_eq!(node.rows(webhook.id).await.len(), 5);
+    assert_eq!(node.webhooks.counters().delivered, 5);
+}
+
+#[tokio::test]
+async fn what_was_cut_off_is_due_for_the_next_process() {
+    let receiver = Receiver::start([Behaviour::Hang]).await;
+    let config = WebhookConfig { stop_grace: Duration::from_millis(200), ..WebhookConfig::default() };
+    let node = Node::start(config.clone()).await;
+    let webhook = node.webhook(&receiver.url("/")).await;
+    node.publish(30).await;
+    let cut = receiver.wait_for(10).await;
+    assert!(node.stop().await, "cut off and given back within the grace");
+    assert_eq!((receiver.count(), node.rows(webhook.id).await.len()), (10, 0), "no new attempt after the soft token");
+    receiver.now([Behaviour::status(200)]);
+    let next = Node::start_on(config, node.seams.clone()).await;
+    let requests = receiver.wait_for(40).await;
+    let first: Vec<_> = cut.iter().map(|request| request.delivery_id().to_owned()).collect();
+    let again = requests[10..].iter().filter(|request| first.contains(&request.delivery_id().to_owned())).count();
+    assert_eq!(again, 10, "with the same ids");
+    eventually("all are delivered", PATIENCE, || async { next.webhooks.counters().delivered == 30 }).await;
+}
+
+#[tokio::test]
+async fn the_leases_of_a_process_that_died_are_due_at_the_next_start() {
+    let receiver = Receiver::start([Behaviour::Hang]).await;
+    let node = Node::start(WebhookConfig::default()).await;
+    node.webhook(&receiver.url("/")).await;
+    node.publish(3).await;
+    receiver.wait_for(3).await;
+    // The hard token stands for kill -9: nothing is given back.
+    node.scope.hard().cancel();
+    node.scope.shut_down(Duration::ZERO).await;
+    receiver.now([Behaviour::status(200)]);
+    let next = Node::start_on(WebhookConfig::default(), node.seams.clone()).await;
+    receiver.wait_for(6).await;
+    eventually("all are delivered", PATIENCE, || async { next.webhooks.counters().delivered == 3 }).await;
+}
