@@ -18,4 +18,4 @@ mod clock;
 mod scope;
 
 pub use clock::Clock;
-pub use scope::{Crash, Scope};
+pub use scope::{Crash, CrashGuard, Scope};

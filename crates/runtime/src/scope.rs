@@ -57,6 +57,20 @@ impl Scope {
         self.crash.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Reports that an essential part outside any task panicked, and trips the soft token.
+    pub fn report_crash(&self, task: &'static str) {
+        let mut crash = self.crash.lock().unwrap_or_else(PoisonError::into_inner);
+        crash.get_or_insert(Crash { task });
+        tracing::error!(scope = self.name, task, "task panicked, shutting down");
+        self.soft.cancel();
+    }
+
+    /// A guard for work that is no task of this scope, such as a thread: dropped by a panic, it
+    /// reports the crash.
+    pub fn crash_guard(&self, task: &'static str) -> CrashGuard {
+        CrashGuard { scope: Some(self.clone()), task }
+    }
+
     /// Starts an essential task. It ends by itself, or at the hard token at the latest. A panic in
     /// it trips the soft token.
     pub fn spawn<F>(&self, task: &'static str, future: F) -> JoinHandle<Option<F::Output>>
@@ -64,8 +78,7 @@ impl Scope {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let guard = CrashGuard { scope: Some(self.clone()), task };
-        self.start(task, guard, future)
+        self.start(task, self.crash_guard(task), future)
     }
 
     /// Starts a task whose panic concerns nobody else, such as one HTTP connection; the panic hook
@@ -112,18 +125,18 @@ impl Scope {
 }
 
 /// Notices a panic: dropped while unwinding, it reports the crash.
-struct CrashGuard {
+#[derive(Debug)]
+#[must_use = "a guard that is dropped at once sees no panic"]
+pub struct CrashGuard {
     scope: Option<Scope>,
     task: &'static str,
 }
 
 impl Drop for CrashGuard {
     fn drop(&mut self) {
-        let Some(scope) = self.scope.as_ref().filter(|_| std::thread::panicking()) else { return };
-        let mut crash = scope.crash.lock().unwrap_or_else(PoisonError::into_inner);
-        crash.get_or_insert(Crash { task: self.task });
-        tracing::error!(scope = scope.name, task = self.task, "task panicked, shutting down");
-        scope.soft.cancel();
+        if let Some(scope) = self.scope.as_ref().filter(|_| std::thread::panicking()) {
+            scope.report_crash(self.task);
+        }
     }
 }
 
@@ -136,6 +149,22 @@ mod tests {
         let scope = Scope::root("test");
         scope.spawn("bad", async { panic!("on purpose") });
         scope.soft().cancelled().await;
+        assert_eq!(scope.crash(), Some(Crash { task: "bad" }));
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_a_guarded_thread_trips_the_soft_token() {
+        let scope = Scope::root("test");
+        let guard = scope.crash_guard("bad");
+        assert!(
+            std::thread::spawn(move || {
+                let _guard = guard;
+                panic!("on purpose");
+            })
+            .join()
+            .is_err()
+        );
+        assert!(scope.soft().is_cancelled());
         assert_eq!(scope.crash(), Some(Crash { task: "bad" }));
     }
 
