@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use hookswitch_protocol::{TenantId, UserId};
 use tokio::sync::Notify;
 
-use crate::attachment::Occupant;
 use crate::seam::UserKey;
 
 const STRIPES: usize = 16;
@@ -44,28 +43,17 @@ impl Census {
         self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn add(&self, tenant: &TenantId, occupant: &Occupant) {
+    /// One more connection of the tenant, on its way into the tables or in them.
+    pub(crate) fn add(&self, tenant: &TenantId) {
         self.total.fetch_add(1, Ordering::Relaxed);
-        let mut stripe = self.stripe(tenant);
-        let count = stripe.entry(tenant.clone()).or_default();
-        count.n_connections += 1;
-        if let Occupant::User(user) = occupant {
-            *count.users.entry(user.clone()).or_default() += 1;
-        }
+        self.stripe(tenant).entry(tenant.clone()).or_default().n_connections += 1;
     }
 
-    pub(crate) fn remove(&self, tenant: &TenantId, occupant: &Occupant) {
+    /// One less.
+    pub(crate) fn remove(&self, tenant: &TenantId) {
         let mut stripe = self.stripe(tenant);
         if let Some(count) = stripe.get_mut(tenant) {
             count.n_connections -= 1;
-            if let Occupant::User(user) = occupant
-                && let Some(n) = count.users.get_mut(user)
-            {
-                *n -= 1;
-                if *n == 0 {
-                    count.users.remove(user);
-                }
-            }
             if count.n_connections == 0 {
                 stripe.remove(tenant);
             }
@@ -73,6 +61,27 @@ impl Census {
         drop(stripe);
         if self.total.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.emptied.notify_waiters();
+        }
+    }
+
+    /// One of the tenant's connections is in the tables, and is this user's. Not before: whoever
+    /// hears that the user is connected sends events instead of keeping them.
+    pub(crate) fn add_user(&self, tenant: &TenantId, user: &UserId) {
+        if let Some(count) = self.stripe(tenant).get_mut(tenant) {
+            *count.users.entry(user.clone()).or_default() += 1;
+        }
+    }
+
+    /// The user has one less. Comes before [`Census::remove`].
+    pub(crate) fn remove_user(&self, tenant: &TenantId, user: &UserId) {
+        let mut stripe = self.stripe(tenant);
+        if let Some(count) = stripe.get_mut(tenant)
+            && let Some(n) = count.users.get_mut(user)
+        {
+            *n -= 1;
+            if *n == 0 {
+                count.users.remove(user);
+            }
         }
     }
 

@@ -24,8 +24,10 @@ pub(crate) struct Connection<O> {
     pub(crate) closing: Option<CloseCode>,
     /// Messages dropped since the client was last told.
     pub(crate) n_dropped: u32,
-    /// The batch that may overfill the outbox, because it was empty when the batch came.
+    /// Batches up to this one may overfill the outbox, because the connection kept up when they came.
     pub(crate) admitted_batch: u64,
+    /// Answers to its own commands queued since the outbox was last empty.
+    pub(crate) n_answers: u32,
     /// `None` between attach and open.
     pub(crate) outlet: Option<O>,
     pub(crate) outbox: Outbox,
@@ -41,11 +43,16 @@ pub(crate) struct Connection<O> {
     pub(crate) backlog: Option<Box<BacklogState>>,
 }
 
-/// A connection that is being served what its user missed.
+/// A connection whose user's missed messages come first.
 #[derive(Debug, Default)]
 pub(crate) struct BacklogState {
+    /// Whether a courier brings them here; before, and on the user's other connections, newer
+    /// events are only held back.
+    pub(crate) is_served: bool,
     /// Newer events for the user, waiting behind the backlog.
     pub(crate) held: VecDeque<Bytes>,
+    /// Events for the user that found no room among these.
+    pub(crate) n_dropped: u32,
     /// The page on its way.
     pub(crate) page: Option<PageReceipt>,
     pub(crate) n_pages: u64,
@@ -56,6 +63,33 @@ pub(crate) struct BacklogState {
 pub(crate) struct PageReceipt {
     pub(crate) ping: Bytes,
     pub(crate) done: oneshot::Sender<()>,
+    /// Shard time at which everything, the ping included, was written.
+    pub(crate) written_at: Option<u64>,
+}
+
+impl BacklogState {
+    /// Keeps frames behind the backlog, as far as there is room; gives how many fitted.
+    pub(crate) fn hold(&mut self, frames: Frames<'_>, limit: usize) -> usize {
+        // Once one was dropped the rest must be too, or the gap would not be where it is told.
+        let n_room = if self.n_dropped > 0 { 0 } else { limit.saturating_sub(self.held.len()) };
+        let mut start = frames.start as usize;
+        for end in frames.ends.iter().take(n_room).map(|end| *end as usize) {
+            // Copied, so that a held event does not pin its whole burst.
+            self.held.push_back(Bytes::copy_from_slice(&frames.memory[start..end]));
+            start = end;
+        }
+        let n_held = frames.ends.len().min(n_room);
+        self.n_dropped += (frames.ends.len() - n_held) as u32;
+        n_held
+    }
+
+    /// The page arrived.
+    pub(crate) fn settle(&mut self) {
+        if let Some(page) = self.page.take() {
+            // The courier may have been ended by a shutdown; then the store takes the page back.
+            let _gone = page.done.send(());
+        }
+    }
 }
 
 /// Frames for one connection: back to back in `memory`, ending at `ends`.
@@ -64,7 +98,10 @@ pub(crate) struct Frames<'a> {
     pub(crate) memory: &'a Bytes,
     pub(crate) start: u32,
     pub(crate) ends: &'a [u32],
+    /// The batch they came with.
     pub(crate) batch: u64,
+    /// The last batch of which anything is appended in the same go.
+    pub(crate) last_batch: u64,
 }
 
 impl<O> Connection<O> {
@@ -77,23 +114,25 @@ impl<O> Connection<O> {
         })
     }
 
-    /// Queues frames as far as there is room; gives how many were queued.
+    /// Whether the client reads as fast as it is sent to: what waits, waits for its flush only.
+    fn keeps_up(&self) -> bool {
+        self.outbox.is_empty() || (self.outlet.is_some() && !self.is_blocked)
+    }
+
+    /// Queues frames as far as there is room; gives how many were queued. Not for a closing one.
     pub(crate) fn append(&mut self, frames: Frames<'_>, config: &HubConfig) -> usize {
-        if self.closing.is_some() {
-            return 0;
-        }
-        if self.outbox.is_empty() {
-            self.admitted_batch = frames.batch;
+        if self.keeps_up() {
+            self.admitted_batch = self.admitted_batch.max(frames.last_batch);
         }
         let n_room = self.room(frames.batch, config).min(frames.ends.len());
         if n_room > 0 {
             let end = frames.ends[n_room - 1];
             self.outbox.push_run(frames.memory, frames.start, end, n_room as u32);
+            if self.is_blocked {
+                self.outbox.unpin();
+            }
         }
         self.n_dropped += (frames.ends.len() - n_room) as u32;
-        if self.is_blocked {
-            self.outbox.unpin();
-        }
         n_room
     }
 
@@ -102,11 +141,29 @@ impl<O> Connection<O> {
     fn room(&self, batch: u64, config: &HubConfig) -> usize {
         if self.n_dropped > 0 || (self.outbox.n_bytes() >= config.outbox_bytes) {
             0
-        } else if self.admitted_batch == batch {
+        } else if batch <= self.admitted_batch {
             usize::MAX
         } else {
             config.outbox_messages.saturating_sub(self.outbox.n_frames())
         }
+    }
+
+    /// Queues an answer to one of the client's commands; whether there was room. Answers have an
+    /// allowance of their own, so that an answer never takes an event's place.
+    pub(crate) fn answer(&mut self, frame: &Bytes, config: &HubConfig) -> bool {
+        if self.outbox.is_empty() {
+            self.n_answers = 0;
+        }
+        let has_room = self.n_dropped == 0
+            && self.outbox.n_bytes() < config.outbox_bytes
+            && (self.n_answers as usize) < config.outbox_messages;
+        if has_room {
+            self.n_answers += 1;
+            self.outbox.push(frame);
+        } else {
+            self.n_dropped += 1;
+        }
+        has_room
     }
 
     /// Whether a client that missed something can be told now.

@@ -1,10 +1,10 @@
 //! Brings users what they missed: claim a page, send it, wait for proof, confirm.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use hookswitch_protocol::{ErrorCode, error_message};
+use hookswitch_protocol::{ErrorCode, Retry, error_message};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,6 +18,9 @@ use crate::shared::Shared;
 
 /// Messages claimed and sent at once.
 const PAGE_MESSAGES: usize = 200;
+
+/// How often a failing claim is tried before it is left to the user's next connection.
+const CLAIM_TRIES: u32 = 5;
 
 /// At most one courier per user, so that pages reach him in order over one connection.
 pub(crate) struct Couriers<O: Outlet> {
@@ -38,13 +41,34 @@ enum Walk {
     Interrupted,
 }
 
+/// What becomes of claimed messages.
+#[derive(Debug, Clone, Copy)]
+enum Settlement {
+    Confirmed,
+    GivenBack,
+}
+
 impl<O: Outlet> Couriers<O> {
+    /// Whether anything may wait for this user.
+    pub(crate) fn may_have(&self, user: &UserKey) -> bool {
+        self.offline.may_have(user)
+    }
+
     /// Starts a courier for this user unless one is on its way or nothing waits. Never blocks.
     pub(crate) fn serve(self: &Arc<Self>, user: UserKey) {
-        if !self.offline.may_have(&user) {
-            return;
+        if self.may_have(&user) {
+            self.start(user);
         }
-        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+    }
+
+    /// A connection of this user was opened. One that holds events back needs a courier in any
+    /// case: it is the courier that releases them.
+    pub(crate) fn greet(self: &Arc<Self>, user: UserKey, holds_back: bool) {
+        if holds_back { self.start(user) } else { self.serve(user) }
+    }
+
+    fn start(self: &Arc<Self>, user: UserKey) {
+        let mut active = self.active();
         if let Some(again) = active.get_mut(&user) {
             *again = true;
             return;
@@ -53,51 +77,126 @@ impl<O: Outlet> Couriers<O> {
         drop(active);
         let couriers = Arc::clone(self);
         self.scope.spawn_contained("courier", async move {
-            let on_end = OnEnd { couriers: &couriers, user: &user };
-            couriers.run(&user).await;
-            drop(on_end);
+            let mut round = Round { couriers: &couriers, user: &user, is_over: false };
+            round.run().await;
         });
     }
 
-    async fn run(&self, user: &UserKey) {
-        loop {
-            self.forget_request(user);
-            match self.walk(user).await {
+    fn active(&self) -> MutexGuard<'_, HashMap<UserKey, bool>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One user's courier while it is on its way.
+struct Round<'a, O: Outlet> {
+    couriers: &'a Couriers<O>,
+    user: &'a UserKey,
+    is_over: bool,
+}
+
+impl<O: Outlet> Round<'_, O> {
+    async fn run(&mut self) {
+        let (mut n_failures, mut n_untold) = (0, 0);
+        while !self.is_over {
+            self.couriers.active().insert(self.user.clone(), false);
+            match self.walk(&mut n_untold).await {
                 Ok(Walk::Interrupted) => {}
-                Ok(Walk::Done) if self.was_asked_again(user) => {}
-                Ok(Walk::Done) => return,
+                Ok(Walk::Done) => {
+                    self.release().await;
+                    self.end_unless_asked_again();
+                }
                 Err(error) => {
-                    Counters::add(&self.shared.counters.keeper_failures, 1);
-                    tracing::warn!(tenant = %user.tenant, user = %user.user, %error, "offline messages could not be fetched");
-                    return;
+                    self.release().await;
+                    n_failures += 1;
+                    self.after_failure(&error, n_failures).await;
                 }
             }
         }
     }
 
-    fn forget_request(&self, user: &UserKey) {
-        if let Some(again) = self.active.lock().unwrap_or_else(PoisonError::into_inner).get_mut(user) {
-            *again = false;
+    /// Ends the round, unless somebody asked for the courier since the last walk began. Both under
+    /// one lock, or a request in between would be lost.
+    fn end_unless_asked_again(&mut self) {
+        let mut active = self.couriers.active();
+        if active.get(self.user) != Some(&true) {
+            active.remove(self.user);
+            self.is_over = true;
         }
     }
 
-    fn was_asked_again(&self, user: &UserKey) -> bool {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner).get(user).copied().unwrap_or(false)
+    /// Waits before the next try; after a few of them the messages stay for the next connection.
+    async fn after_failure(&mut self, error: &OfflineError, n_failures: u32) {
+        let user = self.user;
+        Counters::add(&self.couriers.shared.counters.keeper_failures, 1);
+        tracing::warn!(tenant = %user.tenant, user = %user.user, %error, n_failures, "offline messages could not be fetched");
+        match error.retry() {
+            Retry::After(pause) if n_failures < CLAIM_TRIES => tokio::time::sleep(pause * n_failures).await,
+            Retry::Now if n_failures < CLAIM_TRIES => {}
+            Retry::Never | Retry::Now | Retry::After(_) => {
+                self.couriers.active().remove(user);
+                self.is_over = true;
+            }
+        }
     }
 
-    /// Serves one connection of the user, page by page.
-    async fn walk(&self, user: &UserKey) -> Result<Walk, OfflineError> {
-        let Some((shard, key)) = self.find(user).await else { return Ok(Walk::Done) };
-        let ended = self.pages(user, shard, key).await;
-        // The shard may be gone with the whole node; then so is the connection.
-        let _gone = self.shards[shard].send(Request::EndBacklog { key }).await;
-        ended
+    /// Serves one connection of the user, page by page. `n_untold` dropped messages were counted by
+    /// a claim and not yet told to anybody.
+    async fn walk(&self, n_untold: &mut u64) -> Result<Walk, OfflineError> {
+        let Some((shard, key)) = self.find().await else { return Ok(Walk::Done) };
+        loop {
+            let claim = self.couriers.offline.claim(self.user, PAGE_MESSAGES).await?;
+            *n_untold += claim.n_dropped;
+            if claim.messages.is_empty() && *n_untold == 0 {
+                return Ok(Walk::Done);
+            }
+            let numbers: Vec<MessageNumber> = claim.messages.iter().map(|m| m.number).collect();
+            let frames = self.frames(&claim, *n_untold);
+            let (done, arrived) = oneshot::channel();
+            let sent = self.couriers.shards[shard].send(Request::Backlog { key, frames, done }).await;
+            let counters = &self.couriers.shared.counters;
+            if sent.is_err() || arrived.await.is_err() {
+                self.settle(&numbers, Settlement::GivenBack).await?;
+                Counters::add(&counters.offline_given_back, numbers.len() as u64);
+                return Ok(Walk::Interrupted);
+            }
+            *n_untold = 0;
+            self.settle(&numbers, Settlement::Confirmed).await?;
+            Counters::add(&counters.offline_delivered, numbers.len() as u64);
+        }
     }
 
-    async fn find(&self, user: &UserKey) -> Option<(usize, Key)> {
-        for (shard, requests) in self.shards.iter().enumerate() {
+    /// Tells the store what became of the messages, until it has heard: what stays claimed reaches
+    /// nobody before the next restart. Ended by the scope's hard token.
+    async fn settle(&self, numbers: &[MessageNumber], settlement: Settlement) -> Result<(), OfflineError> {
+        let (offline, user) = (&self.couriers.offline, self.user);
+        loop {
+            let settled = match settlement {
+                Settlement::Confirmed => offline.confirm(user, numbers).await,
+                Settlement::GivenBack => offline.give_back(user, numbers).await,
+            };
+            let Err(error) = settled else { return Ok(()) };
+            Counters::add(&self.couriers.shared.counters.keeper_failures, 1);
+            tracing::warn!(tenant = %user.tenant, user = %user.user, %error, ?settlement, "offline messages stay claimed");
+            match error.retry() {
+                Retry::Never => return Err(error),
+                Retry::Now => tokio::task::yield_now().await,
+                Retry::After(pause) => tokio::time::sleep(pause).await,
+            }
+        }
+    }
+
+    /// Lets go what the user's connections hold back.
+    async fn release(&self) {
+        for requests in self.couriers.shards.iter() {
+            // The shard may be gone with the whole node; then so are its connections.
+            let _gone = requests.send(Request::Release { user: self.user.clone() }).await;
+        }
+    }
+
+    async fn find(&self) -> Option<(usize, Key)> {
+        for (shard, requests) in self.couriers.shards.iter().enumerate() {
             let (reply, key) = oneshot::channel();
-            requests.send(Request::BeginBacklog { user: user.clone(), reply }).await.ok()?;
+            requests.send(Request::BeginBacklog { user: self.user.clone(), reply }).await.ok()?;
             if let Some(key) = key.await.ok()? {
                 return Some((shard, key));
             }
@@ -105,36 +204,13 @@ impl<O: Outlet> Couriers<O> {
         None
     }
 
-    async fn pages(&self, user: &UserKey, shard: usize, key: Key) -> Result<Walk, OfflineError> {
-        loop {
-            let claim = self.offline.claim(user, PAGE_MESSAGES).await?;
-            if claim.messages.is_empty() && claim.n_dropped == 0 {
-                return Ok(Walk::Done);
-            }
-            let numbers: Vec<MessageNumber> = claim.messages.iter().map(|m| m.number).collect();
-            let frames = self.frames(user, &claim);
-            let (done, arrived) = oneshot::channel();
-            let sent = self.shards[shard].send(Request::Backlog { key, frames, done }).await;
-            let n_messages = numbers.len() as u64;
-            if sent.is_ok() && arrived.await.is_ok() {
-                self.offline.confirm(user, &numbers).await?;
-                Counters::add(&self.shared.counters.offline_delivered, n_messages);
-            } else {
-                self.offline.give_back(user, &numbers).await?;
-                Counters::add(&self.shared.counters.offline_given_back, n_messages);
-                return Ok(Walk::Interrupted);
-            }
-        }
-    }
-
-    fn frames(&self, user: &UserKey, claim: &Claim) -> Vec<Bytes> {
+    fn frames(&self, claim: &Claim, n_untold: u64) -> Vec<Bytes> {
         let mut frames = Vec::with_capacity(claim.messages.len() + 1);
-        if claim.n_dropped > 0 {
-            let text = format!(
-                "{} messages kept for you were dropped because too many waited or they were too old",
-                claim.n_dropped
-            );
-            let notice = error_message(ErrorCode::MessagesDropped, &text, self.clock.now(), Some(&user.tenant));
+        if n_untold > 0 {
+            let text =
+                format!("{n_untold} messages kept for you were dropped because too many waited or they were too old");
+            let now = self.couriers.clock.now();
+            let notice = error_message(ErrorCode::MessagesDropped, &text, now, Some(&self.user.tenant));
             frames.push(frame::text_frame(&notice));
         }
         frames.extend(claim.messages.iter().map(|message| frame::text_frame(&message.envelope)));
@@ -142,14 +218,11 @@ impl<O: Outlet> Couriers<O> {
     }
 }
 
-/// Takes the user off the list of those being served, also when the courier is ended midway.
-struct OnEnd<'a, O: Outlet> {
-    couriers: &'a Couriers<O>,
-    user: &'a UserKey,
-}
-
-impl<O: Outlet> Drop for OnEnd<'_, O> {
+impl<O: Outlet> Drop for Round<'_, O> {
+    /// Takes the user off the list also when the courier is ended midway.
     fn drop(&mut self) {
-        self.couriers.active.lock().unwrap_or_else(PoisonError::into_inner).remove(self.user);
+        if !self.is_over {
+            self.couriers.active().remove(self.user);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hookswitch_protocol::ConnectionId;
+use hookswitch_protocol::{ConnectionId, TenantId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::attachment::Attachment;
@@ -44,47 +44,74 @@ impl<O: Outlet> Door<O> {
         if parts.shared.draining.is_cancelled() {
             return Err(HubError::Draining);
         }
-        let counted = Counted::new(&parts.shared, &who);
+        let counted = Counted::new(&parts.shared, &who.tenant);
         parts.roster.watch(&who.tenant).await?;
-        if let Some(user) = who.user_key() {
-            parts.roster.present(&user).await?;
+        let berth = self.berth(who, counted).await?;
+        // After the tables, because whoever sees the user present sends instead of keeping.
+        if let Some(user) = berth.who.user_key() {
+            parts.roster.reconcile(&user).await?;
         }
-        let shard = parts.next.fetch_add(1, Ordering::Relaxed) % parts.shards.len();
-        let (reply, key) = oneshot::channel();
-        // From here on the shard counts it out again, whatever happens.
-        let permit = parts.shards[shard].reserve().await.map_err(|_| HubError::Draining)?;
-        permit.send(Request::Attach { who: who.clone(), reply });
-        counted.hand_over();
-        let key = key.await.map_err(|_| HubError::Draining)?;
-        Ok(Berth { door: self.clone(), shard, key, who, is_open: false })
+        Ok(berth)
     }
+
+    async fn berth(&self, who: Attachment, counted: Counted<'_>) -> Result<Berth<O>, HubError> {
+        let parts = &self.0;
+        let shard = parts.next.fetch_add(1, Ordering::Relaxed) % parts.shards.len();
+        let permit = parts.shards[shard].reserve().await.map_err(|_| HubError::Draining)?;
+        let holds_back = who.user_key().is_some_and(|user| parts.couriers.may_have(&user));
+        let (reply, key) = oneshot::channel();
+        permit.send(Request::Attach { who: who.clone(), holds_back, reply });
+        // From here on the shard counts it out again, whatever happens.
+        counted.hand_over();
+        let mut reply = Reply { requests: &parts.shards[shard], key };
+        let key = (&mut reply.key).await.map_err(|_| HubError::Draining)?;
+        Ok(Berth { door: self.clone(), shard, key, who, holds_back, is_open: false })
+    }
+}
+
+/// A shard's answer to an attach. Dropped with the answer in it, it takes the connection back.
+struct Reply<'a, O: Outlet> {
+    requests: &'a mpsc::Sender<Request<O>>,
+    key: oneshot::Receiver<Key>,
+}
+
+impl<O: Outlet> Drop for Reply<'_, O> {
+    fn drop(&mut self) {
+        self.key.close();
+        if let Ok(key) = self.key.try_recv() {
+            detach_unopened(self.requests, key);
+        }
+    }
+}
+
+fn detach_unopened<O: Outlet>(requests: &mpsc::Sender<Request<O>>, key: Key) {
+    // A full mailbox is no loss: the shard's sweep drops what was never opened.
+    let _swept = requests.try_send(Request::Detach { key });
 }
 
 /// A count in the census that is taken back when attaching fails or is cancelled.
 struct Counted<'a> {
     shared: &'a Shared,
-    who: Option<&'a Attachment>,
+    tenant: Option<TenantId>,
 }
 
 impl<'a> Counted<'a> {
-    fn new(shared: &'a Shared, who: &'a Attachment) -> Self {
-        shared.census.add(&who.tenant, &who.occupant);
-        Self { shared, who: Some(who) }
+    fn new(shared: &'a Shared, tenant: &TenantId) -> Self {
+        shared.census.add(tenant);
+        Self { shared, tenant: Some(tenant.clone()) }
     }
 
     fn hand_over(mut self) {
-        self.who = None;
+        self.tenant = None;
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        let Some(who) = self.who else { return };
-        self.shared.census.remove(&who.tenant, &who.occupant);
-        if let Some(user) = who.user_key() {
-            self.shared.departures.user(user);
+        if let Some(tenant) = self.tenant.take() {
+            self.shared.census.remove(&tenant);
+            self.shared.departures.tenant(tenant);
         }
-        self.shared.departures.tenant(who.tenant.clone());
     }
 }
 
@@ -95,6 +122,8 @@ pub struct Berth<O: Outlet> {
     shard: usize,
     key: Key,
     who: Attachment,
+    /// Whether events for its user are held back until a courier was there.
+    holds_back: bool,
     is_open: bool,
 }
 
@@ -110,7 +139,7 @@ impl<O: Outlet> Berth<O> {
         if parts.shards[self.shard].send(Request::Open { key: self.key, ticket }).await.is_ok() {
             self.is_open = true;
             if let Some(user) = self.who.user_key() {
-                parts.couriers.serve(user);
+                parts.couriers.greet(user, self.holds_back);
             }
         }
     }
@@ -119,8 +148,7 @@ impl<O: Outlet> Berth<O> {
 impl<O: Outlet> Drop for Berth<O> {
     fn drop(&mut self) {
         if !self.is_open {
-            // A full mailbox is no loss: the shard's sweep drops what was never opened.
-            let _swept = self.door.0.shards[self.shard].try_send(Request::Detach { key: self.key });
+            detach_unopened(&self.door.0.shards[self.shard], self.key);
         }
     }
 }

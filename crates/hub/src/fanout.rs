@@ -1,7 +1,7 @@
 //! From one publisher to all shards: room, encoding, hand-over.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hookswitch_protocol::{ConnectionId, Event};
@@ -17,9 +17,14 @@ use crate::tenant::{Batch, Delivery};
 /// The publishing side of all shards' mailboxes.
 pub(crate) struct Fanout {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) lanes: Vec<ShardLane>,
-    pub(crate) n_batches: AtomicU64,
+    lanes: Vec<ShardLane>,
+    /// One turn per tenant, held while a batch is handed to all shards: so two publishers at once
+    /// appear in one order to every connection. Contended by publishers of one tenant only.
+    turns: [Mutex<()>; TURNS],
+    hasher: RandomState,
 }
+
+const TURNS: usize = 64;
 
 /// One shard's mailbox and the room in it.
 pub(crate) struct ShardLane {
@@ -37,6 +42,10 @@ pub struct Reservation {
 }
 
 impl Fanout {
+    pub(crate) fn new(shared: Arc<Shared>, lanes: Vec<ShardLane>) -> Self {
+        Self { shared, lanes, turns: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+    }
+
     /// Takes room in the shards one after the other, always in the same order, so that two
     /// publishers cannot wait for each other.
     pub(crate) async fn reserve(&self, n_events: usize, deadline: Duration) -> Result<Reservation, HubError> {
@@ -77,9 +86,10 @@ impl Fanout {
         let encode =
             |event: &Arc<Event>| Delivery { event: Arc::clone(event), frame: frame::event_frame(event), except };
         let deliveries: Arc<[Delivery]> = events.iter().map(encode).collect();
-        let number = self.n_batches.fetch_add(1, Ordering::Relaxed) + 1;
+        let turn = self.hasher.hash_one(&first.tenant) as usize % TURNS;
+        let _turn = self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
         for (lane, room) in self.lanes.iter().zip(room.rooms) {
-            let batch = Batch { number, deliveries: Arc::clone(&deliveries), n_taken: 0, _room: Some(room) };
+            let batch = Batch { number: 0, deliveries: Arc::clone(&deliveries), n_taken: 0, _room: Some(room) };
             // There are as many places as permits, so it is never full; it is closed when the node
             // goes down, and then there is nobody to deliver to.
             let _closed = lane.batches.try_send(batch);

@@ -34,6 +34,7 @@ mod attachment;
 mod broker;
 mod census;
 mod chat;
+mod chunk;
 mod config;
 mod connection;
 mod counters;

@@ -1,8 +1,8 @@
 //! What a connection's reader holds: a line to its shard, on the same thread.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, ConnectionId, SubscriptionName};
@@ -14,7 +14,9 @@ use crate::shard::{Key, Shard};
 /// The reader's way to its shard. Lives on the shard's thread; every call takes effect at once and
 /// none waits. Calls on a connection that is gone do nothing.
 pub struct Line<O: Outlet> {
-    shard: Rc<RefCell<Shard<O>>>,
+    /// Weak, because outlets hold lines and the shard holds outlets: when the thread ends, all of
+    /// them must go.
+    shard: Weak<RefCell<Shard<O>>>,
     key: Key,
 }
 
@@ -29,8 +31,14 @@ pub struct TooManyNames {
 }
 
 impl<O: Outlet> Line<O> {
-    pub(crate) fn new(shard: Rc<RefCell<Shard<O>>>, key: Key) -> Self {
-        Self { shard, key }
+    pub(crate) fn new(shard: &Rc<RefCell<Shard<O>>>, key: Key) -> Self {
+        Self { shard: Rc::downgrade(shard), key }
+    }
+
+    fn with_shard<T>(&self, act: impl FnOnce(&mut Shard<O>, Key) -> T) -> Option<T> {
+        let shard = self.shard.upgrade()?;
+        let mut entered = Entered(shard.borrow_mut());
+        Some(act(&mut entered.0, self.key))
     }
 
     /// The connection's id.
@@ -40,27 +48,28 @@ impl<O: Outlet> Line<O> {
 
     /// Something was heard from the client.
     pub fn heard(&self) {
-        self.shard.borrow_mut().heard(self.key);
+        self.with_shard(Shard::heard);
     }
 
     /// The client answered a ping; its payload may confirm a page of offline messages.
     pub fn pong(&self, payload: &[u8]) {
-        self.shard.borrow_mut().pong(self.key, payload);
+        self.with_shard(|shard, key| shard.pong(key, payload));
     }
 
     /// The socket has room again.
     pub fn writable(&self) {
-        self.shard.borrow_mut().writable(self.key);
+        self.with_shard(Shard::writable);
     }
 
-    /// Queues one text message to this client, such as a pong or an error. Bounded like events.
+    /// Queues one text message to this client, such as a pong or an error. As many answers may wait
+    /// as events; beyond that they are dropped like events, and told like those.
     pub fn send(&self, message: &[u8]) {
-        self.shard.borrow_mut().send(self.key, &frame::text_frame(message));
+        self.with_shard(|shard, key| shard.send(key, &frame::text_frame(message)));
     }
 
     /// Queues a ready control frame behind the frames in progress.
     pub fn send_control(&self, frame: Bytes) {
-        self.shard.borrow_mut().send_urgent(self.key, frame);
+        self.with_shard(|shard, key| shard.send_urgent(key, frame));
     }
 
     /// Adds names to the subscription. A visitor's narrows what it gets, it never widens it.
@@ -68,22 +77,22 @@ impl<O: Outlet> Line<O> {
     /// # Errors
     /// [`TooManyNames`]; the subscription stays as it was.
     pub fn subscribe(&self, names: &[SubscriptionName]) -> Result<(), TooManyNames> {
-        self.shard.borrow_mut().subscribe(self.key, names)
+        self.with_shard(|shard, key| shard.subscribe(key, names)).unwrap_or(Ok(()))
     }
 
     /// Takes names away; does nothing without a subscription.
     pub fn unsubscribe(&self, names: &[SubscriptionName]) {
-        self.shard.borrow_mut().unsubscribe(self.key, names);
+        self.with_shard(|shard, key| shard.unsubscribe(key, names));
     }
 
     /// Queues a close behind everything waiting; when it is out, the outlet is finished.
     pub fn close(&self, code: CloseCode) {
-        self.shard.borrow_mut().close(self.key, code);
+        self.with_shard(|shard, key| shard.close(key, code));
     }
 
     /// The client closed: queues `reply`, its ready close frame, and then ends like [`Line::close`].
     pub fn close_with(&self, reply: &Bytes) {
-        self.shard.borrow_mut().close_with(self.key, CloseCode::Normal, reply);
+        self.with_shard(|shard, key| shard.close_with(key, CloseCode::Normal, reply));
     }
 
     /// Starts a task on the shard's thread that belongs to this connection, such as its reader. It
@@ -94,13 +103,25 @@ impl<O: Outlet> Line<O> {
 
     /// The socket ended.
     pub fn gone(&self) {
-        self.shard.borrow_mut().detach(self.key);
+        self.with_shard(Shard::detach);
+    }
+}
+
+/// A reader inside its shard. A reader's own panic ends one connection; one in here leaves tables
+/// that everybody on the shard depends on in doubt, and must not pass for the former.
+struct Entered<'a, O: Outlet>(RefMut<'a, Shard<O>>);
+
+impl<O: Outlet> Drop for Entered<'_, O> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.report_crash();
+        }
     }
 }
 
 impl<O: Outlet> Clone for Line<O> {
     fn clone(&self) -> Self {
-        Self { shard: Rc::clone(&self.shard), key: self.key }
+        Self { shard: Weak::clone(&self.shard), key: self.key }
     }
 }
 

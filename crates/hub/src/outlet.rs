@@ -7,13 +7,15 @@ use crate::outbox::Outbox;
 
 /// The writing end of one connection, owned by its shard and used on the shard's thread only.
 ///
+/// Its line must not be used while the shard calls it, be it to write, to finish or to drop it.
+///
 /// Kept by the gateway over TCP and by [`crate::memory::MemoryOutlet`].
 pub trait Outlet: Sized + 'static {
     /// What an outlet is made of, such as a socket on its way to the shard's thread.
     type Ticket: Send + 'static;
 
-    /// Whether a drained outbox proves that the client has everything. Where it does not, the hub
-    /// asks the client by a WebSocket ping and takes the pong as proof.
+    /// Whether a drained outbox proves that the client has everything, and is there. Where it does
+    /// not, the hub asks the client by a WebSocket ping and takes the pong as proof.
     const WRITE_IS_RECEIPT: bool = false;
 
     /// Opens the outlet on the shard's thread, inside its runtime and local task set, and starts
@@ -24,7 +26,7 @@ pub trait Outlet: Sized + 'static {
     fn open(ticket: Self::Ticket, line: Line<Self>) -> io::Result<Self>;
 
     /// Writes what can be written without waiting. After [`Flushed::Blocked`] the outlet itself
-    /// calls [`Line::writable`] once there is room again. `line` must not be used meanwhile.
+    /// calls [`Line::writable`] once there is room again.
     fn flush(&mut self, outbox: &mut Outbox) -> Flushed;
 
     /// The last frame, a close, is written and the connection is out of the hub's tables: linger

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
-use hookswitch_protocol::TenantId;
+use hookswitch_protocol::{Retry, TenantId};
 use tokio::sync::Mutex;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, BrokerError};
 use crate::counters::Counters;
 use crate::error::HubError;
 use crate::presence::{PresenceError, PresenceStore};
@@ -54,29 +55,8 @@ impl Roster {
         Ok(())
     }
 
-    /// The user is connected here.
-    pub(crate) async fn present(&self, user: &UserKey) -> Result<(), PresenceError> {
-        let _turn = self.users[self.stripe(user)].lock().await;
-        self.presence.touch(user, self.shared.census.n_user(user).max(1)).await
-    }
-
-    /// Looks after those who left, until the task is ended.
-    pub(crate) async fn run(self: Arc<Self>) {
-        loop {
-            self.shared.departures.arrived().await;
-            for user in self.shared.departures.take_users() {
-                if let Err(error) = self.departed(&user).await {
-                    Counters::add(&self.shared.counters.keeper_failures, 1);
-                    tracing::warn!(tenant = %user.tenant, user = %user.user, %error, "presence could not be updated");
-                }
-            }
-            for tenant in self.shared.departures.take_tenants() {
-                self.tenant_departed(&tenant).await;
-            }
-        }
-    }
-
-    async fn departed(&self, user: &UserKey) -> Result<(), PresenceError> {
+    /// Says what the census says of this user: connected here, or not any more.
+    pub(crate) async fn reconcile(&self, user: &UserKey) -> Result<(), PresenceError> {
         let _turn = self.users[self.stripe(user)].lock().await;
         match self.shared.census.n_user(user) {
             0 => self.presence.leave(user).await,
@@ -84,14 +64,48 @@ impl Roster {
         }
     }
 
-    async fn tenant_departed(&self, tenant: &TenantId) {
-        let mut watched = self.watched[self.stripe(tenant)].lock().await;
-        if self.shared.census.n_tenant(tenant) == 0
-            && watched.remove(tenant)
-            && let Err(error) = self.broker.unwatch(tenant).await
-        {
-            Counters::add(&self.shared.counters.keeper_failures, 1);
-            tracing::warn!(%tenant, %error, "tenant could not be unwatched");
+    /// Looks after those who left, until the task is ended. What a store does not take is tried
+    /// again: a user must not stay present, nor a tenant watched, for good.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            self.shared.departures.arrived().await;
+            let mut pause = Duration::ZERO;
+            for user in self.shared.departures.take_users() {
+                if let Err(error) = self.reconcile(&user).await {
+                    Counters::add(&self.shared.counters.keeper_failures, 1);
+                    tracing::warn!(tenant = %user.tenant, user = %user.user, %error, "presence could not be updated");
+                    pause = pause.max(later(error.retry(), || self.shared.departures.user(user)));
+                }
+            }
+            for tenant in self.shared.departures.take_tenants() {
+                if let Err(error) = self.tenant_departed(&tenant).await {
+                    Counters::add(&self.shared.counters.keeper_failures, 1);
+                    tracing::warn!(%tenant, %error, "tenant could not be unwatched");
+                    pause = pause.max(later(error.retry(), || self.shared.departures.tenant(tenant)));
+                }
+            }
+            tokio::time::sleep(pause).await;
         }
     }
+
+    async fn tenant_departed(&self, tenant: &TenantId) -> Result<(), BrokerError> {
+        let mut watched = self.watched[self.stripe(tenant)].lock().await;
+        if self.shared.census.n_tenant(tenant) > 0 {
+            return Ok(());
+        }
+        // First, because after a failure nobody knows whether it is still watched.
+        watched.remove(tenant);
+        self.broker.unwatch(tenant).await
+    }
+}
+
+/// Arranges for another try; gives how long to wait before it.
+fn later(retry: Retry, again: impl FnOnce()) -> Duration {
+    let pause = match retry {
+        Retry::Never => return Duration::ZERO,
+        Retry::Now => Duration::ZERO,
+        Retry::After(pause) => pause,
+    };
+    again();
+    pause
 }

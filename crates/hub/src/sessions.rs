@@ -1,6 +1,8 @@
 //! The live chat sessions, in memory, in step with their store.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +23,12 @@ pub struct ChatSessions {
     silence: Duration,
     max_sessions: usize,
     known: Mutex<Known>,
+    /// One turn per key: what starts and ends at once must end alike in memory and in the store.
+    turns: [tokio::sync::Mutex<()>; TURNS],
+    hasher: RandomState,
 }
+
+const TURNS: usize = 32;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -85,7 +92,19 @@ impl ChatSessions {
         for session in live {
             known.insert(session);
         }
-        Ok(Self { store, clock, silence, max_sessions, known: Mutex::new(known) })
+        Ok(Self {
+            store,
+            clock,
+            silence,
+            max_sessions,
+            known: Mutex::new(known),
+            turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            hasher: RandomState::new(),
+        })
+    }
+
+    async fn turn(&self, key: &SessionKey) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turns[self.hasher.hash_one(key) as usize % TURNS].lock().await
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -110,7 +129,8 @@ impl ChatSessions {
         known.by_key.get(key).filter(is_own).map(|session| session.key.clone())
     }
 
-    /// Makes a session known, or renews it.
+    /// Makes a session known, or renews it. Not cancel safe: dropped midway, the store may know it
+    /// before this node does.
     ///
     /// # Errors
     /// [`SessionError`]; nothing was changed.
@@ -120,6 +140,7 @@ impl ChatSessions {
         key: &SessionKey,
         alias: Option<&SessionKey>,
     ) -> Result<(), SessionError> {
+        let _turn = self.turn(key).await;
         let now = self.clock.now();
         let (n_known, is_known) = {
             let known = self.known();
@@ -144,11 +165,13 @@ impl ChatSessions {
         self.find(key).is_some_and(|session| session.tenant != *tenant)
     }
 
-    /// Forgets a session.
+    /// Forgets a session. Not cancel safe: dropped midway, the store may have forgotten it before
+    /// this node does.
     ///
     /// # Errors
     /// What the store says; the session stays then.
     pub async fn end(&self, tenant: &TenantId, key: &SessionKey) -> Result<(), SessionError> {
+        let _turn = self.turn(key).await;
         self.store.end(tenant, key).await?;
         let mut known = self.known();
         if known.by_key.get(key).is_some_and(|session| session.tenant == *tenant) {
@@ -179,19 +202,24 @@ impl ChatSessions {
 
     async fn write_down(&self) {
         let oldest = self.clock.now().before(self.silence);
-        let seen = {
+        let seen: Vec<_> = {
             let mut known = self.known();
             let silent: Vec<SessionKey> =
                 known.by_key.values().filter(|s| s.last_active < oldest).map(|s| s.key.clone()).collect();
             for key in &silent {
                 known.remove(key);
             }
-            std::mem::take(&mut known.touched)
+            std::mem::take(&mut known.touched).into_iter().collect()
         };
-        if !seen.is_empty()
-            && let Err(error) = self.store.touch(seen.into_iter().collect()).await
-        {
-            tracing::warn!(%error, "activity of chat sessions could not be written down");
+        if seen.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.touch(seen.clone()).await {
+            tracing::warn!(%error, "activity of chat sessions could not be written down, next try in a minute");
+            let mut known = self.known();
+            for (key, at) in seen {
+                known.touched.entry(key).or_insert(at);
+            }
         }
     }
 }
@@ -208,8 +236,11 @@ impl Known {
     fn remove(&mut self, key: &SessionKey) {
         if let Some(session) = self.by_key.remove(key)
             && let Some(alias) = session.alias
+            && let Entry::Occupied(entry) = self.aliases.entry((session.tenant, alias))
+            // The tenant's id may stand for a newer session by now.
+            && entry.get() == key
         {
-            self.aliases.remove(&(session.tenant, alias));
+            entry.remove();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use hookswitch_runtime::{Clock, Scope};
@@ -76,7 +76,8 @@ pub struct Prepared<O: Outlet> {
 }
 
 impl Hub {
-    /// Starts the shards' threads. They end with the scope's hard token.
+    /// Starts the shards' threads. They end with the scope's hard token; a crash of one trips the
+    /// soft token, like that of a task.
     ///
     /// # Errors
     /// [`StartError::Threads`].
@@ -85,18 +86,13 @@ impl Hub {
         let shared = Arc::new(Shared::new());
         let (mut lanes, mut shards) = (Vec::new(), Vec::new());
         for index in 0..config.shards.clamp(1, 255) {
-            let (mailbox, _thread) = shard::spawn::<O>(
-                index as u8,
-                Arc::clone(&config),
-                clock.clone(),
-                Arc::clone(&shared),
-                scope.hard().clone(),
-            )?;
+            let (mailbox, _thread) =
+                shard::spawn::<O>(index as u8, Arc::clone(&config), clock.clone(), Arc::clone(&shared), scope.clone())?;
             let room = Arc::new(Semaphore::new(config.mailbox_events.max(1)));
             lanes.push(ShardLane { batches: mailbox.batches, room });
             shards.push(mailbox.requests);
         }
-        let fanout = Arc::new(Fanout { shared, lanes, n_batches: AtomicU64::new(0) });
+        let fanout = Arc::new(Fanout::new(shared, lanes));
         Ok(Prepared { config, clock, scope: scope.clone(), fanout, shards: shards.into() })
     }
 

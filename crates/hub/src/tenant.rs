@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::attachment::Occupant;
+use crate::chunk::Chunk;
 use crate::interest::{Interest, SlotSet};
 
 /// One event on its way to the shards.
@@ -24,7 +25,7 @@ pub(crate) struct Delivery {
 /// Events accepted together; a connection that reads loses none of them.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Tells batches apart.
+    /// Tells the batches of one shard apart: later ones have higher numbers. Given on arrival.
     pub(crate) number: u64,
     pub(crate) deliveries: Arc<[Delivery]>,
     /// How many of them were taken already.
@@ -45,8 +46,13 @@ pub(crate) struct TenantTable {
     n_connections: usize,
     /// Events waiting for their turn.
     pub(crate) lane: VecDeque<Batch>,
-    /// Connections with something to flush.
-    pub(crate) dirty: Vec<u32>,
+    /// Events off the lane that are not yet with everybody they are for.
+    pub(crate) chunk: Option<Chunk>,
+    /// Connections with something to flush, in the order they got it.
+    pub(crate) dirty: VecDeque<u32>,
+    /// How many of these must be flushed before more events are appended. Not all: connections that
+    /// keep getting answers must not hold up the lane.
+    pub(crate) n_to_flush: usize,
     /// Whether the tenant stands in the shard's ring.
     pub(crate) is_queued: bool,
 }
@@ -61,14 +67,21 @@ impl TenantTable {
             visitors: HashMap::new(),
             n_connections: 0,
             lane: VecDeque::new(),
-            dirty: Vec::new(),
+            chunk: None,
+            dirty: VecDeque::new(),
+            n_to_flush: 0,
             is_queued: false,
         }
     }
 
     /// Whether nothing refers to the table any more.
     pub(crate) fn is_idle(&self) -> bool {
-        self.n_connections == 0 && self.lane.is_empty() && !self.is_queued
+        self.n_connections == 0 && !self.is_queued && !self.has_work()
+    }
+
+    /// Whether anything is to be appended or flushed.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.lane.is_empty() || self.chunk.is_some() || !self.dirty.is_empty()
     }
 
     pub(crate) fn insert(&mut self, slot: u32, occupant: &Occupant) {
@@ -110,8 +123,7 @@ impl TenantTable {
         self.visitors.get(session).map_or(&[], |slots| slots)
     }
 
-    /// Puts into `audience` the slots of every connection the event may concern. Those marked
-    /// `false` still have to be asked whether their own subscription wants it.
+    /// Puts into `audience` the slots of every connection the event may concern.
     pub(crate) fn audience(&mut self, event: &Event, audience: &mut Audience) {
         audience.slots.clear();
         audience.is_filtered = true;

@@ -1,5 +1,7 @@
 //! From outboxes into sockets, in slices, round robin between tenants.
 
+use std::sync::Arc;
+
 use hookswitch_protocol::{ErrorCode, EventType, control_message};
 use serde::Serialize;
 
@@ -30,28 +32,38 @@ impl<O: Outlet> Shard<O> {
         while n_left > 0
             && let Some(tenant) = self.ring.pop_front()
         {
-            // What was appended before goes out first: at most one chunk per outbox and flush.
-            if self.tenants[tenant as usize].dirty.is_empty() {
-                self.append_chunk(tenant);
-            }
-            n_left -= self.flush_slice(tenant, n_left).min(n_left);
-            n_left = n_left.saturating_sub(1);
+            n_left = n_left.saturating_sub(self.serve_tenant(tenant, n_left).max(1));
             let table = &mut self.tenants[tenant as usize];
-            if table.dirty.is_empty() && table.lane.is_empty() {
+            if table.has_work() {
+                self.ring.push_back(tenant);
+            } else {
                 table.is_queued = false;
                 self.tenant_forget_if_idle(tenant);
-            } else {
-                self.ring.push_back(tenant);
             }
         }
+    }
+
+    /// Appends what one tenant's lane holds and flushes, up to `limit`; gives what it cost, in
+    /// flushes.
+    fn serve_tenant(&mut self, tenant: u32, limit: usize) -> usize {
+        let mut n_spent = 0;
+        // What was appended before goes out first: at most one chunk per outbox and flush.
+        if self.tenants[tenant as usize].n_to_flush == 0 {
+            n_spent = self.append_some(tenant, limit);
+            if self.tenants[tenant as usize].chunk.is_some() {
+                return n_spent;
+            }
+        }
+        n_spent + self.flush_slice(tenant, limit.saturating_sub(n_spent))
     }
 
     /// Flushes up to `limit` dirty connections of one tenant; gives how many it was.
     fn flush_slice(&mut self, tenant: u32, limit: usize) -> usize {
         let mut n_flushed = 0;
-        while n_flushed < limit
-            && let Some(slot) = self.tenants[tenant as usize].dirty.pop()
-        {
+        while n_flushed < limit {
+            let table = &mut self.tenants[tenant as usize];
+            let Some(slot) = table.dirty.pop_front() else { break };
+            table.n_to_flush = table.n_to_flush.saturating_sub(1);
             // A connection that left, or a slot that somebody else has now, is not marked.
             if let Some(connection) = self.connections.get_mut(slot as usize)
                 && connection.is_dirty
@@ -85,11 +97,10 @@ impl<O: Outlet> Shard<O> {
                 }
                 Flushed::Drained => {}
             }
-            if connection.closing.is_some() {
+            let is_closing = connection.closing.is_some();
+            self.written(key);
+            if is_closing {
                 return self.finish(key);
-            }
-            if O::WRITE_IS_RECEIPT {
-                self.receipt(key);
             }
             if !self.tell_missed(key) {
                 return;
@@ -98,24 +109,28 @@ impl<O: Outlet> Shard<O> {
     }
 
     /// Queues the notice of dropped messages, where there is one to give and room for it.
-    pub(super) fn tell_missed(&mut self, key: Key) -> bool {
+    fn tell_missed(&mut self, key: Key) -> bool {
+        let config = Arc::clone(&self.config);
+        self.connection(key).is_some_and(|c| c.may_be_told(&config)) && self.push_notice(key)
+    }
+
+    /// Queues the notice of dropped messages, where there is one to give.
+    pub(super) fn push_notice(&mut self, key: Key) -> bool {
         let now = self.clock.now();
         let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else {
             return false;
         };
-        if !connection.may_be_told(&self.config) {
+        let n_dropped = std::mem::take(&mut connection.n_dropped);
+        if n_dropped == 0 || connection.closing.is_some() {
             return false;
         }
-        let table = &self.tenants[connection.tenant as usize];
+        let tenant = &self.tenants[connection.tenant as usize].tenant;
         let message = format!(
-            "{} messages were dropped because they were not read in time; fetch the present state again",
-            connection.n_dropped
+            "{n_dropped} messages were dropped because they were not read in time; fetch the present state again"
         );
-        let missed =
-            Missed { code: ErrorCode::MessagesDropped.as_str(), message: &message, dropped: connection.n_dropped };
-        let notice = control_message(&EventType::ERROR, missed, now, Some(&table.tenant));
-        tracing::info!(tenant = %table.tenant, connection = %key.id, dropped = connection.n_dropped, "slow client was told what it missed");
-        connection.n_dropped = 0;
+        let missed = Missed { code: ErrorCode::MessagesDropped.as_str(), message: &message, dropped: n_dropped };
+        let notice = control_message(&EventType::ERROR, missed, now, Some(tenant));
+        tracing::info!(%tenant, connection = %key.id, n_dropped, "slow client is told what it missed");
         connection.outbox.push(&frame::text_frame(&notice));
         Counters::add(&self.shared.counters.drop_notices, 1);
         true

@@ -15,8 +15,9 @@ use crate::outlet::Outlet;
 use crate::seam::UserKey;
 
 impl<O: Outlet> Shard<O> {
-    /// Puts a connection into the tables. Its count stands in the census already.
-    pub(super) fn attach(&mut self, who: &Attachment) -> Key {
+    /// Puts a connection into the tables. It is counted in the census already; its user, who is told
+    /// to be connected from here on, is not.
+    pub(super) fn attach(&mut self, who: &Attachment, holds_back: bool) -> Key {
         self.n_attached += 1;
         let id = ConnectionId::new(u64::from(self.index) << 56 | self.n_attached);
         let tenant = self.tenant_index(&who.tenant);
@@ -30,6 +31,7 @@ impl<O: Outlet> Shard<O> {
             closing: None,
             n_dropped: 0,
             admitted_batch: 0,
+            n_answers: 0,
             outlet: None,
             outbox: Outbox::default(),
             heard_at: now,
@@ -37,16 +39,19 @@ impl<O: Outlet> Shard<O> {
             expires_at,
             occupant: who.occupant.clone(),
             names: None,
-            backlog: None,
+            backlog: holds_back.then(Box::default),
         }) as u32;
         self.tenants[tenant as usize].insert(slot, &who.occupant);
+        if let Occupant::User(user) = &who.occupant {
+            self.shared.census.add_user(&who.tenant, user);
+        }
         Counters::add(&self.shared.counters.attached, 1);
         Key { slot, id }
     }
 
     /// Hands the socket to its connection.
     pub(super) fn open(shard: &Rc<RefCell<Self>>, key: Key, ticket: O::Ticket) {
-        let opened = O::open(ticket, Line::new(Rc::clone(shard), key));
+        let opened = O::open(ticket, Line::new(shard, key));
         let mut this = shard.borrow_mut();
         let now = this.millis();
         match (opened, this.connection(key)) {
@@ -81,11 +86,12 @@ impl<O: Outlet> Shard<O> {
         let tenant = table.tenant.clone();
         table.remove(key.slot, &connection.occupant, connection.names.as_deref());
         self.tenant_forget_if_idle(connection.tenant);
-        self.shared.census.remove(&tenant, &connection.occupant);
         Counters::add(&self.shared.counters.detached, 1);
         if let Occupant::User(user) = &connection.occupant {
+            self.shared.census.remove_user(&tenant, user);
             self.shared.departures.user(UserKey { tenant: tenant.clone(), user: user.clone() });
         }
+        self.shared.census.remove(&tenant);
         self.shared.departures.tenant(tenant);
         connection
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hookswitch_protocol::{ConnectionId, TenantId};
-use hookswitch_runtime::Clock;
+use hookswitch_runtime::{Clock, Scope};
 use slab::Slab;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -40,8 +40,9 @@ pub(crate) struct Key {
 
 /// What doors and couriers ask of a shard.
 pub(crate) enum Request<O: Outlet> {
-    /// Puts a connection into the tables; from then on events are queued for it.
-    Attach { who: Attachment, reply: oneshot::Sender<Key> },
+    /// Puts a connection into the tables; from then on events are queued for it. With `holds_back`
+    /// those for its user wait until a courier was there.
+    Attach { who: Attachment, holds_back: bool, reply: oneshot::Sender<Key> },
     /// Hands over the socket.
     Open { key: Key, ticket: O::Ticket },
     /// Takes a connection out that was never opened.
@@ -50,8 +51,8 @@ pub(crate) enum Request<O: Outlet> {
     BeginBacklog { user: UserKey, reply: oneshot::Sender<Option<Key>> },
     /// Sends a page of missed messages; `done` is told when the client has them, or dropped.
     Backlog { key: Key, frames: Vec<Bytes>, done: oneshot::Sender<()> },
-    /// The backlog is through: releases what was held back.
-    EndBacklog { key: Key },
+    /// The backlog is through: releases what the user's open connections hold back.
+    Release { user: UserKey },
 }
 
 /// The state of one shard. Used on its own thread only, by its turn and by its readers.
@@ -60,6 +61,7 @@ pub(crate) struct Shard<O: Outlet> {
     config: Arc<HubConfig>,
     clock: Clock,
     shared: Arc<Shared>,
+    scope: Scope,
     connections: Slab<Connection<O>>,
     tenants: Slab<TenantTable>,
     by_tenant: HashMap<TenantId, u32>,
@@ -68,26 +70,37 @@ pub(crate) struct Shard<O: Outlet> {
     /// Wakes the turn when a reader left something to do.
     wake: Rc<Notify>,
     n_attached: u64,
+    n_batches: u64,
     started: Instant,
+    /// Memory used again for each event.
     audience: Audience,
+    ends: Vec<u32>,
 }
 
 impl<O: Outlet> Shard<O> {
-    fn new(index: u8, config: Arc<HubConfig>, clock: Clock, shared: Arc<Shared>) -> Rc<RefCell<Self>> {
+    fn new(index: u8, config: Arc<HubConfig>, clock: Clock, shared: Arc<Shared>, scope: Scope) -> Rc<RefCell<Self>> {
         Rc::new(RefCell::new(Self {
             index,
             config,
             clock,
             shared,
+            scope,
             connections: Slab::new(),
             tenants: Slab::new(),
             by_tenant: HashMap::new(),
             ring: VecDeque::new(),
             wake: Rc::new(Notify::new()),
             n_attached: 0,
+            n_batches: 0,
             started: Instant::now(),
             audience: Audience::default(),
+            ends: Vec::new(),
         }))
+    }
+
+    /// A reader's call panicked in here: nothing can be relied on any more.
+    pub(crate) fn report_crash(&self) {
+        self.scope.report_crash(run::THREAD);
     }
 
     /// Milliseconds since the shard started.
@@ -135,7 +148,7 @@ impl<O: Outlet> Shard<O> {
         }
         connection.is_dirty = true;
         let tenant = connection.tenant;
-        self.tenants[tenant as usize].dirty.push(slot);
+        self.tenants[tenant as usize].dirty.push_back(slot);
         self.queue_tenant(tenant);
     }
 }

@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use hookswitch_protocol::CloseCode;
+use smallvec::SmallVec;
 
 use super::{Key, Shard};
-use crate::connection::{BacklogState, Frames, PageReceipt};
+use crate::connection::PageReceipt;
+use crate::counters::Counters;
 use crate::frame;
 use crate::outlet::Outlet;
 use crate::seam::UserKey;
@@ -24,27 +26,42 @@ impl<O: Outlet> Shard<O> {
         }
     }
 
-    /// Queues one message to the connection itself, under the same bounds as events.
+    /// Queues one message to the connection itself.
     pub(crate) fn send(&mut self, key: Key, frame: &Bytes) {
-        let ends = [frame.len() as u32];
         let config = std::sync::Arc::clone(&self.config);
-        let Some(connection) = self.connection(key) else { return };
-        let frames = Frames { memory: frame, start: 0, ends: &ends, batch: u64::MAX };
-        if connection.append(frames, &config) == 0 {
-            crate::counters::Counters::add(&self.shared.counters.messages_dropped, 1);
+        let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
+        if !connection.answer(frame, &config) {
+            Counters::add(&self.shared.counters.messages_dropped, 1);
         }
         self.mark_dirty(key.slot);
     }
 
-    pub(crate) fn send_urgent(&mut self, key: Key, frame: Bytes) {
+    /// Queues a control frame; whether there was room.
+    pub(crate) fn send_urgent(&mut self, key: Key, frame: Bytes) -> bool {
         let limit = self.config.outbox_messages * 2;
-        let Some(connection) = self.connection(key) else { return };
+        let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return false };
         // A client that pings without reading could grow the outbox by pongs: past the bound they
         // are left out, for a client that is not reading does not miss them.
-        if connection.closing.is_none() && connection.outbox.n_frames() < limit {
-            connection.outbox.push_urgent(frame);
-            self.mark_dirty(key.slot);
+        if connection.outbox.n_frames() >= limit {
+            return false;
         }
+        connection.outbox.push_urgent(frame);
+        self.mark_dirty(key.slot);
+        true
+    }
+
+    /// Asks the client for a sign of life; whether there was room to ask.
+    pub(super) fn ping(&mut self, key: Key) -> bool {
+        let Some(connection) = self.connection(key) else { return false };
+        let Some(page) = connection.backlog.as_deref().and_then(|backlog| backlog.page.as_ref()) else {
+            return self.send_urgent(key, frame::ping_frame(b""));
+        };
+        // A client may answer only the last of several pings. So while a page awaits its proof
+        // every ping asks for just that, from behind the page.
+        let ping = frame::ping_frame(&page.ping);
+        connection.outbox.push(&ping);
+        self.mark_dirty(key.slot);
+        true
     }
 
     pub(crate) fn close(&mut self, key: Key, code: CloseCode) {
@@ -58,6 +75,10 @@ impl<O: Outlet> Shard<O> {
         if connection.closing.is_some() {
             return;
         }
+        // What waits behind a backlog must not be lost with it: the backlog itself is kept.
+        self.end_backlog(key);
+        self.push_notice(key);
+        let Some(connection) = self.connection(key) else { return };
         connection.closing = Some(code);
         connection.stirred_at = now;
         connection.outbox.push(frame);
@@ -74,15 +95,20 @@ impl<O: Outlet> Shard<O> {
 
     /// Finds an open connection of the user that is not yet being served a backlog.
     pub(super) fn begin_backlog(&mut self, user: &UserKey) -> Option<Key> {
-        let table = &self.tenants[*self.by_tenant.get(&user.tenant)? as usize];
-        let slots = table.user(&user.user);
-        let slot = slots.iter().copied().find(|slot| {
+        let slot = self.open_slots(user).into_iter().find(|slot| {
             let connection = &self.connections[*slot as usize];
-            connection.outlet.is_some() && connection.closing.is_none() && connection.backlog.is_none()
+            connection.closing.is_none() && !connection.backlog.as_ref().is_some_and(|backlog| backlog.is_served)
         })?;
         let connection = &mut self.connections[slot as usize];
-        connection.backlog = Some(Box::default());
+        connection.backlog.get_or_insert_default().is_served = true;
         Some(Key { slot, id: connection.id })
+    }
+
+    /// The user's open connections. Those still to be opened ask for a courier when they are.
+    fn open_slots(&self, user: &UserKey) -> SmallVec<[u32; 2]> {
+        let Some(tenant) = self.by_tenant.get(&user.tenant) else { return SmallVec::new() };
+        let slots = self.tenants[*tenant as usize].user(&user.user).iter().copied();
+        slots.filter(|slot| self.connections[*slot as usize].outlet.is_some()).collect()
     }
 
     /// Queues one page of missed messages and, behind it, the ping whose pong proves its arrival.
@@ -98,7 +124,7 @@ impl<O: Outlet> Shard<O> {
         if !O::WRITE_IS_RECEIPT {
             connection.outbox.push(&frame::ping_frame(&ping));
         }
-        backlog.page = Some(PageReceipt { ping, done });
+        backlog.page = Some(PageReceipt { ping, done, written_at: None });
         self.mark_dirty(key.slot);
     }
 
@@ -106,33 +132,44 @@ impl<O: Outlet> Shard<O> {
         self.heard(key);
         let Some(backlog) = self.connection(key).and_then(|c| c.backlog.as_deref_mut()) else { return };
         if backlog.page.as_ref().is_some_and(|page| page.ping == payload) {
-            settle(backlog);
+            backlog.settle();
         }
     }
 
-    /// Everything written was received: for outlets that need no pong.
-    pub(super) fn receipt(&mut self, key: Key) {
-        if let Some(backlog) = self.connection(key).and_then(|c| c.backlog.as_deref_mut()) {
-            settle(backlog);
-        }
-    }
-
-    /// The backlog is through: what was held back follows.
-    pub(super) fn end_backlog(&mut self, key: Key) {
+    /// Everything is written.
+    pub(super) fn written(&mut self, key: Key) {
+        let now = self.millis();
         let Some(connection) = self.connection(key) else { return };
-        let Some(backlog) = connection.backlog.take() else { return };
-        if connection.closing.is_none() {
-            for frame in &backlog.held {
-                connection.outbox.push(frame);
-            }
+        if O::WRITE_IS_RECEIPT {
+            // Nobody answers pings there: what was taken was heard.
+            connection.heard_at = now;
         }
-        self.mark_dirty(key.slot);
+        let Some(backlog) = connection.backlog.as_deref_mut() else { return };
+        if O::WRITE_IS_RECEIPT {
+            backlog.settle();
+        } else if let Some(page) = &mut backlog.page {
+            page.written_at.get_or_insert(now);
+        }
     }
-}
 
-fn settle(backlog: &mut BacklogState) {
-    if let Some(page) = backlog.page.take() {
-        // The courier may have been ended by a shutdown; then the store takes the page back.
-        let _gone = page.done.send(());
+    /// The user's backlog is through, on whichever connection it was brought.
+    pub(super) fn release(&mut self, user: &UserKey) {
+        for slot in self.open_slots(user) {
+            let id = self.connections[slot as usize].id;
+            self.end_backlog(Key { slot, id });
+        }
+    }
+
+    /// What was held back follows.
+    pub(super) fn end_backlog(&mut self, key: Key) {
+        let Some(backlog) = self.connection(key).and_then(|c| c.backlog.take()) else { return };
+        // What was dropped before is older than some of what was held.
+        self.push_notice(key);
+        let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
+        for frame in &backlog.held {
+            connection.outbox.push(frame);
+        }
+        connection.n_dropped += backlog.n_dropped;
+        self.mark_dirty(key.slot);
     }
 }

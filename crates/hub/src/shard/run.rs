@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use hookswitch_protocol::CloseCode;
-use hookswitch_runtime::Clock;
+use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::{Request, Shard};
 use crate::config::HubConfig;
 use crate::outlet::Outlet;
 use crate::shared::Shared;
 use crate::tenant::Batch;
+
+/// What a crash of a shard is reported as.
+pub(super) const THREAD: &str = "hub-shard";
 
 /// Requests that may wait; beyond it connecting waits.
 const REQUESTS: usize = 1_024;
@@ -30,7 +32,8 @@ pub(crate) struct Mailbox<O: Outlet> {
     pub(crate) requests: mpsc::Sender<Request<O>>,
 }
 
-/// Starts a shard's thread. It ends when `hard` is cancelled.
+/// Starts a shard's thread. It ends with the scope's hard token; a panic in it trips the soft one,
+/// because a node whose shard is gone must not look alive.
 ///
 /// # Errors
 /// When the system gives no thread or no runtime.
@@ -39,17 +42,19 @@ pub(crate) fn spawn<O: Outlet>(
     config: Arc<HubConfig>,
     clock: Clock,
     shared: Arc<Shared>,
-    hard: CancellationToken,
+    scope: Scope,
 ) -> io::Result<(Mailbox<O>, JoinHandle<()>)> {
     let (batches, batch_inbox) = mpsc::channel(config.mailbox_events.max(1));
     let (requests, request_inbox) = mpsc::channel(REQUESTS);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let thread = std::thread::Builder::new().name(format!("hub-shard-{index}")).spawn(move || {
+    let thread = std::thread::Builder::new().name(format!("{THREAD}-{index}")).spawn(move || {
+        let _crash_guard = scope.crash_guard(THREAD);
+        let hard = scope.hard().clone();
         let tasks = tokio::task::LocalSet::new();
         // Inside the runtime, because the shard's clock starts here.
         let shard = {
             let _entered = runtime.enter();
-            Shard::<O>::new(index, config, clock, shared)
+            Shard::<O>::new(index, config, clock, shared, scope)
         };
         let inbox = Inbox { batches: batch_inbox, requests: request_inbox };
         tasks.block_on(&runtime, async { hard.run_until_cancelled(run(&shard, inbox)).await });
@@ -117,8 +122,8 @@ fn serve<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, request: Request<O>) {
     let mut this = shard.borrow_mut();
     match request {
         Request::Open { .. } => {}
-        Request::Attach { who, reply } => {
-            let key = this.attach(&who);
+        Request::Attach { who, holds_back, reply } => {
+            let key = this.attach(&who, holds_back);
             if this.shared.draining.is_cancelled() {
                 this.close(key, CloseCode::Restarting);
             }
@@ -130,11 +135,12 @@ fn serve<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, request: Request<O>) {
         Request::Detach { key } => this.detach(key),
         Request::BeginBacklog { user, reply } => {
             let key = this.begin_backlog(&user);
+            // The courier was ended meanwhile.
             if let Err(Some(key)) = reply.send(key) {
                 this.end_backlog(key);
             }
         }
         Request::Backlog { key, frames, done } => this.send_backlog(key, &frames, done),
-        Request::EndBacklog { key } => this.end_backlog(key),
+        Request::Release { user } => this.release(&user),
     }
 }

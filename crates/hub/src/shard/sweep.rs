@@ -5,7 +5,6 @@ use std::time::Duration;
 use hookswitch_protocol::CloseCode;
 
 use super::{Key, Shard};
-use crate::frame;
 use crate::outlet::Outlet;
 
 /// What the sweep found due for one connection.
@@ -30,14 +29,15 @@ impl<O: Outlet> Shard<O> {
             .iter()
             .filter_map(|(slot, c)| Some((Key { slot: slot as u32, id: c.id }, self.due(c, now)?)))
             .collect();
-        let ping = frame::ping_frame(b"");
         for (key, due) in due {
             match due {
                 Due::Ping => {
-                    if let Some(connection) = self.connection(key) {
+                    // Without room to ask, the next sweep tries again.
+                    if self.ping(key)
+                        && let Some(connection) = self.connection(key)
+                    {
                         connection.stirred_at = now;
                     }
-                    self.send_urgent(key, ping.clone());
                 }
                 Due::Close(code) => self.close(key, code),
                 Due::Drop => self.drop_unfinished(key),
@@ -54,6 +54,12 @@ impl<O: Outlet> Shard<O> {
             return Some(Due::Close(CloseCode::TokenExpired));
         }
         if has_passed(connection.heard_at, self.config.pong_timeout) {
+            return Some(Due::Close(CloseCode::Silent));
+        }
+        // It talks but does not answer this ping, so the page's arrival cannot be proved: what is
+        // not confirmed goes to its next connection.
+        let page = connection.backlog.as_deref().and_then(|backlog| backlog.page.as_ref());
+        if page.and_then(|page| page.written_at).is_some_and(|at| has_passed(at, self.config.pong_timeout)) {
             return Some(Due::Close(CloseCode::Silent));
         }
         has_passed(connection.stirred_at, self.config.ping_interval).then_some(Due::Ping)
