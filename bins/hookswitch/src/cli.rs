@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use hookswitch_protocol::{TenantId, UserId};
+use hookswitch::protocol::{TenantId, UserId};
 
 use crate::config::parse_duration;
 
@@ -72,7 +72,7 @@ Examples:
 
 Every setting, by variable and by TOML key: docs/config.md. A variable wins over the file.")]
 pub(crate) struct ConfigArgs {
-    /// A TOML file; wins over the variable HOOKSWITCH_CONFIG.
+    /// A TOML file; wins over the variable `HOOKSWITCH_CONFIG`.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

@@ -43,7 +43,6 @@ impl Signals {
     }
 
     /// Ends the process at the next signal, whatever else is going on. What was accepted is on disk.
-    #[expect(clippy::exit, reason = "the operator asked twice; nothing may hold this up")]
     pub(crate) async fn end_at_next(&mut self) -> ! {
         let stop = self.next().await;
         tracing::warn!(?stop, "second signal, ending at once");

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use hookswitch_protocol::{Secret, TenantId, UserId};
-use hookswitch_runtime::Clock;
+use hookswitch::protocol::{Secret, TenantId, UserId};
+use hookswitch::runtime::Clock;
 use jsonwebtoken::{EncodingKey, Header};
 use serde::Serialize;
 
@@ -79,7 +79,7 @@ fn find_secret(environment: &Environment) -> anyhow::Result<Secret> {
 
 #[cfg(test)]
 mod tests {
-    use hookswitch_gateway::{Authenticator as _, Credential, JwtAuthenticator, JwtConfig, Role, TokenPlace};
+    use hookswitch::gateway::{Authenticator as _, Credential, JwtAuthenticator, JwtConfig, Role, TokenPlace};
 
     use super::*;
 

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use hookswitch_gateway::{InvalidJwtConfig, JwtAlgorithm, JwtAuthenticator, JwtConfig};
-use hookswitch_protocol::Secret;
-use hookswitch_runtime::Clock;
-use ipnet::IpNet;
+use hookswitch::gateway::{AllowedOrigins, InvalidJwtConfig, JwtAlgorithm, JwtAuthenticator, JwtConfig};
+use hookswitch::protocol::Secret;
+use hookswitch::runtime::Clock;
+use hookswitch::webhooks::AddressPolicy;
 
 use super::raw::{Given, Raw};
 use super::settings::{self, Kind, Setting};
-use super::values::{self, BadDatabase, Origin};
+use super::values::{self, BadDatabase};
 use super::{BadConfig, Config, Log, LogFormat, Problem, Server, WebSocket, Webhooks};
 
 /// Shorter secrets are found by trying.
@@ -37,6 +37,13 @@ pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
     Ok(Config { warnings: checker.warnings, ..config })
 }
 
+/// The settings of logs alone.
+pub(super) fn check_log(raw: &Raw) -> Result<Log, BadConfig> {
+    let mut checker = Checker { raw, problems: raw.problems.clone(), warnings: Vec::new() };
+    let log = checker.log();
+    if checker.problems.is_empty() { Ok(log) } else { Err(BadConfig(checker.problems)) }
+}
+
 /// Reads settings; where one is wrong it notes the problem and goes on with the default.
 struct Checker<'a> {
     raw: &'a Raw,
@@ -58,6 +65,7 @@ impl Checker<'_> {
         Server {
             host: address,
             port: self.number(&settings::SERVER_PORT) as u16,
+            port_hint: "SERVER_PORT",
             shutdown_deadline: self.duration(&settings::SHUTDOWN_TIMEOUT),
         }
     }
@@ -162,26 +170,30 @@ impl Checker<'_> {
             let remedy = "raise WS_PONG_TIMEOUT or lower WS_PING_INTERVAL, or every quiet client is closed";
             self.refuse(&settings::WS_PONG_TIMEOUT, "is not above WS_PING_INTERVAL", remedy);
         }
-        let remedy = "write origins like https://desk.example.com, separated by commas, or *";
+        // Checked and otherwise without effect, see the setting's doc.
+        self.number(&settings::WS_WRITE_BUFFER_SIZE);
         WebSocket {
             ping_interval,
             pong_timeout,
             read_buffer_bytes: self.number(&settings::WS_READ_BUFFER_SIZE) as usize,
-            write_buffer_bytes: self.number(&settings::WS_WRITE_BUFFER_SIZE) as usize,
-            allowed_origins: self.list(&settings::WS_ALLOWED_ORIGINS, Origin::parse, remedy),
-            public_allowed_origins: self.list(&settings::WS_PUBLIC_ALLOWED_ORIGINS, Origin::parse, remedy),
+            origins: self.origins(&settings::WS_ALLOWED_ORIGINS),
+            public_origins: self.origins(&settings::WS_PUBLIC_ALLOWED_ORIGINS),
         }
     }
 
+    fn origins(&mut self, setting: &Setting) -> AllowedOrigins {
+        let entry = |text: &str| AllowedOrigins::parse(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
+        let entries = self.list(setting, entry, "write scheme, host and port only, separated by commas, or *");
+        AllowedOrigins::parse(&entries.join(",")).unwrap_or(AllowedOrigins::SameHost)
+    }
+
     fn webhooks(&mut self) -> Webhooks {
-        let cidr = |text: &str| IpNet::from_str(text).map_err(|_| format!("{text:?} is not an address range"));
+        let policy = AddressPolicy::strict();
+        let entry = |text: &str| policy.clone().allow_cidrs(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
+        let cidrs = self.list(&settings::WEBHOOK_ALLOW_CIDRS, entry, "separate them by commas").join(",");
+        let policy = if self.switch(&settings::WEBHOOK_ALLOW_HTTP) { policy.allow_http() } else { policy };
         Webhooks {
-            allow_http: self.switch(&settings::WEBHOOK_ALLOW_HTTP),
-            allow_cidrs: self.list(
-                &settings::WEBHOOK_ALLOW_CIDRS,
-                cidr,
-                "write ranges like 10.1.0.0/16, separated by commas",
-            ),
+            addresses: policy.clone().allow_cidrs(&cidrs).unwrap_or(policy),
             concurrency: self.number(&settings::WEBHOOK_CONCURRENCY) as usize,
         }
     }

@@ -17,13 +17,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hookswitch_gateway::JwtConfig;
-use ipnet::IpNet;
+use hookswitch::gateway::{AllowedOrigins, JwtConfig};
+use hookswitch::webhooks::AddressPolicy;
 
 pub(crate) use self::env::Environment;
 pub(crate) use self::page::print;
 pub(crate) use self::raw::Raw;
-use self::values::Origin;
 pub(crate) use self::values::duration as parse_duration;
 
 /// Everything `serve` needs to know, checked; nothing is left to a default.
@@ -44,25 +43,25 @@ pub(crate) struct Config {
 pub(crate) struct Server {
     pub(crate) host: IpAddr,
     pub(crate) port: u16,
+    /// How to choose another port, for the error when this one is taken.
+    pub(crate) port_hint: &'static str,
     pub(crate) shutdown_deadline: Duration,
 }
 
-/// How WebSocket connections are kept, and who may open one from a page.
+/// How WebSocket connections are kept, and which pages may open one.
 #[derive(Debug, Clone)]
 pub(crate) struct WebSocket {
     pub(crate) ping_interval: Duration,
     pub(crate) pong_timeout: Duration,
     pub(crate) read_buffer_bytes: usize,
-    pub(crate) write_buffer_bytes: usize,
-    pub(crate) allowed_origins: Vec<Origin>,
-    pub(crate) public_allowed_origins: Vec<Origin>,
+    pub(crate) origins: AllowedOrigins,
+    pub(crate) public_origins: AllowedOrigins,
 }
 
 /// Where deliveries may go, and how many at once.
 #[derive(Debug, Clone)]
 pub(crate) struct Webhooks {
-    pub(crate) allow_http: bool,
-    pub(crate) allow_cidrs: Vec<IpNet>,
+    pub(crate) addresses: AddressPolicy,
     pub(crate) concurrency: usize,
 }
 
@@ -96,12 +95,23 @@ impl std::fmt::Display for Problem {
 }
 
 /// Everything that is wrong, in the order of `docs/config.md`. Never empty, never holds a secret.
-#[derive(Debug, thiserror::Error)]
-#[error("the configuration has {} problem(s):{}", .0.len(), listed(.0))]
+#[derive(Debug)]
 pub(crate) struct BadConfig(pub(crate) Vec<Problem>);
 
-fn listed(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("\n  - {problem}")).collect()
+impl std::error::Error for BadConfig {}
+
+impl std::fmt::Display for BadConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the configuration has {} problem(s):", self.0.len())?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+    }
+}
+
+impl Log {
+    /// The two settings of logs alone, for a node without any other configuration.
+    pub(crate) fn of(environment: &Environment) -> Result<Self, BadConfig> {
+        check::check_log(&Raw::logging(environment))
+    }
 }
 
 impl Config {

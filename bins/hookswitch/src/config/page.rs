@@ -6,7 +6,9 @@ use super::raw::Raw;
 use super::settings::{self, Kind, Setting};
 use super::values;
 
-/// The effective settings as TOML, each with its source; secrets as `***`. For a checked [`Raw`].
+const COMMENT_CHARS: usize = 110;
+
+/// The effective settings as TOML, each with its meaning and its source; secrets as `***`. For a checked [`Raw`].
 pub(crate) fn print(raw: &Raw) -> String {
     let mut out = String::new();
     let mut section = "";
@@ -17,6 +19,7 @@ pub(crate) fn print(raw: &Raw) -> String {
             section = of;
             put(&mut out, format_args!("{gap}[{of}]\n"));
         }
+        comment(&mut out, setting.doc);
         match raw.get(setting) {
             Some(given) => put(&mut out, format_args!("{name} = {} # {}\n", toml(setting, &given.text), given.place)),
             None if setting.default.is_empty() => put(&mut out, format_args!("# {name} is not set\n")),
@@ -24,6 +27,23 @@ pub(crate) fn print(raw: &Raw) -> String {
         }
     }
     out
+}
+
+/// Writes `text` as comment lines of at most [`COMMENT_CHARS`].
+fn comment(out: &mut String, text: &str) {
+    let mut n_chars = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if n_chars == 0 {
+            out.push('#');
+        } else if n_chars + 1 + length > COMMENT_CHARS {
+            out.push_str("\n#");
+            n_chars = 0;
+        }
+        put(out, format_args!(" {word}"));
+        n_chars += 1 + length;
+    }
+    out.push('\n');
 }
 
 fn toml(setting: &Setting, text: &str) -> String {

@@ -38,6 +38,15 @@ impl Raw {
         raw
     }
 
+    /// The two variables of logs, and no other.
+    pub(super) fn logging(environment: &Environment) -> Self {
+        let mut raw = Self::default();
+        raw.read_variable(environment, &settings::HOOKSWITCH_LOG);
+        raw.read_variable(environment, &settings::HOOKSWITCH_LOG_FORMAT);
+        raw.read_rust_log(environment);
+        raw
+    }
+
     pub(super) fn get(&self, setting: &Setting) -> Option<&Given> {
         self.given.get(setting.key)
     }
@@ -48,31 +57,37 @@ impl Raw {
     }
 
     fn variable(&mut self, environment: &Environment, name: &str) -> Option<String> {
-        match environment.text(name) {
-            Ok(text) => text.map(str::to_owned),
-            Err(super::env::NotText) => {
-                self.refuse(name, "holds bytes that are not UTF-8", "set it to plain text");
-                None
-            }
-        }
+        let Ok(text) = environment.text(name) else {
+            self.refuse(name, "holds bytes that are not UTF-8", "set it to plain text");
+            return None;
+        };
+        text.map(str::to_owned)
     }
 
     fn read_environment(&mut self, environment: &Environment) {
         for setting in settings::ALL {
-            if let Some(text) = self.variable(environment, setting.env) {
-                self.given.insert(setting.key, Given { text, place: setting.env.to_owned() });
-            }
+            self.read_variable(environment, setting);
         }
-        if !self.given.contains_key(settings::HOOKSWITCH_LOG.key)
-            && let Some(text) = self.variable(environment, "RUST_LOG")
-        {
-            self.given.insert(settings::HOOKSWITCH_LOG.key, Given { text, place: "RUST_LOG".to_owned() });
-        }
+        self.read_rust_log(environment);
         let reserved = settings::MYSQL_VARIABLES.iter().chain(settings::REDIS_VARIABLES);
         self.unsupported = reserved.copied().filter(|name| !matches!(environment.text(name), Ok(None))).collect();
         self.warnings.extend(environment.names_with(settings::PREFIXES).filter(|name| !is_known(name)).map(|name| {
             format!("{name} is set but there is no such setting; see docs/config.md for the names, or unset it")
         }));
+    }
+
+    fn read_variable(&mut self, environment: &Environment, setting: &Setting) {
+        if let Some(text) = self.variable(environment, setting.env) {
+            self.given.insert(setting.key, Given { text, place: setting.env.to_owned() });
+        }
+    }
+
+    fn read_rust_log(&mut self, environment: &Environment) {
+        if !self.given.contains_key(settings::HOOKSWITCH_LOG.key)
+            && let Some(text) = self.variable(environment, "RUST_LOG")
+        {
+            self.given.insert(settings::HOOKSWITCH_LOG.key, Given { text, place: "RUST_LOG".to_owned() });
+        }
     }
 
     fn read_file(&mut self, path: &Path) {
@@ -125,9 +140,10 @@ impl Raw {
         let section = key.split('.').next().unwrap_or(key);
         let siblings = settings::ALL.iter().map(|setting| setting.key).filter(|k| k.split('.').next() == Some(section));
         let known = siblings.collect::<Vec<_>>().join(", ");
-        let remedy = match known.is_empty() {
-            true => "the sections are [server], [database], [jwt], [websocket], [webhooks] and [log]".to_owned(),
-            false => format!("this section knows {known}"),
+        let remedy = if known.is_empty() {
+            "the sections are [server], [database], [jwt], [websocket], [webhooks] and [log]".to_owned()
+        } else {
+            format!("this section knows {known}")
         };
         self.refuse(&format!("{key} in {file}"), "is not a key we know", &remedy);
     }

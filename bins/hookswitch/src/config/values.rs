@@ -1,38 +1,8 @@
-//! The small languages that settings are written in: durations, switches, origins, algorithms, database URLs.
+//! The small languages that settings are written in: durations, switches, lists, addresses, database URLs.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// A web origin as browsers write it, or `*` for any.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin(String);
-
-impl Origin {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if text == "*" {
-            return Ok(Self(text.to_owned()));
-        }
-        let lower = text.to_ascii_lowercase();
-        let host = lower.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).map(|(_, host)| host);
-        match host {
-            Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(Self(lower)),
-            Some(_) => Err(format!("{text:?} is more than scheme, host and port")),
-            None => Err(format!("{text:?} has no scheme")),
-        }
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// `30s`, `5m`, `500ms`, `1h`, `1m30s`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
@@ -61,9 +31,9 @@ pub(super) fn print_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     match millis {
         0 => "0s".to_owned(),
-        _ if millis % 3_600_000 == 0 => format!("{}h", millis / 3_600_000),
-        _ if millis % 60_000 == 0 => format!("{}m", millis / 60_000),
-        _ if millis % 1_000 == 0 => format!("{}s", millis / 1_000),
+        _ if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
+        _ if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
+        _ if millis.is_multiple_of(1_000) => format!("{}s", millis / 1_000),
         _ => format!("{millis}ms"),
     }
 }
@@ -139,17 +109,5 @@ mod tests {
         assert_eq!(sqlite_file("postgres://host/db"), Err(BadDatabase::UnknownScheme));
         assert_eq!(sqlite_file("hookswitch.db"), Err(BadDatabase::UnknownScheme));
         assert_eq!(sqlite_file("sqlite://"), Err(BadDatabase::NoPath));
-    }
-
-    #[test]
-    fn an_origin_is_scheme_host_and_port_only() {
-        assert_eq!(
-            Origin::parse("HTTPS://Desk.example.com:8443").map(|o| o.0).as_deref(),
-            Ok("https://desk.example.com:8443")
-        );
-        assert!(Origin::parse("*").is_ok());
-        for bad in ["desk.example.com", "https://", "https://a/b", "https://a/", "://a", "https://u@a"] {
-            assert!(Origin::parse(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -1,13 +1,13 @@
 //! `./.hookswitch-dev/`: what `hookswitch dev` keeps between runs.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use hookswitch_protocol::Secret;
+use hookswitch::protocol::Secret;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
@@ -57,7 +57,10 @@ impl DevDir {
         file.set_permissions(Permissions::from_mode(0o600))?;
         let mut bytes = [0_u8; 32];
         SysRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut text = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
+            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        }
         file.write_all(text.as_bytes())?;
         Ok(Some(Secret::new(text)))
     }

@@ -30,9 +30,9 @@ fn a_secret_is_enough_and_defaults_are_the_contracts() {
     assert_eq!(config.websocket.ping_interval, Duration::from_secs(54));
     assert_eq!(config.websocket.pong_timeout, Duration::from_secs(60));
     assert_eq!(config.websocket.read_buffer_bytes, 1024);
-    assert!(config.websocket.allowed_origins.is_empty());
-    assert_eq!(config.websocket.public_allowed_origins.len(), 1);
-    assert!(!config.webhooks.allow_http && config.webhooks.allow_cidrs.is_empty());
+    assert_eq!(config.websocket.origins, AllowedOrigins::SameHost);
+    assert_eq!(config.websocket.public_origins, AllowedOrigins::Any);
+    assert_eq!(config.webhooks.addresses, AddressPolicy::strict());
     assert_eq!(config.webhooks.concurrency, 512);
     assert_eq!(config.warnings, Vec::<String>::new());
 }
@@ -104,13 +104,13 @@ fn a_misspelt_variable_is_a_warning_and_a_foreign_one_is_nothing() {
 #[test]
 fn the_file_is_read_and_the_environment_wins() {
     let config = with_file(
-        "[server]\nport = 1\nhost = \"127.0.0.1\"\n[websocket]\nallowed_origins = [\"https://a.example\", \"*\"]\n\
+        "[server]\nport = 1\nhost = \"127.0.0.1\"\n[websocket]\nallowed_origins = [\"https://a.example\", \"https://b.example\"]\n\
          [webhooks]\nallow_http = true\n",
     )
     .expect("good");
     assert_eq!((config.server.host.to_string().as_str(), config.server.port), ("127.0.0.1", 81));
-    assert_eq!(config.websocket.allowed_origins.len(), 2);
-    assert!(config.webhooks.allow_http);
+    assert!(matches!(config.websocket.origins, AllowedOrigins::List(list) if list.len() == 2));
+    assert!(config.webhooks.addresses.is_http_allowed());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hookswitch_protocol::Timestamp;
+use hookswitch::protocol::Timestamp;
 
 /// Identifies a call for the length of the simulation.
 pub(super) type CallId = u64;

@@ -1,6 +1,6 @@
 //! Agents: shifts, breaks, wrap-up, and who is free.
 
-use hookswitch_protocol::payloads;
+use hookswitch::protocol::payloads;
 
 use super::Simulator;
 use super::agenda::{AgentAt, CallId, ChatId, Due};
@@ -83,8 +83,7 @@ impl Simulator {
     /// Changes what an agent does and tells it.
     pub(super) fn set_activity(&mut self, at: AgentAt, activity: Activity) {
         self.agents[at].activity = activity;
-        let fact = self.agents[at].fact();
-        self.tell(Fact::Agent(AgentStep::State, fact));
+        self.tell_agent(at, AgentStep::State);
     }
 
     /// An available agent of this queue, the one after the last who was called.
@@ -97,8 +96,7 @@ impl Simulator {
 
     pub(super) fn shift_starts(&mut self, at: AgentAt) {
         self.agents[at].activity = Activity::Available;
-        let fact = self.agents[at].fact();
-        self.tell(Fact::Agent(AgentStep::Login, fact));
+        self.tell_agent(at, AgentStep::Login);
         self.tell_member(at, MemberStep::Added);
         self.plan(60.0..400.0, Due::BreakWanted(at));
         self.dispatch();
@@ -112,8 +110,7 @@ impl Simulator {
         if self.chance(0.2) {
             self.tell_member(at, MemberStep::Removed);
             self.agents[at].activity = Activity::Offline;
-            let fact = self.agents[at].fact();
-            self.tell(Fact::Agent(AgentStep::Logout, fact));
+            self.tell_agent(at, AgentStep::Logout);
             return self.plan(30.0..90.0, Due::ShiftStarts(at));
         }
         self.goes_on_break(at);
@@ -121,12 +118,14 @@ impl Simulator {
 
     pub(super) fn goes_on_break(&mut self, at: AgentAt) {
         self.set_activity(at, Activity::Break);
+        self.tell_agent(at, AgentStep::BreakStarted);
         self.tell_member(at, MemberStep::Paused);
         self.plan(20.0..60.0, Due::BreakEnds(at));
     }
 
     pub(super) fn break_ends(&mut self, at: AgentAt) {
         self.set_activity(at, Activity::Available);
+        self.tell_agent(at, AgentStep::BreakEnded);
         self.tell_member(at, MemberStep::Unpaused);
         self.plan(60.0..400.0, Due::BreakWanted(at));
         self.dispatch();
@@ -140,6 +139,11 @@ impl Simulator {
     pub(super) fn wrap_up_ends(&mut self, at: AgentAt) {
         self.set_activity(at, Activity::Available);
         self.dispatch();
+    }
+
+    fn tell_agent(&mut self, at: AgentAt, step: AgentStep) {
+        let fact = self.agents[at].fact();
+        self.tell(Fact::Agent(step, fact));
     }
 
     fn tell_member(&mut self, at: AgentAt, step: MemberStep) {

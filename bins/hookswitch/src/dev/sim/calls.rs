@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use hookswitch_protocol::payloads::{self, Notification};
-use hookswitch_protocol::{Timestamp, UserId};
+use hookswitch::protocol::payloads::{self, Notification};
+use hookswitch::protocol::{Timestamp, UserId};
 use rand::RngExt as _;
 
 use super::Simulator;

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use hookswitch_protocol::UserId;
-use hookswitch_protocol::payloads::{ChatMessage, ChatSession, ChatTyping, VISITOR};
+use hookswitch::protocol::UserId;
+use hookswitch::protocol::payloads::{ChatMessage, ChatSession, ChatTyping, VISITOR};
 
 use super::Simulator;
 use super::agenda::{AgentAt, ChatId, Due};

@@ -1,7 +1,7 @@
 //! What happens in the simulated call centre, before anyone publishes it.
 
-use hookswitch_protocol::UserId;
-use hookswitch_protocol::payloads::{
+use hookswitch::protocol::UserId;
+use hookswitch::protocol::payloads::{
     Agent, Alert, Call, ChatMessage, ChatSession, ChatTyping, Notification, QueueMember, QueueStats,
 };
 
@@ -26,6 +26,8 @@ pub(crate) enum AgentStep {
     Login,
     Logout,
     State,
+    BreakStarted,
+    BreakEnded,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ mod queues;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hookswitch_protocol::Timestamp;
+use hookswitch::protocol::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hookswitch_protocol::Timestamp;
-use hookswitch_protocol::payloads::{Alert, QueueStats};
+use hookswitch::protocol::Timestamp;
+use hookswitch::protocol::payloads::{Alert, QueueStats};
 
 use super::Simulator;
 use super::agenda::{AgentAt, CallId, Due};
@@ -33,12 +33,12 @@ pub(super) fn opened() -> Vec<Queue> {
 
 impl Simulator {
     pub(super) fn queues_report(&mut self) {
-        for queue in 0..self.queues.len() {
+        for (queue, (name, _)) in QUEUES.iter().enumerate() {
             let stats = self.queue_stats(queue);
             let longest = stats.longest_wait_time;
             self.tell(Fact::QueueStats(stats));
             if longest >= ALERT_SECONDS {
-                let message = format!("A caller has waited {longest} s in {}", QUEUES[queue].0);
+                let message = format!("A caller has waited {longest} s in {name}");
                 self.tell(Fact::Alert(Alert::new("Long wait", message)));
             }
         }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hookswitch_protocol::UserId;
-use hookswitch_protocol::payloads;
+use hookswitch::protocol::UserId;
+use hookswitch::protocol::payloads;
 
 use super::agents::Activity;
 use super::*;
@@ -49,6 +49,8 @@ impl Watcher {
         match step {
             AgentStep::Login => assert_eq!((before, state), ("offline", "available")),
             AgentStep::Logout => assert_eq!((before, state), ("available", "offline")),
+            AgentStep::BreakStarted => assert_eq!((before, state), ("break", "break")),
+            AgentStep::BreakEnded => assert_eq!((before, state), ("available", "available")),
             AgentStep::State => {
                 let legal = match state {
                     "available" => ["ringing", "wrap_up", "break", "busy"].contains(&before),
@@ -165,6 +167,8 @@ fn everything_that_can_happen_does() {
         "Agent(Login",
         "Agent(Logout",
         "Agent(State",
+        "Agent(BreakStarted",
+        "Agent(BreakEnded",
         "Member(Added",
         "Member(Removed",
         "Member(Paused",

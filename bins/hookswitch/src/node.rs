@@ -1,0 +1,159 @@
+//! Assembly: from checked settings to a running node, and its orderly end.
+
+use std::io::{ErrorKind, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use hookswitch::Switch;
+use hookswitch::gateway::{GatewayConfig, JwtAuthenticator, listen};
+use hookswitch::hub::HubConfig;
+use hookswitch::runtime::{Clock, Crash, Scope};
+use hookswitch::store::StoreConfig;
+use hookswitch::webhooks::WebhookConfig;
+use tokio::runtime::Runtime;
+
+use crate::config::Config;
+use crate::signals::Signals;
+use crate::{logging, open_files};
+
+/// How long threads that block in a system call may hold up the end.
+const THREADS_DEADLINE: Duration = Duration::from_millis(500);
+
+/// A node that serves.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) switch: Switch,
+    pub(crate) address: SocketAddr,
+    /// What runs beside the switch and ends with it.
+    pub(crate) scope: Scope,
+    signals: Signals,
+    shutdown_deadline: Duration,
+}
+
+/// Runs `life` on a runtime of its own, with logs and limits set up before.
+pub(crate) fn run(config: &Config, life: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    logging::init(&config.log)?;
+    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    open_files::raise_limit();
+    let runtime = Runtime::new().context("cannot start the runtime")?;
+    let ended = runtime.block_on(life);
+    runtime.shutdown_timeout(THREADS_DEADLINE);
+    ended
+}
+
+impl Node {
+    /// Listens first, so that a taken port is known before the database is touched.
+    pub(crate) async fn start(config: &Config) -> anyhow::Result<Self> {
+        let signals = Signals::catch().context("cannot catch signals")?;
+        let address = SocketAddr::new(config.server.host, config.server.port);
+        let listener = match listen(address) {
+            Ok(listener) => listener,
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                bail!(
+                    "{address} is taken by another program; stop it, or choose another port ({})",
+                    config.server.port_hint
+                )
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot listen on {address}")),
+        };
+        let address = listener.local_addr().context("the socket has no address")?;
+        let clock = Clock::system();
+        let authenticator = JwtAuthenticator::new(&config.tokens, clock.clone()).context("the token keys")?;
+        let switch = Switch::builder()
+            .clock(clock)
+            .hub(hub(config))
+            .webhooks(webhooks(config))
+            .addresses(config.webhooks.addresses.clone())
+            .sqlite(StoreConfig::new(&config.database))
+            .gateway(gateway(config), Arc::new(authenticator))
+            .start()
+            .await?;
+        let scope = Scope::root("server");
+        scope.spawn("accept", {
+            let switch = switch.clone();
+            async move { switch.serve(listener).await }
+        });
+        announce(address)?;
+        log_start(config, address);
+        Ok(Self { switch, address, scope, signals, shutdown_deadline: config.server.shutdown_deadline })
+    }
+
+    /// Serves until a signal or a crash, then ends in order; a second signal ends at once.
+    pub(crate) async fn until_stopped(mut self) -> anyhow::Result<()> {
+        let crash = tokio::select! {
+            stop = self.signals.next() => {
+                tracing::info!(?stop, "shutting down");
+                None
+            }
+            crash = self.switch.crashed() => Some(crash),
+            crash = crash_of(&self.scope) => Some(crash),
+        };
+        let in_order = tokio::select! {
+            in_order = self.switch.shut_down(self.shutdown_deadline) => in_order,
+            never = self.signals.end_at_next() => never,
+        };
+        self.scope.shut_down(Duration::ZERO).await;
+        match crash {
+            Some(crash) => bail!("the task {:?} crashed", crash.task),
+            None if in_order => tracing::info!("ended"),
+            None => tracing::warn!("ended by the deadline; what was under way goes on after the next start"),
+        }
+        Ok(())
+    }
+}
+
+/// The crash of a scope; never returns for one that ends in order.
+async fn crash_of(scope: &Scope) -> Crash {
+    scope.soft().cancelled().await;
+    match scope.crash() {
+        Some(crash) => crash,
+        None => std::future::pending().await,
+    }
+}
+
+/// The one line on standard output that programs wait for.
+fn announce(address: SocketAddr) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on http://{address}").and_then(|()| out.flush()).context("standard output is closed")
+}
+
+fn log_start(config: &Config, address: SocketAddr) {
+    let allowed = config.webhooks.addresses.allowed_networks();
+    tracing::info!(
+        %address,
+        version = env!("CARGO_PKG_VERSION"),
+        mode = "single node",
+        database = %config.database.display(),
+        webhooks_over_http = config.webhooks.addresses.is_http_allowed(),
+        webhook_networks = allowed.join(","),
+        "started"
+    );
+}
+
+fn hub(config: &Config) -> HubConfig {
+    HubConfig {
+        ping_interval: config.websocket.ping_interval,
+        pong_timeout: config.websocket.pong_timeout,
+        ..HubConfig::default()
+    }
+}
+
+fn webhooks(config: &Config) -> WebhookConfig {
+    WebhookConfig {
+        concurrency: config.webhooks.concurrency,
+        // Running attempts must be settled before the deadline, or they wait for their lease.
+        stop_grace: config.server.shutdown_deadline.mul_f64(0.8),
+        ..WebhookConfig::default()
+    }
+}
+
+fn gateway(config: &Config) -> GatewayConfig {
+    GatewayConfig {
+        origins: config.websocket.origins.clone(),
+        public_origins: config.websocket.public_origins.clone(),
+        read_buffer_bytes: config.websocket.read_buffer_bytes,
+        ..GatewayConfig::default()
+    }
+}
