@@ -3,7 +3,7 @@
 use hookswitch_protocol::{ErrorCode, EventType, Secret, SubscriptionName};
 
 use crate::directory::{NewWebhook, WebhookChange};
-use crate::guard::{AddressPolicy, Target, TargetError, check_host};
+use crate::guard::{Guard, TargetError};
 use crate::schedule::MAX_RETRIES;
 use crate::sender::TIMEOUT_SECS;
 use crate::sign;
@@ -53,7 +53,7 @@ impl InvalidWebhook {
 }
 
 /// Checks a create, and resolves the URL's name.
-pub(crate) async fn check_new(input: WebhookInput, policy: &AddressPolicy) -> Result<NewWebhook, InvalidWebhook> {
+pub(crate) async fn check_new(input: WebhookInput, guard: &Guard) -> Result<NewWebhook, InvalidWebhook> {
     let missing = |field| InvalidWebhook::new(field, "is required");
     if input.is_active == Some(false) {
         return Err(InvalidWebhook::new("is_active", "can be set by an update only"));
@@ -67,7 +67,7 @@ pub(crate) async fn check_new(input: WebhookInput, policy: &AddressPolicy) -> Re
             events: Some(input.events.ok_or_else(|| missing("events"))?),
             ..input
         },
-        policy,
+        guard,
     )
     .await?;
     Ok(NewWebhook {
@@ -81,7 +81,7 @@ pub(crate) async fn check_new(input: WebhookInput, policy: &AddressPolicy) -> Re
 }
 
 /// Checks an update, field by field, and resolves the URL's name when there is one.
-pub(crate) async fn check_change(input: WebhookInput, policy: &AddressPolicy) -> Result<WebhookChange, InvalidWebhook> {
+pub(crate) async fn check_change(input: WebhookInput, guard: &Guard) -> Result<WebhookChange, InvalidWebhook> {
     let change = WebhookChange {
         name: input.name.map(check_name).transpose()?,
         events: input.events.map(check_events).transpose()?,
@@ -96,21 +96,18 @@ pub(crate) async fn check_change(input: WebhookInput, policy: &AddressPolicy) ->
     };
     let Some(url) = input.url else { return Ok(change) };
     // Last, because only this one may take a while.
-    check_url(&url, policy).await?;
+    check_url(&url, guard).await?;
     Ok(WebhookChange { url: Some(url), ..change })
 }
 
-async fn check_url(url: &str, policy: &AddressPolicy) -> Result<(), InvalidWebhook> {
-    let refuse = |error: TargetError| InvalidWebhook {
+async fn check_url(url: &str, guard: &Guard) -> Result<(), InvalidWebhook> {
+    guard.check(url).await.map_err(|error| InvalidWebhook {
         code: match error {
             TargetError::Blocked(_) => ErrorCode::AddressBlocked,
             TargetError::Malformed(_) => ErrorCode::InvalidField,
         },
         ..InvalidWebhook::new("url", error.to_string())
-    };
-    let target = Target::parse(url).map_err(refuse)?;
-    target.check(policy).map_err(refuse)?;
-    check_host(&target, policy).await.map_err(refuse)
+    })
 }
 
 fn check_chars(field: &'static str, text: &str) -> Result<(), InvalidWebhook> {
@@ -171,6 +168,11 @@ fn check_number(field: &'static str, n: i64, min: u32, max: u32, unit: &str) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::AddressPolicy;
+
+    fn strict() -> Guard {
+        Guard::new(AddressPolicy::strict())
+    }
 
     fn good() -> WebhookInput {
         WebhookInput {
@@ -182,14 +184,14 @@ mod tests {
     }
 
     async fn refused(input: WebhookInput) -> InvalidWebhook {
-        check_new(input, &AddressPolicy::strict()).await.expect_err("must be refused")
+        check_new(input, &strict()).await.expect_err("must be refused")
     }
 
     #[tokio::test]
     async fn a_good_one_gets_the_defaults() {
-        let made = check_new(good(), &AddressPolicy::strict()).await.expect("good");
+        let made = check_new(good(), &strict()).await.expect("good");
         assert_eq!((made.retry_count, made.timeout_secs, made.secret), (3, 30, None));
-        let none = check_change(WebhookInput::default(), &AddressPolicy::strict()).await;
+        let none = check_change(WebhookInput::default(), &strict()).await;
         assert_eq!(none, Ok(WebhookChange::default()), "an empty update changes nothing");
     }
 

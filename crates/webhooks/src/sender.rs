@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use hookswitch_protocol::{DeliveryId, EventType, Timestamp};
 
 use crate::directory::Webhook;
-use crate::guard::{AddressPolicy, ConnectFailure, GuardedConnector, Target, guarded_connector};
+use crate::guard::{ConnectFailure, Guard, GuardedConnector, Target, guarded_connector};
 use crate::outcome::{AttemptOutcome, ErrorClass, Failure};
 use crate::sign;
 
@@ -55,7 +55,7 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// A client with its own pool, keeping at most `per_host` unused connections to one host.
-    pub(crate) fn new(policy: &AddressPolicy, per_host: usize) -> Self {
+    pub(crate) fn new(guard: &Guard, per_host: usize) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
@@ -63,7 +63,7 @@ impl Sender {
             // The header names of the contract, as the prototype wrote them.
             .http1_title_case_headers(true)
             .http1_max_buf_size(READ_BYTES)
-            .build(guarded_connector(policy));
+            .build(guarded_connector(guard));
         Self { client }
     }
 

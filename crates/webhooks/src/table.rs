@@ -10,6 +10,10 @@ use crate::directory::{DirectoryError, DirectoryVersion, Webhook, WebhookDirecto
 use crate::guard::Target;
 use crate::{rules, sign};
 
+/// How often one refresh reads the directory while changes keep coming through us; those are in the
+/// table anyway, and the next refresh tries again.
+const READINGS: usize = 3;
+
 /// The match table. Readers take a snapshot; writers replace it. It follows the directory: at once
 /// after changes made through it, within one interval after changes made elsewhere or by hand.
 #[derive(Debug, Default)]
@@ -72,7 +76,7 @@ impl MatchTable {
         if self.lock().version.as_ref() == Some(&version) {
             return Ok(());
         }
-        loop {
+        for _ in 0..READINGS {
             let n_changes = self.lock().n_changes;
             let active = directory.active().await?;
             let mut writer = self.lock();
@@ -80,9 +84,10 @@ impl MatchTable {
             if writer.n_changes == n_changes {
                 self.index.store(Arc::new(writer.index_of(&active)));
                 writer.version = Some(version);
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     fn replace(&self, writer: &mut Writer, tenant: &TenantId, id: WebhookId, names: Option<Vec<SubscriptionName>>) {

@@ -13,7 +13,7 @@ use crate::counters::{Counters, DeliveryCounters};
 use crate::directory::{DirectoryError, Listed, Page, Webhook, WebhookDirectory};
 use crate::dispatcher::{self, Agenda};
 use crate::error::{StartError, WebhookError};
-use crate::guard::AddressPolicy;
+use crate::guard::{AddressPolicy, Guard};
 use crate::ledger::{DeliveryLedger, Fingerprint, LedgerError, NewDuty, Seen};
 use crate::log::{AttemptLog, DeliveryStats, LoggedAttempt};
 use crate::rules::{self, WebhookInput};
@@ -47,7 +47,7 @@ pub struct Webhooks(Arc<Inner>);
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) policy: AddressPolicy,
+    pub(crate) guard: Guard,
     pub(crate) seams: WebhookSeams,
     pub(crate) table: MatchTable,
     pub(crate) sender: Sender,
@@ -81,14 +81,14 @@ impl Webhooks {
         if n_reclaimed > 0 {
             tracing::info!(n_reclaimed, "deliveries of this node's former self are due again");
         }
-        let counters = Arc::new(Counters::default());
+        let guard = Guard::new(policy);
         let inner = Arc::new(Inner {
-            sender: Sender::new(&policy, config.per_webhook),
+            sender: Sender::new(&guard, config.per_webhook),
             agenda: Arc::default(),
-            counters,
+            counters: Arc::default(),
             table: MatchTable::default(),
             tests: Arc::new(Semaphore::new(TESTS)),
-            policy,
+            guard,
             seams,
             clock,
             scope,
@@ -104,7 +104,7 @@ impl Webhooks {
     /// # Errors
     /// [`WebhookError::Invalid`] with the first field that is wrong, [`WebhookError::Directory`].
     pub async fn create(&self, tenant: &TenantId, input: WebhookInput) -> Result<Webhook, WebhookError> {
-        let new = rules::check_new(input, &self.0.policy).await?;
+        let new = rules::check_new(input, &self.0.guard).await?;
         let webhook = self.0.seams.directory.create(tenant, new).await?;
         self.0.table.put(&webhook);
         Ok(webhook)
@@ -134,7 +134,7 @@ impl Webhooks {
     /// [`WebhookError::NotFound`] before [`WebhookError::Invalid`]; [`WebhookError::Directory`].
     pub async fn update(&self, tenant: &TenantId, id: WebhookId, input: WebhookInput) -> Result<Webhook, WebhookError> {
         self.get(tenant, id).await?;
-        let change = rules::check_change(input, &self.0.policy).await?;
+        let change = rules::check_change(input, &self.0.guard).await?;
         let updated = self.0.seams.directory.update(tenant, id, change).await?;
         let webhook = updated.ok_or(WebhookError::NotFound { id })?;
         self.0.table.put(&webhook);

@@ -20,6 +20,10 @@ const WISHES: usize = 256;
 /// The part of the node's slots that first attempts may not use: one in so many.
 const RETRY_RESERVE: usize = 16;
 
+/// Most lanes kept only to remember that their receiver was silent; beyond it such lanes are
+/// forgotten and their webhooks start anew with all their slots.
+const REMEMBERED: usize = 10_000;
+
 /// All lanes of this node.
 #[derive(Debug)]
 pub(super) struct Lanes {
@@ -197,10 +201,9 @@ impl Lanes {
 
     /// A lane with nothing to do and nothing to remember goes.
     fn forget_if_idle(&mut self, webhook: WebhookId) {
-        let per_webhook = self.limits.per_webhook;
-        let is_idle = |lane: &Lane| {
-            !lane.in_line && !lane.has_work() && lane.busy == Busy::default() && lane.allowance >= per_webhook
-        };
+        let enough = if self.lanes.len() > REMEMBERED { 0 } else { self.limits.per_webhook };
+        let is_idle =
+            |lane: &Lane| !lane.in_line && !lane.has_work() && lane.busy == Busy::default() && lane.allowance >= enough;
         if self.lanes.get(&webhook).is_some_and(is_idle) {
             self.lanes.remove(&webhook);
         }

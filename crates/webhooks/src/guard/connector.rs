@@ -15,8 +15,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::resolver::{Blocked, GuardedResolver, Unresolved};
-use super::{AddressPolicy, Target};
+use super::Target;
+use super::resolver::{Blocked, Guard, Unresolved};
 use crate::outcome::ErrorClass;
 
 /// No connection, its handshake included, is waited for longer than this, also where the attempt
@@ -37,8 +37,8 @@ pub(crate) struct GuardedConnector(HttpsConnector<GuardedTcp>);
 /// The connector under TLS.
 #[derive(Debug, Clone)]
 pub(crate) struct GuardedTcp {
-    policy: AddressPolicy,
-    tcp: HttpConnector<GuardedResolver>,
+    guard: Guard,
+    tcp: HttpConnector<Guard>,
 }
 
 /// Builds the connector. HTTP/1.1 only: with HTTP/2 one broken connection would fail every delivery
@@ -46,15 +46,15 @@ pub(crate) struct GuardedTcp {
 ///
 /// # Panics
 /// Never: the TLS provider is the one we name, and it supports the default protocol versions.
-pub(crate) fn guarded_connector(policy: &AddressPolicy) -> GuardedConnector {
+pub(crate) fn guarded_connector(guard: &Guard) -> GuardedConnector {
     let tls = HttpsConnectorBuilder::new()
         .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())
         .expect("the provider supports the default protocol versions");
-    let mut tcp = HttpConnector::new_with_resolver(GuardedResolver::new(policy.clone()));
+    let mut tcp = HttpConnector::new_with_resolver(guard.clone());
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(Duration::from_secs(30)));
-    let tcp = GuardedTcp { policy: policy.clone(), tcp };
+    let tcp = GuardedTcp { guard: guard.clone(), tcp };
     GuardedConnector(tls.https_or_http().enable_http1().wrap_connector(tcp))
 }
 
@@ -89,7 +89,7 @@ impl Service<Uri> for GuardedTcp {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         // Literals never reach the resolver, so they are judged here.
-        let judged = Target::parse(&uri.to_string()).and_then(|target| target.check(&self.policy));
+        let judged = Target::parse(&uri.to_string()).and_then(|target| self.guard.check_literal(&target));
         if judged.is_err() {
             return Box::pin(async { Err(ConnectFailure(ErrorClass::AddressBlocked)) });
         }

@@ -13,5 +13,5 @@ mod target;
 
 pub(crate) use connector::{ConnectFailure, GuardedConnector, guarded_connector};
 pub use policy::{AddressPolicy, InvalidCidr};
-pub(crate) use resolver::check_host;
+pub(crate) use resolver::Guard;
 pub(crate) use target::{Target, TargetError};

@@ -33,24 +33,50 @@ pub(crate) struct Blocked;
 #[error("the host name did not resolve")]
 pub(crate) struct Unresolved(#[source] io::Error);
 
-/// The resolver of the connector. What it returns is what is connected to, so nothing can change
-/// between the judgement and the connection.
+/// The policy with the means to resolve names under it. Clones share the bound on look-ups.
+///
+/// As the resolver of the connector it returns what is connected to, so nothing can change between
+/// the judgement and the connection.
 #[derive(Debug, Clone)]
-pub(crate) struct GuardedResolver {
+pub(crate) struct Guard {
     policy: AddressPolicy,
     look_ups: Arc<Semaphore>,
 }
 
-impl GuardedResolver {
+/// A boxed error, as the connector wants it; its type tells what happened.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Guard {
     pub(crate) fn new(policy: AddressPolicy) -> Self {
         Self { policy, look_ups: Arc::new(Semaphore::new(LOOK_UPS)) }
     }
+
+    /// Judges a URL for a create or update: what it shows, and what its name resolves to now. A name
+    /// that does not resolve in time passes: it is judged again with every connection.
+    pub(crate) async fn check(&self, url: &str) -> Result<(), TargetError> {
+        let target = Target::parse(url)?;
+        self.check_literal(&target)?;
+        let TargetHost::Name(name) = &target.host else { return Ok(()) };
+        match tokio::time::timeout(CHECK_DEADLINE, self.resolve(name)).await {
+            Ok(Err(error)) if error.is::<Blocked>() => Err(TargetError::Blocked(BLOCKED)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Judges what a URL itself shows: its scheme, and its host where that is an address.
+    pub(crate) fn check_literal(&self, target: &Target) -> Result<(), TargetError> {
+        target.check(&self.policy)
+    }
+
+    async fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, BoxError> {
+        let _turn = self.look_ups.acquire().await;
+        // The connector puts the URL's port in place of this one.
+        let addresses = tokio::net::lookup_host((name, 0)).await.map_err(Unresolved)?;
+        judge(&self.policy, name, addresses.collect())
+    }
 }
 
-/// A boxed error, as the connector wants it; its type tells the sender what happened.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-impl Service<Name> for GuardedResolver {
+impl Service<Name> for Guard {
     type Response = std::vec::IntoIter<SocketAddr>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
@@ -60,32 +86,23 @@ impl Service<Name> for GuardedResolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let Self { policy, look_ups } = self.clone();
-        Box::pin(async move {
-            let _turn = look_ups.acquire_owned().await;
-            // The connector puts the URL's port in place of this one.
-            let addresses = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(Unresolved)?;
-            Ok(judge(&policy, addresses.collect())?.into_iter())
-        })
+        let guard = self.clone();
+        Box::pin(async move { Ok(guard.resolve(name.as_str()).await?.into_iter()) })
     }
 }
 
 /// All addresses, or a refusal when a single one is closed: a name that answers with both is either
-/// broken or an attempt to get in.
-fn judge(policy: &AddressPolicy, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, BoxError> {
+/// broken or an attempt to get in. `localhost` is neither, it is this machine by standard (RFC 6761):
+/// where only one of its two addresses is allowed, that one is used.
+fn judge(policy: &AddressPolicy, name: &str, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, BoxError> {
     if addresses.is_empty() {
         return Err(Box::new(Unresolved(io::Error::other("no addresses"))));
     }
-    if addresses.iter().all(|address| policy.allows(address.ip())) { Ok(addresses) } else { Err(Box::new(Blocked)) }
-}
-
-/// Resolves the target's name, for a create or update. A name that does not resolve in time passes:
-/// it is judged again with every connection.
-pub(crate) async fn check_host(target: &Target, policy: &AddressPolicy) -> Result<(), TargetError> {
-    let TargetHost::Name(name, port) = &target.host else { return Ok(()) };
-    let look_up = tokio::time::timeout(CHECK_DEADLINE, tokio::net::lookup_host((name.as_str(), *port)));
-    let Ok(Ok(mut addresses)) = look_up.await else { return Ok(()) };
-    if addresses.all(|address| policy.allows(address.ip())) { Ok(()) } else { Err(TargetError::Blocked(BLOCKED)) }
+    if name.trim_end_matches('.').eq_ignore_ascii_case("localhost") {
+        addresses.retain(|address| policy.allows(address.ip()));
+    }
+    let is_open = !addresses.is_empty() && addresses.iter().all(|address| policy.allows(address.ip()));
+    if is_open { Ok(addresses) } else { Err(Box::new(Blocked)) }
 }
 
 #[cfg(test)]
@@ -99,23 +116,29 @@ mod tests {
     #[test]
     fn one_closed_answer_spoils_all() {
         let policy = AddressPolicy::strict();
-        assert!(judge(&policy, addresses(&["8.8.8.8", "2606:4700::1111"])).is_ok());
+        assert!(judge(&policy, "a.example", addresses(&["8.8.8.8", "2606:4700::1111"])).is_ok());
         for mixed in [&["8.8.8.8", "10.0.0.1"], &["::1", "8.8.8.8"], &["8.8.8.8", "::ffff:192.168.0.1"]] {
-            assert!(judge(&policy, addresses(mixed)).expect_err("closed").is::<Blocked>(), "{mixed:?}");
+            let refused = judge(&policy, "a.example", addresses(mixed)).expect_err("closed");
+            assert!(refused.is::<Blocked>(), "{mixed:?}");
         }
-        assert!(judge(&policy, Vec::new()).expect_err("nothing").is::<Unresolved>());
+        assert!(judge(&policy, "a.example", Vec::new()).expect_err("nothing").is::<Unresolved>());
+    }
+
+    #[test]
+    fn localhost_needs_one_of_its_addresses_only() {
+        let policy = AddressPolicy::strict().allow_cidrs("127.0.0.0/8").expect("legal");
+        let both = || addresses(&["::1", "127.0.0.1"]);
+        assert_eq!(judge(&policy, "localhost", both()).expect("allowed"), addresses(&["127.0.0.1"]));
+        assert!(judge(&policy, "localhost.example", both()).is_err(), "any other name needs all");
+        assert!(judge(&AddressPolicy::strict(), "localhost", both()).expect_err("closed").is::<Blocked>());
     }
 
     #[tokio::test]
-    async fn localhost_is_blocked_by_what_it_resolves_to() {
-        let mut resolver = GuardedResolver::new(AddressPolicy::strict());
-        let error = resolver.call("localhost".parse().expect("a name")).await.expect_err("loopback");
-        assert!(error.is::<Blocked>(), "{error}");
-        let target = Target::parse("https://localhost/").expect("legal");
-        assert!(matches!(check_host(&target, &AddressPolicy::strict()).await, Err(TargetError::Blocked(_))));
-        let open = AddressPolicy::strict().allow_cidrs("127.0.0.0/8,::1").expect("legal");
-        assert_eq!(check_host(&target, &open).await, Ok(()));
-        let unknown = Target::parse("https://no-such-host.invalid/").expect("legal");
-        assert_eq!(check_host(&unknown, &AddressPolicy::strict()).await, Ok(()));
+    async fn names_are_judged_by_what_they_resolve_to() {
+        let strict = Guard::new(AddressPolicy::strict());
+        assert_eq!(strict.check("https://localhost/").await, Err(TargetError::Blocked(BLOCKED)));
+        assert_eq!(strict.check("https://no-such-host.invalid/").await, Ok(()), "checked when something is sent");
+        let open = Guard::new(AddressPolicy::strict().allow_cidrs("127.0.0.0/8").expect("legal"));
+        assert_eq!(open.check("https://localhost/").await, Ok(()));
     }
 }

@@ -1,8 +1,8 @@
 //! The URL of a webhook, read once and judged.
 
-use http::Uri;
 use std::net::IpAddr;
 
+use http::Uri;
 use url::{Host, Url};
 
 use super::AddressPolicy;
@@ -24,8 +24,8 @@ pub(crate) struct Target {
 pub(crate) enum TargetHost {
     /// An address written into the URL.
     Literal(IpAddr),
-    /// A name to resolve, and the port.
-    Name(String, u16),
+    /// A name to resolve.
+    Name(String),
 }
 
 /// Why a URL is refused. The text follows the word `url` and never holds an address.
@@ -55,14 +55,15 @@ impl Target {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(malformed("must not hold a user name or password"));
         }
-        let port = url.port_or_known_default().filter(|port| *port > 0);
-        let port = port.ok_or_else(|| malformed("must have a port from 1 to 65535"))?;
+        if url.port() == Some(0) {
+            return Err(malformed("must have a port from 1 to 65535"));
+        }
         let host = match url.host() {
             Some(Host::Ipv4(v4)) => TargetHost::Literal(v4.into()),
             Some(Host::Ipv6(v6)) => TargetHost::Literal(v6.into()),
             Some(Host::Domain(name)) => match name.trim_end_matches('.').parse::<IpAddr>() {
                 Ok(address) => TargetHost::Literal(address),
-                Err(_) => TargetHost::Name(name.to_owned(), port),
+                Err(_) => TargetHost::Name(name.to_owned()),
             },
             None => return Err(malformed("must name a host")),
         };
