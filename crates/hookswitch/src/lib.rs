@@ -1,1 +1,48 @@
-//! hookswitch
+//! Hookswitch for embedders: the broadcaster, the builder and the pieces they assemble.
+//!
+//! Knows nothing of configuration files, environment variables or signals; those are the binary's.
+//!
+//! ```
+//! use std::time::Duration;
+//! use hookswitch::payloads::Call;
+//! use hookswitch::{Switch, TenantId};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let switch = Switch::builder().start().await?;
+//! let tenant = TenantId::parse("tenant-123")?;
+//! let call = Call { caller_id: "+4930123".into(), ..Call::new("1729866000.17") };
+//! switch.broadcaster().call_incoming(&tenant, call).await?;
+//! switch.shut_down(Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Features: `gateway`, the HTTP and WebSocket door; `sqlite`, the embedded store, without which
+//! webhooks, messages for absent users and chat sessions end with the process.
+
+mod builder;
+#[cfg(feature = "gateway")]
+mod door;
+mod error;
+mod node;
+
+pub use builder::SwitchBuilder;
+pub use error::StartError;
+pub use node::Switch;
+
+#[cfg(feature = "gateway")]
+pub use hookswitch_gateway as gateway;
+pub use hookswitch_hub as hub;
+pub use hookswitch_protocol as protocol;
+pub use hookswitch_protocol::payloads;
+pub use hookswitch_protocol::{
+    ErrorCode, Event, EventId, EventType, NewEvent, NodeId, Payload, Retry, Secret, SessionKey, TenantId, Timestamp,
+    Topic, UserId, WebhookId,
+};
+pub use hookswitch_runtime as runtime;
+#[cfg(feature = "sqlite")]
+pub use hookswitch_store as store;
+pub use hookswitch_switch as switchboard;
+pub use hookswitch_switch::{AcceptError, Broadcaster, Heard, Subscription, SwitchConfig};
+pub use hookswitch_webhooks as webhooks;

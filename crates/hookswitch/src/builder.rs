@@ -1,0 +1,152 @@
+//! From settings to a running node.
+
+use std::time::Duration;
+
+use hookswitch_hub::{Door, Hub, HubConfig, Outlet, Seams};
+use hookswitch_protocol::NodeId;
+use hookswitch_runtime::Clock;
+#[cfg(feature = "sqlite")]
+use hookswitch_store::StoreConfig;
+use hookswitch_switch::SwitchConfig;
+use hookswitch_webhooks::{AddressPolicy, WebhookConfig, WebhookSeams, Webhooks};
+
+use crate::error::StartError;
+use crate::node::{Scopes, Switch};
+
+/// Settings of a node; each has a default. Made by [`Switch::builder`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing runs until `start`"]
+pub struct SwitchBuilder {
+    pub(crate) clock: Clock,
+    pub(crate) node: Option<NodeId>,
+    pub(crate) hub: HubConfig,
+    pub(crate) acceptance: SwitchConfig,
+    pub(crate) webhooks: WebhookConfig,
+    pub(crate) addresses: AddressPolicy,
+    #[cfg(feature = "sqlite")]
+    store: Option<StoreConfig>,
+    #[cfg(feature = "gateway")]
+    pub(crate) gateway: Option<crate::door::DoorConfig>,
+}
+
+/// The keepers of everything that may have to survive.
+pub(crate) struct Keepers {
+    pub(crate) hub: Seams,
+    pub(crate) webhooks: WebhookSeams,
+}
+
+impl SwitchBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            clock: Clock::system(),
+            node: None,
+            hub: HubConfig::default(),
+            acceptance: SwitchConfig::default(),
+            webhooks: WebhookConfig::default(),
+            addresses: AddressPolicy::strict(),
+            #[cfg(feature = "sqlite")]
+            store: None,
+            #[cfg(feature = "gateway")]
+            gateway: None,
+        }
+    }
+
+    /// Where wall time comes from; the machine's clock by default.
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The node's name among others; a fresh one at each start by default.
+    pub fn node_id(self, node: NodeId) -> Self {
+        Self { node: Some(node), ..self }
+    }
+
+    /// Settings of connections and fan-out.
+    pub fn hub(self, hub: HubConfig) -> Self {
+        Self { hub, ..self }
+    }
+
+    /// Bounds of accepting events.
+    pub fn acceptance(self, acceptance: SwitchConfig) -> Self {
+        Self { acceptance, ..self }
+    }
+
+    /// Settings of webhook deliveries.
+    pub fn webhooks(self, webhooks: WebhookConfig) -> Self {
+        Self { webhooks, ..self }
+    }
+
+    /// Where webhooks may go; by default to public addresses by HTTPS only.
+    pub fn addresses(self, addresses: AddressPolicy) -> Self {
+        Self { addresses, ..self }
+    }
+
+    /// Keeps everything that must survive in a SQLite file. Without it, it is kept in memory.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite(self, store: StoreConfig) -> Self {
+        Self { store: Some(store), ..self }
+    }
+
+    /// Opens the HTTP and WebSocket door; `authenticator` turns tokens into principals. Without it the
+    /// node takes no connections.
+    #[cfg(feature = "gateway")]
+    pub fn gateway(
+        self,
+        config: hookswitch_gateway::GatewayConfig,
+        authenticator: std::sync::Arc<dyn hookswitch_gateway::Authenticator>,
+    ) -> Self {
+        Self { gateway: Some(crate::door::DoorConfig { config, authenticator }), ..self }
+    }
+
+    /// Starts the node inside the present Tokio runtime, a multi-threaded one.
+    ///
+    /// # Errors
+    /// [`StartError`]; whatever had started is ended again.
+    pub async fn start(self) -> Result<Switch, StartError> {
+        let scopes = Scopes::new();
+        match Switch::assemble(self, scopes.clone()).await {
+            Ok(switch) => Ok(switch),
+            Err(error) => {
+                scopes.end(Duration::ZERO).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens the keepers that were asked for.
+    pub(crate) async fn keepers(&self, scopes: &Scopes) -> Result<Keepers, StartError> {
+        let hub = Seams::memory(&self.clock);
+        #[cfg(feature = "sqlite")]
+        if let Some(config) = &self.store {
+            let store = hookswitch_store::Store::open(config.clone(), self.clock.clone(), &scopes.store).await?;
+            let store = std::sync::Arc::new(store);
+            let webhooks = WebhookSeams { directory: store.clone(), ledger: store.clone(), log: store.clone() };
+            return Ok(Keepers { hub: Seams { offline: store.clone(), chat: store, ..hub }, webhooks });
+        }
+        let _without_store = scopes;
+        Ok(Keepers { hub, webhooks: WebhookSeams::memory(&self.clock) })
+    }
+
+    pub(crate) async fn start_hub<O: Outlet>(
+        &self,
+        keepers: &Keepers,
+        scopes: &Scopes,
+    ) -> Result<(Hub, Door<O>), StartError> {
+        let prepared = Hub::prepare::<O>(self.hub.clone(), self.clock.clone(), &scopes.hub)?;
+        Ok(prepared.start(keepers.hub.clone()).await?)
+    }
+
+    /// Joins hub and webhooks.
+    pub(crate) async fn switchboard(
+        &self,
+        hub: Hub,
+        keepers: Keepers,
+        scopes: &Scopes,
+    ) -> Result<hookswitch_switch::Switch, StartError> {
+        let clock = self.clock.clone();
+        let node = self.node.clone().unwrap_or_else(|| NodeId::generate(clock.now()));
+        let (config, addresses, scope) = (self.webhooks.clone(), self.addresses.clone(), scopes.webhooks.clone());
+        let webhooks = Webhooks::start(config, addresses, keepers.webhooks, node, clock.clone(), scope).await?;
+        Ok(hookswitch_switch::Switch::new(self.acceptance, hub, webhooks, clock, scopes.acceptance.clone()))
+    }
+}

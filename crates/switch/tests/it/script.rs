@@ -1,0 +1,215 @@
+//! Keepers that write down each call, and fail or wait when told to.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use hookswitch_hub::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline};
+use hookswitch_hub::{
+    BoxFuture, Broker, BrokerError, ChatSession, ChatSessionError, ChatSessionStore, Claim, MessageNumber,
+    OfflineError, OfflineMessage, OfflineStore, SessionStart, UserKey,
+};
+use hookswitch_protocol::{Event, EventId, NodeId, SessionKey, TenantId, Timestamp};
+use hookswitch_webhooks::{
+    Attempted, Backlog, DeliveryLedger, Fingerprint, Finished, Lease, LeaseRequest, LeasedDelivery, LedgerError,
+    MemoryWebhooks, NewDuty, Retention, Seen,
+};
+use tokio::sync::watch;
+
+/// What the keepers share.
+#[derive(Default)]
+pub(crate) struct Script {
+    calls: Mutex<Vec<String>>,
+    failing: Mutex<HashSet<&'static str>>,
+    held: Mutex<HashMap<&'static str, watch::Sender<bool>>>,
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl Script {
+    /// The calls so far, which are forgotten by this.
+    pub(crate) fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.calls.lock().expect("not poisoned"))
+    }
+
+    pub(crate) fn has_call(&self, start: &str) -> bool {
+        self.calls.lock().expect("not poisoned").iter().any(|call| call.starts_with(start))
+    }
+
+    /// From now on this call fails, or no longer.
+    pub(crate) fn fail(&self, call: &'static str) {
+        self.failing.lock().expect("not poisoned").insert(call);
+    }
+
+    pub(crate) fn heal(&self, call: &'static str) {
+        self.failing.lock().expect("not poisoned").remove(call);
+    }
+
+    /// From now on this call waits, until released.
+    pub(crate) fn hold(&self, call: &'static str) {
+        self.held.lock().expect("not poisoned").insert(call, watch::channel(true).0);
+    }
+
+    pub(crate) fn release(&self, call: &'static str) {
+        let held = self.held.lock().expect("not poisoned").remove(call).expect("was held");
+        held.send_replace(false);
+    }
+
+    fn write(&self, call: String) {
+        self.calls.lock().expect("not poisoned").push(call);
+    }
+
+    async fn enter(&self, call: &'static str, about: String) -> Result<(), Cause> {
+        self.write(format!("{call} {about}"));
+        let held = self.held.lock().expect("not poisoned").get(call).map(watch::Sender::subscribe);
+        if let Some(mut held) = held {
+            held.wait_for(|is_held| !is_held).await.expect("released, not dropped");
+        }
+        let is_failing = self.failing.lock().expect("not poisoned").contains(call);
+        if is_failing { Err("on purpose".into()) } else { Ok(()) }
+    }
+}
+
+/// Writes down live publications: the hub hands each event to the broker after its own connections.
+pub(crate) struct ScriptedBroker(pub(crate) Arc<Script>, pub(crate) MemoryBroker);
+
+impl Broker for ScriptedBroker {
+    fn watch<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.1.watch(tenant)
+    }
+
+    fn unwatch<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.1.unwatch(tenant)
+    }
+
+    fn publish<'a>(&'a self, event: &'a Arc<Event>) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(async move {
+            let entered = self.0.enter("live", event.event_type.to_string()).await;
+            entered.map_err(|source| BrokerError::Unavailable { operation: "publish", source })
+        })
+    }
+}
+
+pub(crate) struct ScriptedChat(pub(crate) Arc<Script>, pub(crate) MemoryChatSessions);
+
+impl ChatSessionStore for ScriptedChat {
+    fn start<'a>(
+        &'a self,
+        session: &'a ChatSession,
+        silent_before: Timestamp,
+    ) -> BoxFuture<'a, Result<SessionStart, ChatSessionError>> {
+        Box::pin(async move {
+            let entered = self.0.enter("chat.start", session.key.to_string()).await;
+            entered.map_err(|source| ChatSessionError::Unavailable { operation: "start", source })?;
+            self.1.start(session, silent_before).await
+        })
+    }
+
+    fn end<'a>(&'a self, tenant: &'a TenantId, key: &'a SessionKey) -> BoxFuture<'a, Result<(), ChatSessionError>> {
+        Box::pin(async move {
+            let entered = self.0.enter("chat.end", key.to_string()).await;
+            entered.map_err(|source| ChatSessionError::Unavailable { operation: "end", source })?;
+            self.1.end(tenant, key).await
+        })
+    }
+
+    fn touch(&self, seen: Vec<(SessionKey, Timestamp)>) -> BoxFuture<'_, Result<(), ChatSessionError>> {
+        self.1.touch(seen)
+    }
+
+    fn live(&self, silent_before: Timestamp) -> BoxFuture<'_, Result<Vec<ChatSession>, ChatSessionError>> {
+        self.1.live(silent_before)
+    }
+}
+
+pub(crate) struct ScriptedOffline(pub(crate) Arc<Script>, pub(crate) MemoryOffline);
+
+impl OfflineStore for ScriptedOffline {
+    fn put(&self, messages: Vec<OfflineMessage>) -> BoxFuture<'_, Result<(), OfflineError>> {
+        Box::pin(async move {
+            let entered = self.0.enter("offline.put", messages.len().to_string()).await;
+            entered.map_err(|source| OfflineError::Unavailable { operation: "put", source })?;
+            self.1.put(messages).await
+        })
+    }
+
+    fn claim<'a>(&'a self, user: &'a UserKey, limit: usize) -> BoxFuture<'a, Result<Claim, OfflineError>> {
+        self.1.claim(user, limit)
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        user: &'a UserKey,
+        messages: &'a [MessageNumber],
+    ) -> BoxFuture<'a, Result<(), OfflineError>> {
+        self.1.confirm(user, messages)
+    }
+
+    fn give_back<'a>(
+        &'a self,
+        user: &'a UserKey,
+        messages: &'a [MessageNumber],
+    ) -> BoxFuture<'a, Result<(), OfflineError>> {
+        self.1.give_back(user, messages)
+    }
+
+    fn may_have(&self, user: &UserKey) -> bool {
+        self.1.may_have(user)
+    }
+}
+
+pub(crate) struct ScriptedLedger(pub(crate) Arc<Script>, pub(crate) Arc<MemoryWebhooks>);
+
+impl ScriptedLedger {
+    async fn enter(&self, call: &'static str, about: String) -> Result<(), LedgerError> {
+        self.0.enter(call, about).await.map_err(|source| LedgerError::Unavailable { operation: call, source })
+    }
+}
+
+impl DeliveryLedger for ScriptedLedger {
+    fn look_up<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        ids: &'a [(EventId, Fingerprint)],
+    ) -> BoxFuture<'a, Result<Vec<Seen>, LedgerError>> {
+        Box::pin(async move {
+            self.enter("ledger.look_up", ids.len().to_string()).await?;
+            self.1.look_up(tenant, ids).await
+        })
+    }
+
+    fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
+        Box::pin(async move {
+            let n_deliveries: usize = batch.iter().map(|duty| duty.webhooks.len()).sum();
+            self.enter("ledger.enqueue", format!("{} to {n_deliveries}", batch.len())).await?;
+            self.1.enqueue(batch).await
+        })
+    }
+
+    fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>> {
+        self.1.backlog(now)
+    }
+
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>> {
+        self.1.lease(request)
+    }
+
+    fn finish(&self, results: Vec<Attempted>) -> BoxFuture<'_, Result<Vec<Finished>, LedgerError>> {
+        self.1.finish(results)
+    }
+
+    fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        DeliveryLedger::give_back(&*self.1, leases)
+    }
+
+    fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, LedgerError>> {
+        self.1.sweep(now)
+    }
+
+    fn reclaim<'a>(&'a self, node: &'a NodeId) -> BoxFuture<'a, Result<u64, LedgerError>> {
+        self.1.reclaim(node)
+    }
+
+    fn purge(&self, retention: Retention) -> BoxFuture<'_, Result<u64, LedgerError>> {
+        self.1.purge(retention)
+    }
+}

@@ -1,0 +1,92 @@
+//! Public chat sessions: known from their start to their end, one tenant's each.
+
+use hookswitch_protocol::ErrorCode;
+
+use crate::stage::{Stage, event, key, tenant};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_sees_its_session_and_leaves_with_its_end() {
+    let stage = Stage::new().await;
+    stage.accept(vec![event("chat.session.started", r#"{"session_id":1}"#)]).await.expect("accepted");
+    stage.accept(vec![event("chat.session.created", r#"{"session_id":2}"#)]).await.expect("accepted");
+    let (mut visitor, mut agent) = (stage.visitor("t", "1").await, stage.agent("t", 5).await);
+    let batch = vec![
+        event("chat.message", r#"{"session_id":2,"body":"another's"}"#),
+        event("call.incoming", r#"{"session_id":1}"#),
+        event("chat.message", r#"{"session_id":"1","body":"own"}"#),
+        event("chat.session.ended", r#"{"session_id":1}"#),
+    ];
+    stage.accept(batch).await.expect("accepted");
+    let own = visitor.next().await.expect("connected");
+    assert_eq!(own["payload"]["body"], "own");
+    assert_eq!(visitor.types(1).await, ["chat.session.ended"]);
+    assert_eq!(visitor.next().await, None, "closed after its last event");
+    assert_eq!(agent.types(4).await, ["chat.message", "call.incoming", "chat.message", "chat.session.ended"]);
+    assert_eq!(stage.hub().sessions().find(&key("1")), None);
+    assert!(stage.hub().sessions().find(&key("2")).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_live_key_is_a_conflict() {
+    let stage = Stage::new().await;
+    let start = || vec![event("alert", "{}"), event("chat.session.started", r#"{"session_id":"s"}"#)];
+    stage.accept(start()).await.expect("the first has it");
+    stage.script.take_calls();
+    let error = stage.switch.accept(&tenant("other"), start()).await.expect_err("taken");
+    assert_eq!((error.index(), error.field(), error.code()), (Some(1), Some("session_id"), ErrorCode::Conflict));
+    assert_eq!(stage.script.take_calls(), [""; 0], "and nothing is published");
+    stage
+        .switch
+        .accept(&tenant("other"), vec![event("chat.session.ended", r#"{"session_id":"s"}"#)])
+        .await
+        .expect("ok");
+    assert!(stage.hub().sessions().find(&key("s")).is_some(), "a stranger's end is not its end");
+    stage.accept(start()).await.expect("the owner may start it again");
+    stage.accept(vec![event("chat.session.ended", r#"{"session_id":"s"}"#)]).await.expect("ended");
+    stage.switch.accept(&tenant("other"), start()).await.expect("free again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn later_events_may_name_the_session_by_either_name() {
+    let stage = Stage::new().await;
+    stage.accept(vec![event("chat.session.started", r#"{"session_id":7,"session_key":"k"}"#)]).await.expect("accepted");
+    let mut visitor = stage.visitor("t", "k").await;
+    for payload in [r#"{"session_id":7}"#, r#"{"session_key":"k"}"#, r#"{"session_id":"k"}"#] {
+        stage.accept(vec![event("chat.message", payload)]).await.expect(payload);
+        assert_eq!(visitor.types(1).await, ["chat.message"], "{payload}");
+    }
+    stage.accept(vec![event("chat.message", "{}").in_session(key("7"))]).await.expect("named beside the payload");
+    assert_eq!(visitor.next().await.expect("connected")["payload"]["session_id"], 7);
+    stage.accept(vec![event("chat.session.ended", r#"{"session_id":7}"#)]).await.expect("ended");
+    assert_eq!(visitor.types(1).await, ["chat.session.ended"]);
+    assert_eq!(visitor.next().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_sees_its_own_starts_and_ends() {
+    let stage = Stage::new().await;
+    let batch = vec![
+        event("chat.session.started", r#"{"session_id":7,"session_key":"k"}"#),
+        event("chat.session.ended", r#"{"session_id":7}"#),
+        event("chat.message", r#"{"session_id":7}"#),
+    ];
+    stage.accept(batch).await.expect("accepted");
+    let calls = stage.script.take_calls();
+    assert_eq!(calls[..2], ["chat.start k", "chat.end k"]);
+    assert_eq!(stage.hub().sessions().find(&key("k")), None);
+    let restart = vec![
+        event("chat.session.started", r#"{"session_id":"s"}"#),
+        event("chat.session.ended", r#"{"session_id":"s"}"#),
+        event("chat.session.started", r#"{"session_id":"s"}"#),
+    ];
+    stage.accept(restart).await.expect("accepted");
+    assert!(stage.hub().sessions().find(&key("s")).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_names_nothing_is_an_event_like_any_other() {
+    let stage = Stage::new().await;
+    let batch = vec![event("chat.session.started", "{}"), event("chat.session.ended", r#"{"session_id":"unknown"}"#)];
+    stage.accept(batch).await.expect("payloads are not validated");
+    assert_eq!(stage.script.take_calls(), ["live chat.session.started", "live chat.session.ended"]);
+}
