@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use hookswitch_protocol::{ErrorCode, Retry, error_message};
+use hookswitch_protocol::Retry;
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{mpsc, oneshot};
 
@@ -210,8 +210,7 @@ impl<O: Outlet> Round<'_, O> {
             let text =
                 format!("{n_untold} messages kept for you were dropped because too many waited or they were too old");
             let now = self.couriers.clock.now();
-            let notice = error_message(ErrorCode::MessagesDropped, &text, now, Some(&self.user.tenant));
-            frames.push(frame::text_frame(&notice));
+            frames.push(frame::missed_frame(&text, n_untold, now, &self.user.tenant));
         }
         frames.extend(claim.messages.iter().map(|message| frame::text_frame(&message.envelope)));
         frames

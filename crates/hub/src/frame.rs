@@ -3,7 +3,8 @@
 //! Frames of a server are unmasked (RFC 6455, section 5.2), so the same bytes suit everybody.
 
 use bytes::Bytes;
-use hookswitch_protocol::{CloseCode, Event};
+use hookswitch_protocol::{CloseCode, ErrorCode, Event, EventType, TenantId, Timestamp, control_message};
+use serde::Serialize;
 
 const FIN: u8 = 0x80;
 const TEXT: u8 = 0x1;
@@ -16,6 +17,19 @@ const HEADER_BYTES: usize = 10;
 /// One text message in one frame.
 pub fn text_frame(text: &[u8]) -> Bytes {
     frame(TEXT, text)
+}
+
+#[derive(Serialize)]
+struct Missed<'a> {
+    code: &'static str,
+    message: &'a str,
+    dropped: u64,
+}
+
+/// Tells a client how many events it will never see, and why.
+pub(crate) fn missed_frame(message: &str, n_dropped: u64, now: Timestamp, tenant: &TenantId) -> Bytes {
+    let missed = Missed { code: ErrorCode::MessagesDropped.as_str(), message, dropped: n_dropped };
+    text_frame(&control_message(&EventType::ERROR, missed, now, Some(tenant)))
 }
 
 /// A ping; `payload` at most 125 bytes.

@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use hookswitch_protocol::{ErrorCode, EventType, control_message};
-use serde::Serialize;
-
 use super::{Key, Shard};
 use crate::counters::Counters;
 use crate::frame;
@@ -12,13 +9,6 @@ use crate::outlet::{Flushed, Outlet};
 
 /// Connections flushed before readers and others get a turn, and before the next tenant has one.
 const SLICE_CONNECTIONS: usize = 256;
-
-#[derive(Serialize)]
-struct Missed<'a> {
-    code: &'static str,
-    message: &'a str,
-    dropped: u32,
-}
 
 impl<O: Outlet> Shard<O> {
     /// Whether a turn would do anything.
@@ -128,10 +118,9 @@ impl<O: Outlet> Shard<O> {
         let message = format!(
             "{n_dropped} messages were dropped because they were not read in time; fetch the present state again"
         );
-        let missed = Missed { code: ErrorCode::MessagesDropped.as_str(), message: &message, dropped: n_dropped };
-        let notice = control_message(&EventType::ERROR, missed, now, Some(tenant));
+        let notice = frame::missed_frame(&message, u64::from(n_dropped), now, tenant);
         tracing::info!(%tenant, connection = %key.id, n_dropped, "slow client is told what it missed");
-        connection.outbox.push(&frame::text_frame(&notice));
+        connection.outbox.push(&notice);
         Counters::add(&self.shared.counters.drop_notices, 1);
         true
     }
