@@ -1,1 +1,44 @@
-//! gateway
+//! The door: HTTP, tokens, WebSocket upgrade and frames, REST, health and metrics.
+//!
+//! Knows nothing of SQL, Redis or what an event means. [`Gateway`] answers requests, in a server of
+//! the embedder's through [`Gateway::handle`] or in its own through [`Gateway::serve`]; who may do
+//! what stands in one table of routes. [`Authenticator`] is its seam; [`JwtAuthenticator`] keeps it.
+//!
+//! ```
+//! use hookswitch_gateway::{AllowedOrigins, GatewayConfig, JwtAuthenticator, JwtConfig};
+//! use hookswitch_protocol::Secret;
+//! use hookswitch_runtime::Clock;
+//!
+//! let secret = Some(Secret::new("a secret of at least thirty-two bytes"));
+//! let jwt = JwtAuthenticator::new(&JwtConfig { secret, ..JwtConfig::default() }, Clock::system())?;
+//! let origins = AllowedOrigins::parse("https://app.example.com")?;
+//! let config = GatewayConfig { origins, ..GatewayConfig::default() };
+//! # let _ = (jwt, config);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod auth;
+mod config;
+mod cors;
+mod dispatch;
+mod gateway;
+mod http;
+mod pages;
+mod publish;
+mod routes;
+mod server;
+mod socket;
+mod upgrade;
+mod webhooks_api;
+
+pub use self::http::Body;
+pub use auth::{
+    AuthError, Authenticator, BoxFuture, Credential, InvalidJwtConfig, JwtAlgorithm, JwtAuthenticator, JwtConfig,
+    Principal, Role, TokenPlace,
+};
+pub use config::GatewayConfig;
+pub use gateway::{Gateway, GatewayParts};
+pub use pages::{Health, Probe, ProbeCheck};
+pub use server::listen;
+pub use socket::{SocketTicket, TcpOutlet};
+pub use upgrade::{AllowedOrigins, InvalidOrigin};

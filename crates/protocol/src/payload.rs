@@ -40,7 +40,7 @@ impl Payload {
     ///
     /// # Errors
     /// [`InvalidPayload`], never `NotJson`.
-    pub(crate) fn from_raw(raw: &RawValue) -> Result<Self, InvalidPayload> {
+    pub fn from_raw(raw: &RawValue) -> Result<Self, InvalidPayload> {
         if !raw.get().starts_with('{') {
             return Err(InvalidPayload::NotAnObject);
         }

@@ -1,0 +1,217 @@
+//! The JWT keeper of the authenticator seam.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookswitch_protocol::Secret;
+use hookswitch_runtime::Clock;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use moka::sync::Cache;
+
+use super::claims::Claims;
+use super::{AuthError, Authenticator, BoxFuture, Credential, Principal};
+
+/// The longest token that is looked at, in bytes; a header block is not longer either.
+const TOKEN_BYTES: usize = 8 * 1024;
+
+/// Which tokens are accepted.
+#[derive(Debug, Clone)]
+pub struct JwtConfig {
+    /// The shared secret of HS256. None by default: then no HS256 token is accepted.
+    pub secret: Option<Secret>,
+    /// A public key as PEM (RSA, P-256 or Ed25519) for RS256, ES256 or `EdDSA`. None by default.
+    pub public_key_pem: Option<String>,
+    /// The algorithms that are accepted. Empty, the default, means: those that the keys above are for.
+    pub algorithms: Vec<JwtAlgorithm>,
+    /// How far ahead `nbf` may lie; 30 s by default, at most 60 s. `exp` is strict.
+    pub leeway: Duration,
+    /// Verified tokens remembered, in tokens; 20,000 by default, 0 switches it off. A token of 400
+    /// bytes takes about 700.
+    pub cached_tokens: u64,
+}
+
+impl Default for JwtConfig {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            public_key_pem: None,
+            algorithms: Vec::new(),
+            leeway: Duration::from_secs(30),
+            cached_tokens: 20_000,
+        }
+    }
+}
+
+/// A signature algorithm that can be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JwtAlgorithm {
+    /// HMAC with SHA-256 and the shared secret.
+    Hs256,
+    /// RSA PKCS#1 v1.5 with SHA-256.
+    Rs256,
+    /// ECDSA over P-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl FromStr for JwtAlgorithm {
+    type Err = InvalidJwtConfig;
+
+    fn from_str(name: &str) -> Result<Self, InvalidJwtConfig> {
+        match name {
+            "HS256" => Ok(Self::Hs256),
+            "RS256" => Ok(Self::Rs256),
+            "ES256" => Ok(Self::Es256),
+            "EdDSA" => Ok(Self::EdDsa),
+            _ => Err(InvalidJwtConfig::UnknownAlgorithm { name: name.to_owned() }),
+        }
+    }
+}
+
+/// Why a [`JwtConfig`] cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidJwtConfig {
+    /// A name that is not an algorithm we accept (`none` is not one either).
+    #[error("{name:?} is not one of HS256, RS256, ES256, EdDSA")]
+    UnknownAlgorithm {
+        /// The name.
+        name: String,
+    },
+    /// Neither a secret nor a public key: no token could ever be accepted.
+    #[error("neither a secret nor a public key is configured")]
+    NoKey,
+    /// An algorithm is allowed and no key fits it.
+    #[error("{algorithm:?} is allowed but no key for it is configured")]
+    NoKeyFor {
+        /// The algorithm.
+        algorithm: JwtAlgorithm,
+    },
+    /// The PEM text is not a public key of a kind we know.
+    #[error("the public key is not a PEM of an RSA, P-256 or Ed25519 key")]
+    BadKey,
+    /// The leeway is longer than 60 s.
+    #[error("leeway is longer than 60 s")]
+    LeewayTooLong,
+}
+
+/// Checks JWTs by signature and claims, and remembers those it has verified.
+#[derive(Debug)]
+pub struct JwtAuthenticator {
+    keys: Vec<TrustedKey>,
+    leeway: Duration,
+    clock: Clock,
+    verified: Cache<Box<str>, Arc<Principal>>,
+}
+
+#[derive(Debug)]
+struct TrustedKey {
+    algorithm: Algorithm,
+    key: DecodingKey,
+    validation: Validation,
+}
+
+impl JwtAuthenticator {
+    /// Reads the keys.
+    ///
+    /// # Errors
+    /// [`InvalidJwtConfig`] saying what does not fit together.
+    pub fn new(config: &JwtConfig, clock: Clock) -> Result<Self, InvalidJwtConfig> {
+        if config.leeway > Duration::from_mins(1) {
+            return Err(InvalidJwtConfig::LeewayTooLong);
+        }
+        let mut keys = Vec::new();
+        if let Some(secret) = &config.secret {
+            keys.push((JwtAlgorithm::Hs256, DecodingKey::from_secret(secret.reveal().as_bytes())));
+        }
+        if let Some(pem) = &config.public_key_pem {
+            keys.push(public_key(pem.as_bytes())?);
+        }
+        if keys.is_empty() {
+            return Err(InvalidJwtConfig::NoKey);
+        }
+        for algorithm in &config.algorithms {
+            if !keys.iter().any(|(of_key, _)| of_key == algorithm) {
+                return Err(InvalidJwtConfig::NoKeyFor { algorithm: *algorithm });
+            }
+        }
+        let is_allowed =
+            |algorithm: &JwtAlgorithm| config.algorithms.is_empty() || config.algorithms.contains(algorithm);
+        let keys = keys.into_iter().filter(|(algorithm, _)| is_allowed(algorithm)).map(TrustedKey::new).collect();
+        Ok(Self { keys, leeway: config.leeway, clock, verified: Cache::new(config.cached_tokens) })
+    }
+
+    /// The whole check, cache included. Takes 5 µs for a fresh HS256 token, 30 to 80 µs for the others.
+    fn check(&self, token: &str) -> Result<Arc<Principal>, AuthError> {
+        if let Some(principal) = self.verified.get(token) {
+            if self.clock.now() < principal.expires_at {
+                return Ok(principal);
+            }
+            self.verified.invalidate(token);
+            return Err(AuthError::Expired);
+        }
+        let principal = Arc::new(self.verify(token)?);
+        self.verified.insert(token.into(), Arc::clone(&principal));
+        Ok(principal)
+    }
+
+    fn verify(&self, token: &str) -> Result<Principal, AuthError> {
+        if token.len() > TOKEN_BYTES {
+            return Err(AuthError::Malformed(format!("longer than {TOKEN_BYTES} bytes")));
+        }
+        let header = decode_header(token).map_err(|e| refusal(&e))?;
+        let trusted = self.keys.iter().find(|trusted| trusted.algorithm == header.alg).ok_or(AuthError::Algorithm)?;
+        let data = decode::<Claims>(token, &trusted.key, &trusted.validation).map_err(|e| refusal(&e))?;
+        data.claims.into_principal(self.clock.now(), self.leeway)
+    }
+}
+
+impl TrustedKey {
+    /// The library checks the signature; times and kinds are checked by [`Claims`] on our own clock.
+    fn new((algorithm, key): (JwtAlgorithm, DecodingKey)) -> Self {
+        let algorithm = match algorithm {
+            JwtAlgorithm::Hs256 => Algorithm::HS256,
+            JwtAlgorithm::Rs256 => Algorithm::RS256,
+            JwtAlgorithm::Es256 => Algorithm::ES256,
+            JwtAlgorithm::EdDsa => Algorithm::EdDSA,
+        };
+        let mut validation = Validation::new(algorithm);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        Self { algorithm, key, validation }
+    }
+}
+
+fn public_key(pem: &[u8]) -> Result<(JwtAlgorithm, DecodingKey), InvalidJwtConfig> {
+    let rsa = DecodingKey::from_rsa_pem(pem).map(|key| (JwtAlgorithm::Rs256, key));
+    rsa.or_else(|_| DecodingKey::from_ec_pem(pem).map(|key| (JwtAlgorithm::Es256, key)))
+        .or_else(|_| DecodingKey::from_ed_pem(pem).map(|key| (JwtAlgorithm::EdDsa, key)))
+        .map_err(|_| InvalidJwtConfig::BadKey)
+}
+
+fn refusal(error: &jsonwebtoken::errors::Error) -> AuthError {
+    match error.kind() {
+        ErrorKind::InvalidSignature => AuthError::Signature,
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::UnsupportedAlgorithm => {
+            AuthError::Algorithm
+        }
+        ErrorKind::InvalidToken => AuthError::Malformed("three parts with dots between are wanted".to_owned()),
+        ErrorKind::Json(error) => AuthError::Malformed(error.to_string()),
+        _ => AuthError::Malformed("its encoding is broken".to_owned()),
+    }
+}
+
+impl Authenticator for JwtAuthenticator {
+    fn authenticate<'a>(&'a self, credential: Credential<'a>) -> BoxFuture<'a, Result<Arc<Principal>, AuthError>> {
+        Box::pin(std::future::ready(self.check(credential.token)))
+    }
+}
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! The door's settings.
+
+use std::time::Duration;
+
+use hookswitch_protocol::limits;
+
+use crate::upgrade::AllowedOrigins;
+
+/// Settings of a gateway, each with its default.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// Pages that may open `/ws` and call REST from a browser; by default those of the same host and
+    /// port.
+    pub origins: AllowedOrigins,
+    /// Pages that may open `/ws/public/…`; by default all.
+    pub public_origins: AllowedOrigins,
+    /// Largest single read from a WebSocket, in bytes; 1,024 by default, 256 to 65,536. The buffer is
+    /// lent while a message comes in, not owned. Smaller costs more calls per large message.
+    pub read_buffer_bytes: usize,
+    /// Largest publishing body, in bytes; 1 MiB by default. Beyond it 413.
+    pub publish_body_bytes: usize,
+    /// Largest body of any other request, in bytes; 64 KiB by default. Beyond it 413.
+    pub body_bytes: usize,
+    /// How long a request's body may take to arrive; 30 s by default. Beyond it 408.
+    pub body_deadline: Duration,
+    /// How long a request's head may take to arrive, and how long an idle connection is kept; 30 s by
+    /// default. Beyond it the connection is closed.
+    pub header_deadline: Duration,
+    /// Largest request head, in bytes; 16 KiB by default, at least 8 KiB. Beyond it 431.
+    pub header_bytes: usize,
+    /// How long an accepted upgrade may take until its socket is handed over; 10 s by default. Beyond
+    /// it the connection is dropped.
+    pub upgrade_deadline: Duration,
+    /// How long a closed WebSocket waits for the client's own close; 3 s by default.
+    pub linger: Duration,
+    /// Most connections at once, upgraded ones included; 200,000 by default. Beyond it new ones are told
+    /// 503 and closed. The limit on open files must be higher, or accepting pauses instead.
+    pub max_connections: usize,
+    /// How long a readiness probe may take; 2 s by default. Beyond it the node is not ready.
+    pub probe_deadline: Duration,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            origins: AllowedOrigins::SameHost,
+            public_origins: AllowedOrigins::Any,
+            read_buffer_bytes: 1_024,
+            publish_body_bytes: limits::PUBLISH_BODY_BYTES,
+            body_bytes: 64 * 1024,
+            body_deadline: Duration::from_secs(30),
+            header_deadline: Duration::from_secs(30),
+            header_bytes: 16 * 1024,
+            upgrade_deadline: Duration::from_secs(10),
+            linger: Duration::from_secs(3),
+            max_connections: 200_000,
+            probe_deadline: Duration::from_secs(2),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! From an admitted request to the handler of its route.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use hookswitch_hub::{Attachment, Occupant};
+use hookswitch_protocol::{ErrorCode, EventId, SessionKey};
+use hookswitch_switch::AcceptError;
+use http::{Request, Response, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use serde::Serialize;
+
+use crate::auth::Principal;
+use crate::gateway::{Admitted, Gateway};
+use crate::http::{Answer, Body, BoxError, Problem, Query, decode_segment, read_body};
+use crate::routes::Endpoint;
+use crate::socket::Session;
+use crate::upgrade::{AllowedOrigins, HandOver, Handshake, hand_over, switching_protocols};
+use crate::webhooks_api::{WebhookCall, parse, webhook_id};
+use crate::{pages, publish};
+
+type Answered = Result<Response<Body>, Problem>;
+
+#[derive(Serialize)]
+struct Accepted {
+    ids: Vec<EventId>,
+}
+
+impl Gateway {
+    pub(crate) async fn dispatch<B>(&self, mut request: Request<B>, peer: SocketAddr, answer: &Answer) -> Answered
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let inner = &*self.0;
+        let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+        let (head, body) = request.into_parts();
+        let (path, query) = (head.uri.path(), head.uri.query());
+        let admitted = inner.admit(&head.method, path, query, &head.headers, peer).await?;
+        let query = Query::new(query);
+        let Some(principal) = admitted.principal.as_deref() else {
+            return self.open_page(&admitted, query, &head, upgrade).await;
+        };
+        match admitted.route.endpoint {
+            Endpoint::Socket => self.user_socket(principal, &head, upgrade).await,
+            Endpoint::SocketStats => Ok(pages::socket_stats(inner.hub(), principal)),
+            Endpoint::UserOnline => pages::user_online(inner.hub(), principal, admitted.params.get("user_id")).await,
+            Endpoint::OnlineUsers => pages::online_users(inner.hub(), principal, answer).await,
+            Endpoint::Publish => self.publish(principal, body, answer).await,
+            _ => self.webhook(&admitted, principal, query, body, answer).await,
+        }
+    }
+
+    /// Routes without a token.
+    async fn open_page(
+        &self,
+        admitted: &Admitted<'_>,
+        query: Query<'_>,
+        head: &http::request::Parts,
+        upgrade: Option<OnUpgrade>,
+    ) -> Answered {
+        let inner = &*self.0;
+        match admitted.route.endpoint {
+            Endpoint::PublicSocket => {
+                let key = admitted.params.get("session_key").map(decode_segment);
+                let key = key.unwrap_or_else(|| query.get("session_id"));
+                self.visitor_socket(key.as_deref(), head, upgrade).await
+            }
+            Endpoint::Ready => {
+                let is_draining = inner.hub().is_draining();
+                Ok(pages::ready(&inner.parts.health, is_draining, inner.config.probe_deadline).await)
+            }
+            Endpoint::Metrics => Ok(inner.metrics.page()),
+            _ => Ok(pages::healthy()),
+        }
+    }
+
+    async fn publish<B>(&self, principal: &Principal, body: B, answer: &Answer) -> Answered
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let inner = &*self.0;
+        let body = read_body(body, inner.config.publish_body_bytes, inner.config.body_deadline).await?;
+        let (events, is_batch) = publish::parse(&body)?;
+        let accepted = inner.parts.switch.accept(&principal.tenant, events).await;
+        let ids = accepted.map_err(|error| not_accepted(&error, is_batch, principal, answer))?;
+        Ok(answer.success(StatusCode::ACCEPTED, Accepted { ids }, None))
+    }
+
+    async fn webhook<B>(
+        &self,
+        admitted: &Admitted<'_>,
+        principal: &Principal,
+        query: Query<'_>,
+        body: B,
+        answer: &Answer,
+    ) -> Answered
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let inner = &*self.0;
+        let call = WebhookCall { webhooks: inner.parts.switch.webhooks(), tenant: &principal.tenant, answer, query };
+        let id = || webhook_id(admitted.params.get("id"));
+        let read = async |body: B| read_body(body, inner.config.body_bytes, inner.config.body_deadline).await;
+        match admitted.route.endpoint {
+            Endpoint::WebhookCreate => call.create(parse(&read(body).await?)?).await,
+            Endpoint::WebhookList => call.list().await,
+            Endpoint::WebhookFailed => call.failed().await,
+            Endpoint::WebhookGet => call.get(id()?).await,
+            Endpoint::WebhookDelete => call.delete(id()?).await,
+            Endpoint::WebhookTest => call.test(id()?).await,
+            Endpoint::WebhookLogs => call.logs(id()?).await,
+            Endpoint::WebhookStats => call.stats(id()?).await,
+            Endpoint::WebhookUpdate => {
+                let id = id()?;
+                call.check_owner(id).await?;
+                call.update(id, parse(&read(body).await?)?).await
+            }
+            _ => Err(Problem::not_found("there is nothing at this path")),
+        }
+    }
+
+    /// `GET /ws`.
+    async fn user_socket(
+        &self,
+        principal: &Principal,
+        head: &http::request::Parts,
+        upgrade: Option<OnUpgrade>,
+    ) -> Answered {
+        self.check_origin(&self.0.config.origins, head)?;
+        let who = Attachment {
+            tenant: principal.tenant.clone(),
+            occupant: Occupant::User(principal.user.clone()),
+            expires_at: Some(principal.expires_at),
+        };
+        self.upgrade(who, head, upgrade).await
+    }
+
+    /// `GET /ws/public/{session_key}`.
+    async fn visitor_socket(
+        &self,
+        key: Option<&str>,
+        head: &http::request::Parts,
+        upgrade: Option<OnUpgrade>,
+    ) -> Answered {
+        self.check_origin(&self.0.config.public_origins, head)?;
+        let unknown = || Problem::new(ErrorCode::UnknownSession, "there is no such chat session, or it has ended");
+        let key = key.and_then(|key| SessionKey::parse(key).ok()).ok_or_else(unknown)?;
+        let session = self.0.hub().sessions().find(&key).ok_or_else(unknown)?;
+        let who = Attachment { tenant: session.tenant, occupant: Occupant::Visitor(session.key), expires_at: None };
+        self.upgrade(who, head, upgrade).await
+    }
+
+    fn check_origin(&self, rule: &AllowedOrigins, head: &http::request::Parts) -> Result<(), Problem> {
+        if self.0.hub().is_draining() {
+            return Err(Problem::draining());
+        }
+        if rule.allow(&head.headers) {
+            return Ok(());
+        }
+        self.0.figures.refused_origins.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            target: "hookswitch::security", origin = ?head.headers.get(http::header::ORIGIN), path = head.uri.path(),
+            "origin refused"
+        );
+        Err(Problem::new(ErrorCode::OriginRefused, "this page's origin is not allowed"))
+    }
+
+    /// Puts the connection into the hub's tables, then answers 101, then hands the socket over: an
+    /// event published right after the client has the 101 cannot be missed.
+    async fn upgrade(&self, who: Attachment, head: &http::request::Parts, upgrade: Option<OnUpgrade>) -> Answered {
+        let inner = &*self.0;
+        let handshake = Handshake::check(head.version, &head.headers)?;
+        let upgrade = upgrade.ok_or_else(|| {
+            tracing::error!("the HTTP server in front of the gateway serves without upgrades");
+            Problem::internal()
+        })?;
+        let session = Session::new(who.tenant.clone(), who.occupant.clone());
+        let berth = inner.parts.door.attach(who).await.map_err(|error| {
+            tracing::debug!(%error, "a connection was refused");
+            Problem::new(error.code(), error.to_string())
+        })?;
+        let context = Arc::clone(&inner.sockets);
+        let to = HandOver { berth, session, context, deadline: inner.config.upgrade_deadline };
+        inner.parts.scope.spawn_contained("upgrade", hand_over(upgrade, to));
+        Ok(switching_protocols(handshake))
+    }
+}
+
+/// The refusal of a whole request, naming the entry that caused it where there is one.
+fn not_accepted(error: &AcceptError, is_batch: bool, principal: &Principal, answer: &Answer) -> Problem {
+    let code = error.code();
+    if code.number() >= 500 {
+        tracing::error!(tenant = %principal.tenant, request_id = %answer.request_id, %error, "publishing failed");
+    } else if code.number() >= 400 {
+        tracing::warn!(tenant = %principal.tenant, request_id = %answer.request_id, %error, "publishing refused");
+    }
+    let (index, field) = (error.index().filter(|_| is_batch), error.field());
+    let message = match (index, field) {
+        (Some(index), Some(_)) => format!("events[{index}].{error}"),
+        (Some(index), None) => format!("events[{index}]: {error}"),
+        (None, _) => error.to_string(),
+    };
+    let problem = Problem::new(code, message);
+    match (index, field) {
+        (None, None) => problem,
+        (None, Some(field)) => problem.with_details(serde_json::json!({ "field": field })),
+        (Some(index), field) => problem.with_details(serde_json::json!({ "index": index, "field": field })),
+    }
+}

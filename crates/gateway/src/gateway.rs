@@ -1,0 +1,197 @@
+//! The gateway itself: what it is made of, and what happens to one request.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use hookswitch_hub::{Door, Hub};
+use hookswitch_protocol::ErrorCode;
+use hookswitch_runtime::{Clock, Scope};
+use hookswitch_switch::Switch;
+use http::{Method, Request, Response};
+
+use crate::auth::{AuthError, Authenticator, Credential, Principal, find_token};
+use crate::config::GatewayConfig;
+use crate::cors;
+use crate::http::{Answer, Body, BoxError, Problem, RequestIds};
+use crate::pages::{Figures, Health, Metrics};
+use crate::routes::{Access, Route, Routes};
+use crate::socket::{SocketContext, TcpOutlet};
+
+/// What a gateway opens the door to.
+pub struct GatewayParts {
+    /// Takes connections in.
+    pub door: Door<TcpOutlet>,
+    /// Takes events in; its hub and its webhooks are the ones shown and changed here.
+    pub switch: Switch,
+    /// Turns tokens into principals.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// What readiness depends on.
+    pub health: Health,
+    /// Wall time.
+    pub clock: Clock,
+    /// Where tasks live that outlast a request.
+    pub scope: Scope,
+}
+
+impl fmt::Debug for GatewayParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayParts").field("hub", self.switch.hub()).finish_non_exhaustive()
+    }
+}
+
+/// The door of one node. Clones are the same door.
+#[derive(Clone)]
+pub struct Gateway(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) config: GatewayConfig,
+    pub(crate) parts: GatewayParts,
+    pub(crate) sockets: Arc<SocketContext>,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) metrics: Metrics,
+    pub(crate) routes: Routes,
+    request_ids: RequestIds,
+}
+
+/// A request whose route is known and whose caller may use it.
+pub(crate) struct Admitted<'a> {
+    pub(crate) route: &'static Route,
+    pub(crate) params: matchit::Params<'a, 'a>,
+    /// `None` on routes without a token only.
+    pub(crate) principal: Option<Arc<Principal>>,
+}
+
+impl Gateway {
+    /// A gateway that serves nothing yet: call [`Gateway::serve`], or [`Gateway::handle`] from a
+    /// server of your own.
+    pub fn new(parts: GatewayParts, config: GatewayConfig) -> Self {
+        let figures = Arc::new(Figures::default());
+        let sockets = SocketContext {
+            hub: parts.switch.hub().clone(),
+            clock: parts.clock.clone(),
+            read_buffer_bytes: config.read_buffer_bytes.clamp(256, 64 * 1024),
+            linger: config.linger,
+        };
+        Self(Arc::new(Inner {
+            metrics: Metrics::new(Arc::clone(&figures), &parts.switch),
+            request_ids: RequestIds::new(parts.clock.now()),
+            routes: Routes::new(),
+            sockets: Arc::new(sockets),
+            figures,
+            config,
+            parts,
+        }))
+    }
+
+    /// Answers one request. Mount it under the root of a hyper server that serves with upgrades over
+    /// tokio's `TcpStream`. Never fails: whatever goes wrong is an answer, a panic is a 500.
+    ///
+    /// Dropped midway (the client left), the request is done or not done; an accepted upgrade leaves
+    /// nothing behind.
+    pub async fn handle<B>(&self, request: Request<B>, peer: SocketAddr) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let inner = &*self.0;
+        let request_id = inner.request_ids.for_request(request.headers());
+        let answer = Answer { request_id, now: inner.parts.clock.now() };
+        let origin = cors::answer_origin(&inner.config.origins, request.headers());
+        let response = AssertUnwindSafe(self.answer(request, peer, &answer)).catch_unwind().await;
+        let mut response = response.unwrap_or_else(|_| {
+            // The panic hook has logged where; this line says which request.
+            tracing::error!(request_id = %answer.request_id, "a request ended in a panic");
+            inner.figures.panics.fetch_add(1, Ordering::Relaxed);
+            answer.problem(&Problem::internal())
+        });
+        cors::add_headers(origin, &mut response);
+        inner.figures.answered(response.status());
+        response
+    }
+
+    async fn answer<B>(&self, request: Request<B>, peer: SocketAddr, answer: &Answer) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let inner = &*self.0;
+        if request.method() == Method::OPTIONS {
+            return cors::preflight(&inner.config.origins, &inner.routes, &request, answer);
+        }
+        self.dispatch(request, peer, answer).await.unwrap_or_else(|problem| answer.problem(&problem))
+    }
+
+    /// Refuses new upgrades with 503 and tells every open WebSocket to reconnect elsewhere (1012); waits,
+    /// within the hub's close timeout, until all are out, and says whether they were. Everything else
+    /// is still served. Cancel safe; the draining goes on.
+    pub async fn drain(&self) -> bool {
+        self.0.hub().drain().await
+    }
+}
+
+impl Inner {
+    pub(crate) fn hub(&self) -> &Hub {
+        self.parts.switch.hub()
+    }
+
+    /// Finds the route and checks the caller against what the table says of it.
+    pub(crate) async fn admit<'a>(
+        &'a self,
+        method: &Method,
+        path: &'a str,
+        query: Option<&str>,
+        headers: &http::HeaderMap,
+        peer: SocketAddr,
+    ) -> Result<Admitted<'a>, Problem> {
+        let (route, params) = self.routes.find(method, path)?;
+        let principal = match route.access {
+            Access::Node | Access::Session => None,
+            Access::Tenant(roles) => {
+                let principal = self.authenticate(query, headers).await.map_err(|error| {
+                    self.figures.refused_token(&error);
+                    refused_token(&error, path, peer)
+                })?;
+                if !roles.contains(&principal.role) {
+                    return Err(refused_role(&principal, path, peer));
+                }
+                Some(principal)
+            }
+        };
+        Ok(Admitted { route, params, principal })
+    }
+
+    async fn authenticate(&self, query: Option<&str>, headers: &http::HeaderMap) -> Result<Arc<Principal>, AuthError> {
+        let (token, place) = find_token(headers, query).ok_or(AuthError::Missing)?;
+        self.parts.authenticator.authenticate(Credential { token: &token, place }).await
+    }
+}
+
+/// A security event; the path has no query, and the token stands nowhere.
+fn refused_token(error: &AuthError, path: &str, peer: SocketAddr) -> Problem {
+    tracing::warn!(target: "hookswitch::security", reason = error.reason(), %peer, path, "token refused");
+    let code = match error {
+        AuthError::Expired => ErrorCode::TokenExpired,
+        AuthError::Unavailable => ErrorCode::StorageUnavailable,
+        _ => ErrorCode::Unauthorized,
+    };
+    Problem::new(code, error.to_string())
+}
+
+fn refused_role(principal: &Principal, path: &str, peer: SocketAddr) -> Problem {
+    let Principal { tenant, user, role, .. } = principal;
+    tracing::warn!(
+        target: "hookswitch::security", %tenant, %user, role = role.as_str(), %peer, path, "role refused"
+    );
+    Problem::new(ErrorCode::Forbidden, format!("the role {} may not do this", role.as_str()))
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("parts", &self.0.parts).finish_non_exhaustive()
+    }
+}

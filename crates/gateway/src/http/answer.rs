@@ -1,0 +1,159 @@
+//! The answer envelope: `success`, `data` or `error`, `request_id`, `timestamp`.
+
+use hookswitch_protocol::{ErrorCode, Timestamp};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Body, Problem};
+
+/// What every answer of one request carries: made once, when the request arrives.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    /// The request's id, for the log and the caller.
+    pub(crate) request_id: String,
+    /// The moment told in the answer.
+    pub(crate) now: Timestamp,
+}
+
+/// What stands beside a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct PageMeta {
+    /// Rows in the whole list.
+    pub(crate) total: u64,
+    /// Most rows in this answer.
+    pub(crate) limit: u32,
+    /// Rows skipped.
+    pub(crate) offset: u64,
+}
+
+/// What may stand in `meta`.
+pub(crate) type Meta = Option<PageMeta>;
+
+#[derive(Serialize)]
+struct Success<'a, T> {
+    success: bool,
+    data: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Meta,
+    request_id: &'a str,
+    timestamp: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    success: bool,
+    error: FailureBody<'a>,
+    request_id: &'a str,
+    timestamp: Timestamp,
+}
+
+#[derive(Serialize)]
+struct FailureBody<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a Value>,
+}
+
+impl Answer {
+    /// The envelope around `data`.
+    pub(crate) fn success(&self, status: StatusCode, data: impl Serialize, meta: Meta) -> Response<Body> {
+        json(status, &Success { success: true, data, meta, request_id: &self.request_id, timestamp: self.now })
+    }
+
+    /// Bare JSON, for the two pages that the prototype's dashboards read.
+    pub(crate) fn bare(data: impl Serialize) -> Response<Body> {
+        json(StatusCode::OK, &data)
+    }
+
+    /// Text of this type, for `/metrics`.
+    pub(crate) fn text(content_type: &'static str, text: String) -> Response<Body> {
+        let mut response = Response::new(Body::from(text.into_bytes()));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response
+    }
+
+    /// The envelope around an error, with the headers that belong to its status.
+    pub(crate) fn problem(&self, problem: &Problem) -> Response<Body> {
+        let error =
+            FailureBody { code: problem.code.as_str(), message: &problem.message, details: problem.details.as_deref() };
+        let failure = Failure { success: false, error, request_id: &self.request_id, timestamp: self.now };
+        let mut response = json(problem.status(), &failure);
+        let headers = response.headers_mut();
+        let mut insert = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
+        match problem.status() {
+            StatusCode::UNAUTHORIZED => _ = insert(WWW_AUTHENTICATE, "Bearer"),
+            StatusCode::SERVICE_UNAVAILABLE => _ = insert(RETRY_AFTER, "1"),
+            StatusCode::UPGRADE_REQUIRED => {
+                insert(UPGRADE, "websocket");
+                insert(SEC_WEBSOCKET_VERSION, "13");
+            }
+            _ => {}
+        }
+        if let Some(allow) = problem.allow.as_ref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+            headers.insert(ALLOW, allow);
+        }
+        response
+    }
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    let bytes = serde_json::to_vec(body).unwrap_or_else(|error| {
+        // Only a map with keys that are not text can fail, and no answer holds one.
+        tracing::error!(%error, code = ErrorCode::Internal.as_str(), "an answer did not serialise");
+        b"{}".to_vec()
+    });
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body::Body as _;
+
+    use super::*;
+
+    fn answer() -> Answer {
+        Answer { request_id: "r-1".to_owned(), now: Timestamp::from_millis(0) }
+    }
+
+    async fn text(response: Response<Body>) -> String {
+        let mut body = std::pin::pin!(response.into_body());
+        let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
+        let bytes = frame.expect("one frame").expect("never fails").into_data().expect("data");
+        String::from_utf8(bytes.to_vec()).expect("UTF-8")
+    }
+
+    #[tokio::test]
+    async fn the_envelopes_are_the_contracts() {
+        let meta = Some(PageMeta { total: 1, limit: 50, offset: 0 });
+        assert_eq!(
+            text(answer().success(StatusCode::OK, [1], meta)).await,
+            r#"{"success":true,"data":[1],"meta":{"total":1,"limit":50,"offset":0},"request_id":"r-1","timestamp":"1970-01-01T00:00:00.000Z"}"#
+        );
+        assert_eq!(
+            text(answer().success(StatusCode::OK, (), None)).await,
+            r#"{"success":true,"data":null,"request_id":"r-1","timestamp":"1970-01-01T00:00:00.000Z"}"#
+        );
+        let response = answer().problem(&Problem::field("name", "is missing"));
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(
+            text(response).await,
+            r#"{"success":false,"error":{"code":"invalid_field","message":"name is missing","details":{"field":"name"}},"request_id":"r-1","timestamp":"1970-01-01T00:00:00.000Z"}"#
+        );
+    }
+
+    #[test]
+    fn statuses_bring_their_headers() {
+        let header = |code, name: &str| {
+            answer().problem(&Problem::new(code, "x")).headers().get(name).map(|v| v.to_str().expect("text").to_owned())
+        };
+        assert_eq!(header(ErrorCode::Unauthorized, "www-authenticate").as_deref(), Some("Bearer"));
+        assert_eq!(header(ErrorCode::Overloaded, "retry-after").as_deref(), Some("1"));
+        assert_eq!(header(ErrorCode::UpgradeRequired, "sec-websocket-version").as_deref(), Some("13"));
+    }
+}

@@ -1,0 +1,138 @@
+//! Reading a request body: bounded in size and in time.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hookswitch_protocol::ErrorCode;
+use http_body::Body;
+use tokio::time::Instant;
+
+use super::Problem;
+
+/// The error of a body we know nothing about.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Bytes of a too large body that are read and thrown away, so that a caller who sends first and
+/// reads later sees the 413 instead of a reset connection. Beyond it the connection is cut.
+const DISCARD_BYTES: usize = 8 * 1024 * 1024;
+
+/// The whole body, at most `max_bytes`, within `deadline`. One piece is not copied.
+pub(crate) async fn read_body<B>(body: B, max_bytes: usize, deadline: Duration) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let deadline = Instant::now() + deadline;
+    let mut body = std::pin::pin!(body);
+    match tokio::time::timeout_at(deadline, collect(body.as_mut(), max_bytes)).await {
+        Err(_) => Err(Problem::new(ErrorCode::RequestTimeout, "the body took too long to arrive")),
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(CollectError::TooLarge)) => {
+            // The answer is the same whether the rest arrives or not.
+            let _ = tokio::time::timeout_at(deadline, discard(body)).await;
+            Err(Problem::new(ErrorCode::TooLarge, format!("the body is larger than {max_bytes} bytes")))
+        }
+        Ok(Err(CollectError::Broken(error))) => {
+            Err(Problem::new(ErrorCode::InvalidJson, format!("the body did not arrive whole: {error}")))
+        }
+    }
+}
+
+enum CollectError {
+    TooLarge,
+    Broken(BoxError),
+}
+
+async fn collect<B>(mut body: Pin<&mut B>, max_bytes: usize) -> Result<Bytes, CollectError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let announced = body.size_hint().lower();
+    if announced > max_bytes as u64 {
+        return Err(CollectError::TooLarge);
+    }
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(data) = next_data(body.as_mut()).await.map_err(CollectError::Broken)? {
+        if first.len() + all.len() + data.len() > max_bytes {
+            return Err(CollectError::TooLarge);
+        }
+        if first.is_empty() && all.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve(usize::try_from(announced).unwrap_or(0).max(first.len() + data.len()));
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+async fn discard<B>(mut body: Pin<&mut B>)
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut n_bytes = 0;
+    while let Ok(Some(data)) = next_data(body.as_mut()).await {
+        n_bytes += data.len();
+        if n_bytes > DISCARD_BYTES {
+            return;
+        }
+    }
+}
+
+/// The next piece of data; trailers are skipped.
+async fn next_data<B>(mut body: Pin<&mut B>) -> Result<Option<Bytes>, BoxError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    loop {
+        match std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(error.into()),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    async fn read(pieces: &[&'static str], max_bytes: usize) -> Result<Bytes, Problem> {
+        let frames = pieces.iter().map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::from_static(piece.as_bytes()))));
+        let body = StreamBody::new(stream::iter(frames.collect::<Vec<_>>()));
+        read_body(body, max_bytes, Duration::from_secs(5)).await
+    }
+
+    #[tokio::test]
+    async fn pieces_are_put_together_up_to_the_limit() {
+        assert_eq!(read(&[], 3).await.expect("fits"), "");
+        assert_eq!(read(&["abc"], 3).await.expect("fits"), "abc");
+        assert_eq!(read(&["a", "b", "c"], 3).await.expect("fits"), "abc");
+        assert_eq!(read(&["a", "b", "cd"], 3).await.expect_err("too large").code, ErrorCode::TooLarge);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up() {
+        let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let problem = read_body(body, 3, Duration::from_secs(5)).await.expect_err("times out");
+        assert_eq!(problem.code, ErrorCode::RequestTimeout);
+    }
+}

@@ -1,0 +1,207 @@
+//! What the node has counted, as Prometheus text. Labels come from closed sets only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hookswitch_protocol::CloseCode;
+use hookswitch_switch::Switch;
+use http::{Response, StatusCode};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::auth::AuthError;
+use crate::http::{Answer, Body};
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the door itself counts.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// Answers by class of status, 1xx to 5xx.
+    answers: [AtomicU64; 5],
+    /// Refused tokens, in the order of [`REASONS`].
+    refused_tokens: [AtomicU64; REASONS.len()],
+    pub(crate) refused_origins: AtomicU64,
+    pub(crate) panics: AtomicU64,
+    pub(crate) accept_errors: AtomicU64,
+    pub(crate) refused_connections: AtomicU64,
+    /// HTTP connections now.
+    pub(crate) http_connections: AtomicU64,
+}
+
+/// Every reason of [`AuthError::reason`].
+const REASONS: [&str; 8] =
+    ["missing", "malformed", "algorithm", "signature", "expired", "not_yet_valid", "not_for_access", "unavailable"];
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl Figures {
+    pub(crate) fn answered(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        self.answers[class].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused_token(&self, error: &AuthError) {
+        if let Some(at) = REASONS.iter().position(|reason| *reason == error.reason()) {
+            self.refused_tokens[at].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The registry, and everything it reads on a look.
+#[derive(Debug)]
+pub(crate) struct Metrics(Registry);
+
+impl Metrics {
+    pub(crate) fn new(figures: Arc<Figures>, switch: &Switch) -> Self {
+        let mut registry = Registry::with_prefix("hookswitch");
+        registry.register_collector(Box::new(Sources { figures, switch: switch.clone() }));
+        Self(registry)
+    }
+
+    /// `GET /metrics`.
+    pub(crate) fn page(&self) -> Response<Body> {
+        let mut text = String::with_capacity(8 * 1024);
+        if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &self.0) {
+            tracing::error!(%error, "metrics could not be written");
+        }
+        Answer::text(CONTENT_TYPE, text)
+    }
+}
+
+#[derive(Debug)]
+struct Sources {
+    figures: Arc<Figures>,
+    switch: Switch,
+}
+
+/// Writes single figures and families with one label.
+struct Page<'a>(DescriptorEncoder<'a>);
+
+impl Page<'_> {
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> std::fmt::Result {
+        let metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(value).encode(metric)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) -> std::fmt::Result {
+        let metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(value as i64).encode(metric)
+    }
+
+    fn family(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        rows: impl Iterator<Item = (&'static str, u64)>,
+    ) -> std::fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (value, count) in rows {
+            ConstCounter::new(count).encode(metric.encode_family(&[(label, value)])?)?;
+        }
+        Ok(())
+    }
+}
+
+fn load(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl Collector for Sources {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let mut page = Page(encoder);
+        self.door(&mut page)?;
+        self.hub(&mut page)?;
+        self.switch(&mut page)?;
+        self.webhooks(&mut page)
+    }
+}
+
+impl Sources {
+    fn door(&self, page: &mut Page<'_>) -> std::fmt::Result {
+        let figures = &*self.figures;
+        let answers = CLASSES.into_iter().zip(figures.answers.iter().map(load));
+        page.family("http_answers", "HTTP answers by class of status", "class", answers)?;
+        let tokens = REASONS.into_iter().zip(figures.refused_tokens.iter().map(load));
+        page.family("refused_tokens", "Tokens refused, by reason", "reason", tokens)?;
+        page.counter("refused_origins", "WebSockets refused for their origin", load(&figures.refused_origins))?;
+        page.counter("panics", "Requests answered 500 after a panic", load(&figures.panics))?;
+        page.counter("accept_errors", "Failures to accept a connection", load(&figures.accept_errors))?;
+        let refused = load(&figures.refused_connections);
+        page.counter("refused_connections", "Connections refused, the limit being reached", refused)?;
+        page.gauge("http_connections", "HTTP connections open now", load(&figures.http_connections))
+    }
+
+    fn hub(&self, page: &mut Page<'_>) -> std::fmt::Result {
+        page.gauge("connections", "WebSockets open now", self.switch.hub().n_connections() as u64)?;
+        let c = self.switch.hub().counters();
+        page.counter("events", "Events handed to the shards", c.events)?;
+        page.counter("messages_queued", "Messages queued for connections", c.messages_queued)?;
+        page.counter("messages_dropped", "Messages dropped, the client not reading", c.messages_dropped)?;
+        page.counter("drop_notices", "Connections told of a drop", c.drop_notices)?;
+        page.counter("events_overflowed", "Passing events dropped, a mailbox being full", c.events_overflowed)?;
+        page.counter("publish_refused", "Publishing calls refused as overloaded", c.publish_refused)?;
+        page.counter("broker_failures", "Events the broker did not take", c.broker_failures)?;
+        page.counter("broker_gaps", "Gaps the broker reported", c.broker_gaps)?;
+        page.counter("attached", "WebSockets attached", c.attached)?;
+        page.counter("detached", "WebSockets gone", c.detached)?;
+        page.counter("offline_delivered", "Offline messages confirmed", c.offline_delivered)?;
+        page.counter("offline_given_back", "Offline messages given back", c.offline_given_back)?;
+        page.counter("keeper_failures", "Failed calls to a keeper in the background", c.keeper_failures)?;
+        let closed = CloseCode::ALL.iter().map(|code| code.reason()).zip(c.closed);
+        page.family("closed", "WebSockets closed by the server, by reason", "reason", closed)
+    }
+
+    fn switch(&self, page: &mut Page<'_>) -> std::fmt::Result {
+        let c = self.switch.counters();
+        page.counter("events_accepted", "Events accepted, repetitions not counted", c.accepted)?;
+        page.counter("events_repeated", "Events whose id was accepted before", c.repeated)?;
+        page.counter("events_live_only", "Accepted events that touched no store", c.live_only)?;
+        page.counter("deliveries_stored", "Deliveries to webhooks stored", c.deliveries)?;
+        page.counter("kept_offline", "Messages kept for absent users", c.kept_offline)?;
+        let refused = c.refused.iter().map(|(code, count)| (code.as_str(), *count));
+        page.family("events_refused", "Publishing calls refused, by code", "code", refused)
+    }
+
+    fn webhooks(&self, page: &mut Page<'_>) -> std::fmt::Result {
+        let c = self.switch.webhooks().counters();
+        page.counter("delivery_attempts", "Webhook attempts", c.attempts)?;
+        page.counter("deliveries_done", "Deliveries that ended with a 2xx", c.delivered)?;
+        page.counter("deliveries_failed", "Deliveries given up", c.failed)?;
+        page.counter("delivery_retries", "Attempts after which another was scheduled", c.retried)?;
+        page.counter("delivery_leases_lost", "Attempts settled after their lease", c.lease_lost)?;
+        page.gauge("deliveries_in_flight", "Attempts running now", c.in_flight)?;
+        page.gauge("deliveries_unsettled", "Attempts waiting to be settled", c.unsettled)?;
+        let errors = c.errors.iter().map(|(class, count)| (class.label(), *count));
+        page.family("delivery_errors", "Webhook attempts that went wrong, by class", "class", errors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_of_a_refused_token_has_its_row() {
+        let figures = Figures::default();
+        let errors = [
+            AuthError::Missing,
+            AuthError::Malformed(String::new()),
+            AuthError::Algorithm,
+            AuthError::Signature,
+            AuthError::Expired,
+            AuthError::NotYetValid,
+            AuthError::NotForAccess,
+            AuthError::Unavailable,
+        ];
+        for error in &errors {
+            figures.refused_token(error);
+        }
+        assert!(figures.refused_tokens.iter().all(|count| load(count) == 1));
+    }
+}

@@ -1,0 +1,10 @@
+//! The pages that tell: who is connected, whether the node is well, what it has counted.
+
+mod health;
+mod metrics;
+mod presence;
+
+pub use health::{Health, Probe, ProbeCheck};
+pub(crate) use health::{healthy, ready};
+pub(crate) use metrics::{Figures, Metrics};
+pub(crate) use presence::{online_users, socket_stats, user_online};

@@ -1,0 +1,61 @@
+//! Who is connected.
+
+use hookswitch_hub::{Hub, PresenceError, PresenceState, UserKey};
+use hookswitch_protocol::{ErrorCode, TenantId, UserId};
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::auth::Principal;
+use crate::http::{Answer, Body, Problem, decode_segment};
+
+#[derive(Serialize)]
+struct SocketStats {
+    tenant_connections: usize,
+    total_connections: usize,
+}
+
+/// `GET /ws/stats`: the one page with a figure that spans tenants.
+pub(crate) fn socket_stats(hub: &Hub, principal: &Principal) -> Response<Body> {
+    Answer::bare(SocketStats {
+        tenant_connections: hub.n_tenant_connections(&principal.tenant),
+        total_connections: hub.n_connections(),
+    })
+}
+
+#[derive(Serialize)]
+struct UserOnline<'a> {
+    user_id: &'a UserId,
+    is_online: bool,
+    connection_count: u32,
+}
+
+/// `GET /ws/users/{user_id}/online`: cluster-wide, within the caller's tenant.
+pub(crate) async fn user_online(
+    hub: &Hub,
+    principal: &Principal,
+    segment: Option<&str>,
+) -> Result<Response<Body>, Problem> {
+    let user = segment.and_then(decode_segment);
+    let user = user.ok_or_else(|| Problem::field("user_id", "must be percent-encoded UTF-8"))?;
+    let user = UserId::parse(&user).map_err(|invalid| Problem::field(invalid.field, &invalid.problem))?;
+    let key = UserKey { tenant: principal.tenant.clone(), user };
+    let presence = hub.presence(&key).await.map_err(|error| unavailable(&principal.tenant, &error))?;
+    Ok(Answer::bare(UserOnline {
+        user_id: &key.user,
+        is_online: presence.state != PresenceState::Offline,
+        connection_count: presence.n_connections,
+    }))
+}
+
+/// `GET /api/v1/presence/online`: the ids of the tenant's users with a connection on any node.
+pub(crate) async fn online_users(hub: &Hub, principal: &Principal, answer: &Answer) -> Result<Response<Body>, Problem> {
+    let users = hub.online_users(&principal.tenant).await;
+    let mut users = users.map_err(|error| unavailable(&principal.tenant, &error))?;
+    users.sort_unstable();
+    Ok(answer.success(StatusCode::OK, users, None))
+}
+
+fn unavailable(tenant: &TenantId, error: &PresenceError) -> Problem {
+    tracing::warn!(%tenant, %error, "presence cannot be read");
+    Problem::new(ErrorCode::StorageUnavailable, "presence is not known now")
+}

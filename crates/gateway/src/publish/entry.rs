@@ -1,0 +1,199 @@
+//! One event as its publisher wrote it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use hookswitch_protocol::{ErrorCode, EventId, EventType, InvalidId, NewEvent, Payload, SessionKey, Topic, UserId};
+use serde::de::{self, Deserialize, Deserializer, MapAccess};
+use serde_json::value::RawValue;
+
+use crate::http::Problem;
+
+/// The fields of an object, still raw. `null` counts as absent.
+#[derive(Debug, Default)]
+pub(super) struct RawEntry<'a> {
+    kind: Option<&'a RawValue>,
+    payload: Option<&'a RawValue>,
+    user_id: Option<&'a RawValue>,
+    session_id: Option<&'a RawValue>,
+    topic: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
+    pub(super) events: Option<&'a RawValue>,
+    flaw: Option<Mistake>,
+}
+
+/// The first thing that is wrong with an entry.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Mistake {
+    code: ErrorCode,
+    /// Empty when it is the entry as a whole.
+    field: Cow<'static, str>,
+    problem: String,
+}
+
+impl Mistake {
+    fn new(field: impl Into<Cow<'static, str>>, problem: impl Into<String>) -> Self {
+        Self { code: ErrorCode::InvalidField, field: field.into(), problem: problem.into() }
+    }
+
+    pub(super) fn not_an_object() -> Self {
+        Self::new("", "must be an object")
+    }
+
+    /// The mistake as the publisher gets it: `events[3].type …`.
+    pub(super) fn into_problem(self, index: Option<usize>) -> Problem {
+        let path = match (index, &*self.field) {
+            (None, field) => field.to_owned(),
+            (Some(index), "") => format!("events[{index}]"),
+            (Some(index), field) => format!("events[{index}].{field}"),
+        };
+        let details = match index {
+            Some(index) => serde_json::json!({ "index": index, "field": self.field }),
+            None => serde_json::json!({ "field": self.field }),
+        };
+        Problem::new(self.code, format!("{path} {}", self.problem)).with_details(details)
+    }
+}
+
+impl From<InvalidId> for Mistake {
+    fn from(invalid: InvalidId) -> Self {
+        Self::new(invalid.field, invalid.problem)
+    }
+}
+
+impl<'a> RawEntry<'a> {
+    fn slot(&mut self, name: &str) -> Option<(&'static str, &mut Option<&'a RawValue>)> {
+        Some(match name {
+            "type" => ("type", &mut self.kind),
+            "payload" => ("payload", &mut self.payload),
+            "user_id" => ("user_id", &mut self.user_id),
+            "session_id" => ("session_id", &mut self.session_id),
+            "topic" => ("topic", &mut self.topic),
+            "id" => ("id", &mut self.id),
+            "events" => ("events", &mut self.events),
+            _ => return None,
+        })
+    }
+
+    /// Nothing may stand beside `events`.
+    pub(super) fn check_only_events(&self) -> Result<(), Mistake> {
+        if let Some(flaw) = &self.flaw {
+            return Err(flaw.clone());
+        }
+        let others = [
+            ("type", self.kind),
+            ("payload", self.payload),
+            ("user_id", self.user_id),
+            ("session_id", self.session_id),
+            ("topic", self.topic),
+            ("id", self.id),
+        ];
+        match others.iter().find(|(_, value)| value.is_some()) {
+            Some((field, _)) => Err(Mistake::new(*field, "cannot stand beside events: it belongs into each of them")),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks every field.
+    pub(super) fn into_event(self) -> Result<NewEvent, Mistake> {
+        if let Some(flaw) = self.flaw {
+            return Err(flaw);
+        }
+        if self.events.is_some() {
+            return Err(Mistake::new("events", "cannot stand within an event"));
+        }
+        Ok(NewEvent {
+            event_type: event_type(self.kind)?,
+            payload: payload(self.payload)?,
+            id: self.id.map(|raw| EventId::parse(&text("id", raw)?).map_err(Mistake::from)).transpose()?,
+            user: self.user_id.map(user).transpose()?,
+            topic: self.topic.map(|raw| Topic::parse(&text("topic", raw)?).map_err(Mistake::from)).transpose()?,
+            session: self.session_id.map(session_key).transpose()?,
+        })
+    }
+}
+
+fn text<'a>(field: &'static str, raw: &'a RawValue) -> Result<Cow<'a, str>, Mistake> {
+    // Borrowed unless there are escapes, and there are none in legal values.
+    match serde_json::from_str::<&'a str>(raw.get()) {
+        Ok(text) => Ok(Cow::Borrowed(text)),
+        Err(_) => serde_json::from_str(raw.get()).map(Cow::Owned).map_err(|_| Mistake::new(field, "must be a string")),
+    }
+}
+
+fn event_type(raw: Option<&RawValue>) -> Result<EventType, Mistake> {
+    let raw = raw.ok_or_else(|| Mistake::new("type", "is missing"))?;
+    let event_type = EventType::parse(&text("type", raw)?)?;
+    if !event_type.is_publishable() {
+        let problem = format!("{:?} is reserved for the server", event_type.as_str());
+        return Err(Mistake { code: ErrorCode::ReservedType, ..Mistake::new("type", problem) });
+    }
+    Ok(event_type)
+}
+
+fn payload(raw: Option<&RawValue>) -> Result<Payload, Mistake> {
+    let Some(raw) = raw else { return Ok(Payload::empty()) };
+    Payload::from_raw(raw).map_err(|_| Mistake::new("payload", "must be a JSON object"))
+}
+
+fn user(raw: &RawValue) -> Result<UserId, Mistake> {
+    let user: UserId = serde_json::from_str(raw.get()).map_err(|_| {
+        Mistake::new("user_id", "must be a 64-bit integer or a string of at most 64 A-Z a-z 0-9 _ . @ -")
+    })?;
+    if user.is_zero() {
+        return Err(Mistake::new("user_id", "must not be 0: leave it out to reach the whole tenant"));
+    }
+    Ok(user)
+}
+
+/// A session id as it came: an integer or a string.
+fn session_key(raw: &RawValue) -> Result<SessionKey, Mistake> {
+    if serde_json::from_str::<i64>(raw.get()).is_ok() {
+        return Ok(SessionKey::parse(raw.get())?);
+    }
+    let text = text("session_id", raw).map_err(|_| Mistake::new("session_id", "must be an integer or a string"))?;
+    Ok(SessionKey::parse(&text)?)
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawEntry<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntryVisitor)
+    }
+}
+
+struct EntryVisitor;
+
+impl<'de> de::Visitor<'de> for EntryVisitor {
+    type Value = RawEntry<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawEntry<'de>, A::Error> {
+        let mut entry = RawEntry::default();
+        while let Some(name) = map.next_key::<FieldName<'de>>()? {
+            let value = map.next_value::<&'de RawValue>()?;
+            let flaw = match entry.slot(&name.0) {
+                None => {
+                    // Refused, not ignored: a misspelt user_id would reach the whole tenant.
+                    let known = "is not known: type, payload, user_id, session_id, topic and id are";
+                    let shown: String = name.0.chars().take(64).collect();
+                    Some(Mistake::new(shown, known))
+                }
+                Some((field, slot)) if slot.is_some() => Some(Mistake::new(field, "stands there more than once")),
+                Some((_, slot)) => {
+                    *slot = Some(value).filter(|value| value.get() != "null");
+                    None
+                }
+            };
+            entry.flaw = entry.flaw.or(flaw);
+        }
+        Ok(entry)
+    }
+}
+
+/// A key, borrowed where it holds no escapes.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct FieldName<'a>(#[serde(borrow)] Cow<'a, str>);

@@ -1,0 +1,223 @@
+//! Every route in one table: where it lies, who may use it, whose data it shows.
+//!
+//! A route without its access does not compile, so it cannot be forgotten.
+
+use hookswitch_protocol::ErrorCode;
+use http::Method;
+use matchit::{Params, Router};
+
+use crate::auth::Role;
+use crate::http::Problem;
+
+/// What a route does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Endpoint {
+    Socket,
+    PublicSocket,
+    SocketStats,
+    UserOnline,
+    OnlineUsers,
+    Publish,
+    WebhookCreate,
+    WebhookList,
+    WebhookGet,
+    WebhookUpdate,
+    WebhookDelete,
+    WebhookTest,
+    WebhookLogs,
+    WebhookStats,
+    WebhookFailed,
+    Health,
+    Ready,
+    Metrics,
+}
+
+/// Who may use a route, and whose data it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Anybody. Shows the node's own figures; no tenant is named in them.
+    Node,
+    /// Anybody who knows the key of a live chat session. Shows that session.
+    Session,
+    /// Whoever has a token with one of these roles. Shows the token's tenant, and no other.
+    Tenant(&'static [Role]),
+}
+
+/// One route.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    prefixes: &'static [&'static str],
+    path: &'static str,
+    pub(crate) access: Access,
+    pub(crate) endpoint: Endpoint,
+}
+
+const ROOT: &[&str] = &[""];
+const SOCKET: &[&str] = &["", "/api/v1"];
+const API: &[&str] = &["/api/v1"];
+const WEBHOOKS: &[&str] = &["/api/v1/webhooks", "/api/webhooks"];
+
+const ANY: Access = Access::Tenant(&[Role::Agent, Role::Supervisor, Role::Admin, Role::Service]);
+const READ: Access = Access::Tenant(&[Role::Supervisor, Role::Admin, Role::Service]);
+const WRITE: Access = Access::Tenant(&[Role::Admin, Role::Service]);
+
+const fn route(
+    method: Method,
+    prefixes: &'static [&'static str],
+    path: &'static str,
+    access: Access,
+    endpoint: Endpoint,
+) -> Route {
+    Route { method, prefixes, path, access, endpoint }
+}
+
+/// The table. Paths are written without a trailing slash; one is tolerated everywhere.
+static ROUTES: &[Route] = &[
+    route(Method::GET, SOCKET, "/ws", ANY, Endpoint::Socket),
+    route(Method::GET, SOCKET, "/ws/public", Access::Session, Endpoint::PublicSocket),
+    route(Method::GET, SOCKET, "/ws/public/{session_key}", Access::Session, Endpoint::PublicSocket),
+    route(Method::GET, SOCKET, "/ws/stats", ANY, Endpoint::SocketStats),
+    route(Method::GET, SOCKET, "/ws/users/{user_id}/online", ANY, Endpoint::UserOnline),
+    route(Method::GET, API, "/presence/online", ANY, Endpoint::OnlineUsers),
+    route(Method::POST, API, "/events", WRITE, Endpoint::Publish),
+    route(Method::POST, WEBHOOKS, "", WRITE, Endpoint::WebhookCreate),
+    route(Method::GET, WEBHOOKS, "", READ, Endpoint::WebhookList),
+    route(Method::GET, WEBHOOKS, "/failed", READ, Endpoint::WebhookFailed),
+    route(Method::GET, WEBHOOKS, "/{id}", READ, Endpoint::WebhookGet),
+    route(Method::PUT, WEBHOOKS, "/{id}", WRITE, Endpoint::WebhookUpdate),
+    route(Method::DELETE, WEBHOOKS, "/{id}", WRITE, Endpoint::WebhookDelete),
+    route(Method::POST, WEBHOOKS, "/{id}/test", WRITE, Endpoint::WebhookTest),
+    route(Method::GET, WEBHOOKS, "/{id}/logs", READ, Endpoint::WebhookLogs),
+    route(Method::GET, WEBHOOKS, "/{id}/stats", READ, Endpoint::WebhookStats),
+    route(Method::GET, ROOT, "/healthz", Access::Node, Endpoint::Health),
+    route(Method::GET, ROOT, "/readyz", Access::Node, Endpoint::Ready),
+    route(Method::GET, ROOT, "/metrics", Access::Node, Endpoint::Metrics),
+];
+
+/// Finds the route of a request.
+#[derive(Debug)]
+pub(crate) struct Routes(Router<Vec<&'static Route>>);
+
+impl Routes {
+    pub(crate) fn new() -> Self {
+        let mut paths: Vec<(String, Vec<&'static Route>)> = Vec::new();
+        for route in ROUTES {
+            for prefix in route.prefixes {
+                let path = format!("{prefix}{}", route.path);
+                match paths.iter_mut().find(|(known, _)| *known == path) {
+                    Some((_, routes)) => routes.push(route),
+                    None => paths.push((path, vec![route])),
+                }
+            }
+        }
+        let mut router = Router::new();
+        for (path, routes) in paths {
+            router.insert(path, routes).expect("the table's paths do not collide: a test walks them");
+        }
+        Self(router)
+    }
+
+    /// The route and the parameters in its path.
+    ///
+    /// # Errors
+    /// 404 when there is no such path, 405 with `Allow` when it has other methods.
+    pub(crate) fn find<'p>(&self, method: &Method, path: &'p str) -> Result<(&'static Route, Params<'_, 'p>), Problem> {
+        let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
+        let found = self.0.at(path).map_err(|_| Problem::not_found("there is nothing at this path"))?;
+        // The server leaves the body out of an answer to HEAD.
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        match found.value.iter().find(|route| route.method == *method) {
+            Some(route) => Ok((route, found.params)),
+            None => Err(not_allowed(found.value)),
+        }
+    }
+
+    /// The methods of a path, for `OPTIONS`.
+    pub(crate) fn allowed(&self, path: &str) -> Option<String> {
+        self.find(&Method::OPTIONS, path).err().and_then(|problem| problem.allow)
+    }
+}
+
+fn not_allowed(routes: &[&Route]) -> Problem {
+    let mut methods: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+    methods.push("OPTIONS");
+    let allow = methods.join(", ");
+    let mut problem = Problem::new(ErrorCode::MethodNotAllowed, format!("this path takes {allow}"));
+    problem.allow = Some(allow);
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(method: &Method, path: &str, endpoint: Endpoint) {
+        let routes = Routes::new();
+        for path in [path.to_owned(), format!("{path}/")] {
+            let (route, _) = routes.find(method, &path).expect(&path);
+            assert_eq!(route.endpoint, endpoint, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn every_endpoint_is_reached_under_each_prefix() {
+        for prefix in ["", "/api/v1"] {
+            let get = |path: &str, endpoint| check(&Method::GET, &format!("{prefix}{path}"), endpoint);
+            get("/ws", Endpoint::Socket);
+            get("/ws/public", Endpoint::PublicSocket);
+            get("/ws/public/abc", Endpoint::PublicSocket);
+            get("/ws/stats", Endpoint::SocketStats);
+            get("/ws/users/456/online", Endpoint::UserOnline);
+        }
+        for prefix in ["/api/v1/webhooks", "/api/webhooks"] {
+            let reach = |method: &Method, path: &str, endpoint| check(method, &format!("{prefix}{path}"), endpoint);
+            reach(&Method::POST, "", Endpoint::WebhookCreate);
+            reach(&Method::GET, "", Endpoint::WebhookList);
+            reach(&Method::GET, "/failed", Endpoint::WebhookFailed);
+            reach(&Method::GET, "/42", Endpoint::WebhookGet);
+            reach(&Method::PUT, "/42", Endpoint::WebhookUpdate);
+            reach(&Method::DELETE, "/42", Endpoint::WebhookDelete);
+            reach(&Method::POST, "/42/test", Endpoint::WebhookTest);
+            reach(&Method::GET, "/42/logs", Endpoint::WebhookLogs);
+            reach(&Method::GET, "/42/stats", Endpoint::WebhookStats);
+        }
+        check(&Method::POST, "/api/v1/events", Endpoint::Publish);
+        check(&Method::GET, "/api/v1/presence/online", Endpoint::OnlineUsers);
+        check(&Method::HEAD, "/healthz", Endpoint::Health);
+    }
+
+    #[test]
+    fn unknown_paths_are_404_and_other_methods_405() {
+        let routes = Routes::new();
+        for path in ["/", "", "/nope", "/api/v1", "/ws/", "//ws", "/events", "/api/webhooks/1/2/3"] {
+            let code = routes.find(&Method::GET, path).map(|(route, _)| route.endpoint).map_err(|problem| problem.code);
+            let expected = if path == "/ws/" { Ok(Endpoint::Socket) } else { Err(ErrorCode::NotFound) };
+            assert_eq!(code, expected, "{path}");
+        }
+        let problem = routes.find(&Method::PATCH, "/api/webhooks/1").expect_err("no PATCH");
+        assert_eq!(problem.allow.as_deref(), Some("GET, PUT, DELETE, OPTIONS"));
+        assert_eq!(routes.allowed("/api/v1/events").as_deref(), Some("POST, OPTIONS"));
+        assert_eq!(routes.allowed("/nope"), None);
+    }
+
+    #[test]
+    fn only_the_intended_routes_are_open_and_agents_neither_publish_nor_see_webhooks() {
+        for route in ROUTES {
+            let may = |role| matches!(route.access, Access::Tenant(roles) if roles.contains(&role));
+            match route.endpoint {
+                Endpoint::PublicSocket => assert_eq!(route.access, Access::Session),
+                Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => {
+                    assert_eq!(route.access, Access::Node);
+                }
+                _ => {
+                    assert!(may(Role::Service) && may(Role::Admin), "{route:?}");
+                    let is_changing = route.method != Method::GET;
+                    assert_eq!(may(Role::Supervisor), !is_changing, "{route:?}");
+                    let is_for_agents = route.path.starts_with("/ws") || route.endpoint == Endpoint::OnlineUsers;
+                    assert_eq!(may(Role::Agent), is_for_agents, "{route:?}");
+                }
+            }
+        }
+    }
+}

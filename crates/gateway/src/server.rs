@@ -1,0 +1,154 @@
+//! A server of our own around the gateway: listening, accepting, serving, draining.
+
+use std::convert::Infallible;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hookswitch_runtime::Scope;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::gateway::{Gateway, Inner};
+
+/// Connections the kernel keeps until they are accepted; a deploy brings thousands at once.
+const BACKLOG: i32 = 4_096;
+/// How long accepting pauses when the process or the machine has no room for another socket.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+/// The least that hyper allows its buffers to grow to.
+const MIN_BUFFER_BYTES: usize = 8 * 1024;
+
+/// Told to connections beyond the limit, before a byte of theirs is read.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n\
+Connection: close\r\nContent-Length: 104\r\n\r\n\
+{\"success\":false,\"error\":{\"code\":\"overloaded\",\"message\":\"this node has as many connections as allowed\"}}";
+
+/// Opens a listening socket with a backlog that survives a reconnect storm.
+///
+/// # Errors
+/// What the system says, such as an address in use.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+impl Gateway {
+    /// Accepts and serves connections until the scope's soft token; then nothing new is accepted and
+    /// every connection ends after the request it is at. Connections are tasks of `scope`.
+    pub async fn serve(&self, listener: TcpListener, scope: &Scope) {
+        let server = Arc::new(self.http_server());
+        loop {
+            let accepted = tokio::select! {
+                () = scope.soft().cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.serve_one(stream, peer, &server, scope),
+                Err(error) => self.on_accept_error(&error, scope).await,
+            }
+        }
+    }
+
+    fn http_server(&self) -> http1::Builder {
+        let config = &self.0.config;
+        let mut server = http1::Builder::new();
+        // Not `pipeline_flush`: with it, a 101 is never sent when the client's first frame came along.
+        server
+            .timer(TokioTimer::new())
+            .header_read_timeout(config.header_deadline)
+            .max_buf_size(config.header_bytes.max(MIN_BUFFER_BYTES));
+        server
+    }
+
+    fn serve_one(&self, stream: TcpStream, peer: SocketAddr, server: &Arc<http1::Builder>, scope: &Scope) {
+        let inner = &self.0;
+        let n_open = inner.figures.http_connections.load(Ordering::Relaxed) + inner.hub().n_connections() as u64;
+        if n_open >= inner.config.max_connections as u64 {
+            inner.figures.refused_connections.fetch_add(1, Ordering::Relaxed);
+            // A fresh socket takes a few hundred bytes at once; if not, closing says enough.
+            let _told = stream.try_write(TOO_MANY);
+            return;
+        }
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let counted = Counted::new(inner);
+        let (gateway, server, soft) = (self.clone(), Arc::clone(server), scope.soft().clone());
+        scope.spawn_contained("http connection", async move {
+            let _counted = counted;
+            let service = service_fn(move |request: hyper::Request<Incoming>| {
+                let gateway = gateway.clone();
+                async move { Ok::<_, Infallible>(gateway.handle(request, peer).await) }
+            });
+            let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service).with_upgrades());
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = soft.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%peer, %error, "a connection ended badly");
+            }
+        });
+    }
+
+    /// Out of sockets or memory: pause, so that the loop does not spin on a connection it cannot take.
+    /// Anything else concerned that one connection only.
+    async fn on_accept_error(&self, error: &io::Error, scope: &Scope) {
+        self.0.figures.accept_errors.fetch_add(1, Ordering::Relaxed);
+        if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted) {
+            return;
+        }
+        tracing::error!(%error, "no connection can be accepted for now: raise the limit on open files?");
+        tokio::select! {
+            () = scope.soft().cancelled() => {}
+            () = tokio::time::sleep(EXHAUSTED_PAUSE) => {}
+        }
+    }
+}
+
+/// One HTTP connection in the count, until it ends or becomes a WebSocket.
+struct Counted(Arc<Inner>);
+
+impl Counted {
+    fn new(inner: &Arc<Inner>) -> Self {
+        inner.figures.http_connections.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(inner))
+    }
+
+    fn counter(&self) -> &AtomicU64 {
+        &self.0.figures.http_connections
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.counter().fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_made_refusal_is_well_formed() {
+        let text = std::str::from_utf8(TOO_MANY).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{}", body.len());
+        assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
+    }
+}

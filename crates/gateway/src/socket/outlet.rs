@@ -1,0 +1,79 @@
+//! The hub's outlet over TCP.
+
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hookswitch_hub::{Flushed, Line, Outbox, Outlet};
+
+use super::reader::Reader;
+use super::session::Session;
+use super::tcp::{Socket, SocketContext, Writer};
+
+/// Slices handed to one vectored write.
+const SLICES_PER_WRITE: usize = 64;
+
+/// The writing end of one WebSocket over TCP. Dropped without [`Outlet::finish`], it ends its
+/// reading task too.
+#[derive(Debug)]
+pub struct TcpOutlet {
+    socket: Rc<Socket>,
+}
+
+/// A socket whose handshake is done, on its way to its shard's thread.
+pub struct SocketTicket {
+    pub(crate) stream: std::net::TcpStream,
+    /// What the client sent together with its upgrade request.
+    pub(crate) leftover: Bytes,
+    pub(crate) session: Session,
+    pub(crate) context: Arc<SocketContext>,
+}
+
+impl fmt::Debug for SocketTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketTicket").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+impl Outlet for TcpOutlet {
+    type Ticket = SocketTicket;
+
+    fn open(ticket: SocketTicket, line: Line<Self>) -> io::Result<Self> {
+        let socket = Rc::new(Socket::register(ticket.stream, ticket.context)?);
+        let reader = Reader::new(Rc::clone(&socket), line, ticket.session, ticket.leftover);
+        tokio::task::spawn_local(reader);
+        Ok(Self { socket })
+    }
+
+    fn flush(&mut self, outbox: &mut Outbox) -> Flushed {
+        while !outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+            let n_slices = outbox.fill(&mut slices);
+            match self.socket.try_write(&slices[..n_slices]) {
+                Ok(0) => return Flushed::Gone,
+                Ok(n_written) => outbox.advance(n_written),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.socket.set_writer(Writer::Blocked);
+                    return Flushed::Blocked;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Flushed::Gone,
+            }
+        }
+        Flushed::Drained
+    }
+
+    fn finish(self) {
+        self.socket.set_writer(Writer::Finished);
+    }
+}
+
+impl Drop for TcpOutlet {
+    fn drop(&mut self) {
+        if self.socket.writer() != Writer::Finished {
+            self.socket.set_writer(Writer::Abandoned);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The reading task of one WebSocket.
+//!
+//! It waits for bytes, for room after a block, and for the writing end to finish; one small task per
+//! connection does all three. While nothing comes in it owns no buffer: tungstenite's context is
+//! made when bytes arrive and given back as soon as they end on a message's last byte.
+
+use std::future::Future;
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hookswitch_hub::Line;
+use hookswitch_protocol::{CloseCode, CommandError, ErrorCode, limits};
+use tokio::time::Sleep;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
+
+use super::outlet::TcpOutlet;
+use super::scan::FrameScan;
+use super::session::{Effect, Session};
+use super::shim::Shim;
+use super::tcp::{Socket, Writer};
+use super::typing;
+
+/// Messages handled before the other connections of the shard get their turn.
+const MESSAGES_PER_TURN: usize = 32;
+/// Bytes read before the other connections of the shard get their turn.
+const BYTES_PER_TURN: usize = 64 * 1024;
+/// Size of the buffer into which the input of a closing connection is thrown.
+const DISCARD_BYTES: usize = 2 * 1024;
+
+/// Reads one WebSocket until its end.
+pub(crate) struct Reader {
+    socket: Rc<Socket>,
+    line: Line<TcpOutlet>,
+    session: Session,
+    leftover: Bytes,
+    scan: FrameScan,
+    websocket: Option<Box<WebSocketContext>>,
+    /// The last turn ended early: go on without waiting for the socket.
+    has_more: bool,
+    /// A typing indicator on its way; nothing is read meanwhile, so that commands keep their order.
+    relay: Option<Relay>,
+    is_closing: bool,
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+type Relay = Pin<Box<dyn Future<Output = Result<(), CommandError>>>>;
+
+/// How a turn of reading ended.
+enum Turn {
+    /// Everything that was there is read.
+    Rested,
+    /// There may be more; the others come first.
+    Yield,
+    /// A close is queued; what still comes in is thrown away.
+    Closing,
+    /// The socket is dead, or the client is done with it.
+    Ended,
+}
+
+impl Reader {
+    pub(crate) fn new(socket: Rc<Socket>, line: Line<TcpOutlet>, session: Session, leftover: Bytes) -> Self {
+        let scan = FrameScan::default();
+        let has_more = !leftover.is_empty();
+        Self {
+            socket,
+            line,
+            session,
+            leftover,
+            scan,
+            websocket: None,
+            has_more,
+            relay: None,
+            is_closing: false,
+            linger: None,
+        }
+    }
+
+    /// Lets the hub write again as often as the socket has room.
+    fn poll_writer(&self, cx: &mut Context<'_>) -> Result<(), ()> {
+        while self.socket.writer() == Writer::Blocked {
+            match self.socket.poll_unblocked(cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(_)) => return Err(()),
+                Poll::Ready(Ok(())) => self.line.writable(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads and handles messages until nothing is there or the turn is over.
+    fn read_messages(&mut self) -> Turn {
+        let mut websocket = self.websocket.take().unwrap_or_else(|| self.new_websocket());
+        let mut budget = BYTES_PER_TURN;
+        for _ in 0..MESSAGES_PER_TURN {
+            let mut shim = Shim {
+                socket: &self.socket,
+                line: &self.line,
+                leftover: &mut self.leftover,
+                scan: &mut self.scan,
+                budget: &mut budget,
+            };
+            match websocket.read(&mut shim) {
+                Ok(message) => {
+                    self.on_message(message);
+                    if self.relay.is_some() {
+                        break;
+                    }
+                }
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                    // Without a budget left, "would block" was ours and the socket may hold more.
+                    if !self.scan.is_at_rest() {
+                        self.websocket = Some(websocket);
+                    }
+                    return if budget == 0 { Turn::Yield } else { Turn::Rested };
+                }
+                Err(error) => return self.on_read_error(&error),
+            }
+        }
+        self.websocket = Some(websocket);
+        Turn::Yield
+    }
+
+    fn new_websocket(&self) -> Box<WebSocketContext> {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(self.socket.context.read_buffer_bytes)
+            // Zero: each control frame reaches the shim at once, and whole.
+            .write_buffer_size(0)
+            .max_message_size(Some(limits::CLIENT_MESSAGE_BYTES))
+            .max_frame_size(Some(limits::CLIENT_MESSAGE_BYTES))
+            .accept_unmasked_frames(false);
+        Box::new(WebSocketContext::new(Role::Server, Some(config)))
+    }
+
+    fn on_message(&mut self, message: Message) {
+        let now = self.socket.context.clock.now();
+        let effect = match message {
+            Message::Text(text) => {
+                let sessions = self.socket.context.hub.sessions();
+                self.session.on_text(text.as_str(), now, |key| sessions.resolve(self.session.tenant(), key))
+            }
+            Message::Binary(_) => self.session.on_binary(now),
+            Message::Pong(payload) => return self.line.pong(&payload),
+            // Answered by tungstenite through the shim.
+            Message::Ping(_) | Message::Close(_) | Message::Frame(_) => return,
+        };
+        match effect {
+            Effect::Answer(text) => self.line.send(&text),
+            Effect::Subscribe(names) => {
+                let added = self.line.subscribe(&names);
+                self.tell(added.map_err(|error| CommandError::new(ErrorCode::TooManyNames, error.to_string())));
+            }
+            Effect::Unsubscribe(names) => self.line.unsubscribe(&names),
+            Effect::Typing(session, payload) => {
+                let context = Arc::clone(&self.socket.context);
+                let (tenant, sender) = (self.session.tenant().clone(), self.line.id());
+                self.relay = Some(Box::pin(typing::relay(context, tenant, session, payload, sender)));
+            }
+        }
+    }
+
+    /// Tells the client of a command's failure.
+    fn tell(&self, outcome: Result<(), CommandError>) {
+        if let Err(error) = outcome {
+            self.line.send(&self.session.error(&error, self.socket.context.clock.now()));
+        }
+    }
+
+    /// Waits until a relayed indicator is through.
+    fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(relay) = &mut self.relay {
+            let outcome = std::task::ready!(relay.as_mut().poll(cx));
+            self.relay = None;
+            self.tell(outcome);
+        }
+        Poll::Ready(())
+    }
+
+    /// Queues the close that fits, or notes that there is nobody to close with.
+    fn on_read_error(&mut self, error: &Error) -> Turn {
+        let code = match error {
+            Error::Capacity(_) => CloseCode::TooLarge,
+            Error::Utf8(_) => CloseCode::InvalidUtf8,
+            // The close's answer went through the shim.
+            Error::ConnectionClosed => return Turn::Closing,
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return Turn::Ended,
+            Error::Protocol(_) | Error::AttackAttempt => CloseCode::ProtocolError,
+            _ => return Turn::Ended,
+        };
+        self.line.close(code);
+        Turn::Closing
+    }
+
+    /// Throws away what a closing client still sends; whether it is done.
+    fn discard(&mut self) -> Turn {
+        let mut buffer = [0; DISCARD_BYTES];
+        for _ in 0..MESSAGES_PER_TURN {
+            match self.socket.try_read(&mut buffer) {
+                Ok(0) => return Turn::Ended,
+                Ok(n_read) => self.scan.feed(&buffer[..n_read]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Turn::Closing,
+                Err(_) => return Turn::Ended,
+            }
+        }
+        Turn::Yield
+    }
+
+    /// Handles what can be read now; ready when nothing will ever come again.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        std::task::ready!(self.poll_relay(cx));
+        loop {
+            // What came with the upgrade request, and what tungstenite holds after an early end of a
+            // turn, makes no socket readable.
+            if !std::mem::take(&mut self.has_more) && std::task::ready!(self.socket.poll_readable(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            match if self.is_closing { self.discard() } else { self.read_messages() } {
+                Turn::Rested => {}
+                Turn::Ended => return Poll::Ready(()),
+                Turn::Yield => {
+                    self.has_more = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Turn::Closing => {
+                    self.start_closing();
+                    if self.scan.has_closed() && self.socket.writer() == Writer::Finished {
+                        return Poll::Ready(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// From here on input is only looked at for the client's close.
+    fn start_closing(&mut self) {
+        self.is_closing = true;
+        self.websocket = None;
+        self.scan.feed(&std::mem::take(&mut self.leftover));
+    }
+
+    /// After the last frame is out: whether the client has had its time to close.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.start_closing();
+        if self.scan.has_closed() {
+            return Poll::Ready(());
+        }
+        let time = self.socket.context.linger;
+        self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(time))).as_mut().poll(cx)
+    }
+
+    fn poll_ends(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.socket.remember_reader(cx);
+        if self.poll_writer(cx).is_err() {
+            return Poll::Ready(());
+        }
+        match self.socket.writer() {
+            Writer::Abandoned => return Poll::Ready(()),
+            Writer::Finished if self.poll_linger(cx).is_ready() => return Poll::Ready(()),
+            Writer::Finished | Writer::Open | Writer::Blocked => {}
+        }
+        self.poll_read(cx)
+    }
+}
+
+impl Future for Reader {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        std::task::ready!(self.poll_ends(cx));
+        self.line.gone();
+        Poll::Ready(())
+    }
+}

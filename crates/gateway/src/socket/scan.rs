@@ -1,0 +1,140 @@
+//! Follows frame boundaries in the incoming bytes without keeping them.
+//!
+//! The reader asks two things of it: whether the connection is at rest, so that the WebSocket
+//! reader and its buffer can be given back until the next byte comes, and whether the client's
+//! close frame has gone by while everything else is being thrown away.
+
+/// Longest header of a client frame: two bytes, eight of length, four of mask.
+const HEADER_BYTES: usize = 14;
+const OPCODE_CLOSE: u8 = 0x8;
+
+/// Where in the stream of frames the last byte lay.
+#[derive(Debug, Default)]
+pub(crate) struct FrameScan {
+    header: [u8; HEADER_BYTES],
+    n_header: u8,
+    is_message_open: bool,
+    is_close: bool,
+    has_closed: bool,
+    n_payload_left: u64,
+}
+
+impl FrameScan {
+    /// Takes the next bytes of the stream.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.n_payload_left > 0 {
+                let n = usize::try_from(self.n_payload_left).unwrap_or(usize::MAX).min(bytes.len());
+                bytes = &bytes[n..];
+                self.n_payload_left -= n as u64;
+                self.has_closed |= self.is_close && self.n_payload_left == 0;
+                continue;
+            }
+            self.header[usize::from(self.n_header)] = bytes[0];
+            self.n_header += 1;
+            bytes = &bytes[1..];
+            if usize::from(self.n_header) == self.header_len() {
+                self.start_frame();
+            }
+        }
+    }
+
+    /// No frame and no fragmented message is under way.
+    pub(crate) const fn is_at_rest(&self) -> bool {
+        self.n_header == 0 && self.n_payload_left == 0 && !self.is_message_open
+    }
+
+    /// A whole close frame has gone by.
+    pub(crate) const fn has_closed(&self) -> bool {
+        self.has_closed
+    }
+
+    /// How long this header is, as far as its bytes tell yet.
+    const fn header_len(&self) -> usize {
+        if self.n_header < 2 {
+            return 2;
+        }
+        let n_length = match self.header[1] & 0x7F {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        let n_mask = if self.header[1] & 0x80 == 0 { 0 } else { 4 };
+        2 + n_length + n_mask
+    }
+
+    fn start_frame(&mut self) {
+        let is_final = self.header[0] & 0x80 != 0;
+        let opcode = self.header[0] & 0x0F;
+        if opcode < OPCODE_CLOSE {
+            self.is_message_open = !is_final;
+        }
+        let length = &self.header[2..];
+        self.n_payload_left = match self.header[1] & 0x7F {
+            126 => u64::from(u16::from_be_bytes([length[0], length[1]])),
+            127 => u64::from_be_bytes(length[..8].try_into().expect("eight bytes are eight bytes")),
+            short => u64::from(short),
+        };
+        self.is_close = opcode == OPCODE_CLOSE;
+        self.has_closed |= self.is_close && self.n_payload_left == 0;
+        self.n_header = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookswitch_testkit::{Frame, Opcode};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_frame() -> impl Strategy<Value = Frame> {
+        let opcode = prop_oneof![Just(Opcode::Text), Just(Opcode::Binary), Just(Opcode::Ping), Just(Opcode::Pong)];
+        (opcode, prop_oneof![0usize..130, Just(65_536)]).prop_map(|(opcode, n)| Frame::new(opcode, vec![b'x'; n]))
+    }
+
+    #[test]
+    fn a_fragmented_message_is_no_rest() {
+        let mut scan = FrameScan::default();
+        scan.feed(&Frame::new(Opcode::Text, "a").unfinished().masked());
+        assert!(!scan.is_at_rest());
+        scan.feed(&Frame::new(Opcode::Ping, "p").masked());
+        assert!(!scan.is_at_rest(), "a control frame in between changes nothing");
+        scan.feed(&Frame::new(Opcode::Continuation, "b").masked());
+        assert!(scan.is_at_rest());
+    }
+
+    #[test]
+    fn a_close_is_seen_when_it_is_whole() {
+        for payload in [&b""[..], b"\x03\xe8bye"] {
+            let frame = Frame::new(Opcode::Close, payload.to_vec()).masked();
+            let mut scan = FrameScan::default();
+            scan.feed(&frame[..frame.len() - 1]);
+            assert!(!scan.has_closed());
+            scan.feed(&frame[frame.len() - 1..]);
+            assert!(scan.has_closed());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rest_is_exactly_at_frame_boundaries(frames in prop::collection::vec(any_frame(), 1..6), step in 1usize..200) {
+            let mut scan = FrameScan::default();
+            for frame in frames {
+                let bytes = frame.masked();
+                let mut n_fed = 0;
+                for piece in bytes.chunks(step) {
+                    scan.feed(piece);
+                    n_fed += piece.len();
+                    prop_assert_eq!(scan.is_at_rest(), n_fed == bytes.len());
+                }
+            }
+            prop_assert!(!scan.has_closed());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            FrameScan::default().feed(&bytes);
+        }
+    }
+}

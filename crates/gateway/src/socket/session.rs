@@ -1,0 +1,180 @@
+//! What a client says and what follows from it; no socket, no clock, no hub.
+
+use std::collections::BTreeMap;
+
+use hookswitch_hub::Occupant;
+use hookswitch_protocol::{
+    Command, CommandError, ErrorCode, EventType, Payload, SessionKey, SubscriptionName, TenantId, Timestamp,
+    control_message, error_message,
+};
+use serde_json::value::RawValue;
+
+/// The commands of one connection. Commands take effect in the order they came.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    tenant: TenantId,
+    occupant: Occupant,
+}
+
+/// What one message asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Effect {
+    /// Send this text to the client.
+    Answer(Vec<u8>),
+    /// Add names to the subscription.
+    Subscribe(Vec<SubscriptionName>),
+    /// Take names away.
+    Unsubscribe(Vec<SubscriptionName>),
+    /// Relay to the others of the session.
+    Typing(SessionKey, Payload),
+}
+
+impl Session {
+    pub(crate) const fn new(tenant: TenantId, occupant: Occupant) -> Self {
+        Self { tenant, occupant }
+    }
+
+    pub(crate) const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// One text message. `resolve` gives the key of a live chat session of this tenant, by its key
+    /// or by the tenant's own id of it.
+    pub(crate) fn on_text(
+        &self,
+        text: &str,
+        now: Timestamp,
+        resolve: impl FnOnce(&SessionKey) -> Option<SessionKey>,
+    ) -> Effect {
+        match Command::parse(text) {
+            Ok(Command::Ping) => Effect::Answer(self.pong(now)),
+            Ok(Command::Subscribe(names)) => Effect::Subscribe(names),
+            Ok(Command::Unsubscribe(names)) => Effect::Unsubscribe(names),
+            Ok(Command::Typing(typing)) => {
+                let key = resolve(&typing.session);
+                self.typing(key, typing.payload).unwrap_or_else(|error| Effect::Answer(self.error(&error, now)))
+            }
+            Err(error) => Effect::Answer(self.error(&error, now)),
+        }
+    }
+
+    /// A binary message: commands are text.
+    pub(crate) fn on_binary(&self, now: Timestamp) -> Effect {
+        let error = CommandError::new(ErrorCode::NotText, "commands are text messages, this one was binary");
+        Effect::Answer(self.error(&error, now))
+    }
+
+    /// The error as the client gets it.
+    pub(crate) fn error(&self, error: &CommandError, now: Timestamp) -> Vec<u8> {
+        error_message(error.code, &error.message, now, Some(&self.tenant))
+    }
+
+    fn pong(&self, now: Timestamp) -> Vec<u8> {
+        control_message(&EventType::PONG, Empty {}, now, Some(&self.tenant))
+    }
+
+    fn typing(&self, key: Option<SessionKey>, payload: Payload) -> Result<Effect, CommandError> {
+        match &self.occupant {
+            Occupant::User(_) => {
+                let unknown =
+                    || CommandError::new(ErrorCode::UnknownSession, "payload.session_id is no live chat session");
+                Ok(Effect::Typing(key.ok_or_else(unknown)?, payload))
+            }
+            Occupant::Visitor(own) if key.as_ref() == Some(own) => {
+                Ok(Effect::Typing(own.clone(), signed_by_visitor(&payload)?))
+            }
+            // Said alike for live and unknown sessions: a visitor cannot probe for other people's chats.
+            Occupant::Visitor(_) => {
+                Err(CommandError::new(ErrorCode::Forbidden, "payload.session_id is not this connection's chat session"))
+            }
+        }
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Empty {}
+
+/// The payload with `sender_type` set to `visitor`, whatever it claimed.
+fn signed_by_visitor(payload: &Payload) -> Result<Payload, CommandError> {
+    let broken = |error: String| CommandError::new(ErrorCode::InvalidField, format!("payload: {error}"));
+    let mut fields: BTreeMap<String, Box<RawValue>> = payload.read().map_err(|e| broken(e.to_string()))?;
+    let visitor = serde_json::value::to_raw_value("visitor").map_err(|e| broken(e.to_string()))?;
+    fields.insert("sender_type".to_owned(), visitor);
+    Payload::from_serialize(&fields).map_err(|e| broken(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use hookswitch_protocol::UserId;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(text: &str) -> SessionKey {
+        SessionKey::parse(text).expect("legal")
+    }
+
+    fn session(occupant: Occupant) -> Session {
+        Session::new(TenantId::parse("tenant-1").expect("legal"), occupant)
+    }
+
+    /// Session `k1` is live; the tenant's own id of it is `7`.
+    fn say(occupant: &Occupant, text: &str) -> Effect {
+        let resolve = |asked: &SessionKey| ["k1", "7"].contains(&asked.as_str()).then(|| key("k1"));
+        session(occupant.clone()).on_text(text, Timestamp::from_millis(0), resolve)
+    }
+
+    fn answer(effect: Effect) -> String {
+        let Effect::Answer(bytes) = effect else { panic!("{effect:?} is no answer") };
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    fn agent() -> Occupant {
+        Occupant::User(UserId::from(456))
+    }
+
+    #[test]
+    fn a_ping_is_answered_in_the_contracts_envelope() {
+        assert_eq!(
+            answer(say(&agent(), r#"{"type":"ping"}"#)),
+            r#"{"type":"pong","payload":{},"timestamp":"1970-01-01T00:00:00.000Z","tenant_id":"tenant-1"}"#
+        );
+    }
+
+    #[test]
+    fn mistakes_are_answered_with_their_code() {
+        let check = |effect, code: &str| assert!(answer(effect).contains(&format!("\"code\":\"{code}\"")), "{code}");
+        check(say(&agent(), "{"), "invalid_json");
+        check(say(&agent(), r#"{"type":"dance"}"#), "unknown_command");
+        check(say(&agent(), r#"{"type":"chat.typing","payload":{"session_id":"k2"}}"#), "unknown_session");
+        check(session(agent()).on_binary(Timestamp::from_millis(0)), "not_text");
+        let visitor = Occupant::Visitor(key("k9"));
+        check(say(&visitor, r#"{"type":"chat.typing","payload":{"session_id":"k1"}}"#), "forbidden");
+        check(say(&visitor, r#"{"type":"chat.typing","payload":{"session_id":"k2"}}"#), "forbidden");
+    }
+
+    #[test]
+    fn typing_keeps_an_agents_payload_and_signs_a_visitors() {
+        let text =
+            r#"{"type":"chat.typing","payload":{"session_id":7,"sender_type":"agent","is_typing":true,"x":1.50}}"#;
+        let payload = r#"{"session_id":7,"sender_type":"agent","is_typing":true,"x":1.50}"#;
+        assert_eq!(say(&agent(), text), Effect::Typing(key("k1"), Payload::parse(payload).expect("legal")));
+        let Effect::Typing(session, payload) = say(&Occupant::Visitor(key("k1")), text) else { panic!("relayed") };
+        assert_eq!(session, key("k1"));
+        assert_eq!(payload.as_str(), r#"{"is_typing":true,"sender_type":"visitor","session_id":7,"x":1.50}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            say(&agent(), &text);
+        }
+
+        #[test]
+        fn no_payload_makes_it_panic(kind in "[a-z.]{0,12}", payload in any::<String>(), visitor in any::<bool>()) {
+            let who = if visitor { Occupant::Visitor(key("k1")) } else { agent() };
+            say(&who, &format!(r#"{{"type":"{kind}","payload":{payload}}}"#));
+            say(&who, &format!(r#"{{"type":"chat.typing","payload":{{"session_id":"k1","x":{payload:?}}}}}"#));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Between tungstenite and the socket: reads go to the socket, writes to the hub's outbox.
+//!
+//! tungstenite writes only whole control frames here: pongs, and the answer to a close. They take
+//! the same queue as events, so frames can never interleave on the wire.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use bytes::Bytes;
+use hookswitch_hub::Line;
+
+use super::outlet::TcpOutlet;
+use super::scan::FrameScan;
+use super::tcp::Socket;
+
+const CLOSE_FRAME: u8 = 0x88;
+
+/// What tungstenite sees as its stream during one call.
+pub(crate) struct Shim<'a> {
+    pub(crate) socket: &'a Socket,
+    pub(crate) line: &'a Line<TcpOutlet>,
+    /// Bytes that came with the upgrade request; read before the socket.
+    pub(crate) leftover: &'a mut Bytes,
+    pub(crate) scan: &'a mut FrameScan,
+    /// Bytes that may still be read in this turn.
+    pub(crate) budget: &'a mut usize,
+}
+
+impl Read for Shim<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_read = if !self.leftover.is_empty() {
+            let n = self.leftover.len().min(buffer.len());
+            buffer[..n].copy_from_slice(&self.leftover.split_to(n));
+            n
+        } else if *self.budget == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        } else {
+            self.socket.try_read(buffer)?
+        };
+        *self.budget = self.budget.saturating_sub(n_read);
+        self.scan.feed(&buffer[..n_read]);
+        if n_read > 0 {
+            self.line.heard();
+        }
+        Ok(n_read)
+    }
+}
+
+impl Write for Shim<'_> {
+    fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
+        // A close goes to the tail: no data may follow it. A pong may not wait behind a backlog.
+        if frame.first() == Some(&CLOSE_FRAME) {
+            self.line.close_with(&Bytes::copy_from_slice(frame));
+        } else {
+            self.line.send_control(Bytes::copy_from_slice(frame));
+        }
+        Ok(frame.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! After the 101: taking the socket from the HTTP server and giving it to its shard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hookswitch_hub::Berth;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::socket::{Session, SocketContext, SocketTicket, TcpOutlet};
+
+/// What the hand-over needs besides the socket.
+#[derive(Debug)]
+pub(crate) struct HandOver {
+    /// The connection's place in the hub's tables; dropping it gives the place up.
+    pub(crate) berth: Berth<TcpOutlet>,
+    pub(crate) session: Session,
+    pub(crate) context: Arc<SocketContext>,
+    /// How long the 101 may take to go out.
+    pub(crate) deadline: Duration,
+}
+
+/// Waits for the socket and opens the berth with it. Whatever fails on the way, the berth is dropped
+/// and the connection leaves the tables.
+pub(crate) async fn hand_over(upgrade: OnUpgrade, to: HandOver) {
+    let upgraded = match tokio::time::timeout(to.deadline, upgrade).await {
+        Ok(Ok(upgraded)) => upgraded,
+        Ok(Err(error)) => return tracing::debug!(%error, "the client left during the handshake"),
+        Err(_) => return tracing::debug!("the client did not take the handshake's answer in time"),
+    };
+    let Some((stream, leftover)) = take_socket(upgraded) else {
+        return tracing::error!("the WebSocket does not lie on plain TCP: serve it with tokio's TcpStream");
+    };
+    match stream.set_nodelay(true).and_then(|()| stream.into_std()) {
+        Ok(stream) => {
+            let ticket = SocketTicket { stream, leftover, session: to.session, context: to.context };
+            to.berth.open(ticket).await;
+        }
+        Err(error) => tracing::debug!(%error, "the socket died during the handshake"),
+    }
+}
+
+/// The TCP socket under an upgraded connection, be it served by hyper itself or by hyper-util's
+/// `auto` server, and what the client sent together with its request.
+fn take_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => Some((parts.io.into_inner(), parts.read_buf)),
+        Err(upgraded) => {
+            let parts = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded).ok()?;
+            Some((parts.io.into_inner(), parts.read_buf))
+        }
+    }
+}

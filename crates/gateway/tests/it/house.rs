@@ -1,0 +1,100 @@
+//! One node in this process: everything real except that nothing survives it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hookswitch_gateway::{
+    Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe, TcpOutlet, listen,
+};
+use hookswitch_hub::{Hub, HubConfig};
+use hookswitch_protocol::{NodeId, Secret};
+use hookswitch_runtime::{Clock, Scope};
+use hookswitch_switch::{Switch, SwitchConfig};
+use hookswitch_testkit::{ApiClient, Token, WsClient, WsRequest};
+use hookswitch_webhooks::{AddressPolicy, WebhookConfig, WebhookSeams, Webhooks};
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+
+/// A running node; it ends with the test's runtime.
+pub(crate) struct House {
+    pub(crate) addr: String,
+    pub(crate) gateway: Gateway,
+    pub(crate) hub: Hub,
+    pub(crate) scope: Scope,
+    pub(crate) is_store_well: Arc<AtomicBool>,
+}
+
+impl House {
+    pub(crate) async fn open() -> Self {
+        Self::with(|_, _| {}).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut GatewayConfig, &mut HubConfig)) -> Self {
+        let mut config = GatewayConfig::default();
+        let mut hub_config = HubConfig { shards: 2, ..HubConfig::default() };
+        change(&mut config, &mut hub_config);
+        let (gateway, hub, scope, is_store_well) = build(config, hub_config).await;
+        let listener = listen("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        let addr = listener.local_addr().expect("bound").to_string();
+        let (server, tasks) = (gateway.clone(), scope.clone());
+        scope.spawn("server", async move { server.serve(listener, &tasks).await });
+        Self { addr, gateway, hub, scope, is_store_well }
+    }
+
+    pub(crate) fn api(&self) -> ApiClient {
+        ApiClient::new(&self.addr)
+    }
+
+    /// A back-end service of the tenant.
+    pub(crate) fn service(&self, tenant: &str) -> ApiClient {
+        self.api().with_token(Token::service(tenant).sign(SECRET))
+    }
+
+    /// A caller with this role.
+    pub(crate) fn role(&self, tenant: &str, role: &str) -> ApiClient {
+        self.api().with_token(Token::new(tenant, 1).role(role).sign(SECRET))
+    }
+
+    /// A user's WebSocket.
+    pub(crate) async fn agent(&self, tenant: &str, user: i64) -> WsClient {
+        WsRequest::new(&self.addr, "/ws").bearer(&token(tenant, user)).open().await
+    }
+
+    /// A visitor's WebSocket.
+    pub(crate) async fn visitor(&self, session: &str) -> WsClient {
+        WsRequest::new(&self.addr, &format!("/ws/public/{session}")).open().await
+    }
+}
+
+/// A good token of an agent.
+pub(crate) fn token(tenant: &str, user: i64) -> String {
+    sign(&Token::new(tenant, user))
+}
+
+pub(crate) fn sign(token: &Token) -> String {
+    token.sign(SECRET)
+}
+
+async fn build(config: GatewayConfig, hub_config: HubConfig) -> (Gateway, Hub, Scope, Arc<AtomicBool>) {
+    let (scope, clock) = (Scope::root("test"), Clock::system());
+    let (hub, door) = Hub::in_memory::<TcpOutlet>(hub_config, clock.clone(), &scope).await.expect("a hub");
+    let node = NodeId::generate(clock.now());
+    let seams = WebhookSeams::memory(&clock);
+    let policy = AddressPolicy::strict();
+    let webhooks = Webhooks::start(WebhookConfig::default(), policy, seams, node, clock.clone(), scope.clone());
+    let webhooks = webhooks.await.expect("webhooks");
+    let switch = Switch::new(SwitchConfig::default(), hub.clone(), webhooks, clock.clone(), scope.clone());
+    let jwt = JwtConfig { secret: Some(Secret::new(SECRET)), ..JwtConfig::default() };
+    let authenticator = Arc::new(JwtAuthenticator::new(&jwt, clock.clone()).expect("a secret is enough"));
+    let is_store_well = Arc::new(AtomicBool::new(true));
+    let health = Health { mode: "single-node", probes: vec![store_probe(&is_store_well)] };
+    let parts = GatewayParts { door, switch, authenticator, health, clock, scope: scope.clone() };
+    (Gateway::new(parts, config), hub, scope, is_store_well)
+}
+
+fn store_probe(is_well: &Arc<AtomicBool>) -> Probe {
+    let is_well = Arc::clone(is_well);
+    let check = move || is_well.load(Ordering::Relaxed).then_some(()).ok_or_else(|| "locked".to_owned());
+    Probe { name: "store", check: Box::new(move || Box::pin(std::future::ready(check()))) }
+}

@@ -1,0 +1,11 @@
+//! The door from outside: real sockets and clients, memory keepers behind it.
+
+mod house;
+
+mod embedding;
+mod frames;
+mod http;
+mod origins;
+mod sessions;
+mod sockets;
+mod webhooks;
