@@ -66,8 +66,15 @@ impl Store {
         let (conn, waiting) = prepare(path.clone(), config.clone()).await?;
         let pool = connect::readers(&path, &config).map_err(|source| failed("read", &path, Box::new(source)))?;
         let (writer, queue, tally) = Writer::new(config.queue, config.wait);
-        let task =
-            WriterTask { path, busy_timeout: config.busy_timeout, queue, tally, conn: Some(Wrapped::new(conn)), lock };
+        let task = WriterTask {
+            path,
+            busy_timeout: config.busy_timeout,
+            queue,
+            tally,
+            conn: Some(Wrapped::new(conn)),
+            is_failing: false,
+            lock,
+        };
         scope.spawn("store writer", task.run(scope.clone()));
         let waiting = Arc::new(RwLock::new(waiting));
         let inner = Arc::new(Inner { config, clock, writer, readers: Readers::new(pool), waiting });
@@ -148,5 +155,60 @@ impl Inner {
         } else if !waiting.contains(user) {
             waiting.insert(user.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use diesel::connection::{Connection as _, SimpleConnection as _};
+    use hookswitch_hub::{OfflineMessage, OfflineStore as _};
+    use hookswitch_protocol::{EventId, TenantId, Timestamp, UserId};
+
+    use super::*;
+
+    fn agent() -> UserKey {
+        UserKey { tenant: TenantId::parse("tenant-1").expect("legal"), user: UserId::from(7) }
+    }
+
+    fn messages(clock: &Clock, ids: std::ops::Range<i64>) -> Vec<OfflineMessage> {
+        let message = |id: i64| OfflineMessage {
+            user: agent(),
+            event_id: EventId::parse(&id.to_string()).expect("legal"),
+            envelope: Bytes::from_static(b"{}"),
+            at: clock.now(),
+        };
+        ids.map(message).collect()
+    }
+
+    #[tokio::test]
+    async fn messages_expire_while_nobody_comes_and_are_told_later() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (scope, clock) = (Scope::root("test"), Clock::manual(Timestamp::from_millis(1_000_000)));
+        let config = StoreConfig::new(directory.path().join("x.db"));
+        let store = Store::open(config, clock.clone(), &scope).await.expect("opens");
+        store.put(messages(&clock, 0..1_500)).await.expect("put");
+        clock.advance(store.inner.config.offline.max_age + Duration::from_millis(1));
+        store.put(messages(&clock, 1_500..1_501)).await.expect("put");
+        store.inner.expire_offline().await.expect("expires, in two steps");
+        assert!(store.may_have(&agent()));
+        let claim = store.claim(&agent(), 10).await.expect("claim");
+        assert_eq!((claim.messages.len(), claim.n_dropped), (1, 1_500));
+        store.confirm(&agent(), &[claim.messages[0].number]).await.expect("confirm");
+        assert!(!store.may_have(&agent()), "exactly known that nothing waits");
+    }
+
+    #[tokio::test]
+    async fn what_an_operator_removed_is_not_expected_after_a_restart() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("x.db");
+        let (scope, clock) = (Scope::root("test"), Clock::system());
+        let store = Store::open(StoreConfig::new(&path), clock.clone(), &scope).await.expect("opens");
+        store.put(messages(&clock, 0..3)).await.expect("put");
+        drop(store);
+        let mut operator = Conn::establish(path.to_str().expect("UTF-8")).expect("opens");
+        operator.batch_execute("PRAGMA busy_timeout = 5000; DELETE FROM offline_messages").expect("deletes");
+        let store = Store::open(StoreConfig::new(&path), clock, &scope).await.expect("opens");
+        assert!(!store.may_have(&agent()));
     }
 }

@@ -11,8 +11,8 @@ use crate::dialect::{self, Conn};
 use crate::error::Failure;
 use crate::queries;
 
-/// Runs the group and answers its callers. Whether the connection is still good.
-pub(crate) fn run(conn: &mut Conn, jobs: Vec<Job>, tally: &Tally) -> bool {
+/// Runs the group and answers its callers. An error means that the connection is not to be used again.
+pub(crate) fn run(conn: &mut Conn, jobs: Vec<Job>, tally: &Tally) -> Result<(), Failure> {
     tally.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
     let mut works = merge(jobs);
     match transact(conn, &mut works, tally) {
@@ -20,29 +20,35 @@ pub(crate) fn run(conn: &mut Conn, jobs: Vec<Job>, tally: &Tally) -> bool {
             for work in works {
                 work.answer(Ok(()));
             }
-            true
+            Ok(())
         }
         Err(error) if works.len() > 1 && concerns_one(&error) => one_by_one(conn, works, tally),
         Err(error) => {
-            let good = concerns_one(&error);
+            let is_usable = concerns_one(&error);
             let failure = Failure::from(error);
             for work in works {
                 work.answer(Err(failure.clone()));
             }
-            good
+            if is_usable { Ok(()) } else { Err(failure) }
         }
     }
 }
 
 /// One of them has spoilt the transaction: give each its own, so that only that one fails.
-fn one_by_one(conn: &mut Conn, works: Vec<Box<dyn Work>>, tally: &Tally) -> bool {
-    let mut good = true;
+fn one_by_one(conn: &mut Conn, works: Vec<Box<dyn Work>>, tally: &Tally) -> Result<(), Failure> {
+    let mut ended = Ok(());
     for mut work in works {
-        let outcome = transact(conn, std::slice::from_mut(&mut work), tally);
-        good &= outcome.as_ref().err().is_none_or(concerns_one);
-        work.answer(outcome.map_err(Failure::from));
+        let outcome = transact(conn, std::slice::from_mut(&mut work), tally).map_err(|error| {
+            let concerns_all = !concerns_one(&error);
+            let failure = Failure::from(error);
+            if concerns_all {
+                ended = Err(failure.clone());
+            }
+            failure
+        });
+        work.answer(outcome);
     }
-    good
+    ended
 }
 
 fn transact(conn: &mut Conn, works: &mut [Box<dyn Work>], tally: &Tally) -> QueryResult<()> {
@@ -123,7 +129,7 @@ mod tests {
         conn.batch_execute("CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT").expect("creates");
         let (jobs, mut answers): (Vec<_>, Vec<_>) = ["1", "2", "1", "3"].into_iter().map(insert).unzip();
         let tally = Tally::default();
-        assert!(run(&mut conn, jobs, &tally), "the connection is good");
+        run(&mut conn, jobs, &tally).expect("the connection is good");
         let answers: Vec<bool> = answers.iter_mut().map(|a| a.try_recv().expect("answered").is_ok()).collect();
         assert_eq!(answers, [true, true, false, true]);
         let rows: Vec<Row> = sql_query("SELECT n FROM t ORDER BY n").load(&mut conn).expect("lists");
@@ -135,7 +141,7 @@ mod tests {
         let mut conn = Conn::establish(":memory:").expect("opens");
         conn.batch_execute("CREATE TABLE t (n INTEGER PRIMARY KEY)").expect("creates");
         let (jobs, mut answers): (Vec<_>, Vec<_>) = ["1", "no_such_column"].into_iter().map(insert).unzip();
-        assert!(!run(&mut conn, jobs, &Tally::default()), "the connection is to be made anew");
+        run(&mut conn, jobs, &Tally::default()).expect_err("the connection is to be made anew");
         assert!(answers.iter_mut().all(|a| a.try_recv().expect("answered").is_err()));
         let rows: Vec<Row> = sql_query("SELECT n FROM t").load(&mut conn).expect("lists");
         assert!(rows.is_empty());

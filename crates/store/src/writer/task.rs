@@ -24,6 +24,8 @@ pub(crate) struct WriterTask {
     pub(crate) tally: Arc<Tally>,
     /// `None` after a failure, until the next group.
     pub(crate) conn: Option<Wrapped>,
+    /// Said once in the log, not with every call.
+    pub(crate) is_failing: bool,
     /// Let go only when nothing can be written any more.
     pub(crate) lock: Arc<FileLock>,
 }
@@ -58,22 +60,38 @@ impl WriterTask {
         let mut conn = match self.connection().await {
             Ok(conn) => conn,
             Err(failure) => {
-                tracing::error!(path = %self.path, error = %failure, "the database cannot be opened");
+                self.note(Some(&failure));
                 return refuse(jobs, &failure);
             }
         };
         let (tally, lock) = (self.tally.clone(), self.lock.clone());
         // The closure answers the callers itself and holds the lock: it survives this future.
         let served = conn.spawn_blocking(move |conn| {
-            let good = group::run(conn, jobs, &tally);
+            let ended = group::run(conn, jobs, &tally);
             drop(lock);
-            Ok(good)
+            Ok(ended)
         });
-        match served.await {
-            Ok(true) => self.conn = Some(conn),
-            Ok(false) => tracing::error!(path = %self.path, "a write failed, opening the database again"),
-            Err(error) => tracing::error!(path = %self.path, %error, "the writer broke, opening the database again"),
+        match served.await.map_err(Failure::from).and_then(|ended| ended) {
+            Ok(()) => {
+                self.conn = Some(conn);
+                self.note(None);
+            }
+            // The connection is dropped here: the next group opens the file anew.
+            Err(failure) => self.note(Some(&failure)),
         }
+    }
+
+    /// Tells the operator when writing stops to work, and when it works again.
+    fn note(&mut self, failure: Option<&Failure>) {
+        match failure {
+            Some(failure) if !self.is_failing => {
+                let error: &dyn std::error::Error = failure;
+                tracing::error!(path = %self.path, error, "the database cannot be written, callers are told so");
+            }
+            None if self.is_failing => tracing::info!(path = %self.path, "the database can be written again"),
+            _ => {}
+        }
+        self.is_failing = failure.is_some();
     }
 
     async fn connection(&mut self) -> Result<Wrapped, Failure> {

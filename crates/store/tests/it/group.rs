@@ -19,27 +19,27 @@ async fn concurrent_callers_share_a_commit_and_each_gets_its_own_answer() {
     let store = &opened.store;
     let id = store.create(&tenant(), webhook("x")).await.expect("create").id;
     let before = store.counters();
-    // Three callers per id: the first stores it, the second repeats it, the third contradicts it and
-    // brings another event, which must not be stored either.
-    let calls = (0..300_u32).map(|n| {
-        let mut one = duty(&format!("e-{}", n / 3), &[id]);
-        one.fingerprint = Some(Fingerprint([u8::from(n % 3 == 2); 32]));
-        let batch = if n % 3 == 2 { vec![duty("beside", &[id]), one] } else { vec![one] };
-        store.enqueue(batch)
+    let chosen = |n: u32, content: u8| {
+        let mut one = duty(&format!("e-{n}"), &[id]);
+        one.fingerprint = Some(Fingerprint([content; 32]));
+        one
+    };
+    let answers = join_all((0..100).map(|n| store.enqueue(vec![chosen(n, 0)]))).await;
+    assert!(answers.iter().all(|seen| seen.as_ref().is_ok_and(|seen| *seen == [Seen::New])));
+    // Now each id twice: once repeated, once with other content and beside another event, which must
+    // not be stored either.
+    let calls = (0..200_u32).map(|n| match n % 2 {
+        0 => store.enqueue(vec![chosen(n / 2, 0)]),
+        _ => store.enqueue(vec![duty("beside", &[id]), chosen(n / 2, 1)]),
     });
-    let answers = join_all(calls).await;
+    for (n, answer) in join_all(calls).await.into_iter().enumerate() {
+        let expected = if n % 2 == 0 { vec![Seen::Repeated] } else { vec![Seen::New, Seen::Conflict] };
+        assert_eq!(answer.expect("answered"), expected, "caller {n}");
+    }
     let after = store.counters();
     assert_eq!(after.jobs - before.jobs, 300);
     assert!(after.commits - before.commits < 60, "many in one: {after:?}");
     assert_eq!((after.failures, after.waiting), (0, 0));
-    for (n, answer) in answers.into_iter().enumerate() {
-        let expected = match n % 3 {
-            0 => vec![Seen::New],
-            1 => vec![Seen::Repeated],
-            _ => vec![Seen::New, Seen::Conflict],
-        };
-        assert_eq!(answer.expect("answered"), expected, "caller {n}");
-    }
     let stored = rig.operator().value("SELECT COUNT(*) AS value FROM webhook_deliveries");
     assert_eq!(stored, "100", "what is new is stored once, and nothing of a batch in conflict");
     opened.close().await;

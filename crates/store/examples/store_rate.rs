@@ -1,0 +1,108 @@
+//! How many events and deliveries a second the store takes: `cargo run --release -p hookswitch-store --example store_rate`.
+#![expect(clippy::print_stdout, reason = "its result is for people")]
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{join_all, try_join_all};
+use hookswitch_protocol::{EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
+use hookswitch_runtime::{Clock, Scope};
+use hookswitch_store::{Store, StoreConfig};
+use hookswitch_webhooks::{
+    AttemptRow, Attempted, DeliveryLedger as _, LeaseRequest, LeaseWish, LeasedDelivery, NewDuty, NewWebhook, Verdict,
+    WebhookDirectory as _,
+};
+use tokio::time::Instant;
+
+const CALLERS: u64 = 64;
+const SPAN: Duration = Duration::from_secs(5);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let scope = Scope::root("store");
+    let clock = Clock::system();
+    let store = Store::open(StoreConfig::new(directory.path().join("rate.db")), clock.clone(), &scope).await?;
+    let tenant = TenantId::parse("tenant-1")?;
+    let new = NewWebhook {
+        name: "CRM".to_owned(),
+        url: "https://example.com/".to_owned(),
+        events: vec!["*".to_owned()],
+        secret: None,
+        retry_count: 3,
+        timeout_secs: 30,
+    };
+    let webhook = store.create(&tenant, new).await?.id;
+    enqueue(&store, &tenant, webhook, &clock).await?;
+    settle(&store, webhook, &clock).await?;
+    scope.shut_down(Duration::from_secs(30)).await;
+    Ok(())
+}
+
+async fn enqueue(store: &Store, tenant: &TenantId, webhook: WebhookId, clock: &Clock) -> Result<(), Box<dyn Error>> {
+    let (start, before) = (Instant::now(), store.counters());
+    let body =
+        Bytes::from(format!(r#"{{"event":"call.incoming","timestamp":1,"data":{{"x":"{}"}}}}"#, "y".repeat(250)));
+    let callers = (0..CALLERS).map(|_| async {
+        let mut n = 0_u64;
+        while start.elapsed() < SPAN {
+            let now = clock.now();
+            let duty = NewDuty {
+                tenant: tenant.clone(),
+                event_id: EventId::generate(now),
+                event_type: EventType::CALL_INCOMING,
+                body: body.clone(),
+                accepted_at: now,
+                webhooks: vec![webhook],
+                fingerprint: None,
+            };
+            store.enqueue(vec![duty]).await?;
+            n += 1;
+        }
+        Ok::<u64, hookswitch_webhooks::LedgerError>(n)
+    });
+    let n_events: u64 = try_join_all(callers).await?.into_iter().sum();
+    let n_commits = store.counters().commits - before.commits;
+    let secs = start.elapsed().as_secs_f64();
+    println!("{CALLERS} callers: {:.0} events/s in {:.0} commits/s", n_events as f64 / secs, n_commits as f64 / secs);
+    Ok(())
+}
+
+async fn settle(store: &Store, webhook: WebhookId, clock: &Clock) -> Result<(), Box<dyn Error>> {
+    let node = NodeId::parse("node-1")?;
+    let start = Instant::now();
+    let mut n_settled = 0;
+    while start.elapsed() < SPAN {
+        let wishes = vec![LeaseWish { webhook, fresh: 100, retries: 0 }];
+        let request = LeaseRequest { by: node.clone(), now: clock.now(), hold: Duration::from_mins(1), wishes };
+        let leased = store.lease(request).await?;
+        if leased.is_empty() {
+            break;
+        }
+        n_settled += leased.len();
+        let now = clock.now();
+        // As from a hundred senders: each settles its own.
+        let leased: Arc<[LeasedDelivery]> = leased.into();
+        let settled = join_all(leased.iter().map(|one| store.finish(vec![attempted(one, now)]))).await;
+        settled.into_iter().collect::<Result<Vec<_>, _>>()?;
+    }
+    println!("lease 100, settle one by one: {:.0} deliveries/s", n_settled as f64 / start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn attempted(one: &LeasedDelivery, at: Timestamp) -> Attempted {
+    let row = AttemptRow {
+        webhook: one.webhook.id,
+        event_type: one.event_type.clone(),
+        body: one.body.clone(),
+        response_code: Some(200),
+        response_body: Some("ok".to_owned()),
+        error: None,
+        duration_ms: 12,
+        attempt: one.attempt,
+        at,
+    };
+    Attempted { lease: one.lease.clone(), row, verdict: Verdict::Delivered }
+}
