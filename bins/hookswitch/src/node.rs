@@ -120,16 +120,8 @@ fn announce(address: SocketAddr) -> anyhow::Result<()> {
 }
 
 fn log_start(config: &Config, address: SocketAddr) {
-    let allowed = config.webhooks.addresses.allowed_networks();
-    tracing::info!(
-        %address,
-        version = env!("CARGO_PKG_VERSION"),
-        mode = "single node",
-        database = %config.database.display(),
-        webhooks_over_http = config.webhooks.addresses.is_http_allowed(),
-        webhook_networks = allowed.join(","),
-        "started"
-    );
+    let (version, database) = (env!("CARGO_PKG_VERSION"), config.database.display());
+    tracing::info!(%address, version, mode = "single node", %database, "started");
 }
 
 fn hub(config: &Config) -> HubConfig {

@@ -114,6 +114,8 @@ impl Scope {
         self.soft.cancel();
         self.tracker.close();
         let ended = tokio::select! {
+            // First, because a scope that has ended has also tripped its hard token.
+            biased;
             () = self.tracker.wait() => true,
             () = self.hard.cancelled() => false,
             () = tokio::time::sleep(grace) => false,

@@ -57,8 +57,9 @@ fn start_simulation(args: &DevArgs, node: &Node) -> anyhow::Result<()> {
         None => SysRng.try_next_u64().context("the system gives no random number")?,
     };
     tracing::info!(seed, rate = args.rate, "simulating a call centre");
-    let start = Clock::system().now();
-    let publisher = Publisher { broadcaster: node.switch.broadcaster(), tenant: tenant() };
+    let clock = Clock::system();
+    let start = clock.now();
+    let publisher = Publisher { broadcaster: node.switch.broadcaster(), tenant: tenant(), clock };
     node.scope.spawn("simulation", playback::play(Simulator::new(seed, start), start, args.rate, publisher));
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use hookswitch::payloads::ChatMessage;
 use hookswitch::protocol::{EventId, EventType, NewEvent, Payload, TenantId, Timestamp};
+use hookswitch::runtime::Clock;
 use hookswitch::{AcceptError, Broadcaster};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -31,6 +33,8 @@ pub(super) async fn play(mut centre: Simulator, start: Timestamp, rate: f64, pub
 pub(super) struct Publisher {
     pub(super) broadcaster: Broadcaster,
     pub(super) tenant: TenantId,
+    /// What is said is said now, also when the call centre's clock runs faster.
+    pub(super) clock: Clock,
 }
 
 impl Publisher {
@@ -59,7 +63,10 @@ impl Publisher {
             Fact::Chat(ChatStep::Assigned, session) => self.other(EventType::CHAT_AGENT_ASSIGNED, &session).await,
             Fact::Chat(ChatStep::Transferred, session) => to.chat_transferred(tenant, session).await,
             Fact::Chat(ChatStep::Ended, session) => to.chat_session_ended(tenant, session).await,
-            Fact::Message(message) => to.chat_message_sent(tenant, message).await,
+            Fact::Message(message) => {
+                let timestamp = self.clock.now();
+                to.chat_message_sent(tenant, ChatMessage { timestamp, ..message }).await
+            }
             Fact::Typing(typing) => to.chat_typing_indicator(tenant, typing).await,
             Fact::Notification(user, note) => to.send_notification(tenant, user, note).await,
             Fact::Alert(alert) => to.send_alert(tenant, alert).await,

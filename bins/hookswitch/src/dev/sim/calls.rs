@@ -45,7 +45,7 @@ enum Move {
 
 impl Simulator {
     pub(super) fn call_arrives(&mut self) {
-        self.plan(4.0..14.0, Due::CallArrives);
+        self.plan(7.0..18.0, Due::CallArrives);
         let id = self.next_id();
         let queue = usize::from(self.chance(0.35));
         let plan = match self.rng.random_range(0..10) {

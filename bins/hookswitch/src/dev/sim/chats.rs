@@ -34,7 +34,7 @@ enum Move {
 
 impl Simulator {
     pub(super) fn chat_arrives(&mut self) {
-        self.plan(20.0..40.0, Due::ChatArrives);
+        self.plan(35.0..70.0, Due::ChatArrives);
         let id = self.next_id();
         let mut plan = VecDeque::new();
         for (at, (question, answer)) in VISITOR_LINES.into_iter().zip(AGENT_LINES).enumerate() {

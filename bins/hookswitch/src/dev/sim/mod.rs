@@ -29,7 +29,7 @@ use self::queues::Queue;
 
 /// Events per second that the call centre produces on its own clock, on average, once all agents
 /// have logged in. A test holds it.
-pub(crate) const NATURAL_RATE: f64 = 2.6;
+pub(crate) const NATURAL_RATE: f64 = 2.0;
 
 /// The call centre.
 #[derive(Debug)]
