@@ -11,7 +11,7 @@ use crate::outcome::AttemptOutcome;
 pub(crate) const MAX_RETRIES: u32 = 20;
 
 /// How long after the end of attempt `attempt` (from 1) the next one is due: 2, 4, 8, … seconds.
-/// The exponent stops growing at [`MAX_RETRIES`].
+/// The exponent stops growing at 20.
 pub fn retry_delay(attempt: u32) -> Duration {
     Duration::from_secs(1 << attempt.clamp(1, MAX_RETRIES))
 }

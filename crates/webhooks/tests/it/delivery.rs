@@ -71,7 +71,7 @@ async fn failures_are_tried_again_after_2_and_4_seconds_with_the_same_id_and_bod
     let requests = receiver.wait_for(3).await;
     for (pair, wanted) in requests.windows(2).zip([2.0, 4.0]) {
         let gap = (pair[1].at - pair[0].at).as_secs_f64();
-        assert!((wanted * 0.95..wanted * 1.2).contains(&gap), "{gap} s instead of {wanted} s");
+        assert!((wanted * 0.95..wanted * 1.5).contains(&gap), "{gap} s instead of {wanted} s");
         assert_eq!(pair[0].delivery_id(), pair[1].delivery_id());
         assert_eq!(pair[0].body, pair[1].body);
     }
@@ -150,9 +150,9 @@ async fn thousands_go_out_once_each() {
 
 #[tokio::test]
 async fn a_lease_that_ran_out_is_sent_again_with_the_same_id() {
-    let receiver = Receiver::start([Behaviour::After(Duration::from_millis(1_500)), Behaviour::status(200)]).await;
+    let receiver = Receiver::start([Behaviour::After(Duration::from_secs(2)), Behaviour::status(200)]).await;
     let config = WebhookConfig {
-        lease_hold: Duration::from_millis(300),
+        lease_hold: Duration::from_millis(500),
         sweep_interval: Duration::from_millis(100),
         ..WebhookConfig::default()
     };

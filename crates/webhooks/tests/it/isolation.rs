@@ -8,6 +8,9 @@ use tokio::time::Instant;
 
 use crate::node::Node;
 
+/// Far below the 30 s a silent receiver is waited for, far above what a busy machine needs.
+const PROMPT: Duration = Duration::from_secs(2);
+
 /// The time from publishing to arrival of one event.
 async fn delay(node: &Node, receiver: &Receiver, webhook: hookswitch_protocol::WebhookId) -> Duration {
     let (published, n) = (Instant::now(), receiver.count());
@@ -25,7 +28,7 @@ async fn a_receiver_that_never_answers_occupies_only_its_own_slots() {
     eventually("the dead one holds its slots", PATIENCE, || async { silent.count() == 10 }).await;
     for _ in 0..20 {
         let delay = delay(&node, &healthy, alive.id).await;
-        assert!(delay < Duration::from_millis(500), "{delay:?}");
+        assert!(delay < PROMPT, "{delay:?}");
     }
     eventually("only the dead ones run", PATIENCE, || async { node.webhooks.in_flight() == 10 }).await;
     assert_eq!(silent.count(), 10);
@@ -45,7 +48,7 @@ async fn many_retries_of_a_failing_receiver_do_not_delay_first_attempts() {
     eventually("retries hang", PATIENCE, || async { failing.count() > waiting }).await;
     for _ in 0..10 {
         let delay = delay(&node, &healthy, good.id).await;
-        assert!(delay < Duration::from_millis(500), "{delay:?}");
+        assert!(delay < PROMPT, "{delay:?}");
     }
 }
 
@@ -63,5 +66,5 @@ async fn a_silent_receiver_times_out_and_is_logged_so() {
     let rows = node.rows_when(webhook.id, 1).await;
     assert_eq!(rows[0].error.as_deref(), Some("timeout: not done within the time limit"));
     assert_eq!((rows[0].response_code, &rows[0].response_body), (None, &None));
-    assert!((1_000..2_000).contains(&rows[0].duration_ms), "{} ms", rows[0].duration_ms);
+    assert!((1_000..10_000).contains(&rows[0].duration_ms), "{} ms", rows[0].duration_ms);
 }
