@@ -113,18 +113,24 @@ impl SwitchBuilder {
         }
     }
 
+    fn memory_keepers(&self) -> Keepers {
+        Keepers { hub: Seams::memory(&self.clock), webhooks: WebhookSeams::memory(&self.clock) }
+    }
+
     /// Opens the keepers that were asked for.
+    #[cfg(feature = "sqlite")]
     pub(crate) async fn keepers(&self, scopes: &Scopes) -> Result<Keepers, StartError> {
-        let hub = Seams::memory(&self.clock);
-        #[cfg(feature = "sqlite")]
-        if let Some(config) = &self.store {
-            let store = hookswitch_store::Store::open(config.clone(), self.clock.clone(), &scopes.store).await?;
-            let store = std::sync::Arc::new(store);
-            let webhooks = WebhookSeams { directory: store.clone(), ledger: store.clone(), log: store.clone() };
-            return Ok(Keepers { hub: Seams { offline: store.clone(), chat: store, ..hub }, webhooks });
-        }
-        let _without_store = scopes;
-        Ok(Keepers { hub, webhooks: WebhookSeams::memory(&self.clock) })
+        let Some(config) = self.store.clone() else { return Ok(self.memory_keepers()) };
+        let store = hookswitch_store::Store::open(config, self.clock.clone(), &scopes.store).await?;
+        let store = std::sync::Arc::new(store);
+        let webhooks = WebhookSeams { directory: store.clone(), ledger: store.clone(), log: store.clone() };
+        Ok(Keepers { hub: Seams { offline: store.clone(), chat: store, ..Seams::memory(&self.clock) }, webhooks })
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    #[expect(clippy::unused_async, reason = "with the store there is something to wait for")]
+    pub(crate) async fn keepers(&self, _scopes: &Scopes) -> Result<Keepers, StartError> {
+        Ok(self.memory_keepers())
     }
 
     pub(crate) async fn start_hub<O: Outlet>(

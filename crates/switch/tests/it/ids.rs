@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use hookswitch_protocol::{ErrorCode, UserId};
+use hookswitch_protocol::{ErrorCode, EventId, UserId};
 
 use crate::stage::{Stage, event, tenant, with_id};
 
@@ -38,7 +38,7 @@ async fn the_new_part_of_a_partly_repeated_batch_is_done() {
     stage.script.take_calls();
     let batch = vec![with_id("a", event("alert", "{}")), with_id("b", event("call.ended", "{}"))];
     let ids = stage.accept(batch).await.expect("accepted");
-    assert_eq!(ids.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(ids.iter().map(EventId::as_str).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(stage.script.take_calls(), ["ledger.look_up 2", "ledger.enqueue 1 to 0", "live call.ended"]);
 }
 

@@ -1,0 +1,75 @@
+//! A node with its door open, in its own server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookswitch::gateway::{GatewayConfig, JwtAuthenticator, JwtConfig, listen};
+use hookswitch::payloads::Alert;
+use hookswitch::runtime::{Clock, Scope};
+use hookswitch::{Secret, Switch, TenantId};
+use hookswitch_testkit::{ApiClient, PATIENCE, Token, WsRequest, eventually};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+
+async fn open() -> (Switch, String, Scope) {
+    let jwt = JwtConfig { secret: Some(Secret::new(SECRET)), ..JwtConfig::default() };
+    let authenticator = Arc::new(JwtAuthenticator::new(&jwt, Clock::system()).expect("a usable secret"));
+    let switch = Switch::builder().gateway(GatewayConfig::default(), authenticator).start().await.expect("starts");
+    let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    let (address, scope) = (listener.local_addr().expect("bound").to_string(), Scope::root("test"));
+    let serving = switch.clone();
+    scope.spawn("server", async move { serving.serve(listener).await });
+    (switch, address, scope)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broadcasts_reach_browsers_and_published_events_too() {
+    let (switch, address, _scope) = open().await;
+    let mut anna = WsRequest::new(&address, "/ws").bearer(&Token::new("t", 1).sign(SECRET)).open().await;
+    let tenant = TenantId::parse("t").expect("legal");
+    switch.broadcaster().send_alert(&tenant, Alert::new("a", "b")).await.expect("accepted");
+    assert_eq!(anna.expect("alert").await["payload"]["title"], "a");
+    let api = ApiClient::new(&address).with_token(Token::service("t").sign(SECRET));
+    api.publish(serde_json::json!({ "type": "call.incoming" })).await;
+    anna.expect("call.incoming").await;
+    let ready = api.get("/readyz").await;
+    assert_eq!(ready.json()["checks"]["store"], "ok", "{}", ready.text());
+    switch.shut_down(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_told_to_come_back_and_newcomers_are_refused() {
+    let (switch, address, scope) = open().await;
+    let mut anna = WsRequest::new(&address, "/ws").bearer(&Token::new("t", 1).sign(SECRET)).open().await;
+    let begun = Instant::now();
+    let (ended, code) = tokio::join!(switch.shut_down(Duration::from_secs(5)), anna.close_code());
+    assert_eq!(code, 1012);
+    assert!(ended, "nothing had to be cut off");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(scope.shut_down(Duration::from_secs(5)).await, "the server ended with the node");
+    assert!(TcpStream::connect(&address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_react_holds_nothing_up_beyond_the_grace() {
+    let (switch, address, _scope) = open().await;
+    let mut deaf = TcpStream::connect(&address).await.expect("connects");
+    let token = Token::new("t", 1).sign(SECRET);
+    let upgrade = format!(
+        "GET /ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Authorization: Bearer {token}\r\n\r\n"
+    );
+    tokio::io::AsyncWriteExt::write_all(&mut deaf, upgrade.as_bytes()).await.expect("sent");
+    let tenant = TenantId::parse("t").expect("legal");
+    eventually("the client is connected", PATIENCE, || {
+        std::future::ready(switch.hub().n_tenant_connections(&tenant) == 1)
+    })
+    .await;
+    let begun = Instant::now();
+    switch.shut_down(Duration::from_secs(2)).await;
+    assert!(begun.elapsed() < Duration::from_secs(3));
+}
