@@ -88,7 +88,7 @@ mod tests {
         let secret = Secret::new("a secret of thirty-two bytes, yes");
         let tenant = TenantId::parse("demo").expect("legal");
         let grant =
-            Grant { user: UserId::from(7), tenant: &tenant, role: "service", time_to_live: Duration::from_secs(60) };
+            Grant { user: UserId::from(7), tenant: &tenant, role: "service", time_to_live: Duration::from_mins(1) };
         let token = grant.sign(&secret, &Clock::system()).expect("signs");
         let config = JwtConfig { secret: Some(secret), ..JwtConfig::default() };
         let gateway = JwtAuthenticator::new(&config, Clock::system()).expect("a secret is enough");

@@ -28,7 +28,7 @@ fn a_secret_is_enough_and_defaults_are_the_contracts() {
     assert_eq!(config.server.shutdown_deadline, Duration::from_secs(5));
     assert_eq!(config.database, PathBuf::from("./hookswitch.db"));
     assert_eq!(config.websocket.ping_interval, Duration::from_secs(54));
-    assert_eq!(config.websocket.pong_timeout, Duration::from_secs(60));
+    assert_eq!(config.websocket.pong_timeout, Duration::from_mins(1));
     assert_eq!(config.websocket.read_buffer_bytes, 1024);
     assert_eq!(config.websocket.origins, AllowedOrigins::SameHost);
     assert_eq!(config.websocket.public_origins, AllowedOrigins::Any);

@@ -55,9 +55,8 @@ impl Watcher {
                 let legal = match state {
                     "available" => ["ringing", "wrap_up", "break", "busy"].contains(&before),
                     "ringing" => before == "available",
-                    "busy" => ["available", "ringing"].contains(&before),
+                    "busy" | "break" => ["available", "ringing"].contains(&before),
                     "wrap_up" => before == "busy",
-                    "break" => ["available", "ringing"].contains(&before),
                     _ => false,
                 };
                 assert!(legal, "{} went from {before} to {state}", agent.username);
