@@ -56,7 +56,15 @@ impl RawSocket {
     /// # Panics
     /// When the connection is gone.
     pub async fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.expect("the node still reads");
+        self.try_send(bytes).await.expect("the node still reads");
+    }
+
+    /// Sends bytes to a node that may hang up.
+    ///
+    /// # Errors
+    /// When it has.
+    pub async fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes).await
     }
 
     /// Sends a whole text message, masked.

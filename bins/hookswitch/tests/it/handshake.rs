@@ -87,3 +87,48 @@ async fn a_half_sent_handshake_does_not_hold_up_others() {
     }
     stage.agent(1).await.expect_silence().await;
 }
+
+#[tokio::test]
+async fn spellings_that_clients_use_are_understood() {
+    let stage = Stage::start().await;
+    let token = stage.sign(&Token::new(TENANT, 1));
+    let lower_case = format!("bearer {token}");
+    WsRequest::new(stage.addr(), "/ws").header("authorization", &lower_case).open().await.expect_silence().await;
+    let only_protocol = format!("bearer,{token}");
+    let client = WsRequest::new(stage.addr(), "/ws").header("sec-websocket-protocol", &only_protocol).open().await;
+    assert_eq!(client.protocol(), Some("bearer"));
+    let browser = "keep-alive, Upgrade";
+    WsRequest::new(stage.addr(), "/ws")
+        .bearer(&token)
+        .header("connection", browser)
+        .open()
+        .await
+        .expect_silence()
+        .await;
+    // Offered by browsers and not taken up: the answer may not claim it.
+    let compression = "permessage-deflate; client_max_window_bits";
+    let offering = WsRequest::new(stage.addr(), "/ws").bearer(&token).header("sec-websocket-extensions", compression);
+    offering.open().await.expect_silence().await;
+}
+
+#[tokio::test]
+async fn odd_addresses_are_refused_in_words() {
+    let stage = Stage::start().await;
+    let api = stage.node.api();
+    for path in ["/ws/public/a%20b", "/ws/public/%00", "/ws/public/a%2Fb", "/ws/public?session_id=%ff", "/ws/public"] {
+        let answer = api.upgrade(path, &[]).await;
+        assert!(answer.status == 400 || answer.status == 404, "{path}: {}", answer.text());
+        assert_eq!(answer.json()["success"], false);
+    }
+    let long = "u".repeat(65);
+    let known = api.with_token(stage.sign(&Token::new(TENANT, 1)));
+    assert_eq!(known.get(&format!("/ws/users/{long}/online")).await.status, 400);
+    let authorization = format!("Authorization: Bearer {}\r\n", stage.sign(&Token::new(TENANT, 1)));
+    let request = String::from_utf8(RawSocket::upgrade_request("/ws", &authorization)).expect("text");
+    for broken in [request.replace("Version: 13", "Version: 8"), request.replace("dGhlIHNhbXBsZSBub25jZQ==", "short")] {
+        let mut socket = RawSocket::connect(stage.addr()).await;
+        socket.send(broken.as_bytes()).await;
+        let head = socket.read_head().await;
+        assert!(head.starts_with("HTTP/1.1 426") || head.starts_with("HTTP/1.1 400"), "{head}");
+    }
+}

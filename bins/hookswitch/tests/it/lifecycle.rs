@@ -1,8 +1,10 @@
 //! How a node ends: clients are told, deliveries finish or are kept, and it does not take long.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use hookswitch_testkit::{Behaviour, Receiver, Token, WsRequest};
+use hookswitch_testkit::{Behaviour, Receiver, Token, WsRequest, eventually};
+use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -100,4 +102,50 @@ async fn what_was_accepted_before_a_crash_is_there_after_it() {
     receiver.wait_for(1).await;
     stage.agent(7).await.expect("notification").await;
     WsRequest::new(stage.addr(), "/ws/public/s").open().await.expect_silence().await;
+}
+
+#[tokio::test]
+async fn what_is_accepted_while_it_ends_is_delivered_too() {
+    let (mut stage, receiver) = (Stage::start().await, Receiver::healthy().await);
+    stage.webhook(&receiver.url("/"), &["alert"]).await;
+    let service = stage.service();
+    let publishing = async {
+        let mut accepted = HashSet::new();
+        for n in 0_u64.. {
+            let body = json!({"type": "alert", "payload": {"n": n}}).to_string();
+            let request = service.try_send("POST".parse().expect("a method"), "/api/v1/events", body.into(), &[]);
+            // From some moment on it is refused, or nobody is there to answer.
+            let Ok(answer) = request.await else { break };
+            if answer.status != 202 {
+                assert_eq!(answer.status, 503, "{}", answer.text());
+                break;
+            }
+            accepted.insert(n);
+        }
+        accepted
+    };
+    let ending = async {
+        receiver.wait_for(20).await;
+        stage.node.terminate();
+        assert_eq!(stage.node.wait(GRACE).await.code(), Some(0));
+    };
+    let (accepted, ()) = tokio::join!(publishing, ending);
+    assert!(accepted.len() >= 20);
+    let _stage = stage.crash_and_restart().await;
+    eventually("everything accepted has arrived", hookswitch_testkit::PATIENCE, || async {
+        let arrived: HashSet<_> =
+            receiver.map(|r| r.json()["data"]["n"].as_u64().expect("a number")).into_iter().collect();
+        arrived.is_superset(&accepted)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_node_on_the_same_file_is_refused_and_the_first_lives_on() {
+    let stage = Stage::start().await;
+    let second = stage.node.spec().run().await;
+    assert_eq!(second.code, Some(1), "{}{}", second.stdout, second.stderr);
+    assert!(second.stderr.contains("hookswitch.db"), "names the file: {}", second.stderr);
+    stage.service().publish(event_for(7, "notification")).await;
+    stage.agent(7).await.expect("notification").await;
 }

@@ -1,5 +1,6 @@
 //! The whole node against the contract, from outside: a real process, real sockets, independent clients.
 
+mod abuse;
 mod address_guard;
 mod agents;
 mod batches;

@@ -1,8 +1,9 @@
 //! Publishing one event over HTTP: what is accepted, and how each mistake is told.
 
+use hookswitch_testkit::{RawSocket, Token};
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, event, expect_exactly};
+use crate::stage::{Stage, TENANT, event, expect_exactly};
 
 #[tokio::test]
 async fn an_event_is_accepted_with_its_id() {
@@ -138,4 +139,21 @@ async fn a_body_may_have_one_mebibyte() {
     stage.service().post_text("/api/v1/events", body(1024 * 1024 + 1)).await.expect_error(413, "too_large");
     stage.service().post_text("/api/v1/events", body(8 * 1024 * 1024)).await.expect_error(413, "too_large");
     stage.service().publish(event("alert")).await;
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_cut_at_the_limit_too() {
+    let stage = Stage::start().await;
+    let mut socket = RawSocket::connect(stage.addr()).await;
+    let token = stage.sign(&Token::service(TENANT));
+    let head = format!(
+        "POST /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    socket.send(head.as_bytes()).await;
+    let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+    for _ in 0..17 {
+        socket.send(chunk.as_bytes()).await;
+    }
+    socket.send(b"0\r\n\r\n").await;
+    assert!(socket.read_head().await.starts_with("HTTP/1.1 413"));
 }

@@ -110,3 +110,17 @@ async fn bad_typing_commands_are_told() {
     }
     expect_exactly(&mut agent, &[]).await;
 }
+
+#[tokio::test]
+async fn a_session_with_a_key_is_meant_by_its_id_as_well() {
+    let stage = Stage::start().await;
+    let start = json!({"session_id": 88, "session_key": "secret-key"});
+    stage.service().publish(json!({"type": "chat.session.started", "payload": start})).await;
+    let (mut visitor, mut agent) = (stage.visitor("secret-key").await, stage.agent(1).await);
+    agent.send_json(typing(88)).await;
+    assert_eq!(visitor.expect("chat.typing").await["payload"]["session_id"], 88);
+    for known_as in [json!(88), json!("secret-key")] {
+        visitor.send_json(typing(known_as)).await;
+        assert_eq!(agent.expect("chat.typing").await["payload"]["sender_type"], "visitor");
+    }
+}

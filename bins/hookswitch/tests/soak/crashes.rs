@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hookswitch_testkit::{ApiClient, NodeProcess, Receiver, eventually};
+use hookswitch_testkit::{ApiClient, Behaviour, NodeProcess, Receiver, eventually};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -21,7 +21,8 @@ const DEADLINE: Duration = Duration::from_mins(2);
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_crashes_lose_nothing_that_was_accepted() {
     let _turn = my_turn().await;
-    let receiver = Receiver::healthy().await;
+    // Slow enough that there are always deliveries under way when the node dies.
+    let receiver = Receiver::start([Behaviour::After(Duration::from_millis(10))]).await;
     let node = spec().start().await;
     let webhook = json!({"name": "soak", "url": receiver.url("/"), "events": ["alert"], "retry_count": 10});
     assert_eq!(service(&node).post("/api/v1/webhooks", webhook).await.status, 201);
