@@ -148,9 +148,8 @@ impl Gateway {
         upgrade: Option<OnUpgrade>,
     ) -> Answered {
         self.check_origin(&self.0.config.public_origins, head)?;
-        let unknown = || Problem::new(ErrorCode::UnknownSession, "there is no such chat session, or it has ended");
-        let key = key.and_then(|key| SessionKey::parse(key).ok()).ok_or_else(unknown)?;
-        let session = self.0.hub().sessions().find(&key).ok_or_else(unknown)?;
+        let key = key.and_then(|key| SessionKey::parse(key).ok()).ok_or_else(unknown_session)?;
+        let session = self.0.hub().sessions().find(&key).ok_or_else(unknown_session)?;
         let who = Attachment { tenant: session.tenant, occupant: Occupant::Visitor(session.key), expires_at: None };
         self.upgrade(who, head, upgrade).await
     }
@@ -180,15 +179,28 @@ impl Gateway {
             Problem::internal()
         })?;
         let session = Session::new(who.tenant.clone(), who.occupant.clone());
+        let visited = match &who.occupant {
+            Occupant::Visitor(key) => Some(key.clone()),
+            Occupant::User(_) => None,
+        };
         let berth = inner.parts.door.attach(who).await.map_err(|error| {
             tracing::debug!(%error, "a connection was refused");
             Problem::new(error.code(), error.to_string())
         })?;
+        // Had the session ended just before this connection was in the tables, its last event would
+        // have gone by and nothing would ever close it.
+        if visited.is_some_and(|key| inner.hub().sessions().find(&key).is_none()) {
+            return Err(unknown_session());
+        }
         let context = Arc::clone(&inner.sockets);
         let to = HandOver { berth, session, context, deadline: inner.config.upgrade_deadline };
         inner.parts.scope.spawn_contained("upgrade", hand_over(upgrade, to));
         Ok(switching_protocols(handshake))
     }
+}
+
+fn unknown_session() -> Problem {
+    Problem::new(ErrorCode::UnknownSession, "there is no such chat session, or it has ended")
 }
 
 /// The refusal of a whole request, naming the entry that caused it where there is one.

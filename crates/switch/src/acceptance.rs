@@ -228,16 +228,22 @@ impl<'a> Acceptance<'a> {
     /// Delivers to who is there, and looks again after who was not.
     async fn publish(self, room: Reservation, absences: &Absences) {
         let fresh = self.parcels.into_iter().filter(|parcel| !parcel.is_repeated);
-        // What was kept reaches its user from the store alone, or it would come twice.
-        let (kept, live): (Vec<_>, Vec<_>) = fresh.partition(|parcel| parcel.waits(absences));
-        let live: Vec<_> = live.into_iter().map(|parcel| Arc::new(parcel.event)).collect();
+        let (mut live, mut users) = (Vec::new(), Vec::new());
+        for parcel in fresh {
+            let waits = parcel.waits(absences);
+            // What was kept reaches its user from the store alone, or it would come twice. The end of
+            // a chat session concerns its visitors all the same: it disconnects them.
+            if !waits || parcel.event.event_type.ends_session() {
+                live.push(Arc::new(parcel.event));
+            }
+            users.extend(parcel.addressee.filter(|_| waits));
+        }
         for session in live.iter().filter_map(|event| event.session.as_ref()) {
             self.parts.hub.sessions().seen(session);
         }
         if !live.is_empty() {
             self.parts.publish(room, &live).await;
         }
-        let mut users: Vec<_> = kept.into_iter().filter_map(|parcel| parcel.addressee).collect();
         users.sort_unstable();
         users.dedup();
         for user in users {

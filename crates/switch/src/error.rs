@@ -43,7 +43,7 @@ pub enum AcceptError {
         id: EventId,
     },
     /// The chat session to be started is live and belongs to another tenant.
-    #[error("session key {key} is in use")]
+    #[error("session_id {key} is in use")]
     SessionTaken {
         /// Which event of the batch, from 0.
         index: usize,

@@ -58,6 +58,9 @@ impl InFlight {
     }
 
     fn try_take(&self, keys: &[Key]) -> bool {
+        if keys.is_empty() {
+            return true;
+        }
         let mut ids = self.ids();
         let is_free = ids.len() + keys.len() <= self.capacity && !keys.iter().any(|key| ids.contains(key));
         if is_free {

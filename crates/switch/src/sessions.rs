@@ -102,7 +102,7 @@ impl<'a> SessionChanges<'a> {
         for step in steps {
             match step {
                 Step::Start { index, key, alias } => {
-                    let was_live = self.live.resolve(self.tenant, key).is_some();
+                    let was_live = self.live.find(key).is_some_and(|session| session.tenant == *self.tenant);
                     let started = self.live.start(self.tenant, key, alias.as_ref()).await;
                     started.map_err(|source| AcceptError::session(*index, key, source))?;
                     if !was_live {

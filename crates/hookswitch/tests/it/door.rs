@@ -9,6 +9,7 @@ use hookswitch::payloads::Alert;
 use hookswitch::runtime::{Clock, Scope};
 use hookswitch::{Secret, Switch, TenantId};
 use hookswitch_testkit::{ApiClient, PATIENCE, Token, WsRequest, eventually};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -56,14 +57,7 @@ async fn clients_are_told_to_come_back_and_newcomers_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_react_holds_nothing_up_beyond_the_grace() {
     let (switch, address, _scope) = open().await;
-    let mut deaf = TcpStream::connect(&address).await.expect("connects");
-    let token = Token::new("t", 1).sign(SECRET);
-    let upgrade = format!(
-        "GET /ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         Authorization: Bearer {token}\r\n\r\n"
-    );
-    tokio::io::AsyncWriteExt::write_all(&mut deaf, upgrade.as_bytes()).await.expect("sent");
+    let deaf = upgrade(&address, 1).await;
     let tenant = TenantId::parse("t").expect("legal");
     eventually("the client is connected", PATIENCE, || {
         std::future::ready(switch.hub().n_tenant_connections(&tenant) == 1)
@@ -72,4 +66,44 @@ async fn a_client_that_does_not_react_holds_nothing_up_beyond_the_grace() {
     let begun = Instant::now();
     switch.shut_down(Duration::from_secs(2)).await;
     assert!(begun.elapsed() < Duration::from_secs(3));
+    drop(deaf);
+}
+
+/// Asks for an upgrade by hand and reads nothing.
+async fn upgrade(address: &str, user: i64) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("connects");
+    let token = Token::new("t", user).sign(SECRET);
+    let request = format!(
+        "GET /ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Authorization: Bearer {token}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_in_the_middle_of_talking_hear_the_close_too() {
+    let (switch, address, _scope) = open().await;
+    let mut clients = tokio::task::JoinSet::new();
+    for user in 0..50 {
+        let (mut reading, mut writing) = upgrade(&address, user).await.into_split();
+        // Were these unread when the node lets go of the socket, it would break, and the close frame
+        // with it.
+        let pings = [&[0x81, 0x80 | 15, 0, 0, 0, 0][..], br#"{"type":"ping"}"#].concat().repeat(100);
+        clients.spawn(async move {
+            let talking = async { while writing.write_all(&pings).await.is_ok() {} };
+            let hearing = async {
+                let mut heard = Vec::new();
+                let _ended = reading.read_to_end(&mut heard).await;
+                heard.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == 1012_u16.to_be_bytes())
+            };
+            tokio::join!(talking, hearing).1
+        });
+    }
+    let tenant = TenantId::parse("t").expect("legal");
+    let is_full = || std::future::ready(switch.hub().n_tenant_connections(&tenant) == 50);
+    eventually("everybody is connected", PATIENCE, is_full).await;
+    switch.shut_down(Duration::from_secs(5)).await;
+    assert_eq!(clients.join_all().await, [true; 50]);
 }

@@ -1,6 +1,6 @@
 //! Public chat sessions: known from their start to their end, one tenant's each.
 
-use hookswitch_protocol::ErrorCode;
+use hookswitch_protocol::{ErrorCode, UserId};
 
 use crate::stage::{Stage, event, key, tenant};
 
@@ -89,4 +89,15 @@ async fn a_start_that_names_nothing_is_an_event_like_any_other() {
     let batch = vec![event("chat.session.started", "{}"), event("chat.session.ended", r#"{"session_id":"unknown"}"#)];
     stage.accept(batch).await.expect("payloads are not validated");
     assert_eq!(stage.script.take_calls(), ["live chat.session.started", "live chat.session.ended"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_told_to_one_absent_agent_still_disconnects_the_visitor() {
+    let stage = Stage::new().await;
+    stage.accept(vec![event("chat.session.started", r#"{"session_id":"s"}"#)]).await.expect("accepted");
+    let mut visitor = stage.visitor("t", "s").await;
+    let end = event("chat.session.ended", r#"{"session_id":"s"}"#).to_user(UserId::from(7));
+    stage.accept(vec![end]).await.expect("accepted");
+    assert_eq!(visitor.next().await, None, "closed without being told what is the agent's alone");
+    assert_eq!(stage.agent("t", 7).await.types(1).await, ["chat.session.ended"]);
 }
