@@ -124,7 +124,7 @@ impl<O> Connection<O> {
         if self.keeps_up() {
             self.admitted_batch = self.admitted_batch.max(frames.last_batch);
         }
-        let n_room = self.room(frames.batch, config).min(frames.ends.len());
+        let n_room = self.room(frames, config);
         if n_room > 0 {
             let end = frames.ends[n_room - 1];
             self.outbox.push_run(frames.memory, frames.start, end, n_room as u32);
@@ -136,16 +136,23 @@ impl<O> Connection<O> {
         n_room
     }
 
-    /// How many messages may be queued. Once something was dropped nothing is queued until the
+    /// How many of the frames may be queued. Once something was dropped nothing is queued until the
     /// client was told, so that the notice stands exactly where the gap is.
-    fn room(&self, batch: u64, config: &HubConfig) -> usize {
-        if self.n_dropped > 0 || (self.outbox.n_bytes() >= config.outbox_bytes) {
-            0
-        } else if batch <= self.admitted_batch {
-            usize::MAX
-        } else {
-            config.outbox_messages.saturating_sub(self.outbox.n_frames())
+    fn room(&self, frames: Frames<'_>, config: &HubConfig) -> usize {
+        if self.n_dropped > 0 {
+            return 0;
         }
+        let n_frames = if frames.batch <= self.admitted_batch {
+            frames.ends.len()
+        } else {
+            config.outbox_messages.saturating_sub(self.outbox.n_frames()).min(frames.ends.len())
+        };
+        if self.outbox.is_empty() && n_frames == 1 {
+            return 1;
+        }
+        let bytes_left = config.outbox_bytes.saturating_sub(self.outbox.n_bytes());
+        let fits = |end: &u32| (end - frames.start) as usize <= bytes_left;
+        if frames.ends.last().is_some_and(fits) { n_frames } else { frames.ends.partition_point(fits).min(n_frames) }
     }
 
     /// Queues an answer to one of the client's commands; whether there was room. Answers have an

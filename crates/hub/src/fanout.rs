@@ -75,25 +75,43 @@ impl Fanout {
         Ok(Reservation { n_events, rooms: rooms.collect::<Result<_, _>>().map_err(full)? })
     }
 
-    /// Encodes once and hands over to every shard.
-    pub(crate) fn deliver(&self, room: Reservation, events: &[Arc<Event>], except: Option<ConnectionId>) {
-        let Some(first) = events.first() else { return };
+    /// Encodes once and hands over to every shard. Events of several tenants part here: a batch is
+    /// looked at as its first event's tenant from here on.
+    pub(crate) fn deliver(&self, mut room: Reservation, events: &[Arc<Event>], except: Option<ConnectionId>) {
         debug_assert!(events.len() <= room.n_events, "more events than room was reserved for");
         Counters::add(&self.shared.counters.events, events.len() as u64);
-        if self.shared.census.n_tenant(&first.tenant) == 0 {
-            return;
+        for events in events.chunk_by(|a, b| a.tenant == b.tenant) {
+            let share = room.split(events.len());
+            if self.shared.census.n_tenant(&events[0].tenant) > 0 {
+                self.deliver_batch(share, events, except);
+            }
         }
+    }
+
+    fn deliver_batch(&self, room: Reservation, events: &[Arc<Event>], except: Option<ConnectionId>) {
         let encode =
             |event: &Arc<Event>| Delivery { event: Arc::clone(event), frame: frame::event_frame(event), except };
         let deliveries: Arc<[Delivery]> = events.iter().map(encode).collect();
-        let turn = self.hasher.hash_one(&first.tenant) as usize % TURNS;
+        let turn = self.hasher.hash_one(&events[0].tenant) as usize % TURNS;
         let _turn = self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
         for (lane, room) in self.lanes.iter().zip(room.rooms) {
-            let batch = Batch { number: 0, deliveries: Arc::clone(&deliveries), n_taken: 0, _room: Some(room) };
+            let batch = Batch { number: 0, deliveries: Arc::clone(&deliveries), n_taken: 0, _room: room };
             // There are as many places as permits, so it is never full; it is closed when the node
             // goes down, and then there is nobody to deliver to.
             let _closed = lane.batches.try_send(batch);
         }
+    }
+}
+
+impl Reservation {
+    /// Parts room for `n_events` off; all of it when there is no more.
+    fn split(&mut self, n_events: usize) -> Self {
+        if n_events >= self.n_events {
+            return Self { n_events: std::mem::take(&mut self.n_events), rooms: std::mem::take(&mut self.rooms) };
+        }
+        self.n_events -= n_events;
+        let rooms = self.rooms.iter_mut().filter_map(|room| room.split(n_events)).collect();
+        Self { n_events, rooms }
     }
 }
 

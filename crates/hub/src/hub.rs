@@ -43,7 +43,7 @@ impl Hub {
     }
 
     /// Delivers events, in order, to this node's connections and hands them to the other nodes.
-    /// All must be of one tenant and no more than were reserved for.
+    /// At most as many as were reserved for; the order is kept within each tenant.
     ///
     /// Local delivery is under way when this is first polled; the rest is not cancel safe: dropped
     /// midway, other nodes may miss events.

@@ -31,7 +31,7 @@ pub(crate) struct Batch {
     /// How many of them were taken already.
     pub(crate) n_taken: usize,
     /// Room in the mailbox, given back when the batch is through.
-    pub(crate) _room: Option<OwnedSemaphorePermit>,
+    pub(crate) _room: OwnedSemaphorePermit,
 }
 
 /// What a shard knows of one tenant.

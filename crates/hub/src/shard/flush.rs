@@ -127,10 +127,10 @@ impl<O: Outlet> Shard<O> {
 
     /// The close frame is out.
     fn finish(&mut self, key: Key) {
-        let connection = self.take_out(key);
-        if let Some(code) = connection.closing {
+        if let Some(code) = self.connection(key).and_then(|connection| connection.closing) {
             self.shared.counters.closed(code);
         }
+        let connection = self.take_out(key);
         if let Some(outlet) = connection.outlet {
             outlet.finish();
         }

@@ -1,8 +1,10 @@
 //! Contract suites: every keeper of a seam is tried on every sentence of its promise.
 
+pub mod broker;
 pub mod chat;
 pub mod directory;
 pub mod ledger;
 pub mod log;
 pub mod offline;
+pub mod presence;
 mod webhook_rig;

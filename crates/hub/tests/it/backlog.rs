@@ -1,0 +1,312 @@
+//! What a user missed: comes first, in order, once, and is never lost between store and client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hookswitch_hub::memory::MemoryOffline;
+use hookswitch_hub::{HubConfig, Occupant, OfflineLimits, OfflineMessage, Seams};
+use hookswitch_protocol::Timestamp;
+use hookswitch_runtime::Clock;
+use hookswitch_testkit::{PATIENCE, eventually};
+
+use crate::rig::{Client, Failing, FailingOffline, Frame, Rig, config, event, to_user, user};
+
+fn ids(prefix: &str, range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| format!("{prefix}{n}")).collect()
+}
+
+async fn keep(rig: &Rig, ids: &[String]) {
+    let message = |id: &String| {
+        let event = to_user(event("t", "notification", id), 7);
+        OfflineMessage {
+            user: user("t", 7),
+            event_id: event.id.clone(),
+            envelope: Bytes::from(event.encode()),
+            at: rig.clock.now(),
+        }
+    };
+    rig.hub.keep_offline(ids.iter().map(message).collect()).await.expect("kept");
+}
+
+/// What still waits in the store and is not claimed.
+async fn left(rig: &Rig) -> usize {
+    rig.hub.take_offline(&user("t", 7), 100_000).await.expect("memory").len()
+}
+
+/// Waits for the ping behind a page; gives what came up to it and the ping.
+async fn page(client: &mut Client) -> (Vec<String>, Vec<u8>) {
+    let mut got = Vec::new();
+    let ping = client
+        .until_some("a page and its ping", |client| {
+            let frames = client.frames();
+            let mut ping = None;
+            for frame in frames {
+                match frame {
+                    Frame::Event(_, id) => got.push(id),
+                    Frame::Error(code, _) => got.push(code),
+                    Frame::Ping(payload) if !payload.is_empty() => ping = Some(payload),
+                    _ => {}
+                }
+            }
+            ping
+        })
+        .await;
+    (got, ping)
+}
+
+async fn confirmed(rig: &Rig, n_messages: u64) {
+    rig.until("the client's pong confirms", |hub| hub.counters().offline_delivered == n_messages).await;
+}
+
+#[tokio::test]
+async fn it_comes_oldest_first_and_newer_events_for_the_user_wait_behind_it() {
+    let rig = Rig::new().await;
+    let kept = ids("m", 0..3);
+    keep(&rig, &kept).await;
+    let mut client = rig.user("t", 7).await;
+    let (got, ping) = page(&mut client).await;
+    assert_eq!(got, kept);
+    rig.publish([to_user(event("t", "alert", "newer"), 7), event("t", "alert", "for-all")]).await;
+    assert_eq!(rig.ids("t", &mut client).await, ["for-all"], "tenant-wide events do not wait");
+    // Another's pong, or an old one, proves nothing.
+    client.pong(b"page-0").await;
+    client.pong(b"").await;
+    assert_eq!(rig.ids("t", &mut client).await, [""; 0]);
+    client.pong(&ping).await;
+    assert_eq!(client.until("newer").await, ["newer"]);
+    confirmed(&rig, 3).await;
+    assert_eq!(left(&rig).await, 0);
+}
+
+#[tokio::test]
+async fn an_event_between_attach_and_open_does_not_overtake_it() {
+    let rig = Rig::new().await;
+    keep(&rig, &ids("m", 0..2)).await;
+    let berth = rig.berth("t", Occupant::User(7.into())).await;
+    rig.publish([to_user(event("t", "alert", "newer"), 7)]).await;
+    rig.settle("t").await;
+    let mut client = rig.open(berth).await;
+    client.wire(|wire| wire.answers_pings = true);
+    let mut got = client.until("newer").await;
+    got.retain(|id| !id.starts_with("fence-"));
+    assert_eq!(got, ["m0", "m1", "newer"]);
+}
+
+#[tokio::test]
+async fn it_comes_in_pages_each_proved_before_the_next() {
+    let rig = Rig::new().await;
+    let kept = ids("m", 0..450);
+    keep(&rig, &kept).await;
+    let mut client = rig.user("t", 7).await;
+    let mut all = Vec::new();
+    for n_page in [200, 200, 50] {
+        let (got, ping) = page(&mut client).await;
+        assert_eq!(got.len(), n_page);
+        all.extend(got);
+        client.pong(&ping).await;
+    }
+    assert_eq!(all, kept);
+    confirmed(&rig, 450).await;
+    // Through: an event for the user goes out at once.
+    rig.publish([to_user(event("t", "alert", "live"), 7)]).await;
+    client.until("live").await;
+}
+
+#[tokio::test]
+async fn what_a_connection_took_with_it_comes_again_on_the_next() {
+    let rig = Rig::new().await;
+    let kept = ids("m", 0..250);
+    keep(&rig, &kept).await;
+    let mut first = rig.user("t", 7).await;
+    let (_, ping) = page(&mut first).await;
+    first.pong(&ping).await;
+    // Written, but nobody knows whether it was read.
+    assert_eq!(page(&mut first).await.0, kept[200..]);
+    first.leave().await;
+    rig.until("it is given back", |hub| hub.counters().offline_given_back == 50).await;
+    let mut second = rig.user("t", 7).await;
+    let (got, ping) = page(&mut second).await;
+    assert_eq!(got, kept[200..]);
+    second.pong(&ping).await;
+    confirmed(&rig, 250).await;
+    assert_eq!(left(&rig).await, 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_hands_over_to_one_that_is_there() {
+    let rig = Rig::new().await;
+    let mut second = rig.user("t", 7).await;
+    let mut first = rig.user("t", 7).await;
+    for client in [&first, &second] {
+        // Neither answers: whoever is served is known by its ping.
+        client.wire(|wire| wire.answers_pings = false);
+    }
+    keep(&rig, &ids("m", 0..2)).await;
+    rig.hub.backlog_arrived(&user("t", 7));
+    rig.until("somebody is written to", |_| {
+        first.wire(|wire| wire.n_flushes > 0) || second.wire(|wire| wire.n_flushes > 0)
+    })
+    .await;
+    if second.wire(|wire| wire.n_flushes > 0) {
+        std::mem::swap(&mut first, &mut second);
+    }
+    assert_eq!(page(&mut first).await.0, ["m0", "m1"]);
+    assert_eq!(second.frames(), [], "only one connection is brought the backlog");
+    first.wire(|wire| wire.is_dead = true);
+    rig.publish([event("t", "alert", "finds-it-dead")]).await;
+    let (got, ping) = page(&mut second).await;
+    assert!(got.ends_with(&["m0".to_owned(), "m1".to_owned()]), "{got:?}");
+    second.pong(&ping).await;
+    confirmed(&rig, 2).await;
+}
+
+#[tokio::test]
+async fn of_two_connections_at_once_one_is_served_and_both_go_on() {
+    let rig = Rig::new().await;
+    keep(&rig, &ids("m", 0..2)).await;
+    let berths = [rig.berth("t", Occupant::User(7.into())).await, rig.berth("t", Occupant::User(7.into())).await];
+    rig.publish([to_user(event("t", "alert", "newer"), 7)]).await;
+    let mut all = Vec::new();
+    for berth in berths {
+        let client = rig.open(berth).await;
+        client.wire(|wire| wire.answers_pings = true);
+        all.push(client);
+    }
+    let mut n_served = 0;
+    for client in &mut all {
+        let got = client.until("newer").await;
+        if got.len() > 1 {
+            assert_eq!(got, ["m0", "m1", "newer"]);
+            n_served += 1;
+        }
+    }
+    assert_eq!(n_served, 1);
+    confirmed(&rig, 2).await;
+}
+
+#[tokio::test]
+async fn messages_kept_for_somebody_who_came_meanwhile_are_brought() {
+    let rig = Rig::new().await;
+    let mut client = rig.user("t", 7).await;
+    client.wire(|wire| wire.answers_pings = true);
+    // Each round may fall into the last moments of the courier before: none may be forgotten.
+    for round in 0..100 {
+        let id = format!("m{round}");
+        keep(&rig, std::slice::from_ref(&id)).await;
+        rig.hub.backlog_arrived(&user("t", 7));
+        assert_eq!(client.until(&id).await, [id]);
+    }
+    confirmed(&rig, 100).await;
+}
+
+#[tokio::test]
+async fn what_was_dropped_over_the_bound_is_told_until_somebody_has_heard() {
+    let clock = Clock::manual(Timestamp::from_millis(0));
+    let limits = OfflineLimits { per_user: 3, ..OfflineLimits::default() };
+    let seams = Seams { offline: Arc::new(MemoryOffline::new(limits, clock.clone())), ..Seams::memory(&clock) };
+    let rig = Rig::assemble(config(), clock, |_| seams).await;
+    keep(&rig, &ids("m", 0..5)).await;
+    let wanted = ["messages_dropped", "m2", "m3", "m4"];
+    let mut first = rig.user("t", 7).await;
+    let mut second = rig.user("t", 7).await;
+    assert_eq!(page(&mut first).await.0, wanted);
+    first.leave().await;
+    let (got, ping) = page(&mut second).await;
+    assert_eq!(got, wanted);
+    second.pong(&ping).await;
+    confirmed(&rig, 3).await;
+}
+
+#[tokio::test]
+async fn what_waits_behind_it_is_bounded_and_the_gap_is_told_behind_what_was_held() {
+    let rig = Rig::with(HubConfig { outbox_messages: 10, ..config() }).await;
+    keep(&rig, &ids("m", 0..1)).await;
+    let mut client = rig.user("t", 7).await;
+    let (_, ping) = page(&mut client).await;
+    for id in ids("e", 0..13) {
+        rig.publish([to_user(event("t", "alert", &id), 7)]).await;
+    }
+    rig.publish([event("t", "alert", "for-all")]).await;
+    assert_eq!(rig.ids("t", &mut client).await, ["for-all"]);
+    client.pong(&ping).await;
+    let mut wanted = ids("e", 0..10);
+    wanted.push("messages_dropped 3".to_owned());
+    assert_eq!(client.until("messages_dropped 3").await, wanted);
+}
+
+#[tokio::test]
+async fn a_close_takes_what_was_held_along_and_the_store_keeps_the_rest() {
+    let rig = Rig::new().await;
+    keep(&rig, &ids("m", 0..1)).await;
+    let mut client = rig.user("t", 7).await;
+    page(&mut client).await;
+    rig.publish([to_user(event("t", "alert", "held"), 7)]).await;
+    rig.settle("t").await;
+    client.frames();
+    client.call(|line| line.close(hookswitch_protocol::CloseCode::Restarting)).await;
+    assert_eq!(client.until("close 1012").await, ["held", "close 1012"]);
+    rig.until("it is given back", |hub| hub.counters().offline_given_back == 1).await;
+    assert_eq!(left(&rig).await, 1);
+}
+
+#[tokio::test]
+async fn while_a_page_awaits_its_proof_every_ping_asks_for_just_that() {
+    let quick = HubConfig { ping_interval: Duration::from_millis(100), ..config() };
+    let rig = Rig::with(quick).await;
+    keep(&rig, &ids("m", 0..1)).await;
+    let mut client = rig.user("t", 7).await;
+    let (_, first) = page(&mut client).await;
+    let (_, again) = page(&mut client).await;
+    assert_eq!(first, again);
+    client.pong(&again).await;
+    confirmed(&rig, 1).await;
+    assert_eq!(client.pinged().await, b"", "then they are ordinary again");
+}
+
+#[tokio::test]
+async fn a_client_that_talks_but_never_proves_is_sent_away() {
+    let quick =
+        HubConfig { ping_interval: Duration::from_millis(50), pong_timeout: Duration::from_millis(600), ..config() };
+    let rig = Rig::with(quick).await;
+    keep(&rig, &ids("m", 0..1)).await;
+    let mut client = rig.user("t", 7).await;
+    let mut closed = false;
+    while !closed {
+        client.tell(hookswitch_hub::Line::heard).await;
+        client
+            .until_some("a ping or a close", |client| {
+                let frames = client.frames();
+                closed = frames.contains(&Frame::Close(4408));
+                (!frames.is_empty()).then_some(())
+            })
+            .await;
+    }
+    rig.until("it is given back", |hub| hub.counters().offline_given_back == 1).await;
+    assert_eq!(left(&rig).await, 1);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_asked_again() {
+    let clock = Clock::manual(Timestamp::from_millis(0));
+    let (claims, settlements) = (Arc::new(Failing::default()), Arc::new(Failing::default()));
+    let offline = FailingOffline {
+        memory: MemoryOffline::new(OfflineLimits::default(), clock.clone()),
+        claims: Arc::clone(&claims),
+        settlements: Arc::clone(&settlements),
+    };
+    let seams = Seams { offline: Arc::new(offline), ..Seams::memory(&clock) };
+    let rig = Rig::assemble(config(), clock, |_| seams).await;
+    keep(&rig, &ids("m", 0..1)).await;
+    claims.next(1);
+    settlements.next(1);
+    let berth = rig.berth("t", Occupant::User(7.into())).await;
+    rig.publish([to_user(event("t", "alert", "live"), 7)]).await;
+    let mut client = rig.open(berth).await;
+    client.wire(|wire| wire.answers_pings = true);
+    assert_eq!(client.until("live").await, ["live"], "a failing store does not hold up live events");
+    client.until("m0").await;
+    confirmed(&rig, 1).await;
+    assert_eq!((claims.left(), settlements.left(), rig.hub.counters().keeper_failures), (0, 0, 2));
+    eventually("it is gone for good", PATIENCE, async || left(&rig).await == 0).await;
+}

@@ -1,0 +1,71 @@
+//! Two hubs on one bus.
+
+use hookswitch_hub::memory::MemoryBroker;
+use hookswitch_testkit::{PATIENCE, eventually};
+
+use crate::rig::{Rig, event, in_session, tenant, to_user};
+
+async fn pair() -> (Rig, Rig) {
+    let bus = MemoryBroker::alone();
+    (Rig::on_bus(&bus).await, Rig::on_bus(&bus).await)
+}
+
+#[tokio::test]
+async fn what_one_node_publishes_arrives_once_at_both_in_order() {
+    let (here, there) = pair().await;
+    let mut near = here.user("t", 7).await;
+    let mut far = there.user("t", 8).await;
+    let all: Vec<String> = (0..200).map(|n| format!("e{n}")).collect();
+    for ids in all.chunks(3) {
+        here.publish(ids.iter().map(|id| event("t", "alert", id))).await;
+    }
+    assert_eq!(here.ids("t", &mut near).await, all);
+    far.until_some("all arrive", |far| {
+        let got: Vec<String> = far.ids().into_iter().filter(|id| id.starts_with('e')).collect();
+        (got == all).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn targets_sessions_and_senders_hold_across_nodes() {
+    let (here, there) = pair().await;
+    let mut agent = there.user("t", 7).await;
+    let mut colleague = there.user("t", 8).await;
+    let mut visitor = there.visitor("t", "s1").await;
+    let mut sender = here.visitor("t", "s1").await;
+    here.publish([to_user(event("t", "alert", "mine"), 7)]).await;
+    let typing = std::sync::Arc::new(in_session(event("t", "chat.typing", "typing"), "s1"));
+    here.hub.relay(typing, Some(sender.id)).await.expect("there is room");
+    here.publish([in_session(event("t", "chat.session.ended", "ended"), "s1")]).await;
+    assert_eq!(agent.until("ended").await, ["mine", "typing", "ended"]);
+    assert_eq!(colleague.until("ended").await, ["typing", "ended"]);
+    assert_eq!(visitor.until("close 4410").await, ["typing", "ended", "close 4410"]);
+    assert_eq!(sender.until("close 4410").await, ["ended", "close 4410"]);
+}
+
+#[tokio::test]
+async fn a_tenant_is_watched_while_it_has_a_connection_and_not_before_or_after() {
+    let (here, there) = pair().await;
+    here.publish([event("t", "alert", "before")]).await;
+    assert_eq!(there.hub.counters().events, 0);
+    let mut first = there.user("t", 7).await;
+    let second = there.user("t", 8).await;
+    here.publish([event("t", "alert", "first"), event("u", "alert", "unwatched")]).await;
+    assert_eq!(there.hub.counters().events, 1, "the other tenant's is not received");
+    assert_eq!(first.until("first").await, ["first"]);
+    first.leave().await;
+    there.until("one is gone", |hub| hub.n_tenant_connections(&tenant("t")) == 1).await;
+    here.publish([event("t", "alert", "second")]).await;
+    assert_eq!(there.hub.counters().events, 2, "still watched for the other connection");
+    second.leave().await;
+    eventually("it is not watched any more", PATIENCE, async || {
+        let n_before = there.hub.counters().events;
+        here.publish([event("t", "alert", "after")]).await;
+        there.hub.counters().events == n_before
+    })
+    .await;
+    let mut third = there.user("t", 9).await;
+    here.publish([event("t", "alert", "third")]).await;
+    assert_eq!(third.until("third").await, ["third"]);
+}

@@ -1,0 +1,116 @@
+//! One tenant's load and the others: counted in writes, not in time.
+
+use std::time::Duration;
+
+use hookswitch_hub::{HubConfig, HubError};
+use hookswitch_testkit::{PATIENCE, eventually};
+
+use crate::rig::{Client, Rig, config, event};
+
+/// Writes to a large tenant that may come before another tenant's, whatever waits.
+const PATIENT_WRITES: usize = 2 * 256;
+
+async fn one_shard() -> Rig {
+    Rig::with(HubConfig { shards: 1, ..config() }).await
+}
+
+async fn crowd(rig: &Rig, of: &str, n_connections: usize) -> Vec<Client> {
+    let mut clients = Vec::with_capacity(n_connections);
+    for number in 0..n_connections {
+        clients.push(rig.user(of, number as i64).await);
+    }
+    clients
+}
+
+#[tokio::test]
+async fn a_large_tenants_event_does_not_delay_anothers() {
+    let rig = one_shard().await;
+    let mut crowd = crowd(&rig, "big", 10_000).await;
+    let mut agent = rig.user("small", 7).await;
+    let n_before = rig.n_flushes();
+    let hold = agent.hold_shard().await;
+    rig.publish([event("big", "queue.stats", "wallboard")]).await;
+    rig.publish([event("small", "call.incoming", "ringing")]).await;
+    drop(hold);
+    agent.until("ringing").await;
+    let n_between = agent.wire(|wire| wire.flushed_at) - n_before;
+    assert!(n_between <= PATIENT_WRITES, "{n_between} writes came first");
+    for client in &mut crowd {
+        client.until("wallboard").await;
+    }
+}
+
+#[tokio::test]
+async fn nor_does_a_large_tenants_burst() {
+    let rig = one_shard().await;
+    let mut crowd = crowd(&rig, "big", 1_000).await;
+    let mut agent = rig.user("small", 7).await;
+    let hold = agent.hold_shard().await;
+    // Types alternate, so that each event takes a walk of its own over all connections.
+    let kinds = ["queue.stats", "agent.login"];
+    rig.publish((0..64).map(|n| event("big", kinds[n % 2], &format!("e{n}")))).await;
+    rig.publish([event("small", "call.incoming", "ringing")]).await;
+    let (resume, gate) = std::sync::mpsc::channel();
+    agent.wire(|wire| wire.gate = Some(gate));
+    drop(hold);
+    agent.until("ringing").await;
+    // The shard stands still since it wrote that.
+    let n_queued = rig.hub.counters().messages_queued;
+    drop(resume);
+    assert!(n_queued < 64 * 1_000, "the burst was queued as a whole before the other tenant had a turn");
+    for client in &mut crowd {
+        assert_eq!(client.until("e63").await.len(), 64);
+    }
+}
+
+#[tokio::test]
+async fn clients_that_keep_asking_do_not_hold_up_their_tenants_events() {
+    let rig = one_shard().await;
+    // More than a slice: there is always somebody left to flush.
+    let mut crowd = crowd(&rig, "t", 600).await;
+    for client in &crowd {
+        client.wire(|wire| wire.keeps_asking = true);
+        client.answer("start").await;
+    }
+    for n in 0..5 {
+        rig.publish([event("t", "alert", &format!("e{n}"))]).await;
+    }
+    for client in &mut crowd {
+        client.until("e4").await;
+        client.wire(|wire| wire.keeps_asking = false);
+    }
+    assert_eq!(rig.hub.counters().messages_dropped, 0);
+}
+
+#[tokio::test]
+async fn a_full_mailbox_refuses_and_opens_again() {
+    let limits = HubConfig { shards: 1, mailbox_events: 10, publish_deadline: Duration::from_millis(20), ..config() };
+    let rig = Rig::with(limits).await;
+    let mut client = rig.user("t", 7).await;
+    let hold = client.hold_shard().await;
+    let unused = rig.hub.reserve(4).await.expect("there is room");
+    rig.publish((0..6).map(|n| event("t", "alert", &format!("e{n}")))).await;
+    let refused = rig.hub.reserve(1).await.expect_err("there is no room");
+    assert!(matches!(refused, HubError::Overloaded { n_events: 1, .. }), "{refused:?}");
+    let passing = std::sync::Arc::new(event("t", "chat.typing", "typing"));
+    assert!(matches!(rig.hub.relay(passing, None).await, Err(HubError::Overloaded { .. })));
+    assert_eq!(rig.hub.counters().publish_refused, 1);
+    drop(unused);
+    let again = rig.hub.reserve(4).await.expect("room that is dropped is given back");
+    drop((again, hold));
+    assert_eq!(client.until("e5").await.len(), 6);
+    eventually("room is given back when events are through", PATIENCE, async || rig.hub.reserve(10).await.is_ok())
+        .await;
+}
+
+#[tokio::test]
+async fn events_for_nobody_take_no_room() {
+    let limits = HubConfig { shards: 1, mailbox_events: 10, publish_deadline: Duration::from_millis(20), ..config() };
+    let rig = Rig::with(limits).await;
+    let client = rig.user("t", 7).await;
+    let _hold = client.hold_shard().await;
+    for n in 0..50 {
+        rig.publish([event("nobody-here", "alert", &format!("e{n}"))]).await;
+    }
+    assert!(rig.hub.reserve(10).await.is_ok());
+}

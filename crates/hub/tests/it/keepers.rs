@@ -1,0 +1,27 @@
+//! The memory keepers keep every sentence of their promises.
+
+use std::sync::Arc;
+
+use hookswitch_hub::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence};
+use hookswitch_testkit::contract;
+
+#[tokio::test]
+async fn broker() {
+    let bus = async || MemoryBroker::alone();
+    contract::broker::check(bus, async |bus, sink| Arc::new(bus.join(sink))).await;
+}
+
+#[tokio::test]
+async fn presence() {
+    contract::presence::check(async |clock| MemoryPresence::new(clock)).await;
+}
+
+#[tokio::test]
+async fn offline() {
+    contract::offline::check(async |limits, clock| MemoryOffline::new(limits, clock)).await;
+}
+
+#[tokio::test]
+async fn chat() {
+    contract::chat::check(async || MemoryChatSessions::default()).await;
+}

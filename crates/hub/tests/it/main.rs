@@ -1,0 +1,16 @@
+//! The hub from outside: connections come, subscribe, read or do not, and get what is theirs.
+
+mod backlog;
+mod chat_sessions;
+mod cluster;
+mod coming_and_going;
+mod embedded;
+mod fairness;
+mod keepers;
+mod model;
+mod order;
+mod rig;
+mod silence;
+mod slow;
+mod subscriptions;
+mod visitors;

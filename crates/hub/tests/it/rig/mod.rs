@@ -1,0 +1,148 @@
+//! What the hub's tests share: a hub, scripted connections, events with short names.
+
+mod client;
+mod events;
+mod outlet;
+mod stores;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hookswitch_hub::memory::MemoryBroker;
+use hookswitch_hub::{Attachment, Berth, Broker, BrokerSink, Door, Hub, HubConfig, Occupant, Seams};
+use hookswitch_protocol::{Event, Timestamp, UserId};
+use hookswitch_runtime::{Clock, Scope};
+use hookswitch_testkit::{PATIENCE, eventually};
+use tokio::sync::Mutex;
+
+pub(crate) use client::{Client, Frame};
+pub(crate) use events::{event, in_session, key, name, tenant, to_user, topic, user};
+pub(crate) use outlet::Scripted;
+pub(crate) use stores::{Failing, FailingOffline, FailingPresence};
+
+/// Tells that everything published before has gone through a shard.
+const FENCE: &str = "test.fence";
+
+/// A hub whose connections are scripted.
+pub(crate) struct Rig {
+    pub(crate) scope: Scope,
+    pub(crate) clock: Clock,
+    pub(crate) hub: Hub,
+    pub(crate) door: Door<Scripted>,
+    n_shards: usize,
+    /// Counts every flush of every connection of this rig.
+    flushes: Arc<AtomicUsize>,
+    /// Per tenant one connection on each shard that gets everything.
+    observers: Mutex<Vec<(String, Vec<Client>)>>,
+    n_fences: AtomicUsize,
+}
+
+pub(crate) fn config() -> HubConfig {
+    HubConfig { shards: 2, ..HubConfig::default() }
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        Self::with(config()).await
+    }
+
+    pub(crate) async fn with(config: HubConfig) -> Self {
+        let clock = Clock::manual(Timestamp::from_millis(1_761_393_600_000));
+        let seams = Seams::memory(&clock);
+        Self::assemble(config, clock, |_| seams).await
+    }
+
+    /// A hub with a place on the bus.
+    pub(crate) async fn on_bus(bus: &MemoryBroker) -> Self {
+        let clock = Clock::manual(Timestamp::from_millis(1_761_393_600_000));
+        let memory = Seams::memory(&clock);
+        let broker = |sink| Arc::new(bus.join(sink)) as Arc<dyn Broker>;
+        Self::assemble(config(), clock, |sink| Seams { broker: broker(sink), ..memory }).await
+    }
+
+    pub(crate) async fn assemble(
+        config: HubConfig,
+        clock: Clock,
+        seams: impl FnOnce(Arc<dyn BrokerSink>) -> Seams,
+    ) -> Self {
+        let scope = Scope::root("hub-test");
+        let n_shards = config.shards;
+        let prepared = Hub::prepare::<Scripted>(config, clock.clone(), &scope).expect("threads start");
+        let seams = seams(prepared.sink());
+        let (hub, door) = prepared.start(seams).await.expect("the hub starts");
+        let (flushes, observers) = (Arc::default(), Mutex::default());
+        Self { scope, clock, hub, door, n_shards, flushes, observers, n_fences: AtomicUsize::new(0) }
+    }
+
+    /// A connection in the tables that waits for its socket.
+    pub(crate) async fn berth(&self, of: &str, occupant: Occupant) -> Berth<Scripted> {
+        let who = Attachment { tenant: tenant(of), occupant, expires_at: None };
+        self.door.attach(who).await.expect("the door is open")
+    }
+
+    pub(crate) async fn open(&self, berth: Berth<Scripted>) -> Client {
+        let id = berth.id();
+        let (ticket, client) = Client::pair(id, Arc::clone(&self.flushes));
+        berth.open(ticket).await;
+        client.turn_over().await;
+        client
+    }
+
+    pub(crate) async fn user(&self, of: &str, number: i64) -> Client {
+        let berth = self.berth(of, Occupant::User(UserId::from(number))).await;
+        self.open(berth).await
+    }
+
+    pub(crate) async fn visitor(&self, of: &str, session: &str) -> Client {
+        let berth = self.berth(of, Occupant::Visitor(key(session))).await;
+        self.open(berth).await
+    }
+
+    /// Publishes as one batch.
+    pub(crate) async fn publish(&self, events: impl IntoIterator<Item = Event>) {
+        let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
+        let room = self.hub.reserve(events.len()).await.expect("there is room");
+        self.hub.publish(room, &events).await;
+    }
+
+    /// Waits until everything published for this tenant so far was appended and flushed.
+    pub(crate) async fn settle(&self, of: &str) {
+        let mut observers = self.observers.lock().await;
+        if !observers.iter().any(|(tenant, _)| tenant == of) {
+            let mut fresh = Vec::new();
+            for at in 0..self.n_shards {
+                fresh.push(self.user(of, -1 - at as i64).await);
+            }
+            observers.push((of.to_owned(), fresh));
+        }
+        let fence = format!("fence-{}", self.n_fences.fetch_add(1, Ordering::Relaxed));
+        self.publish([event(of, FENCE, &fence)]).await;
+        for (_, clients) in observers.iter_mut().filter(|(tenant, _)| tenant == of) {
+            for client in clients {
+                client.until(&fence).await;
+            }
+        }
+    }
+
+    /// The ids this client got since it was last asked, once everything published has settled.
+    pub(crate) async fn ids(&self, of: &str, client: &mut Client) -> Vec<String> {
+        self.settle(of).await;
+        client.turn_over().await;
+        client.ids().into_iter().filter(|id| !id.starts_with("fence-")).collect()
+    }
+
+    /// Flushes so far, over all connections.
+    pub(crate) fn n_flushes(&self) -> usize {
+        self.flushes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Hub) -> bool) {
+        eventually(what, PATIENCE, || std::future::ready(holds(&self.hub))).await;
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.scope.hard().cancel();
+    }
+}

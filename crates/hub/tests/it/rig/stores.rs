@@ -1,0 +1,113 @@
+//! Keepers that fail when told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hookswitch_hub::memory::{MemoryOffline, MemoryPresence};
+use hookswitch_hub::{
+    BoxFuture, Claim, MessageNumber, OfflineError, OfflineMessage, OfflineStore, PresenceError, PresenceStore, UserKey,
+    UserPresence,
+};
+use hookswitch_protocol::{TenantId, UserId};
+
+/// How many of the next calls fail.
+#[derive(Debug, Default)]
+pub(crate) struct Failing(AtomicUsize);
+
+impl Failing {
+    pub(crate) fn next(&self, n_calls: usize) {
+        self.0.store(n_calls, Ordering::SeqCst);
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn fails(&self) -> bool {
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok()
+    }
+}
+
+/// Offline messages in memory, behind a store that fails at times.
+pub(crate) struct FailingOffline {
+    pub(crate) memory: MemoryOffline,
+    pub(crate) claims: Arc<Failing>,
+    pub(crate) settlements: Arc<Failing>,
+}
+
+fn offline_error() -> OfflineError {
+    OfflineError::Unavailable { operation: "do as told", source: "the test says so".into() }
+}
+
+impl OfflineStore for FailingOffline {
+    fn put(&self, messages: Vec<OfflineMessage>) -> BoxFuture<'_, Result<(), OfflineError>> {
+        self.memory.put(messages)
+    }
+
+    fn claim<'a>(&'a self, user: &'a UserKey, limit: usize) -> BoxFuture<'a, Result<Claim, OfflineError>> {
+        if self.claims.fails() {
+            return Box::pin(std::future::ready(Err(offline_error())));
+        }
+        self.memory.claim(user, limit)
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        user: &'a UserKey,
+        messages: &'a [MessageNumber],
+    ) -> BoxFuture<'a, Result<(), OfflineError>> {
+        if self.settlements.fails() {
+            return Box::pin(std::future::ready(Err(offline_error())));
+        }
+        self.memory.confirm(user, messages)
+    }
+
+    fn give_back<'a>(
+        &'a self,
+        user: &'a UserKey,
+        messages: &'a [MessageNumber],
+    ) -> BoxFuture<'a, Result<(), OfflineError>> {
+        if self.settlements.fails() {
+            return Box::pin(std::future::ready(Err(offline_error())));
+        }
+        self.memory.give_back(user, messages)
+    }
+}
+
+/// Presence in memory, behind a store that fails when told to.
+pub(crate) struct FailingPresence {
+    pub(crate) memory: MemoryPresence,
+    pub(crate) calls: Arc<Failing>,
+}
+
+impl FailingPresence {
+    fn write<'a>(
+        &'a self,
+        call: impl FnOnce() -> BoxFuture<'a, Result<(), PresenceError>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<(), PresenceError>> {
+        Box::pin(async move {
+            if self.calls.fails() {
+                return Err(PresenceError::Unavailable { operation: "do as told", source: "the test says so".into() });
+            }
+            call().await
+        })
+    }
+}
+
+impl PresenceStore for FailingPresence {
+    fn touch<'a>(&'a self, user: &'a UserKey, n_connections: u32) -> BoxFuture<'a, Result<(), PresenceError>> {
+        self.write(move || self.memory.touch(user, n_connections))
+    }
+
+    fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), PresenceError>> {
+        self.write(move || self.memory.leave(user))
+    }
+
+    fn state<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<UserPresence, PresenceError>> {
+        self.memory.state(user)
+    }
+
+    fn online_users<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<UserId>, PresenceError>> {
+        self.memory.online_users(tenant)
+    }
+}

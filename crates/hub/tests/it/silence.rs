@@ -1,0 +1,75 @@
+//! What the clock brings about: pings, silence, expired tokens, connections that do not end.
+
+use std::time::Duration;
+
+use hookswitch_hub::{Attachment, HubConfig, Occupant};
+
+use crate::rig::{Client, Rig, config, tenant};
+
+fn quick() -> HubConfig {
+    HubConfig {
+        ping_interval: Duration::from_millis(100),
+        pong_timeout: Duration::from_millis(400),
+        close_timeout: Duration::from_millis(200),
+        ..config()
+    }
+}
+
+#[tokio::test]
+async fn a_silent_client_is_pinged_and_then_closed() {
+    let rig = Rig::with(quick()).await;
+    let mut client = rig.user("t", 7).await;
+    assert_eq!(client.pinged().await, b"");
+    assert_eq!(client.closed().await, 4408);
+    client.until_wire("the hub lets go", |wire| wire.is_finished && wire.is_dropped).await;
+    rig.until("it is counted out", |hub| hub.n_connections() == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_answers_stays() {
+    let patient = HubConfig { pong_timeout: Duration::from_millis(1_500), ..quick() };
+    let rig = Rig::with(patient).await;
+    let mut client = rig.user("t", 7).await;
+    client.wire(|wire| wire.answers_pings = true);
+    let started = tokio::time::Instant::now();
+    while started.elapsed() < Duration::from_secs(2) {
+        client.pinged().await;
+    }
+    assert_eq!(rig.hub.n_connections(), 1);
+}
+
+#[tokio::test]
+async fn an_expired_token_ends_the_connection() {
+    let rig = Rig::with(HubConfig { pong_timeout: Duration::from_mins(1), ..quick() }).await;
+    let expires_at = Some(rig.clock.now().after(Duration::from_millis(150)));
+    let who = Attachment { tenant: tenant("t"), occupant: Occupant::User(7.into()), expires_at };
+    let berth = rig.door.attach(who).await.expect("not yet expired");
+    let mut brief = rig.open(berth).await;
+    let mut other = rig.user("t", 8).await;
+    assert_eq!(brief.closed().await, 4401);
+    assert_eq!(rig.ids("t", &mut other).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_never_opened_is_dropped() {
+    let rig = Rig::with(quick()).await;
+    let berth = rig.berth("t", Occupant::User(7.into())).await;
+    assert_eq!(rig.hub.n_connections(), 1);
+    rig.until("the sweep drops it", |hub| hub.n_connections() == 0).await;
+    // The late comer is refused, and nothing is counted twice.
+    let (ticket, client) = Client::pair(berth.id(), std::sync::Arc::default());
+    berth.open(ticket).await;
+    client.until_wire("the outlet is dropped", |wire| wire.is_dropped).await;
+    assert_eq!(rig.hub.n_connections(), 0);
+}
+
+#[tokio::test]
+async fn a_closing_connection_that_does_not_drain_is_dropped() {
+    let rig = Rig::with(quick()).await;
+    let client = rig.user("t", 7).await;
+    client.stall_after(0);
+    client.call(|line| line.close(hookswitch_protocol::CloseCode::Normal)).await;
+    client.until_wire("the outlet is dropped", |wire| wire.is_dropped && !wire.is_finished).await;
+    rig.until("it is counted out", |hub| hub.n_connections() == 0).await;
+    assert_eq!(rig.hub.counters().closed[0], 1);
+}
