@@ -267,6 +267,15 @@ impl Reader {
     }
 }
 
+impl Drop for Reader {
+    /// A panic in here concerns this connection only, and must end it: nobody would read it any more.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.line.gone();
+        }
+    }
+}
+
 impl Future for Reader {
     type Output = ();
 

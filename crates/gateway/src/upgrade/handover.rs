@@ -43,13 +43,15 @@ pub(crate) async fn hand_over(upgrade: OnUpgrade, to: HandOver) {
 }
 
 /// The TCP socket under an upgraded connection, be it served by hyper itself or by hyper-util's
-/// `auto` server, and what the client sent together with its request.
+/// `auto` server, and what the client sent together with its request. That is copied: even empty it
+/// would keep the server's read buffer of 8 KiB alive.
 fn take_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => Some((parts.io.into_inner(), parts.read_buf)),
+    let (io, leftover) = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => (parts.io, parts.read_buf),
         Err(upgraded) => {
             let parts = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded).ok()?;
-            Some((parts.io.into_inner(), parts.read_buf))
+            (parts.io, parts.read_buf)
         }
-    }
+    };
+    Some((io.into_inner(), Bytes::copy_from_slice(&leftover)))
 }
