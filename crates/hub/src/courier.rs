@@ -1,6 +1,7 @@
 //! Brings users what they missed: claim a page, send it, wait for proof, confirm.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -29,8 +30,33 @@ pub(crate) struct Couriers<O: Outlet> {
     pub(crate) shards: Arc<[mpsc::Sender<Request<O>>]>,
     pub(crate) scope: Scope,
     pub(crate) clock: Clock,
-    /// Users being served; `true` when somebody asked again meanwhile.
-    pub(crate) active: Mutex<HashMap<UserKey, bool>>,
+    /// Users being served.
+    pub(crate) active: Mutex<HashMap<UserKey, Asked>>,
+}
+
+/// What was asked of a courier on its way.
+#[derive(Default)]
+pub(crate) struct Asked {
+    /// Somebody asked again since the last walk began.
+    again: bool,
+    /// A page is on its way: newer events are held back, and another claim follows.
+    is_paging: bool,
+    /// Dropped once newer events are held back and a claim follows.
+    waiting: Vec<oneshot::Sender<Infallible>>,
+}
+
+/// Tells when newer events for the user can no longer overtake what was kept.
+#[derive(Debug)]
+pub struct BacklogNotice(Option<oneshot::Receiver<Infallible>>);
+
+impl BacklogNotice {
+    /// Waits for that moment, which no client can delay. Cancel safe.
+    pub async fn taken(self) {
+        if let Some(taken) = self.0 {
+            // Nothing is ever sent: the courier lets go of the other end.
+            let Err(_taken) = taken.await;
+        }
+    }
 }
 
 /// How a courier's walk ended.
@@ -55,25 +81,31 @@ impl<O: Outlet> Couriers<O> {
     }
 
     /// Starts a courier for this user unless one is on its way or nothing waits. Never blocks.
-    pub(crate) fn serve(self: &Arc<Self>, user: UserKey) {
-        if self.may_have(&user) {
-            self.start(user);
+    pub(crate) fn serve(self: &Arc<Self>, user: UserKey) -> BacklogNotice {
+        if !self.may_have(&user) {
+            return BacklogNotice(None);
         }
+        let (waiting, taken) = oneshot::channel();
+        self.start(user, Some(waiting));
+        BacklogNotice(Some(taken))
     }
 
     /// A connection of this user was opened. One that holds events back needs a courier in any
     /// case: it is the courier that releases them.
     pub(crate) fn greet(self: &Arc<Self>, user: UserKey, holds_back: bool) {
-        if holds_back { self.start(user) } else { self.serve(user) }
+        if holds_back || self.may_have(&user) {
+            self.start(user, None);
+        }
     }
 
-    fn start(self: &Arc<Self>, user: UserKey) {
+    fn start(self: &Arc<Self>, user: UserKey, waiting: Option<oneshot::Sender<Infallible>>) {
         let mut active = self.active();
-        if let Some(again) = active.get_mut(&user) {
-            *again = true;
+        if let Some(asked) = active.get_mut(&user) {
+            asked.again = true;
+            asked.waiting.extend(waiting.filter(|_| !asked.is_paging));
             return;
         }
-        active.insert(user.clone(), false);
+        active.insert(user.clone(), Asked { waiting: waiting.into_iter().collect(), ..Asked::default() });
         drop(active);
         let couriers = Arc::clone(self);
         self.scope.spawn_contained("courier", async move {
@@ -82,7 +114,7 @@ impl<O: Outlet> Couriers<O> {
         });
     }
 
-    fn active(&self) -> MutexGuard<'_, HashMap<UserKey, bool>> {
+    fn active(&self) -> MutexGuard<'_, HashMap<UserKey, Asked>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,7 +130,7 @@ impl<O: Outlet> Round<'_, O> {
     async fn run(&mut self) {
         let (mut n_failures, mut n_untold) = (0, 0);
         while !self.is_over {
-            self.couriers.active().insert(self.user.clone(), false);
+            self.note(|asked| (asked.again, asked.is_paging) = (false, false));
             match self.walk(&mut n_untold).await {
                 Ok(Walk::Interrupted) => {}
                 Ok(Walk::Done) => {
@@ -118,7 +150,7 @@ impl<O: Outlet> Round<'_, O> {
     /// one lock, or a request in between would be lost.
     fn end_unless_asked_again(&mut self) {
         let mut active = self.couriers.active();
-        if active.get(self.user) != Some(&true) {
+        if !active.get(self.user).is_some_and(|asked| asked.again) {
             active.remove(self.user);
             self.is_over = true;
         }
@@ -142,8 +174,12 @@ impl<O: Outlet> Round<'_, O> {
     /// Serves one connection of the user, page by page. `n_untold` dropped messages were counted by
     /// a claim and not yet told to anybody.
     async fn walk(&self, n_untold: &mut u64) -> Result<Walk, OfflineError> {
-        let Some((shard, key)) = self.find().await else { return Ok(Walk::Done) };
+        let Some((shard, key)) = self.find().await else {
+            self.before_claim();
+            return Ok(Walk::Done);
+        };
         loop {
+            self.before_claim();
             let claim = self.couriers.offline.claim(self.user, PAGE_MESSAGES).await?;
             *n_untold += claim.n_dropped;
             if claim.messages.is_empty() && *n_untold == 0 {
@@ -151,6 +187,7 @@ impl<O: Outlet> Round<'_, O> {
             }
             let numbers: Vec<MessageNumber> = claim.messages.iter().map(|m| m.number).collect();
             let frames = self.frames(&claim, *n_untold);
+            self.note(|asked| asked.is_paging = true);
             let (done, arrived) = oneshot::channel();
             let sent = self.couriers.shards[shard].send(Request::Backlog { key, frames, done }).await;
             let counters = &self.couriers.shared.counters;
@@ -162,6 +199,20 @@ impl<O: Outlet> Round<'_, O> {
             *n_untold = 0;
             self.settle(&numbers, Settlement::Confirmed).await?;
             Counters::add(&counters.offline_delivered, numbers.len() as u64);
+        }
+    }
+
+    /// Whoever asked before a claim is sure to have it hold what he asked for.
+    fn before_claim(&self) {
+        self.note(|asked| {
+            asked.is_paging = false;
+            asked.waiting.clear();
+        });
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Asked)) {
+        if let Some(asked) = self.couriers.active().get_mut(self.user) {
+            change(asked);
         }
     }
 

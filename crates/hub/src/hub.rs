@@ -8,6 +8,7 @@ use hookswitch_protocol::{ConnectionId, Event, TenantId, UserId};
 use crate::broker::Broker;
 use crate::config::HubConfig;
 use crate::counters::{Counters, HubCounters};
+use crate::courier::BacklogNotice;
 use crate::error::HubError;
 use crate::fanout::{Fanout, Reservation};
 use crate::offline::{OfflineError, OfflineMessage, OfflineStore};
@@ -29,7 +30,7 @@ pub(crate) struct HubParts {
     pub(crate) offline: Arc<dyn OfflineStore>,
     pub(crate) sessions: Arc<ChatSessions>,
     /// Starts a courier for a user; keeps the outlet's type out of this handle.
-    pub(crate) serve_backlog: Box<dyn Fn(UserKey) + Send + Sync>,
+    pub(crate) serve_backlog: Box<dyn Fn(UserKey) -> BacklogNotice + Send + Sync>,
 }
 
 impl Hub {
@@ -90,9 +91,10 @@ impl Hub {
         Ok(self.0.presence.state(user).await?.state != PresenceState::Offline)
     }
 
-    /// Says that messages were kept for a user who has come meanwhile: they are brought at once.
-    pub fn backlog_arrived(&self, user: &UserKey) {
-        (self.0.serve_backlog)(user.clone());
+    /// Says that messages were kept for a user who has come meanwhile: they are brought at once. What
+    /// is published for that user after [`BacklogNotice::taken`] comes behind them.
+    pub fn backlog_arrived(&self, user: &UserKey) -> BacklogNotice {
+        (self.0.serve_backlog)(user.clone())
     }
 
     /// Takes what waits for a user who fetches it by other means than a connection; what is taken

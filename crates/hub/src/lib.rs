@@ -64,6 +64,7 @@ pub use broker::{Broker, BrokerError, BrokerSink, GapScope};
 pub use chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart};
 pub use config::HubConfig;
 pub use counters::HubCounters;
+pub use courier::BacklogNotice;
 pub use door::{Berth, Door};
 pub use error::HubError;
 pub use fanout::Reservation;

@@ -86,8 +86,7 @@ async fn an_event_between_attach_and_open_does_not_overtake_it() {
     let berth = rig.berth("t", Occupant::User(7.into())).await;
     rig.publish([to_user(event("t", "alert", "newer"), 7)]).await;
     rig.settle("t").await;
-    let mut client = rig.open(berth).await;
-    client.wire(|wire| wire.answers_pings = true);
+    let mut client = rig.open_answering(berth).await;
     let mut got = client.until("newer").await;
     got.retain(|id| !id.starts_with("fence-"));
     assert_eq!(got, ["m0", "m1", "newer"]);
@@ -138,10 +137,6 @@ async fn a_connection_that_is_cut_hands_over_to_one_that_is_there() {
     let rig = Rig::new().await;
     let mut second = rig.user("t", 7).await;
     let mut first = rig.user("t", 7).await;
-    for client in [&first, &second] {
-        // Neither answers: whoever is served is known by its ping.
-        client.wire(|wire| wire.answers_pings = false);
-    }
     keep(&rig, &ids("m", 0..2)).await;
     rig.hub.backlog_arrived(&user("t", 7));
     rig.until("somebody is written to", |_| {
@@ -169,9 +164,7 @@ async fn of_two_connections_at_once_one_is_served_and_both_go_on() {
     rig.publish([to_user(event("t", "alert", "newer"), 7)]).await;
     let mut all = Vec::new();
     for berth in berths {
-        let client = rig.open(berth).await;
-        client.wire(|wire| wire.answers_pings = true);
-        all.push(client);
+        all.push(rig.open_answering(berth).await);
     }
     let mut n_served = 0;
     for client in &mut all {
@@ -302,8 +295,7 @@ async fn a_store_that_fails_is_asked_again() {
     settlements.next(1);
     let berth = rig.berth("t", Occupant::User(7.into())).await;
     rig.publish([to_user(event("t", "alert", "live"), 7)]).await;
-    let mut client = rig.open(berth).await;
-    client.wire(|wire| wire.answers_pings = true);
+    let mut client = rig.open_answering(berth).await;
     assert_eq!(client.until("live").await, ["live"], "a failing store does not hold up live events");
     client.until("m0").await;
     confirmed(&rig, 1).await;

@@ -20,6 +20,8 @@ pub(crate) use events::{event, in_session, key, name, tenant, to_user, topic, us
 pub(crate) use outlet::Scripted;
 pub(crate) use stores::{Failing, FailingOffline, FailingPresence};
 
+use outlet::Wire;
+
 /// Tells that everything published before has gone through a shard.
 const FENCE: &str = "test.fence";
 
@@ -81,8 +83,17 @@ impl Rig {
     }
 
     pub(crate) async fn open(&self, berth: Berth<Scripted>) -> Client {
-        let id = berth.id();
-        let (ticket, client) = Client::pair(id, Arc::clone(&self.flushes));
+        self.open_as(berth, |_| ()).await
+    }
+
+    /// One whose client answers every ping from the first on.
+    pub(crate) async fn open_answering(&self, berth: Berth<Scripted>) -> Client {
+        self.open_as(berth, |wire| wire.answers_pings = true).await
+    }
+
+    async fn open_as(&self, berth: Berth<Scripted>, prepare: impl FnOnce(&mut Wire)) -> Client {
+        let (ticket, client) = Client::pair(berth.id(), Arc::clone(&self.flushes));
+        client.wire(prepare);
         berth.open(ticket).await;
         client.turn_over().await;
         client
