@@ -108,7 +108,8 @@ impl Parts {
     pub(crate) async fn bring_backlog(&self, user: &UserKey) {
         // Asked even when presence is not known now: a backlog that nobody is there for stays.
         if self.hub.is_online(user).await.unwrap_or(true) {
-            self.hub.backlog_arrived(user);
+            // What is published for this user next must not overtake it.
+            self.hub.backlog_arrived(user).taken().await;
         }
     }
 
