@@ -38,6 +38,9 @@ pub struct GatewayConfig {
     pub max_connections: usize,
     /// How long a readiness probe may take; 2 s by default. Beyond it the node is not ready.
     pub probe_deadline: Duration,
+    /// How long the answers of the readiness probes count; 500 ms by default. The page is open to
+    /// anybody, so that without it anybody could keep the store busy.
+    pub probe_interval: Duration,
 }
 
 impl Default for GatewayConfig {
@@ -55,6 +58,7 @@ impl Default for GatewayConfig {
             linger: Duration::from_secs(3),
             max_connections: 200_000,
             probe_deadline: Duration::from_secs(2),
+            probe_interval: Duration::from_millis(500),
         }
     }
 }

@@ -68,10 +68,7 @@ impl Gateway {
                 let key = key.unwrap_or_else(|| query.get("session_id"));
                 self.visitor_socket(key.as_deref(), head, upgrade).await
             }
-            Endpoint::Ready => {
-                let is_draining = inner.hub().is_draining();
-                Ok(pages::ready(&inner.parts.health, is_draining, inner.config.probe_deadline).await)
-            }
+            Endpoint::Ready => Ok(inner.readiness.page(&inner.parts.health, inner.hub().is_draining()).await),
             Endpoint::Metrics => Ok(inner.metrics.page()),
             _ => Ok(pages::healthy()),
         }

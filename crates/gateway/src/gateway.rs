@@ -18,7 +18,7 @@ use crate::auth::{AuthError, Authenticator, Credential, Principal, find_token};
 use crate::config::GatewayConfig;
 use crate::cors;
 use crate::http::{Answer, Body, BoxError, Problem, RequestIds};
-use crate::pages::{Figures, Health, Metrics};
+use crate::pages::{Figures, Health, Metrics, Readiness};
 use crate::routes::{Access, Route, Routes};
 use crate::socket::{SocketContext, TcpOutlet};
 
@@ -54,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) sockets: Arc<SocketContext>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
     pub(crate) routes: Routes,
     request_ids: RequestIds,
 }
@@ -79,6 +80,7 @@ impl Gateway {
         };
         Self(Arc::new(Inner {
             metrics: Metrics::new(Arc::clone(&figures), &parts.switch),
+            readiness: Readiness::new(config.probe_deadline, config.probe_interval),
             request_ids: RequestIds::new(parts.clock.now()),
             routes: Routes::new(),
             sockets: Arc::new(sockets),

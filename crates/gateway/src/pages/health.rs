@@ -7,6 +7,8 @@ use futures_util::future::join_all;
 use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::auth::BoxFuture;
 use crate::http::{Answer, Body};
@@ -15,7 +17,7 @@ use crate::http::{Answer, Body};
 pub struct Health {
     /// `single-node`, or how the node hangs together with others.
     pub mode: &'static str,
-    /// Asked anew on every look, all at once.
+    /// Asked all at once, at most every [`crate::GatewayConfig::probe_interval`].
     pub probes: Vec<Probe>,
 }
 
@@ -54,21 +56,51 @@ pub(crate) fn healthy() -> Response<Body> {
     Answer::bare(serde_json::json!({ "status": "ok" }))
 }
 
-/// `GET /readyz`: 200 when events and connections are welcome here, else 503 and why.
-pub(crate) async fn ready(health: &Health, is_draining: bool, deadline: Duration) -> Response<Body> {
-    let asked = join_all(health.probes.iter().map(|probe| ask(probe, deadline))).await;
-    let is_well = asked.iter().all(|(_, answer)| answer.is_ok());
-    let words = |answer: Result<(), String>| answer.map_or_else(Value::from, |()| Value::from("ok"));
-    let mut checks: Map<String, Value> =
-        asked.into_iter().map(|(name, answer)| (name.to_owned(), words(answer))).collect();
-    checks.insert("accepting".to_owned(), Value::from(if is_draining { "draining" } else { "ok" }));
-    let is_ready = is_well && !is_draining;
-    let page = Page { status: if is_ready { "ready" } else { "not_ready" }, mode: health.mode, checks };
-    let mut response = Answer::bare(page);
-    if !is_ready {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+/// The probes' latest answers. One caller asks at a time, the others wait for its answers.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    deadline: Duration,
+    interval: Duration,
+    latest: Mutex<Option<Latest>>,
+}
+
+#[derive(Debug)]
+struct Latest {
+    asked_at: Instant,
+    is_well: bool,
+    checks: Map<String, Value>,
+}
+
+impl Readiness {
+    pub(crate) fn new(deadline: Duration, interval: Duration) -> Self {
+        Self { deadline, interval, latest: Mutex::default() }
     }
-    response
+
+    /// `GET /readyz`: 200 when events and connections are welcome here, else 503 and why.
+    pub(crate) async fn page(&self, health: &Health, is_draining: bool) -> Response<Body> {
+        let (is_well, mut checks) = self.answers(health).await;
+        checks.insert("accepting".to_owned(), Value::from(if is_draining { "draining" } else { "ok" }));
+        let is_ready = is_well && !is_draining;
+        let page = Page { status: if is_ready { "ready" } else { "not_ready" }, mode: health.mode, checks };
+        let mut response = Answer::bare(page);
+        if !is_ready {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        response
+    }
+
+    async fn answers(&self, health: &Health) -> (bool, Map<String, Value>) {
+        let mut latest = self.latest.lock().await;
+        if let Some(known) = latest.as_ref().filter(|known| known.asked_at.elapsed() < self.interval) {
+            return (known.is_well, known.checks.clone());
+        }
+        let asked = join_all(health.probes.iter().map(|probe| ask(probe, self.deadline))).await;
+        let is_well = asked.iter().all(|(_, answer)| answer.is_ok());
+        let words = |answer: Result<(), String>| answer.map_or_else(Value::from, |()| Value::from("ok"));
+        let checks: Map<_, _> = asked.into_iter().map(|(name, answer)| (name.to_owned(), words(answer))).collect();
+        *latest = Some(Latest { asked_at: Instant::now(), is_well, checks: checks.clone() });
+        (is_well, checks)
+    }
 }
 
 async fn ask(probe: &Probe, deadline: Duration) -> (&'static str, Result<(), String>) {
@@ -90,7 +122,8 @@ mod tests {
             })
         });
         let health = Health { mode: "single-node", probes: vec![Probe { name: "store", check }] };
-        ready(&health, is_draining, Duration::from_secs(2)).await.status()
+        let readiness = Readiness::new(Duration::from_secs(2), Duration::ZERO);
+        readiness.page(&health, is_draining).await.status()
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,6 +5,6 @@ mod metrics;
 mod presence;
 
 pub use health::{Health, Probe, ProbeCheck};
-pub(crate) use health::{healthy, ready};
+pub(crate) use health::{Readiness, healthy};
 pub(crate) use metrics::{Figures, Metrics};
 pub(crate) use presence::{online_users, socket_stats, user_online};

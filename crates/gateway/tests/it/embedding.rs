@@ -1,8 +1,11 @@
-//! The gateway inside somebody else's hyper server.
+//! The gateway inside somebody else's hyper server, and with somebody else's tokens.
 #![expect(clippy::disallowed_methods, reason = "the embedder spawns as it likes")]
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
+use hookswitch_gateway::{AuthError, Authenticator, BoxFuture, Credential, Principal, Role};
+use hookswitch_protocol::{TenantId, Timestamp, UserId};
 use hookswitch_testkit::WsRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -39,4 +42,44 @@ async fn an_embedders_auto_server_upgrades_too() {
     house.service("tenant-1").publish(serde_json::json!({"type": "alert"})).await;
     agent.expect("alert").await;
     agent.sync().await;
+}
+
+/// Trusts the word "sesame" and cannot cope with "panic".
+struct Doorman;
+
+impl Authenticator for Doorman {
+    fn authenticate<'a>(&'a self, credential: Credential<'a>) -> BoxFuture<'a, Result<Arc<Principal>, AuthError>> {
+        Box::pin(async move {
+            match credential.token {
+                "sesame" => Ok(Arc::new(Principal {
+                    tenant: TenantId::parse("tenant-1").expect("legal"),
+                    user: UserId::from(1),
+                    role: Role::Admin,
+                    expires_at: Timestamp::from_millis(i64::MAX),
+                })),
+                "panic" => panic!("on purpose"),
+                _ => Err(AuthError::Unavailable),
+            }
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authenticator_of_the_embedder_decides() {
+    let house = House::trusting(Doorman).await;
+    let mut agent = WsRequest::new(&house.addr, "/ws").bearer("sesame").open().await;
+    agent.sync().await;
+    let answer = house.api().with_token("else").get("/ws/stats").await;
+    answer.expect_error(503, "storage_unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_is_an_answer_and_the_node_goes_on() {
+    let house = House::trusting(Doorman).await;
+    for _ in 0..3 {
+        let message = house.api().with_token("panic").get("/ws/stats").await.expect_error(500, "internal");
+        assert!(!message.contains("purpose"), "a bug's words are for the log");
+    }
+    assert_eq!(house.api().with_token("sesame").get("/ws/stats").await.status, 200);
+    assert!(house.api().get("/metrics").await.text().contains("hookswitch_panics_total 3"));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hookswitch_gateway::{
-    Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe, TcpOutlet, listen,
+    Authenticator, Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe, TcpOutlet, listen,
 };
 use hookswitch_hub::{Hub, HubConfig};
 use hookswitch_protocol::{NodeId, Secret};
@@ -34,7 +34,17 @@ impl House {
         let mut config = GatewayConfig::default();
         let mut hub_config = HubConfig { shards: 2, ..HubConfig::default() };
         change(&mut config, &mut hub_config);
-        let (gateway, hub, scope, is_store_well) = build(config, hub_config).await;
+        let authenticator = JwtAuthenticator::new(&jwt(), Clock::system()).expect("a secret is enough");
+        Self::start(config, hub_config, Arc::new(authenticator)).await
+    }
+
+    /// With a way of its own to check tokens.
+    pub(crate) async fn trusting(authenticator: impl Authenticator + 'static) -> Self {
+        Self::start(GatewayConfig::default(), HubConfig::default(), Arc::new(authenticator)).await
+    }
+
+    async fn start(config: GatewayConfig, hub_config: HubConfig, authenticator: Arc<dyn Authenticator>) -> Self {
+        let (gateway, hub, scope, is_store_well) = build(config, hub_config, authenticator).await;
         let listener = listen("127.0.0.1:0".parse().expect("an address")).expect("a free port");
         let addr = listener.local_addr().expect("bound").to_string();
         let (server, tasks) = (gateway.clone(), scope.clone());
@@ -76,7 +86,15 @@ pub(crate) fn sign(token: &Token) -> String {
     token.sign(SECRET)
 }
 
-async fn build(config: GatewayConfig, hub_config: HubConfig) -> (Gateway, Hub, Scope, Arc<AtomicBool>) {
+fn jwt() -> JwtConfig {
+    JwtConfig { secret: Some(Secret::new(SECRET)), ..JwtConfig::default() }
+}
+
+async fn build(
+    config: GatewayConfig,
+    hub_config: HubConfig,
+    authenticator: Arc<dyn Authenticator>,
+) -> (Gateway, Hub, Scope, Arc<AtomicBool>) {
     let (scope, clock) = (Scope::root("test"), Clock::system());
     let (hub, door) = Hub::in_memory::<TcpOutlet>(hub_config, clock.clone(), &scope).await.expect("a hub");
     let node = NodeId::generate(clock.now());
@@ -85,8 +103,6 @@ async fn build(config: GatewayConfig, hub_config: HubConfig) -> (Gateway, Hub, S
     let webhooks = Webhooks::start(WebhookConfig::default(), policy, seams, node, clock.clone(), scope.clone());
     let webhooks = webhooks.await.expect("webhooks");
     let switch = Switch::new(SwitchConfig::default(), hub.clone(), webhooks, clock.clone(), scope.clone());
-    let jwt = JwtConfig { secret: Some(Secret::new(SECRET)), ..JwtConfig::default() };
-    let authenticator = Arc::new(JwtAuthenticator::new(&jwt, clock.clone()).expect("a secret is enough"));
     let is_store_well = Arc::new(AtomicBool::new(true));
     let health = Health { mode: "single-node", probes: vec![store_probe(&is_store_well)] };
     let parts = GatewayParts { door, switch, authenticator, health, clock, scope: scope.clone() };

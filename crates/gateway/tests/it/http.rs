@@ -137,7 +137,7 @@ async fn errors_are_json_everywhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_follows_the_store() {
-    let house = House::open().await;
+    let house = House::with(|config, _| config.probe_interval = Duration::ZERO).await;
     let page = house.api().get("/readyz").await;
     assert_eq!((page.status, &page.json()["mode"]), (200, &json!("single-node")));
     house.is_store_well.store(false, Ordering::Relaxed);
