@@ -8,7 +8,7 @@ pub struct HubConfig {
     /// Threads that own connections; by default one per processor. At least 1, at most 255.
     pub shards: usize,
     /// Events that may wait in one shard's mailbox (8,192); beyond it publishing waits. At least the
-    /// largest batch, 1,000.
+    /// largest batch, 1,000. One tenant may fill a quarter, or one largest batch.
     pub mailbox_events: usize,
     /// How long publishing waits for room before it is refused as overloaded (1 s).
     pub publish_deadline: Duration,

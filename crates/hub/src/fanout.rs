@@ -4,13 +4,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hookswitch_protocol::{ConnectionId, Event};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use hookswitch_protocol::{ConnectionId, Event, TenantId};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::broker::{BrokerSink, GapScope};
 use crate::counters::Counters;
 use crate::error::HubError;
 use crate::frame;
+use crate::share::{Shares, TenantRoom};
 use crate::shared::Shared;
 use crate::tenant::{Batch, Delivery};
 
@@ -18,6 +19,7 @@ use crate::tenant::{Batch, Delivery};
 pub(crate) struct Fanout {
     pub(crate) shared: Arc<Shared>,
     lanes: Vec<ShardLane>,
+    shares: Arc<Shares>,
     /// One turn per tenant, held while a batch is handed to all shards: so two publishers at once
     /// appear in one order to every connection. Contended by publishers of one tenant only.
     turns: [Mutex<()>; TURNS],
@@ -32,35 +34,48 @@ pub(crate) struct ShardLane {
     pub(crate) room: Arc<Semaphore>,
 }
 
-/// Room for some events in every shard's mailbox; given back when dropped, or when the events are
-/// through.
+/// Room for some events of one tenant in every shard's mailbox; given back when dropped, or when the
+/// events are through.
 #[derive(Debug)]
 #[must_use = "room that is dropped is given back"]
 pub struct Reservation {
     n_events: usize,
     rooms: Vec<OwnedSemaphorePermit>,
+    tenant_room: Arc<TenantRoom>,
 }
 
 impl Fanout {
-    pub(crate) fn new(shared: Arc<Shared>, lanes: Vec<ShardLane>) -> Self {
-        Self { shared, lanes, turns: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+    pub(crate) fn new(shared: Arc<Shared>, lanes: Vec<ShardLane>, mailbox_events: usize) -> Self {
+        Self {
+            shared,
+            lanes,
+            shares: Arc::new(Shares::new(mailbox_events)),
+            turns: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+        }
     }
 
-    /// Takes room in the shards one after the other, always in the same order, so that two
-    /// publishers cannot wait for each other.
-    pub(crate) async fn reserve(&self, n_events: usize, deadline: Duration) -> Result<Reservation, HubError> {
-        if let Ok(room) = self.try_reserve(n_events) {
+    /// Takes room in the tenant's share and then in the shards one after the other, always in the
+    /// same order, so that two publishers cannot wait for each other.
+    pub(crate) async fn reserve(
+        &self,
+        tenant: &TenantId,
+        n_events: usize,
+        deadline: Duration,
+    ) -> Result<Reservation, HubError> {
+        if let Ok(room) = self.try_reserve(tenant, n_events) {
             return Ok(room);
         }
         let waiting = async {
+            let tenant_room = Arc::new(self.shares.take(tenant, n_events).await?);
             let mut rooms = Vec::with_capacity(self.lanes.len());
             for lane in &self.lanes {
-                rooms.push(Arc::clone(&lane.room).acquire_many_owned(n_events as u32).await);
+                rooms.push(Arc::clone(&lane.room).acquire_many_owned(n_events as u32).await?);
             }
-            rooms.into_iter().collect::<Result<Vec<_>, _>>()
+            Ok::<_, AcquireError>(Reservation { n_events, rooms, tenant_room })
         };
         match tokio::time::timeout(deadline, waiting).await {
-            Ok(Ok(rooms)) => Ok(Reservation { n_events, rooms }),
+            Ok(Ok(reservation)) => Ok(reservation),
             Ok(Err(_closed)) => Err(HubError::Draining),
             Err(_elapsed) => {
                 Counters::add(&self.shared.counters.publish_refused, 1);
@@ -69,10 +84,11 @@ impl Fanout {
         }
     }
 
-    pub(crate) fn try_reserve(&self, n_events: usize) -> Result<Reservation, HubError> {
+    pub(crate) fn try_reserve(&self, tenant: &TenantId, n_events: usize) -> Result<Reservation, HubError> {
         let full = |_| HubError::Overloaded { n_events, waited: Duration::ZERO };
+        let tenant_room = Arc::new(self.shares.try_take(tenant, n_events).map_err(full)?);
         let rooms = self.lanes.iter().map(|lane| Arc::clone(&lane.room).try_acquire_many_owned(n_events as u32));
-        Ok(Reservation { n_events, rooms: rooms.collect::<Result<_, _>>().map_err(full)? })
+        Ok(Reservation { n_events, rooms: rooms.collect::<Result<_, _>>().map_err(full)?, tenant_room })
     }
 
     /// Encodes once and hands over to every shard. Events of several tenants part here: a batch is
@@ -94,8 +110,10 @@ impl Fanout {
         let deliveries: Arc<[Delivery]> = events.iter().map(encode).collect();
         let turn = self.hasher.hash_one(&events[0].tenant) as usize % TURNS;
         let _turn = self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
-        for (lane, room) in self.lanes.iter().zip(room.rooms) {
-            let batch = Batch { number: 0, deliveries: Arc::clone(&deliveries), n_taken: 0, _room: room };
+        let Reservation { rooms, tenant_room, .. } = room;
+        for (lane, room) in self.lanes.iter().zip(rooms) {
+            let rooms = (room, Arc::clone(&tenant_room));
+            let batch = Batch { number: 0, deliveries: Arc::clone(&deliveries), n_taken: 0, _rooms: rooms };
             // There are as many places as permits, so it is never full; it is closed when the node
             // goes down, and then there is nobody to deliver to.
             let _closed = lane.batches.try_send(batch);
@@ -106,18 +124,20 @@ impl Fanout {
 impl Reservation {
     /// Parts room for `n_events` off; all of it when there is no more.
     fn split(&mut self, n_events: usize) -> Self {
+        let tenant_room = Arc::clone(&self.tenant_room);
         if n_events >= self.n_events {
-            return Self { n_events: std::mem::take(&mut self.n_events), rooms: std::mem::take(&mut self.rooms) };
+            let rooms = std::mem::take(&mut self.rooms);
+            return Self { n_events: std::mem::take(&mut self.n_events), rooms, tenant_room };
         }
         self.n_events -= n_events;
         let rooms = self.rooms.iter_mut().filter_map(|room| room.split(n_events)).collect();
-        Self { n_events, rooms }
+        Self { n_events, rooms, tenant_room }
     }
 }
 
 impl BrokerSink for Fanout {
     fn on_event(&self, event: Arc<Event>) {
-        match self.try_reserve(1) {
+        match self.try_reserve(&event.tenant, 1) {
             Ok(room) => self.deliver(room, std::slice::from_ref(&event), None),
             Err(_full) => {
                 Counters::add(&self.shared.counters.events_overflowed, 1);

@@ -34,13 +34,14 @@ pub(crate) struct HubParts {
 }
 
 impl Hub {
-    /// Waits for room for `n_events` in every shard's mailbox. Taking room before anything durable
-    /// is written keeps a full mailbox from turning into half an acceptance. Cancel safe.
+    /// Waits for room for `n_events` of this tenant in every shard's mailbox, of which one tenant may
+    /// fill a quarter. Taking room before anything durable is written keeps a full mailbox from
+    /// turning into half an acceptance. Cancel safe.
     ///
     /// # Errors
     /// [`HubError::Overloaded`] when there is none within the configured deadline.
-    pub async fn reserve(&self, n_events: usize) -> Result<Reservation, HubError> {
-        self.0.fanout.reserve(n_events, self.0.config.publish_deadline).await
+    pub async fn reserve(&self, tenant: &TenantId, n_events: usize) -> Result<Reservation, HubError> {
+        self.0.fanout.reserve(tenant, n_events, self.0.config.publish_deadline).await
     }
 
     /// Delivers events, in order, to this node's connections and hands them to the other nodes.
@@ -63,7 +64,7 @@ impl Hub {
     /// # Errors
     /// [`HubError::Overloaded`] when there is no room now.
     pub async fn relay(&self, event: Arc<Event>, except: Option<ConnectionId>) -> Result<(), HubError> {
-        let room = self.0.fanout.try_reserve(1)?;
+        let room = self.0.fanout.try_reserve(&event.tenant, 1)?;
         self.0.fanout.deliver(room, std::slice::from_ref(&event), except);
         if let Err(error) = self.0.broker.publish(&event).await {
             Counters::add(&self.0.fanout.shared.counters.broker_failures, 1);

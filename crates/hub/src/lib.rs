@@ -19,10 +19,10 @@
 //! door.attach(who).await?.open(ticket).await;
 //!
 //! let event = Event {
-//!     id: EventId::generate(clock.now()), event_type: EventType::CALL_INCOMING, tenant, user: None,
+//!     id: EventId::generate(clock.now()), event_type: EventType::CALL_INCOMING, tenant: tenant.clone(), user: None,
 //!     session: None, topic: None, payload: Payload::empty(), timestamp: clock.now(),
 //! };
-//! let room = hub.reserve(1).await?;
+//! let room = hub.reserve(&tenant, 1).await?;
 //! hub.publish(room, &[Arc::new(event)]).await;
 //! assert!(inbox.next().await.is_some_and(|text| text.contains("call.incoming")));
 //! # scope.hard().cancel();
@@ -55,6 +55,7 @@ mod roster;
 mod seam;
 mod sessions;
 mod shard;
+mod share;
 mod shared;
 mod start;
 mod tenant;

@@ -92,7 +92,7 @@ impl Hub {
             lanes.push(ShardLane { batches: mailbox.batches, room });
             shards.push(mailbox.requests);
         }
-        let fanout = Arc::new(Fanout::new(shared, lanes));
+        let fanout = Arc::new(Fanout::new(shared, lanes, config.mailbox_events.max(1)));
         Ok(Prepared { config, clock, scope: scope.clone(), fanout, shards: shards.into() })
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::attachment::Occupant;
 use crate::chunk::Chunk;
 use crate::interest::{Interest, SlotSet};
+use crate::share::TenantRoom;
 
 /// One event on its way to the shards.
 #[derive(Debug)]
@@ -30,8 +31,9 @@ pub(crate) struct Batch {
     pub(crate) deliveries: Arc<[Delivery]>,
     /// How many of them were taken already.
     pub(crate) n_taken: usize,
-    /// Room in the mailbox, given back when the batch is through.
-    pub(crate) _room: OwnedSemaphorePermit,
+    /// Room in this mailbox, given back when the batch is through, and in the tenant's share, given
+    /// back when it is through everywhere.
+    pub(crate) _rooms: (OwnedSemaphorePermit, Arc<TenantRoom>),
 }
 
 /// What a shard knows of one tenant.

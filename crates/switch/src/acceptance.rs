@@ -82,7 +82,7 @@ impl Parts {
         let mut absences = acceptance.absences().await?;
         let needs_store = acceptance.needs_store(&absences);
         let _store_room = if needs_store { Some(self.store_room(n_events as u32).await?) } else { None };
-        let room = self.hub.reserve(n_events).await.map_err(AcceptError::Hub)?;
+        let room = self.hub.reserve(&acceptance.tenant, n_events).await.map_err(AcceptError::Hub)?;
         acceptance.look_up().await?;
         if needs_store {
             // It may have taken a while to get here.

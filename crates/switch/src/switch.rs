@@ -105,7 +105,7 @@ impl Switch {
         }
         let (parts, event) = (Arc::clone(&self.0), Arc::new(self.live_event(tenant, event)));
         let work = async move {
-            let room = parts.hub.reserve(1).await.map_err(AcceptError::Hub)?;
+            let room = parts.hub.reserve(&event.tenant, 1).await.map_err(AcceptError::Hub)?;
             parts.publish(room, std::slice::from_ref(&event)).await;
             Ok(event.id.clone())
         };

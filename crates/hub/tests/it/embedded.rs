@@ -33,7 +33,7 @@ impl Embedded {
 
     async fn publish(&self, events: impl IntoIterator<Item = Event>) {
         let events: Vec<_> = events.into_iter().map(std::sync::Arc::new).collect();
-        let room = self.hub.reserve(events.len()).await.expect("there is room");
+        let room = self.hub.reserve(&tenant("t"), events.len()).await.expect("there is room");
         self.hub.publish(room, &events).await;
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hookswitch_hub::{HubConfig, HubError};
 use hookswitch_testkit::{PATIENCE, eventually};
 
-use crate::rig::{Client, Rig, config, event};
+use crate::rig::{Client, Rig, config, event, tenant};
 
 /// Writes to a large tenant that may come before another tenant's, whatever waits.
 const PATIENT_WRITES: usize = 2 * 256;
@@ -88,19 +88,21 @@ async fn a_full_mailbox_refuses_and_opens_again() {
     let rig = Rig::with(limits).await;
     let mut client = rig.user("t", 7).await;
     let hold = client.hold_shard().await;
-    let unused = rig.hub.reserve(4).await.expect("there is room");
+    let unused = rig.hub.reserve(&tenant("t"), 4).await.expect("there is room");
     rig.publish((0..6).map(|n| event("t", "alert", &format!("e{n}")))).await;
-    let refused = rig.hub.reserve(1).await.expect_err("there is no room");
+    let refused = rig.hub.reserve(&tenant("t"), 1).await.expect_err("there is no room");
     assert!(matches!(refused, HubError::Overloaded { n_events: 1, .. }), "{refused:?}");
     let passing = std::sync::Arc::new(event("t", "chat.typing", "typing"));
     assert!(matches!(rig.hub.relay(passing, None).await, Err(HubError::Overloaded { .. })));
     assert_eq!(rig.hub.counters().publish_refused, 1);
     drop(unused);
-    let again = rig.hub.reserve(4).await.expect("room that is dropped is given back");
+    let again = rig.hub.reserve(&tenant("t"), 4).await.expect("room that is dropped is given back");
     drop((again, hold));
     assert_eq!(client.until("e5").await.len(), 6);
-    eventually("room is given back when events are through", PATIENCE, async || rig.hub.reserve(10).await.is_ok())
-        .await;
+    eventually("room is given back when events are through", PATIENCE, async || {
+        rig.hub.reserve(&tenant("t"), 10).await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -112,5 +114,27 @@ async fn events_for_nobody_take_no_room() {
     for n in 0..50 {
         rig.publish([event("nobody-here", "alert", &format!("e{n}"))]).await;
     }
-    assert!(rig.hub.reserve(10).await.is_ok());
+    assert!(rig.hub.reserve(&tenant("t"), 10).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_tenant_that_publishes_more_than_can_be_delivered_waits_for_itself() {
+    let limits =
+        HubConfig { shards: 2, mailbox_events: 8_000, publish_deadline: Duration::from_millis(20), ..config() };
+    let rig = Rig::with(limits).await;
+    let mut near = rig.user("flood", 7).await;
+    let _far = rig.user("flood", 7).await;
+    let mut agent = rig.user("small", 7).await;
+    let hold = near.hold_shard().await;
+    for batch in 0..2 {
+        rig.publish((0..1_000).map(|n| event("flood", "alert", &format!("e{batch}-{n}")))).await;
+    }
+    let refused = rig.hub.reserve(&tenant("flood"), 1).await.expect_err("its share is used up on one shard");
+    assert!(matches!(refused, HubError::Overloaded { .. }), "{refused:?}");
+    rig.publish([event("small", "call.incoming", "ringing")]).await;
+    drop(hold);
+    assert_eq!(agent.until("ringing").await, ["ringing"]);
+    near.until("e1-999").await;
+    eventually("the share is given back", PATIENCE, async || rig.hub.reserve(&tenant("flood"), 2_000).await.is_ok())
+        .await;
 }

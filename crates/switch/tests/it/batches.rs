@@ -66,7 +66,7 @@ async fn a_full_hub_refuses_before_anything_is_stored() {
     let hub = HubConfig { mailbox_events: 1_000, publish_deadline: Duration::from_millis(10), ..HubConfig::default() };
     let stage = Stage::with(hub, SwitchConfig::default()).await;
     stage.webhook(&["*"]).await;
-    let all_room = stage.hub().reserve(1_000).await.expect("empty");
+    let all_room = stage.hub().reserve(&tenant("t"), 1_000).await.expect("empty");
     let batch = || vec![with_id("a", event("chat.session.started", r#"{"session_id":"s"}"#))];
     let error = stage.accept(batch()).await.expect_err("no room");
     assert_eq!(error.code(), ErrorCode::Overloaded);

@@ -112,7 +112,8 @@ impl Rig {
     /// Publishes as one batch.
     pub(crate) async fn publish(&self, events: impl IntoIterator<Item = Event>) {
         let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
-        let room = self.hub.reserve(events.len()).await.expect("there is room");
+        let Some(first) = events.first() else { return };
+        let room = self.hub.reserve(&first.tenant, events.len()).await.expect("there is room");
         self.hub.publish(room, &events).await;
     }
 

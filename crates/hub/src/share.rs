@@ -1,0 +1,120 @@
+//! Each tenant's share of the mailboxes: whoever publishes more than the shards can deliver waits
+//! for himself, and leaves room for everybody else.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hookswitch_protocol::{TenantId, limits};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
+const STRIPES: usize = 64;
+
+/// One tenant may fill a quarter of a mailbox, or one whole batch where that is more.
+const PARTS: usize = 4;
+
+/// Which tenants have events on their way, and how many more they may have.
+#[derive(Debug)]
+pub(crate) struct Shares {
+    n_events: usize,
+    stripes: [Mutex<HashMap<TenantId, Share>>; STRIPES],
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Share {
+    room: Arc<Semaphore>,
+    n_holders: usize,
+}
+
+/// Part of a tenant's share; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct TenantRoom {
+    shares: Arc<Shares>,
+    tenant: TenantId,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Shares {
+    /// Shares of mailboxes that hold `mailbox_events` each.
+    pub(crate) fn new(mailbox_events: usize) -> Self {
+        let n_events = (mailbox_events / PARTS).max(limits::EVENTS_PER_REQUEST).min(mailbox_events);
+        Self { n_events, stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+    }
+
+    fn stripe(&self, tenant: &TenantId) -> MutexGuard<'_, HashMap<TenantId, Share>> {
+        let at = self.hasher.hash_one(tenant) as usize % STRIPES;
+        self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A holder with nothing yet. It keeps the tenant's entry alive, also while it waits.
+    fn holder(self: &Arc<Self>, tenant: &TenantId) -> (TenantRoom, Arc<Semaphore>) {
+        let mut stripe = self.stripe(tenant);
+        let fresh = || Share { room: Arc::new(Semaphore::new(self.n_events)), n_holders: 0 };
+        let share = stripe.entry(tenant.clone()).or_insert_with(fresh);
+        share.n_holders += 1;
+        let room = Arc::clone(&share.room);
+        drop(stripe);
+        (TenantRoom { shares: Arc::clone(self), tenant: tenant.clone(), permit: None }, room)
+    }
+
+    /// Waits for room for `n_events` of the tenant. Cancel safe.
+    pub(crate) async fn take(self: &Arc<Self>, tenant: &TenantId, n_events: usize) -> Result<TenantRoom, AcquireError> {
+        let (mut holder, room) = self.holder(tenant);
+        holder.permit = Some(room.acquire_many_owned(n_events as u32).await?);
+        Ok(holder)
+    }
+
+    /// The same without waiting.
+    pub(crate) fn try_take(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        n_events: usize,
+    ) -> Result<TenantRoom, TryAcquireError> {
+        let (mut holder, room) = self.holder(tenant);
+        holder.permit = Some(room.try_acquire_many_owned(n_events as u32)?);
+        Ok(holder)
+    }
+}
+
+impl Drop for TenantRoom {
+    fn drop(&mut self) {
+        // Before the entry goes, or a newcomer would find a whole share beside this part.
+        self.permit = None;
+        let mut stripe = self.shares.stripe(&self.tenant);
+        if let Some(share) = stripe.get_mut(&self.tenant) {
+            share.n_holders -= 1;
+            if share.n_holders == 0 {
+                stripe.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(name: &str) -> TenantId {
+        TenantId::parse(name).expect("legal")
+    }
+
+    #[test]
+    fn a_share_is_bounded_and_apart_from_others_and_forgotten_when_unused() {
+        let shares = Arc::new(Shares::new(8_000));
+        let (a, b) = (tenant("a"), tenant("b"));
+        let all = shares.try_take(&a, 2_000).expect("a quarter");
+        assert!(shares.try_take(&a, 1).is_err());
+        let other = shares.try_take(&b, 2_000).expect("its own quarter");
+        drop(all);
+        let again = shares.try_take(&a, 2_000).expect("given back");
+        drop((again, other));
+        assert!(shares.stripes.iter().all(|stripe| stripe.lock().is_ok_and(|stripe| stripe.is_empty())));
+    }
+
+    #[test]
+    fn a_small_mailbox_still_takes_the_largest_batch() {
+        let n_events = |mailbox| Shares::new(mailbox).n_events;
+        assert_eq!([n_events(8_192), n_events(1_500), n_events(10)], [2_048, 1_000, 10]);
+    }
+}
