@@ -1,6 +1,7 @@
 //! What a user missed: comes first, in order, once, and is never lost between store and client.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,8 +10,9 @@ use hookswitch_hub::{HubConfig, Occupant, OfflineLimits, OfflineMessage, Seams};
 use hookswitch_protocol::Timestamp;
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, eventually};
+use tokio::sync::Semaphore;
 
-use crate::rig::{Client, Failing, FailingOffline, Frame, Rig, config, event, to_user, user};
+use crate::rig::{Client, FailingOffline, Frame, Rig, config, event, to_user, user};
 
 fn ids(prefix: &str, range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|n| format!("{prefix}{n}")).collect()
@@ -264,8 +266,9 @@ async fn a_client_that_talks_but_never_proves_is_sent_away() {
     let rig = Rig::with(quick).await;
     keep(&rig, &ids("m", 0..1)).await;
     let mut client = rig.user("t", 7).await;
-    let mut closed = false;
+    let (mut closed, deadline) = (false, tokio::time::Instant::now() + PATIENCE);
     while !closed {
+        assert!(tokio::time::Instant::now() < deadline, "it is never sent away");
         client.tell(hookswitch_hub::Line::heard).await;
         client
             .until_some("a ping or a close", |client| {
@@ -282,12 +285,8 @@ async fn a_client_that_talks_but_never_proves_is_sent_away() {
 #[tokio::test]
 async fn a_store_that_fails_is_asked_again() {
     let clock = Clock::manual(Timestamp::from_millis(0));
-    let (claims, settlements) = (Arc::new(Failing::default()), Arc::new(Failing::default()));
-    let offline = FailingOffline {
-        memory: MemoryOffline::new(OfflineLimits::default(), clock.clone()),
-        claims: Arc::clone(&claims),
-        settlements: Arc::clone(&settlements),
-    };
+    let offline = FailingOffline::new(clock.clone());
+    let (claims, settlements) = (Arc::clone(&offline.claims), Arc::clone(&offline.settlements));
     let seams = Seams { offline: Arc::new(offline), ..Seams::memory(&clock) };
     let rig = Rig::assemble(config(), clock, |_| seams).await;
     keep(&rig, &ids("m", 0..1)).await;
@@ -301,4 +300,24 @@ async fn a_store_that_fails_is_asked_again() {
     confirmed(&rig, 1).await;
     assert_eq!((claims.left(), settlements.left(), rig.hub.counters().keeper_failures), (0, 0, 2));
     eventually("it is gone for good", PATIENCE, async || left(&rig).await == 0).await;
+}
+
+#[tokio::test]
+async fn a_request_at_the_last_moment_of_a_courier_is_not_lost() {
+    let clock = Clock::manual(Timestamp::from_millis(0));
+    let offline = FailingOffline { answers: Arc::new(Semaphore::new(1)), ..FailingOffline::new(clock.clone()) };
+    let (answers, n_claims) = (Arc::clone(&offline.answers), Arc::clone(&offline.n_claims));
+    let seams = Seams { offline: Arc::new(offline), ..Seams::memory(&clock) };
+    let rig = Rig::assemble(config(), clock, |_| seams).await;
+    keep(&rig, &ids("m", 0..1)).await;
+    let berth = rig.berth("t", Occupant::User(7.into())).await;
+    let mut client = rig.open_answering(berth).await;
+    client.until("m0").await;
+    // The second claim has found nothing, but the courier has not heard it yet.
+    rig.until("the second claim is made", |_| n_claims.load(Ordering::SeqCst) == 2).await;
+    keep(&rig, &["late".to_owned()]).await;
+    let _held_back = rig.hub.backlog_arrived(&user("t", 7));
+    answers.add_permits(10);
+    client.until("late").await;
+    confirmed(&rig, 2).await;
 }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::rig::{Client, Rig, event};
+use hookswitch_hub::HubConfig;
+
+use crate::rig::{Client, Rig, config, event};
 
 const N_EVENTS: usize = 300;
+const N_CONTENDED: usize = 1_500;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn each_tenants_events_arrive_in_its_publishers_order_and_nowhere_else() {
@@ -35,9 +38,10 @@ async fn each_tenants_events_arrive_in_its_publishers_order_and_nowhere_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_publishers_of_one_tenant_appear_in_one_order_to_everybody() {
-    let rig = Arc::new(Rig::new().await);
+    // Many shards, so that handing a batch to all of them takes long enough to be interrupted.
+    let rig = Arc::new(Rig::with(HubConfig { shards: 8, ..config() }).await);
     let mut clients = Vec::new();
-    for at in 0..4 {
+    for at in 0..8 {
         clients.push(rig.user("t", at).await);
     }
     let publishers: Vec<_> = (0..4)
@@ -45,7 +49,7 @@ async fn two_publishers_of_one_tenant_appear_in_one_order_to_everybody() {
             let rig = Arc::clone(&rig);
             let scope = rig.scope.clone();
             scope.spawn("publisher", async move {
-                for n in 0..N_EVENTS {
+                for n in 0..N_CONTENDED {
                     rig.publish([event("t", "alert", &format!("p{by}-{n}"))]).await;
                 }
             })
@@ -56,13 +60,13 @@ async fn two_publishers_of_one_tenant_appear_in_one_order_to_everybody() {
     }
     rig.publish([event("t", "alert", "end")]).await;
     let first = clients[0].until("end").await;
-    assert_eq!(first.len(), 4 * N_EVENTS + 1);
+    assert_eq!(first.len(), 4 * N_CONTENDED + 1);
     for client in &mut clients[1..] {
         assert!(client.until("end").await == first, "connections saw different orders");
     }
     for by in 0..4 {
         let own: Vec<_> = first.iter().filter(|id| id.starts_with(&format!("p{by}-"))).cloned().collect();
-        let wanted: Vec<String> = (0..N_EVENTS).map(|n| format!("p{by}-{n}")).collect();
+        let wanted: Vec<String> = (0..N_CONTENDED).map(|n| format!("p{by}-{n}")).collect();
         assert_eq!(own, wanted, "each publisher's own order");
     }
 }

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hookswitch_hub::memory::{MemoryOffline, MemoryPresence};
 use hookswitch_hub::{
-    BoxFuture, Claim, MessageNumber, OfflineError, OfflineMessage, OfflineStore, PresenceError, PresenceStore, UserKey,
-    UserPresence,
+    BoxFuture, Claim, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore, PresenceError,
+    PresenceStore, UserKey, UserPresence,
 };
 use hookswitch_protocol::{TenantId, UserId};
+use hookswitch_runtime::Clock;
+use tokio::sync::Semaphore;
 
 /// How many of the next calls fail.
 #[derive(Debug, Default)]
@@ -33,6 +35,22 @@ pub(crate) struct FailingOffline {
     pub(crate) memory: MemoryOffline,
     pub(crate) claims: Arc<Failing>,
     pub(crate) settlements: Arc<Failing>,
+    /// How many more claims are answered; what they found was looked up before.
+    pub(crate) answers: Arc<Semaphore>,
+    pub(crate) n_claims: Arc<AtomicUsize>,
+}
+
+impl FailingOffline {
+    /// A store that works.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            memory: MemoryOffline::new(OfflineLimits::default(), clock),
+            claims: Arc::default(),
+            settlements: Arc::default(),
+            answers: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            n_claims: Arc::default(),
+        }
+    }
 }
 
 fn offline_error() -> OfflineError {
@@ -48,7 +66,12 @@ impl OfflineStore for FailingOffline {
         if self.claims.fails() {
             return Box::pin(std::future::ready(Err(offline_error())));
         }
-        self.memory.claim(user, limit)
+        let claim = self.memory.claim(user, limit);
+        self.n_claims.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            self.answers.acquire().await.expect("never closed").forget();
+            claim.await
+        })
     }
 
     fn confirm<'a>(
