@@ -1,11 +1,13 @@
 //! The address blocks that are not the public internet.
 //!
 //! Source: the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890 and its updates), read
-//! 2026-11, with multicast (RFC 5771, RFC 4291), the blocks reserved for future use, and the two
-//! deprecated IPv6 forms those registries left out (IPv4-compatible, site-local). Blocks the
-//! registries call globally reachable stay reachable: 192.31.196.0/24, 192.52.193.0/24,
-//! 192.175.48.0/24, `64:ff9b::/96` and `2620:4f:8000::/48`. Inside 192.0.0.0/24 and `2001::/23` a few
-//! single services are reachable too; no webhook lives there, so the whole blocks are closed.
+//! 2026-11, with multicast (RFC 5771) and the blocks reserved for future use. Of IPv6 only global
+//! unicast (`2000::/3`) is open, the one part that is allocated at all: loopback, private and link
+//! local addresses, multicast and every form that spells an IPv4 address in front of zeros lie
+//! outside. The one exception is NAT64 (`64:ff9b::/96`), behind which IPv6-only networks see the
+//! IPv4 internet. Blocks the registries call globally reachable stay reachable: 192.31.196.0/24,
+//! 192.52.193.0/24, 192.175.48.0/24 and `2620:4f:8000::/48`. Inside 192.0.0.0/24 and `2001::/23` a
+//! few single services are reachable too; no webhook lives there, so the whole blocks are closed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -28,22 +30,22 @@ const V4: &[([u8; 4], u8)] = &[
     ([240, 0, 0, 0], 4),     // reserved, with limited broadcast at its end
 ];
 
-/// Blocks of IPv6: the first four groups of the first address (all further ones are zero), and the
+/// A block of IPv6: the first four groups of its first address (all further ones are zero), and the
 /// prefix length.
-const V6: &[([u16; 4], u8)] = &[
-    ([0, 0, 0, 0], 96),          // unspecified, loopback, IPv4-compatible (deprecated)
-    ([0x64, 0xff9b, 1, 0], 48),  // local-use NAT64
-    ([0x100, 0, 0, 0], 64),      // discard only
-    ([0x100, 0, 0, 1], 64),      // dummy prefix
+type Block = ([u16; 4], u8);
+
+/// All global unicast addresses.
+const GLOBAL: Block = ([0x2000, 0, 0, 0], 3);
+
+/// NAT64: the IPv4 address at its end is what is reached.
+const NAT64: Block = ([0x64, 0xff9b, 0, 0], 96);
+
+/// Closed blocks within global unicast.
+const V6: &[Block] = &[
     ([0x2001, 0, 0, 0], 23),     // protocol assignments: Teredo, benchmarking, ORCHID
     ([0x2001, 0xdb8, 0, 0], 32), // documentation
     ([0x2002, 0, 0, 0], 16),     // 6to4
     ([0x3fff, 0, 0, 0], 20),     // documentation
-    ([0x5f00, 0, 0, 0], 16),     // segment routing identifiers
-    ([0xfc00, 0, 0, 0], 7),      // unique local
-    ([0xfe80, 0, 0, 0], 10),     // link local
-    ([0xfec0, 0, 0, 0], 10),     // site local, deprecated
-    ([0xff00, 0, 0, 0], 8),      // multicast
 ];
 
 /// Whether the address, and every IPv4 address it carries inside, is publicly routable.
@@ -63,25 +65,25 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let bits = u128::from(address);
-    !V6.iter().any(|(first, length)| {
-        let [a, b, c, d] = *first;
-        let first = u128::from(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0));
-        bits >> (128 - length) == first >> (128 - length)
-    })
+    let is_open = is_in(address, GLOBAL) || is_in(address, NAT64);
+    is_open && !V6.iter().any(|block| is_in(address, *block))
 }
 
-/// The IPv4 address an IPv6 address leads to: IPv4-compatible, NAT64, 6to4 and Teredo (where the
-/// client's address is stored inverted). The mapped form is not one of them: it *is* the IPv4 address.
+fn is_in(address: Ipv6Addr, (first, length): Block) -> bool {
+    let [a, b, c, d] = first;
+    let first = u128::from(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0));
+    u128::from(address) >> (128 - length) == first >> (128 - length)
+}
+
+/// The IPv4 address an open IPv6 address leads to: NAT64, and ISATAP (RFC 5214), whose interface id
+/// is `0:5efe` or `200:5efe` and the address, in any network. The mapped form is not one of them: it
+/// *is* the IPv4 address.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let octets = address.octets();
-    let at = |i: usize| Ipv4Addr::new(octets[i], octets[i + 1], octets[i + 2], octets[i + 3]);
-    match address.segments() {
-        [0, 0, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(at(12)),
-        [0x2002, ..] => Some(at(2)),
-        [0x2001, 0, ..] => Some(Ipv4Addr::from(!u32::from(at(12)))),
-        _ => None,
-    }
+    let [.., e, f, _, _] = address.segments();
+    // The two lowest bits of the first octet (universal, group) do not matter.
+    let is_isatap = e & 0xfcff == 0 && f == 0x5efe;
+    let [.., w, x, y, z] = address.octets();
+    (is_isatap || is_in(address, NAT64)).then(|| Ipv4Addr::new(w, x, y, z))
 }
 
 #[cfg(test)]
@@ -137,6 +139,10 @@ mod tests {
             "64:ff9b::8.8.8.8",
             "::ffff:8.8.8.8",
             "2620:4f:8000::1",
+            "2000::1",
+            "3ffe:ffff::1",
+            "2001:470::5efe:8.8.8.8",
+            "2001:470::1:5efe:a00:1:1",
         ] {
             assert!(public(open), "{open}");
         }
@@ -166,6 +172,17 @@ mod tests {
             "3fff::1",
             "5f00::1",
             "ff02::1",
+            "::ffff:0:10.0.0.1",
+            "::ffff:0:8.8.8.8",
+            "1::1",
+            "1fff:ffff::1",
+            "4000::1",
+            "8000::1",
+            "64:ff9b:0:0:0:1:808:808",
+            "2001:470::5efe:10.0.0.1",
+            "2001:470::200:5efe:127.0.0.1",
+            "2606:4700:0:1:100:5efe:a9fe:a9fe",
+            "2606:4700:0:1:300:5efe:c0a8:101",
         ] {
             assert!(!public(closed), "{closed}");
         }

@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 
 use http::Uri;
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use super::AddressPolicy;
 
 /// Longest URL, in characters, as wide as its column.
 const URL_CHARS: usize = 500;
+
+const PORT: &str = "must have a port from 1 to 65535";
 
 /// A URL that can be called. Its host is spelt one way only: the parser has turned `0x7f.1`,
 /// `2130706433` and `０１７７.1` into `127.0.0.1` before anybody judges it.
@@ -48,7 +50,10 @@ impl Target {
             let problem = format!("has {n_chars} characters, at most {URL_CHARS} are allowed");
             return Err(TargetError::Malformed(problem));
         }
-        let url = Url::parse(text).map_err(|e| TargetError::Malformed(format!("is not a URL: {e}")))?;
+        let url = Url::parse(text).map_err(|error| match error {
+            ParseError::InvalidPort => malformed(PORT),
+            _ => TargetError::Malformed(format!("is not a URL: {error}")),
+        })?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(malformed("must start with https://"));
         }
@@ -56,7 +61,7 @@ impl Target {
             return Err(malformed("must not hold a user name or password"));
         }
         if url.port() == Some(0) {
-            return Err(malformed("must have a port from 1 to 65535"));
+            return Err(malformed(PORT));
         }
         let host = match url.host() {
             Some(Host::Ipv4(v4)) => TargetHost::Literal(v4.into()),
@@ -108,7 +113,9 @@ mod tests {
         [::ffff:127.0.0.1] [::ffff:7f00:1] [0:0:0:0:0:ffff:a00:1] [::ffff:10.0.0.1] [::ffff:169.254.169.254]
         [::FFFF:A9FE:A9FE] [::127.0.0.1] [::a00:1] [64:ff9b::10.0.0.1] [64:ff9b::7f00:1] [2002:7f00:1::]
         [2002:a9fe:a9fe::1] [2001:0:4136:e378:8000:63bf:80ff:fffe] [fe80::1] [fc00::1] [fd00:ec2::254] [fec0::1]
-        [ff02::1] [2001:db8::1] [3fff::1] [100::1] [5f00::1]
+        [ff02::1] [2001:db8::1] [3fff::1] [100::1] [5f00::1] [::ffff:0:10.0.0.1] [::ffff:0:127.0.0.1]
+        [::ffff:0:808:808] [1::1] [1fff::1] [4000::1] [8000::1] [2001:470::5efe:10.0.0.1] [2001:470::5efe:7f00:1]
+        [2001:470::200:5efe:10.0.0.1] [2606:4700::300:5efe:169.254.169.254]
     ";
 
     #[test]
@@ -147,8 +154,9 @@ mod tests {
             ("https://a:b@example.com/", "user name"),
             ("https://a@example.com/", "user name"),
             ("https://example.com:0/", "port from 1"),
-            ("https://example.com:65536/", "port"),
-            ("https://example.com:99999/", "port"),
+            ("https://example.com:65536/", "port from 1 to 65535"),
+            ("https://example.com:-1/", "port from 1 to 65535"),
+            ("https://example.com:x/", "port from 1 to 65535"),
             ("https://exa mple.com/", "not a URL"),
             ("https://1.2.3.4.5/", "not a URL"),
             ("https://[::1/", "not a URL"),

@@ -120,7 +120,9 @@ async fn rows_by_hand_cannot_reach_inside() {
     let inside = Receiver::healthy().await;
     let port = inside.addr().rsplit(':').next().expect("a port").to_owned();
     let strict = AddressPolicy::strict().allow_http();
-    for host in ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "localhost", "[::ffff:127.0.0.1]", "[::1]", "0"] {
+    let hosts = "127.0.0.1 127.1 2130706433 0x7f.1 localhost [::ffff:127.0.0.1] [::1] 0 [::ffff:0:127.0.0.1] [1::1] \
+                 [4000::1] [8000::1] [2001:470::5efe:127.0.0.1] [2001:470::200:5efe:127.0.0.1]";
+    for host in hosts.split_whitespace() {
         let report = tried_by_hand(strict.clone(), &format!("http://{host}:{port}/")).await;
         assert_eq!((report.response_code, class(&report)), (None, "address_blocked"), "{host}");
         assert!(!report.error.expect("why").contains("127"), "{host}");
