@@ -101,6 +101,10 @@ pub(crate) async fn check_change(input: WebhookInput, guard: &Guard) -> Result<W
 }
 
 async fn check_url(url: &str, guard: &Guard) -> Result<(), InvalidWebhook> {
+    // The parser drops these without a word, and the column would keep another text than is called.
+    if url.trim() != url || url.chars().any(char::is_control) {
+        return Err(InvalidWebhook::new("url", "must not begin or end with a blank or hold control characters"));
+    }
     guard.check(url).await.map_err(|error| InvalidWebhook {
         code: match error {
             TargetError::Blocked(_) => ErrorCode::AddressBlocked,
@@ -129,7 +133,7 @@ fn check_name(name: String) -> Result<String, InvalidWebhook> {
 fn check_secret(secret: Secret) -> Result<Secret, InvalidWebhook> {
     check_chars("secret", secret.reveal())?;
     sign::standard_key(&secret)
-        .map_err(|_| InvalidWebhook::new("secret", "starts with whsec_ but the rest is not base64"))?;
+        .map_err(|_| InvalidWebhook::new("secret", "starts with whsec_ but the rest is empty or not base64"))?;
     Ok(secret)
 }
 
@@ -147,8 +151,12 @@ fn check_events(events: Vec<String>) -> Result<Vec<String>, InvalidWebhook> {
     Ok(events)
 }
 
+/// What clients and server say to each other; nobody can publish it, so no webhook would ever get it.
+const CONTROL_WORDS: [EventType; 5] =
+    [EventType::PING, EventType::PONG, EventType::ERROR, EventType::SUBSCRIBE, EventType::UNSUBSCRIBE];
+
 /// Reads one entry of `events`: an event type, `call.*` or `*`. Unlike a WebSocket subscription it
-/// cannot be a topic, whose names allow more characters.
+/// cannot be a topic, whose names allow more characters, nor a control word.
 pub(crate) fn event_name(text: &str) -> Result<SubscriptionName, String> {
     let name = SubscriptionName::parse(text).map_err(|e| e.problem)?;
     let letters = match &name {
@@ -156,7 +164,10 @@ pub(crate) fn event_name(text: &str) -> Result<SubscriptionName, String> {
         SubscriptionName::Prefix(prefix) if prefix.is_empty() => return Ok(name),
         SubscriptionName::Prefix(prefix) => prefix,
     };
-    EventType::parse(letters).map_err(|e| e.problem)?;
+    let event_type = EventType::parse(letters).map_err(|e| e.problem)?;
+    if matches!(name, SubscriptionName::Exact(_)) && CONTROL_WORDS.contains(&event_type) {
+        return Err(format!("is {event_type}, a control message that no webhook ever gets"));
+    }
     Ok(name)
 }
 
@@ -214,7 +225,9 @@ mod tests {
             (WebhookInput { events: Some(vec!["ca*l".into()]), ..good() }, "events entry 0 holds '*'"),
             (WebhookInput { secret: secret(""), ..good() }, "secret must not be empty"),
             (WebhookInput { secret: secret(&"x".repeat(256)), ..good() }, "secret has 256 characters"),
+            (WebhookInput { events: Some(vec!["ping".into()]), ..good() }, "events entry 0 is ping, a control message"),
             (WebhookInput { secret: secret("whsec_%"), ..good() }, "secret starts with whsec_ but"),
+            (WebhookInput { secret: secret("whsec_"), ..good() }, "secret starts with whsec_ but the rest is empty"),
             (WebhookInput { retry_count: Some(21), ..good() }, "retry_count is 21, must be 0 to 20"),
             (WebhookInput { retry_count: Some(-1), ..good() }, "retry_count is -1"),
             (WebhookInput { timeout: Some(0), ..good() }, "timeout is 0, must be 1 to 120 seconds"),
@@ -226,6 +239,26 @@ mod tests {
             let error = refused(input).await;
             assert!(error.to_string().starts_with(wanted), "{shown}: {error}");
             assert_eq!(error.code, ErrorCode::InvalidField, "{error}");
+        }
+    }
+
+    #[test]
+    fn control_words_are_refused_and_only_they() {
+        for word in CONTROL_WORDS {
+            assert!(event_name(word.as_str()).is_err(), "{word}");
+        }
+        for fine in ["ping.*", "pings", "error.log", "webhook.test", "presence.changed", "*"] {
+            assert!(event_name(fine).is_ok(), "{fine}");
+        }
+    }
+
+    #[tokio::test]
+    async fn blanks_around_a_url_and_line_breaks_in_it_are_not_swallowed() {
+        let fine = "https://93.184.216.34/hook";
+        for url in [format!(" {fine}"), format!("{fine} "), format!("{fine}\n"), fine.replace("hook", "ho\tok")] {
+            let error = refused(WebhookInput { url: Some(url.clone()), ..good() }).await;
+            assert_eq!((error.field, error.code), ("url", ErrorCode::InvalidField), "{url:?}");
+            assert!(error.problem.contains("blank"), "{error}");
         }
     }
 

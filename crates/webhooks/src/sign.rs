@@ -36,13 +36,15 @@ pub fn standard_signature(id: &str, timestamp: Timestamp, body: &[u8], secret: &
     format!("v1,{}", STANDARD.encode(keyed(&key, &parts).finalize().into_bytes()))
 }
 
-/// A `whsec_` secret whose rest is not base64.
+/// A `whsec_` secret whose rest is empty or not base64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadStandardSecret;
 
 /// The key of the Standard Webhooks signature: decoded after `whsec_`, else the text's bytes.
 pub(crate) fn standard_key(secret: &Secret) -> Result<Vec<u8>, BadStandardSecret> {
     match secret.reveal().strip_prefix(STANDARD_PREFIX) {
+        // An empty key would sign, and anybody could sign alike.
+        Some("") => Err(BadStandardSecret),
         Some(encoded) => STANDARD.decode(encoded).map_err(|_| BadStandardSecret),
         None => Ok(secret.reveal().as_bytes().to_vec()),
     }
@@ -88,8 +90,10 @@ mod tests {
         assert_eq!(standard_key(&Secret::new("whsec_not base64")), Err(BadStandardSecret));
         assert_eq!(standard_key(&Secret::new("plain")), Ok(b"plain".to_vec()));
         let id_and_time = ("id", Timestamp::from_millis(0));
-        let as_text = standard_signature(id_and_time.0, id_and_time.1, b"{}", &Secret::new("whsec_*"));
-        assert!(as_text.starts_with("v1,"), "a bad secret of a hand-made row still signs: {as_text}");
+        let signed = |secret| standard_signature(id_and_time.0, id_and_time.1, b"{}", &Secret::new(secret));
+        assert!(signed("whsec_*").starts_with("v1,"), "a bad secret of a hand-made row still signs");
+        assert_eq!(standard_key(&Secret::new("whsec_")), Err(BadStandardSecret));
+        assert_ne!(signed("whsec_"), signed(""), "nobody signs with an empty key");
     }
 
     #[test]

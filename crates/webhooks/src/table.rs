@@ -120,8 +120,8 @@ impl Writer {
         tenants.into_iter().map(|(tenant, entry)| (tenant, Arc::new(entry.rebuilt()))).collect()
     }
 
-    /// What a row wants; nothing when it was inserted by hand in a way that nothing can be sent.
-    /// Such a row is reported once, until it is right again.
+    /// What a row wants; nothing when it was inserted by hand without a single readable event type.
+    /// A row that is not as it should be is reported once, until it is right again.
     fn names_of(&mut self, webhook: &Webhook) -> Option<Vec<SubscriptionName>> {
         let mut problems = Vec::new();
         let mut names = Vec::new();
@@ -135,11 +135,12 @@ impl Writer {
             problems.push("events is empty or not an array of strings".to_owned());
         }
         if let Err(error) = Target::parse(&webhook.url) {
+            // It matches all the same: the attempt that cannot be made is a row in the log.
             problems.push(format!("url {error}"));
-            names.clear();
         }
         if webhook.secret.as_ref().is_some_and(|secret| sign::standard_key(secret).is_err()) {
-            problems.push("secret starts with whsec_ but is not base64, it is used as text".to_owned());
+            problems
+                .push("secret starts with whsec_ but the rest is empty or not base64, it is used as text".to_owned());
         }
         self.report(webhook, &problems);
         (!names.is_empty()).then_some(names)
@@ -238,11 +239,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_row_is_skipped_and_the_good_part_of_a_half_bad_one_counts() {
+    fn what_can_be_read_of_a_bad_row_counts() {
         let table = MatchTable::default();
         table.put(&webhook(1, "a", &["Call Incoming", "call.ended"]));
         table.put(&Webhook { url: "nonsense".to_owned(), ..webhook(2, "a", &["call.ended"]) });
         table.put(&webhook(3, "a", &[]));
-        assert_eq!(found(&table, "a", "call.ended"), [1]);
+        assert_eq!(found(&table, "a", "call.ended"), [1, 2], "a bad URL is told with each attempt");
     }
 }
