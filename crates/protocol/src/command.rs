@@ -84,6 +84,11 @@ impl Command {
         if !json::depth_within(text, limits::JSON_DEPTH) {
             return Err(invalid(format!("message is nested deeper than {} levels", limits::JSON_DEPTH)));
         }
+        // An array would be read as the fields in their order.
+        if !is_object(text) {
+            let json: Result<&RawValue, _> = serde_json::from_str(text);
+            return Err(json.map_or_else(|e| not_json(&e), |_| invalid("a message must be a JSON object with a type")));
+        }
         let raw: RawCommand<'_> = serde_json::from_str(text).map_err(|e| not_json(&e))?;
         let Some(kind) = raw.kind else {
             return Err(invalid("type is missing: send {\"type\":\"ping\"}, subscribe, unsubscribe or chat.typing"));
@@ -96,6 +101,11 @@ impl Command {
             other => Err(CommandError::new(ErrorCode::UnknownCommand, unknown(other))),
         }
     }
+}
+
+/// Whether JSON text can be an object; whether it is one, the parser says.
+fn is_object(text: &str) -> bool {
+    text.trim_ascii_start().starts_with('{')
 }
 
 fn unknown(kind: &str) -> String {
@@ -116,7 +126,7 @@ fn not_json(error: &serde_json::Error) -> CommandError {
 
 fn names(payload: Option<&RawValue>) -> Result<Vec<SubscriptionName>, CommandError> {
     let wanted = "payload.events must be an array of event types";
-    let payload = payload.ok_or_else(|| invalid(wanted))?;
+    let payload = payload.filter(|payload| is_object(payload.get())).ok_or_else(|| invalid(wanted))?;
     let raw: RawNames<'_> = serde_json::from_str(payload.get()).map_err(|e| invalid(format!("{wanted}: {e}")))?;
     let list = raw.events.or(raw.topics).ok_or_else(|| invalid(wanted))?;
     if list.len() > limits::SUBSCRIPTION_NAMES {
@@ -182,6 +192,21 @@ mod tests {
         );
         assert_eq!(code_of(r#"{"type":"chat.typing","payload":{"session_id":[]}}"#), ErrorCode::InvalidField);
         assert_eq!(code_of(&format!("{}1{}", "[".repeat(65), "]".repeat(65))), ErrorCode::InvalidField);
+    }
+
+    #[test]
+    fn what_is_no_object_is_no_command() {
+        for text in ["[]", "5", "null", "true", "\"ping\"", r#"["ping",null]"#, r#" ["subscribe",{"events":["a"]}]"#] {
+            let error = Command::parse(text).expect_err(text);
+            let told = (error.code, error.message.as_str());
+            assert_eq!(told, (ErrorCode::InvalidField, "a message must be a JSON object with a type"), "{text}");
+        }
+        for text in ["", "[", "nope", "[] x"] {
+            assert_eq!(code_of(text), ErrorCode::InvalidJson, "{text}");
+        }
+        assert_eq!(Command::parse(" \n{\"type\":\"ping\"}"), Ok(Command::Ping));
+        assert_eq!(code_of(r#"{"type":"subscribe","payload":[["call.*"],null]}"#), ErrorCode::InvalidField);
+        assert_eq!(code_of(r#"{"type":"chat.typing","payload":[7]}"#), ErrorCode::InvalidField);
     }
 
     proptest! {

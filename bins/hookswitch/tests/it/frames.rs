@@ -21,6 +21,7 @@ async fn bad_commands_are_told_and_the_connection_stays() {
         ("nonsense", "invalid_json"),
         ("{}", "invalid_field"),
         ("[]", "invalid_field"),
+        (r#"["ping",null]"#, "invalid_field"),
         (r#"{"type":5}"#, "invalid_field"),
         (r#"{"type":"publish","payload":{}}"#, "unknown_command"),
         (r#"{"type":"pong"}"#, "unknown_command"),
