@@ -1,5 +1,6 @@
 //! The JWT keeper of the authenticator seam.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,18 @@ pub enum JwtAlgorithm {
     EdDsa,
 }
 
+impl fmt::Display for JwtAlgorithm {
+    /// The name that [`JwtAlgorithm::from_str`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        })
+    }
+}
+
 impl FromStr for JwtAlgorithm {
     type Err = InvalidJwtConfig;
 
@@ -84,7 +97,7 @@ pub enum InvalidJwtConfig {
     #[error("neither a secret nor a public key is configured")]
     NoKey,
     /// An algorithm is allowed and no key fits it.
-    #[error("{algorithm:?} is allowed but no key for it is configured")]
+    #[error("{algorithm} is allowed but no key for it is configured")]
     NoKeyFor {
         /// The algorithm.
         algorithm: JwtAlgorithm,
@@ -161,7 +174,11 @@ impl JwtAuthenticator {
         if token.len() > TOKEN_BYTES {
             return Err(AuthError::Malformed(format!("longer than {TOKEN_BYTES} bytes")));
         }
-        let header = decode_header(token).map_err(|e| refusal(&e))?;
+        let header = decode_header(token).map_err(|e| header_refusal(&e))?;
+        // RFC 7515, section 4.1.11: what must be understood and is not makes the token invalid.
+        if header.crit.is_some() {
+            return Err(AuthError::Malformed("its header has crit, and no extension is understood here".to_owned()));
+        }
         let trusted = self.keys.iter().find(|trusted| trusted.algorithm == header.alg).ok_or(AuthError::Algorithm)?;
         let data = decode::<Claims>(token, &trusted.key, &trusted.validation).map_err(|e| refusal(&e))?;
         data.claims.into_principal(self.clock.now(), self.leeway)
@@ -191,6 +208,14 @@ fn public_key(pem: &[u8]) -> Result<(JwtAlgorithm, DecodingKey), InvalidJwtConfi
     rsa.or_else(|_| DecodingKey::from_ec_pem(pem).map(|key| (JwtAlgorithm::Es256, key)))
         .or_else(|_| DecodingKey::from_ed_pem(pem).map(|key| (JwtAlgorithm::EdDsa, key)))
         .map_err(|_| InvalidJwtConfig::BadKey)
+}
+
+/// The library's text for an unknown algorithm lists all it knows, whatever is configured.
+fn header_refusal(error: &jsonwebtoken::errors::Error) -> AuthError {
+    match error.kind() {
+        ErrorKind::Json(error) if error.to_string().contains("HS256") => AuthError::Algorithm,
+        _ => refusal(error),
+    }
 }
 
 fn refusal(error: &jsonwebtoken::errors::Error) -> AuthError {

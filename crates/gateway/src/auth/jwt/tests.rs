@@ -52,11 +52,28 @@ fn each_bad_token_has_its_reason() {
     assert_eq!(reason(&token.clone().without("exp").sign(SECRET)), "malformed");
     assert_eq!(reason(&token.clone().without("user_id").sign(SECRET)), "malformed");
     assert_eq!(reason(&token.clone().without("tenant_id").sign(SECRET)), "malformed");
-    assert_eq!(reason(&token.unsigned()), "malformed");
+    assert_eq!(reason(&token.unsigned()), "algorithm");
     assert_eq!(reason(&token.sign_claiming("HS512", SECRET)), "algorithm");
     assert_eq!(reason(&token.sign_claiming("RS256", SECRET)), "algorithm");
     for garbage in ["", "a", "a.b", "a.b.c", "....", &"x".repeat(TOKEN_BYTES + 1)] {
         assert_eq!(reason(garbage), "malformed");
+    }
+}
+
+#[test]
+fn an_extension_that_must_be_understood_is_refused() {
+    let sign = |crit: Option<Vec<String>>| {
+        let header = jsonwebtoken::Header { crit, ..jsonwebtoken::Header::default() };
+        let exp = Clock::system().now().as_millis() / 1000 + 60;
+        let claims = serde_json::json!({"tenant_id": "t", "user_id": 1, "exp": exp});
+        let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+        jsonwebtoken::encode(&header, &claims, &key).expect("signs")
+    };
+    assert!(hs256().check(&sign(None)).is_ok());
+    for crit in [vec![], vec!["exp".to_owned()], vec!["https://x.example/ext".to_owned()]] {
+        let error = hs256().check(&sign(Some(crit))).expect_err("not understood");
+        assert_eq!(error.reason(), "malformed");
+        assert!(error.to_string().contains("crit"), "{error}");
     }
 }
 
