@@ -44,7 +44,7 @@ impl Gateway {
             return self.open_page(&admitted, query, &head, upgrade).await;
         };
         match admitted.route.endpoint {
-            Endpoint::Socket => self.user_socket(principal, &head, upgrade).await,
+            Endpoint::Socket => self.user_socket(&admitted, principal, &head, upgrade).await,
             Endpoint::SocketStats => Ok(pages::socket_stats(inner.hub(), principal)),
             Endpoint::UserOnline => pages::user_online(inner.hub(), principal, admitted.params.get("user_id")).await,
             Endpoint::OnlineUsers => pages::online_users(inner.hub(), principal, answer).await,
@@ -66,10 +66,10 @@ impl Gateway {
             Endpoint::PublicSocket => {
                 let key = admitted.params.get("session_key").map(decode_segment);
                 let key = key.unwrap_or_else(|| query.get("session_id"));
-                self.visitor_socket(key.as_deref(), head, upgrade).await
+                self.visitor_socket(admitted, key.as_deref(), head, upgrade).await
             }
             Endpoint::Ready => Ok(inner.readiness.page(&inner.parts.health, inner.hub().is_draining()).await),
-            Endpoint::Metrics => Ok(inner.metrics.page()),
+            Endpoint::Metrics => Ok(inner.metrics.page(&head.headers)),
             _ => Ok(pages::healthy()),
         }
     }
@@ -80,8 +80,10 @@ impl Gateway {
         B::Error: Into<BoxError>,
     {
         let inner = &*self.0;
-        let body = read_body(body, inner.config.publish_body_bytes, inner.config.body_deadline).await?;
-        let (events, is_batch) = publish::parse(&body)?;
+        let body = read_body(body, inner.config.publish_body_bytes, inner.config.body_deadline).await;
+        let parsed = body.and_then(|body| publish::parse(&body));
+        // What the switchboard refuses, it counts itself.
+        let (events, is_batch) = parsed.inspect_err(|problem| inner.figures.refused_events(problem.code))?;
         let accepted = inner.parts.switch.accept(&principal.tenant, events).await;
         let ids = accepted.map_err(|error| not_accepted(&error, is_batch, principal, answer))?;
         Ok(answer.success(StatusCode::ACCEPTED, Accepted { ids }, None))
@@ -124,11 +126,12 @@ impl Gateway {
     /// `GET /ws`.
     async fn user_socket(
         &self,
+        admitted: &Admitted<'_>,
         principal: &Principal,
         head: &http::request::Parts,
         upgrade: Option<OnUpgrade>,
     ) -> Answered {
-        self.check_origin(&self.0.config.origins, head)?;
+        self.check_origin(&self.0.config.origins, admitted, head)?;
         let who = Attachment {
             tenant: principal.tenant.clone(),
             occupant: Occupant::User(principal.user.clone()),
@@ -140,18 +143,24 @@ impl Gateway {
     /// `GET /ws/public/{session_key}`.
     async fn visitor_socket(
         &self,
+        admitted: &Admitted<'_>,
         key: Option<&str>,
         head: &http::request::Parts,
         upgrade: Option<OnUpgrade>,
     ) -> Answered {
-        self.check_origin(&self.0.config.public_origins, head)?;
+        self.check_origin(&self.0.config.public_origins, admitted, head)?;
         let key = key.and_then(|key| SessionKey::parse(key).ok()).ok_or_else(unknown_session)?;
         let session = self.0.hub().sessions().find(&key).ok_or_else(unknown_session)?;
         let who = Attachment { tenant: session.tenant, occupant: Occupant::Visitor(session.key), expires_at: None };
         self.upgrade(who, head, upgrade).await
     }
 
-    fn check_origin(&self, rule: &AllowedOrigins, head: &http::request::Parts) -> Result<(), Problem> {
+    fn check_origin(
+        &self,
+        rule: &AllowedOrigins,
+        admitted: &Admitted<'_>,
+        head: &http::request::Parts,
+    ) -> Result<(), Problem> {
         if self.0.hub().is_draining() {
             return Err(Problem::draining());
         }
@@ -159,10 +168,9 @@ impl Gateway {
             return Ok(());
         }
         self.0.figures.refused_origins.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(
-            target: "hookswitch::security", origin = ?head.headers.get(http::header::ORIGIN), path = head.uri.path(),
-            "origin refused"
-        );
+        // The path itself may hold a session key, which opens the session to whoever reads it.
+        let (origin, path) = (head.headers.get(http::header::ORIGIN), admitted.route.path);
+        tracing::warn!(target: "hookswitch::security", ?origin, path, "origin refused");
         Err(Problem::new(ErrorCode::OriginRefused, "this page's origin is not allowed"))
     }
 
@@ -210,14 +218,15 @@ fn not_accepted(error: &AcceptError, is_batch: bool, principal: &Principal, answ
     }
     let (index, field) = (error.index().filter(|_| is_batch), error.field());
     let message = match (index, field) {
+        // Which store could not do what is for the log; the caller need not know the inside.
+        _ if code == ErrorCode::StorageUnavailable => "the database cannot be used now".to_owned(),
         (Some(index), Some(_)) => format!("events[{index}].{error}"),
         (Some(index), None) => format!("events[{index}]: {error}"),
         (None, _) => error.to_string(),
     };
-    let problem = Problem::new(code, message);
-    match (index, field) {
-        (None, None) => problem,
-        (None, Some(field)) => problem.with_details(serde_json::json!({ "field": field })),
-        (Some(index), field) => problem.with_details(serde_json::json!({ "index": index, "field": field })),
-    }
+    let message = match code.number() {
+        400..500 => format!("{message}; nothing was accepted, try again"),
+        _ => message,
+    };
+    Problem::new(code, message).with_entry(index, field)
 }

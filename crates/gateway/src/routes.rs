@@ -48,7 +48,8 @@ pub(crate) enum Access {
 pub(crate) struct Route {
     pub(crate) method: Method,
     prefixes: &'static [&'static str],
-    path: &'static str,
+    /// The pattern without prefix; unlike a request's path it holds no session key and may be logged.
+    pub(crate) path: &'static str,
     pub(crate) access: Access,
     pub(crate) endpoint: Endpoint,
 }
@@ -140,7 +141,13 @@ impl Routes {
 }
 
 fn not_allowed(routes: &[&Route]) -> Problem {
-    let mut methods: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+    let mut methods = Vec::new();
+    for route in routes {
+        methods.push(route.method.as_str());
+        if route.method == Method::GET {
+            methods.push("HEAD");
+        }
+    }
     methods.push("OPTIONS");
     let allow = methods.join(", ");
     let mut problem = Problem::new(ErrorCode::MethodNotAllowed, format!("this path takes {allow}"));
@@ -196,7 +203,7 @@ mod tests {
             assert_eq!(code, expected, "{path}");
         }
         let problem = routes.find(&Method::PATCH, "/api/webhooks/1").expect_err("no PATCH");
-        assert_eq!(problem.allow.as_deref(), Some("GET, PUT, DELETE, OPTIONS"));
+        assert_eq!(problem.allow.as_deref(), Some("GET, HEAD, PUT, DELETE, OPTIONS"));
         assert_eq!(routes.allowed("/api/v1/events").as_deref(), Some("POST, OPTIONS"));
         assert_eq!(routes.allowed("/nope"), None);
     }

@@ -25,8 +25,9 @@ async fn metrics_are_prometheus_text_and_count() {
     let answer = stage.node.api().get("/metrics").await;
     assert_eq!(answer.status, 200);
     let kind = answer.header("content-type").to_owned();
-    assert!(kind.starts_with("text/plain") || kind.starts_with("application/openmetrics-text"), "{kind}");
+    assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
     let text = answer.text();
+    assert!(text.contains("# TYPE hookswitch_events_total counter\n") && !text.contains("# EOF"), "{text}");
     let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
     assert!(!samples.is_empty(), "{text}");
     for sample in &samples {
@@ -35,6 +36,21 @@ async fn metrics_are_prometheus_text_and_count() {
     }
     assert!(samples.iter().any(|s| s.contains("connection") && !s.ends_with(" 0")), "connections are counted: {text}");
     assert!(!text.contains("tenant-123"), "no tenant in a label: {text}");
+}
+
+#[tokio::test]
+async fn every_refused_publishing_call_is_counted_by_code() {
+    let stage = Stage::start().await;
+    let service = stage.service();
+    service.try_publish(event("ping")).await.expect_error(400, "reserved_type");
+    service.try_publish(json!({"events": [event("alert"), event("alert!")]})).await.expect_error(400, "invalid_field");
+    service.publish(json!({"type": "alert", "id": "e1"})).await;
+    service.try_publish(json!({"type": "call.ended", "id": "e1"})).await.expect_error(409, "conflict");
+    let text = stage.node.api().get("/metrics").await.text();
+    for code in ["reserved_type", "invalid_field", "conflict"] {
+        let line = format!("hookswitch_events_refused_total{{code=\"{code}\"}} 1\n");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
 }
 
 #[tokio::test]
@@ -56,6 +72,8 @@ async fn a_method_not_allowed_says_which_are() {
     let stage = Stage::start().await;
     let answer = stage.service().get("/api/v1/events").await;
     assert_eq!((answer.status, answer.header("allow").contains("POST")), (405, true), "{:?}", answer.headers);
+    let answer = stage.service().post("/ws/stats", json!({})).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD, OPTIONS"));
 }
 
 #[tokio::test]

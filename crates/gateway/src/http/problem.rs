@@ -48,6 +48,16 @@ impl Problem {
         self
     }
 
+    /// Names the entry of a batch and the field that are to blame, where there are such.
+    pub(crate) fn with_entry(self, index: Option<usize>, field: Option<&str>) -> Self {
+        match (index, field) {
+            (None, None) => self,
+            (None, Some(field)) => self.with_details(serde_json::json!({ "field": field })),
+            (Some(index), None) => self.with_details(serde_json::json!({ "index": index })),
+            (Some(index), Some(field)) => self.with_details(serde_json::json!({ "index": index, "field": field })),
+        }
+    }
+
     pub(crate) const fn status(&self) -> StatusCode {
         status_of(self.code)
     }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hookswitch_protocol::CloseCode;
+use hookswitch_protocol::{CloseCode, ErrorCode};
 use hookswitch_switch::Switch;
-use http::{Response, StatusCode};
+use http::header::ACCEPT;
+use http::{HeaderMap, Response, StatusCode};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
@@ -16,7 +17,8 @@ use prometheus_client::registry::Registry;
 use crate::auth::AuthError;
 use crate::http::{Answer, Body};
 
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What the door itself counts.
 #[derive(Debug, Default)]
@@ -25,6 +27,8 @@ pub(crate) struct Figures {
     answers: [AtomicU64; 5],
     /// Refused tokens, in the order of [`REASONS`].
     refused_tokens: [AtomicU64; REASONS.len()],
+    /// Publishing calls that were refused before the switchboard saw them, in the order of [`ErrorCode::ALL`].
+    refused_events: [AtomicU64; ErrorCode::ALL.len()],
     pub(crate) refused_origins: AtomicU64,
     pub(crate) panics: AtomicU64,
     pub(crate) accept_errors: AtomicU64,
@@ -50,6 +54,13 @@ impl Figures {
             self.refused_tokens[at].fetch_add(1, Ordering::Relaxed);
         }
     }
+
+    /// A publishing call did not get as far as the switchboard.
+    pub(crate) fn refused_events(&self, code: ErrorCode) {
+        if let Some(at) = ErrorCode::ALL.iter().position(|known| *known == code) {
+            self.refused_events[at].fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The registry, and everything it reads on a look.
@@ -63,14 +74,40 @@ impl Metrics {
         Self(registry)
     }
 
-    /// `GET /metrics`.
-    pub(crate) fn page(&self) -> Response<Body> {
+    /// `GET /metrics`, as `OpenMetrics` for those who ask for it.
+    pub(crate) fn page(&self, headers: &HeaderMap) -> Response<Body> {
         let mut text = String::with_capacity(8 * 1024);
         if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &self.0) {
             tracing::error!(%error, "metrics could not be written");
         }
-        Answer::text(CONTENT_TYPE, text)
+        let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        if accepted.any(|value| value.contains("application/openmetrics-text")) {
+            return Answer::text(OPENMETRICS, text);
+        }
+        Answer::text(PROMETHEUS, prometheus_text(&text))
     }
+}
+
+/// The same figures in Prometheus' own format: there a counter's metadata bear the name of its
+/// samples, `_total` included, and nothing marks the end.
+fn prometheus_text(openmetrics: &str) -> String {
+    let mut out = String::with_capacity(openmetrics.len() + 512);
+    let mut help = None;
+    for line in openmetrics.lines() {
+        if let Some(meta) = line.strip_prefix("# HELP ") {
+            // Its line waits for the type, which comes next and decides the name.
+            help = meta.split_once(' ');
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|meta| meta.split_once(' ')) {
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            if let Some((_, text)) = help.take() {
+                out.extend(["# HELP ", name, suffix, " ", text, "\n"]);
+            }
+            out.extend(["# TYPE ", name, suffix, " ", kind, "\n"]);
+        } else if line != "# EOF" {
+            out.extend([line, "\n"]);
+        }
+    }
+    out
 }
 
 #[derive(Debug)]
@@ -164,7 +201,11 @@ impl Sources {
         page.counter("events_live_only", "Accepted events that touched no store", c.live_only)?;
         page.counter("deliveries_stored", "Deliveries to webhooks stored", c.deliveries)?;
         page.counter("kept_offline", "Messages kept for absent users", c.kept_offline)?;
-        let refused = c.refused.iter().map(|(code, count)| (code.as_str(), *count));
+        let refused = ErrorCode::ALL.iter().zip(&self.figures.refused_events).map(|(code, at_the_door)| {
+            let by_the_switch = c.refused.iter().find(|(refused, _)| refused == code).map_or(0, |(_, count)| *count);
+            (code.as_str(), load(at_the_door) + by_the_switch)
+        });
+        let refused = refused.filter(|(_, count)| *count > 0);
         page.family("events_refused", "Publishing calls refused, by code", "code", refused)
     }
 
@@ -185,6 +226,15 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_of_prometheus_text_are_named_like_their_samples() {
+        let openmetrics = "# HELP a_b Things with words.\n# TYPE a_b counter\na_b_total{code=\"x\"} 5\n\
+                           # HELP c Now.\n# TYPE c gauge\nc 7\n# EOF\n";
+        let expected = "# HELP a_b_total Things with words.\n# TYPE a_b_total counter\na_b_total{code=\"x\"} 5\n\
+                        # HELP c Now.\n# TYPE c gauge\nc 7\n";
+        assert_eq!(prometheus_text(openmetrics), expected);
+    }
 
     #[test]
     fn every_reason_of_a_refused_token_has_its_row() {

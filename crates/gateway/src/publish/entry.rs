@@ -47,11 +47,8 @@ impl Mistake {
             (Some(index), "") => format!("events[{index}]"),
             (Some(index), field) => format!("events[{index}].{field}"),
         };
-        let details = match index {
-            Some(index) => serde_json::json!({ "index": index, "field": self.field }),
-            None => serde_json::json!({ "field": self.field }),
-        };
-        Problem::new(self.code, format!("{path} {}", self.problem)).with_details(details)
+        let field = Some(&*self.field).filter(|field| !field.is_empty());
+        Problem::new(self.code, format!("{path} {}", self.problem)).with_entry(index, field)
     }
 }
 

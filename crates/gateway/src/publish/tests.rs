@@ -86,7 +86,12 @@ fn a_bad_entry_is_named_by_index_and_field() {
     let problem = parse(body.as_bytes()).expect_err("bad");
     assert!(problem.message.starts_with("events[1].user_id must not be 0"), "{}", problem.message);
     assert_eq!(problem.details, Some(Box::new(serde_json::json!({"index": 1, "field": "user_id"}))));
-    assert_eq!(message(r#"{"events":[{"type":"alert"},7]}"#), "events[1] must be an object");
+    for no_object in ["7", "[]", r#"["alert"]"#, "null"] {
+        let body = format!(r#"{{"events":[{{"type":"alert"}},{no_object}]}}"#);
+        let problem = parse(body.as_bytes()).expect_err(&body);
+        assert_eq!(problem.message, "events[1] must be an object");
+        assert_eq!(problem.details, Some(Box::new(serde_json::json!({"index": 1}))));
+    }
     assert_eq!(message(r#"{"events":{}}"#), "events must be an array of events");
     assert!(message(r#"{"events":[]}"#).starts_with("events holds 0 events"));
     let many = vec![r#"{"type":"alert"}"#; 1_001].join(",");

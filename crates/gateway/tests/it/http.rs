@@ -164,7 +164,10 @@ async fn metrics_count_what_happened() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
-    assert!(text.ends_with("# EOF\n"));
+    let wish = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2";
+    let openmetrics = house.api().send(Method::GET, "/metrics", Bytes::new(), &[("accept", wish)]).await;
+    assert!(openmetrics.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
+    assert!(openmetrics.text().ends_with("# EOF\n"));
     assert!(!text.contains("tenant-1"), "no tenant is named");
 }
 
