@@ -25,6 +25,6 @@ mod tests {
         let code = |ending: &anyhow::Result<()>| format!("{:?}", code_of(ending));
         assert_eq!(code(&Ok(())), format!("{:?}", ExitCode::SUCCESS));
         assert_eq!(code(&Err(anyhow::anyhow!("x"))), format!("{:?}", ExitCode::from(1)));
-        assert_eq!(code(&Err(BadConfig(Vec::new()).into())), format!("{:?}", ExitCode::from(78)));
+        assert_eq!(code(&Err(BadConfig::default().into())), format!("{:?}", ExitCode::from(78)));
     }
 }

@@ -1,6 +1,6 @@
 //! From texts to plain values. Every problem is found before any is reported.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
         warnings: Vec::new(),
     };
     if !checker.problems.is_empty() {
-        return Err(BadConfig(checker.problems));
+        return Err(BadConfig { problems: checker.problems, warnings: checker.warnings });
     }
     Ok(Config { warnings: checker.warnings, ..config })
 }
@@ -41,7 +41,11 @@ pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
 pub(super) fn check_log(raw: &Raw) -> Result<Log, BadConfig> {
     let mut checker = Checker { raw, problems: raw.problems.clone(), warnings: Vec::new() };
     let log = checker.log();
-    if checker.problems.is_empty() { Ok(log) } else { Err(BadConfig(checker.problems)) }
+    if checker.problems.is_empty() {
+        Ok(log)
+    } else {
+        Err(BadConfig { problems: checker.problems, warnings: Vec::new() })
+    }
 }
 
 /// Reads settings; where one is wrong it notes the problem and goes on with the default.
@@ -73,15 +77,33 @@ impl Checker<'_> {
     fn database(&mut self) -> PathBuf {
         let file = values::sqlite_file(&self.text(&settings::DATABASE_URL));
         let (wrong, remedy) = match file {
-            Ok(path) => return path,
+            Ok(path) => {
+                self.check_directory(&path);
+                return path;
+            }
             Err(BadDatabase::MySql) => {
                 ("MySQL/MariaDB support is not in this version", "use sqlite://path/to/file.db or unset it")
             }
             Err(BadDatabase::UnknownScheme) => ("has no scheme we know", "write sqlite://path/to/file.db"),
+            Err(BadDatabase::InMemory) => {
+                ("a database in memory would forget what was promised to survive", "write sqlite://path/to/file.db")
+            }
             Err(BadDatabase::NoPath) => ("names no file", "write sqlite://path/to/file.db"),
         };
         self.refuse(&settings::DATABASE_URL, wrong, remedy);
         PathBuf::new()
+    }
+
+    /// Directories are not made at start: a mistyped path would begin an empty database.
+    fn check_directory(&mut self, file: &Path) {
+        let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+        if let Some(missing) = directory.filter(|directory| !directory.is_dir()) {
+            let wrong = format!("the directory \"{}\" does not exist", missing.display());
+            self.refuse(&settings::DATABASE_URL, &wrong, "make it or correct the path");
+        } else if file.is_dir() {
+            let wrong = format!("\"{}\" is a directory", file.display());
+            self.refuse(&settings::DATABASE_URL, &wrong, "name a file in it: sqlite://path/to/file.db");
+        }
     }
 
     /// Settings of earlier deployments that would silently mean less than they say.
@@ -110,7 +132,8 @@ impl Checker<'_> {
         let public_key_pem = self.public_key();
         let has_public_key = self.raw.get(&settings::JWT_PUBLIC_KEY_FILE).is_some();
         match &secret {
-            None if !has_public_key => self.refuse(
+            // What an unreadable file says of keys, nobody knows.
+            None if !has_public_key && !self.raw.file_is_unreadable => self.refuse(
                 &settings::JWT_SECRET,
                 "is not set, so no token could be verified",
                 "set it to your identity provider's HS256 secret, or set JWT_PUBLIC_KEY_FILE",
@@ -141,7 +164,7 @@ impl Checker<'_> {
                 let remedy = "use an RSA, P-256 or Ed25519 public key (-----BEGIN PUBLIC KEY-----)";
                 self.refuse(&settings::JWT_PUBLIC_KEY_FILE, "holds no public key of a kind we know", remedy);
             }
-            Err(error @ InvalidJwtConfig::NoKeyFor { .. }) if !unreadable => {
+            Err(error @ InvalidJwtConfig::NoKeyFor { .. }) if !unreadable && !self.raw.file_is_unreadable => {
                 let remedy = "set JWT_SECRET for HS256, JWT_PUBLIC_KEY_FILE for the others";
                 self.refuse(&settings::JWT_ALGORITHMS, &error.to_string(), remedy);
             }
@@ -201,7 +224,8 @@ impl Checker<'_> {
     fn log(&mut self) -> Log {
         let filter = self.text(&settings::HOOKSWITCH_LOG);
         if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&filter) {
-            self.refuse(&settings::HOOKSWITCH_LOG, &format!("{error}"), "write e.g. info or info,hookswitch_hub=debug");
+            let wrong = format!("{filter:?} is no filter: {error}");
+            self.refuse(&settings::HOOKSWITCH_LOG, &wrong, "write e.g. info or info,hookswitch_hub=debug");
         }
         let format = self.text(&settings::HOOKSWITCH_LOG_FORMAT);
         let format = match format.as_str() {

@@ -94,16 +94,22 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong, in the order of `docs/config.md`. Never empty, never holds a secret.
-#[derive(Debug)]
-pub(crate) struct BadConfig(pub(crate) Vec<Problem>);
+/// Everything that is wrong, in the order of `docs/config.md`. Never holds a secret.
+#[derive(Debug, Default)]
+pub(crate) struct BadConfig {
+    /// Never empty outside tests.
+    pub(crate) problems: Vec<Problem>,
+    /// Told too: a misspelt variable is often why another one is missing.
+    pub(crate) warnings: Vec<String>,
+}
 
 impl std::error::Error for BadConfig {}
 
 impl std::fmt::Display for BadConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the configuration has {} problem(s):", self.0.len())?;
-        self.0.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+        write!(f, "the configuration has {} problem(s):", self.problems.len())?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))?;
+        self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Raw {
     given: BTreeMap<&'static str, Given>,
     /// Variables of [`settings::MYSQL_VARIABLES`] and [`settings::REDIS_VARIABLES`] that are set.
     pub(super) unsupported: Vec<&'static str>,
+    /// A file was named and could not be read as TOML: what it would set is not known.
+    pub(super) file_is_unreadable: bool,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
 }
@@ -94,12 +96,16 @@ impl Raw {
         let place = path.display().to_string();
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) => return self.refuse(&place, &format!("cannot be read: {error}"), "name a readable TOML file"),
+            Err(error) => {
+                self.file_is_unreadable = true;
+                return self.refuse(&place, &format!("cannot be read: {error}"), "name a readable TOML file");
+            }
         };
         match text.parse::<toml::Table>() {
             Ok(table) => self.read_sections(&place, table),
             // Only the message: the default text quotes the line, which may hold a secret.
             Err(error) => {
+                self.file_is_unreadable = true;
                 let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
                 let wrong = format!("line {line} is not TOML: {}", error.message());
                 self.refuse(&place, &wrong, "correct that line");

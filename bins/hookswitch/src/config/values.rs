@@ -63,6 +63,7 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
 pub(super) enum BadDatabase {
     MySql,
     UnknownScheme,
+    InMemory,
     NoPath,
 }
 
@@ -75,6 +76,9 @@ pub(super) fn sqlite_file(url: &str) -> Result<PathBuf, BadDatabase> {
         _ => return Err(BadDatabase::UnknownScheme),
     }
     let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.starts_with(":memory:") {
+        return Err(BadDatabase::InMemory);
+    }
     if path.is_empty() || path.starts_with('?') || path.ends_with('/') {
         return Err(BadDatabase::NoPath);
     }
@@ -108,6 +112,8 @@ mod tests {
         assert_eq!(sqlite_file("mysql://user:password@host/db"), Err(BadDatabase::MySql));
         assert_eq!(sqlite_file("postgres://host/db"), Err(BadDatabase::UnknownScheme));
         assert_eq!(sqlite_file("hookswitch.db"), Err(BadDatabase::UnknownScheme));
+        assert_eq!(sqlite_file("sqlite::memory:"), Err(BadDatabase::InMemory));
+        assert_eq!(sqlite_file("sqlite://:memory:"), Err(BadDatabase::InMemory));
         assert_eq!(sqlite_file("sqlite://"), Err(BadDatabase::NoPath));
     }
 }

@@ -40,6 +40,16 @@ async fn bad_configuration_is_listed_whole() {
 }
 
 #[tokio::test]
+async fn a_database_that_could_not_be_opened_and_a_misspelt_secret_are_said_before_the_start() {
+    let bad = program().env("DATABASE_URL", "sqlite://no/such/x.db").env("JWT_SECERT", "x").without_env("JWT_SECRET");
+    let output = bad.args(&["check-config"]).run().await;
+    assert_eq!(output.code, Some(78));
+    for said in ["\"no/such\" does not exist", "JWT_SECRET: is not set", "warning: JWT_SECERT is set"] {
+        assert!(output.stderr.contains(said), "{said} in {}", output.stderr);
+    }
+}
+
+#[tokio::test]
 async fn good_configuration_is_good_and_keeps_its_secrets() {
     let output = spec().env("JWT_SECRET", "a-rather-secret-value-of-decent-length").args(&["check-config"]).run().await;
     assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);

@@ -11,7 +11,7 @@ fn load<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, BadConfig> {
 
 /// The keys of the problems, in order.
 fn problems<const N: usize>(pairs: [(&str, &str); N]) -> Vec<String> {
-    load(pairs).expect_err("bad on purpose").0.into_iter().map(|problem| problem.key).collect()
+    load(pairs).expect_err("bad on purpose").problems.into_iter().map(|problem| problem.key).collect()
 }
 
 fn with_file(text: &str) -> Result<Config, BadConfig> {
@@ -54,7 +54,7 @@ fn every_problem_is_listed_at_once_with_what_to_do() {
     ])
     .expect_err("bad on purpose");
     let text = error.to_string();
-    assert_eq!(error.0.len(), 11, "{text}");
+    assert_eq!(error.problems.len(), 11, "{text}");
     for expected in [
         "SERVER_PORT: \"80000\" is not a whole number from 0 to 65535; the default is 8000",
         "DATABASE_URL: MySQL/MariaDB support is not in this version; ",
@@ -87,6 +87,44 @@ fn mysql_variables_are_refused_unless_a_database_url_wins() {
     assert_eq!(problems([GOOD_SECRET, ("DB_HOST", "db"), ("DB_NAME", "x")]), ["DB_HOST", "DB_NAME"]);
     let config = load([GOOD_SECRET, ("DB_HOST", "db"), ("DATABASE_URL", "sqlite://x.db")]).expect("good");
     assert_eq!(config.warnings, ["DB_HOST is ignored because DATABASE_URL is set"]);
+}
+
+#[test]
+fn a_database_that_could_not_be_opened_is_found() {
+    let problem = |url: &str| {
+        let error = load([GOOD_SECRET, ("DATABASE_URL", url)]).expect_err(url);
+        assert_eq!(error.problems.len(), 1, "{error}");
+        error.problems[0].to_string()
+    };
+    assert!(problem("sqlite://no/such/x.db").starts_with("DATABASE_URL: the directory \"no/such\" does not exist"));
+    assert!(problem("sqlite://src").starts_with("DATABASE_URL: \"src\" is a directory"));
+    assert!(problem("sqlite::memory:").contains("in memory would forget"));
+    assert!(load([GOOD_SECRET, ("DATABASE_URL", "sqlite://src/x.db")]).is_ok());
+}
+
+#[test]
+fn warnings_are_told_beside_problems() {
+    let error = load([("JWT_SECERT", "0123456789abcdef0123456789abcdef")]).expect_err("no secret").to_string();
+    assert!(error.contains("JWT_SECRET: is not set") && error.contains("\nwarning: JWT_SECERT is set but"), "{error}");
+}
+
+#[test]
+fn a_bad_log_filter_is_quoted() {
+    let error = load([GOOD_SECRET, ("HOOKSWITCH_LOG", "info,=x=loud")]).expect_err("bad").to_string();
+    assert!(error.contains("HOOKSWITCH_LOG: \"info,=x=loud\" is no filter"), "{error}");
+}
+
+#[test]
+fn what_an_unreadable_file_may_have_set_is_not_missed() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let broken = dir.path().join("broken.toml");
+    std::fs::write(&broken, "[jwt\nsecret = 1").expect("the file can be written");
+    for file in [broken, PathBuf::from("no/such.toml")] {
+        let name = file.display().to_string();
+        let error = Config::load(&Environment::from([("JWT_ALGORITHMS", "HS256")]), Some(file)).expect_err("bad");
+        let keys: Vec<_> = error.problems.iter().map(|problem| &problem.key).collect();
+        assert_eq!(keys, [&name]);
+    }
 }
 
 #[test]
