@@ -11,13 +11,34 @@ use crate::config::parse_duration;
 /// Said by `--help`, kept in step with [`crate::exit`].
 const EXIT_CODES: &str = "\
 Exit codes:
-  0         ended as asked
-  1         failed while running, or could not start (port taken, database locked); the log says why
-  2         wrong usage of the command line
-  78        bad configuration; every problem is listed on standard error
-  130, 143  a second SIGINT or SIGTERM cut the shutdown short
+  0              ended as asked
+  1              failed while running, or could not start (port taken, database locked); the log says why
+  2              wrong usage of the command line
+  78             bad configuration; every problem is listed on standard error
+  129, 130, 143  a second SIGHUP, SIGINT or SIGTERM cut the shutdown short
 
 Standard output carries what programs read (`listening on http://…`, tokens, settings); logs go to standard error.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  JWT_SECRET=$(openssl rand -hex 32) hookswitch serve
+  hookswitch serve --config /etc/hookswitch.toml
+
+Every setting, by variable and by TOML key: docs/config.md. A variable wins over the file.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  hookswitch check-config
+  hookswitch check-config --config /etc/hookswitch.toml && systemctl restart hookswitch
+
+Reads what `serve` would read, in the same environment. Ends with 0 or, if anything is wrong, with 78.";
+
+const PRINT_EXAMPLES: &str = "\
+Examples:
+  hookswitch print-config
+  hookswitch print-config --config /etc/hookswitch.toml
+
+Reads what `serve` would read, in the same environment; behind each value stands where it came from.";
 
 /// The switchboard between a call centre's back-end and everyone who must hear of what happens there.
 #[derive(Debug, Parser)]
@@ -32,12 +53,15 @@ pub(crate) enum Command {
     /// Run on this machine without any configuration, with a simulated call centre.
     Dev(DevArgs),
     /// Run the server, configured by environment variables and, if you like, a TOML file.
+    #[command(after_help = SERVE_EXAMPLES)]
     Serve(ConfigArgs),
     /// Mint a token for development and tests; in production your identity provider does that.
     Token(TokenArgs),
     /// Say everything that is wrong with the configuration, without starting.
+    #[command(after_help = CHECK_EXAMPLES)]
     CheckConfig(ConfigArgs),
     /// Print the effective settings as TOML with their sources; secrets as ***.
+    #[command(after_help = PRINT_EXAMPLES)]
     PrintConfig(ConfigArgs),
 }
 
@@ -65,12 +89,6 @@ pub(crate) struct DevArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  JWT_SECRET=$(openssl rand -hex 32) hookswitch serve
-  hookswitch serve --config /etc/hookswitch.toml
-
-Every setting, by variable and by TOML key: docs/config.md. A variable wins over the file.")]
 pub(crate) struct ConfigArgs {
     /// A TOML file; wins over the variable `HOOKSWITCH_CONFIG`.
     #[arg(long, value_name = "FILE")]
@@ -118,6 +136,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_shows_examples_of_its_own() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().expect("examples").to_string();
+            assert!(help.contains(&format!("hookswitch {}", command.get_name())), "{help}");
+        }
     }
 
     #[test]

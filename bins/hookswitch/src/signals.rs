@@ -1,14 +1,16 @@
-//! SIGTERM and SIGINT: the first asks for an orderly end, the second for one at once.
+//! SIGTERM, SIGINT and SIGHUP: the first asks for an orderly end, the second for one at once.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Both signals, caught from [`Signals::catch`] on.
+/// The signals, caught from [`Signals::catch`] on.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// None under `nohup`.
+    hangup: Option<Signal>,
 }
 
 /// Which one came.
@@ -16,6 +18,7 @@ pub(crate) struct Signals {
 pub(crate) enum Stop {
     Terminate,
     Interrupt,
+    Hangup,
 }
 
 impl Stop {
@@ -24,6 +27,7 @@ impl Stop {
         match self {
             Self::Terminate => 143,
             Self::Interrupt => 130,
+            Self::Hangup => 129,
         }
     }
 }
@@ -31,7 +35,8 @@ impl Stop {
 impl Signals {
     /// Must be called within a tokio runtime.
     pub(crate) fn catch() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())?, hangup })
     }
 
     /// The next signal. Cancel safe.
@@ -39,6 +44,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Stop::Terminate,
             _ = self.interrupt.recv() => Stop::Interrupt,
+            () = heard(self.hangup.as_mut()) => Stop::Hangup,
         }
     }
 
@@ -47,5 +53,36 @@ impl Signals {
         let stop = self.next().await;
         tracing::warn!(?stop, "second signal, ending at once");
         std::process::exit(stop.exit_code())
+    }
+}
+
+async fn heard(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether whoever started us asked, as `nohup` does, that the end of the terminal be ignored;
+/// catching the signal would undo that. Asked of Linux only: elsewhere it is always caught.
+fn ignores_hangup() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_hangup_in_mask(&status))
+}
+
+/// SIGHUP is signal 1, the lowest bit of the mask of ignored signals.
+fn is_hangup_in_mask(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nohup_is_seen() {
+        assert!(is_hangup_in_mask("Name:\tx\nSigIgn:\t0000000000001001\nSigCgt:\t0\n"));
+        assert!(!is_hangup_in_mask("SigIgn:\t0000000000001000\nSigCgt:\t1\n"));
+        assert!(!is_hangup_in_mask(""));
     }
 }

@@ -208,6 +208,11 @@ impl NodeProcess {
         self.signal(Signal::SIGINT);
     }
 
+    /// Tells it that its terminal is gone (SIGHUP).
+    pub fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

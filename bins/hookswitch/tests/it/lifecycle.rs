@@ -36,6 +36,15 @@ async fn on_ctrl_c_it_ends_with_0_too() {
 }
 
 #[tokio::test]
+async fn when_the_terminal_is_gone_it_ends_in_order_too() {
+    let mut stage = Stage::start().await;
+    let mut agent = stage.agent(1).await;
+    stage.node.hang_up();
+    assert_eq!(agent.close_code().await, 1012);
+    assert_eq!(stage.node.wait(GRACE).await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_running_delivery_is_finished_or_kept() {
     let mut stage = Stage::start().await;
     let quick = Receiver::start([Behaviour::After(Duration::from_secs(1))]).await;
