@@ -79,11 +79,11 @@ fn is_in(address: Ipv6Addr, (first, length): Block) -> bool {
 /// is `0:5efe` or `200:5efe` and the address, in any network. The mapped form is not one of them: it
 /// *is* the IPv4 address.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [.., e, f, _, _] = address.segments();
-    // The two lowest bits of the first octet (universal, group) do not matter.
-    let is_isatap = e & 0xfcff == 0 && f == 0x5efe;
-    let [.., w, x, y, z] = address.octets();
-    (is_isatap || is_in(address, NAT64)).then(|| Ipv4Addr::new(w, x, y, z))
+    // The two lowest bits of the interface id's first octet (universal, group) do not matter.
+    const ISATAP: u128 = 0xfcff_ffff << 32;
+    let is_isatap = u128::from(address) & ISATAP == 0x5efe << 32;
+    let last_four = Ipv4Addr::from(u128::from(address) as u32);
+    (is_isatap || is_in(address, NAT64)).then_some(last_four)
 }
 
 #[cfg(test)]
