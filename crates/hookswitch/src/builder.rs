@@ -33,6 +33,9 @@ pub struct SwitchBuilder {
 pub(crate) struct Keepers {
     pub(crate) hub: Seams,
     pub(crate) webhooks: WebhookSeams,
+    /// `None` when all of it is kept in memory.
+    #[cfg(all(feature = "gateway", feature = "sqlite"))]
+    pub(crate) store: Option<hookswitch_store::Store>,
 }
 
 impl SwitchBuilder {
@@ -114,7 +117,12 @@ impl SwitchBuilder {
     }
 
     fn memory_keepers(&self) -> Keepers {
-        Keepers { hub: Seams::memory(&self.clock), webhooks: WebhookSeams::memory(&self.clock) }
+        Keepers {
+            hub: Seams::memory(&self.clock),
+            webhooks: WebhookSeams::memory(&self.clock),
+            #[cfg(all(feature = "gateway", feature = "sqlite"))]
+            store: None,
+        }
     }
 
     /// Opens the keepers that were asked for.
@@ -122,9 +130,13 @@ impl SwitchBuilder {
     pub(crate) async fn keepers(&self, scopes: &Scopes) -> Result<Keepers, StartError> {
         let Some(config) = self.store.clone() else { return Ok(self.memory_keepers()) };
         let store = hookswitch_store::Store::open(config, self.clock.clone(), &scopes.store).await?;
-        let store = std::sync::Arc::new(store);
-        let webhooks = WebhookSeams { directory: store.clone(), ledger: store.clone(), log: store.clone() };
-        Ok(Keepers { hub: Seams { offline: store.clone(), chat: store, ..Seams::memory(&self.clock) }, webhooks })
+        let shared = std::sync::Arc::new(store.clone());
+        Ok(Keepers {
+            webhooks: WebhookSeams { directory: shared.clone(), ledger: shared.clone(), log: shared.clone() },
+            hub: Seams { offline: shared.clone(), chat: shared, ..Seams::memory(&self.clock) },
+            #[cfg(feature = "gateway")]
+            store: Some(store),
+        })
     }
 
     #[cfg(not(feature = "sqlite"))]

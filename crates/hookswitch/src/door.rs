@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use hookswitch_gateway::{Authenticator, Gateway, GatewayConfig, GatewayParts, Health, Probe, TcpOutlet};
-use hookswitch_hub::{Door, Hub, Seams};
-use hookswitch_protocol::{SessionKey, TenantId};
+use hookswitch_hub::{Door, Hub};
+use hookswitch_protocol::TenantId;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::Switch;
+
+use crate::builder::Keepers;
 
 /// What a gateway is made of, before the rest of the node is there.
 #[derive(Clone)]
@@ -21,12 +23,12 @@ impl DoorConfig {
         self,
         door: Door<TcpOutlet>,
         switch: &Switch,
-        seams: &Seams,
+        store: Probe,
         clock: &Clock,
         scope: &Scope,
     ) -> Gateway {
         let Self { config, authenticator } = self;
-        let health = Health { mode: "single-node", probes: vec![hub_probe(switch.hub()), store_probe(seams)] };
+        let health = Health { mode: "single-node", probes: vec![hub_probe(switch.hub()), store] };
         let (switch, clock, scope) = (switch.clone(), clock.clone(), scope.clone());
         Gateway::new(GatewayParts { door, switch, authenticator, health, clock, scope }, config)
     }
@@ -45,18 +47,19 @@ fn hub_probe(hub: &Hub) -> Probe {
     Probe { name: "hub", check: Box::new(check) }
 }
 
-/// Whether the store takes a write: the end of a session nobody has, which changes nothing.
-fn store_probe(seams: &Seams) -> Probe {
-    let chat = Arc::clone(&seams.chat);
-    let check = move || -> hookswitch_gateway::BoxFuture<'static, Result<(), String>> {
-        let chat = Arc::clone(&chat);
-        Box::pin(async move {
-            let tenant = TenantId::parse("_probe").expect("a legal tenant id");
-            let session = SessionKey::parse("_probe").expect("a legal session key");
-            chat.end(&tenant, &session).await.map_err(|error| error.to_string())
-        })
-    };
-    Probe { name: "store", check: Box::new(check) }
+/// Whether the store takes a write; memory always does.
+pub(crate) fn store_probe(keepers: &Keepers) -> Probe {
+    #[cfg(feature = "sqlite")]
+    if let Some(store) = keepers.store.clone() {
+        let check = move || -> hookswitch_gateway::BoxFuture<'static, Result<(), String>> {
+            let store = store.clone();
+            Box::pin(async move { store.check_writing().await.map_err(|error| error.to_string()) })
+        };
+        return Probe { name: "store", check: Box::new(check) };
+    }
+    #[cfg(not(feature = "sqlite"))]
+    let _in_memory = keepers;
+    Probe { name: "store", check: Box::new(|| Box::pin(std::future::ready(Ok(())))) }
 }
 
 impl fmt::Debug for DoorConfig {

@@ -69,10 +69,10 @@ impl Switch {
         let keepers = builder.keepers(&scopes).await?;
         #[cfg(feature = "gateway")]
         if let Some(door) = builder.gateway.clone() {
-            let seams = keepers.hub.clone();
+            let store = crate::door::store_probe(&keepers);
             let (hub, entrance) = builder.start_hub::<hookswitch_gateway::TcpOutlet>(&keepers, &scopes).await?;
             let switch = builder.switchboard(hub, keepers, &scopes).await?;
-            let gateway = door.open(entrance, &switch, &seams, &builder.clock, &scopes.gateway);
+            let gateway = door.open(entrance, &switch, store, &builder.clock, &scopes.gateway);
             return Ok(Self { switch, gateway: Some(gateway), scopes });
         }
         let (hub, _nobody_enters) = builder.start_hub::<MemoryOutlet>(&keepers, &scopes).await?;

@@ -5,7 +5,7 @@
 
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
-use diesel::sql_types::{BigInt, Bool, Double, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, Text};
 use diesel::{QueryResult, QueryableByName, RunQueryDsl as _, SqliteConnection, sql_query};
 
 /// The connection that queries run on.
@@ -45,6 +45,11 @@ pub(crate) fn n_successes() -> SqlLiteral<BigInt> {
 /// The mean of the selected log rows' durations; 0 without rows.
 pub(crate) fn mean_duration() -> SqlLiteral<Double> {
     sql("COALESCE(AVG(webhook_logs.duration_ms), 0.0)")
+}
+
+/// Bytes that were not there before, enough that a disk which takes them has room for an event too.
+pub(crate) fn fresh_bytes() -> SqlLiteral<Binary> {
+    sql("randomblob(65536)")
 }
 
 /// One webhook's share of the backlog.

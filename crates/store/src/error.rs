@@ -44,6 +44,13 @@ pub enum StoreError {
         /// The first migration that this program does not know.
         migration: String,
     },
+    /// The last write failed and none has worked since, or the writer does not answer.
+    #[error("the database cannot be written")]
+    Unwritable {
+        /// What the system or the database said, where it says more.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The file could not be used.
     #[error("cannot {operation} {path:?}")]
     File {
@@ -62,6 +69,8 @@ pub enum StoreError {
 pub(crate) enum Failure {
     #[error("the store's queue stayed full")]
     Overloaded,
+    #[error("a write failed, and none has worked since")]
+    Unproven,
     #[error("the store is shut down")]
     Stopped,
     #[error("the database could not be opened again")]

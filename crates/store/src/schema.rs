@@ -110,6 +110,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    write_proof (id) {
+        id -> BigInt,
+        filling -> Binary,
+    }
+}
+
 diesel::joinable!(webhook_logs -> webhooks (webhook_id));
 diesel::joinable!(webhook_deliveries -> webhook_events (event_row));
 diesel::allow_tables_to_appear_in_same_query!(webhooks, webhook_logs);

@@ -72,7 +72,7 @@ impl Store {
             queue,
             tally,
             conn: Some(Wrapped::new(conn)),
-            is_failing: false,
+            is_told: false,
             lock,
         };
         scope.spawn("store writer", task.run(scope.clone()));
@@ -80,6 +80,16 @@ impl Store {
         let inner = Arc::new(Inner { config, clock, writer, readers: Readers::new(pool), waiting });
         scope.spawn("store expiry", expire(Arc::downgrade(&inner), scope.clone()));
         Ok(Self { inner })
+    }
+
+    /// Whether writing works, for readiness: at rest a look whether the writer answers; after a write
+    /// failed, an error until a small one of our own has worked.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn check_writing(&self) -> Result<(), StoreError> {
+        let checked = self.inner.writer.check().await;
+        checked.map_err(|failure| StoreError::Unwritable { source: Box::new(failure) })
     }
 
     /// What it has done so far.

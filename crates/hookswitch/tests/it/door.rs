@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, SqliteConnection};
 use hookswitch::gateway::{GatewayConfig, JwtAuthenticator, JwtConfig, listen};
 use hookswitch::payloads::Alert;
 use hookswitch::runtime::{Clock, Scope};
-use hookswitch::{Secret, Switch, TenantId};
+use hookswitch::store::StoreConfig;
+use hookswitch::{Secret, Switch, SwitchBuilder, TenantId};
 use hookswitch_testkit::{ApiClient, PATIENCE, Token, WsRequest, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -16,9 +19,14 @@ use tokio::time::Instant;
 const SECRET: &str = "a secret of at least thirty-two bytes";
 
 async fn open() -> (Switch, String, Scope) {
+    open_with(Switch::builder()).await
+}
+
+async fn open_with(builder: SwitchBuilder) -> (Switch, String, Scope) {
     let jwt = JwtConfig { secret: Some(Secret::new(SECRET)), ..JwtConfig::default() };
     let authenticator = Arc::new(JwtAuthenticator::new(&jwt, Clock::system()).expect("a usable secret"));
-    let switch = Switch::builder().gateway(GatewayConfig::default(), authenticator).start().await.expect("starts");
+    let config = GatewayConfig { probe_interval: Duration::ZERO, ..GatewayConfig::default() };
+    let switch = builder.gateway(config, authenticator).start().await.expect("starts");
     let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
     let (address, scope) = (listener.local_addr().expect("bound").to_string(), Scope::root("test"));
     let serving = switch.clone();
@@ -38,6 +46,34 @@ async fn broadcasts_reach_browsers_and_published_events_too() {
     anna.expect("call.incoming").await;
     let ready = api.get("/readyz").await;
     assert_eq!(ready.json()["checks"]["store"], "ok", "{}", ready.text());
+    switch.shut_down(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_disk_is_full_is_not_ready_until_it_can_write_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("hookswitch.db");
+    let (switch, address, _scope) = open_with(Switch::builder().sqlite(StoreConfig::new(&path))).await;
+    let api = ApiClient::new(&address).with_token(Token::service("t").sign(SECRET));
+    assert_eq!(api.get("/readyz").await.status, 200);
+    let mut operator = SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("opens");
+    let full = |table: &str| {
+        format!(
+            "CREATE TRIGGER full_{table} BEFORE INSERT ON {table}
+             BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END;"
+        )
+    };
+    operator.batch_execute("PRAGMA busy_timeout = 5000").expect("sets");
+    operator.batch_execute(&(full("webhooks") + &full("write_proof"))).expect("creates");
+    let webhook = serde_json::json!({ "name": "x", "url": "https://93.184.216.34/", "events": ["*"] });
+    let refused = api.post("/api/v1/webhooks", webhook.clone()).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    let page = api.get("/readyz").await;
+    assert_eq!((page.status, &page.json()["checks"]["store"]), (503, &"the database cannot be written".into()));
+    operator.batch_execute("DROP TRIGGER full_webhooks; DROP TRIGGER full_write_proof").expect("drops");
+    let page = api.get("/readyz").await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    assert_eq!(api.post("/api/v1/webhooks", webhook).await.status, 201);
     switch.shut_down(Duration::from_secs(5)).await;
 }
 

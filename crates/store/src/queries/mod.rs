@@ -8,5 +8,6 @@ pub(crate) mod finish;
 pub(crate) mod lease;
 pub(crate) mod logs;
 pub(crate) mod offline;
+pub(crate) mod proof;
 pub(crate) mod purge;
 pub(crate) mod webhooks;

@@ -9,7 +9,7 @@ mod job;
 mod task;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::QueryResult;
@@ -35,6 +35,9 @@ pub(crate) struct Tally {
     jobs: AtomicU64,
     commits: AtomicU64,
     failures: AtomicU64,
+    /// A group failed, and no write has been proven to work since. A group that changed nothing
+    /// proves nothing: it commits on a full disk too.
+    is_failing: AtomicBool,
 }
 
 /// What a store has done since it was opened.
@@ -96,6 +99,12 @@ impl Writer {
             Ok(Err(_closed)) => Err(Failure::Stopped),
             Err(_elapsed) => Err(Failure::Overloaded),
         }
+    }
+
+    /// Whether writing works: the writer answers, and after a failure has written something again.
+    pub(crate) async fn check(&self) -> Result<(), Failure> {
+        self.call(|_| Ok(())).await?;
+        if self.tally.is_failing.load(Ordering::Acquire) { Err(Failure::Unproven) } else { Ok(()) }
     }
 
     pub(crate) fn counters(&self) -> StoreCounters {

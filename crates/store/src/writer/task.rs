@@ -1,6 +1,7 @@
 //! The writer's task: owns the one writing connection and makes it anew when it broke.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use diesel::result::Error;
@@ -12,6 +13,7 @@ use super::{Tally, group};
 use crate::connect::{self, Wrapped};
 use crate::error::Failure;
 use crate::lock::FileLock;
+use crate::queries;
 
 /// Most calls in one transaction: it bounds how long the first of them waits for the last.
 const GROUP: usize = 512;
@@ -24,8 +26,8 @@ pub(crate) struct WriterTask {
     pub(crate) tally: Arc<Tally>,
     /// `None` after a failure, until the next group.
     pub(crate) conn: Option<Wrapped>,
-    /// Said once in the log, not with every call.
-    pub(crate) is_failing: bool,
+    /// Whether the log says that writing fails: said once, not with every call.
+    pub(crate) is_told: bool,
     /// Let go only when nothing can be written any more.
     pub(crate) lock: Arc<FileLock>,
 }
@@ -67,6 +69,10 @@ impl WriterTask {
         let (tally, lock) = (self.tally.clone(), self.lock.clone());
         // The closure answers the callers itself and holds the lock: it survives this future.
         let served = conn.spawn_blocking(move |conn| {
+            // Before the group, so that whoever is answered after a failure finds out what holds now.
+            if tally.is_failing.load(Ordering::Acquire) && queries::proof::write(conn).is_ok() {
+                tally.is_failing.store(false, Ordering::Release);
+            }
             let ended = group::run(conn, jobs, &tally);
             drop(lock);
             Ok(ended)
@@ -83,15 +89,21 @@ impl WriterTask {
 
     /// Tells the operator when writing stops to work, and when it works again.
     fn note(&mut self, failure: Option<&Failure>) {
+        if failure.is_some() {
+            self.tally.is_failing.store(true, Ordering::Release);
+        }
+        let is_failing = self.tally.is_failing.load(Ordering::Acquire);
         match failure {
-            Some(failure) if !self.is_failing => {
+            Some(failure) if !self.is_told => {
                 let error: &dyn std::error::Error = failure;
                 tracing::error!(path = %self.path, error, "the database cannot be written, callers are told so");
             }
-            None if self.is_failing => tracing::info!(path = %self.path, "the database can be written again"),
+            None if self.is_told && !is_failing => {
+                tracing::info!(path = %self.path, "the database can be written again");
+            }
             _ => {}
         }
-        self.is_failing = failure.is_some();
+        self.is_told = is_failing;
     }
 
     async fn connection(&mut self) -> Result<Wrapped, Failure> {

@@ -7,10 +7,10 @@ use futures_util::future::join_all;
 use hookswitch_hub::{OfflineMessage, OfflineStore as _, UserKey};
 use hookswitch_protocol::{EventId, UserId};
 use hookswitch_runtime::Clock;
-use hookswitch_store::StoreConfig;
+use hookswitch_store::{StoreConfig, StoreError};
 use hookswitch_webhooks::{DeliveryLedger as _, Fingerprint, LedgerError, Seen, WebhookDirectory as _};
 
-use crate::rig::{Rig, duty, now, open, tenant, webhook};
+use crate::rig::{Rig, duty, now, open, tenant, webhook, wish};
 
 #[tokio::test]
 async fn concurrent_callers_share_a_commit_and_each_gets_its_own_answer() {
@@ -82,6 +82,34 @@ async fn a_full_disk_is_an_error_that_passes() {
     assert_eq!(operator.value("SELECT COUNT(*) AS value FROM webhook_events"), "0", "nothing half done");
     operator.run("DROP TRIGGER full");
     assert_eq!(store.enqueue(vec![duty("e-1", &[id])]).await.expect("stored"), [Seen::New]);
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn writing_counts_as_broken_until_something_was_written_again() {
+    let rig = Rig::new();
+    let opened = rig.open().await;
+    let store = &opened.store;
+    let id = store.create(&tenant(), webhook("x")).await.expect("create").id;
+    store.check_writing().await.expect("nothing has failed yet");
+    let mut operator = rig.operator();
+    for table in ["webhook_deliveries", "write_proof"] {
+        operator.run(&format!(
+            "CREATE TRIGGER full_{table} BEFORE INSERT ON {table}
+             BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END"
+        ));
+    }
+    store.check_writing().await.expect("nobody has noticed yet");
+    store.enqueue(vec![duty("e-1", &[id])]).await.expect_err("full");
+    for _ in 0..3 {
+        // This changes nothing, so it works, and is no proof.
+        assert!(store.lease(wish(id, 1)).await.expect("nothing waits").is_empty());
+        let error = store.check_writing().await.expect_err("still full");
+        assert!(matches!(error, StoreError::Unwritable { .. }), "{error}");
+    }
+    operator.run("DROP TRIGGER full_webhook_deliveries; DROP TRIGGER full_write_proof");
+    store.check_writing().await.expect("a write of its own worked");
+    store.enqueue(vec![duty("e-1", &[id])]).await.expect("stored");
     opened.close().await;
 }
 
