@@ -58,6 +58,7 @@ impl Item {
         self.is_copied()
             && next.is_copied()
             && a.except == b.except
+            && b.meeting.is_none()
             && a.event.event_type == b.event.event_type
             && a.event.user == b.event.user
             && a.event.topic == b.event.topic

@@ -4,13 +4,15 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hookswitch_protocol::{ConnectionId, Event, TenantId};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::broker::{BrokerSink, GapScope};
 use crate::counters::Counters;
 use crate::error::HubError;
 use crate::frame;
+use crate::meeting::Meeting;
 use crate::share::{Shares, TenantRoom};
 use crate::shared::Shared;
 use crate::tenant::{Batch, Delivery};
@@ -93,32 +95,57 @@ impl Fanout {
 
     /// Encodes once and hands over to every shard. Events of several tenants part here: a batch is
     /// looked at as its first event's tenant from here on.
-    pub(crate) fn deliver(&self, mut room: Reservation, events: &[Arc<Event>], except: Option<ConnectionId>) {
+    ///
+    /// Gives the outcome of each event for one user, in order: whether the user was met here.
+    pub(crate) fn deliver(
+        &self,
+        mut room: Reservation,
+        events: &[Arc<Event>],
+        except: Option<ConnectionId>,
+    ) -> Vec<oneshot::Receiver<bool>> {
         debug_assert!(events.len() <= room.n_events, "more events than room was reserved for");
         Counters::add(&self.shared.counters.events, events.len() as u64);
+        let mut outcomes = Vec::new();
         for events in events.chunk_by(|a, b| a.tenant == b.tenant) {
             let share = room.split(events.len());
-            if self.shared.census.n_tenant(&events[0].tenant) > 0 {
-                self.deliver_batch(share, events, except);
+            let is_heard = self.shared.census.n_tenant(&events[0].tenant) > 0;
+            let deliveries: Arc<[Delivery]> =
+                events.iter().map(|event| delivery(event, except, is_heard, &mut outcomes)).collect();
+            if is_heard {
+                self.deliver_batch(share, &deliveries);
             }
         }
+        outcomes
     }
 
-    fn deliver_batch(&self, room: Reservation, events: &[Arc<Event>], except: Option<ConnectionId>) {
-        let encode =
-            |event: &Arc<Event>| Delivery { event: Arc::clone(event), frame: frame::event_frame(event), except };
-        let deliveries: Arc<[Delivery]> = events.iter().map(encode).collect();
-        let turn = self.hasher.hash_one(&events[0].tenant) as usize % TURNS;
+    fn deliver_batch(&self, room: Reservation, deliveries: &Arc<[Delivery]>) {
+        let turn = self.hasher.hash_one(&deliveries[0].event.tenant) as usize % TURNS;
         let _turn = self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
         let Reservation { rooms, tenant_room, .. } = room;
         for (lane, room) in self.lanes.iter().zip(rooms) {
             let rooms = (room, Arc::clone(&tenant_room));
-            let batch = Batch { number: 0, deliveries: Arc::clone(&deliveries), n_taken: 0, _rooms: rooms };
+            let batch = Batch { number: 0, deliveries: Arc::clone(deliveries), n_taken: 0, _rooms: rooms };
             // There are as many places as permits, so it is never full; it is closed when the node
             // goes down, and then there is nobody to deliver to.
             let _closed = lane.batches.try_send(batch);
         }
     }
+}
+
+/// One event ready for the shards; encoded only when somebody is there.
+fn delivery(
+    event: &Arc<Event>,
+    except: Option<ConnectionId>,
+    is_heard: bool,
+    outcomes: &mut Vec<oneshot::Receiver<bool>>,
+) -> Delivery {
+    let meeting = event.user.is_some().then(|| {
+        let (meeting, outcome) = Meeting::new();
+        outcomes.push(outcome);
+        meeting
+    });
+    let frame = if is_heard { frame::event_frame(event) } else { Bytes::new() };
+    Delivery { event: Arc::clone(event), frame, except, meeting }
 }
 
 impl Reservation {
@@ -138,7 +165,7 @@ impl Reservation {
 impl BrokerSink for Fanout {
     fn on_event(&self, event: Arc<Event>) {
         match self.try_reserve(&event.tenant, 1) {
-            Ok(room) => self.deliver(room, std::slice::from_ref(&event), None),
+            Ok(room) => drop(self.deliver(room, std::slice::from_ref(&event), None)),
             Err(_full) => {
                 Counters::add(&self.shared.counters.events_overflowed, 1);
                 tracing::warn!(tenant = %event.tenant, event = %event.id, "event of another node dropped, mailbox full");

@@ -47,16 +47,28 @@ impl Hub {
     /// Delivers events, in order, to this node's connections and hands them to the other nodes.
     /// At most as many as were reserved for; the order is kept within each tenant.
     ///
+    /// Gives the events for one user that met no connection of that user on this node: whoever
+    /// closes the last connection counts as present for a moment longer. Events for everybody are
+    /// not waited for.
+    ///
     /// Local delivery is under way when this is first polled; the rest is not cancel safe: dropped
     /// midway, other nodes may miss events.
-    pub async fn publish(&self, room: Reservation, events: &[Arc<Event>]) {
-        self.0.fanout.deliver(room, events, None);
+    pub async fn publish(&self, room: Reservation, events: &[Arc<Event>]) -> Vec<Arc<Event>> {
+        let outcomes = self.0.fanout.deliver(room, events, None);
         for event in events {
             if let Err(error) = self.0.broker.publish(event).await {
                 Counters::add(&self.0.fanout.shared.counters.broker_failures, 1);
                 tracing::warn!(tenant = %event.tenant, event = %event.id, %error, "other nodes miss an event");
             }
         }
+        let mut missed = Vec::new();
+        for (event, outcome) in events.iter().filter(|event| event.user.is_some()).zip(outcomes) {
+            // A shard that is gone met nobody.
+            if !outcome.await.unwrap_or(false) {
+                missed.push(Arc::clone(event));
+            }
+        }
+        missed
     }
 
     /// Delivers a passing event, such as a typing indicator, without waiting for room.
@@ -65,7 +77,7 @@ impl Hub {
     /// [`HubError::Overloaded`] when there is no room now.
     pub async fn relay(&self, event: Arc<Event>, except: Option<ConnectionId>) -> Result<(), HubError> {
         let room = self.0.fanout.try_reserve(&event.tenant, 1)?;
-        self.0.fanout.deliver(room, std::slice::from_ref(&event), except);
+        drop(self.0.fanout.deliver(room, std::slice::from_ref(&event), except));
         if let Err(error) = self.0.broker.publish(&event).await {
             Counters::add(&self.0.fanout.shared.counters.broker_failures, 1);
             tracing::debug!(tenant = %event.tenant, %error, "other nodes miss a passing event");

@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::attachment::Occupant;
 use crate::chunk::Chunk;
 use crate::interest::{Interest, SlotSet};
+use crate::meeting::Meeting;
 use crate::share::TenantRoom;
 
 /// One event on its way to the shards.
@@ -21,6 +22,8 @@ pub(crate) struct Delivery {
     pub(crate) frame: Bytes,
     /// The connection it came from, which does not get it back.
     pub(crate) except: Option<ConnectionId>,
+    /// For an event of one user: tells the publisher whether the user was met.
+    pub(crate) meeting: Option<Meeting>,
 }
 
 /// Events accepted together; a connection that reads loses none of them.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::{Hub, OfflineMessage, Reservation, UserKey};
-use hookswitch_protocol::{Event, EventId, SessionKey, TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{Event, EventId, EventType, SessionKey, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::{Fingerprint, NewDuty, Seen, Webhooks, delivery_body};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -60,8 +60,7 @@ struct Parcel {
     names: SessionNames,
     fingerprint: Option<Fingerprint>,
     webhooks: Vec<WebhookId>,
-    /// The one user it is for, when it waits for that user. The event of a topic does not: it is
-    /// for connections that named the topic.
+    /// The one user it is for, when it waits for that user.
     addressee: Option<UserKey>,
     /// Accepted before under the same id: nothing is left to do.
     is_repeated: bool,
@@ -92,16 +91,28 @@ impl Parts {
         acceptance.make_durable(&steps, &absences).await?;
         acceptance.count(needs_store);
         let ids: Vec<_> = acceptance.parcels.iter().map(|parcel| parcel.event.id.clone()).collect();
-        acceptance.publish(room, &absences).await;
+        acceptance.publish(room, &absences).await?;
         Ok(places.into_iter().map(|place| ids[place].clone()).collect())
     }
 
-    /// Delivers to connections, here and on other nodes, and to listeners in the process.
-    pub(crate) async fn publish(&self, room: Reservation, events: &[Arc<Event>]) {
+    /// Delivers to connections, here and on other nodes, and to listeners in the process. Gives the
+    /// events for one user that met nobody.
+    pub(crate) async fn publish(&self, room: Reservation, events: &[Arc<Event>]) -> Vec<Arc<Event>> {
         for event in events {
             self.topics.deliver(event);
         }
-        self.hub.publish(room, events).await;
+        self.hub.publish(room, events).await
+    }
+
+    /// Keeps what met nobody, because its user left between the look and the delivery.
+    async fn keep_missed(&self, missed: &[Arc<Event>]) -> Result<Vec<UserKey>, AcceptError> {
+        let messages: Vec<_> = missed.iter().filter_map(|event| offline_message(event)).collect();
+        let users = messages.iter().map(|message| message.user.clone()).collect();
+        if !messages.is_empty() {
+            Counters::add(&self.counters.kept_offline, messages.len());
+            self.hub.keep_offline(messages).await?;
+        }
+        Ok(users)
     }
 
     /// Looks again after a user for whom something was kept, who may have come meanwhile.
@@ -190,7 +201,7 @@ impl<'a> Acceptance<'a> {
 
     async fn keep_offline(&self, absences: &Absences) -> Result<(), AcceptError> {
         let waiting = self.parcels.iter().filter(|parcel| parcel.waits(absences));
-        let messages: Vec<_> = waiting.filter_map(Parcel::offline_message).collect();
+        let messages: Vec<_> = waiting.filter_map(|parcel| offline_message(&parcel.event)).collect();
         let n_messages = messages.len();
         if n_messages > 0 {
             self.parts.hub.keep_offline(messages).await?;
@@ -227,7 +238,7 @@ impl<'a> Acceptance<'a> {
     }
 
     /// Delivers to who is there, and looks again after who was not.
-    async fn publish(self, room: Reservation, absences: &Absences) {
+    async fn publish(self, room: Reservation, absences: &Absences) -> Result<(), AcceptError> {
         let fresh = self.parcels.into_iter().filter(|parcel| !parcel.is_repeated);
         let (mut live, mut users) = (Vec::new(), Vec::new());
         for parcel in fresh {
@@ -243,13 +254,15 @@ impl<'a> Acceptance<'a> {
             self.parts.hub.sessions().seen(session);
         }
         if !live.is_empty() {
-            self.parts.publish(room, &live).await;
+            let missed = self.parts.publish(room, &live).await;
+            users.extend(self.parts.keep_missed(&missed).await?);
         }
         users.sort_unstable();
         users.dedup();
         for user in users {
             self.parts.bring_backlog(&user).await;
         }
+        Ok(())
     }
 }
 
@@ -257,10 +270,6 @@ impl Parcel {
     fn new(parts: &Parts, tenant: &TenantId, now: Timestamp, checked: Checked) -> Self {
         let Checked { index, new, names, fingerprint } = checked;
         let webhooks = parts.webhooks.matching(tenant, &new.event_type);
-        let addressee = match (&new.user, &new.topic) {
-            (Some(user), None) => Some(UserKey { tenant: tenant.clone(), user: user.clone() }),
-            _ => None,
-        };
         let event = Event {
             id: new.id.unwrap_or_else(|| EventId::generate(now)),
             event_type: new.event_type,
@@ -271,6 +280,7 @@ impl Parcel {
             payload: new.payload,
             timestamp: now,
         };
+        let addressee = addressee(&event);
         Self { index, event, names, fingerprint, webhooks, addressee, is_repeated: false }
     }
 
@@ -295,15 +305,6 @@ impl Parcel {
         }
     }
 
-    fn offline_message(&self) -> Option<OfflineMessage> {
-        Some(OfflineMessage {
-            user: self.addressee.clone()?,
-            event_id: self.event.id.clone(),
-            envelope: Bytes::from(self.event.encode()),
-            at: self.event.timestamp,
-        })
-    }
-
     fn duty(&self, now: Timestamp) -> NewDuty {
         NewDuty {
             tenant: self.event.tenant.clone(),
@@ -315,4 +316,20 @@ impl Parcel {
             fingerprint: self.fingerprint,
         }
     }
+}
+
+/// The one user for whom the event is kept when that user is away. The event of a topic is for
+/// connections that named the topic, and a typing indicator for the moment only.
+fn addressee(event: &Event) -> Option<UserKey> {
+    let user = event.user.clone().filter(|_| event.topic.is_none() && event.event_type != EventType::CHAT_TYPING)?;
+    Some(UserKey { tenant: event.tenant.clone(), user })
+}
+
+fn offline_message(event: &Event) -> Option<OfflineMessage> {
+    Some(OfflineMessage {
+        user: addressee(event)?,
+        event_id: event.id.clone(),
+        envelope: Bytes::from(event.encode()),
+        at: event.timestamp,
+    })
 }

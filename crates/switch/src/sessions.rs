@@ -123,18 +123,13 @@ impl<'a> SessionChanges<'a> {
     /// Undoes everything done, the last first.
     pub(crate) async fn take_back(self) {
         for undo in self.undo.into_iter().rev() {
-            let (key, taken_back) = match undo {
-                Undo::End(key) => {
-                    let ended = self.live.end(self.tenant, &key).await;
-                    (key, ended)
-                }
-                Undo::Start(session) => {
-                    let started = self.live.start(self.tenant, &session.key, session.alias.as_ref()).await;
-                    (session.key, started)
-                }
+            let taken_back = match undo {
+                Undo::End(key) => self.live.end(self.tenant, &key).await,
+                Undo::Start(session) => self.live.start(self.tenant, &session.key, session.alias.as_ref()).await,
             };
             if let Err(error) = taken_back {
-                tracing::warn!(tenant = %self.tenant, %key, %error, "chat session of a refused event stays changed");
+                // Without the key: whoever reads it in a log could join the chat.
+                tracing::warn!(tenant = %self.tenant, %error, "a chat session of a refused event stays changed");
             }
         }
     }

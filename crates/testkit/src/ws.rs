@@ -224,13 +224,19 @@ impl WsClient {
         code.expect("a close frame, not a broken connection")
     }
 
-    /// Says good-bye and waits until the node has answered it.
-    pub async fn close(mut self) {
+    /// Says good-bye and waits until the node has answered it; gives the events that still came.
+    pub async fn close(mut self) -> Vec<Value> {
         let bye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
         // A node that has already gone has said its good-bye.
         let _gone = self.stream.close(Some(bye)).await;
-        let _answered =
-            tokio::time::timeout(PATIENCE, async { while let Some(Ok(_)) = self.stream.next().await {} }).await;
+        let mut events = Vec::new();
+        let _answered = tokio::time::timeout(PATIENCE, async {
+            while let Incoming::Event(event) = self.read().await {
+                events.push(event);
+            }
+        })
+        .await;
+        events
     }
 
     async fn read(&mut self) -> Incoming {

@@ -1,5 +1,6 @@
 //! What a user missed while away: kept, in order, once, bounded, and given back when it could not be read.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hookswitch_testkit::{PATIENCE, RawSocket, Token, WsClient, eventually};
@@ -153,4 +154,41 @@ async fn a_race_between_connecting_and_publishing_loses_nothing() {
         expect_numbers(&mut agent, 0..20).await;
         agent.expect_silence().await;
     }
+}
+
+/// A page that is reloaded closes in good order, and the server hears of it a moment later than the
+/// publisher publishes. Messages may come twice when a page of them was cut off, but none is missing.
+#[tokio::test]
+async fn nothing_is_lost_while_a_user_reloads_the_page() {
+    const N_EVENTS: u64 = 1_500;
+    let stage = Stage::start().await;
+    let service = stage.service();
+    let publish = async {
+        for n in 0..N_EVENTS {
+            service.publish(json!({"type": "notification", "user_id": 5, "payload": {"n": n}})).await;
+        }
+    };
+    let mut missing: BTreeSet<u64> = (0..N_EVENTS).collect();
+    let mut note = |events: Vec<Value>| {
+        for event in events {
+            missing.remove(&event["payload"]["n"].as_u64().expect("a number"));
+        }
+        missing.is_empty()
+    };
+    let reload = async {
+        loop {
+            let mut agent = stage.agent(5).await;
+            let mut is_complete = false;
+            for _ in 0..30 {
+                is_complete = note(vec![agent.expect("notification").await]);
+                if is_complete {
+                    break;
+                }
+            }
+            if note(agent.close().await) || is_complete {
+                return;
+            }
+        }
+    };
+    tokio::join!(publish, reload);
 }

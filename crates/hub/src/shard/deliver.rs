@@ -61,10 +61,13 @@ impl<O: Outlet> Shard<O> {
         for (at, slot) in audience.slots.iter().enumerate() {
             let connection = &mut self.connections[*slot as usize];
             let is_indexed = audience.is_filtered && at < audience.n_users;
-            if connection.closing.is_some()
-                || delivery.except == Some(connection.id)
-                || !(is_indexed || connection.wants(&delivery.event))
-            {
+            if connection.closing.is_some() {
+                continue;
+            }
+            if let Some(meeting) = &delivery.meeting {
+                meeting.met();
+            }
+            if delivery.except == Some(connection.id) || !(is_indexed || connection.wants(&delivery.event)) {
                 continue;
             }
             if delivery.event.user.is_some()

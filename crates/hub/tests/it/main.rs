@@ -7,6 +7,7 @@ mod coming_and_going;
 mod embedded;
 mod fairness;
 mod keepers;
+mod meetings;
 mod model;
 mod order;
 mod rig;
