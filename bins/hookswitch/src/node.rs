@@ -44,8 +44,7 @@ pub(crate) fn run(config: &Config, life: impl Future<Output = anyhow::Result<()>
 }
 
 /// The runtime for HTTP, webhooks and chores, beside the hub's own threads. It has half a thread per
-/// processor, since the shards have one each: more of them only wake each other up, which cost 20 %
-/// of the processor time of a small event.
+/// processor, since the shards have one each: more of them mostly wake each other up.
 fn runtime() -> std::io::Result<Runtime> {
     let n_processors = std::thread::available_parallelism().map_or(1, usize::from);
     Builder::new_multi_thread().worker_threads(n_processors.div_ceil(2)).enable_all().build()
