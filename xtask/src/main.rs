@@ -7,6 +7,7 @@
 mod bench;
 mod clock;
 mod run;
+mod setup;
 mod test;
 mod tidy;
 
@@ -26,6 +27,7 @@ enum Chore {
     /// Check what compilers do not: dependency arrows, homes of packages, file and function length, stray paths.
     Tidy,
     /// Build and run the whole suite: examples, doc tests, then every test (nextest where it is installed).
+    /// What tests need and the machine lacks is installed first (Redis, on Debian), or named with a hint.
     Test(test::TestArgs),
     /// Refresh the golden files by running the tests that hold them in update mode.
     Golden(test::GoldenArgs),

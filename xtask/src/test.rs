@@ -3,11 +3,12 @@
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use crate::clock::now;
 use crate::run::{answers, cargo, run};
+use crate::setup;
 
 /// The variable that tells golden tests to write instead of compare.
 const GOLDEN_SWITCH: &str = "HOOKSWITCH_GOLDEN";
@@ -45,24 +46,9 @@ pub(crate) struct SoakArgs {
     harness_args: Vec<String>,
 }
 
-/// A program the suite needs, and what to do when it is missing.
-struct Prerequisite {
-    program: &'static str,
-    probe: &'static str,
-    why: &'static str,
-    hint: &'static str,
-}
-
-const PREREQUISITES: &[Prerequisite] = &[Prerequisite {
-    program: "cc",
-    probe: "--version",
-    why: "SQLite and the TLS library are compiled from C",
-    hint: "install a C compiler: `apt-get install gcc libc6-dev`, `dnf install gcc`, or Xcode's command line tools",
-}];
-
 /// Examples, doc tests, then every test; the runner's summary comes last, so that it is what one sees.
 pub(crate) fn test(args: &TestArgs) -> Result<()> {
-    check_prerequisites()?;
+    setup::ready()?;
     let runner = Runner::find();
     let started = now();
     if args.runner_args.is_empty() {
@@ -88,7 +74,7 @@ pub(crate) fn golden(args: &GoldenArgs) -> Result<()> {
 
 /// Runs the long checks one after another: each of them wants the machine for itself.
 pub(crate) fn soak(args: &SoakArgs) -> Result<()> {
-    check_prerequisites()?;
+    setup::ready()?;
     let mut command = cargo();
     command.args(["test", "--package", "hookswitch-server", "--features", "soak", "--test", "soak"]);
     if args.release {
@@ -148,18 +134,6 @@ fn doc_tests(packages: &[String]) -> Result<()> {
         return Ok(());
     }
     run(scope(cargo().args(["test", "--doc", "--no-fail-fast"]), &chosen).arg("--quiet"))
-}
-
-fn check_prerequisites() -> Result<()> {
-    let missing: Vec<String> = PREREQUISITES
-        .iter()
-        .filter(|needed| !answers(Command::new(needed.program).arg(needed.probe)))
-        .map(|needed| format!("`{}` is missing ({}): {}", needed.program, needed.why, needed.hint))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    bail!("the machine lacks something\n  {}", missing.join("\n  "))
 }
 
 fn step(number: &str, what: &str, started: Instant) {
