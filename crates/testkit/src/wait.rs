@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// Generous, because two cores may be shared with a compiler.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
-const STEP: Duration = Duration::from_millis(10);
+pub(crate) const STEP: Duration = Duration::from_millis(10);
 
 /// Asks again until `condition` holds.
 ///

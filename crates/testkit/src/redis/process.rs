@@ -1,0 +1,142 @@
+//! One process of Redis, whatever its part: started, probed, signalled, killed and started again.
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use super::cli::{Cli, field, missing};
+use crate::PATIENCE;
+use crate::wait::STEP;
+
+const LOG: &str = "redis.log";
+/// How much of the log a failing test shows.
+const LOG_TAIL_BYTES: usize = 8_000;
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub(super) struct Launch {
+    pub(super) program: &'static str,
+    pub(super) args: Vec<String>,
+    /// Where it runs, writes and logs.
+    pub(super) dir: Arc<TempDir>,
+    /// How to ask it whether it is there.
+    pub(super) cli: Cli,
+}
+
+/// A running (or killed) process; killed and reaped when dropped. Its log is shown when the test panics.
+#[derive(Debug)]
+pub(super) struct Process {
+    launch: Launch,
+    child: Child,
+    pid: u32,
+}
+
+impl Process {
+    /// Starts it and waits until this very process answers on its port.
+    ///
+    /// Returns what it logged if it ended instead, because its port was taken, say.
+    ///
+    /// # Panics
+    /// When it is not installed, and when it neither answers nor ends within [`PATIENCE`].
+    pub(super) async fn start(launch: Launch) -> Result<Self, String> {
+        let (child, pid) = spawn(&launch);
+        let mut process = Self { launch, child, pid };
+        process.come_up().await?;
+        Ok(process)
+    }
+
+    async fn come_up(&mut self) -> Result<(), String> {
+        let end = Instant::now() + PATIENCE;
+        while !self.answers().await {
+            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                return Err(format!("{} ended at start ({status}):\n{}", self.launch.program, self.log()));
+            }
+            assert!(Instant::now() < end, "{} does not answer within {PATIENCE:?}", self.launch.program);
+            tokio::time::sleep(STEP).await;
+        }
+        Ok(())
+    }
+
+    /// Whether the one that answers on the port is this process, and not a stranger.
+    async fn answers(&self) -> bool {
+        let info = self.launch.cli.try_run(&["INFO", "server"]).await;
+        info.is_ok_and(|info| field(&info, "process_id") == Some(self.pid.to_string().as_str()))
+    }
+
+    pub(super) fn cli(&self) -> &Cli {
+        &self.launch.cli
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        self.launch.dir.path()
+    }
+
+    /// Everything it has printed, over all its lives.
+    pub(super) fn log(&self) -> String {
+        let bytes = std::fs::read(self.dir().join(LOG)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid.cast_signed()), signal).expect("a child that has not been awaited yet");
+    }
+
+    /// Kills it without a word and waits until it is gone. Nothing happens to one that is gone already.
+    pub(super) async fn kill(&mut self) {
+        self.child.kill().await.expect("a child of ours");
+    }
+
+    /// Starts it again on the same port and in the same directory, killed before if it still runs.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub(super) async fn restart(&mut self) {
+        self.kill().await;
+        let (child, pid) = spawn(&self.launch);
+        (self.child, self.pid) = (child, pid);
+        self.come_up().await.unwrap_or_else(|said| panic!("no restart: {said}"));
+    }
+}
+
+fn spawn(launch: &Launch) -> (Child, u32) {
+    let log = open_log(launch.dir.path());
+    let mut command = Command::new(launch.program);
+    command.args(&launch.args).current_dir(launch.dir.path()).kill_on_drop(true).stdin(Stdio::null());
+    command.stdout(log.try_clone().expect("a second handle")).stderr(log);
+    let child = command.spawn().unwrap_or_else(|e| panic!("{}", missing(launch.program, &e)));
+    let pid = child.id().expect("not yet awaited");
+    (child, pid)
+}
+
+fn open_log(dir: &Path) -> File {
+    OpenOptions::new().create(true).append(true).open(dir.join(LOG)).expect("the log can be written")
+}
+
+impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "a failing test shows what its servers had to say")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log.ceil_char_boundary(log.len().saturating_sub(LOG_TAIL_BYTES));
+            let (program, port) = (self.launch.program, self.launch.cli.port);
+            eprintln!("---- log of {program} on port {port} ----\n{}\n---- end of log ----", &log[from..]);
+        }
+        // Gone before its directory goes, which it may be writing to. A killed process ends at once.
+        if self.child.start_kill().is_ok() {
+            while matches!(self.child.try_wait(), Ok(None)) {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
