@@ -5,11 +5,14 @@
 //! does not agree with the product by sharing its driver.
 
 mod cli;
+mod cluster;
 mod port;
 mod process;
 mod server;
+mod slots;
 mod spec;
 mod tls;
 
+pub use cluster::RedisCluster;
 pub use server::RedisServer;
 pub use spec::RedisSpec;

@@ -12,9 +12,12 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::cli::{Cli, field, missing};
+use super::port::HeldPort;
 use crate::PATIENCE;
 use crate::wait::STEP;
 
+/// How often another port is tried.
+const ATTEMPTS: u32 = 5;
 const LOG: &str = "redis.log";
 /// How much of the log a failing test shows.
 const LOG_TAIL_BYTES: usize = 8_000;
@@ -36,20 +39,28 @@ pub(super) struct Process {
     launch: Launch,
     child: Child,
     pid: u32,
+    // Given back after the child has ended.
+    port: HeldPort,
 }
 
 impl Process {
-    /// Starts it and waits until this very process answers on its port.
-    ///
-    /// Returns what it logged if it ended instead, because its port was taken, say.
+    /// Starts what `launch` makes of a free port, and waits until this very process answers there.
     ///
     /// # Panics
-    /// When it is not installed, and when it neither answers nor ends within [`PATIENCE`].
-    pub(super) async fn start(launch: Launch) -> Result<Self, String> {
-        let (child, pid) = spawn(&launch);
-        let mut process = Self { launch, child, pid };
-        process.come_up().await?;
-        Ok(process)
+    /// When it is not installed or does not come up, on several ports; what it logged is told.
+    pub(super) async fn start(launch: impl Fn(u16) -> Launch) -> Self {
+        let mut said = String::new();
+        for _attempt in 0..ATTEMPTS {
+            let port = HeldPort::take();
+            let launch = launch(port.number());
+            let (child, pid) = spawn(&launch);
+            let mut process = Self { launch, child, pid, port };
+            match process.come_up().await {
+                Ok(()) => return process,
+                Err(log) => said = log,
+            }
+        }
+        panic!("no start on {ATTEMPTS} ports: {said}")
     }
 
     async fn come_up(&mut self) -> Result<(), String> {
@@ -72,6 +83,10 @@ impl Process {
 
     pub(super) fn cli(&self) -> &Cli {
         &self.launch.cli
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port.number()
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -129,7 +144,7 @@ impl Drop for Process {
         if std::thread::panicking() {
             let log = self.log();
             let from = log.ceil_char_boundary(log.len().saturating_sub(LOG_TAIL_BYTES));
-            let (program, port) = (self.launch.program, self.launch.cli.port);
+            let (program, port) = (self.launch.program, self.port());
             eprintln!("---- log of {program} on port {port} ----\n{}\n---- end of log ----", &log[from..]);
         }
         // Gone before its directory goes, which it may be writing to. A killed process ends at once.

@@ -5,20 +5,17 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::port::HeldPort;
 use super::process::Process;
 
 /// A running (or killed, or suspended) Redis server; killed when dropped. Its log is shown when the test panics.
 #[derive(Debug)]
 pub struct RedisServer {
     process: Process,
-    // Given back after the process has ended.
-    port: HeldPort,
 }
 
 impl RedisServer {
-    pub(super) fn new(process: Process, port: HeldPort) -> Self {
-        Self { process, port }
+    pub(super) fn new(process: Process) -> Self {
+        Self { process }
     }
 
     /// Where a client finds it: `redis://127.0.0.1:PORT`, with the password if it has one, `rediss` for TLS.
@@ -36,7 +33,7 @@ impl RedisServer {
 
     /// Its port; the same in all its lives.
     pub fn port(&self) -> u16 {
-        self.port.number()
+        self.process.port()
     }
 
     /// Its process id; another one after a restart.

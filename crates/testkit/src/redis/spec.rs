@@ -5,13 +5,9 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::cli::Cli;
-use super::port::HeldPort;
 use super::process::{Launch, Process};
 use super::server::RedisServer;
 use super::tls;
-
-/// How often another port is tried.
-const ATTEMPTS: u32 = 5;
 
 /// How to start a Redis server: password, TLS, its own settings.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +41,7 @@ impl RedisSpec {
         self
     }
 
-    /// The same with this setting of `redis.conf`, such as `maxmemory` and `2mb`.
+    /// The same with this setting of `redis.conf`: `maxmemory` and `2mb`, `replicaof` and `127.0.0.1 6379`.
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
@@ -57,15 +53,7 @@ impl RedisSpec {
     /// # Panics
     /// When it is not installed or does not come up; its log is shown.
     pub async fn start(self) -> RedisServer {
-        let mut said = String::new();
-        for _attempt in 0..ATTEMPTS {
-            let port = HeldPort::take();
-            match Process::start(self.launch(port.number())).await {
-                Ok(process) => return RedisServer::new(process, port),
-                Err(log) => said = log,
-            }
-        }
-        panic!("no Redis server on {ATTEMPTS} ports; the last one said: {said}")
+        RedisServer::new(Process::start(|port| self.launch(port)).await)
     }
 
     fn launch(&self, port: u16) -> Launch {
@@ -85,7 +73,13 @@ impl RedisSpec {
             settings.push(("requirepass", password));
         }
         settings.extend(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let args = settings.into_iter().flat_map(|(name, value)| [format!("--{name}"), value.to_owned()]);
-        Launch { program: "redis-server", args: args.collect(), dir, cli }
+        let args = settings.into_iter().flat_map(|(name, value)| argument(name, value)).collect();
+        Launch { program: "redis-server", args, dir, cli }
     }
+}
+
+/// A setting as Redis takes it on its command line: each word of the value is an argument, also if it has none.
+fn argument(name: &str, value: &str) -> Vec<String> {
+    let words: Vec<&str> = if value.is_empty() { vec![""] } else { value.split_whitespace().collect() };
+    std::iter::once(format!("--{name}")).chain(words.into_iter().map(str::to_owned)).collect()
 }
