@@ -38,7 +38,7 @@ pub use node::{CliOutput, NodeProcess, NodeSpec};
 pub use proxy::{Fault, FaultProxy};
 pub use raw::RawSocket;
 pub use receiver::{Behaviour, Receiver};
-pub use redis::{RedisCluster, RedisServer, RedisSpec};
+pub use redis::{RedisCluster, RedisSentinel, RedisServer, RedisSpec};
 pub use request::ReceivedRequest;
 pub use token::{SigningKey, Token};
 pub use wait::{PATIENCE, eventually, eventually_some};

@@ -8,11 +8,13 @@ mod cli;
 mod cluster;
 mod port;
 mod process;
+mod sentinel;
 mod server;
 mod slots;
 mod spec;
 mod tls;
 
 pub use cluster::RedisCluster;
+pub use sentinel::RedisSentinel;
 pub use server::RedisServer;
 pub use spec::RedisSpec;
