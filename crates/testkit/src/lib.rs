@@ -1,4 +1,5 @@
-//! The rehearsal room: a real node as a child process, clients, hostile receivers and a fault proxy for tests.
+//! The rehearsal room: a real node and real Redis servers as child processes, clients, hostile receivers and a fault
+//! proxy for tests.
 //!
 //! Knows nothing of how the product works inside: tokens, signatures and frames are made and checked
 //! here a second time, from the contract, so that a test does not agree with the product by sharing

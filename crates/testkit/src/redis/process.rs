@@ -104,7 +104,9 @@ impl Process {
     }
 
     pub(super) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.pid.cast_signed()), signal).expect("a child that has not been awaited yet");
+        // Once it is reaped, its process id may be a stranger's.
+        let pid = self.child.id().unwrap_or_else(|| panic!("{signal} for a server that is dead"));
+        kill(Pid::from_raw(pid.cast_signed()), signal).expect("a child that has not been awaited yet");
     }
 
     /// Kills it without a word and waits until it is gone. Nothing happens to one that is gone already.

@@ -80,6 +80,18 @@ async fn suspended_it_accepts_and_says_nothing_until_it_is_resumed() {
     assert!(old.is_silent().await && new.is_silent().await);
     server.resume();
     assert!(old.pong().await.unwrap() && new.pong().await.unwrap());
+
+    server.suspend();
+    drop(server);
+    old.pong().await.expect_err("also a suspended one is killed when dropped");
+}
+
+#[tokio::test]
+#[should_panic(expected = "for a server that is dead")]
+async fn a_dead_one_is_not_signalled() {
+    let mut server = server().await;
+    server.kill().await;
+    server.suspend();
 }
 
 #[tokio::test]
