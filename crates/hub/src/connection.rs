@@ -173,6 +173,11 @@ impl<O> Connection<O> {
         has_room
     }
 
+    /// Whether an empty outbox is all there is to it: no close under way, no page, nothing to tell.
+    pub(crate) fn awaits_nothing(&self) -> bool {
+        self.closing.is_none() && self.n_dropped == 0 && self.backlog.is_none()
+    }
+
     /// Whether a client that missed something can be told now.
     pub(crate) fn may_be_told(&self, config: &HubConfig) -> bool {
         self.n_dropped > 0

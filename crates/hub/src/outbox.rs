@@ -53,6 +53,14 @@ impl Outbox {
         self.n_bytes
     }
 
+    /// The waiting bytes when they lie in one piece, as they do for a client that keeps up.
+    pub fn one_slice(&self) -> Option<&[u8]> {
+        if self.runs.len() != 1 {
+            return None;
+        }
+        self.runs.front().map(|run| &run.bytes()[self.n_head_written as usize..])
+    }
+
     /// The waiting bytes, in order, as far as `slices` reaches; how many slices were filled.
     pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut skip = self.n_head_written as usize;

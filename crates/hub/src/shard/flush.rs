@@ -1,7 +1,5 @@
 //! From outboxes into sockets, in slices, round robin between tenants.
 
-use std::sync::Arc;
-
 use super::{Key, Shard};
 use crate::counters::Counters;
 use crate::frame;
@@ -85,6 +83,7 @@ impl<O: Outlet> Shard<O> {
                     self.tell_missed(key);
                     return;
                 }
+                Flushed::Drained if connection.awaits_nothing() && !O::WRITE_IS_RECEIPT => return,
                 Flushed::Drained => {}
             }
             let is_closing = connection.closing.is_some();
@@ -100,8 +99,8 @@ impl<O: Outlet> Shard<O> {
 
     /// Queues the notice of dropped messages, where there is one to give and room for it.
     fn tell_missed(&mut self, key: Key) -> bool {
-        let config = Arc::clone(&self.config);
-        self.connection(key).is_some_and(|c| c.may_be_told(&config)) && self.push_notice(key)
+        let connection = self.connections.get(key.slot as usize).filter(|c| c.id == key.id);
+        connection.is_some_and(|c| c.may_be_told(&self.config)) && self.push_notice(key)
     }
 
     /// Queues the notice of dropped messages, where there is one to give.

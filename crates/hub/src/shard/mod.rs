@@ -8,6 +8,7 @@ mod members;
 mod own;
 mod run;
 mod sweep;
+mod watch;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -69,6 +70,8 @@ pub(crate) struct Shard<O: Outlet> {
     ring: VecDeque<u32>,
     /// Wakes the turn when a reader left something to do.
     wake: Rc<Notify>,
+    /// The node has come to its hard end: no further turn.
+    is_over: bool,
     n_attached: u64,
     n_batches: u64,
     started: Instant,
@@ -90,6 +93,7 @@ impl<O: Outlet> Shard<O> {
             by_tenant: HashMap::new(),
             ring: VecDeque::new(),
             wake: Rc::new(Notify::new()),
+            is_over: false,
             n_attached: 0,
             n_batches: 0,
             started: Instant::now(),

@@ -10,7 +10,7 @@ use hookswitch_protocol::CloseCode;
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::mpsc;
 
-use super::{Request, Shard};
+use super::{Request, Shard, watch};
 use crate::config::HubConfig;
 use crate::outlet::Outlet;
 use crate::shared::Shared;
@@ -49,7 +49,6 @@ pub(crate) fn spawn<O: Outlet>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name(format!("{THREAD}-{index}")).spawn(move || {
         let _crash_guard = scope.crash_guard(THREAD);
-        let hard = scope.hard().clone();
         let tasks = tokio::task::LocalSet::new();
         // Inside the runtime, because the shard's clock starts here.
         let shard = {
@@ -57,7 +56,10 @@ pub(crate) fn spawn<O: Outlet>(
             Shard::<O>::new(index, config, clock, shared, scope)
         };
         let inbox = Inbox { batches: batch_inbox, requests: request_inbox };
-        tasks.block_on(&runtime, async { hard.run_until_cancelled(run(&shard, inbox)).await });
+        tasks.block_on(&runtime, async {
+            watch::start(&shard);
+            run(&shard, inbox).await;
+        });
     })?;
     Ok((Mailbox { batches, requests }, thread))
 }
@@ -67,37 +69,33 @@ struct Inbox<O: Outlet> {
     requests: mpsc::Receiver<Request<O>>,
 }
 
+impl<O: Outlet> Inbox<O> {
+    fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.requests.is_empty()
+    }
+}
+
+/// Works until the shard is over. What comes from the clock or from the node's end is not waited for
+/// here but by tasks of its own (see [`watch`]), for each further thing to wait for costs every event.
 async fn run<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, mut inbox: Inbox<O>) {
-    let (wake, draining, interval) = {
-        let this = shard.borrow();
-        (Rc::clone(&this.wake), this.shared.draining.clone(), this.sweep_interval())
-    };
-    let mut sweep = tokio::time::interval(interval);
-    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut is_draining = false;
-    loop {
+    let wake = Rc::clone(&shard.borrow().wake);
+    while !shard.borrow().is_over {
         take_waiting(shard, &mut inbox);
-        if !is_draining && draining.is_cancelled() {
-            is_draining = true;
-            shard.borrow_mut().close_all(CloseCode::Restarting);
-        }
         if shard.borrow().has_work() {
             shard.borrow_mut().turn();
-            // Lets readers and the system's readiness in between slices. The sweep must not starve
-            // under load either.
-            tokio::select! {
-                biased;
-                _ = sweep.tick() => shard.borrow_mut().sweep(),
-                () = tokio::task::yield_now() => {}
+            // Lets readers, the system's readiness and the clock in between slices. When nothing
+            // is left, waiting does that too, and yielding would be one more system call per event.
+            if shard.borrow().has_work() || !inbox.is_empty() {
+                tokio::task::yield_now().await;
             }
             continue;
         }
         tokio::select! {
+            // Batches may go first: requests had their turn above.
+            biased;
             Some(batch) = inbox.batches.recv() => shard.borrow_mut().enqueue(batch),
             Some(request) = inbox.requests.recv() => serve(shard, request),
             () = wake.notified() => {}
-            _ = sweep.tick() => shard.borrow_mut().sweep(),
-            () = draining.cancelled(), if !is_draining => {}
         }
     }
 }

@@ -1,0 +1,53 @@
+//! What reaches a shard without a message: the clock, the drain, the end. Each has a task of its own
+//! on the shard's thread, so that the turn does not look at all of them for every event.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use hookswitch_protocol::CloseCode;
+use tokio::task::spawn_local;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Shard, run};
+use crate::outlet::Outlet;
+
+/// Starts the tasks. They hold the shard weakly: what it owns must go with the thread, before the
+/// runtime does. A panic in one of them is a crash of the shard.
+pub(super) fn start<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>) {
+    spawn_local(sweep(Rc::downgrade(shard)));
+    spawn_local(drain(Rc::downgrade(shard)));
+    spawn_local(end(Rc::downgrade(shard)));
+}
+
+async fn sweep<O: Outlet>(shard: Weak<RefCell<Shard<O>>>) {
+    let Some(every) = shard.upgrade().map(|shard| shard.borrow().sweep_interval()) else { return };
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(()) = with_shard(&shard, Shard::sweep) else { return };
+    }
+}
+
+/// Closes every connection when the node goes away.
+async fn drain<O: Outlet>(shard: Weak<RefCell<Shard<O>>>) {
+    let Some(draining) = shard.upgrade().map(|shard| shard.borrow().shared.draining.clone()) else { return };
+    draining.cancelled().await;
+    with_shard(&shard, |shard| shard.close_all(CloseCode::Restarting));
+}
+
+/// Ends the shard with the scope's hard token.
+async fn end<O: Outlet>(shard: Weak<RefCell<Shard<O>>>) {
+    let Some(hard) = shard.upgrade().map(|shard| shard.borrow().scope.hard().clone()) else { return };
+    hard.cancelled().await;
+    with_shard(&shard, |shard| {
+        shard.is_over = true;
+        shard.wake.notify_one();
+    });
+}
+
+fn with_shard<O: Outlet, T>(shard: &Weak<RefCell<Shard<O>>>, act: impl FnOnce(&mut Shard<O>) -> T) -> Option<T> {
+    let shard = shard.upgrade()?;
+    let _crash_guard = shard.borrow().scope.crash_guard(run::THREAD);
+    Some(act(&mut shard.borrow_mut()))
+}
