@@ -1,8 +1,5 @@
 //! The event and its envelope: the one JSON object that clients receive.
 
-use std::fmt::Display;
-use std::io::Write as _;
-
 use serde::Serialize;
 
 use crate::{ErrorCode, EventId, EventType, Payload, SessionKey, TenantId, Timestamp, Topic, UserId};
@@ -77,25 +74,26 @@ impl Event {
     /// Appends the envelope to `out`.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         // Types, tenants, topics and event ids hold no character that JSON escapes.
-        put(out, format_args!("{{\"type\":\"{}\",\"payload\":", self.event_type));
-        out.extend_from_slice(self.payload.as_str().as_bytes());
-        put(out, format_args!(",\"timestamp\":\"{}\",\"tenant_id\":\"{}\"", self.timestamp, self.tenant));
-        if let Some(user) = &self.user {
-            out.extend_from_slice(b",\"user_id\":");
-            match user {
-                UserId::Number(number) => put(out, number),
-                UserId::Text(text) => put(out, format_args!("\"{text}\"")),
-            }
+        put(out, ["{\"type\":\"", self.event_type.as_str(), "\",\"payload\":", self.payload.as_str()]);
+        put(out, [",\"timestamp\":\""]);
+        self.timestamp.encode_into(out);
+        put(out, ["\",\"tenant_id\":\"", self.tenant.as_str(), "\""]);
+        match &self.user {
+            None => {}
+            Some(UserId::Number(number)) => put(out, [",\"user_id\":", &number.to_string()]),
+            Some(UserId::Text(text)) => put(out, [",\"user_id\":\"", text, "\""]),
         }
         if let Some(topic) = &self.topic {
-            put(out, format_args!(",\"topic\":\"{topic}\""));
+            put(out, [",\"topic\":\"", topic.as_str(), "\""]);
         }
-        put(out, format_args!(",\"id\":\"{}\"}}", self.id));
+        put(out, [",\"id\":\"", self.id.as_str(), "\"}"]);
     }
 }
 
-fn put(out: &mut Vec<u8>, text: impl Display) {
-    write!(out, "{text}").expect("writing to a vector cannot fail");
+fn put<const N: usize>(out: &mut Vec<u8>, texts: [&str; N]) {
+    for text in texts {
+        out.extend_from_slice(text.as_bytes());
+    }
 }
 
 #[derive(Serialize)]

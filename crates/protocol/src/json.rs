@@ -4,6 +4,10 @@ use std::fmt::Write as _;
 
 /// Whether no array or object in `text` lies deeper than `limit` levels. `text` must be valid JSON.
 pub fn depth_within(text: &str, limit: usize) -> bool {
+    // Most texts hold so few brackets, strings included, that they need no walk.
+    if text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count() <= limit {
+        return true;
+    }
     let mut depth = 0usize;
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -131,6 +135,16 @@ mod tests {
         check(r#""\uD83D\uDE00 \ud83d \uDE00""#, "\"😀 \\ud83d \\ude00\"");
         check(r#""\u0022\u005c""#, r#""\"\\""#);
         check(r#""\uD83D\u0041""#, "\"\\ud83dA\"");
+    }
+
+    #[test]
+    fn depth_counts_open_brackets_outside_strings() {
+        let check = |text: &str, limit, is_within| assert_eq!(depth_within(text, limit), is_within, "{text}");
+        check("[[[]]]", 3, true);
+        check("[[[]]]", 2, false);
+        check(r#"{"a":[],"b":[],"c":{}}"#, 2, true);
+        check(r#"{"a[[[{":"\"[[[{"}"#, 1, true);
+        check(r#"{"a[[[{":{"\"[[":1}}"#, 1, false);
     }
 
     fn any_json() -> impl Strategy<Value = serde_json::Value> {

@@ -3,8 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::DateTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use self::rfc3339::Text;
+
+mod rfc3339;
 
 /// A moment: milliseconds since 1970-01-01 UTC. Prints as RFC 3339 with milliseconds and `Z`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +45,11 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
+    /// Appends the moment as it prints.
+    pub(crate) fn encode_into(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(Text::new(self.0).as_str().as_bytes());
+    }
+
     /// Reads RFC 3339 in any offset; finer than milliseconds is cut off.
     ///
     /// # Errors
@@ -71,8 +80,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default();
-        f.write_str(&moment.to_rfc3339_opts(SecondsFormat::Millis, true))
+        f.write_str(Text::new(self.0).as_str())
     }
 }
 
@@ -84,7 +92,7 @@ impl fmt::Debug for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(Text::new(self.0).as_str())
     }
 }
 

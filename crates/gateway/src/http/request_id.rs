@@ -11,13 +11,14 @@ const OWN_ID_BYTES: usize = 64;
 /// Makes request ids that are unique over restarts: the node's start and a running number.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
-    prefix: i64,
+    /// With the hyphen behind it.
+    prefix: String,
     next: AtomicU64,
 }
 
 impl RequestIds {
-    pub(crate) const fn new(started: Timestamp) -> Self {
-        Self { prefix: started.as_millis(), next: AtomicU64::new(1) }
+    pub(crate) fn new(started: Timestamp) -> Self {
+        Self { prefix: format!("{:x}-", started.as_millis()), next: AtomicU64::new(1) }
     }
 
     /// `X-Request-ID` when it is short and plain, so that a log line cannot be forged through it.
@@ -26,8 +27,17 @@ impl RequestIds {
         let own = headers.get("x-request-id").and_then(|value| value.to_str().ok());
         match own.filter(|id| (1..=OWN_ID_BYTES).contains(&id.len()) && id.chars().all(is_plain)) {
             Some(id) => id.to_owned(),
-            None => format!("{:x}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed)),
+            None => self.fresh(),
         }
+    }
+
+    fn fresh(&self) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let n_digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+        let mut id = String::with_capacity(self.prefix.len() + n_digits as usize);
+        id.push_str(&self.prefix);
+        id.extend((0..n_digits).rev().filter_map(|at| char::from_digit((number >> (4 * at)) as u32 & 0xF, 16)));
+        id
     }
 }
 
@@ -47,5 +57,7 @@ mod tests {
         assert_eq!(with("a b"), "ff-1");
         assert_eq!(with(&"x".repeat(65)), "ff-2");
         assert_eq!(ids.for_request(&HeaderMap::new()), "ff-3");
+        ids.next.store(0xabc0, Ordering::Relaxed);
+        assert_eq!(ids.for_request(&HeaderMap::new()), "ff-abc0");
     }
 }
