@@ -42,7 +42,7 @@ async fn a_connection_that_is_closing_takes_nothing_any_more() {
     let client = rig.user("t", 7).await;
     // The socket takes nothing, so the close stays queued and the connection counts as present.
     client.stall_after(0);
-    client.tell(|line| line.close(CloseCode::Normal)).await;
+    client.call(|line| line.close(CloseCode::Normal)).await;
     assert_eq!(rig.hub.n_connections(), 1, "still on its way out");
     assert_eq!(missed(&rig, vec![to_user(event("t", "alert", "e1"), 7)]).await, ["e1"]);
 }
