@@ -6,17 +6,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hookswitch_protocol::{TenantId, UserId};
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 
+use crate::listening::Listening;
 use crate::seam::UserKey;
+use crate::tenant::Delivery;
 
 const STRIPES: usize = 16;
 
-/// Counts of this node's connections. Written when a connection comes or goes, never on the
-/// fan-out path; the locks are held for one look-up.
+/// A larger batch is not looked through: it pays for waking a shard in vain.
+const EVENTS_LOOKED_AT: usize = 16;
+
+/// Counts of this node's connections. Written when a connection comes, goes or subscribes, never on
+/// the fan-out path; the locks are held for one look-up. Why shards are told apart:
+/// `docs/decisions/0007-home-shards.md`.
 #[derive(Debug)]
 pub(crate) struct Census {
     hasher: RandomState,
+    home_connections: usize,
     stripes: [Mutex<HashMap<TenantId, TenantCount>>; STRIPES],
     total: AtomicUsize,
     emptied: Notify,
@@ -26,12 +34,16 @@ pub(crate) struct Census {
 struct TenantCount {
     n_connections: usize,
     users: HashMap<UserId, u32>,
+    /// By shard, as far as one had a connection of the tenant.
+    shards: Vec<Listening>,
 }
 
 impl Census {
-    pub(crate) fn new() -> Self {
+    /// The first `home_connections` of each tenant belong on one shard.
+    pub(crate) fn new(home_connections: usize) -> Self {
         Self {
             hasher: RandomState::new(),
+            home_connections,
             stripes: std::array::from_fn(|_| Mutex::default()),
             total: AtomicUsize::new(0),
             emptied: Notify::new(),
@@ -83,6 +95,35 @@ impl Census {
                 count.users.remove(user);
             }
         }
+    }
+
+    /// Changes what a shard's connections of the tenant listen to. The shard does it before the
+    /// change is acknowledged to anybody, so that what is published after that is not kept from it.
+    pub(crate) fn listen(&self, tenant: &TenantId, shard: u8, change: impl FnOnce(&mut Listening)) {
+        if let Some(count) = self.stripe(tenant).get_mut(tenant) {
+            let shard = usize::from(shard);
+            if count.shards.len() <= shard {
+                count.shards.resize_with(shard + 1, Listening::default);
+            }
+            change(&mut count.shards[shard]);
+        }
+    }
+
+    /// For each shard whether anybody there may want any of these events of the tenant; shards
+    /// beyond the end have nobody.
+    pub(crate) fn hearers(&self, tenant: &TenantId, deliveries: &[Delivery]) -> SmallVec<[bool; 16]> {
+        let stripe = self.stripe(tenant);
+        let shards = stripe.get(tenant).map_or(&[][..], |count| &count.shards);
+        let is_large = deliveries.len() > EVENTS_LOOKED_AT;
+        let may_want = |shard: &Listening| deliveries.iter().any(|delivery| shard.may_want(&delivery.event));
+        shards.iter().map(|shard| if is_large { shard.is_anybody() } else { may_want(shard) }).collect()
+    }
+
+    /// Where a tenant with few connections has them all, as a number that stays the same; `None`
+    /// when it has more, counting the one that asks.
+    pub(crate) fn home(&self, tenant: &TenantId) -> Option<usize> {
+        let is_small = self.n_tenant(tenant) <= self.home_connections;
+        is_small.then(|| (self.hasher.hash_one(tenant) >> 32) as usize)
     }
 
     pub(crate) fn n_total(&self) -> usize {

@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct HubConfig {
     /// Threads that own connections; by default one per processor. At least 1, at most 255.
     pub shards: usize,
+    /// A tenant's first connections (128) are kept together on one shard, so that an event of a small
+    /// tenant wakes one thread and not all of them; further ones go to the shards in turn.
+    pub home_connections: usize,
     /// Events that may wait in one shard's mailbox (8,192); beyond it publishing waits. At least the
     /// largest batch, 1,000. One tenant may fill a quarter, or one largest batch.
     pub mailbox_events: usize,
@@ -33,6 +36,7 @@ impl Default for HubConfig {
     fn default() -> Self {
         Self {
             shards: std::thread::available_parallelism().map_or(1, usize::from).min(255),
+            home_connections: 128,
             mailbox_events: 8_192,
             publish_deadline: Duration::from_secs(1),
             outbox_messages: 256,

@@ -23,7 +23,7 @@ pub(crate) struct DoorParts<O: Outlet> {
     pub(crate) roster: Arc<Roster>,
     pub(crate) shards: Arc<[mpsc::Sender<Request<O>>]>,
     pub(crate) couriers: Arc<Couriers<O>>,
-    /// Connections go to the shards in turn, so that a tenant's are spread over all of them.
+    /// Connections go to the shards in turn, so that a large tenant's are spread over all of them.
     pub(crate) next: AtomicUsize,
 }
 
@@ -56,7 +56,8 @@ impl<O: Outlet> Door<O> {
 
     async fn berth(&self, who: Attachment, counted: Counted<'_>) -> Result<Berth<O>, HubError> {
         let parts = &self.0;
-        let shard = parts.next.fetch_add(1, Ordering::Relaxed) % parts.shards.len();
+        let home = parts.shared.census.home(&who.tenant);
+        let shard = home.unwrap_or_else(|| parts.next.fetch_add(1, Ordering::Relaxed)) % parts.shards.len();
         let permit = parts.shards[shard].reserve().await.map_err(|_| HubError::Draining)?;
         let holds_back = who.user_key().is_some_and(|user| parts.couriers.may_have(&user));
         let (reply, key) = oneshot::channel();

@@ -122,7 +122,9 @@ impl Fanout {
         let turn = self.hasher.hash_one(&deliveries[0].event.tenant) as usize % TURNS;
         let _turn = self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
         let Reservation { rooms, tenant_room, .. } = room;
-        for (lane, room) in self.lanes.iter().zip(rooms) {
+        // Within the turn, or somebody might get a later event and not this one.
+        let hearers = self.shared.census.hearers(&deliveries[0].event.tenant, deliveries);
+        for ((lane, room), _) in self.lanes.iter().zip(rooms).zip(hearers).filter(|(_, hears)| *hears) {
             let rooms = (room, Arc::clone(&tenant_room));
             let batch = Batch { number: 0, deliveries: Arc::clone(deliveries), n_taken: 0, _rooms: rooms };
             // There are as many places as permits, so it is never full; it is closed when the node

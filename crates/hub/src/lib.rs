@@ -46,6 +46,7 @@ pub mod frame;
 mod hub;
 mod interest;
 mod line;
+mod listening;
 mod meeting;
 pub mod memory;
 mod offline;

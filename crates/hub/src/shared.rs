@@ -21,9 +21,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(home_connections: usize) -> Self {
         Self {
-            census: Census::new(),
+            census: Census::new(home_connections),
             counters: Counters::default(),
             draining: CancellationToken::new(),
             departures: Departures::default(),

@@ -83,7 +83,7 @@ impl Hub {
     /// [`StartError::Threads`].
     pub fn prepare<O: Outlet>(config: HubConfig, clock: Clock, scope: &Scope) -> Result<Prepared<O>, StartError> {
         let config = Arc::new(config);
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(Shared::new(config.home_connections));
         let (mut lanes, mut shards) = (Vec::new(), Vec::new());
         for index in 0..config.shards.clamp(1, 255) {
             let (mailbox, _thread) =

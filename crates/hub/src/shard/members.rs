@@ -42,6 +42,7 @@ impl<O: Outlet> Shard<O> {
             backlog: holds_back.then(Box::default),
         }) as u32;
         self.tenants[tenant as usize].insert(slot, &who.occupant);
+        self.shared.census.listen(&who.tenant, self.index, |listening| listening.join(&who.occupant));
         if let Occupant::User(user) = &who.occupant {
             self.shared.census.add_user(&who.tenant, user);
         }
@@ -84,7 +85,9 @@ impl<O: Outlet> Shard<O> {
         let connection = self.connections.remove(key.slot as usize);
         let table = &mut self.tenants[connection.tenant as usize];
         let tenant = table.tenant.clone();
-        table.remove(key.slot, &connection.occupant, connection.names.as_deref());
+        let (occupant, names) = (&connection.occupant, connection.names.as_deref());
+        table.remove(key.slot, occupant, names);
+        self.shared.census.listen(&tenant, self.index, |listening| listening.leave(occupant, names));
         self.tenant_forget_if_idle(connection.tenant);
         Counters::add(&self.shared.counters.detached, 1);
         if let Occupant::User(user) = &connection.occupant {
@@ -112,7 +115,8 @@ impl<O: Outlet> Shard<O> {
             return Err(TooManyNames { n_names, limit: limits::SUBSCRIPTION_NAMES });
         }
         let table = &mut self.tenants[connection.tenant as usize];
-        if connection.names.is_none() {
+        let is_first = connection.names.is_none();
+        if is_first {
             table.leave_everything(key.slot);
         }
         // A visitor is found by its session and asked for its names there.
@@ -120,6 +124,14 @@ impl<O: Outlet> Shard<O> {
             for name in &added {
                 table.interest.add(key.slot, name);
             }
+            self.shared.census.listen(&table.tenant, self.index, |listening| {
+                for name in &added {
+                    listening.add(name);
+                }
+                if is_first {
+                    listening.narrow();
+                }
+            });
         }
         let kept = held.iter().chain(added).cloned().collect();
         connection.names = Some(kept);
@@ -138,6 +150,7 @@ impl<O: Outlet> Shard<O> {
             held.swap_remove(at);
             if matches!(connection.occupant, Occupant::User(_)) {
                 table.interest.remove(key.slot, name, &held);
+                self.shared.census.listen(&table.tenant, self.index, |listening| listening.remove(name));
             }
         }
         connection.names = Some(held.into_boxed_slice());

@@ -6,6 +6,7 @@ mod cluster;
 mod coming_and_going;
 mod embedded;
 mod fairness;
+mod homes;
 mod keepers;
 mod meetings;
 mod model;

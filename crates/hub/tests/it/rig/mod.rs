@@ -34,13 +34,14 @@ pub(crate) struct Rig {
     n_shards: usize,
     /// Counts every flush of every connection of this rig.
     flushes: Arc<AtomicUsize>,
-    /// Per tenant one connection on each shard that gets everything.
+    /// Per tenant one connection on each shard that gets the fences.
     observers: Mutex<Vec<(String, Vec<Client>)>>,
     n_fences: AtomicUsize,
 }
 
 pub(crate) fn config() -> HubConfig {
-    HubConfig { shards: 2, ..HubConfig::default() }
+    // Spread from the first connection on, so that all of it is tried with more than one shard.
+    HubConfig { shards: 2, home_connections: 0, ..HubConfig::default() }
 }
 
 impl Rig {
@@ -123,7 +124,9 @@ impl Rig {
         if !observers.iter().any(|(tenant, _)| tenant == of) {
             let mut fresh = Vec::new();
             for at in 0..self.n_shards {
-                fresh.push(self.user(of, -1 - at as i64).await);
+                let observer = self.user(of, -1 - at as i64).await;
+                observer.subscribe(&[FENCE]).await;
+                fresh.push(observer);
             }
             observers.push((of.to_owned(), fresh));
         }

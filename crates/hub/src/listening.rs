@@ -1,0 +1,132 @@
+//! What one shard's connections of one tenant listen to, for publishers to look at: waking a thread
+//! costs as much as several writes, so an event goes only to shards where somebody may want it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hookswitch_protocol::{Event, SubscriptionName, Topic};
+
+use crate::attachment::Occupant;
+
+/// Counts of what is listened to. It never denies a listener; it may name one who does not care.
+#[derive(Debug, Default)]
+pub(crate) struct Listening {
+    n_connections: usize,
+    /// Users that never subscribed, and subscribed patterns: whoever may hear of any event type.
+    n_broad: usize,
+    /// How often each event type or topic was subscribed to by its exact name.
+    exact: HashMap<Arc<str>, usize>,
+}
+
+impl Listening {
+    /// A connection was attached.
+    pub(crate) fn join(&mut self, occupant: &Occupant) {
+        self.n_connections += 1;
+        if matches!(occupant, Occupant::User(_)) {
+            self.n_broad += 1;
+        }
+    }
+
+    /// It is gone; `names` is its subscription, if it ever had one.
+    pub(crate) fn leave(&mut self, occupant: &Occupant, names: Option<&[SubscriptionName]>) {
+        self.n_connections -= 1;
+        match (occupant, names) {
+            (Occupant::User(_), None) => self.n_broad -= 1,
+            (Occupant::User(_), Some(names)) => {
+                for name in names {
+                    self.remove(name);
+                }
+            }
+            // Visitors hear of their session only, and its events are not asked for here.
+            (Occupant::Visitor(_), _) => {}
+        }
+    }
+
+    /// A user subscribed for the first time: it no longer gets everything.
+    pub(crate) fn narrow(&mut self) {
+        self.n_broad -= 1;
+    }
+
+    /// A user subscribed to one more name.
+    pub(crate) fn add(&mut self, name: &SubscriptionName) {
+        match name {
+            SubscriptionName::Exact(name) => *self.exact.entry(Arc::clone(name)).or_default() += 1,
+            SubscriptionName::Prefix(_) => self.n_broad += 1,
+        }
+    }
+
+    /// A user gave one name up.
+    pub(crate) fn remove(&mut self, name: &SubscriptionName) {
+        match name {
+            SubscriptionName::Prefix(_) => self.n_broad -= 1,
+            SubscriptionName::Exact(name) => {
+                if let Some(count) = self.exact.get_mut(name) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.exact.remove(name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether anybody is here at all.
+    pub(crate) fn is_anybody(&self) -> bool {
+        self.n_connections > 0
+    }
+
+    /// Whether anybody here may want the event. Users and sessions are not looked up.
+    pub(crate) fn may_want(&self, event: &Event) -> bool {
+        let name = event.topic.as_ref().map_or(event.event_type.as_str(), Topic::as_str);
+        let is_addressed = event.user.is_some() || event.session.is_some();
+        self.is_anybody() && (is_addressed || self.n_broad > 0 || self.exact.contains_key(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookswitch_protocol::{EventId, EventType, Payload, SessionKey, TenantId, Timestamp, UserId};
+
+    use super::*;
+
+    fn alert() -> Event {
+        Event {
+            id: EventId::parse("e").expect("legal"),
+            event_type: EventType::ALERT,
+            tenant: TenantId::parse("t").expect("legal"),
+            user: None,
+            session: None,
+            topic: None,
+            payload: Payload::empty(),
+            timestamp: Timestamp::from_millis(0),
+        }
+    }
+
+    fn name(name: &str) -> SubscriptionName {
+        SubscriptionName::parse(name).expect("legal")
+    }
+
+    #[test]
+    fn who_wants_an_event_is_never_denied() {
+        let user = Occupant::User(UserId::from(1));
+        let mut listening = Listening::default();
+        assert!(!listening.may_want(&Event { user: Some(UserId::from(1)), ..alert() }), "nobody is here");
+        listening.join(&user);
+        assert!(listening.may_want(&alert()), "it gets everything");
+        listening.add(&name("call.ended"));
+        listening.narrow();
+        assert!(!listening.may_want(&alert()));
+        let of_session = Event { session: Some(SessionKey::parse("s").expect("legal")), ..alert() };
+        assert!(listening.may_want(&of_session), "sessions are looked up by the shard");
+        let on_wall = Event { topic: Some(Topic::parse("wall").expect("legal")), ..alert() };
+        for wanted in ["alert", "*", "wall"].map(name) {
+            let event = if wanted == name("wall") { &on_wall } else { &alert() };
+            listening.add(&wanted);
+            assert!(listening.may_want(event), "{wanted:?}");
+            listening.remove(&wanted);
+            assert!(!listening.may_want(event), "{wanted:?} was given up");
+        }
+        listening.leave(&user, Some(&[name("call.ended")]));
+        assert!(listening.exact.is_empty() && listening.n_broad == 0 && !listening.is_anybody());
+    }
+}
