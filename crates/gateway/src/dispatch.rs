@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use hookswitch_hub::{Attachment, Occupant};
-use hookswitch_protocol::{ErrorCode, EventId, SessionKey};
+use hookswitch_protocol::{Chain, ErrorCode, EventId, SessionKey};
 use hookswitch_switch::AcceptError;
 use http::{Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
@@ -150,7 +150,7 @@ impl Gateway {
     ) -> Answered {
         self.check_origin(&self.0.config.public_origins, admitted, head)?;
         let key = key.and_then(|key| SessionKey::parse(key).ok()).ok_or_else(unknown_session)?;
-        let session = self.0.hub().sessions().find(&key).ok_or_else(unknown_session)?;
+        let session = self.0.hub().sessions().find(&key).await.ok_or_else(unknown_session)?;
         let who = Attachment { tenant: session.tenant, occupant: Occupant::Visitor(session.key), expires_at: None };
         self.upgrade(who, head, upgrade).await
     }
@@ -189,12 +189,14 @@ impl Gateway {
             Occupant::User(_) => None,
         };
         let berth = inner.parts.door.attach(who).await.map_err(|error| {
-            tracing::debug!(%error, "a connection was refused");
+            tracing::debug!(error = %Chain(&error), "a connection was refused");
             Problem::new(error.code(), error.to_string())
         })?;
         // Had the session ended just before this connection was in the tables, its last event would
         // have gone by and nothing would ever close it.
-        if visited.is_some_and(|key| inner.hub().sessions().find(&key).is_none()) {
+        if let Some(key) = visited
+            && inner.hub().sessions().find(&key).await.is_none()
+        {
             return Err(unknown_session());
         }
         let context = Arc::clone(&inner.sockets);
@@ -212,9 +214,9 @@ fn unknown_session() -> Problem {
 fn not_accepted(error: &AcceptError, is_batch: bool, principal: &Principal, answer: &Answer) -> Problem {
     let code = error.code();
     if code.number() >= 500 {
-        tracing::error!(tenant = %principal.tenant, request_id = %answer.request_id, %error, "publishing failed");
+        tracing::error!(tenant = %principal.tenant, request_id = %answer.request_id, error = %Chain(error), "publishing failed");
     } else if code.number() >= 400 {
-        tracing::warn!(tenant = %principal.tenant, request_id = %answer.request_id, %error, "publishing refused");
+        tracing::warn!(tenant = %principal.tenant, request_id = %answer.request_id, error = %Chain(error), "publishing refused");
     }
     let (index, field) = (error.index().filter(|_| is_batch), error.field());
     let message = match (index, field) {

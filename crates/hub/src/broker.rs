@@ -2,35 +2,95 @@
 
 use std::sync::Arc;
 
-use hookswitch_protocol::{Event, Retry, TenantId};
+use hookswitch_protocol::{Event, NodeId, Retry, TenantId};
 
-use crate::seam::BoxFuture;
+use crate::seam::{BoxFuture, UserKey};
 
 /// Moves events between nodes.
 ///
 /// Live delivery is at most once: what is published while a node is not watching the tenant, or
 /// while the transport is down, does not reach it, and the sink hears of it through
 /// [`BrokerSink::on_gap`]. Events of one tenant published through one node arrive at every sink in
-/// that order. A node's own events do not come back to its sink: the hub has already delivered
-/// them. A dropped future leaves the call done or not done.
+/// that order, none twice. A node's own events do not come back to its sink: the hub has already
+/// delivered them. A dropped future leaves the call done or not done.
+///
+/// While the transport is away, watching succeeds and takes effect when it is back, and what is
+/// published is kept, up to a bound, and sent then: a node goes on by itself meanwhile, and its
+/// readiness says so.
 pub trait Broker: Send + Sync {
-    /// Starts receiving this tenant's events. Returns when they are sure to arrive. Idempotent.
+    /// Starts receiving this tenant's events. Returns when they are sure to arrive, or when the
+    /// transport is known to be away. Idempotent.
     fn watch<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<(), BrokerError>>;
 
     /// Stops receiving this tenant's events. Idempotent.
     fn unwatch<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<(), BrokerError>>;
 
-    /// Hands one event to all other nodes that watch its tenant.
-    fn publish<'a>(&'a self, event: &'a Arc<Event>) -> BoxFuture<'a, Result<(), BrokerError>>;
+    /// Hands events, in order, to all other nodes that watch their tenants. They take their place in
+    /// the order when this is called, not when the future is polled: then the other nodes' order is
+    /// this node's own. The call itself does not wait for anything. Ready when the transport has them,
+    /// or keeps them for when it is back.
+    fn publish<'a>(&'a self, publications: &'a [Publication]) -> BoxFuture<'a, Result<(), BrokerError>>;
+
+    /// Tells the other nodes that something was kept for a user who may be connected to them.
+    fn backlog_kept<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), BrokerError>>;
+}
+
+/// One event on its way to the other nodes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Publication {
+    /// The event.
+    pub event: Arc<Event>,
+    /// Of an event for one user who is not connected here: the nodes that held connections of that
+    /// user when it was accepted. It is theirs to keep the event should the user be gone by the time
+    /// it arrives.
+    pub holders: Vec<NodeId>,
+}
+
+impl Publication {
+    /// An event that waits for nobody.
+    pub fn new(event: Arc<Event>) -> Self {
+        Self { event, holders: Vec::new() }
+    }
+}
+
+/// One event from elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Received {
+    /// The event. Its session is unknown when a foreign program published it.
+    pub event: Arc<Event>,
+    /// Who published it.
+    pub origin: Origin,
+}
+
+impl Received {
+    /// Whether it is this node's, maybe with others, to keep the event when its user is gone.
+    pub(crate) fn is_answerable(&self) -> bool {
+        matches!(&self.origin, Origin::Node { answerable_with: Some(_) })
+    }
+}
+
+/// Who published an event that came from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Another node, which holds this node answerable for the event's user, or does not.
+    Node {
+        /// When it does: the other nodes it holds answerable besides this one.
+        answerable_with: Option<Vec<NodeId>>,
+    },
+    /// The store itself, or a program that is no node: delivered live only.
+    Foreign,
 }
 
 /// Takes what other nodes published. Never blocks, never awaits.
 pub trait BrokerSink: Send + Sync {
     /// One event of a watched tenant.
-    fn on_event(&self, event: Arc<Event>);
+    fn on_event(&self, received: Received);
 
-    /// Something may be missing.
-    fn on_gap(&self, scope: GapScope);
+    /// Something may be missing: `n_missed` events where that is known.
+    fn on_gap(&self, scope: GapScope, n_missed: Option<u64>);
+
+    /// Something was kept, on another node, for a user who may be connected here.
+    fn on_backlog(&self, user: UserKey);
 }
 
 /// Whose events may be missing.

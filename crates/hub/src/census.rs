@@ -20,7 +20,7 @@ const EVENTS_LOOKED_AT: usize = 16;
 
 /// Counts of this node's connections. Written when a connection comes, goes or subscribes, never on
 /// the fan-out path; the locks are held for one look-up. Why shards are told apart:
-/// `docs/decisions/0007-home-shards.md`.
+/// `docs/decisions/0010-home-shards.md`.
 #[derive(Debug)]
 pub(crate) struct Census {
     hasher: RandomState,
@@ -124,6 +124,18 @@ impl Census {
     pub(crate) fn home(&self, tenant: &TenantId) -> Option<usize> {
         let is_small = self.n_tenant(tenant) <= self.home_connections;
         is_small.then(|| (self.hasher.hash_one(tenant) >> 32) as usize)
+    }
+
+    /// Everybody who is connected to this node.
+    pub(crate) fn users(&self) -> Vec<UserKey> {
+        let mut all = Vec::new();
+        for stripe in &self.stripes {
+            let stripe = stripe.lock().unwrap_or_else(PoisonError::into_inner);
+            for (tenant, count) in stripe.iter() {
+                all.extend(count.users.keys().map(|user| UserKey { tenant: tenant.clone(), user: user.clone() }));
+            }
+        }
+        all
     }
 
     pub(crate) fn n_total(&self) -> usize {

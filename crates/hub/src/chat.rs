@@ -23,8 +23,32 @@ pub trait ChatSessionStore: Send + Sync {
     /// Writes down the last activity of many sessions at once; unknown keys are ignored.
     fn touch(&self, seen: Vec<(SessionKey, Timestamp)>) -> BoxFuture<'_, Result<(), ChatSessionError>>;
 
-    /// Every session last active at or after `silent_before`; forgets the older ones.
+    /// Every session last active at or after `silent_before`; forgets the older ones. A shared store
+    /// may leave out what can be looked up.
     fn live(&self, silent_before: Timestamp) -> BoxFuture<'_, Result<Vec<ChatSession>, ChatSessionError>>;
+
+    /// The store's other face, where several nodes share it: what this node does not know, another
+    /// one may have started.
+    fn shared(&self) -> Option<&dyn SharedChatSessions> {
+        None
+    }
+}
+
+/// What only a store that several nodes share can answer.
+pub trait SharedChatSessions: Send + Sync {
+    /// The live session with this key, of any tenant.
+    fn find<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Option<ChatSession>, ChatSessionError>>;
+
+    /// The live session that the tenant calls so.
+    fn find_alias<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        alias: &'a SessionKey,
+    ) -> BoxFuture<'a, Result<Option<ChatSession>, ChatSessionError>>;
+
+    /// Puts back sessions that a store which came back empty has lost; one that another tenant has
+    /// meanwhile started under the same key stays that tenant's.
+    fn restore(&self, sessions: Vec<ChatSession>) -> BoxFuture<'_, Result<(), ChatSessionError>>;
 }
 
 /// One public chat session.

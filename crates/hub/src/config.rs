@@ -26,6 +26,12 @@ pub struct HubConfig {
     pub pong_timeout: Duration,
     /// How long a closing connection may take to drain (5 s), and an accepted upgrade to arrive.
     pub close_timeout: Duration,
+    /// How long a tenant's events are still listened to after its last connection here has gone (10 s):
+    /// longer than another node may take between asking where a user is and sending the event there.
+    pub unwatch_after: Duration,
+    /// How long a node that has drained still takes in events of other nodes, which may be for users who
+    /// were here (0; with other nodes, 1 s).
+    pub drain_linger: Duration,
     /// Chat sessions silent for this long are forgotten (24 h).
     pub session_silence: Duration,
     /// Most chat sessions known at once over all tenants (1,000,000); further starts are refused.
@@ -44,6 +50,8 @@ impl Default for HubConfig {
             ping_interval: Duration::from_secs(54),
             pong_timeout: Duration::from_mins(1),
             close_timeout: Duration::from_secs(5),
+            unwatch_after: Duration::from_secs(10),
+            drain_linger: Duration::ZERO,
             session_silence: Duration::from_hours(24),
             max_sessions: 1_000_000,
         }

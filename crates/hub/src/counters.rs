@@ -56,6 +56,12 @@ counters! {
     offline_delivered,
     /// Offline messages given back because the connection ended first.
     offline_given_back,
+    /// Backlog notices and missed events of other nodes that were not looked after for want of room.
+    errands_dropped,
+    /// Messages of accepted events that the store did not take for a minute: lost to their users.
+    messages_lost,
+    /// Connections told that events of other nodes may be missing.
+    gap_notices,
     /// Failed calls to a seam's keeper in the background.
     keeper_failures,
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use hookswitch_protocol::Retry;
+use hookswitch_protocol::{Chain, Retry};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{mpsc, oneshot};
 
@@ -160,7 +160,7 @@ impl<O: Outlet> Round<'_, O> {
     async fn after_failure(&mut self, error: &OfflineError, n_failures: u32) {
         let user = self.user;
         Counters::add(&self.couriers.shared.counters.keeper_failures, 1);
-        tracing::warn!(tenant = %user.tenant, user = %user.user, %error, n_failures, "offline messages could not be fetched");
+        tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(error), n_failures, "offline messages could not be fetched");
         match error.retry() {
             Retry::After(pause) if n_failures < CLAIM_TRIES => tokio::time::sleep(pause * n_failures).await,
             Retry::Now if n_failures < CLAIM_TRIES => {}
@@ -183,6 +183,9 @@ impl<O: Outlet> Round<'_, O> {
             let claim = self.couriers.offline.claim(self.user, PAGE_MESSAGES).await?;
             *n_untold += claim.n_dropped;
             if claim.messages.is_empty() && *n_untold == 0 {
+                if self.waited_for_others(&claim).await {
+                    continue;
+                }
                 return Ok(Walk::Done);
             }
             let numbers: Vec<MessageNumber> = claim.messages.iter().map(|m| m.number).collect();
@@ -200,6 +203,16 @@ impl<O: Outlet> Round<'_, O> {
             self.settle(&numbers, Settlement::Confirmed).await?;
             Counters::add(&counters.offline_delivered, numbers.len() as u64);
         }
+    }
+
+    /// Waits while another node is bringing the user what was kept, as long as the user is here too;
+    /// whether it did. Newer events stay held back: they would overtake what the other node brings.
+    async fn waited_for_others(&self, claim: &Claim) -> bool {
+        let Some(pause) = claim.held_elsewhere.filter(|_| self.couriers.shared.census.n_user(self.user) > 0) else {
+            return false;
+        };
+        tokio::time::sleep(pause).await;
+        true
     }
 
     /// Whoever asked before a claim is sure to have it hold what he asked for.
@@ -227,8 +240,10 @@ impl<O: Outlet> Round<'_, O> {
             };
             let Err(error) = settled else { return Ok(()) };
             Counters::add(&self.couriers.shared.counters.keeper_failures, 1);
-            tracing::warn!(tenant = %user.tenant, user = %user.user, %error, ?settlement, "offline messages stay claimed");
+            tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(&error), ?settlement, "offline messages stay claimed");
             match error.retry() {
+                // The node ends: the store takes back by itself what a node that is gone has claimed.
+                _ if self.couriers.scope.soft().is_cancelled() => return Err(error),
                 Retry::Never => return Err(error),
                 Retry::Now => tokio::task::yield_now().await,
                 Retry::After(pause) => tokio::time::sleep(pause).await,
@@ -261,7 +276,7 @@ impl<O: Outlet> Round<'_, O> {
             let text =
                 format!("{n_untold} messages kept for you were dropped because too many waited or they were too old");
             let now = self.couriers.clock.now();
-            frames.push(frame::missed_frame(&text, n_untold, now, &self.user.tenant));
+            frames.push(frame::missed_frame(&text, Some(n_untold), now, &self.user.tenant));
         }
         frames.extend(claim.messages.iter().map(|message| frame::text_frame(&message.envelope)));
         frames

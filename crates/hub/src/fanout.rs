@@ -1,14 +1,14 @@
 //! From one publisher to all shards: room, encoding, hand-over.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_protocol::{ConnectionId, Event, TenantId};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::broker::{BrokerSink, GapScope};
 use crate::counters::Counters;
 use crate::error::HubError;
 use crate::frame;
@@ -99,28 +99,47 @@ impl Fanout {
     /// Gives the outcome of each event for one user, in order: whether the user was met here.
     pub(crate) fn deliver(
         &self,
-        mut room: Reservation,
+        room: Reservation,
         events: &[Arc<Event>],
         except: Option<ConnectionId>,
     ) -> Vec<oneshot::Receiver<bool>> {
+        self.deliver_and(room, events, except, |_| ())
+    }
+
+    /// The same, and `hand_on` is called with each tenant's part while no other publisher of that
+    /// tenant has its turn: what it does happens in the same order as the delivery here.
+    pub(crate) fn deliver_and(
+        &self,
+        mut room: Reservation,
+        events: &[Arc<Event>],
+        except: Option<ConnectionId>,
+        mut hand_on: impl FnMut(Range<usize>),
+    ) -> Vec<oneshot::Receiver<bool>> {
         debug_assert!(events.len() <= room.n_events, "more events than room was reserved for");
         Counters::add(&self.shared.counters.events, events.len() as u64);
-        let mut outcomes = Vec::new();
+        let (mut outcomes, mut start) = (Vec::new(), 0);
         for events in events.chunk_by(|a, b| a.tenant == b.tenant) {
             let share = room.split(events.len());
             let is_heard = self.shared.census.n_tenant(&events[0].tenant) > 0;
             let deliveries: Arc<[Delivery]> =
                 events.iter().map(|event| delivery(event, except, is_heard, &mut outcomes)).collect();
+            let _turn = self.turn(&events[0].tenant);
             if is_heard {
                 self.deliver_batch(share, &deliveries);
             }
+            hand_on(start..start + events.len());
+            start += events.len();
         }
         outcomes
     }
 
+    fn turn(&self, tenant: &TenantId) -> MutexGuard<'_, ()> {
+        let turn = self.hasher.hash_one(tenant) as usize % TURNS;
+        self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Within the tenant's turn.
     fn deliver_batch(&self, room: Reservation, deliveries: &Arc<[Delivery]>) {
-        let turn = self.hasher.hash_one(&deliveries[0].event.tenant) as usize % TURNS;
-        let _turn = self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
         let Reservation { rooms, tenant_room, .. } = room;
         // Within the turn, or somebody might get a later event and not this one.
         let hearers = self.shared.census.hearers(&deliveries[0].event.tenant, deliveries);
@@ -161,22 +180,5 @@ impl Reservation {
         self.n_events -= n_events;
         let rooms = self.rooms.iter_mut().filter_map(|room| room.split(n_events)).collect();
         Self { n_events, rooms, tenant_room }
-    }
-}
-
-impl BrokerSink for Fanout {
-    fn on_event(&self, event: Arc<Event>) {
-        match self.try_reserve(&event.tenant, 1) {
-            Ok(room) => drop(self.deliver(room, std::slice::from_ref(&event), None)),
-            Err(_full) => {
-                Counters::add(&self.shared.counters.events_overflowed, 1);
-                tracing::warn!(tenant = %event.tenant, event = %event.id, "event of another node dropped, mailbox full");
-            }
-        }
-    }
-
-    fn on_gap(&self, scope: GapScope) {
-        Counters::add(&self.shared.counters.broker_gaps, 1);
-        tracing::warn!(?scope, "events of other nodes may be missing");
     }
 }

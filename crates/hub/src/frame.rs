@@ -23,12 +23,13 @@ pub fn text_frame(text: &[u8]) -> Bytes {
 struct Missed<'a> {
     code: &'static str,
     message: &'a str,
-    dropped: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped: Option<u64>,
 }
 
-/// Tells a client how many events it will never see, and why.
-pub(crate) fn missed_frame(message: &str, n_dropped: u64, now: Timestamp, tenant: &TenantId) -> Bytes {
-    let missed = Missed { code: ErrorCode::MessagesDropped.as_str(), message, dropped: n_dropped };
+/// Tells a client how many events it will never see, where that is known, and why.
+pub(crate) fn missed_frame(message: &str, dropped: Option<u64>, now: Timestamp, tenant: &TenantId) -> Bytes {
+    let missed = Missed { code: ErrorCode::MessagesDropped.as_str(), message, dropped };
     text_frame(&control_message(&EventType::ERROR, missed, now, Some(tenant)))
 }
 

@@ -1,16 +1,19 @@
 //! The hub's handle: publish, ask, drain.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use hookswitch_protocol::{ConnectionId, Event, TenantId, UserId};
+use hookswitch_protocol::{Chain, ConnectionId, Event, NodeId, TenantId, UserId};
 
-use crate::broker::Broker;
+use crate::broker::{Broker, BrokerError, Publication};
 use crate::config::HubConfig;
 use crate::counters::{Counters, HubCounters};
 use crate::courier::BacklogNotice;
+use crate::errands::Errand;
 use crate::error::HubError;
 use crate::fanout::{Fanout, Reservation};
+use crate::intake::Intake;
 use crate::offline::{OfflineError, OfflineMessage, OfflineStore};
 use crate::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
 use crate::seam::UserKey;
@@ -29,6 +32,7 @@ pub(crate) struct HubParts {
     pub(crate) presence: Arc<dyn PresenceStore>,
     pub(crate) offline: Arc<dyn OfflineStore>,
     pub(crate) sessions: Arc<ChatSessions>,
+    pub(crate) intake: Arc<Intake>,
     /// Starts a courier for a user; keeps the outlet's type out of this handle.
     pub(crate) serve_backlog: Box<dyn Fn(UserKey) -> BacklogNotice + Send + Sync>,
 }
@@ -47,28 +51,38 @@ impl Hub {
     /// Delivers events, in order, to this node's connections and hands them to the other nodes.
     /// At most as many as were reserved for; the order is kept within each tenant.
     ///
-    /// Gives the events for one user that met no connection of that user on this node: whoever
-    /// closes the last connection counts as present for a moment longer. Events for everybody are
-    /// not waited for.
+    /// Gives the events for one user that met no connection of that user on this node, and for which
+    /// no other node is answerable: whoever closes the last connection counts as present for a moment
+    /// longer. Events for everybody are not waited for.
     ///
     /// Local delivery is under way when this is first polled; the rest is not cancel safe: dropped
     /// midway, other nodes may miss events.
-    pub async fn publish(&self, room: Reservation, events: &[Arc<Event>]) -> Vec<Arc<Event>> {
-        let outcomes = self.0.fanout.deliver(room, events, None);
-        for event in events {
-            if let Err(error) = self.0.broker.publish(event).await {
-                Counters::add(&self.0.fanout.shared.counters.broker_failures, 1);
-                tracing::warn!(tenant = %event.tenant, event = %event.id, %error, "other nodes miss an event");
-            }
+    pub async fn publish(&self, room: Reservation, publications: &[Publication]) -> Vec<Arc<Event>> {
+        let events: Vec<_> = publications.iter().map(|publication| Arc::clone(&publication.event)).collect();
+        let mut sending = Vec::with_capacity(1);
+        let hand_on = |part: Range<usize>| sending.push((part.clone(), self.0.broker.publish(&publications[part])));
+        let outcomes = self.0.fanout.deliver_and(room, &events, None, hand_on);
+        for (part, sending) in sending {
+            self.note_failure(&publications[part], sending.await);
         }
         let mut missed = Vec::new();
-        for (event, outcome) in events.iter().filter(|event| event.user.is_some()).zip(outcomes) {
+        let targeted = publications.iter().filter(|publication| publication.event.user.is_some());
+        for (Publication { event, holders }, outcome) in targeted.zip(outcomes) {
             // A shard that is gone met nobody.
-            if !outcome.await.unwrap_or(false) {
+            if holders.is_empty() && !outcome.await.unwrap_or(false) {
                 missed.push(Arc::clone(event));
             }
         }
         missed
+    }
+
+    fn note_failure(&self, publications: &[Publication], sent: Result<(), BrokerError>) {
+        if let Err(error) = sent {
+            Counters::add(&self.0.fanout.shared.counters.broker_failures, publications.len() as u64);
+            for Publication { event, .. } in publications {
+                tracing::warn!(tenant = %event.tenant, event = %event.id, error = %Chain(&error), "other nodes miss an event");
+            }
+        }
     }
 
     /// Delivers a passing event, such as a typing indicator, without waiting for room.
@@ -77,10 +91,12 @@ impl Hub {
     /// [`HubError::Overloaded`] when there is no room now.
     pub async fn relay(&self, event: Arc<Event>, except: Option<ConnectionId>) -> Result<(), HubError> {
         let room = self.0.fanout.try_reserve(&event.tenant, 1)?;
-        drop(self.0.fanout.deliver(room, std::slice::from_ref(&event), except));
-        if let Err(error) = self.0.broker.publish(&event).await {
-            Counters::add(&self.0.fanout.shared.counters.broker_failures, 1);
-            tracing::debug!(tenant = %event.tenant, %error, "other nodes miss a passing event");
+        let publication = [Publication::new(Arc::clone(&event))];
+        let mut sending = None;
+        let hand_on = |_| sending = Some(self.0.broker.publish(&publication));
+        drop(self.0.fanout.deliver_and(room, std::slice::from_ref(&event), except, hand_on));
+        if let Some(sending) = sending {
+            self.note_failure(&publication, sending.await);
         }
         Ok(())
     }
@@ -93,6 +109,12 @@ impl Hub {
         self.0.offline.put(messages).await
     }
 
+    /// Keeps a message as soon as the store takes it, and brings it to its user; whether there is room
+    /// to wait for that. Until then it is in this process only.
+    pub fn keep_later(&self, message: OfflineMessage) -> bool {
+        self.0.intake.run(Errand::Keep(message))
+    }
+
     /// Whether the user has a connection on any node.
     ///
     /// # Errors
@@ -102,6 +124,26 @@ impl Hub {
             return Ok(true);
         }
         Ok(self.0.presence.state(user).await?.state != PresenceState::Offline)
+    }
+
+    /// Where the user is connected: on this node, or on which others.
+    ///
+    /// # Errors
+    /// What the presence store says, unless the user is connected right here.
+    pub async fn whereabouts(&self, user: &UserKey) -> Result<Whereabouts, PresenceError> {
+        if self.n_user_connections(user) > 0 {
+            return Ok(Whereabouts::Here);
+        }
+        let holders = self.0.presence.other_holders(user).await?;
+        Ok(if holders.is_empty() { Whereabouts::Away } else { Whereabouts::Elsewhere(holders) })
+    }
+
+    /// Tells the other nodes that messages were kept for a user who may have come to one of them.
+    pub async fn backlog_kept(&self, user: &UserKey) {
+        if let Err(error) = self.0.broker.backlog_kept(user).await {
+            Counters::add(&self.0.fanout.shared.counters.broker_failures, 1);
+            tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(&error), "other nodes do not hear of kept messages");
+        }
     }
 
     /// Says that messages were kept for a user who has come meanwhile: they are brought at once. What
@@ -169,12 +211,26 @@ impl Hub {
     }
 
     /// Refuses new connections, tells every client to reconnect elsewhere (1012), and waits until
-    /// all are out or the close timeout is over; whether all were. Cancel safe; the draining goes on.
+    /// all are out or the close timeout is over; whether all were. Then lingers, where other nodes may
+    /// still send events for those who were here. Cancel safe; the draining goes on.
     pub async fn drain(&self) -> bool {
         let shared = &self.0.fanout.shared;
         shared.draining.cancel();
-        tokio::time::timeout(self.0.config.close_timeout, shared.census.empty()).await.is_ok()
+        let are_out = tokio::time::timeout(self.0.config.close_timeout, shared.census.empty()).await.is_ok();
+        tokio::time::sleep(self.0.config.drain_linger).await;
+        are_out
     }
+}
+
+/// Where a user is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// Nowhere.
+    Away,
+    /// To this node, and maybe to others.
+    Here,
+    /// To these nodes, and not to this one.
+    Elsewhere(Vec<NodeId>),
 }
 
 impl fmt::Debug for Hub {

@@ -5,7 +5,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use hookswitch_hub::memory::MemoryOutlet;
-//! use hookswitch_hub::{Attachment, Hub, HubConfig, Occupant};
+//! use hookswitch_hub::{Attachment, Hub, HubConfig, Occupant, Publication};
 //! use hookswitch_protocol::{Event, EventId, EventType, Payload, TenantId, UserId};
 //! use hookswitch_runtime::{Clock, Scope};
 //!
@@ -23,7 +23,7 @@
 //!     session: None, topic: None, payload: Payload::empty(), timestamp: clock.now(),
 //! };
 //! let room = hub.reserve(&tenant, 1).await?;
-//! hub.publish(room, &[Arc::new(event)]).await;
+//! hub.publish(room, &[Publication::new(Arc::new(event))]).await;
 //! assert!(inbox.next().await.is_some_and(|text| text.contains("call.incoming")));
 //! # scope.hard().cancel();
 //! # Ok(())
@@ -40,10 +40,13 @@ mod connection;
 mod counters;
 mod courier;
 mod door;
+mod errands;
 mod error;
 mod fanout;
 pub mod frame;
+mod gaps;
 mod hub;
+mod intake;
 mod interest;
 mod line;
 mod listening;
@@ -63,20 +66,20 @@ mod start;
 mod tenant;
 
 pub use attachment::{Attachment, Occupant};
-pub use broker::{Broker, BrokerError, BrokerSink, GapScope};
-pub use chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart};
+pub use broker::{Broker, BrokerError, BrokerSink, GapScope, Origin, Publication, Received};
+pub use chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
 pub use config::HubConfig;
 pub use counters::HubCounters;
 pub use courier::BacklogNotice;
 pub use door::{Berth, Door};
 pub use error::HubError;
 pub use fanout::Reservation;
-pub use hub::Hub;
+pub use hub::{Hub, Whereabouts};
 pub use line::{Line, TooManyNames};
 pub use offline::{Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore};
 pub use outbox::Outbox;
 pub use outlet::{Flushed, Outlet};
-pub use presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
+pub use presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
 pub use seam::{BoxFuture, UserKey};
 pub use sessions::{ChatSessions, SessionError};
 pub use start::{Prepared, Seams, StartError};

@@ -1,7 +1,7 @@
 //! The seam for offline messages: kept for users without any connection.
 
 use bytes::Bytes;
-use hookswitch_protocol::{EventId, Retry, Timestamp};
+use hookswitch_protocol::{Event, EventId, Retry, Timestamp};
 
 use crate::seam::{BoxFuture, UserKey};
 
@@ -10,12 +10,14 @@ use crate::seam::{BoxFuture, UserKey};
 /// Per user messages come out oldest first, in the order they were put. Bounded per user by count
 /// and age; beyond the bound the oldest are dropped and counted. A claimed message belongs to its
 /// claimer until it is confirmed (gone for good) or given back (first in line again, in its old
-/// place); a claim does not survive a restart of the claiming node: its messages are then waiting
-/// again. Two claims never hold the same message. Putting is idempotent on the event id per user.
-/// Every call is atomic; a dropped future leaves the call done or not done.
+/// place); a claim does not survive the end of the claiming node: its messages are then waiting
+/// again. Two claims never hold the same message. One node at a time claims a user's messages; the
+/// others are told how long that may last. Putting is idempotent on the event id per user. Every
+/// call is atomic; a dropped future leaves the call done or not done.
 pub trait OfflineStore: Send + Sync {
     /// Keeps the messages, in order. Returns when they survive a crash of the process (where the
-    /// store does at all). All or nothing.
+    /// store does at all). All or nothing for each user; after an error, those of some users may
+    /// have been kept, and putting them again keeps none twice.
     fn put(&self, messages: Vec<OfflineMessage>) -> BoxFuture<'_, Result<(), OfflineError>>;
 
     /// Takes up to `limit` of the oldest unclaimed messages of this user.
@@ -56,6 +58,16 @@ pub struct OfflineMessage {
     pub at: Timestamp,
 }
 
+impl OfflineMessage {
+    /// The message to keep of an event; `None` when it waits for nobody: when it is for the whole
+    /// tenant, or for connections that named a topic, or of the moment like a typing indicator.
+    pub fn of(event: &Event) -> Option<Self> {
+        let user = UserKey::addressee(event)?;
+        let envelope = Bytes::from(event.encode());
+        Some(Self { user, event_id: event.id.clone(), envelope, at: event.timestamp })
+    }
+}
+
 /// The store's own number of a waiting message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageNumber(pub i64);
@@ -76,6 +88,9 @@ pub struct Claim {
     pub messages: Vec<ClaimedMessage>,
     /// Messages of this user dropped over the bound since the last claim; told to the client.
     pub n_dropped: u64,
+    /// Set when nothing was claimed because another node is bringing the user messages: when to look
+    /// again.
+    pub held_elsewhere: Option<std::time::Duration>,
 }
 
 /// The bounds of an offline store.

@@ -1,6 +1,7 @@
 //! The seam for presence: who is connected anywhere.
 
-use hookswitch_protocol::{Retry, TenantId, Timestamp, UserId};
+use hookswitch_protocol::payloads::{PresenceCause, PresenceWord};
+use hookswitch_protocol::{NodeId, Retry, TenantId, Timestamp, UserId};
 
 use crate::seam::{BoxFuture, UserKey};
 
@@ -8,18 +9,41 @@ use crate::seam::{BoxFuture, UserKey};
 ///
 /// A user is offline only when no node holds a lease for it. Calls about one user take effect in
 /// the order they were made. A dropped future leaves the call done or not done.
+///
+/// Each coming (offline to online) and each going is one transition, told exactly once: by the
+/// [`PresenceChange`] that a call returns, or by a store that tells all nodes itself, and then
+/// returns none.
 pub trait PresenceStore: Send + Sync {
     /// This node has `n_connections` (at least 1) of this user; makes or renews its lease.
-    fn touch<'a>(&'a self, user: &'a UserKey, n_connections: u32) -> BoxFuture<'a, Result<(), PresenceError>>;
+    fn touch<'a>(
+        &'a self,
+        user: &'a UserKey,
+        n_connections: u32,
+    ) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>>;
 
     /// This node has no connection of this user any more. Idempotent.
-    fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), PresenceError>>;
+    fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>>;
+
+    /// The other nodes that hold a lease for this user. Not this one, whose connections the hub counts
+    /// itself: the lease of a connection that has just ended may stand a moment longer.
+    fn other_holders<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<Vec<NodeId>, PresenceError>>;
 
     /// What is known of one user, over all nodes.
     fn state<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<UserPresence, PresenceError>>;
 
     /// The users of a tenant that are connected anywhere, in no particular order.
     fn online_users<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<UserId>, PresenceError>>;
+}
+
+/// A transition for the caller to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresenceChange {
+    /// Who came or went.
+    pub user: UserKey,
+    /// What the user is now.
+    pub state: PresenceWord,
+    /// Why.
+    pub cause: PresenceCause,
 }
 
 /// What is known of one user.

@@ -5,17 +5,25 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch_protocol::{Retry, TenantId};
+use futures_util::{StreamExt as _, stream};
+use hookswitch_protocol::payloads::{PresenceCause, PresenceChanged, PresenceWord};
+use hookswitch_protocol::{Chain, Event, EventId, EventType, Payload, Retry, TenantId};
+use hookswitch_runtime::Clock;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Broker, BrokerError};
+use crate::broker::{Broker, BrokerError, Publication};
 use crate::counters::Counters;
 use crate::error::HubError;
-use crate::presence::{PresenceError, PresenceStore};
+use crate::fanout::Fanout;
+use crate::presence::{PresenceChange, PresenceError, PresenceStore};
 use crate::seam::UserKey;
 use crate::shared::Shared;
 
 const STRIPES: usize = 64;
+
+/// Departures told at the same time: ten thousand users may leave at once.
+const DEPARTED_AT_ONCE: usize = 64;
 
 /// Writes the present truth of the census to the seams, one user and one tenant at a time, so that
 /// a coming and a going that overlap cannot end in the wrong order.
@@ -23,17 +31,29 @@ pub(crate) struct Roster {
     shared: Arc<Shared>,
     broker: Arc<dyn Broker>,
     presence: Arc<dyn PresenceStore>,
+    fanout: Arc<Fanout>,
+    clock: Clock,
+    deadline: Duration,
     hasher: RandomState,
     users: [Mutex<()>; STRIPES],
     watched: [Mutex<HashSet<TenantId>>; STRIPES],
 }
 
 impl Roster {
-    pub(crate) fn new(shared: Arc<Shared>, broker: Arc<dyn Broker>, presence: Arc<dyn PresenceStore>) -> Self {
+    pub(crate) fn new(
+        fanout: Arc<Fanout>,
+        broker: Arc<dyn Broker>,
+        presence: Arc<dyn PresenceStore>,
+        clock: Clock,
+        deadline: Duration,
+    ) -> Self {
         Self {
-            shared,
+            shared: Arc::clone(&fanout.shared),
             broker,
             presence,
+            fanout,
+            clock,
+            deadline,
             hasher: RandomState::new(),
             users: std::array::from_fn(|_| Mutex::default()),
             watched: std::array::from_fn(|_| Mutex::default()),
@@ -58,34 +78,98 @@ impl Roster {
     /// Says what the census says of this user: connected here, or not any more.
     pub(crate) async fn reconcile(&self, user: &UserKey) -> Result<(), PresenceError> {
         let _turn = self.users[self.stripe(user)].lock().await;
-        match self.shared.census.n_user(user) {
-            0 => self.presence.leave(user).await,
-            n => self.presence.touch(user, n).await,
+        let change = match self.shared.census.n_user(user) {
+            0 => self.presence.leave(user).await?,
+            n => self.presence.touch(user, n).await?,
+        };
+        // Within the turn, so that a coming and a going are told in their order.
+        if let Some(change) = change {
+            self.tell(change).await;
+        }
+        Ok(())
+    }
+
+    /// Tells whoever subscribed to it that a user came or went.
+    async fn tell(&self, change: PresenceChange) {
+        let PresenceChange { user, state, cause } = change;
+        let event = Arc::new(self.event(&user, state, cause));
+        match self.fanout.reserve(&user.tenant, 1, self.deadline).await {
+            Ok(room) => drop(self.fanout.deliver(room, std::slice::from_ref(&event), None)),
+            Err(error) => {
+                Counters::add(&self.shared.counters.events_overflowed, 1);
+                tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(&error), "a change of presence is not told");
+            }
+        }
+        if let Err(error) = self.broker.publish(&[Publication::new(event)]).await {
+            Counters::add(&self.shared.counters.broker_failures, 1);
+            tracing::warn!(tenant = %user.tenant, error = %Chain(&error), "other nodes miss a change of presence");
         }
     }
 
-    /// Looks after those who left, until the task is ended. What a store does not take is tried
-    /// again: a user must not stay present, nor a tenant watched, for good.
-    pub(crate) async fn run(self: Arc<Self>) {
-        loop {
-            self.shared.departures.arrived().await;
-            let mut pause = Duration::ZERO;
-            for user in self.shared.departures.take_users() {
-                if let Err(error) = self.reconcile(&user).await {
-                    Counters::add(&self.shared.counters.keeper_failures, 1);
-                    tracing::warn!(tenant = %user.tenant, user = %user.user, %error, "presence could not be updated");
-                    pause = pause.max(later(error.retry(), || self.shared.departures.user(user)));
-                }
+    fn event(&self, user: &UserKey, state: PresenceWord, cause: PresenceCause) -> Event {
+        let now = self.clock.now();
+        let payload = PresenceChanged { user_id: user.user.clone(), state, cause };
+        Event {
+            id: EventId::generate(now),
+            event_type: EventType::PRESENCE_CHANGED,
+            tenant: user.tenant.clone(),
+            user: None,
+            session: None,
+            topic: None,
+            payload: Payload::from_serialize(&payload).expect("a struct prints as an object"),
+            timestamp: now,
+        }
+    }
+
+    /// Looks after those who left, until the node goes away; then once more after all who did until
+    /// then. What a store does not take is tried again: a user must not stay present for good.
+    pub(crate) async fn run(&self, soft: &CancellationToken) {
+        while soft.run_until_cancelled(self.shared.departures.arrived()).await.is_some() {
+            // Not cut short: nobody else would look after those who are taken off the list.
+            let pause = self.look_after_departed().await;
+            let _ended = soft.run_until_cancelled(tokio::time::sleep(pause)).await;
+        }
+        // What is not taken now, the other nodes find out by the lease.
+        self.look_after_departed().await;
+    }
+
+    /// Gives how long to wait before trying again what failed.
+    async fn look_after_departed(&self) -> Duration {
+        let users = stream::iter(self.shared.departures.take_users());
+        let looked_after = users.map(|user| async move {
+            match self.left(&user).await {
+                Ok(()) => Duration::ZERO,
+                Err(error) => later(error.retry(), || self.shared.departures.user(user)),
             }
-            for tenant in self.shared.departures.take_tenants() {
+        });
+        looked_after.buffer_unordered(DEPARTED_AT_ONCE).fold(Duration::ZERO, |a, b| async move { a.max(b) }).await
+    }
+
+    /// Lets go of tenants that nobody here belongs to any more, until the task is ended. Not at once: an
+    /// event for a user who has just left may be on its way, and it is for this node to keep it.
+    pub(crate) async fn run_tenants(self: Arc<Self>, linger: Duration) {
+        loop {
+            self.shared.departures.tenant_departed().await;
+            let departed = self.shared.departures.take_tenants();
+            let mut pause = linger;
+            tokio::time::sleep(linger).await;
+            // Who came and left again meanwhile has left a moment ago: the next round is his.
+            for tenant in departed.into_iter().filter(|tenant| !self.shared.departures.has_tenant(tenant)) {
                 if let Err(error) = self.tenant_departed(&tenant).await {
                     Counters::add(&self.shared.counters.keeper_failures, 1);
-                    tracing::warn!(%tenant, %error, "tenant could not be unwatched");
-                    pause = pause.max(later(error.retry(), || self.shared.departures.tenant(tenant)));
+                    tracing::warn!(%tenant, error = %Chain(&error), "tenant could not be unwatched");
+                    pause = later(error.retry(), || self.shared.departures.tenant(tenant));
                 }
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause.saturating_sub(linger)).await;
         }
+    }
+
+    async fn left(&self, user: &UserKey) -> Result<(), PresenceError> {
+        self.reconcile(user).await.inspect_err(|error| {
+            Counters::add(&self.shared.counters.keeper_failures, 1);
+            tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(error), "presence could not be updated");
+        })
     }
 
     async fn tenant_departed(&self, tenant: &TenantId) -> Result<(), BrokerError> {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use hookswitch_protocol::{TenantId, UserId};
+use hookswitch_protocol::{Event, EventType, TenantId, UserId};
 
 /// A boxed future: seams are object-safe, and each call is a round trip or a table write.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -15,4 +15,14 @@ pub struct UserKey {
     pub tenant: TenantId,
     /// Which user it is.
     pub user: UserId,
+}
+
+impl UserKey {
+    /// The one user for whom the event is kept when that user is away. The event of a topic is for
+    /// connections that named the topic, and a typing indicator for the moment only.
+    pub fn addressee(event: &Event) -> Option<Self> {
+        let waits = event.topic.is_none() && event.event_type != EventType::CHAT_TYPING;
+        let user = event.user.clone().filter(|_| waits)?;
+        Some(Self { tenant: event.tenant.clone(), user })
+    }
 }

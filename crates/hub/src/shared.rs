@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::census::Census;
 use crate::counters::Counters;
+use crate::gaps::Gaps;
 use crate::seam::UserKey;
 
 /// Counts and signals shared by all threads. Nothing here is locked on the fan-out path.
@@ -18,6 +19,7 @@ pub(crate) struct Shared {
     /// Cancelled once: shards close every connection with 1012.
     pub(crate) draining: CancellationToken,
     pub(crate) departures: Departures,
+    pub(crate) gaps: Gaps,
 }
 
 impl Shared {
@@ -27,6 +29,7 @@ impl Shared {
             counters: Counters::default(),
             draining: CancellationToken::new(),
             departures: Departures::default(),
+            gaps: Gaps::default(),
         }
     }
 }
@@ -38,6 +41,7 @@ pub(crate) struct Departures {
     users: Mutex<HashSet<UserKey>>,
     tenants: Mutex<HashSet<hookswitch_protocol::TenantId>>,
     arrived: Notify,
+    tenant_departed: Notify,
 }
 
 impl Departures {
@@ -48,12 +52,22 @@ impl Departures {
 
     pub(crate) fn tenant(&self, tenant: hookswitch_protocol::TenantId) {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant);
-        self.arrived.notify_one();
+        self.tenant_departed.notify_one();
     }
 
-    /// Waits for departures. Cancel safe.
+    /// Waits until a tenant may have lost its last connection. Cancel safe.
+    pub(crate) async fn tenant_departed(&self) {
+        self.tenant_departed.notified().await;
+    }
+
+    /// Waits for users who left. Cancel safe.
     pub(crate) async fn arrived(&self) {
         self.arrived.notified().await;
+    }
+
+    /// Whether the tenant may have lost a connection since the last look.
+    pub(crate) fn has_tenant(&self, tenant: &hookswitch_protocol::TenantId) -> bool {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).contains(tenant)
     }
 
     pub(crate) fn take_users(&self) -> HashSet<UserKey> {

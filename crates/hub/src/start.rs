@@ -13,8 +13,11 @@ use crate::chat::{ChatSessionError, ChatSessionStore};
 use crate::config::HubConfig;
 use crate::courier::Couriers;
 use crate::door::{Door, DoorParts};
+use crate::errands::{Errand, Errands};
 use crate::fanout::{Fanout, ShardLane};
+use crate::gaps::GapTeller;
 use crate::hub::{Hub, HubParts};
+use crate::intake::Intake;
 use crate::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence};
 use crate::offline::{OfflineLimits, OfflineStore};
 use crate::outlet::Outlet;
@@ -73,6 +76,8 @@ pub struct Prepared<O: Outlet> {
     scope: Scope,
     fanout: Arc<Fanout>,
     shards: Arc<[mpsc::Sender<Request<O>>]>,
+    intake: Arc<Intake>,
+    errands: mpsc::Receiver<Errand>,
 }
 
 impl Hub {
@@ -93,7 +98,8 @@ impl Hub {
             shards.push(mailbox.requests);
         }
         let fanout = Arc::new(Fanout::new(shared, lanes, config.mailbox_events.max(1)));
-        Ok(Prepared { config, clock, scope: scope.clone(), fanout, shards: shards.into() })
+        let (intake, errands) = Intake::new(Arc::clone(&fanout), scope.clone(), config.publish_deadline);
+        Ok(Prepared { config, clock, scope: scope.clone(), fanout, shards: shards.into(), intake, errands })
     }
 
     /// A hub with memory keepers, for embedders and tests.
@@ -113,7 +119,7 @@ impl Hub {
 impl<O: Outlet> Prepared<O> {
     /// Where a broker puts what other nodes published.
     pub fn sink(&self) -> Arc<dyn BrokerSink> {
-        Arc::clone(&self.fanout) as Arc<dyn BrokerSink>
+        Arc::clone(&self.intake) as Arc<dyn BrokerSink>
     }
 
     /// Loads the chat sessions and opens the door.
@@ -121,22 +127,49 @@ impl<O: Outlet> Prepared<O> {
     /// # Errors
     /// [`StartError::Sessions`].
     pub async fn start(self, seams: Seams) -> Result<(Hub, Door<O>), StartError> {
-        let Self { config, clock, scope, fanout, shards } = self;
+        let Self { config, clock, scope, fanout, shards, intake, errands } = self;
         let sessions =
             ChatSessions::load(seams.chat, clock.clone(), config.session_silence, config.max_sessions).await?;
         let sessions = Arc::new(sessions);
+        intake.know(Arc::clone(&sessions));
         scope.spawn("chat-sessions", until_soft(&scope, Arc::clone(&sessions).run()));
         let shared = Arc::clone(&fanout.shared);
-        let roster = Arc::new(Roster::new(Arc::clone(&shared), Arc::clone(&seams.broker), Arc::clone(&seams.presence)));
-        scope.spawn("roster", until_soft(&scope, Arc::clone(&roster).run()));
+        let roster = Arc::new(Roster::new(
+            Arc::clone(&fanout),
+            Arc::clone(&seams.broker),
+            Arc::clone(&seams.presence),
+            clock.clone(),
+            config.publish_deadline,
+        ));
+        let tenants = Arc::clone(&roster).run_tenants(config.unwatch_after);
+        scope.spawn("roster tenants", until_soft(&scope, tenants));
+        let (looking, soft) = (Arc::clone(&roster), scope.soft().clone());
+        scope.spawn("roster", async move { looking.run(&soft).await });
         let couriers = Arc::new(Couriers {
             shared: Arc::clone(&shared),
             offline: Arc::clone(&seams.offline),
             shards: Arc::clone(&shards),
-            scope,
+            scope: scope.clone(),
             clock,
             active: Mutex::default(),
         });
+        let doing = Errands {
+            shared: Arc::clone(&shared),
+            broker: Arc::clone(&seams.broker),
+            presence: Arc::clone(&seams.presence),
+            offline: Arc::clone(&seams.offline),
+            couriers: Arc::clone(&couriers),
+            scope: scope.clone(),
+        };
+        scope.spawn("errands", doing.run(errands));
+        let telling = GapTeller {
+            shared: Arc::clone(&shared),
+            shards: Arc::clone(&shards),
+            sessions: Arc::clone(&sessions),
+            couriers: Arc::clone(&couriers),
+            scope: scope.clone(),
+        };
+        scope.spawn("gaps", until_soft(&scope, telling.run()));
         let serve_backlog = {
             let couriers = Arc::clone(&couriers);
             Box::new(move |user| couriers.serve(user))
@@ -148,6 +181,7 @@ impl<O: Outlet> Prepared<O> {
             presence: seams.presence,
             offline: seams.offline,
             sessions,
+            intake,
             serve_backlog,
         }));
         Ok((hub, Door::new(DoorParts { shared, roster, shards, couriers, next: AtomicUsize::new(0) })))

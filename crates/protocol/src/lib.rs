@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod chain;
 mod codes;
 mod command;
 mod event;
@@ -31,9 +32,11 @@ mod payload;
 pub mod payloads;
 mod retry;
 mod secret;
+mod session_names;
 mod timestamp;
 mod user_id;
 
+pub use chain::Chain;
 pub use codes::{CloseCode, ErrorCode, Reconnect};
 pub use command::{Command, CommandError, TypingCommand};
 pub use event::{Event, NewEvent, control_message, error_message};
@@ -43,5 +46,6 @@ pub use name::SubscriptionName;
 pub use payload::{InvalidPayload, Payload};
 pub use retry::Retry;
 pub use secret::Secret;
+pub use session_names::{NamedSession, SessionNames, with_session_id};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use user_id::UserId;

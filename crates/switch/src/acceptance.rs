@@ -8,13 +8,13 @@
 //! Ids are remembered last of all that is durable: had they been first, a crash behind them would
 //! make the publisher's second try a repetition without the effects that were still to come.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use hookswitch_hub::{Hub, OfflineMessage, Reservation, UserKey};
-use hookswitch_protocol::{Event, EventId, EventType, SessionKey, TenantId, Timestamp, WebhookId};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use hookswitch_hub::{Hub, OfflineMessage, Publication, Reservation, UserKey, Whereabouts};
+use hookswitch_protocol::{Event, EventId, NodeId, SessionKey, SessionNames, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::{Fingerprint, NewDuty, Seen, Webhooks, delivery_body};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -23,7 +23,6 @@ use crate::checked::{Checked, CheckedBatch, moves_session};
 use crate::counters::Counters;
 use crate::error::AcceptError;
 use crate::in_flight::InFlight;
-use crate::session_names::SessionNames;
 use crate::sessions::{SessionChanges, SessionPlan, Step};
 use crate::topics::Topics;
 
@@ -43,8 +42,11 @@ pub(crate) struct Parts {
     pub(crate) counters: Counters,
 }
 
-/// Whether each user addressed by the batch is away from every node.
-type Absences = HashMap<UserKey, bool>;
+/// Users and sessions that a shared store is asked about at the same time.
+const ASKED_AT_ONCE: usize = 32;
+
+/// Where each user addressed by the batch is.
+type Addressees = HashMap<UserKey, Whereabouts>;
 
 struct Acceptance<'a> {
     parts: &'a Parts,
@@ -78,49 +80,60 @@ impl Parts {
         let chosen = events.iter().filter_map(|event| event.new.id.clone());
         let _turn = self.in_flight.claim(chosen.map(|id| (tenant.clone(), id)).collect()).await?;
         let mut acceptance = Acceptance::new(&self, tenant, events);
-        let mut absences = acceptance.absences().await?;
-        let needs_store = acceptance.needs_store(&absences);
+        let mut addressees = acceptance.addressees().await?;
+        // Before any room is taken: a shared store may be slow to answer.
+        acceptance.refresh_sessions().await;
+        let needs_store = acceptance.needs_store(&addressees);
         let _store_room = if needs_store { Some(self.store_room(n_events as u32).await?) } else { None };
         let room = self.hub.reserve(&acceptance.tenant, n_events).await.map_err(AcceptError::Hub)?;
         acceptance.look_up().await?;
         if needs_store {
             // It may have taken a while to get here.
-            absences = acceptance.absences().await?;
+            addressees = acceptance.addressees().await?;
         }
         let steps = acceptance.plan_sessions()?;
-        acceptance.make_durable(&steps, &absences).await?;
+        acceptance.make_durable(&steps, &addressees).await?;
         acceptance.count(needs_store);
         let ids: Vec<_> = acceptance.parcels.iter().map(|parcel| parcel.event.id.clone()).collect();
-        acceptance.publish(room, &absences).await?;
+        acceptance.publish(room, &addressees).await?;
         Ok(places.into_iter().map(|place| ids[place].clone()).collect())
     }
 
     /// Delivers to connections, here and on other nodes, and to listeners in the process. Gives the
     /// events for one user that met nobody.
-    pub(crate) async fn publish(&self, room: Reservation, events: &[Arc<Event>]) -> Vec<Arc<Event>> {
-        for event in events {
-            self.topics.deliver(event);
+    pub(crate) async fn publish(&self, room: Reservation, publications: &[Publication]) -> Vec<Arc<Event>> {
+        for publication in publications {
+            self.topics.deliver(&publication.event);
         }
-        self.hub.publish(room, events).await
+        self.hub.publish(room, publications).await
     }
 
     /// Keeps what met nobody, because its user left between the look and the delivery.
     async fn keep_missed(&self, missed: &[Arc<Event>]) -> Result<Vec<UserKey>, AcceptError> {
-        let messages: Vec<_> = missed.iter().filter_map(|event| offline_message(event)).collect();
-        let users = messages.iter().map(|message| message.user.clone()).collect();
-        if !messages.is_empty() {
-            Counters::add(&self.counters.kept_offline, messages.len());
-            self.hub.keep_offline(messages).await?;
+        let messages: Vec<_> = missed.iter().filter_map(|event| OfflineMessage::of(event)).collect();
+        if messages.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(users)
+        let users = messages.iter().map(|message| message.user.clone()).collect();
+        Counters::add(&self.counters.kept_offline, messages.len());
+        let Err(error) = self.hub.keep_offline(messages.clone()).await else { return Ok(users) };
+        // The rest of the batch is done and remembered: refused now, a second try would be taken for a
+        // repetition, and the message lost. So it is kept as soon as the store takes it.
+        if messages.into_iter().all(|message| self.hub.keep_later(message)) {
+            Ok(Vec::new())
+        } else {
+            Err(error.into())
+        }
     }
 
     /// Looks again after a user for whom something was kept, who may have come meanwhile.
     pub(crate) async fn bring_backlog(&self, user: &UserKey) {
-        // Asked even when presence is not known now: a backlog that nobody is there for stays.
-        if self.hub.is_online(user).await.unwrap_or(true) {
+        match self.hub.whereabouts(user).await {
+            Ok(Whereabouts::Away) => {}
+            Ok(Whereabouts::Elsewhere(_)) => self.hub.backlog_kept(user).await,
+            // Asked even when presence is not known now: a backlog that nobody is there for stays.
             // What is published for this user next must not overtake it.
-            self.hub.backlog_arrived(user).taken().await;
+            Ok(Whereabouts::Here) | Err(_) => self.hub.backlog_arrived(user).taken().await,
         }
     }
 
@@ -140,19 +153,19 @@ impl<'a> Acceptance<'a> {
         Self { parts, tenant, now, parcels }
     }
 
-    /// Who of the users addressed is away.
-    async fn absences(&self) -> Result<Absences, AcceptError> {
-        let mut absences = Absences::new();
-        for user in self.parcels.iter().filter_map(|parcel| parcel.addressee.as_ref()) {
-            if !absences.contains_key(user) {
-                absences.insert(user.clone(), !self.parts.hub.is_online(user).await?);
-            }
-        }
-        Ok(absences)
+    /// Where the users addressed are.
+    async fn addressees(&self) -> Result<Addressees, AcceptError> {
+        let users: HashSet<_> = self.parcels.iter().filter_map(|parcel| parcel.addressee.clone()).collect();
+        let hub = &self.parts.hub;
+        let asked = stream::iter(users).map(|user| async move {
+            let place = hub.whereabouts(&user).await?;
+            Ok((user, place))
+        });
+        asked.buffer_unordered(ASKED_AT_ONCE).try_collect().await
     }
 
-    fn needs_store(&self, absences: &Absences) -> bool {
-        absences.values().any(|is_absent| *is_absent)
+    fn needs_store(&self, addressees: &Addressees) -> bool {
+        addressees.values().any(|place| *place == Whereabouts::Away)
             || self.parcels.iter().any(|parcel| {
                 parcel.is_duty()
                     || (moves_session(&parcel.event.event_type) && parcel.names.in_order().next().is_some())
@@ -174,6 +187,14 @@ impl<'a> Acceptance<'a> {
         Ok(())
     }
 
+    /// Learns what other nodes did to the sessions that the batch names.
+    async fn refresh_sessions(&self) {
+        let sessions = self.parts.hub.sessions();
+        let names: HashSet<_> = self.parcels.iter().flat_map(|parcel| parcel.names.in_order()).cloned().collect();
+        let asked = stream::iter(names).map(|name| async move { sessions.refresh(&self.tenant, &name).await });
+        asked.buffer_unordered(ASKED_AT_ONCE).for_each(|()| std::future::ready(())).await;
+    }
+
     /// Finds each event's session and what the batch does to sessions.
     fn plan_sessions(&mut self) -> Result<Vec<Step>, AcceptError> {
         let mut plan = SessionPlan::new(self.parts.hub.sessions(), &self.tenant);
@@ -183,13 +204,13 @@ impl<'a> Acceptance<'a> {
         Ok(plan.steps)
     }
 
-    async fn make_durable(&mut self, steps: &[Step], absences: &Absences) -> Result<(), AcceptError> {
+    async fn make_durable(&mut self, steps: &[Step], addressees: &Addressees) -> Result<(), AcceptError> {
         let hub = self.parts.hub.clone();
         let tenant = self.tenant.clone();
         let mut changes = SessionChanges::new(hub.sessions(), &tenant);
         let stored = async {
             changes.carry_out(steps).await?;
-            self.keep_offline(absences).await?;
+            self.keep_offline(addressees).await?;
             self.enqueue().await
         };
         let stored = stored.await;
@@ -199,9 +220,9 @@ impl<'a> Acceptance<'a> {
         stored
     }
 
-    async fn keep_offline(&self, absences: &Absences) -> Result<(), AcceptError> {
-        let waiting = self.parcels.iter().filter(|parcel| parcel.waits(absences));
-        let messages: Vec<_> = waiting.filter_map(|parcel| offline_message(&parcel.event)).collect();
+    async fn keep_offline(&self, addressees: &Addressees) -> Result<(), AcceptError> {
+        let waiting = self.parcels.iter().filter(|parcel| parcel.waits(addressees));
+        let messages: Vec<_> = waiting.filter_map(|parcel| OfflineMessage::of(&parcel.event)).collect();
         let n_messages = messages.len();
         if n_messages > 0 {
             self.parts.hub.keep_offline(messages).await?;
@@ -238,19 +259,20 @@ impl<'a> Acceptance<'a> {
     }
 
     /// Delivers to who is there, and looks again after who was not.
-    async fn publish(self, room: Reservation, absences: &Absences) -> Result<(), AcceptError> {
+    async fn publish(self, room: Reservation, addressees: &Addressees) -> Result<(), AcceptError> {
         let fresh = self.parcels.into_iter().filter(|parcel| !parcel.is_repeated);
         let (mut live, mut users) = (Vec::new(), Vec::new());
         for parcel in fresh {
-            let waits = parcel.waits(absences);
+            let waits = parcel.waits(addressees);
             // What was kept reaches its user from the store alone, or it would come twice. The end of
             // a chat session concerns its visitors all the same: it disconnects them.
             if !waits || parcel.event.event_type.ends_session() {
-                live.push(Arc::new(parcel.event));
+                let holders = parcel.holders(addressees);
+                live.push(Publication { event: Arc::new(parcel.event), holders });
             }
             users.extend(parcel.addressee.filter(|_| waits));
         }
-        for session in live.iter().filter_map(|event| event.session.as_ref()) {
+        for session in live.iter().filter_map(|publication| publication.event.session.as_ref()) {
             self.parts.hub.sessions().seen(session);
         }
         if !live.is_empty() {
@@ -280,7 +302,7 @@ impl Parcel {
             payload: new.payload,
             timestamp: now,
         };
-        let addressee = addressee(&event);
+        let addressee = UserKey::addressee(&event);
         Self { index, event, names, fingerprint, webhooks, addressee, is_repeated: false }
     }
 
@@ -290,8 +312,17 @@ impl Parcel {
     }
 
     /// Whether it waits for a user who is away.
-    fn waits(&self, absences: &Absences) -> bool {
-        !self.is_repeated && self.addressee.as_ref().is_some_and(|user| absences.get(user) == Some(&true))
+    fn waits(&self, addressees: &Addressees) -> bool {
+        !self.is_repeated
+            && self.addressee.as_ref().is_some_and(|user| addressees.get(user) == Some(&Whereabouts::Away))
+    }
+
+    /// The other nodes at which its user was found.
+    fn holders(&self, addressees: &Addressees) -> Vec<NodeId> {
+        match self.addressee.as_ref().and_then(|user| addressees.get(user)) {
+            Some(Whereabouts::Elsewhere(holders)) => holders.clone(),
+            Some(Whereabouts::Away | Whereabouts::Here) | None => Vec::new(),
+        }
     }
 
     fn mark(&mut self, seen: Seen) -> Result<(), AcceptError> {
@@ -316,20 +347,4 @@ impl Parcel {
             fingerprint: self.fingerprint,
         }
     }
-}
-
-/// The one user for whom the event is kept when that user is away. The event of a topic is for
-/// connections that named the topic, and a typing indicator for the moment only.
-fn addressee(event: &Event) -> Option<UserKey> {
-    let user = event.user.clone().filter(|_| event.topic.is_none() && event.event_type != EventType::CHAT_TYPING)?;
-    Some(UserKey { tenant: event.tenant.clone(), user })
-}
-
-fn offline_message(event: &Event) -> Option<OfflineMessage> {
-    Some(OfflineMessage {
-        user: addressee(event)?,
-        event_id: event.id.clone(),
-        envelope: Bytes::from(event.encode()),
-        at: event.timestamp,
-    })
 }

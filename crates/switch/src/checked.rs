@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use hookswitch_protocol::{Category, EventId, EventType, NewEvent, limits};
+use hookswitch_protocol::{
+    Category, EventId, EventType, NamedSession, NewEvent, SessionNames, limits, with_session_id,
+};
 use hookswitch_webhooks::{Fingerprint, fingerprint};
 
 use crate::error::AcceptError;
-use crate::session_names::{Named, SessionNames, with_session_id};
 
 /// A legal event in its canonical form: a session named beside the payload stands in it.
 #[derive(Debug, Clone)]
@@ -79,17 +80,17 @@ fn session_names(index: usize, new: &mut NewEvent) -> Result<SessionNames, Accep
     let mut names = SessionNames::read(&new.payload);
     if let Some(beside) = new.session.take() {
         match &names.session_id {
-            Named::Absent => {
+            NamedSession::Absent => {
                 new.payload = with_session_id(&new.payload, &beside);
-                names.session_id = Named::Key(beside);
+                names.session_id = NamedSession::Key(beside);
             }
-            Named::Key(inside) if *inside == beside => {}
+            NamedSession::Key(inside) if *inside == beside => {}
             _ => return Err(AcceptError::invalid(index, "session_id", "differs from payload.session_id")),
         }
     }
     if moves_session(&new.event_type) {
         for (field, name) in [("payload.session_key", &names.session_key), ("payload.session_id", &names.session_id)] {
-            if let Named::Unusable(problem) = name {
+            if let NamedSession::Unusable(problem) = name {
                 return Err(AcceptError::invalid(index, field, problem));
             }
         }

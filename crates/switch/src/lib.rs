@@ -36,7 +36,6 @@ mod counters;
 mod detached;
 mod error;
 mod in_flight;
-mod session_names;
 mod sessions;
 mod switch;
 mod topics;

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use hookswitch_hub::{ChatSession, ChatSessions};
-use hookswitch_protocol::{EventType, SessionKey, TenantId};
+use hookswitch_protocol::{Chain, EventType, SessionKey, SessionNames, TenantId};
 
 use crate::error::AcceptError;
-use crate::session_names::SessionNames;
 
 /// One change to the chat sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +63,7 @@ impl<'a> SessionPlan<'a> {
         for meaning in self.changed.values_mut().filter(|meaning| meaning.as_ref() == Some(key)) {
             *meaning = None;
         }
-        let alias = self.live.find(key).and_then(|session| session.alias);
+        let alias = self.live.find_known(key).and_then(|session| session.alias);
         for name in alias.into_iter().chain([key.clone()]) {
             self.changed.entry(name).or_insert(None);
         }
@@ -74,7 +73,7 @@ impl<'a> SessionPlan<'a> {
     fn resolve(&self, names: &SessionNames) -> Option<SessionKey> {
         names.in_order().find_map(|name| match self.changed.get(name) {
             Some(meaning) => meaning.clone(),
-            None => self.live.resolve(self.tenant, name),
+            None => self.live.resolve_known(self.tenant, name),
         })
     }
 }
@@ -102,7 +101,7 @@ impl<'a> SessionChanges<'a> {
         for step in steps {
             match step {
                 Step::Start { index, key, alias } => {
-                    let was_live = self.live.find(key).is_some_and(|session| session.tenant == *self.tenant);
+                    let was_live = self.live.find_known(key).is_some_and(|session| session.tenant == *self.tenant);
                     let started = self.live.start(self.tenant, key, alias.as_ref()).await;
                     started.map_err(|source| AcceptError::session(*index, key, source))?;
                     if !was_live {
@@ -110,7 +109,7 @@ impl<'a> SessionChanges<'a> {
                     }
                 }
                 Step::End { index, key } => {
-                    let session = self.live.find(key).filter(|session| session.tenant == *self.tenant);
+                    let session = self.live.find_known(key).filter(|session| session.tenant == *self.tenant);
                     let ended = self.live.end(self.tenant, key).await;
                     ended.map_err(|source| AcceptError::session(*index, key, source))?;
                     self.undo.extend(session.map(Undo::Start));
@@ -129,7 +128,7 @@ impl<'a> SessionChanges<'a> {
             };
             if let Err(error) = taken_back {
                 // Without the key: whoever reads it in a log could join the chat.
-                tracing::warn!(tenant = %self.tenant, %error, "a chat session of a refused event stays changed");
+                tracing::warn!(tenant = %self.tenant, error = %Chain(&error), "a chat session of a refused event stays changed");
             }
         }
     }

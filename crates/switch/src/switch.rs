@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_hub::{Hub, OfflineMessage, UserKey};
+use hookswitch_hub::{Hub, OfflineMessage, Publication, UserKey};
 use hookswitch_protocol::{Event, EventId, EventType, NewEvent, Payload, TenantId, Topic, UserId, limits};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::Webhooks;
@@ -103,18 +103,22 @@ impl Switch {
         if moves_session(&event.event_type) {
             return Err(AcceptError::invalid(0, "type", "starts or ends a chat session, so it must be accepted"));
         }
-        let (parts, event) = (Arc::clone(&self.0), Arc::new(self.live_event(tenant, event)));
+        let (parts, event) = (Arc::clone(&self.0), Arc::new(self.live_event(tenant, event).await));
         let work = async move {
             let room = parts.hub.reserve(&event.tenant, 1).await.map_err(AcceptError::Hub)?;
-            parts.publish(room, std::slice::from_ref(&event)).await;
-            Ok(event.id.clone())
+            let id = event.id.clone();
+            parts.publish(room, &[Publication::new(event)]).await;
+            Ok(id)
         };
         detached::finish(&self.0.scope, "broadcast", Box::pin(work)).await
     }
 
-    fn live_event(&self, tenant: &TenantId, new: NewEvent) -> Event {
+    async fn live_event(&self, tenant: &TenantId, new: NewEvent) -> Event {
         let now = self.0.clock.now();
-        let session = new.session.and_then(|name| self.0.hub.sessions().resolve(tenant, &name));
+        let session = match new.session {
+            Some(name) => self.0.hub.sessions().resolve(tenant, &name).await,
+            None => None,
+        };
         Event {
             id: new.id.unwrap_or_else(|| EventId::generate(now)),
             event_type: new.event_type,
@@ -154,7 +158,7 @@ impl Switch {
     ) -> Result<EventId, AcceptError> {
         self.is_open()?;
         let event = NewEvent::new(event_type, payload).to_user(user.user.clone());
-        let event = self.live_event(&user.tenant, event);
+        let event = self.live_event(&user.tenant, event).await;
         let (parts, user) = (Arc::clone(&self.0), user.clone());
         let work = async move {
             let message = OfflineMessage {

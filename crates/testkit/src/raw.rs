@@ -13,6 +13,7 @@ use crate::{Frame, Opcode, PATIENCE};
 pub struct RawSocket {
     stream: TcpStream,
     buffer: BytesMut,
+    answers_pings: bool,
 }
 
 impl RawSocket {
@@ -20,7 +21,7 @@ impl RawSocket {
     pub async fn connect(addr: &str) -> Self {
         let stream = TcpStream::connect(addr).await.expect("the node accepts");
         stream.set_nodelay(true).expect("a live socket");
-        Self { stream, buffer: BytesMut::new() }
+        Self { stream, buffer: BytesMut::new(), answers_pings: false }
     }
 
     /// Connects with a small receive buffer, so that the node soon notices that nobody reads.
@@ -28,7 +29,13 @@ impl RawSocket {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
         let stream = socket.connect(addr.parse().expect("an address")).await.expect("the node accepts");
-        Self { stream, buffer: BytesMut::new() }
+        Self { stream, buffer: BytesMut::new(), answers_pings: false }
+    }
+
+    /// The same, answering pings while it waits for text, as every browser does.
+    #[must_use]
+    pub fn answering_pings(self) -> Self {
+        Self { answers_pings: true, ..self }
     }
 
     /// The bytes of an upgrade request with these further header lines (each ending in CRLF).
@@ -117,6 +124,9 @@ impl RawSocket {
             let frame = self.read_frame(deadline).await.expect("a text message before the end");
             if frame.opcode == Opcode::Text {
                 return String::from_utf8(frame.payload.into()).expect("text is UTF-8");
+            }
+            if frame.opcode == Opcode::Ping && self.answers_pings {
+                self.send(&Frame::new(Opcode::Pong, frame.payload).masked()).await;
             }
         }
     }

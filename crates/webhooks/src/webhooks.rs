@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch_protocol::{EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{Chain, EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::Semaphore;
 
@@ -257,7 +257,7 @@ async fn follow_directory(inner: Arc<Inner>, interval: Duration) {
 /// Says once that the directory is away, and once that it is back.
 fn report_once(is_away: &mut bool, result: &Result<(), DirectoryError>) {
     match result {
-        Err(error) if !*is_away => tracing::warn!(%error, "the match table stays as it is for now"),
+        Err(error) if !*is_away => tracing::warn!(error = %Chain(error), "the match table stays as it is for now"),
         Ok(()) if *is_away => tracing::info!("the match table follows the directory again"),
         _ => {}
     }

@@ -141,7 +141,7 @@ impl Reader {
         let effect = match message {
             Message::Text(text) => {
                 let sessions = self.socket.context.hub.sessions();
-                self.session.on_text(text.as_str(), now, |key| sessions.resolve(self.session.tenant(), key))
+                self.session.on_text(text.as_str(), now, |key| sessions.resolve_known(self.session.tenant(), key))
             }
             Message::Binary(_) => self.session.on_binary(now),
             Message::Pong(payload) => return self.line.pong(&payload),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hookswitch_hub::Occupant;
 use hookswitch_protocol::{
     Command, CommandError, ErrorCode, EventType, Payload, SessionKey, SubscriptionName, TenantId, Timestamp,
-    control_message, error_message,
+    TypingCommand, control_message, error_message,
 };
 use serde_json::value::RawValue;
 
@@ -25,7 +25,8 @@ pub(crate) enum Effect {
     Subscribe(Vec<SubscriptionName>),
     /// Take names away.
     Unsubscribe(Vec<SubscriptionName>),
-    /// Relay to the others of the session.
+    /// Relay to the others of the session: a visitor's own, or the one that an agent named by its key
+    /// or by the tenant's own id, if there is such a one.
     Typing(SessionKey, Payload),
 }
 
@@ -38,8 +39,8 @@ impl Session {
         &self.tenant
     }
 
-    /// One text message. `resolve` gives the key of a live chat session of this tenant, by its key
-    /// or by the tenant's own id of it.
+    /// One text message. `resolve` gives the key of a visitor's own chat session, by its key or by the
+    /// tenant's own id of it.
     pub(crate) fn on_text(
         &self,
         text: &str,
@@ -51,8 +52,7 @@ impl Session {
             Ok(Command::Subscribe(names)) => Effect::Subscribe(names),
             Ok(Command::Unsubscribe(names)) => Effect::Unsubscribe(names),
             Ok(Command::Typing(typing)) => {
-                let key = resolve(&typing.session);
-                self.typing(key, typing.payload).unwrap_or_else(|error| Effect::Answer(self.error(&error, now)))
+                self.typing(typing, resolve).unwrap_or_else(|error| Effect::Answer(self.error(&error, now)))
             }
             Err(error) => Effect::Answer(self.error(&error, now)),
         }
@@ -73,15 +73,15 @@ impl Session {
         control_message(&EventType::PONG, Empty {}, now, Some(&self.tenant))
     }
 
-    fn typing(&self, key: Option<SessionKey>, payload: Payload) -> Result<Effect, CommandError> {
+    fn typing(
+        &self,
+        typing: TypingCommand,
+        resolve: impl FnOnce(&SessionKey) -> Option<SessionKey>,
+    ) -> Result<Effect, CommandError> {
         match &self.occupant {
-            Occupant::User(_) => {
-                let unknown =
-                    || CommandError::new(ErrorCode::UnknownSession, "payload.session_id is no live chat session");
-                Ok(Effect::Typing(key.ok_or_else(unknown)?, payload))
-            }
-            Occupant::Visitor(own) if key.as_ref() == Some(own) => {
-                Ok(Effect::Typing(own.clone(), signed_by_visitor(&payload)?))
+            Occupant::User(_) => Ok(Effect::Typing(typing.session, typing.payload)),
+            Occupant::Visitor(own) if resolve(&typing.session).as_ref() == Some(own) => {
+                Ok(Effect::Typing(own.clone(), signed_by_visitor(&typing.payload)?))
             }
             // Said alike for live and unknown sessions: a visitor cannot probe for other people's chats.
             Occupant::Visitor(_) => {
@@ -146,7 +146,6 @@ mod tests {
         let check = |effect, code: &str| assert!(answer(effect).contains(&format!("\"code\":\"{code}\"")), "{code}");
         check(say(&agent(), "{"), "invalid_json");
         check(say(&agent(), r#"{"type":"dance"}"#), "unknown_command");
-        check(say(&agent(), r#"{"type":"chat.typing","payload":{"session_id":"k2"}}"#), "unknown_session");
         check(session(agent()).on_binary(Timestamp::from_millis(0)), "not_text");
         let visitor = Occupant::Visitor(key("k9"));
         check(say(&visitor, r#"{"type":"chat.typing","payload":{"session_id":"k1"}}"#), "forbidden");
@@ -158,7 +157,7 @@ mod tests {
         let text =
             r#"{"type":"chat.typing","payload":{"session_id":7,"sender_type":"agent","is_typing":true,"x":1.50}}"#;
         let payload = r#"{"session_id":7,"sender_type":"agent","is_typing":true,"x":1.50}"#;
-        assert_eq!(say(&agent(), text), Effect::Typing(key("k1"), Payload::parse(payload).expect("legal")));
+        assert_eq!(say(&agent(), text), Effect::Typing(key("7"), Payload::parse(payload).expect("legal")));
         let Effect::Typing(session, payload) = say(&Occupant::Visitor(key("k1")), text) else { panic!("relayed") };
         assert_eq!(session, key("k1"));
         assert_eq!(payload.as_str(), r#"{"is_typing":true,"sender_type":"visitor","session_id":7,"x":1.50}"#);

@@ -2,20 +2,26 @@
 
 use std::sync::Arc;
 
-use hookswitch_protocol::{CommandError, ConnectionId, Event, EventId, EventType, Payload, SessionKey, TenantId};
+use hookswitch_protocol::{
+    CommandError, ConnectionId, ErrorCode, Event, EventId, EventType, Payload, SessionKey, TenantId,
+};
 
 use super::tcp::SocketContext;
 
-/// Relays one indicator to everyone who may see its session, except its sender.
+/// Relays one indicator to everyone who may see its session, except its sender. `name` is the
+/// session's key or the tenant's own id of it; another node may have started it.
 pub(super) async fn relay(
     context: Arc<SocketContext>,
     tenant: TenantId,
-    session: SessionKey,
+    name: SessionKey,
     payload: Payload,
     sender: ConnectionId,
 ) -> Result<(), CommandError> {
     let now = context.clock.now();
-    context.hub.sessions().seen(&session);
+    let sessions = context.hub.sessions();
+    let unknown = || CommandError::new(ErrorCode::UnknownSession, "payload.session_id is no live chat session");
+    let session = sessions.resolve(&tenant, &name).await.ok_or_else(unknown)?;
+    sessions.seen(&session);
     let event = Arc::new(Event {
         id: EventId::generate(now),
         event_type: EventType::CHAT_TYPING,

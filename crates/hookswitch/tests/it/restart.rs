@@ -36,7 +36,7 @@ async fn ids_sessions_and_messages_survive() {
     assert_eq!(switch.switchboard().counters().repeated, 1);
     let conflict = broadcaster.publish(&tenant, alert(r#"{"x":1}"#)).await.expect_err("other content");
     assert_eq!(conflict.code(), ErrorCode::Conflict);
-    assert!(switch.hub().sessions().find(&SessionKey::parse("77").expect("legal")).is_some());
+    assert!(switch.hub().sessions().find_known(&SessionKey::parse("77").expect("legal")).is_some());
     let waiting = broadcaster.fetch_offline_messages(&UserKey { tenant, user }, 10).await.expect("fetched");
     assert_eq!(waiting.len(), 1);
     assert!(switch.shut_down(Duration::from_secs(5)).await);

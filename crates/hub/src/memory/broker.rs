@@ -1,18 +1,52 @@
 //! Moves events between hubs of one process.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hookswitch_protocol::{Event, TenantId};
+use hookswitch_protocol::TenantId;
 
-use crate::broker::{Broker, BrokerError, BrokerSink};
-use crate::seam::BoxFuture;
+use crate::broker::{Broker, BrokerError, BrokerSink, Origin, Publication, Received};
+use crate::seam::{BoxFuture, UserKey};
 
 /// One hub's place on a bus inside the process. A hub on its own has a bus to itself.
 pub struct MemoryBroker {
-    bus: Arc<Mutex<Vec<Member>>>,
+    bus: Arc<Bus>,
     number: usize,
+}
+
+#[derive(Default)]
+struct Bus {
+    members: Mutex<Vec<Member>>,
+    /// What was published and is still to be handed over, with the publisher's number. Apart from the
+    /// members: whoever publishes holds its tenant's turn, which handing over takes at another hub.
+    line: Mutex<VecDeque<(usize, Publication)>>,
+    /// One hands over at a time, or the line's order would be lost again.
+    handing_over: Mutex<()>,
+}
+
+impl Bus {
+    fn members(&self) -> MutexGuard<'_, Vec<Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn line(&self) -> MutexGuard<'_, VecDeque<(usize, Publication)>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hand_over(&self) {
+        let _alone = self.handing_over.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let Some((from, Publication { event, .. })) = self.line().pop_front() else { return };
+            for member in self.members().iter().filter(|member| member.number != from) {
+                if member.watched.contains(&event.tenant) {
+                    // Presence in memory knows of no holders elsewhere, so nobody is answerable.
+                    let origin = Origin::Node { answerable_with: None };
+                    member.sink.on_event(Received { event: Arc::clone(&event), origin });
+                }
+            }
+        }
+    }
 }
 
 struct Member {
@@ -30,14 +64,14 @@ impl MemoryBroker {
     /// Another place on the same bus, for the hub with this sink.
     #[must_use]
     pub fn join(&self, sink: Arc<dyn BrokerSink>) -> Self {
-        let mut members = self.bus.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut members = self.bus.members();
         let number = members.iter().map(|member| member.number).max().unwrap_or(0) + 1;
         members.push(Member { number, sink, watched: HashSet::new() });
         Self { bus: Arc::clone(&self.bus), number }
     }
 
     fn with_member(&self, change: impl FnOnce(&mut Member)) {
-        let mut members = self.bus.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut members = self.bus.members();
         if let Some(member) = members.iter_mut().find(|member| member.number == self.number) {
             change(member);
         }
@@ -55,11 +89,19 @@ impl Broker for MemoryBroker {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn publish<'a>(&'a self, event: &'a Arc<Event>) -> BoxFuture<'a, Result<(), BrokerError>> {
-        let members = self.bus.lock().unwrap_or_else(PoisonError::into_inner);
-        for member in members.iter() {
-            if member.number != self.number && member.watched.contains(&event.tenant) {
-                member.sink.on_event(Arc::clone(event));
+    fn publish<'a>(&'a self, publications: &'a [Publication]) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.bus.line().extend(publications.iter().map(|publication| (self.number, publication.clone())));
+        Box::pin(async {
+            self.bus.hand_over();
+            Ok(())
+        })
+    }
+
+    fn backlog_kept<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), BrokerError>> {
+        let members = self.bus.members();
+        for member in members.iter().filter(|member| member.number != self.number) {
+            if member.watched.contains(&user.tenant) {
+                member.sink.on_backlog(user.clone());
             }
         }
         Box::pin(std::future::ready(Ok(())))

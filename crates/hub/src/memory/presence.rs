@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use hookswitch_protocol::{TenantId, Timestamp, UserId};
+use hookswitch_protocol::payloads::{PresenceCause, PresenceWord};
+use hookswitch_protocol::{NodeId, TenantId, Timestamp, UserId};
 use hookswitch_runtime::Clock;
 
-use crate::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
+use crate::presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
 use crate::seam::{BoxFuture, UserKey};
 
 /// Knows one node only, whose connections it hears of at once: nobody is ever away.
@@ -27,22 +28,34 @@ impl MemoryPresence {
 }
 
 impl PresenceStore for MemoryPresence {
-    fn touch<'a>(&'a self, user: &'a UserKey, n_connections: u32) -> BoxFuture<'a, Result<(), PresenceError>> {
+    fn touch<'a>(
+        &'a self,
+        user: &'a UserKey,
+        n_connections: u32,
+    ) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
         let now = self.clock.now();
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        tenants.entry(user.tenant.clone()).or_default().insert(user.user.clone(), (n_connections, now));
-        Box::pin(std::future::ready(Ok(())))
+        let users = tenants.entry(user.tenant.clone()).or_default();
+        let is_new = users.insert(user.user.clone(), (n_connections, now)).is_none();
+        let change = is_new.then(|| change(user, PresenceWord::Online, PresenceCause::Connected));
+        Box::pin(std::future::ready(Ok(change)))
     }
 
-    fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), PresenceError>> {
+    fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut was_there = false;
         if let Some(users) = tenants.get_mut(&user.tenant) {
-            users.remove(&user.user);
+            was_there = users.remove(&user.user).is_some();
             if users.is_empty() {
                 tenants.remove(&user.tenant);
             }
         }
-        Box::pin(std::future::ready(Ok(())))
+        let change = was_there.then(|| change(user, PresenceWord::Offline, PresenceCause::Disconnected));
+        Box::pin(std::future::ready(Ok(change)))
+    }
+
+    fn other_holders<'a>(&'a self, _user: &'a UserKey) -> BoxFuture<'a, Result<Vec<NodeId>, PresenceError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     fn state<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<UserPresence, PresenceError>> {
@@ -61,4 +74,8 @@ impl PresenceStore for MemoryPresence {
         let users = tenants.get(tenant).map(|users| users.keys().cloned().collect()).unwrap_or_default();
         Box::pin(std::future::ready(Ok(users)))
     }
+}
+
+fn change(user: &UserKey, state: PresenceWord, cause: PresenceCause) -> PresenceChange {
+    PresenceChange { user: user.clone(), state, cause }
 }

@@ -117,7 +117,7 @@ impl<O: Outlet> Shard<O> {
         let message = format!(
             "{n_dropped} messages were dropped because they were not read in time; fetch the present state again"
         );
-        let notice = frame::missed_frame(&message, u64::from(n_dropped), now, tenant);
+        let notice = frame::missed_frame(&message, Some(u64::from(n_dropped)), now, tenant);
         tracing::info!(%tenant, connection = %key.id, n_dropped, "slow client is told what it missed");
         connection.outbox.push(&notice);
         Counters::add(&self.shared.counters.drop_notices, 1);

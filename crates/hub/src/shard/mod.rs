@@ -52,6 +52,8 @@ pub(crate) enum Request<O: Outlet> {
     BeginBacklog { user: UserKey, reply: oneshot::Sender<Option<Key>> },
     /// Sends a page of missed messages; `done` is told when the client has them, or dropped.
     Backlog { key: Key, frames: Vec<Bytes>, done: oneshot::Sender<()> },
+    /// Tells every connection of the tenant, or of all, that events of other nodes may be missing.
+    Gap { tenant: Option<TenantId>, n_missed: Option<u64> },
     /// The backlog is through: releases what the user's open connections hold back.
     Release { user: UserKey },
 }

@@ -1,7 +1,9 @@
 //! What one connection itself causes: replies, pongs, closes, its user's backlog.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
-use hookswitch_protocol::CloseCode;
+use hookswitch_protocol::{CloseCode, TenantId};
 use smallvec::SmallVec;
 
 use super::{Key, Shard};
@@ -90,6 +92,26 @@ impl<O: Outlet> Shard<O> {
         let keys: Vec<Key> = self.connections.iter().map(|(slot, c)| Key { slot: slot as u32, id: c.id }).collect();
         for key in keys {
             self.close(key, code);
+        }
+    }
+
+    /// Tells connections that events of other nodes may be missing; those that are themselves behind
+    /// learn it with their own notice.
+    pub(super) fn tell_gap(&mut self, tenant: Option<&TenantId>, n_missed: Option<u64>) {
+        let now = self.clock.now();
+        let text = "events of other nodes may be missing; fetch the present state again";
+        let only = tenant.map(|tenant| self.by_tenant.get(tenant).copied());
+        let concerned = self.connections.iter().filter(|(_, c)| only.is_none_or(|only| only == Some(c.tenant)));
+        let keys: Vec<(u32, Key)> =
+            concerned.map(|(slot, c)| (c.tenant, Key { slot: slot as u32, id: c.id })).collect();
+        Counters::add(&self.shared.counters.gap_notices, keys.len() as u64);
+        // One notice per tenant, made when its first connection is met.
+        let mut notices: HashMap<u32, Bytes> = HashMap::new();
+        for (index, key) in keys {
+            let tenant = &self.tenants[index as usize].tenant;
+            let notice =
+                notices.entry(index).or_insert_with(|| frame::missed_frame(text, n_missed, now, tenant)).clone();
+            self.send(key, &notice);
         }
     }
 

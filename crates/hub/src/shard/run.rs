@@ -140,5 +140,6 @@ fn serve<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, request: Request<O>) {
         }
         Request::Backlog { key, frames, done } => this.send_backlog(key, &frames, done),
         Request::Release { user } => this.release(&user),
+        Request::Gap { tenant, n_missed } => this.tell_gap(tenant.as_ref(), n_missed),
     }
 }

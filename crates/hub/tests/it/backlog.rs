@@ -321,3 +321,21 @@ async fn a_request_at_the_last_moment_of_a_courier_is_not_lost() {
     client.until("late").await;
     confirmed(&rig, 2).await;
 }
+
+/// Who came while the store was away gets what waited when it is back, not at his next connection.
+#[tokio::test]
+async fn a_store_that_was_away_for_long_is_asked_again_when_it_is_back() {
+    let clock = Clock::manual(Timestamp::from_millis(0));
+    let offline = FailingOffline::new(clock.clone());
+    let claims = Arc::clone(&offline.claims);
+    let seams = Seams { offline: Arc::new(offline), ..Seams::memory(&clock) };
+    let rig = Rig::assemble(config(), clock, |_| seams).await;
+    keep(&rig, &ids("m", 0..1)).await;
+    claims.next(5);
+    let berth = rig.berth("t", Occupant::User(7.into())).await;
+    let mut client = rig.open_answering(berth).await;
+    rig.until("the courier gave up", |hub| hub.counters().keeper_failures == 5).await;
+    // What a broker says when the way to the store is open again.
+    rig.sink.on_gap(hookswitch_hub::GapScope::All, None);
+    client.until("m0").await;
+}

@@ -17,11 +17,11 @@ async fn start(rig: &Rig, of: &str, session: &str, alias: Option<&str>) -> Resul
 }
 
 fn resolve(rig: &Rig, of: &str, id: &str) -> Option<String> {
-    rig.hub.sessions().resolve(&tenant(of), &key(id)).map(|key| key.as_str().to_owned())
+    rig.hub.sessions().resolve_known(&tenant(of), &key(id)).map(|key| key.as_str().to_owned())
 }
 
 fn is_live(rig: &Rig, session: &str) -> bool {
-    rig.hub.sessions().find(&key(session)).is_some()
+    rig.hub.sessions().find_known(&key(session)).is_some()
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_started_session_is_known_by_its_key_and_by_the_tenants_own_id() {
     let rig = Rig::new().await;
     assert!(!is_live(&rig, "k1"));
     start(&rig, "t", "k1", Some("42")).await.expect("free");
-    let found = rig.hub.sessions().find(&key("k1")).expect("live");
+    let found = rig.hub.sessions().find_known(&key("k1")).expect("live");
     assert_eq!((found.tenant, found.alias), (tenant("t"), Some(key("42"))));
     assert_eq!(resolve(&rig, "t", "k1").as_deref(), Some("k1"));
     assert_eq!(resolve(&rig, "t", "42").as_deref(), Some("k1"));

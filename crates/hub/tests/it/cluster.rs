@@ -51,13 +51,16 @@ async fn a_tenant_is_watched_while_it_has_a_connection_and_not_before_or_after()
     assert_eq!(there.hub.counters().events, 0);
     let mut first = there.user("t", 7).await;
     let second = there.user("t", 8).await;
+    // Two users came, which is told to nobody who asked for it, but told.
+    let n_came = there.hub.counters().events;
     here.publish([event("t", "alert", "first"), event("u", "alert", "unwatched")]).await;
-    assert_eq!(there.hub.counters().events, 1, "the other tenant's is not received");
+    assert_eq!(there.hub.counters().events, n_came + 1, "the other tenant's is not received");
     assert_eq!(first.until("first").await, ["first"]);
     first.leave().await;
     there.until("one is gone", |hub| hub.n_tenant_connections(&tenant("t")) == 1).await;
+    there.until("and that is told", |hub| hub.counters().events == n_came + 2).await;
     here.publish([event("t", "alert", "second")]).await;
-    assert_eq!(there.hub.counters().events, 2, "still watched for the other connection");
+    assert_eq!(there.hub.counters().events, n_came + 3, "still watched for the other connection");
     second.leave().await;
     eventually("it is not watched any more", PATIENCE, async || {
         let n_before = there.hub.counters().events;
@@ -68,4 +71,26 @@ async fn a_tenant_is_watched_while_it_has_a_connection_and_not_before_or_after()
     let mut third = there.user("t", 9).await;
     here.publish([event("t", "alert", "third")]).await;
     assert_eq!(third.until("third").await, ["third"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_several_publish_at_once_arrives_at_all_nodes_in_one_order() {
+    let (here, there) = pair().await;
+    let mut near = here.user("t", 7).await;
+    let mut far = there.user("t", 8).await;
+    let publisher = |by: usize| {
+        let hub = here.hub.clone();
+        async move {
+            for n in 0..200 {
+                let event = std::sync::Arc::new(event("t", "alert", &format!("p{by}-{n}")));
+                let room = hub.reserve(&tenant("t"), 1).await.expect("there is room");
+                hub.publish(room, &[hookswitch_hub::Publication::new(event)]).await;
+            }
+        }
+    };
+    let mut publishers = tokio::task::JoinSet::new();
+    (0..4).for_each(|by| _ = publishers.spawn(publisher(by)));
+    publishers.join_all().await;
+    here.publish([event("t", "alert", "end")]).await;
+    assert_eq!(near.until("end").await, far.until("end").await);
 }

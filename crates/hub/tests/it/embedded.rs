@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::memory::{Inbox, MemoryOutlet};
-use hookswitch_hub::{Attachment, Door, Hub, HubConfig, Occupant, OfflineMessage};
+use hookswitch_hub::{Attachment, Door, Hub, HubConfig, Occupant, OfflineMessage, Publication};
 use hookswitch_protocol::Event;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -32,7 +32,7 @@ impl Embedded {
     }
 
     async fn publish(&self, events: impl IntoIterator<Item = Event>) {
-        let events: Vec<_> = events.into_iter().map(std::sync::Arc::new).collect();
+        let events: Vec<_> = events.into_iter().map(|event| Publication::new(std::sync::Arc::new(event))).collect();
         let room = self.hub.reserve(&tenant("t"), events.len()).await.expect("there is room");
         self.hub.publish(room, &events).await;
     }

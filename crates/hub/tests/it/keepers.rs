@@ -13,7 +13,7 @@ async fn broker() {
 
 #[tokio::test]
 async fn presence() {
-    contract::presence::check(async |clock| MemoryPresence::new(clock)).await;
+    contract::presence::check(async |clock| Arc::new(MemoryPresence::new(clock))).await;
 }
 
 #[tokio::test]

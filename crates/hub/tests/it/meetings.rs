@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use hookswitch_hub::Publication;
 use hookswitch_protocol::{CloseCode, Event};
 
 use crate::rig::{Rig, event, tenant, to_user};
 
 /// Publishes one batch and gives the ids of what met nobody.
 async fn missed(rig: &Rig, events: Vec<Event>) -> Vec<String> {
-    let events: Vec<_> = events.into_iter().map(Arc::new).collect();
+    let events: Vec<_> = events.into_iter().map(|event| Publication::new(Arc::new(event))).collect();
     let room = rig.hub.reserve(&tenant("t"), events.len()).await.expect("there is room");
     rig.hub.publish(room, &events).await.iter().map(|event| event.id.to_string()).collect()
 }

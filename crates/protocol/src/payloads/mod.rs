@@ -18,6 +18,7 @@
 mod agent;
 mod call;
 mod chat;
+mod presence;
 mod queue;
 mod references;
 mod system;
@@ -25,6 +26,7 @@ mod system;
 pub use agent::{AVAILABLE, Agent, OFFLINE};
 pub use call::{Call, INBOUND};
 pub use chat::{ChatMessage, ChatSession, ChatTyping, VISITOR};
+pub use presence::{PresenceCause, PresenceChanged, PresenceWord};
 pub use queue::{QueueMember, QueueStats};
 pub use references::{MessageRef, NotificationRef, SessionRef};
 pub use system::{Alert, ErrorNotice, Notification};

@@ -192,7 +192,7 @@ pub(crate) fn claim(conn: &mut Conn, user: &UserKey, limit: usize, oldest: Times
         .into_iter()
         .map(|(id, envelope)| ClaimedMessage { number: MessageNumber(id), envelope: Bytes::from(envelope) })
         .collect();
-    Ok((Claim { messages, n_dropped }, has_more))
+    Ok((Claim { messages, n_dropped, held_elsewhere: None }, has_more))
 }
 
 /// Removes claimed messages; whether there is still something to tell this user.

@@ -26,7 +26,7 @@ async fn one_bad_entry_refuses_all() {
     check(torn, 2, "session_id", ErrorCode::InvalidField).await;
     let empty = event("chat.session.ended", r#"{"session_id":""}"#);
     check(empty, 2, "payload.session_id", ErrorCode::InvalidField).await;
-    assert_eq!(stage.hub().sessions().find(&key("s")), None);
+    assert_eq!(stage.hub().sessions().find_known(&key("s")), None);
     assert_eq!(stage.switch.counters().accepted, 0);
 }
 
@@ -40,12 +40,12 @@ async fn a_store_that_fails_refuses_all_and_leaves_no_session() {
         let error = stage.accept(vec![event("alert", "{}"), started()]).await.expect_err(call);
         assert_eq!(error.code(), ErrorCode::StorageUnavailable, "{call}");
         assert_ne!(error.retry(), Retry::Never, "{call}");
-        assert_eq!(stage.hub().sessions().find(&key("s")), None, "{call}");
+        assert_eq!(stage.hub().sessions().find_known(&key("s")), None, "{call}");
         assert!(!stage.script.take_calls().iter().any(|call| call.starts_with("live")), "{call}");
         stage.script.heal(call);
     }
     stage.accept(vec![event("alert", "{}"), started()]).await.expect("the same again is not a conflict");
-    assert!(stage.hub().sessions().find(&key("s")).is_some());
+    assert!(stage.hub().sessions().find_known(&key("s")).is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,10 +55,10 @@ async fn a_refused_end_leaves_the_session_alive() {
     stage.script.fail("ledger.enqueue");
     let ended = || with_id("a", event("chat.session.ended", r#"{"session_id":"s"}"#));
     stage.accept(vec![ended()]).await.expect_err("refused");
-    assert_eq!(stage.hub().sessions().resolve(&tenant("t"), &key("s")), Some(key("k")), "also by its other name");
+    assert_eq!(stage.hub().sessions().resolve_known(&tenant("t"), &key("s")), Some(key("k")), "also by its other name");
     stage.script.heal("ledger.enqueue");
     stage.accept(vec![ended()]).await.expect("accepted");
-    assert_eq!(stage.hub().sessions().find(&key("k")), None);
+    assert_eq!(stage.hub().sessions().find_known(&key("k")), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use hookswitch_hub::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline};
 use hookswitch_hub::{
     BoxFuture, Broker, BrokerError, ChatSession, ChatSessionError, ChatSessionStore, Claim, MessageNumber,
-    OfflineError, OfflineMessage, OfflineStore, SessionStart, UserKey,
+    OfflineError, OfflineMessage, OfflineStore, Publication, SessionStart, UserKey,
 };
-use hookswitch_protocol::{Event, EventId, NodeId, SessionKey, TenantId, Timestamp};
+use hookswitch_protocol::{EventId, NodeId, SessionKey, TenantId, Timestamp};
 use hookswitch_webhooks::{
     Attempted, Backlog, DeliveryLedger, Fingerprint, Finished, Lease, LeaseRequest, LeasedDelivery, LedgerError,
     MemoryWebhooks, NewDuty, Retention, Seen,
@@ -81,11 +81,21 @@ impl Broker for ScriptedBroker {
         self.1.unwatch(tenant)
     }
 
-    fn publish<'a>(&'a self, event: &'a Arc<Event>) -> BoxFuture<'a, Result<(), BrokerError>> {
+    fn publish<'a>(&'a self, publications: &'a [Publication]) -> BoxFuture<'a, Result<(), BrokerError>> {
+        // Who comes and goes is told by the hub itself; what is written down is what was accepted.
+        let accepted = publications.iter().map(|publication| &publication.event.event_type);
+        let accepted: Vec<_> = accepted.filter(|event_type| !event_type.is_opt_in()).collect();
         Box::pin(async move {
-            let entered = self.0.enter("live", event.event_type.to_string()).await;
-            entered.map_err(|source| BrokerError::Unavailable { operation: "publish", source })
+            for event_type in accepted {
+                let entered = self.0.enter("live", event_type.to_string()).await;
+                entered.map_err(|source| BrokerError::Unavailable { operation: "publish", source })?;
+            }
+            Ok(())
         })
+    }
+
+    fn backlog_kept<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.1.backlog_kept(user)
     }
 }
 

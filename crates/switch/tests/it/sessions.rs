@@ -22,8 +22,8 @@ async fn a_visitor_sees_its_session_and_leaves_with_its_end() {
     assert_eq!(visitor.types(1).await, ["chat.session.ended"]);
     assert_eq!(visitor.next().await, None, "closed after its last event");
     assert_eq!(agent.types(4).await, ["chat.message", "call.incoming", "chat.message", "chat.session.ended"]);
-    assert_eq!(stage.hub().sessions().find(&key("1")), None);
-    assert!(stage.hub().sessions().find(&key("2")).is_some());
+    assert_eq!(stage.hub().sessions().find_known(&key("1")), None);
+    assert!(stage.hub().sessions().find_known(&key("2")).is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +40,7 @@ async fn a_foreign_live_key_is_a_conflict() {
         .accept(&tenant("other"), vec![event("chat.session.ended", r#"{"session_id":"s"}"#)])
         .await
         .expect("ok");
-    assert!(stage.hub().sessions().find(&key("s")).is_some(), "a stranger's end is not its end");
+    assert!(stage.hub().sessions().find_known(&key("s")).is_some(), "a stranger's end is not its end");
     stage.accept(start()).await.expect("the owner may start it again");
     stage.accept(vec![event("chat.session.ended", r#"{"session_id":"s"}"#)]).await.expect("ended");
     stage.switch.accept(&tenant("other"), start()).await.expect("free again");
@@ -73,14 +73,14 @@ async fn a_batch_sees_its_own_starts_and_ends() {
     stage.accept(batch).await.expect("accepted");
     let calls = stage.script.take_calls();
     assert_eq!(calls[..2], ["chat.start k", "chat.end k"]);
-    assert_eq!(stage.hub().sessions().find(&key("k")), None);
+    assert_eq!(stage.hub().sessions().find_known(&key("k")), None);
     let restart = vec![
         event("chat.session.started", r#"{"session_id":"s"}"#),
         event("chat.session.ended", r#"{"session_id":"s"}"#),
         event("chat.session.started", r#"{"session_id":"s"}"#),
     ];
     stage.accept(restart).await.expect("accepted");
-    assert!(stage.hub().sessions().find(&key("s")).is_some());
+    assert!(stage.hub().sessions().find_known(&key("s")).is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hookswitch_hub::{Broker, BrokerSink, GapScope};
-use hookswitch_protocol::{Event, EventId, EventType, Payload, TenantId, Timestamp};
+use hookswitch_hub::{Broker, BrokerSink, GapScope, Origin, Publication, Received, UserKey};
+use hookswitch_protocol::{Event, EventId, EventType, Payload, TenantId, Timestamp, UserId};
 
 use crate::wait::{PATIENCE, eventually};
 
@@ -15,7 +15,7 @@ use crate::wait::{PATIENCE, eventually};
 pub async fn check<T, B: Broker>(open: impl AsyncFn() -> T, join: impl AsyncFn(&T, Arc<dyn BrokerSink>) -> Arc<B>) {
     let pair = async || {
         let transport = open().await;
-        let (here, there) = (Arc::new(Received::default()), Arc::new(Received::default()));
+        let (here, there) = (Arc::new(Heard::default()), Arc::new(Heard::default()));
         let nodes = (join(&transport, here.clone()).await, join(&transport, there.clone()).await);
         Pair { here: nodes.0, there: nodes.1, received_here: here, received_there: there, _transport: transport }
     };
@@ -24,39 +24,45 @@ pub async fn check<T, B: Broker>(open: impl AsyncFn() -> T, join: impl AsyncFn(&
     only_watched_tenants_arrive(&pair().await).await;
     watching_and_unwatching_are_idempotent(&pair().await).await;
     an_event_arrives_as_it_was(&pair().await).await;
+    a_kept_message_is_told_where_its_tenant_is_watched(&pair().await).await;
 }
 
 /// Two nodes on one transport.
 struct Pair<T, B> {
     here: Arc<B>,
     there: Arc<B>,
-    received_here: Arc<Received>,
-    received_there: Arc<Received>,
+    received_here: Arc<Heard>,
+    received_there: Arc<Heard>,
     /// Ends after the brokers.
     _transport: T,
 }
 
 /// A sink that remembers.
 #[derive(Debug, Default)]
-struct Received {
-    events: Mutex<Vec<Arc<Event>>>,
+struct Heard {
+    events: Mutex<Vec<Received>>,
     gaps: Mutex<Vec<GapScope>>,
+    backlogs: Mutex<Vec<UserKey>>,
 }
 
-impl BrokerSink for Received {
-    fn on_event(&self, event: Arc<Event>) {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+impl BrokerSink for Heard {
+    fn on_event(&self, received: Received) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(received);
     }
 
-    fn on_gap(&self, scope: GapScope) {
+    fn on_gap(&self, scope: GapScope, _n_missed: Option<u64>) {
         self.gaps.lock().unwrap_or_else(PoisonError::into_inner).push(scope);
     }
+
+    fn on_backlog(&self, user: UserKey) {
+        self.backlogs.lock().unwrap_or_else(PoisonError::into_inner).push(user);
+    }
 }
 
-impl Received {
+impl Heard {
     fn ids(&self) -> Vec<String> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.iter().map(|event| event.id.as_str().to_owned()).collect()
+        events.iter().map(|received| received.event.id.as_str().to_owned()).collect()
     }
 
     fn n_gaps(&self) -> usize {
@@ -88,7 +94,7 @@ fn event(of: &str, id: &str) -> Arc<Event> {
 }
 
 async fn publish<B: Broker>(broker: &B, of: &str, id: &str) {
-    broker.publish(&event(of, id)).await.expect("publish");
+    broker.publish(&[Publication::new(event(of, id))]).await.expect("publish");
 }
 
 async fn watch<B: Broker>(broker: &B, of: &str) {
@@ -134,6 +140,7 @@ async fn watching_and_unwatching_are_idempotent<T, B: Broker>(pair: &Pair<T, B>)
     watch(&*pair.there, "tenant-1").await;
     watch(&*pair.there, "tenant-2").await;
     publish(&*pair.here, "tenant-1", "once").await;
+    pair.received_there.until("once").await;
     pair.there.unwatch(&tenant("tenant-1")).await.expect("unwatch");
     publish(&*pair.here, "tenant-1", "never").await;
     publish(&*pair.here, "tenant-2", "last").await;
@@ -150,10 +157,21 @@ async fn an_event_arrives_as_it_was<T, B: Broker>(pair: &Pair<T, B>) {
         topic: Some(hookswitch_protocol::Topic::parse("wallboard").expect("legal topic")),
         ..Event::clone(&event("tenant-1", "full"))
     });
-    for event in [&plain, &full] {
-        pair.here.publish(event).await.expect("publish");
-    }
+    let both = [&plain, &full].map(|event| Publication::new(Arc::clone(event)));
+    pair.here.publish(&both).await.expect("publish");
     pair.received_there.until("full").await;
     let got = pair.received_there.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    assert_eq!(got, [plain, full], "an event arrives with everything it left with");
+    let from_a_node = |event| Received { event, origin: Origin::Node { answerable_with: None } };
+    assert_eq!(got, [plain, full].map(from_a_node), "an event arrives with everything it left with");
+}
+
+async fn a_kept_message_is_told_where_its_tenant_is_watched<T, B: Broker>(pair: &Pair<T, B>) {
+    let user = |tenant_id: &str| UserKey { tenant: tenant(tenant_id), user: UserId::from(7) };
+    watch(&*pair.there, "tenant-1").await;
+    for of in ["tenant-2", "tenant-1"] {
+        pair.here.backlog_kept(&user(of)).await.expect("told");
+    }
+    let told = || pair.received_there.backlogs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    eventually("the notice arrives", PATIENCE, async || !told().is_empty()).await;
+    assert_eq!(told(), [user("tenant-1")], "kept messages are told to nodes that watch the tenant");
 }

@@ -1,8 +1,10 @@
 //! What every `PresenceStore` promises, as far as one node can see it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch_hub::{PresenceState, PresenceStore, UserKey, UserPresence};
+use hookswitch_hub::{PresenceChange, PresenceState, PresenceStore, UserKey, UserPresence};
+use hookswitch_protocol::payloads::{PresenceCause, PresenceWord};
 use hookswitch_protocol::{TenantId, Timestamp, UserId};
 use hookswitch_runtime::Clock;
 
@@ -13,15 +15,17 @@ const START: Timestamp = Timestamp::from_millis(1_761_393_600_000);
 ///
 /// # Panics
 /// When a sentence does not hold; the message says which.
-pub async fn check<S: PresenceStore>(open: impl AsyncFn(Clock) -> S) {
+pub async fn check<S: PresenceStore>(open: impl AsyncFn(Clock) -> Arc<S>) {
     let fresh = async || open(Clock::manual(START)).await;
-    nobody_is_there_at_first(&fresh().await).await;
-    a_touched_user_is_online_until_it_leaves(&fresh().await).await;
-    the_last_touch_says_how_many(&fresh().await).await;
-    leaving_is_idempotent(&fresh().await).await;
-    tenants_and_users_are_apart(&fresh().await).await;
+    nobody_is_there_at_first(&*fresh().await).await;
+    a_touched_user_is_online_until_it_leaves(&*fresh().await).await;
+    the_last_touch_says_how_many(&*fresh().await).await;
+    leaving_is_idempotent(&*fresh().await).await;
+    tenants_and_users_are_apart(&*fresh().await).await;
+    a_transition_is_told_once_or_by_the_store_itself(&*fresh().await).await;
+    a_node_is_no_other_holder_of_its_own_users(&*fresh().await).await;
     let clock = Clock::manual(START);
-    a_touch_is_a_sign_of_life(&open(clock.clone()).await, &clock).await;
+    a_touch_is_a_sign_of_life(&*open(clock.clone()).await, &clock).await;
 }
 
 fn user(tenant: &str, user: &str) -> UserKey {
@@ -91,6 +95,33 @@ async fn tenants_and_users_are_apart(store: &impl PresenceStore) {
     assert_eq!(online(store, "tenant-2").await, ["7"], "online users are the tenant's own");
     assert_eq!(state(store, &user("tenant-1", "7")).await.n_connections, 1, "a namesake elsewhere is somebody else");
     assert_eq!(state(store, &user("tenant-1", "8")).await.state, PresenceState::Offline, "nothing crosses a tenant");
+}
+
+async fn a_transition_is_told_once_or_by_the_store_itself(store: &impl PresenceStore) {
+    let agent = user("tenant-1", "7");
+    let change = |state, cause| PresenceChange { user: agent.clone(), state, cause };
+    let (came, went) = (PresenceCause::Connected, PresenceCause::Disconnected);
+    let told = [
+        store.leave(&agent).await.expect("leaving without having been there"),
+        store.touch(&agent, 1).await.expect("coming"),
+        store.touch(&agent, 2).await.expect("a second connection"),
+        store.touch(&agent, 1).await.expect("one of two is gone"),
+        store.leave(&agent).await.expect("going"),
+        store.leave(&agent).await.expect("leaving twice"),
+        store.touch(&agent, 1).await.expect("coming again"),
+    ];
+    let online = Some(change(PresenceWord::Online, came));
+    let by_return = [None, online.clone(), None, None, Some(change(PresenceWord::Offline, went)), None, online];
+    let by_itself = [const { None }; 7];
+    assert!(told == by_return || told == by_itself, "each coming and going is told once: {told:?}");
+}
+
+async fn a_node_is_no_other_holder_of_its_own_users(store: &impl PresenceStore) {
+    let agent = user("tenant-1", "7");
+    let holders = async |user| store.other_holders(user).await.expect("holders");
+    assert!(holders(&agent).await.is_empty(), "nobody holds an unknown user");
+    store.touch(&agent, 2).await.expect("touch");
+    assert!(holders(&agent).await.is_empty(), "nobody else holds a user who is here");
 }
 
 async fn a_touch_is_a_sign_of_life(store: &impl PresenceStore, clock: &Clock) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hookswitch_protocol::Chain;
 use tokio::time::Instant;
 
 use super::Shared;
@@ -24,7 +25,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         if Instant::now() >= next_purge {
             if let Err(error) = purge(&shared).await {
-                tracing::debug!(%error, "old webhook rows stay for now");
+                tracing::debug!(error = %Chain(&error), "old webhook rows stay for now");
             }
             next_purge = Instant::now() + shared.config.purge_interval;
         }

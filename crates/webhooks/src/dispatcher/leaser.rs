@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch_protocol::Retry;
+use hookswitch_protocol::{Chain, Retry};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -35,7 +35,7 @@ pub(super) async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ending>) {
             Ok(()) => is_away = false,
             Err(error) => {
                 if !is_away {
-                    tracing::warn!(%error, "webhook deliveries wait for the ledger");
+                    tracing::warn!(error = %Chain(&error), "webhook deliveries wait for the ledger");
                 }
                 is_away = true;
                 pause(&shared, &error).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch_protocol::Retry;
+use hookswitch_protocol::{Chain, Retry};
 use tokio::sync::mpsc;
 
 use super::Shared;
@@ -64,7 +64,7 @@ async fn until_done<'a, T>(mut call: impl FnMut() -> crate::seam::BoxFuture<'a, 
             Err(error) => error,
         };
         if !is_away {
-            tracing::warn!(%error, "webhook attempts are held until they can be settled");
+            tracing::warn!(error = %Chain(&error), "webhook attempts are held until they can be settled");
         }
         is_away = true;
         let wait = match error.retry() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use hookswitch_protocol::Timestamp;
+use hookswitch_protocol::{Chain, Timestamp};
 
 use super::Shared;
 
@@ -29,7 +29,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             Err(error) => {
                 if !is_away {
-                    tracing::warn!(%error, "the ledger cannot say which deliveries are due");
+                    tracing::warn!(error = %Chain(&error), "the ledger cannot say which deliveries are due");
                 }
                 is_away = true;
                 None

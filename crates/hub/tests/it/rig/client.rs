@@ -16,6 +16,8 @@ use super::outlet::{FarEnd, Scripted, Ticket, Wire};
 pub(crate) enum Frame {
     /// An event: its type and id.
     Event(String, String),
+    /// A change of presence, as the hub tells it: who and what.
+    Presence(String),
     /// An error: its code, and how many were dropped where it says.
     Error(String, Option<u64>),
     /// An answer that is not an error.
@@ -145,16 +147,22 @@ impl Client {
         frames
     }
 
-    /// The ids of the events got since last asked; errors by their code.
+    /// The ids of the events got since last asked, the hub's own left out; errors by their code.
     pub(crate) fn ids(&mut self) -> Vec<String> {
         let said = |frame| match frame {
             Frame::Event(_, id) => Some(id),
             Frame::Error(code, n) => Some(n.map_or(code.clone(), |n| format!("{code} {n}"))),
             Frame::Other(text) => Some(text),
-            Frame::Ping(_) => None,
+            Frame::Ping(_) | Frame::Presence(_) => None,
             Frame::Close(code) => Some(format!("close {code}")),
         };
         self.frames().into_iter().filter_map(said).collect()
+    }
+
+    /// The changes of presence got since last asked.
+    pub(crate) fn changes(&mut self) -> Vec<String> {
+        let change = |frame| if let Frame::Presence(change) = frame { Some(change) } else { None };
+        self.frames().into_iter().filter_map(change).collect()
     }
 
     /// Waits for the event with this id; gives what came up to then.
@@ -230,6 +238,13 @@ fn read_text(text: &[u8]) -> Frame {
         ("error", _) => {
             Frame::Error(payload["code"].as_str().unwrap_or_default().to_owned(), payload["dropped"].as_u64())
         }
+        // The hub makes ids; tests choose theirs, and short.
+        ("presence.changed", Some(_)) if field("id").len() == 36 => Frame::Presence(format!(
+            "{} {} {}",
+            payload["user_id"],
+            payload["state"].as_str().unwrap_or_default(),
+            payload["cause"].as_str().unwrap_or_default()
+        )),
         (kind, Some(_)) => Frame::Event(kind.to_owned(), field("id")),
         _ => Frame::Other(payload["text"].as_str().unwrap_or_default().to_owned()),
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hookswitch_hub::memory::MemoryBroker;
-use hookswitch_hub::{Attachment, Berth, Broker, BrokerSink, Door, Hub, HubConfig, Occupant, Seams};
+use hookswitch_hub::{Attachment, Berth, Broker, BrokerSink, Door, Hub, HubConfig, Occupant, Publication, Seams};
 use hookswitch_protocol::{Event, Timestamp, UserId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -31,6 +31,8 @@ pub(crate) struct Rig {
     pub(crate) clock: Clock,
     pub(crate) hub: Hub,
     pub(crate) door: Door<Scripted>,
+    /// Where other nodes' events come in.
+    pub(crate) sink: Arc<dyn BrokerSink>,
     n_shards: usize,
     /// Counts every flush of every connection of this rig.
     flushes: Arc<AtomicUsize>,
@@ -40,8 +42,13 @@ pub(crate) struct Rig {
 }
 
 pub(crate) fn config() -> HubConfig {
-    // Spread from the first connection on, so that all of it is tried with more than one shard.
-    HubConfig { shards: 2, home_connections: 0, ..HubConfig::default() }
+    HubConfig {
+        shards: 2,
+        // Spread from the first connection on, so that all of it is tried with more than one shard.
+        home_connections: 0,
+        unwatch_after: std::time::Duration::from_millis(5),
+        ..HubConfig::default()
+    }
 }
 
 impl Rig {
@@ -71,10 +78,11 @@ impl Rig {
         let scope = Scope::root("hub-test");
         let n_shards = config.shards;
         let prepared = Hub::prepare::<Scripted>(config, clock.clone(), &scope).expect("threads start");
-        let seams = seams(prepared.sink());
+        let sink = prepared.sink();
+        let seams = seams(Arc::clone(&sink));
         let (hub, door) = prepared.start(seams).await.expect("the hub starts");
         let (flushes, observers) = (Arc::default(), Mutex::default());
-        Self { scope, clock, hub, door, n_shards, flushes, observers, n_fences: AtomicUsize::new(0) }
+        Self { scope, clock, hub, door, sink, n_shards, flushes, observers, n_fences: AtomicUsize::new(0) }
     }
 
     /// A connection in the tables that waits for its socket.
@@ -112,9 +120,9 @@ impl Rig {
 
     /// Publishes as one batch.
     pub(crate) async fn publish(&self, events: impl IntoIterator<Item = Event>) {
-        let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
+        let events: Vec<_> = events.into_iter().map(|event| Publication::new(Arc::new(event))).collect();
         let Some(first) = events.first() else { return };
-        let room = self.hub.reserve(&first.tenant, events.len()).await.expect("there is room");
+        let room = self.hub.reserve(&first.event.tenant, events.len()).await.expect("there is room");
         self.hub.publish(room, &events).await;
     }
 

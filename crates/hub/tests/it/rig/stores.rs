@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hookswitch_hub::memory::{MemoryOffline, MemoryPresence};
 use hookswitch_hub::{
-    BoxFuture, Claim, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore, PresenceError,
-    PresenceStore, UserKey, UserPresence,
+    BoxFuture, Claim, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore, PresenceChange,
+    PresenceError, PresenceStore, UserKey, UserPresence,
 };
-use hookswitch_protocol::{TenantId, UserId};
+use hookswitch_protocol::{NodeId, TenantId, UserId};
 use hookswitch_runtime::Clock;
 use tokio::sync::Semaphore;
 
@@ -106,8 +106,8 @@ pub(crate) struct FailingPresence {
 impl FailingPresence {
     fn write<'a>(
         &'a self,
-        call: impl FnOnce() -> BoxFuture<'a, Result<(), PresenceError>> + Send + 'a,
-    ) -> BoxFuture<'a, Result<(), PresenceError>> {
+        call: impl FnOnce() -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
         Box::pin(async move {
             if self.calls.fails() {
                 return Err(PresenceError::Unavailable { operation: "do as told", source: "the test says so".into() });
@@ -118,12 +118,20 @@ impl FailingPresence {
 }
 
 impl PresenceStore for FailingPresence {
-    fn touch<'a>(&'a self, user: &'a UserKey, n_connections: u32) -> BoxFuture<'a, Result<(), PresenceError>> {
+    fn touch<'a>(
+        &'a self,
+        user: &'a UserKey,
+        n_connections: u32,
+    ) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
         self.write(move || self.memory.touch(user, n_connections))
     }
 
-    fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), PresenceError>> {
+    fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
         self.write(move || self.memory.leave(user))
+    }
+
+    fn other_holders<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<Vec<NodeId>, PresenceError>> {
+        self.memory.other_holders(user)
     }
 
     fn state<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<UserPresence, PresenceError>> {

@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use hookswitch_protocol::payloads::SessionRef;
-use hookswitch_protocol::{Payload, SessionKey};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::payloads::SessionRef;
+use crate::{Payload, SessionKey};
+
 /// One field that may name a session.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Named {
+pub enum NamedSession {
     /// Not there, or null.
     #[default]
     Absent,
@@ -21,8 +22,9 @@ pub(crate) enum Named {
     Unusable(String),
 }
 
-impl Named {
-    pub(crate) fn key(&self) -> Option<&SessionKey> {
+impl NamedSession {
+    /// The key, where there is one.
+    pub fn key(&self) -> Option<&SessionKey> {
         match self {
             Self::Key(key) => Some(key),
             Self::Absent | Self::Unusable(_) => None,
@@ -32,42 +34,42 @@ impl Named {
 
 /// The two fields of a payload that name its session.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct SessionNames {
+pub struct SessionNames {
     /// What visitors connect with, where the payload says it apart.
-    pub(crate) session_key: Named,
+    pub session_key: NamedSession,
     /// The tenant's own name.
-    pub(crate) session_id: Named,
+    pub session_id: NamedSession,
 }
 
 impl SessionNames {
     /// Reads them from a payload; of a doubled field the last counts, as in JavaScript.
-    pub(crate) fn read(payload: &Payload) -> Self {
+    pub fn read(payload: &Payload) -> Self {
         // The payload is a JSON object, which is all that reading it so asks for.
         let raw = payload.read::<RawNames<'_>>().unwrap_or_default();
         let session_key = match raw.session_key.map(RawValue::get) {
             // The prototype's services send it empty where there is none.
-            Some("\"\"") => Named::Absent,
+            Some("\"\"") => NamedSession::Absent,
             text => read(text),
         };
         Self { session_key, session_id: read(raw.session_id.map(RawValue::get)) }
     }
 
     /// What names the session, the key first.
-    pub(crate) fn in_order(&self) -> impl Iterator<Item = &SessionKey> {
+    pub fn in_order(&self) -> impl Iterator<Item = &SessionKey> {
         self.session_key.key().into_iter().chain(self.session_id.key())
     }
 }
 
-fn read(text: Option<&str>) -> Named {
-    let Some(text) = text.filter(|text| *text != "null") else { return Named::Absent };
+fn read(text: Option<&str>) -> NamedSession {
+    let Some(text) = text.filter(|text| *text != "null") else { return NamedSession::Absent };
     let Ok(name) = serde_json::from_str::<SessionRef>(text) else {
-        return Named::Unusable("must be an integer or a string".to_owned());
+        return NamedSession::Unusable("must be an integer or a string".to_owned());
     };
-    name.key().map_or_else(|error| Named::Unusable(error.problem), Named::Key)
+    name.key().map_or_else(|error| NamedSession::Unusable(error.problem), NamedSession::Key)
 }
 
 /// The payload with `session_id` as its first field, a number where the name is one.
-pub(crate) fn with_session_id(payload: &Payload, session: &SessionKey) -> Payload {
+pub fn with_session_id(payload: &Payload, session: &SessionKey) -> Payload {
     let name = match session.as_str().parse::<i64>() {
         Ok(number) if number.to_string() == session.as_str() => SessionRef::Number(number),
         _ => SessionRef::from(session),
@@ -122,24 +124,24 @@ mod tests {
         Payload::parse(text).expect(text)
     }
 
-    fn key(text: &str) -> Named {
-        Named::Key(SessionKey::parse(text).expect(text))
+    fn key(text: &str) -> NamedSession {
+        NamedSession::Key(SessionKey::parse(text).expect(text))
     }
 
     #[test]
     fn both_fields_are_read_as_numbers_or_text() {
-        let check = |text: &str, session_key: Named, session_id: Named| {
+        let check = |text: &str, session_key: NamedSession, session_id: NamedSession| {
             assert_eq!(SessionNames::read(&payload(text)), SessionNames { session_key, session_id }, "{text}");
         };
-        check("{}", Named::Absent, Named::Absent);
-        check(r#"{"session_id":7}"#, Named::Absent, key("7"));
+        check("{}", NamedSession::Absent, NamedSession::Absent);
+        check(r#"{"session_id":7}"#, NamedSession::Absent, key("7"));
         check(r#"{"session_id":"s\u002d1","session_key":"k"}"#, key("k"), key("s-1"));
-        check(r#"{"session_id":1,"session_id":2}"#, Named::Absent, key("2"));
-        check(r#"{"session_id":null,"session_key":""}"#, Named::Absent, Named::Absent);
-        check(r#"{"x":{"session_id":1}}"#, Named::Absent, Named::Absent);
+        check(r#"{"session_id":1,"session_id":2}"#, NamedSession::Absent, key("2"));
+        check(r#"{"session_id":null,"session_key":""}"#, NamedSession::Absent, NamedSession::Absent);
+        check(r#"{"x":{"session_id":1}}"#, NamedSession::Absent, NamedSession::Absent);
         for bad in ["[1]", "1.5", "true", "\"\"", "9223372036854775808", "\"a\\nb\""] {
             let names = SessionNames::read(&payload(&format!("{{\"session_id\":{bad}}}")));
-            assert!(matches!(names.session_id, Named::Unusable(_)), "{bad}: {names:?}");
+            assert!(matches!(names.session_id, NamedSession::Unusable(_)), "{bad}: {names:?}");
         }
     }
 

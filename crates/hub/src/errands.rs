@@ -1,0 +1,123 @@
+//! What events of other nodes ask for beyond delivery: keeping what met nobody, bringing what was kept
+//! elsewhere.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use hookswitch_protocol::{Chain, NodeId, Retry};
+use hookswitch_runtime::Scope;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::broker::{Broker, Origin, Received};
+use crate::counters::Counters;
+use crate::courier::Couriers;
+use crate::offline::{OfflineMessage, OfflineStore};
+use crate::outlet::Outlet;
+use crate::presence::PresenceStore;
+use crate::seam::UserKey;
+use crate::shared::Shared;
+
+/// Errands done at the same time: one whose store does not answer must not hold up the others.
+const AT_ONCE: usize = 64;
+
+/// How long keeping a message is tried before it is given up, and said so: longer than a fail-over.
+const KEEP_DEADLINE: Duration = Duration::from_mins(1);
+
+/// What takes longer than handing an event on.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    /// An event for one user, for whom this node is answerable together with others.
+    Missed { received: Received, outcome: oneshot::Receiver<bool> },
+    /// A message of an accepted event that the store did not take yet.
+    Keep(OfflineMessage),
+    /// Something was kept for a user who may be here.
+    Backlog(UserKey),
+}
+
+/// Does errands, many at a time.
+pub(crate) struct Errands<O: Outlet> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) presence: Arc<dyn PresenceStore>,
+    pub(crate) offline: Arc<dyn OfflineStore>,
+    pub(crate) couriers: Arc<Couriers<O>>,
+    pub(crate) scope: Scope,
+}
+
+impl<O: Outlet> Errands<O> {
+    /// Until the node goes away and all that were begun are done.
+    pub(crate) async fn run(self, mut todo: mpsc::Receiver<Errand>) {
+        let soft = self.scope.soft().clone();
+        let mut ending = Box::pin(soft.cancelled());
+        let mut is_closed = false;
+        let errands = stream::poll_fn(|cx| {
+            if !is_closed && ending.as_mut().poll(cx).is_ready() {
+                is_closed = true;
+                todo.close();
+            }
+            Poll::Ready(std::task::ready!(todo.poll_recv(cx)))
+        });
+        errands.for_each_concurrent(AT_ONCE, |errand| self.run_one(errand)).await;
+    }
+
+    async fn run_one(&self, errand: Errand) {
+        match errand {
+            Errand::Missed { received, outcome } => self.missed(received, outcome).await,
+            Errand::Keep(message) => self.keep(message).await,
+            Errand::Backlog(user) => drop(self.couriers.serve(user)),
+        }
+    }
+
+    /// Keeps an event whose user was here when it was accepted and is gone now.
+    async fn missed(&self, received: Received, outcome: oneshot::Receiver<bool>) {
+        let Origin::Node { answerable_with: Some(others) } = received.origin else { return };
+        if outcome.await.unwrap_or(false) {
+            return;
+        }
+        let Some(message) = OfflineMessage::of(&received.event) else { return };
+        // Nobody knows who is there when presence cannot be asked: twice is better than never.
+        let holders = self.presence.other_holders(&message.user).await.unwrap_or_default();
+        if !holders.iter().any(|holder: &NodeId| others.contains(holder)) {
+            self.keep(message).await;
+        }
+    }
+
+    /// Keeps a message, and sees to it that its user gets it, wherever he has come to.
+    async fn keep(&self, message: OfflineMessage) {
+        let user = message.user.clone();
+        if !self.put(message).await {
+            return;
+        }
+        drop(self.couriers.serve(user.clone()));
+        if let Err(error) = self.broker.backlog_kept(&user).await {
+            let UserKey { tenant, user } = &user;
+            tracing::warn!(%tenant, %user, error = %Chain(&error), "other nodes do not hear of a kept message");
+        }
+    }
+
+    async fn put(&self, message: OfflineMessage) -> bool {
+        let deadline = Instant::now() + KEEP_DEADLINE;
+        let UserKey { tenant, user } = message.user.clone();
+        loop {
+            let Err(error) = self.offline.put(vec![message.clone()]).await else { return true };
+            Counters::add(&self.shared.counters.keeper_failures, 1);
+            let pause = match error.retry() {
+                Retry::Never => None,
+                Retry::Now => Some(Duration::ZERO),
+                Retry::After(pause) => Some(pause),
+            };
+            let pause = pause.filter(|_| Instant::now() < deadline && !self.scope.soft().is_cancelled());
+            let event = &message.event_id;
+            let Some(pause) = pause else {
+                Counters::add(&self.shared.counters.messages_lost, 1);
+                tracing::error!(%tenant, %user, %event, error = %Chain(&error), "a message for an absent user is lost");
+                return false;
+            };
+            tracing::warn!(%tenant, %user, %event, error = %Chain(&error), "a message for an absent user has to wait");
+            tokio::time::sleep(pause).await;
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What comes from other nodes, on its way into the shards.
+//!
+//! Normally an event goes straight into the mailboxes. When they are full, the tenant's events wait
+//! here, in order, for a while: a burst of another node is no reason to drop anything. What finds no
+//! room here either is dropped, and the tenant's connections are told.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use hookswitch_protocol::{Category, Event, TenantId};
+use hookswitch_runtime::Scope;
+use tokio::sync::mpsc;
+
+use crate::broker::{BrokerSink, GapScope, Origin, Received};
+use crate::counters::Counters;
+use crate::errands::Errand;
+use crate::fanout::{Fanout, Reservation};
+use crate::seam::UserKey;
+use crate::sessions::ChatSessions;
+
+/// Events of one tenant that may wait here: one largest batch on top of the mailbox.
+const WAITING_EVENTS: usize = 4_096;
+
+/// Events of one tenant that take their room together.
+const TAKEN_AT_ONCE: usize = 64;
+
+/// Backlog notices and missed events that may wait to be looked after.
+const ERRANDS: usize = 4_096;
+
+/// The hub's sink.
+pub(crate) struct Intake {
+    fanout: Arc<Fanout>,
+    scope: Scope,
+    deadline: Duration,
+    errands: mpsc::Sender<Errand>,
+    waiting: Mutex<HashMap<TenantId, VecDeque<Received>>>,
+    /// There once the hub has started.
+    sessions: OnceLock<Arc<ChatSessions>>,
+    this: Weak<Self>,
+}
+
+impl Intake {
+    /// An intake, and where its errands come out.
+    pub(crate) fn new(fanout: Arc<Fanout>, scope: Scope, deadline: Duration) -> (Arc<Self>, mpsc::Receiver<Errand>) {
+        let (errands, todo) = mpsc::channel(ERRANDS);
+        let intake = Arc::new_cyclic(|this| Self {
+            fanout,
+            scope,
+            deadline,
+            errands,
+            waiting: Mutex::default(),
+            sessions: OnceLock::new(),
+            this: Weak::clone(this),
+        });
+        (intake, todo)
+    }
+
+    /// From now on chat events are looked up among these.
+    pub(crate) fn know(&self, sessions: Arc<ChatSessions>) {
+        // The hub starts once.
+        let _known = self.sessions.set(sessions);
+    }
+
+    /// Finds a foreign chat event's session, and notes another node's end of one.
+    fn with_session(&self, mut received: Received) -> Received {
+        let Some(sessions) = self.sessions.get() else { return received };
+        if received.event.event_type.category() != Category::Chat {
+            return received;
+        }
+        match received.origin {
+            Origin::Node { .. } => sessions.heard(&received.event),
+            Origin::Foreign => {
+                let session = sessions.session_of(&received.event);
+                received.event = Arc::new(Event { session, ..Event::clone(&received.event) });
+            }
+        }
+        received
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<TenantId, VecDeque<Received>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves something to be done later; whether there was room for it.
+    pub(crate) fn run(&self, errand: Errand) -> bool {
+        let has_room = self.errands.try_send(errand).is_ok();
+        if !has_room {
+            Counters::add(&self.fanout.shared.counters.errands_dropped, 1);
+            tracing::error!("too much to do for events of other nodes, some of it is left undone");
+        }
+        has_room
+    }
+
+    fn hand_over(&self, room: Reservation, received: Vec<Received>) {
+        let events: Vec<_> = received.iter().map(|received| Arc::clone(&received.event)).collect();
+        let outcomes = self.fanout.deliver(room, &events, None);
+        // Outcomes are those of the events for one user, in order.
+        let targeted = received.into_iter().filter(|received| received.event.user.is_some());
+        for (received, outcome) in targeted.zip(outcomes) {
+            if received.is_answerable() {
+                // Said where there is no room.
+                let _has_room = self.run(Errand::Missed { received, outcome });
+            }
+        }
+    }
+
+    /// Puts an event behind those of its tenant that wait already.
+    fn wait(&self, mut waiting: MutexGuard<'_, HashMap<TenantId, VecDeque<Received>>>, received: Received) {
+        let tenant = received.event.tenant.clone();
+        // The entry stands for the one task that hands the line over; it takes it away with the last.
+        let is_first = !waiting.contains_key(&tenant);
+        let line = waiting.entry(tenant.clone()).or_default();
+        let has_room = line.len() < WAITING_EVENTS;
+        if has_room {
+            line.push_back(received);
+        }
+        drop(waiting);
+        if !has_room {
+            self.dropped(tenant, 1);
+        } else if is_first && let Some(this) = self.this.upgrade() {
+            self.scope.spawn("intake", async move { this.drain(&tenant).await });
+        }
+    }
+
+    /// Hands a tenant's line on, as room comes, until it is empty.
+    async fn drain(&self, tenant: &TenantId) {
+        loop {
+            let n_events = {
+                let mut waiting = self.waiting();
+                let n_events = waiting.get(tenant).map_or(0, |line| line.len().min(TAKEN_AT_ONCE));
+                if n_events == 0 {
+                    waiting.remove(tenant);
+                    return;
+                }
+                n_events
+            };
+            let room = self.fanout.reserve(tenant, n_events, self.deadline).await;
+            let taken: Vec<Received> =
+                self.waiting().get_mut(tenant).map(|line| line.drain(..n_events).collect()).unwrap_or_default();
+            match room {
+                Ok(room) => self.hand_over(room, taken),
+                Err(_full) => self.dropped(tenant.clone(), taken.len() as u64),
+            }
+        }
+    }
+
+    fn dropped(&self, tenant: TenantId, n_events: u64) {
+        Counters::add(&self.fanout.shared.counters.events_overflowed, n_events);
+        self.fanout.shared.gaps.note(GapScope::Tenant(tenant), Some(n_events));
+    }
+}
+
+impl fmt::Debug for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intake").field("n_waiting_tenants", &self.waiting().len()).finish_non_exhaustive()
+    }
+}
+
+impl BrokerSink for Intake {
+    fn on_event(&self, received: Received) {
+        if self.fanout.shared.census.n_tenant(&received.event.tenant) == 0 && !received.is_answerable() {
+            return;
+        }
+        let received = self.with_session(received);
+        let waiting = self.waiting();
+        if waiting.contains_key(&received.event.tenant) {
+            return self.wait(waiting, received);
+        }
+        match self.fanout.try_reserve(&received.event.tenant, 1) {
+            Ok(room) => {
+                drop(waiting);
+                self.hand_over(room, vec![received]);
+            }
+            Err(_full) => self.wait(waiting, received),
+        }
+    }
+
+    fn on_gap(&self, scope: GapScope, n_missed: Option<u64>) {
+        Counters::add(&self.fanout.shared.counters.broker_gaps, 1);
+        self.fanout.shared.gaps.note(scope, n_missed);
+    }
+
+    fn on_backlog(&self, user: UserKey) {
+        if self.fanout.shared.census.n_user(&user) > 0 {
+            let _has_room = self.run(Errand::Backlog(user));
+        }
+    }
+}

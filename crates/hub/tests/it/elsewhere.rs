@@ -1,0 +1,149 @@
+//! What comes from other nodes: delivered, waited with, kept, told.
+
+use std::sync::Arc;
+
+use hookswitch_hub::memory::MemoryOffline;
+use hookswitch_hub::{
+    GapScope, HubConfig, OfflineLimits, OfflineMessage, OfflineStore as _, Origin, Received, Seams, UserKey,
+};
+use hookswitch_protocol::{Event, NodeId, Timestamp};
+use hookswitch_runtime::Clock;
+use hookswitch_testkit::{PATIENCE, eventually};
+
+use crate::rig::{Rig, config, tenant, to_user, user};
+
+const NOW: Timestamp = Timestamp::from_millis(1_761_393_600_000);
+
+/// A fresh event: kept ones must not be too old.
+fn event(of: &str, kind: &str, id: &str) -> Event {
+    Event { timestamp: NOW, ..crate::rig::event(of, kind, id) }
+}
+
+fn from_a_node(event: Event) -> Received {
+    Received { event: Arc::new(event), origin: Origin::Node { answerable_with: None } }
+}
+
+/// An event for whose user this node is answerable, together with these.
+fn answerable(event: Event, others: &[&str]) -> Received {
+    let others = others.iter().map(|name| NodeId::parse(name).expect("legal")).collect();
+    Received { event: Arc::new(event), origin: Origin::Node { answerable_with: Some(others) } }
+}
+
+/// A rig whose kept messages can be looked at.
+async fn with_offline() -> (Rig, Arc<MemoryOffline>) {
+    let clock = Clock::manual(NOW);
+    let offline = Arc::new(MemoryOffline::new(OfflineLimits::default(), clock.clone()));
+    let seams = Seams { offline: offline.clone(), ..Seams::memory(&clock) };
+    (Rig::assemble(config(), clock, |_| seams).await, offline)
+}
+
+async fn until_kept(offline: &MemoryOffline, who: &UserKey) {
+    eventually("the message is kept", PATIENCE, async || offline.may_have(who)).await;
+}
+
+#[tokio::test]
+async fn an_event_whose_user_has_just_left_is_kept_by_the_node_that_held_him() {
+    let (rig, offline) = with_offline().await;
+    let _somebody = rig.user("t", 1).await;
+    rig.sink.on_event(answerable(to_user(event("t", "alert", "missed"), 7), &[]));
+    until_kept(&offline, &user("t", 7)).await;
+    let mut back = rig.user("t", 7).await;
+    assert_eq!(back.until("missed").await, ["missed"]);
+}
+
+#[tokio::test]
+async fn it_is_left_alone_by_a_node_that_is_not_answerable_or_met_him() {
+    let (rig, offline) = with_offline().await;
+    let mut here = rig.user("t", 8).await;
+    rig.sink.on_event(from_a_node(to_user(event("t", "alert", "not-ours"), 7)));
+    rig.sink.on_event(answerable(to_user(event("t", "alert", "met"), 8), &[]));
+    assert_eq!(here.until("met").await, ["met"]);
+    // Errands are done in turn: when this one is kept, those before it are settled.
+    rig.sink.on_event(answerable(to_user(event("t", "alert", "missed"), 9), &[]));
+    until_kept(&offline, &user("t", 9)).await;
+    assert!(!offline.may_have(&user("t", 7)) && !offline.may_have(&user("t", 8)));
+}
+
+#[tokio::test]
+async fn what_another_node_kept_is_brought_to_who_is_here() {
+    let (rig, offline) = with_offline().await;
+    let mut client = rig.user("t", 7).await;
+    let message = OfflineMessage::of(&to_user(event("t", "alert", "kept"), 7)).expect("it is for one user");
+    offline.put(vec![message]).await.expect("kept");
+    rig.sink.on_backlog(user("t", 7));
+    assert_eq!(client.until("kept").await, ["kept"]);
+}
+
+#[tokio::test]
+async fn a_gap_is_told_to_the_connections_it_concerns() {
+    let rig = Rig::new().await;
+    let (mut here, mut visitor) = (rig.user("t", 1).await, rig.visitor("t", "s").await);
+    let mut elsewhere = rig.user("u", 1).await;
+    rig.sink.on_gap(GapScope::Tenant(tenant("t")), Some(3));
+    assert_eq!(here.until("messages_dropped 3").await, ["messages_dropped 3"]);
+    assert_eq!(visitor.until("messages_dropped 3").await, ["messages_dropped 3"]);
+    rig.sink.on_gap(GapScope::All, None);
+    assert_eq!(elsewhere.until("messages_dropped").await, ["messages_dropped"]);
+}
+
+#[tokio::test]
+async fn a_burst_of_another_node_waits_for_room_in_order() {
+    let rig = Rig::with(HubConfig { mailbox_events: 1_000, shards: 1, ..config() }).await;
+    let mut client = rig.user("t", 1).await;
+    let hold = client.hold_shard().await;
+    let ids: Vec<String> = (0..3_000).map(|n| format!("e{n}")).collect();
+    for id in &ids {
+        rig.sink.on_event(from_a_node(event("t", "alert", id)));
+    }
+    drop(hold);
+    assert_eq!(client.until("e2999").await, ids);
+}
+
+#[tokio::test]
+async fn what_finds_no_room_for_long_is_dropped_and_told() {
+    let deadline = std::time::Duration::from_millis(50);
+    let rig = Rig::with(HubConfig { mailbox_events: 4, shards: 1, publish_deadline: deadline, ..config() }).await;
+    let mut client = rig.user("t", 1).await;
+    let hold = client.hold_shard().await;
+    for n in 0..40 {
+        rig.sink.on_event(from_a_node(event("t", "alert", &format!("e{n}"))));
+    }
+    rig.until("some were dropped", |hub| hub.counters().events_overflowed > 0).await;
+    drop(hold);
+    client
+        .until_some("the client is told", |client| {
+            client.ids().iter().any(|id| id.starts_with("messages_dropped")).then_some(())
+        })
+        .await;
+}
+
+/// The receiver of a broker goes on while the line is handed over: both are at it at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_lasting_burst_of_another_node_is_one_line() {
+    let bounds = HubConfig { outbox_messages: 1_000_000, outbox_bytes: 1 << 30, ..config() };
+    let rig = Rig::with(HubConfig { mailbox_events: 128, shards: 1, ..bounds }).await;
+    let mut client = rig.user("t", 1).await;
+    let sink = Arc::clone(&rig.sink);
+    // Now faster than the shard, now slower, so that the line is emptied and filled again and again.
+    let flood = move || {
+        for n in 0..BURST {
+            sink.on_event(from_a_node(event("t", "alert", &format!("e{n}"))));
+            if n % 400 > 150 {
+                (0..2_000).for_each(|n| _ = std::hint::black_box(n));
+            }
+        }
+        // The last one finds room at some time; whatever was dropped before is told.
+        sink.on_event(from_a_node(event("t", "alert", "last")));
+    };
+    tokio::task::spawn_blocking(flood).await.expect("no panic");
+    let ids = client
+        .until_some("the end arrives or the line is dead", |client| {
+            let ids = client.ids();
+            (rig.scope.crash().is_some() || ids.iter().any(|id| id == "last")).then_some(ids)
+        })
+        .await;
+    let numbers: Vec<u64> = ids.iter().filter_map(|id| id.strip_prefix('e').and_then(|n| n.parse().ok())).collect();
+    assert_eq!((rig.scope.crash(), numbers.is_sorted()), (None, true), "of {}", numbers.len());
+}
+
+const BURST: u64 = 100_000;

@@ -1,0 +1,40 @@
+//! `presence.changed`: a user came, or went.
+
+use serde::{Deserialize, Serialize};
+
+use crate::UserId;
+
+/// One transition of a user, over all nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresenceChanged {
+    /// Who.
+    pub user_id: UserId,
+    /// What the user is now.
+    pub state: PresenceWord,
+    /// Why.
+    pub cause: PresenceCause,
+}
+
+/// The two ends of a transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PresenceWord {
+    /// Connected to some node.
+    Online,
+    /// Connected to no node.
+    Offline,
+}
+
+/// What caused a transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PresenceCause {
+    /// The first connection came.
+    Connected,
+    /// The last connection ended.
+    Disconnected,
+    /// The node with the last connections was not heard of any more.
+    NodeLost,
+    /// Somebody else had put the user among those online, and no node vouched for that.
+    Expired,
+}
