@@ -123,6 +123,8 @@ mod tests {
             ("hookswitch-switch", Build, "hookswitch-store"),
             ("hookswitch-gateway", Normal, "hookswitch-store"),
             ("hookswitch-store", Normal, "hookswitch-switch"),
+            ("hookswitch-redis", Normal, "hookswitch-webhooks"),
+            ("hookswitch-gateway", Normal, "hookswitch-redis"),
         ] {
             let found = problems(from, &[(table, to)]);
             assert_eq!(found.len(), 1, "{from} -> {to}: {found:?}");
@@ -146,6 +148,8 @@ mod tests {
             ("hookswitch-webhooks", "diesel"),
             ("hookswitch-switch", "hyper"),
             ("hookswitch-hub", "jsonwebtoken"),
+            ("hookswitch-hub", "fred"),
+            ("hookswitch-gateway", "percent-encoding"),
             ("hookswitch", "anyhow"),
         ] {
             let found = problems(room, &[(Normal, package)]);

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! protocol ← runtime ← { hub, webhooks } ← switch ← gateway ← hookswitch ← bins
-//!                      { hub, webhooks } ← store ←────────────┘
+//!                      { hub, webhooks } ← store ←────────────┤
+//!                                  hub ← redis ←──────────────┘
 //! ```
 
 /// What kind of crate a room is; it decides which other rules bind it.
@@ -87,6 +88,7 @@ pub(crate) const HOMES: &[Home] = &[
     Home { package: "prometheus-client", rooms: &[GATEWAY] },
     Home { package: "hyper", rooms: &[WEBHOOKS, GATEWAY] },
     Home { package: "fred", rooms: &[REDIS] },
+    Home { package: "percent-encoding", rooms: &[REDIS] },
     Home { package: "anyhow", rooms: &[] },
 ];
 

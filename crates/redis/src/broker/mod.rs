@@ -1,0 +1,131 @@
+//! Events between nodes over pub/sub.
+
+mod counters;
+mod line;
+mod outgoing;
+mod receiver;
+mod sequence;
+mod subscriptions;
+mod supervisor;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+
+use hookswitch_hub::{BoxFuture, Broker, BrokerError, BrokerSink, Publication, UserKey};
+use hookswitch_protocol::TenantId;
+use hookswitch_runtime::Scope;
+use tokio::sync::{Notify, watch};
+
+use self::counters::Counters;
+use self::outgoing::Outgoing;
+use self::receiver::Receiver;
+use self::subscriptions::Subscriptions;
+use self::supervisor::Supervisor;
+use crate::link::Link;
+
+pub use self::counters::BrokerCounters;
+
+/// Publishes to the contract's channels and listens to those of the tenants this node serves.
+pub struct RedisBroker {
+    subscriptions: Arc<Subscriptions>,
+    outgoing: Arc<Outgoing>,
+    counters: Arc<Counters>,
+    ended: Arc<Notify>,
+    is_needed: watch::Sender<bool>,
+}
+
+impl RedisBroker {
+    /// Starts listening, sending and looking after the link, as tasks of the scope.
+    pub(crate) fn start(link: &Link, sink: &Arc<dyn BrokerSink>, scope: &Scope) -> Arc<Self> {
+        let counters = Arc::<Counters>::default();
+        let subscriptions = Arc::new(Subscriptions::new(link.clone()));
+        let outgoing = Arc::new(Outgoing::new(link.clone(), Arc::clone(&counters)));
+        let (subs, count) = (Arc::clone(&subscriptions), Arc::clone(&counters));
+        let receiver = Receiver::new(link.clone(), subs, Arc::clone(sink), count);
+        let supervisor = Supervisor::new(link.clone(), Arc::clone(&subscriptions), Arc::clone(sink));
+        let is_needed = watch::Sender::new(true);
+        scope.spawn("redis-receiver", while_needed(&is_needed, receiver.run()));
+        scope.spawn("redis-supervisor", while_needed(&is_needed, supervisor.run()));
+        let (sender, ending, ended) = (Arc::clone(&outgoing), scope.clone(), Arc::<Notify>::default());
+        let last = Arc::clone(&ended);
+        scope.spawn("redis-sender", async move {
+            sender.run(&ending).await;
+            last.notify_one();
+        });
+        Arc::new(Self { subscriptions, outgoing, counters, ended, is_needed })
+    }
+
+    /// After the soft token: everything is sent that could be. For one waiter.
+    pub(crate) async fn ended(&self) {
+        self.ended.notified().await;
+    }
+
+    /// Nobody has anything to say any more: ends listening and looking after the link.
+    pub(crate) fn stop(&self) {
+        self.is_needed.send_replace(false);
+    }
+
+    /// Figures since the start.
+    pub fn counters(&self) -> BrokerCounters {
+        self.counters.snapshot()
+    }
+
+    /// Events that wait for Redis.
+    pub fn n_buffered(&self) -> usize {
+        self.outgoing.n_waiting()
+    }
+}
+
+/// Ends work with the last who needs it, not with the soft token: until then a Redis that goes away or
+/// hangs must be noticed.
+fn while_needed<F: Future<Output = ()> + Send + 'static>(
+    is_needed: &watch::Sender<bool>,
+    work: F,
+) -> impl Future<Output = ()> + Send + use<F> {
+    let mut is_needed = is_needed.subscribe();
+    async move {
+        tokio::select! {
+            () = work => {}
+            _stopped = is_needed.wait_for(|is_needed| !is_needed) => {}
+        }
+    }
+}
+
+impl Broker for RedisBroker {
+    fn watch<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(async move {
+            self.subscriptions.watch(tenant).await;
+            Ok(())
+        })
+    }
+
+    fn unwatch<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(async move {
+            let unwatched = self.subscriptions.unwatch(tenant).await;
+            unwatched.map_err(|error| BrokerError::Unavailable { operation: "unwatch", source: error.boxed() })
+        })
+    }
+
+    fn publish<'a>(&'a self, publications: &'a [Publication]) -> BoxFuture<'a, Result<(), BrokerError>> {
+        // Here and not in the future: now is these events' turn.
+        let told = self.outgoing.publish(publications);
+        Box::pin(async move {
+            self.outgoing.settle(told).await;
+            Ok(())
+        })
+    }
+
+    fn backlog_kept<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(async move {
+            self.outgoing.tell_backlog(user).await;
+            Ok(())
+        })
+    }
+}
+
+impl fmt::Debug for RedisBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBroker").field("n_buffered", &self.n_buffered()).finish_non_exhaustive()
+    }
+}

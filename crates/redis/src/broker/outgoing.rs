@@ -1,0 +1,227 @@
+//! What goes out: in order, at once while Redis is there, later when it is back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fred::interfaces::PubsubInterface as _;
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use hookswitch_hub::{Publication, UserKey};
+use hookswitch_protocol::{Chain, TenantId};
+use hookswitch_runtime::Scope;
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::counters::Counters;
+use super::line::{Batch, Line, Outbound};
+use super::wire;
+use crate::config::Topology;
+use crate::link::{Link, LinkState};
+
+/// Pause before what failed is sent again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The line of messages to the other nodes.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    link: Link,
+    counters: Arc<Counters>,
+    line: Mutex<Line>,
+    arrived: Notify,
+    /// Whether messages go out now; otherwise they are kept, and nobody waits for them.
+    is_sending: AtomicBool,
+}
+
+impl Outgoing {
+    pub(crate) fn new(link: Link, counters: Arc<Counters>) -> Self {
+        Self { link, counters, line: Mutex::default(), arrived: Notify::new(), is_sending: AtomicBool::new(false) }
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn n_waiting(&self) -> usize {
+        self.line().n_waiting()
+    }
+
+    /// Puts events into the line, with their numbers. They are sent whether anybody waits or not.
+    pub(crate) fn publish(&self, publications: &[Publication]) -> Vec<oneshot::Receiver<()>> {
+        let mut line = self.line();
+        let mut append = |publication| {
+            let mut outbound = self.outbound(&mut line, publication);
+            let (settled, told) = oneshot::channel();
+            outbound.settled = Some(settled);
+            self.append(&mut line, outbound);
+            told
+        };
+        let told = publications.iter().map(&mut append).collect();
+        self.arrived.notify_one();
+        told
+    }
+
+    /// Tells the other nodes that something was kept for a user.
+    pub(crate) async fn tell_backlog(&self, user: &UserKey) {
+        let (settled, told) = oneshot::channel();
+        let outbound = Outbound {
+            tenant: user.tenant.clone(),
+            channel: self.link.keys().internal_channel(&user.tenant),
+            body: wire::encode_note(user, self.link.node()).into(),
+            is_sharded: false,
+            slot: self.slot_of(&user.tenant),
+            settled: Some(settled),
+        };
+        self.append(&mut self.line(), outbound);
+        self.arrived.notify_one();
+        self.settle(vec![told]).await;
+    }
+
+    /// Waits until Redis has them: not while it is away, and not for long when it does not answer.
+    pub(crate) async fn settle(&self, told: Vec<oneshot::Receiver<()>>) {
+        if self.is_sending.load(Ordering::Acquire) {
+            // A sender is dropped when the message is sent, has failed, or the link is found closed. Past
+            // the deadline it stays in line.
+            let all = join_all(told);
+            let _settled = tokio::time::timeout(self.link.config().command_timeout * 2, all).await;
+        }
+    }
+
+    fn outbound(&self, line: &mut Line, publication: &Publication) -> Outbound {
+        let event = &publication.event;
+        let keys = self.link.keys();
+        let seq = line.number(&event.tenant);
+        let is_sharded = self.link.config().sharded_pubsub && event.topic.is_none();
+        Outbound {
+            tenant: event.tenant.clone(),
+            channel: if is_sharded { keys.tenant_channel(&event.tenant) } else { keys.channel_of(event) },
+            body: wire::encode(publication, self.link.node(), seq).into(),
+            is_sharded,
+            slot: self.slot_of(&event.tenant),
+            settled: None,
+        }
+    }
+
+    /// The lane of a tenant's messages.
+    fn slot_of(&self, tenant: &TenantId) -> u16 {
+        match self.link.config().topology {
+            Topology::Cluster(_) => fred::util::redis_keyslot(tenant.as_str().as_bytes()),
+            Topology::Single(_) | Topology::Sentinel { .. } => 0,
+        }
+    }
+
+    /// Puts a message at the end; over the bound the oldest go. Their numbers stay out, so that the
+    /// other nodes notice.
+    fn append(&self, line: &mut Line, outbound: Outbound) {
+        let config = self.link.config();
+        line.append(outbound);
+        let was_dropping = line.is_dropping();
+        let mut n_dropped = 0;
+        while let Some(oldest) = line.drop_over(config.buffer_events, config.buffer_bytes) {
+            n_dropped += 1;
+            if n_dropped == 1 && !was_dropping {
+                tracing::warn!(tenant = %oldest.tenant, "events for other nodes are dropped from now on, too many wait for Redis");
+            }
+        }
+        Counters::add(&self.counters.dropped, n_dropped);
+    }
+
+    /// Says once how much was dropped, when that is over.
+    fn report_dropped(&self, line: &mut Line) {
+        let config = self.link.config();
+        if let Some(dropped) = line.take_dropped(config.buffer_events, config.buffer_bytes) {
+            let (n_events, n_tenants) = (dropped.n_messages, dropped.tenants.len());
+            tracing::warn!(n_events, n_tenants, "events for other nodes were dropped while too many waited for Redis");
+        }
+    }
+
+    /// Sends until the soft token, and then what still waits. Each lane by itself: one that Redis does
+    /// not take holds up no other.
+    pub(crate) async fn run(&self, scope: &Scope) {
+        let (soft, mut changes) = (scope.soft(), self.link.changes());
+        let mut flights = FuturesUnordered::new();
+        while !soft.is_cancelled() {
+            if !self.link.is_up() || !self.is_sending.load(Ordering::Acquire) {
+                let was_down = !self.link.is_up();
+                self.stop_sending();
+                // Each comes back in time, as the clients' commands do.
+                while flights.next().await.is_some() {}
+                soft.run_until_cancelled(self.wait_for_link(&mut changes, was_down)).await;
+            }
+            flights.extend(self.departures());
+            tokio::select! {
+                Some(()) = flights.next() => {}
+                () = self.arrived.notified() => {}
+                _ = changes.changed() => {}
+                () = soft.cancelled() => {}
+            }
+        }
+        let rest = async {
+            while self.link.is_up() && flights.next().await.is_some() {
+                flights.extend(self.departures());
+            }
+        };
+        // What Redis does not take now is lost to the others, who notice by the numbers.
+        let _sent = tokio::time::timeout(self.link.config().last_words(), rest).await;
+    }
+
+    fn stop_sending(&self) {
+        self.is_sending.store(false, Ordering::Release);
+        self.line().let_go();
+    }
+
+    /// Waits until the link is open, and then a moment longer: the other nodes, which lost it too, must
+    /// listen again before they are told what happened meanwhile.
+    async fn wait_for_link(&self, changes: &mut watch::Receiver<LinkState>, was_down: bool) {
+        // The sender of the state lives as long as the link.
+        let n_opened = changes.wait_for(|state| state.problem.is_none()).await.map_or(0, |state| state.n_opened);
+        if was_down && n_opened > 1 {
+            tokio::time::sleep(self.link.config().probe_interval * 2).await;
+        }
+        self.is_sending.store(true, Ordering::Release);
+    }
+
+    /// What can be sent now, lane by lane.
+    fn departures(&self) -> Vec<impl Future<Output = ()> + use<'_>> {
+        let mut line = self.line();
+        std::iter::from_fn(|| line.take()).map(|(slot, batch)| self.fly(slot, batch)).collect()
+    }
+
+    /// Sends messages of one lane. From the first that failed on they are sent again; what Redis took
+    /// of them nevertheless, the others know by its number.
+    async fn fly(&self, slot: u16, mut batch: Batch) {
+        let answers = join_all(batch.iter().map(|(_, outbound)| self.send_one(outbound))).await;
+        let n_sent = answers.iter().take_while(|answer| answer.is_ok()).count();
+        Counters::add(&self.counters.sent, n_sent as u64);
+        let rest = batch.split_off(n_sent);
+        let tenant = rest.first().map(|(_, outbound)| outbound.tenant.clone());
+        {
+            let mut line = self.line();
+            for (_, outbound) in &batch {
+                line.gone(outbound);
+            }
+            if rest.is_empty() {
+                line.succeeded(slot);
+                self.report_dropped(&mut line);
+                return line.release(slot);
+            }
+            if line.put_back(slot, rest)
+                && let Some(Err(error)) = answers.into_iter().nth(n_sent)
+            {
+                tracing::warn!(tenant = tenant.map(tracing::field::display), slot, error = %Chain(&error), "Redis did not take events for other nodes, they are sent again");
+            }
+        }
+        // Whoever waits for those that were sent need not wait for the others.
+        drop(batch);
+        tokio::time::sleep(PAUSE).await;
+        self.line().release(slot);
+    }
+
+    async fn send_one(&self, outbound: &Outbound) -> Result<(), fred::error::Error> {
+        let (channel, body) = (outbound.channel.as_str(), outbound.body.clone());
+        if outbound.is_sharded {
+            return self.link.client().spublish(channel, body).await;
+        }
+        self.link.client_by_slot(outbound.slot).publish(channel, body).await
+    }
+}

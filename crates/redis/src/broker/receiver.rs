@@ -1,0 +1,152 @@
+//! Takes in what comes over the channels.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::interfaces::EventInterface as _;
+use fred::types::Message;
+use hookswitch_hub::{BrokerSink, GapScope};
+use hookswitch_protocol::TenantId;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
+
+use super::counters::Counters;
+use super::sequence::Ordered;
+use super::subscriptions::Subscriptions;
+use super::wire::{self, Context, Incoming, Refusal};
+use crate::keys::Channel;
+use crate::link::Link;
+
+/// How often it is looked whether a missing number is to be given up.
+const GIVE_UP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The one task that reads the client's channel, which forgets what it cannot hold.
+pub(crate) struct Receiver {
+    link: Link,
+    subscriptions: Arc<Subscriptions>,
+    sink: Arc<dyn BrokerSink>,
+    counters: Arc<Counters>,
+    messages: broadcast::Receiver<Message>,
+}
+
+impl Receiver {
+    pub(crate) fn new(
+        link: Link,
+        subscriptions: Arc<Subscriptions>,
+        sink: Arc<dyn BrokerSink>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let messages = link.subscriber().message_rx();
+        Self { link, subscriptions, sink, counters, messages }
+    }
+
+    pub(crate) async fn run(mut self) {
+        // One for all turns: traffic must not begin the wait anew.
+        let mut looks = tokio::time::interval(GIVE_UP_INTERVAL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_waiting = self.subscriptions.sequencer().is_waiting();
+            let received = tokio::select! {
+                biased;
+                _ = looks.tick(), if is_waiting => {
+                    self.give_up();
+                    continue;
+                }
+                received = self.messages.recv() => received,
+            };
+            match received {
+                Ok(message) => self.take(&message),
+                Err(RecvError::Lagged(n_messages)) => {
+                    tracing::warn!(n_messages, "messages of other nodes were lost, this node cannot keep up");
+                    self.subscriptions.sequencer().forgive();
+                    self.sink.on_gap(GapScope::All, None);
+                }
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn take(&self, message: &Message) {
+        let Some(channel) = self.link.keys().read_channel(&message.channel) else { return };
+        let bytes = message.value.as_bytes().unwrap_or_default();
+        if let Err(reason) = self.take_from(channel, bytes) {
+            Counters::add(&self.counters.refused, 1);
+            let channel = &*message.channel;
+            tracing::warn!(target: "hookswitch::security", channel, %reason, "a message from Redis was refused");
+        }
+    }
+
+    fn take_from(&self, channel: Channel<'_>, bytes: &[u8]) -> Result<(), Refusal> {
+        let context = Context { node: self.link.node(), tenant: None, topic: None, now: self.link.clock().now() };
+        match channel {
+            Channel::Probe(node) => self.take_probe(node, bytes),
+            Channel::Internal(name) => self.take_note(&tenant(name)?, bytes)?,
+            Channel::Main => self.accept(wire::decode_wrapped(bytes, context)?),
+            // What comes back to its publisher is not worth reading.
+            Channel::Topic(_) | Channel::Tenant(_) if wire::is_plainly_of(bytes, self.link.node()) => {}
+            Channel::Topic(topic) => self.accept(wire::decode(bytes, Context { topic: Some(topic), ..context })?),
+            Channel::Tenant(name) => {
+                let tenant = tenant(name)?;
+                // It may come a moment after it was unsubscribed from.
+                if self.subscriptions.is_watched(&tenant) {
+                    self.accept(wire::decode(bytes, Context { tenant: Some(&tenant), ..context })?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_probe(&self, node: &str, bytes: &[u8]) {
+        let number = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
+        if let Some(number) = number.filter(|_| node == self.link.node().as_str()) {
+            self.link.probe_heard(number);
+        }
+    }
+
+    fn take_note(&self, tenant: &TenantId, bytes: &[u8]) -> Result<(), Refusal> {
+        if let Some(user) = wire::decode_note(bytes, tenant, self.link.node())? {
+            self.sink.on_backlog(user);
+        }
+        Ok(())
+    }
+
+    fn accept(&self, incoming: Incoming) {
+        let Incoming { received, source } = incoming;
+        let tenant = received.event.tenant.clone();
+        if !self.subscriptions.is_watched(&tenant) {
+            return;
+        }
+        match source {
+            Some((node, _)) if node == *self.link.node() => {}
+            Some((node, seq)) => {
+                let ordered = self.subscriptions.sequencer().take(&tenant, node, seq, received);
+                self.pass_on(tenant, ordered);
+            }
+            None => self.pass_on(tenant, Ordered { ready: vec![received], n_missed: 0 }),
+        }
+    }
+
+    fn give_up(&self) {
+        let given_up = self.subscriptions.sequencer().give_up();
+        for (tenant, ordered) in given_up {
+            self.pass_on(tenant, ordered);
+        }
+    }
+
+    fn pass_on(&self, tenant: TenantId, ordered: Ordered) {
+        let Ordered { ready, n_missed } = ordered;
+        if n_missed > 0 {
+            Counters::add(&self.counters.missed, n_missed);
+            self.sink.on_gap(GapScope::Tenant(tenant), Some(n_missed));
+        }
+        Counters::add(&self.counters.received, ready.len() as u64);
+        for received in ready {
+            self.sink.on_event(received);
+        }
+    }
+}
+
+fn tenant(name: &str) -> Result<TenantId, Refusal> {
+    TenantId::parse(name).map_err(|error| error.to_string().into())
+}

@@ -1,0 +1,199 @@
+//! Messages on the channels: the contract's envelopes, with a field of ours that other programs ignore.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use hookswitch_hub::{Origin, Publication, Received, UserKey};
+use hookswitch_protocol::{Event, EventId, EventType, NodeId, Payload, SessionKey, TenantId, Timestamp, Topic, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// What nodes tell each other beside the envelope.
+#[derive(Debug, Serialize, Deserialize)]
+struct Passport<'a> {
+    /// The publishing node; nobody takes its own events back.
+    node: NodeId,
+    /// Counts the events of one tenant that the node published.
+    seq: u64,
+    /// The chat session as visitors know it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    session: Option<SessionKey>,
+    /// The nodes answerable for the event's one user.
+    #[serde(skip_serializing_if = "<[_]>::is_empty", default)]
+    holders: Cow<'a, [NodeId]>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type")]
+    event_type: EventType,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+    #[serde(default)]
+    timestamp: Option<Timestamp>,
+    #[serde(default)]
+    tenant_id: Option<TenantId>,
+    #[serde(default)]
+    user_id: Option<UserId>,
+    #[serde(default)]
+    topic: Option<Topic>,
+    #[serde(default)]
+    id: Option<EventId>,
+    #[serde(borrow, default)]
+    hookswitch: Option<Passport<'a>>,
+}
+
+/// The main channel's wrapper.
+#[derive(Deserialize)]
+struct Wrapper<'a> {
+    #[serde(rename = "TenantID")]
+    tenant: TenantId,
+    #[serde(rename = "UserID", default)]
+    user: Option<UserId>,
+    #[serde(borrow, rename = "Message")]
+    message: &'a RawValue,
+}
+
+/// What is not an event, between nodes.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    node: NodeId,
+    backlog_of: UserId,
+}
+
+/// One event off a channel.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) received: Received,
+    /// Who published it and as which of its tenant's events, when it was a node.
+    pub(crate) source: Option<(NodeId, u64)>,
+}
+
+/// Where a message stood, and what follows from that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    /// This node.
+    pub(crate) node: &'a NodeId,
+    /// The tenant that the channel's name says.
+    pub(crate) tenant: Option<&'a TenantId>,
+    /// The topic that the channel's name says.
+    pub(crate) topic: Option<&'a str>,
+    pub(crate) now: Timestamp,
+}
+
+/// Why a message was refused.
+pub(crate) type Refusal = Cow<'static, str>;
+
+/// The envelope of an event with our field behind the others.
+pub(crate) fn encode(publication: &Publication, node: &NodeId, seq: u64) -> Vec<u8> {
+    let Publication { event, holders } = publication;
+    let passport = Passport {
+        node: node.clone(),
+        seq,
+        session: event.session.clone(),
+        holders: Cow::Borrowed(holders.as_slice()),
+    };
+    let mut out = event.encode();
+    // The envelope's closing brace comes last again.
+    out.pop();
+    out.extend_from_slice(b",\"hookswitch\":");
+    serde_json::to_writer(&mut out, &passport).expect("a vector takes everything");
+    out.push(b'}');
+    out
+}
+
+/// Whether an envelope is plainly this node's own: the end tells it without a look at the rest. `false` where it takes
+/// reading, say because the event has a chat session or answerable nodes.
+///
+/// Only a field of the outermost object can end like this: one of an object within would be followed by a brace more,
+/// and text of a string by the string's end.
+pub(crate) fn is_plainly_of(bytes: &[u8], node: &NodeId) -> bool {
+    let told = || {
+        let counted = bytes.strip_suffix(b"}}")?;
+        let digits = counted.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let named = counted[..counted.len() - digits].strip_suffix(b"\",\"seq\":")?;
+        let before = named.strip_suffix(node.as_str().as_bytes())?;
+        Some(digits > 0 && before.ends_with(b",\"hookswitch\":{\"node\":\""))
+    };
+    told().unwrap_or(false)
+}
+
+/// Reads an envelope off a channel.
+pub(crate) fn decode(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Refusal> {
+    let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let Envelope { event_type, payload, timestamp, tenant_id, user_id, topic, id, hookswitch } = envelope;
+    if !event_type.is_publishable() && !event_type.is_opt_in() {
+        return Err("its type is a word of the protocol's own".into());
+    }
+    let tenant = one_tenant(tenant_id, context.tenant)?;
+    let topic = match context.topic {
+        Some(topic) => Some(Topic::parse(topic).map_err(|error| error.to_string())?),
+        None => topic.filter(|_| hookswitch.is_some()),
+    };
+    let payload = payload.map_or_else(|| Ok(Payload::empty()), Payload::from_raw).map_err(|error| error.to_string())?;
+    let (source, session, origin) = match hookswitch {
+        Some(Passport { node, seq, session, holders }) => {
+            let answerable_with = others(&holders, context.node);
+            (Some((node, seq)), session, Origin::Node { answerable_with })
+        }
+        None => (None, None, Origin::Foreign),
+    };
+    let event = Event {
+        id: id.unwrap_or_else(|| EventId::generate(context.now)),
+        event_type,
+        tenant,
+        user: user_id.filter(|user| !user.is_zero()),
+        session,
+        topic,
+        payload,
+        timestamp: timestamp.unwrap_or(context.now),
+    };
+    Ok(Incoming { received: Received { event: Arc::new(event), origin }, source })
+}
+
+/// Reads the main channel's form: tenant and user stand outside the envelope.
+pub(crate) fn decode_wrapped(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Refusal> {
+    let wrapper: Wrapper<'_> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let context = Context { tenant: Some(&wrapper.tenant), ..context };
+    let mut incoming = decode(wrapper.message.get().as_bytes(), context)?;
+    // A wrapper is a foreign program's, whatever it carries.
+    incoming.source = None;
+    incoming.received.origin = Origin::Foreign;
+    if let Some(user) = wrapper.user.filter(|user| !user.is_zero()) {
+        if incoming.received.event.user.as_ref().is_some_and(|inside| *inside != user) {
+            return Err("its UserID and its message's user_id differ".into());
+        }
+        incoming.received.event = Arc::new(Event { user: Some(user), ..Event::clone(&incoming.received.event) });
+    }
+    Ok(incoming)
+}
+
+/// A note that something was kept for a user.
+pub(crate) fn encode_note(user: &UserKey, node: &NodeId) -> Vec<u8> {
+    let note = Note { node: node.clone(), backlog_of: user.user.clone() };
+    serde_json::to_vec(&note).expect("two ids always print")
+}
+
+/// The user a note is about; `None` when it is this node's own.
+pub(crate) fn decode_note(bytes: &[u8], tenant: &TenantId, node: &NodeId) -> Result<Option<UserKey>, Refusal> {
+    let note: Note = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let user = UserKey { tenant: tenant.clone(), user: note.backlog_of };
+    Ok((note.node != *node).then_some(user))
+}
+
+/// Nothing crosses tenants: channel and envelope must agree.
+fn one_tenant(inside: Option<TenantId>, outside: Option<&TenantId>) -> Result<TenantId, Refusal> {
+    match (inside, outside) {
+        (Some(inside), Some(outside)) if inside != *outside => Err("its tenant_id is not its channel's".into()),
+        (Some(tenant), _) => Ok(tenant),
+        (None, Some(tenant)) => Ok(tenant.clone()),
+        (None, None) => Err("it has no tenant_id, and its channel names none".into()),
+    }
+}
+
+fn others(holders: &[NodeId], node: &NodeId) -> Option<Vec<NodeId>> {
+    holders.contains(node).then(|| holders.iter().filter(|holder| *holder != node).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Everything a node keeps in Redis, started together.
+
+use std::sync::Arc;
+
+use hookswitch_hub::{BrokerSink, OfflineLimits, Seams};
+use hookswitch_protocol::NodeId;
+use hookswitch_runtime::{Clock, Scope};
+
+use crate::broker::RedisBroker;
+use crate::chat::RedisChatSessions;
+use crate::config::RedisConfig;
+use crate::link::{self, Link, RedisSetupError};
+use crate::offline::RedisOffline;
+use crate::presence::RedisPresence;
+
+/// The keepers of one node; they end with the scope they were started in.
+#[derive(Debug, Clone)]
+pub struct RedisKeepers {
+    /// The way to Redis, for readiness.
+    pub link: Link,
+    /// Events between nodes.
+    pub broker: Arc<RedisBroker>,
+    /// Who is connected anywhere.
+    pub presence: Arc<RedisPresence>,
+    /// Messages for users who are away.
+    pub offline: Arc<RedisOffline>,
+    /// Public chat sessions.
+    pub chat: Arc<RedisChatSessions>,
+}
+
+impl RedisKeepers {
+    /// The same as the hub takes them.
+    pub fn seams(&self) -> Seams {
+        Seams {
+            broker: self.broker.clone(),
+            presence: self.presence.clone(),
+            offline: self.offline.clone(),
+            chat: self.chat.clone(),
+        }
+    }
+
+    /// Starts them. Waits a moment for Redis; when it is not there the node starts by itself and
+    /// joins the others when it comes.
+    ///
+    /// `node` must be a name that no other process has or had, an earlier start of this one included.
+    ///
+    /// # Errors
+    /// [`RedisSetupError`] when the settings cannot be worked with; never because Redis is away.
+    pub async fn start(
+        config: RedisConfig,
+        node: NodeId,
+        limits: OfflineLimits,
+        sink: Arc<dyn BrokerSink>,
+        clock: Clock,
+        scope: Scope,
+    ) -> Result<Self, RedisSetupError> {
+        let patience = config.command_timeout * 2;
+        let link = link::connect(config, node, clock)?;
+        let broker = RedisBroker::start(&link, &sink, &scope);
+        let presence = RedisPresence::start(link.clone(), &scope);
+        let (last, sender, farewell) = (link.clone(), Arc::clone(&broker), Arc::clone(&presence));
+        scope.spawn("redis-link", async move {
+            // Both have last words.
+            tokio::join!(sender.ended(), farewell.ended());
+            sender.stop();
+            last.quit().await;
+        });
+        let offline = RedisOffline::start(link.clone(), limits, &scope);
+        let chat = RedisChatSessions::new(link.clone());
+        let mut changes = link.changes();
+        // A node that joins a moment later is none the worse for it.
+        let _opened = tokio::time::timeout(patience, changes.wait_for(|state| state.problem.is_none())).await;
+        Ok(Self { link, broker, presence, offline, chat })
+    }
+}

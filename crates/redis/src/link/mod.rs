@@ -1,0 +1,228 @@
+//! The way to Redis: two clients, and whether the way is open.
+
+mod clients;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fred::clients::{Client, WithOptions};
+use fred::error::ErrorKind;
+use fred::interfaces::ClientLike;
+use fred::types::ClusterHash;
+use fred::types::config::Options;
+use hookswitch_protocol::NodeId;
+use hookswitch_runtime::Clock;
+use tokio::sync::watch;
+
+use crate::config::RedisConfig;
+use crate::keys::Keys;
+
+pub use self::clients::RedisSetupError;
+pub(crate) use self::clients::connect;
+
+/// What every keeper of a node shares: the clients, the names, and the state of the way to Redis.
+/// Clones are the same link.
+#[derive(Clone)]
+pub struct Link(Arc<LinkParts>);
+
+struct LinkParts {
+    config: RedisConfig,
+    node: NodeId,
+    keys: Keys,
+    clock: Clock,
+    commands: Client,
+    subscriber: Client,
+    state: watch::Sender<LinkState>,
+    /// The last probe that came back.
+    heard: AtomicU64,
+}
+
+/// Whether the way through Redis and back is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LinkState {
+    /// Why it is not; `None` when it is.
+    pub(crate) problem: Option<String>,
+    /// How often it has opened so far: a keeper that sees another number than before has to put
+    /// back what a store that came back empty has lost.
+    pub(crate) n_opened: u64,
+}
+
+/// Why Redis could not do it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// It is known to be away; nothing was tried.
+    #[error("Redis is away: {problem}")]
+    Away {
+        /// What was noticed.
+        problem: String,
+    },
+    /// The command failed, or was not answered in time; then it may still be carried out.
+    #[error("Redis did not {operation}")]
+    Failed {
+        /// What was tried.
+        operation: &'static str,
+        /// What the client says.
+        #[source]
+        source: fred::error::Error,
+    },
+}
+
+impl Link {
+    fn new(config: RedisConfig, node: NodeId, clock: Clock, commands: Client, subscriber: Client) -> Self {
+        let keys = Keys::new(&config.prefix);
+        let problem = Some(format!("{} has not answered yet", config.topology));
+        let state = watch::Sender::new(LinkState { problem, n_opened: 0 });
+        let heard = AtomicU64::new(0);
+        Self(Arc::new(LinkParts { config, node, keys, clock, commands, subscriber, state, heard }))
+    }
+
+    pub(crate) fn config(&self) -> &RedisConfig {
+        &self.0.config
+    }
+
+    /// This node, by a name that no other start of it has.
+    pub(crate) fn node(&self) -> &NodeId {
+        &self.0.node
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The client for commands. They fail at once when there is no connection, and are not tried again.
+    pub(crate) fn client(&self) -> WithOptions<Client> {
+        self.0.commands.with_options(&self.options())
+    }
+
+    /// The same, with every command going to the owner of one slot of a cluster: what is published
+    /// for one tenant goes one way, and so stays in order.
+    pub(crate) fn client_by_slot(&self, slot: u16) -> WithOptions<Client> {
+        let cluster_hash = Some(ClusterHash::Custom(slot));
+        self.0.commands.with_options(&Options { cluster_hash, ..self.options() })
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            // Not for lost connections, which fail at once, but for slots of a cluster that moved.
+            max_attempts: Some(3),
+            timeout: Some(self.0.config.command_timeout),
+            fail_fast: true,
+            ..Options::default()
+        }
+    }
+
+    pub(crate) fn commands(&self) -> &Client {
+        &self.0.commands
+    }
+
+    pub(crate) fn subscriber(&self) -> &Client {
+        &self.0.subscriber
+    }
+
+    /// Whether the way is open.
+    pub(crate) fn is_up(&self) -> bool {
+        self.0.state.borrow().problem.is_none()
+    }
+
+    /// Whether an event published here reaches the other nodes, as far as the last probe tells.
+    ///
+    /// # Errors
+    /// What is wrong, for people; no secret is in it.
+    pub fn check(&self) -> Result<(), String> {
+        self.0.state.borrow().problem.clone().map_or(Ok(()), Err)
+    }
+
+    /// `Err` when the way is known to be closed: spares a wait.
+    pub(crate) fn ready(&self) -> Result<(), LinkError> {
+        self.check().map_err(|problem| LinkError::Away { problem })
+    }
+
+    /// Hears of every change of the state.
+    pub(crate) fn changes(&self) -> watch::Receiver<LinkState> {
+        self.0.state.subscribe()
+    }
+
+    /// A probe of this node came back.
+    pub(crate) fn probe_heard(&self, number: u64) {
+        self.0.heard.fetch_max(number, Ordering::AcqRel);
+    }
+
+    pub(crate) fn last_probe_heard(&self) -> u64 {
+        self.0.heard.load(Ordering::Acquire)
+    }
+
+    /// The way is open again.
+    pub(crate) fn open(&self) {
+        let opened = self.0.state.send_if_modified(|state| {
+            let was_closed = state.problem.take().is_some();
+            state.n_opened += u64::from(was_closed);
+            was_closed
+        });
+        if opened {
+            tracing::info!(node = %self.0.node, "{} is there, the node hangs together with the others", self.0.config.topology);
+        }
+    }
+
+    /// The way is closed.
+    pub(crate) fn close(&self, problem: &str) {
+        let closed = self.0.state.send_if_modified(|state| {
+            let was_open = state.problem.is_none();
+            if state.problem.as_deref() != Some(problem) {
+                state.problem = Some(problem.to_owned());
+                return true;
+            }
+            was_open
+        });
+        if closed {
+            tracing::warn!(node = %self.0.node, problem, "Redis is away, the node goes on by itself");
+        }
+    }
+
+    /// Closes both clients.
+    pub(crate) async fn quit(&self) {
+        let both = async { tokio::join!(self.0.commands.quit(), self.0.subscriber.quit()) };
+        // Ended connections are what is wanted; a server that is gone has none.
+        let _ended = tokio::time::timeout(self.0.config.command_timeout / 2, both).await;
+    }
+}
+
+impl LinkError {
+    /// A command of the client failed.
+    pub(crate) fn failed(operation: &'static str, source: fred::error::Error) -> Self {
+        Self::Failed { operation, source }
+    }
+
+    /// Whether it is certain that there is no connection, as opposed to a slow answer.
+    pub(crate) fn is_disconnect(&self) -> bool {
+        match self {
+            Self::Away { .. } => false,
+            Self::Failed { source, .. } => matches!(source.kind(), ErrorKind::IO | ErrorKind::Canceled),
+        }
+    }
+
+    /// The whole story in one line.
+    pub(crate) fn to_people(&self) -> String {
+        match self {
+            Self::Away { problem } => problem.clone(),
+            Self::Failed { source, .. } => format!("{self}: {source}"),
+        }
+    }
+
+    /// As the source of a seam's error.
+    pub(crate) fn boxed(self) -> Box<dyn StdError + Send + Sync> {
+        Box::new(self)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.state.borrow();
+        f.debug_struct("Link").field("node", &self.0.node).field("state", &*state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,217 @@
+//! Presence over Redis: who is connected to any node, under leases.
+//!
+//! A lease is a field of a hash beside the tenant's online set, so that one script changes both and
+//! publishes what that means: a transition and its announcement are one thing, told once. What keeps
+//! a lease alive is the lease of its node; a node that is not heard of is swept by the others.
+//! Whatever Redis does not take now is on the [`roll`] and is said later.
+
+mod announcement;
+mod audit;
+mod counters;
+mod heartbeat;
+mod leases;
+mod nodes;
+mod restore;
+mod roll;
+mod signs;
+mod store;
+mod sweep;
+mod vigil;
+
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hookswitch_hub::UserKey;
+use hookswitch_protocol::{Chain, TenantId};
+use hookswitch_runtime::Scope;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use self::counters::Counters;
+pub use self::counters::PresenceCounters;
+use self::leases::{Era, Leases};
+use self::nodes::Nodes;
+use self::roll::Roll;
+use self::vigil::Vigil;
+use crate::link::{Link, LinkError, LinkState};
+
+/// Keeps presence in Redis, and goes on by itself while there is none.
+///
+/// Tells each transition itself, on the tenant's channel, so that every node hears of it there; its
+/// calls return none. A coming and a going are never refused: what Redis does not take is said again,
+/// within a second or so once it answers.
+pub struct RedisPresence {
+    link: Link,
+    state: watch::Receiver<LinkState>,
+    roll: Roll,
+    leases: Leases,
+    nodes: Nodes,
+    vigil: Mutex<Vigil>,
+    counters: Counters,
+    has_ended: watch::Sender<bool>,
+    has_departed: Notify,
+    hasher: RandomState,
+    n_jittered: AtomicU64,
+}
+
+/// Commands that may have to time out on another node until it notices that Redis is back.
+const COMMANDS_TO_NOTICE: u32 = 3;
+
+impl RedisPresence {
+    /// Starts the keeper; its tasks end with the scope. After the soft token they go on until the last
+    /// user has left.
+    pub fn start(link: Link, scope: &Scope) -> Arc<Self> {
+        let presence = Arc::new(Self {
+            state: link.changes(),
+            vigil: Mutex::new(Vigil::new(link.config().lease)),
+            link,
+            roll: Roll::default(),
+            leases: Leases::new(),
+            nodes: Nodes::new(),
+            counters: Counters::default(),
+            has_ended: watch::Sender::new(false),
+            has_departed: Notify::new(),
+            hasher: RandomState::new(),
+            n_jittered: AtomicU64::new(0),
+        });
+        presence.spawn(scope, "presence lease", async |presence| presence.run_lease().await);
+        presence.spawn(scope, "presence heartbeats", async |presence| presence.run_heartbeats().await);
+        presence.spawn(scope, "presence restoration", async |presence| presence.run_restoration().await);
+        presence.spawn(scope, "presence sweep", async |presence| presence.run_sweeps().await);
+        presence.spawn(scope, "presence audit", async |presence| presence.run_audits().await);
+        let (ending, soft) = (Arc::clone(&presence), scope.soft().clone());
+        scope.spawn("presence end", async move {
+            soft.cancelled().await;
+            ending.end().await;
+        });
+        presence
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> PresenceCounters {
+        self.counters.snapshot()
+    }
+
+    /// When everybody has left: tells the others, if that can be done in time. If not, they find out
+    /// when the node's lease is over, also who has left: what has to wait until the others have said
+    /// again whom they hold would take longer than a node may take to end.
+    async fn end(&self) {
+        while !self.roll.is_vacant() {
+            self.roll.vacated.notified().await;
+        }
+        let last_words = tokio::time::timeout(self.link.config().last_words(), self.tell_end());
+        if last_words.await.is_err() {
+            tracing::info!(node = %self.link.node(), "the others find out by the lease that this node has ended");
+        }
+        self.has_ended.send_replace(true);
+        self.has_departed.notify_one();
+    }
+
+    /// Takes leave when no departure is owed any more. Without Redis there is nobody to tell.
+    async fn tell_end(&self) {
+        let mut state = self.link.changes();
+        while !self.roll.is_empty() && self.link.is_up() {
+            tokio::select! {
+                () = self.roll.vacated.notified() => {}
+                _changed = state.changed() => {}
+            }
+        }
+        if self.link.is_up()
+            && let Err(error) = self.nodes.depart(&self.link).await
+        {
+            self.failed(&error, None);
+        }
+    }
+
+    /// After the soft token: the last user has left and the others know, or cannot be told in time. For
+    /// one waiter.
+    pub(crate) async fn ended(&self) {
+        self.has_departed.notified().await;
+    }
+
+    /// The way to Redis this is said on. On a new one everything is to be said again, first of all.
+    fn era(&self, tenant: &TenantId) -> Era {
+        let number = self.notice_reopening();
+        Era { number, knows_it_was_swept: self.roll.knows_it_was_swept(tenant) }
+    }
+
+    fn notice_reopening(&self) -> u64 {
+        let n_opened = self.state.borrow().n_opened;
+        if self.roll.reopened(n_opened, self.after_the_grace()) {
+            Counters::add(&self.counters.restorations, 1);
+        }
+        n_opened
+    }
+
+    /// Redis has lost what this node holds, of one tenant or of all.
+    fn lost(&self, only: Option<&TenantId>) {
+        Counters::add(&self.counters.restorations, 1);
+        tracing::info!(node = %self.link.node(), tenant = only.map(tracing::field::display), "presence is said again");
+        self.roll.doubt(only, self.after_the_grace());
+    }
+
+    /// By then every other node has said again whom it holds: a user who left here is not offline
+    /// only because Redis has not heard of another node's lease yet.
+    fn after_the_grace(&self) -> Instant {
+        Instant::now() + self.renewal_interval() * 2 + self.link.config().command_timeout * COMMANDS_TO_NOTICE
+    }
+
+    fn renewal_interval(&self) -> Duration {
+        self.link.config().lease / 3
+    }
+
+    /// Up to a fifth more or less, so that nodes which started together do not act together.
+    fn jittered(&self, pause: Duration) -> Duration {
+        let n = self.n_jittered.fetch_add(1, Ordering::Relaxed);
+        let percent = 80 + self.hasher.hash_one(n) % 41;
+        pause * percent as u32 / 100
+    }
+
+    fn failed(&self, error: &LinkError, tenant: Option<&TenantId>) {
+        Counters::add(&self.counters.failures, 1);
+        tracing::debug!(tenant = tenant.map(tracing::field::display), error = %Chain(error), "presence has to wait");
+    }
+
+    fn spawn<F, Fut>(self: &Arc<Self>, scope: &Scope, task: &'static str, run: F)
+    where
+        F: FnOnce(Arc<Self>) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let mut has_ended = self.has_ended.subscribe();
+        let running = run(Arc::clone(self));
+        scope.spawn(task, async move {
+            tokio::select! {
+                () = running => {}
+                // Its sender lives as long as the keeper.
+                _ended = has_ended.wait_for(|has_ended| *has_ended) => {}
+            }
+        });
+    }
+}
+
+/// What a user is owed, left to the driver unless the call about him comes to its end.
+struct Debt<'a> {
+    presence: &'a RedisPresence,
+    key: &'a UserKey,
+    is_settled: bool,
+}
+
+impl Drop for Debt<'_> {
+    fn drop(&mut self) {
+        if !self.is_settled && !self.presence.roll.owe(self.key) {
+            Counters::add(&self.presence.counters.departures_dropped, 1);
+            let UserKey { tenant, user } = self.key;
+            tracing::warn!(%tenant, %user, "too many departures wait for Redis, this one is found by comparison later");
+        }
+    }
+}
+
+impl fmt::Debug for RedisPresence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisPresence").field("link", &self.link).finish_non_exhaustive()
+    }
+}

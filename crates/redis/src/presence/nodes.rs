@@ -1,0 +1,126 @@
+//! Which nodes live, and in which tenants each may hold leases.
+
+use fred::interfaces::{KeysInterface as _, SetsInterface as _, SortedSetsInterface as _};
+use fred::types::Value;
+use hookswitch_protocol::{NodeId, TenantId};
+
+use crate::link::{Link, LinkError};
+use crate::script::Script;
+
+/// Lost nodes taken on at once; the others' turn comes with the next sweep.
+const LOST_AT_ONCE: i64 = 16;
+
+/// The scripts about nodes.
+#[derive(Debug)]
+pub(super) struct Nodes {
+    renew: Script,
+    lost: Script,
+    unknown: Script,
+    forget: Script,
+}
+
+/// What a renewal found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// The node was known and in time.
+    Kept,
+    /// It was known, but its lease had expired.
+    Late,
+    /// It was not known any more: swept, or Redis lost it.
+    Unknown,
+}
+
+macro_rules! with_now {
+    ($file:literal) => {
+        Script::new(concat!(include_str!("../scripts/now.lua"), include_str!(concat!("../scripts/", $file))))
+    };
+}
+
+impl Nodes {
+    pub(super) fn new() -> Self {
+        Self {
+            renew: with_now!("node_renew.lua"),
+            lost: with_now!("node_lost.lua"),
+            unknown: with_now!("node_unknown.lua"),
+            forget: Script::new(include_str!("../scripts/node_forget.lua")),
+        }
+    }
+
+    /// Says that this node is alive.
+    pub(super) async fn renew(&self, link: &Link) -> Result<Renewal, LinkError> {
+        let said: String = self.renew.run(link, "renew the node's lease", &[link.keys().nodes()], own(link)).await?;
+        Ok(match said.as_str() {
+            "kept" => Renewal::Kept,
+            "late" => Renewal::Late,
+            _ => Renewal::Unknown,
+        })
+    }
+
+    /// Nodes that were not heard of in time; from now on they count as lost, until they renew.
+    pub(super) async fn lost(&self, link: &Link) -> Result<Vec<NodeId>, LinkError> {
+        let mut args = own(link);
+        args.push(LOST_AT_ONCE.into());
+        let nodes: Vec<String> = self.lost.run(link, "look for lost nodes", &[link.keys().nodes()], args).await?;
+        Ok(legal(&nodes))
+    }
+
+    /// Those of these nodes that are neither alive nor lost: nobody would sweep them.
+    pub(super) async fn unknown(&self, link: &Link, nodes: Vec<String>) -> Result<Vec<NodeId>, LinkError> {
+        let args = own(link).into_iter().chain(nodes.into_iter().map(Value::from)).collect();
+        let nodes: Vec<String> = self.unknown.run(link, "look for unknown nodes", &[link.keys().nodes()], args).await?;
+        Ok(legal(&nodes))
+    }
+
+    /// Whether a node is still lost or unknown.
+    pub(super) async fn is_gone(&self, link: &Link, node: &NodeId) -> Result<bool, LinkError> {
+        let until: Option<f64> = link
+            .client()
+            .zscore(link.keys().nodes(), node.as_str())
+            .await
+            .map_err(|source| LinkError::failed("look at a lost node", source))?;
+        Ok(until.is_none_or(|until| until == 0.0))
+    }
+
+    /// Forgets a lost node whose leases are all ended. Whether it was still lost.
+    pub(super) async fn forget(&self, link: &Link, node: &NodeId) -> Result<bool, LinkError> {
+        let args = vec![node.as_str().into()];
+        let forgotten: i64 = self.forget.run(link, "forget a lost node", &[link.keys().nodes()], args).await?;
+        if forgotten == 1 {
+            self.forget_tenants(link, node).await?;
+        }
+        Ok(forgotten == 1)
+    }
+
+    /// This node holds nothing any more and ends.
+    pub(super) async fn depart(&self, link: &Link) -> Result<(), LinkError> {
+        let removed: Result<(), _> = link.client().zrem(link.keys().nodes(), link.node().as_str()).await;
+        removed.map_err(|source| LinkError::failed("take leave as a node", source))?;
+        self.forget_tenants(link, link.node()).await
+    }
+
+    async fn forget_tenants(&self, link: &Link, node: &NodeId) -> Result<(), LinkError> {
+        let removed: Result<(), _> = link.client().del(link.keys().node_tenants(node)).await;
+        removed.map_err(|source| LinkError::failed("forget a node's tenants", source))
+    }
+
+    /// Says that this node may hold leases in a tenant; before it holds any.
+    pub(super) async fn register(&self, link: &Link, tenant: &TenantId) -> Result<(), LinkError> {
+        let added: Result<(), _> = link.client().sadd(link.keys().node_tenants(link.node()), tenant.as_str()).await;
+        added.map_err(|source| LinkError::failed("say which tenants it serves", source))
+    }
+
+    /// The tenants in which a node may hold leases.
+    pub(super) async fn tenants(&self, link: &Link, node: &NodeId) -> Result<Vec<TenantId>, LinkError> {
+        let tenants: Result<Vec<String>, _> = link.client().smembers(link.keys().node_tenants(node)).await;
+        let tenants = tenants.map_err(|source| LinkError::failed("read a lost node's tenants", source))?;
+        Ok(tenants.iter().filter_map(|tenant| TenantId::parse(tenant).ok()).collect())
+    }
+}
+
+fn own(link: &Link) -> Vec<Value> {
+    vec![link.node().as_str().into(), (link.config().lease.as_millis() as i64).into()]
+}
+
+fn legal(nodes: &[String]) -> Vec<NodeId> {
+    nodes.iter().filter_map(|node| NodeId::parse(node).ok()).collect()
+}

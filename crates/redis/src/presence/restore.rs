@@ -1,0 +1,112 @@
+//! Says what is owed: after a failure, and all of it after Redis was away or lost it.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use hookswitch_hub::UserKey;
+use hookswitch_protocol::payloads::PresenceCause;
+use hookswitch_protocol::{TenantId, UserId};
+use tokio::time::sleep;
+
+use super::announcement::announcement;
+use super::counters::Counters;
+use super::leases::Verdict;
+use super::roll::DueLease;
+use super::{RedisPresence, signs};
+use crate::link::LinkError;
+
+/// Users in one script: it takes a few milliseconds, in which Redis does nothing else.
+pub(super) const USERS_AT_ONCE: usize = 500;
+
+/// Tenants at once: one whose part of a cluster is gone must not hold up the others.
+pub(super) const TENANTS_AT_ONCE: usize = 8;
+
+/// When what failed is tried again.
+const RETRY: Duration = Duration::from_millis(700);
+
+impl RedisPresence {
+    pub(super) async fn run_restoration(&self) {
+        loop {
+            tokio::select! {
+                () = self.roll.owing.notified() => {}
+                () = sleep(RETRY) => {}
+            }
+            if self.link.is_up() {
+                self.notice_reopening();
+                let debtors = stream::iter(self.roll.debtors());
+                debtors.for_each_concurrent(TENANTS_AT_ONCE, |tenant| self.settle(tenant)).await;
+            }
+        }
+    }
+
+    async fn settle(&self, tenant: TenantId) {
+        if let Err(error) = self.try_settle(&tenant).await {
+            self.failed(&error, Some(&tenant));
+        }
+    }
+
+    async fn try_settle(&self, tenant: &TenantId) -> Result<(), LinkError> {
+        let gate = self.roll.gate(tenant);
+        // A turn for each batch, so that those who come meanwhile need not wait for all.
+        while self.settle_some(tenant, &gate).await? {}
+        Ok(())
+    }
+
+    /// Whether there may be more.
+    async fn settle_some(&self, tenant: &TenantId, gate: &tokio::sync::RwLock<()>) -> Result<bool, LinkError> {
+        let _turn = gate.write().await;
+        let leases = self.roll.due_leases(tenant, USERS_AT_ONCE);
+        if !leases.is_empty() {
+            self.register(tenant).await?;
+            Counters::add(&self.counters.reassertions, leases.len());
+            return self.assert(tenant, &leases).await;
+        }
+        let users = self.roll.due_leaves(tenant, USERS_AT_ONCE);
+        Ok(!users.is_empty() && self.end_leases(tenant, &users).await?)
+    }
+
+    /// Makes leases of this node. Whether they are there, and nothing about them is owed any more.
+    pub(super) async fn assert(&self, tenant: &TenantId, leases: &[DueLease]) -> Result<bool, LinkError> {
+        let now = self.link.clock().now();
+        let news = |lease: &DueLease| {
+            let connected = || announcement(tenant, &lease.user, PresenceCause::Connected, now);
+            lease.is_news.then(connected).unwrap_or_default()
+        };
+        let args = leases.iter().map(|lease| (lease.n_connections, (lease.user.to_string(), news(lease)))).collect();
+        let verdict = self.leases.assert(&self.link, tenant, self.era(tenant), args).await?;
+        match verdict {
+            Verdict::Stale => return Ok(false),
+            Verdict::Swept => {
+                self.roll.swept(tenant);
+                return Ok(false);
+            }
+            Verdict::Fresh if self.roll.is_in_step(tenant) => self.lost(Some(tenant)),
+            Verdict::Done | Verdict::Fresh => {}
+        }
+        self.roll.sweep_acknowledged(tenant);
+        self.roll.said(tenant, users(leases));
+        signs::write_all(&self.link, &signers(tenant, leases)).await?;
+        self.roll.settled(tenant, users(leases));
+        Ok(true)
+    }
+
+    /// Sees to it that whoever sweeps this node one day looks into this tenant.
+    pub(super) async fn register(&self, tenant: &TenantId) -> Result<(), LinkError> {
+        if !self.roll.is_registered(tenant) {
+            self.renew().await?;
+            self.nodes.register(&self.link, tenant).await?;
+            self.roll.registered(tenant);
+        }
+        Ok(())
+    }
+}
+
+fn users(leases: &[DueLease]) -> impl Iterator<Item = &UserId> {
+    leases.iter().map(|lease| &lease.user)
+}
+
+/// Those who are here. Those who left are only there so that they can leave again.
+fn signers(tenant: &TenantId, leases: &[DueLease]) -> Vec<UserKey> {
+    let present = leases.iter().filter(|lease| lease.is_present);
+    present.map(|lease| UserKey { tenant: tenant.clone(), user: lease.user.clone() }).collect()
+}

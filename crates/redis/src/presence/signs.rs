@@ -1,0 +1,58 @@
+//! Signs of life: the contract's presence keys, each in a slot of its own.
+
+use fred::interfaces::{KeysInterface as _, SetsInterface as _};
+use fred::types::Expiration;
+use futures_util::future::join_all;
+use hookswitch_hub::UserKey;
+use hookswitch_protocol::{TenantId, Timestamp};
+
+use crate::link::{Link, LinkError};
+
+/// Writes that the user was there just now.
+pub(super) async fn write(link: &Link, tenant: &TenantId, user: &str) -> Result<(), LinkError> {
+    let seconds = link.clock().now().as_secs();
+    let expiry = Expiration::PX(link.config().heartbeat_expiry.as_millis() as i64);
+    let key = link.keys().presence(tenant, user);
+    let written: Result<(), _> = link.client().set(key, seconds, Some(expiry), None, false).await;
+    written.map_err(|source| LinkError::failed("write a sign of life", source))
+}
+
+/// The same for many at once; the first failure, after all were tried.
+pub(super) async fn write_all(link: &Link, users: &[UserKey]) -> Result<(), LinkError> {
+    let written = users.iter().map(|key| {
+        let user = key.user.to_string();
+        async move { write(link, &key.tenant, &user).await }
+    });
+    join_all(written).await.into_iter().collect()
+}
+
+/// When the user was last there, by what anybody wrote.
+pub(super) async fn read(link: &Link, key: &UserKey) -> Result<Option<Option<Timestamp>>, LinkError> {
+    let name = link.keys().presence(&key.tenant, &key.user.to_string());
+    let text: Option<String> =
+        link.client().get(name).await.map_err(|source| LinkError::failed("read a sign of life", source))?;
+    let as_time = |text: String| text.parse::<i64>().ok()?.checked_mul(1_000).map(Timestamp::from_millis);
+    Ok(text.map(as_time))
+}
+
+/// Whether there is one.
+pub(super) async fn exists(link: &Link, tenant: &TenantId, user: &str) -> Result<bool, LinkError> {
+    let found: Result<bool, _> = link.client().exists(link.keys().presence(tenant, user)).await;
+    found.map_err(|source| LinkError::failed("look for a sign of life", source))
+}
+
+/// Removes those of users who went offline. Another slot knows whether they are: one who came back on
+/// another node meanwhile gets his back.
+pub(super) async fn erase(link: &Link, tenant: &TenantId, users: &[String]) -> Result<(), LinkError> {
+    join_all(users.iter().map(|user| erase_one(link, tenant, user))).await.into_iter().collect()
+}
+
+async fn erase_one(link: &Link, tenant: &TenantId, user: &str) -> Result<(), LinkError> {
+    let erased: Result<(), _> = link.client().del(link.keys().presence(tenant, user)).await;
+    erased.map_err(|source| LinkError::failed("remove a sign of life", source))?;
+    let is_back: Result<bool, _> = link.client().sismember(link.keys().online(tenant), user).await;
+    if is_back.map_err(|source| LinkError::failed("see whether a user is back", source))? {
+        write(link, tenant, user).await?;
+    }
+    Ok(())
+}

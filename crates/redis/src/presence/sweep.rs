@@ -1,0 +1,93 @@
+//! Ends the leases of nodes that ended without a word.
+
+use fred::interfaces::HashesInterface as _;
+use futures_util::{StreamExt as _, stream};
+use hookswitch_protocol::payloads::PresenceCause;
+use hookswitch_protocol::{NodeId, TenantId, UserId};
+use tokio::time::sleep;
+
+use super::announcement::announcement;
+use super::counters::Counters;
+use super::leases::{Ending, Told};
+use super::restore::{TENANTS_AT_ONCE, USERS_AT_ONCE};
+use super::{RedisPresence, signs};
+use crate::link::LinkError;
+
+impl RedisPresence {
+    pub(super) async fn run_sweeps(&self) {
+        loop {
+            sleep(self.jittered(self.renewal_interval())).await;
+            if self.may_sweep()
+                && let Err(error) = self.sweep().await
+            {
+                self.failed(&error, None);
+            }
+        }
+    }
+
+    /// Several nodes may be at it at once: whose lease is ended already, of him nothing is told.
+    async fn sweep(&self) -> Result<(), LinkError> {
+        for node in self.nodes.lost(&self.link).await? {
+            if let Err(error) = self.sweep_node(&node).await {
+                self.failed(&error, None);
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep_node(&self, node: &NodeId) -> Result<(), LinkError> {
+        let tenants = stream::iter(self.nodes.tenants(&self.link, node).await?);
+        // A part of a cluster that is gone holds up neither the other tenants nor the other nodes; what is
+        // left of the node waits for the next sweep.
+        let swept = tenants.map(|tenant| self.is_swept(node, tenant)).buffer_unordered(TENANTS_AT_ONCE);
+        // Every tenant has its turn, also after one that failed.
+        if !swept.fold(true, async |all, is_swept| all && is_swept).await {
+            return Ok(());
+        }
+        if self.nodes.forget(&self.link, node).await? {
+            tracing::info!(%node, "a node was lost, its users are offline unless another node has them");
+            Counters::add(&self.counters.nodes_swept, 1);
+        }
+        Ok(())
+    }
+
+    async fn is_swept(&self, node: &NodeId, tenant: TenantId) -> bool {
+        self.sweep_tenant(node, &tenant).await.unwrap_or_else(|error| {
+            self.failed(&error, Some(&tenant));
+            false
+        })
+    }
+
+    /// Ends all leases of a node in one tenant. Whether it stayed lost meanwhile.
+    pub(super) async fn sweep_tenant(&self, node: &NodeId, tenant: &TenantId) -> Result<bool, LinkError> {
+        while self.nodes.is_gone(&self.link, node).await? {
+            let told = self.tell_lost(tenant, self.some_leases(node, tenant).await?);
+            let left = self.leases.leave(&self.link, tenant, Ending::Lost(node), told).await?;
+            Counters::add(&self.counters.users_swept, left.gone.len());
+            signs::erase(&self.link, tenant, &left.gone).await?;
+            if left.n_remaining == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn some_leases(&self, node: &NodeId, tenant: &TenantId) -> Result<Vec<String>, LinkError> {
+        let key = self.link.keys().leases(tenant, node);
+        let fields: Result<Vec<String>, _> =
+            self.link.client().hrandfield(key, Some((USERS_AT_ONCE as i64, false))).await;
+        let mut fields = fields.map_err(|source| LinkError::failed("read a lost node's leases", source))?;
+        fields.retain(|field| !field.starts_with('#'));
+        Ok(fields)
+    }
+
+    fn tell_lost(&self, tenant: &TenantId, users: Vec<String>) -> Vec<Told> {
+        let now = self.link.clock().now();
+        let tell = |user: String| {
+            let legal = UserId::parse(&user).ok();
+            let text = legal.map(|legal| announcement(tenant, &legal, PresenceCause::NodeLost, now));
+            (user, text.unwrap_or_default())
+        };
+        users.into_iter().map(tell).collect()
+    }
+}

@@ -1,0 +1,13 @@
+-- Lets messages that this owner has claimed wait again in their old place; other numbers are no matter.
+--
+-- KEYS     see offline_lib.lua
+-- ARGV     1 owner, 2 time to live in ms, then the numbers
+-- Returns  how many it was
+if redis.call('HGET', CLAIM, 'owner') ~= ARGV[1] then
+  return 0
+end
+mend()
+local messages = take_claimed({ unpack(ARGV, 3) })
+put_back(messages)
+tidy(ARGV[2])
+return #messages

@@ -1,0 +1,181 @@
+//! Redis goes away, hangs, comes back, changes hands.
+
+use hookswitch_hub::GapScope;
+use hookswitch_redis::RedisConfig;
+use hookswitch_testkit::{PATIENCE, RedisCluster, RedisSentinel, RedisSpec, eventually};
+
+use crate::rig::{Node, event};
+
+/// Masters of a cluster; more than two nodes' links can hang on.
+const MASTERS: usize = 5;
+
+async fn pair(url: &str) -> (Node, Node) {
+    let (here, there) = (Node::start(url).await, Node::start(url).await);
+    there.watch("t").await;
+    here.publish([event("t", "alert", "before")]).await;
+    there.heard.until("before").await;
+    (here, there)
+}
+
+async fn both_down(here: &Node, there: &Node) {
+    here.until_down().await;
+    there.until_down().await;
+}
+
+#[tokio::test]
+async fn what_is_published_while_it_is_gone_arrives_when_it_is_back() {
+    let mut redis = RedisSpec::new().start().await;
+    let (here, there) = pair(&redis.url()).await;
+    redis.kill().await;
+    both_down(&here, &there).await;
+    here.publish((0..50).map(|n| event("t", "alert", &format!("e{n}")))).await;
+    assert_eq!(here.keepers.broker.n_buffered(), 50);
+    there.watch("later").await;
+    redis.restart().await;
+    there.until_up().await;
+    here.until_up().await;
+    here.publish([event("later", "alert", "later")]).await;
+    let got = there.heard.until("later").await;
+    let mut wanted: Vec<String> = ["before".to_owned()].into_iter().chain((0..50).map(|n| format!("e{n}"))).collect();
+    wanted.push("later".to_owned());
+    // The publisher may be back a moment before the listener; what the latter missed is told.
+    assert!(wanted.ends_with(&got[1..]), "{got:?}");
+    assert!(there.heard.gaps().contains(&(GapScope::All, None)), "listeners are told that something may be missing");
+}
+
+#[tokio::test]
+async fn one_that_hangs_is_treated_like_one_that_is_gone() {
+    let redis = RedisSpec::new().start().await;
+    let (here, there) = pair(&redis.url()).await;
+    redis.suspend();
+    both_down(&here, &there).await;
+    here.publish([event("t", "alert", "meanwhile")]).await;
+    redis.resume();
+    there.until_up().await;
+    here.until_up().await;
+    here.publish([event("t", "alert", "after")]).await;
+    let got = there.heard.until("after").await;
+    assert_eq!(got.iter().filter(|id| *id == "meanwhile").count(), 1, "sent again where in doubt, heard once: {got:?}");
+}
+
+#[tokio::test]
+async fn a_pause_of_all_clients_is_survived() {
+    let redis = RedisSpec::new().start().await;
+    let (here, there) = pair(&redis.url()).await;
+    redis.client_pause(std::time::Duration::from_secs(4)).await;
+    both_down(&here, &there).await;
+    here.publish([event("t", "alert", "meanwhile")]).await;
+    there.until_up().await;
+    here.until_up().await;
+    here.publish([event("t", "alert", "after")]).await;
+    there.heard.until("after").await;
+}
+
+#[tokio::test]
+async fn more_than_fits_drops_the_oldest_and_the_others_notice() {
+    let mut redis = RedisSpec::new().start().await;
+    let there = Node::start(&redis.url()).await;
+    let config = RedisConfig { buffer_events: 10, ..RedisConfig::parse_url(&redis.url()).expect("a URL") };
+    let here = Node::with(config).await;
+    there.watch("t").await;
+    here.publish([event("t", "alert", "before")]).await;
+    there.heard.until("before").await;
+    redis.kill().await;
+    both_down(&here, &there).await;
+    here.publish((0..25).map(|n| event("t", "alert", &format!("e{n}")))).await;
+    assert_eq!((here.keepers.broker.n_buffered(), here.keepers.broker.counters().dropped), (10, 15));
+    redis.restart().await;
+    there.until_up().await;
+    here.until_up().await;
+    here.publish([event("t", "alert", "after")]).await;
+    let got = there.heard.until("after").await;
+    assert!(there.heard.gaps().contains(&(GapScope::All, None)), "they are told");
+    assert!(!got.contains(&"e14".to_owned()));
+}
+
+#[tokio::test]
+async fn a_node_that_starts_before_redis_joins_when_it_comes_and_tells_whom_it_served() {
+    let mut redis = RedisSpec::new().start().await;
+    redis.kill().await;
+    let without_redis = async || Node::without_redis(RedisConfig::parse_url(&redis.url()).expect("a URL")).await;
+    let (node, idle) = (without_redis().await, without_redis().await);
+    assert!(node.keepers.link.check().is_err());
+    node.watch("t").await;
+    redis.restart().await;
+    node.until_up().await;
+    idle.until_up().await;
+    idle.watch("t").await;
+    redis.cli(&["PUBLISH", "callcenter:calls:t", r#"{"type":"call.incoming","id":"e"}"#]).await;
+    assert_eq!(node.heard.until("e").await, ["e"]);
+    assert_eq!(idle.heard.until("e").await, ["e"]);
+    let is_told = async || node.heard.gaps() == [(GapScope::All, None)];
+    eventually("who was served before is told, once", PATIENCE, is_told).await;
+    assert!(idle.heard.gaps().is_empty(), "nothing was missed by one that served nobody");
+}
+
+#[tokio::test]
+async fn a_sentinels_new_master_takes_over() {
+    let mut sentinel = RedisSentinel::start().await;
+    let (here, there) = pair(&sentinel.url()).await;
+    let old = sentinel.kill_master().await;
+    both_down(&here, &there).await;
+    here.publish([event("t", "alert", "meanwhile")]).await;
+    sentinel.new_master(old).await;
+    eventually("both find the new master", PATIENCE * 3, async || {
+        here.keepers.link.check().is_ok() && there.keepers.link.check().is_ok()
+    })
+    .await;
+    here.publish([event("t", "alert", "after")]).await;
+    there.heard.until("after").await;
+}
+
+/// A master through which no link goes: neither subscriptions nor probes.
+async fn master_apart(cluster: &RedisCluster, nodes: [&Node; 2]) -> usize {
+    let mut concerned = Vec::new();
+    for node in nodes {
+        let probes = format!("callcenter:probe:{}", node.name);
+        concerned.push(cluster.owner_of(cluster.slot_of(&probes).await).await);
+        for (n, master) in cluster.nodes().iter().enumerate() {
+            // What the master's own clients listen to.
+            if !master.cli(&["PUBSUB", "CHANNELS", &probes]).await.is_empty() {
+                concerned.push(n);
+            }
+        }
+    }
+    (0..MASTERS).find(|n| !concerned.contains(n)).expect("there are more masters")
+}
+
+#[tokio::test]
+async fn a_clusters_master_that_hangs_holds_up_only_the_tenants_of_its_slots() {
+    let cluster = RedisCluster::start(MASTERS).await;
+    let (here, there) = (Node::start(&cluster.url()).await, Node::start(&cluster.url()).await);
+    let victim = master_apart(&cluster, [&here, &there]).await;
+    let (mut slow, mut fast) = (Vec::new(), Vec::new());
+    for name in (0..30).map(|n| format!("t{n}")) {
+        let owner = cluster.owner_of(cluster.slot_of(&name).await).await;
+        if owner == victim { &mut slow } else { &mut fast }.push(name.clone());
+        there.watch(&name).await;
+        here.publish([event(&name, "alert", "before")]).await;
+    }
+    cluster.nodes()[victim].suspend();
+    let alerts = |of: &[String], id: &str| of.iter().map(|name| event(name, "alert", id)).collect::<Vec<_>>();
+    for id in ["slow-1", "slow-2"] {
+        tokio::time::timeout(PATIENCE, here.publish(alerts(&slow, id)))
+            .await
+            .expect("a publisher waits for a while only");
+    }
+    for id in ["fast-1", "fast-2"] {
+        here.publish(alerts(&fast, id)).await;
+        there.heard.until(id).await;
+    }
+    assert_eq!(here.keepers.broker.n_buffered(), slow.len() * 2, "they are sent later");
+    cluster.nodes()[victim].resume();
+    eventually("all arrive", PATIENCE, async || there.heard.ids().len() >= 30 * 3).await;
+    eventually("nothing waits any more", PATIENCE, async || here.keepers.broker.n_buffered() == 0).await;
+    for (names, ids) in [(&slow, ["before", "slow-1", "slow-2"]), (&fast, ["before", "fast-1", "fast-2"])] {
+        for name in names {
+            assert_eq!(there.heard.ids_of(name), ids, "{name}: in order, once");
+        }
+    }
+    assert!(there.heard.gaps().is_empty());
+}

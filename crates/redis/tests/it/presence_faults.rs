@@ -1,0 +1,153 @@
+//! Presence while Redis is away, comes back empty, stands still, or is out of one node's reach.
+
+use hookswitch_hub::PresenceState;
+use hookswitch_redis::RedisConfig;
+use hookswitch_testkit::{Fault, FaultProxy, PATIENCE, RedisSpec, eventually};
+
+use crate::ear::Ear;
+use crate::presence::{LEASE, config, node, user};
+use crate::rig::Node;
+
+async fn touch_all(node: &Node, users: &[&str]) {
+    for id in users {
+        node.touch(&user(id), 1).await;
+    }
+}
+
+#[tokio::test]
+async fn presence_is_right_again_after_redis_came_back_empty() {
+    let mut redis = RedisSpec::new().start().await;
+    let ear = Ear::to(redis.addr()).await;
+    let (a, b) = (node(&redis.url()).await, node(&redis.url()).await);
+    touch_all(&a, &["1", "2", "3", "4", "both"]).await;
+    touch_all(&b, &["5", "6", "both"]).await;
+    ear.until("6 online connected").await;
+    redis.kill().await;
+    a.until_down().await;
+    b.until_down().await;
+    let before = ear.transitions();
+    a.touch(&user("new"), 2).await;
+    a.leave(&user("4")).await;
+    a.leave(&user("both")).await;
+    b.touch(&user("passing"), 1).await;
+    b.leave(&user("passing")).await;
+    assert_eq!(a.sees(&user("1")).await, None, "nobody knows while Redis is away");
+    redis.restart().await;
+    a.until_up().await;
+    b.until_up().await;
+    a.until_online("t", &["1", "2", "3", "5", "6", "both", "new"]).await;
+    assert_eq!(a.sees(&user("new")).await, Some((PresenceState::Online, 2)));
+    let heartbeats = async || a.sees(&user("3")).await == Some((PresenceState::Online, 1));
+    eventually("signs of life are there again", PATIENCE, heartbeats).await;
+    ear.until("4 offline disconnected").await;
+    let mut told = ear.transitions().split_off(before.len());
+    told.sort();
+    assert_eq!(told, ["4 offline disconnected", "new online connected"], "nobody else came or went");
+}
+
+#[tokio::test]
+async fn presence_is_right_again_after_redis_came_back_with_what_it_had() {
+    let redis = RedisSpec::new().start().await;
+    let ear = Ear::to(redis.addr()).await;
+    let (a, b) = (node(&redis.url()).await, node(&redis.url()).await);
+    touch_all(&a, &["1", "2"]).await;
+    touch_all(&b, &["3"]).await;
+    redis.client_pause(LEASE * 3).await;
+    a.until_down().await;
+    b.until_down().await;
+    a.leave(&user("2")).await;
+    b.touch(&user("4"), 1).await;
+    a.until_up().await;
+    b.until_up().await;
+    a.until_online("t", &["1", "3", "4"]).await;
+    ear.until("2 offline disconnected").await;
+    ear.until("4 online connected").await;
+    assert_eq!(ear.transitions().len(), 5);
+}
+
+#[tokio::test]
+async fn presence_survives_a_redis_that_stands_still_for_longer_than_a_lease() {
+    let redis = RedisSpec::new().start().await;
+    let ear = Ear::to(redis.addr()).await;
+    let (a, b, c) = (node(&redis.url()).await, node(&redis.url()).await, node(&redis.url()).await);
+    touch_all(&a, &["1"]).await;
+    touch_all(&b, &["2"]).await;
+    touch_all(&c, &["3"]).await;
+    redis.suspend();
+    let still = tokio::time::Instant::now();
+    eventually("longer than a lease", PATIENCE, async || still.elapsed() > LEASE * 2).await;
+    redis.resume();
+    for node in [&a, &b, &c] {
+        node.until_up().await;
+    }
+    // Only when nodes judge each other again is it certain that nobody was judged too early.
+    drop(c);
+    ear.until("3 offline node_lost").await;
+    a.until_online("t", &["1", "2"]).await;
+    assert_eq!(ear.transitions().len(), 4, "{:?}", ear.transitions());
+}
+
+/// A node behind a proxy that can cut it off.
+async fn behind(proxy: &FaultProxy) -> Node {
+    node(&format!("redis://{}", proxy.addr())).await
+}
+
+#[tokio::test]
+async fn presence_of_a_node_out_of_reach_ends_and_comes_back_with_it() {
+    let redis = RedisSpec::new().start().await;
+    let ear = Ear::to(redis.addr()).await;
+    let proxy = FaultProxy::start(&redis.addr()).await;
+    let (near, far) = (node(&redis.url()).await, behind(&proxy).await);
+    touch_all(&far, &["1", "2", "both"]).await;
+    touch_all(&near, &["both"]).await;
+    proxy.set(Fault::Stall);
+    ear.until("1 offline node_lost").await;
+    ear.until("2 offline node_lost").await;
+    near.until_online("t", &["both"]).await;
+    far.until_down().await;
+    far.leave(&user("2")).await;
+    far.touch(&user("3"), 1).await;
+    proxy.heal();
+    far.until_up().await;
+    near.until_online("t", &["1", "3", "both"]).await;
+    let comes_back = ["1 online connected", "1 offline node_lost", "1 online connected"];
+    eventually("his coming back is told", PATIENCE, async || ear.of("1") == comes_back).await;
+    assert_eq!(ear.of("2"), ["2 online connected", "2 offline node_lost"], "he left while he was offline already");
+    assert_eq!(ear.of("both"), ["both online connected"]);
+    assert_eq!(near.sees(&user("both")).await, Some((PresenceState::Online, 2)));
+}
+
+#[tokio::test]
+async fn presence_of_a_command_that_comes_late_is_put_right() {
+    let redis = RedisSpec::new().start().await;
+    let proxy = FaultProxy::start(&redis.addr()).await;
+    // A lease so long that nobody is swept here.
+    let lease = LEASE * 6;
+    let url = format!("redis://{}", proxy.addr());
+    let far = Node::with(RedisConfig { lease, ..config(&url) }).await;
+    let near = node(&redis.url()).await;
+    far.touch(&user("stays"), 1).await;
+    proxy.set(Fault::Stall);
+    // Sent, not answered, and on their way until the line is good again.
+    far.touch(&user("gone"), 1).await;
+    far.touch(&user("stays"), 3).await;
+    far.leave(&user("gone")).await;
+    far.until_down().await;
+    proxy.heal();
+    far.until_up().await;
+    let is_right = async || near.sees(&user("stays")).await == Some((PresenceState::Online, 3));
+    eventually("the number is right", PATIENCE, is_right).await;
+    near.until_online("t", &["stays"]).await;
+}
+
+#[tokio::test]
+async fn presence_of_a_node_that_starts_before_redis_is_told_when_it_comes() {
+    let mut redis = RedisSpec::new().start().await;
+    redis.kill().await;
+    let early = Node::without_redis(config(&redis.url())).await;
+    touch_all(&early, &["1", "2"]).await;
+    early.leave(&user("2")).await;
+    redis.restart().await;
+    early.until_online("t", &["1"]).await;
+    assert_eq!(early.sees(&user("1")).await, Some((PresenceState::Online, 1)));
+}
