@@ -68,15 +68,18 @@ impl Node {
         let address = listener.local_addr().context("the socket has no address")?;
         let clock = Clock::system();
         let authenticator = JwtAuthenticator::new(&config.tokens, clock.clone()).context("the token keys")?;
-        let switch = Switch::builder()
+        let builder = Switch::builder()
             .clock(clock)
             .hub(hub(config))
             .webhooks(webhooks(config))
             .addresses(config.webhooks.addresses.clone())
             .sqlite(StoreConfig::new(&config.database))
-            .gateway(gateway(config), Arc::new(authenticator))
-            .start()
-            .await?;
+            .gateway(gateway(config), Arc::new(authenticator));
+        let builder = match config.redis.clone() {
+            Some(redis) => builder.redis(redis),
+            None => builder,
+        };
+        let switch = builder.start().await?;
         let scope = Scope::root("server");
         scope.spawn("accept", {
             let switch = switch.clone();
@@ -128,7 +131,9 @@ fn announce(address: SocketAddr) -> anyhow::Result<()> {
 
 fn log_start(config: &Config, address: SocketAddr) {
     let (version, database) = (env!("CARGO_PKG_VERSION"), config.database.display());
-    tracing::info!(%address, version, mode = "single node", %database, "started");
+    // Whether the others were found is told by the link itself.
+    let others = config.redis.as_ref().map_or_else(|| "none".to_owned(), |redis| redis.topology.to_string());
+    tracing::info!(%address, version, %others, %database, "started");
 }
 
 fn hub(config: &Config) -> HubConfig {

@@ -18,7 +18,7 @@ use crate::auth::{AuthError, Authenticator, Credential, Principal, find_token};
 use crate::config::GatewayConfig;
 use crate::cors;
 use crate::http::{Answer, Body, BoxError, Problem, RequestIds};
-use crate::pages::{Figures, Health, Metrics, Readiness};
+use crate::pages::{FigureSource, Figures, Health, Metrics, Readiness};
 use crate::routes::{Access, Route, Routes};
 use crate::socket::{SocketContext, TcpOutlet};
 
@@ -32,6 +32,8 @@ pub struct GatewayParts {
     pub authenticator: Arc<dyn Authenticator>,
     /// What readiness depends on.
     pub health: Health,
+    /// Figures of other parts of the node for the metrics page.
+    pub figures: Vec<FigureSource>,
     /// Wall time.
     pub clock: Clock,
     /// Where tasks live that outlast a request.
@@ -70,7 +72,8 @@ pub(crate) struct Admitted<'a> {
 impl Gateway {
     /// A gateway that serves nothing yet: call [`Gateway::serve`], or [`Gateway::handle`] from a
     /// server of your own.
-    pub fn new(parts: GatewayParts, config: GatewayConfig) -> Self {
+    pub fn new(mut parts: GatewayParts, config: GatewayConfig) -> Self {
+        let others = std::mem::take(&mut parts.figures);
         let figures = Arc::new(Figures::default());
         let sockets = SocketContext {
             hub: parts.switch.hub().clone(),
@@ -79,7 +82,7 @@ impl Gateway {
             linger: config.linger,
         };
         Self(Arc::new(Inner {
-            metrics: Metrics::new(Arc::clone(&figures), &parts.switch),
+            metrics: Metrics::new(Arc::clone(&figures), &parts.switch, others),
             readiness: Readiness::new(config.probe_deadline, config.probe_interval),
             request_ids: RequestIds::new(parts.clock.now()),
             routes: Routes::new(),

@@ -38,7 +38,7 @@ pub use auth::{
 };
 pub use config::GatewayConfig;
 pub use gateway::{Gateway, GatewayParts};
-pub use pages::{Health, Probe, ProbeCheck};
+pub use pages::{Figure, FigureKind, FigureSource, Health, Probe, ProbeCheck, Weight};
 pub use server::listen;
 pub use socket::{SocketTicket, TcpOutlet};
 pub use upgrade::{AllowedOrigins, InvalidOrigin};

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "redis")]
+use hookswitch_hub::OfflineLimits;
 use hookswitch_hub::{Door, Hub, HubConfig, Outlet, Seams};
 use hookswitch_protocol::NodeId;
+#[cfg(feature = "redis")]
+use hookswitch_redis::{RedisConfig, RedisKeepers};
 use hookswitch_runtime::Clock;
 #[cfg(feature = "sqlite")]
 use hookswitch_store::StoreConfig;
@@ -25,9 +29,16 @@ pub struct SwitchBuilder {
     pub(crate) addresses: AddressPolicy,
     #[cfg(feature = "sqlite")]
     store: Option<StoreConfig>,
+    #[cfg(feature = "redis")]
+    redis: Option<RedisConfig>,
     #[cfg(feature = "gateway")]
     pub(crate) gateway: Option<crate::door::DoorConfig>,
 }
+
+/// How long a node among others still takes in events after its clients are gone: longer than another
+/// one takes from asking where a user is to sending the event there.
+#[cfg(feature = "redis")]
+const DRAIN_LINGER: Duration = Duration::from_secs(1);
 
 /// The keepers of everything that may have to survive.
 pub(crate) struct Keepers {
@@ -36,6 +47,9 @@ pub(crate) struct Keepers {
     /// `None` when all of it is kept in memory.
     #[cfg(all(feature = "gateway", feature = "sqlite"))]
     pub(crate) store: Option<hookswitch_store::Store>,
+    /// `None` for a node on its own.
+    #[cfg(feature = "redis")]
+    pub(crate) redis: Option<RedisKeepers>,
 }
 
 impl SwitchBuilder {
@@ -49,6 +63,8 @@ impl SwitchBuilder {
             addresses: AddressPolicy::strict(),
             #[cfg(feature = "sqlite")]
             store: None,
+            #[cfg(feature = "redis")]
+            redis: None,
             #[cfg(feature = "gateway")]
             gateway: None,
         }
@@ -90,6 +106,13 @@ impl SwitchBuilder {
         Self { store: Some(store), ..self }
     }
 
+    /// Joins the other nodes that share this Redis: events, presence, messages for absent users and
+    /// chat sessions. When it is away the node starts, and goes on, by itself.
+    #[cfg(feature = "redis")]
+    pub fn redis(self, redis: RedisConfig) -> Self {
+        Self { redis: Some(redis), ..self }
+    }
+
     /// Opens the HTTP and WebSocket door; `authenticator` turns tokens into principals. Without it the
     /// node takes no connections.
     #[cfg(feature = "gateway")]
@@ -122,6 +145,8 @@ impl SwitchBuilder {
             webhooks: WebhookSeams::memory(&self.clock),
             #[cfg(all(feature = "gateway", feature = "sqlite"))]
             store: None,
+            #[cfg(feature = "redis")]
+            redis: None,
         }
     }
 
@@ -136,6 +161,8 @@ impl SwitchBuilder {
             hub: Seams { offline: shared.clone(), chat: shared, ..Seams::memory(&self.clock) },
             #[cfg(feature = "gateway")]
             store: Some(store),
+            #[cfg(feature = "redis")]
+            redis: None,
         })
     }
 
@@ -147,11 +174,29 @@ impl SwitchBuilder {
 
     pub(crate) async fn start_hub<O: Outlet>(
         &self,
-        keepers: &Keepers,
+        keepers: &mut Keepers,
         scopes: &Scopes,
     ) -> Result<(Hub, Door<O>), StartError> {
-        let prepared = Hub::prepare::<O>(self.hub.clone(), self.clock.clone(), &scopes.hub)?;
+        let prepared = Hub::prepare::<O>(self.hub_config(), self.clock.clone(), &scopes.hub)?;
+        #[cfg(feature = "redis")]
+        if let Some(config) = self.redis.clone() {
+            let (sink, clock, scope) = (prepared.sink(), self.clock.clone(), scopes.redis.clone());
+            // Not the node's configured name: leases of an earlier start must not pass for this one's.
+            let node = NodeId::generate(clock.now());
+            let redis = RedisKeepers::start(config, node, OfflineLimits::default(), sink, clock, scope).await?;
+            keepers.hub = redis.seams();
+            keepers.redis = Some(redis);
+        }
         Ok(prepared.start(keepers.hub.clone()).await?)
+    }
+
+    fn hub_config(&self) -> HubConfig {
+        let hub = self.hub.clone();
+        #[cfg(feature = "redis")]
+        if self.redis.is_some() {
+            return HubConfig { drain_linger: hub.drain_linger.max(DRAIN_LINGER), ..hub };
+        }
+        hub
     }
 
     /// Joins hub and webhooks.

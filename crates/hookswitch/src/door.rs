@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hookswitch_gateway::{Authenticator, Gateway, GatewayConfig, GatewayParts, Health, Probe, TcpOutlet};
+use hookswitch_gateway::{
+    Authenticator, FigureSource, Gateway, GatewayConfig, GatewayParts, Health, Probe, TcpOutlet, Weight,
+};
 use hookswitch_hub::{Door, Hub};
 use hookswitch_protocol::TenantId;
 use hookswitch_runtime::{Clock, Scope};
@@ -23,14 +25,43 @@ impl DoorConfig {
         self,
         door: Door<TcpOutlet>,
         switch: &Switch,
-        store: Probe,
+        outside: Outside,
         clock: &Clock,
         scope: &Scope,
     ) -> Gateway {
         let Self { config, authenticator } = self;
-        let health = Health { mode: "single-node", probes: vec![hub_probe(switch.hub()), store] };
+        let Outside { mode, mut probes, figures } = outside;
+        probes.insert(0, hub_probe(switch.hub()));
+        let health = Health { mode, probes };
         let (switch, clock, scope) = (switch.clone(), clock.clone(), scope.clone());
-        Gateway::new(GatewayParts { door, switch, authenticator, health, clock, scope }, config)
+        Gateway::new(GatewayParts { door, switch, authenticator, health, figures, clock, scope }, config)
+    }
+}
+
+/// What the health and metrics pages tell of the keepers.
+pub(crate) struct Outside {
+    mode: Box<dyn Fn() -> &'static str + Send + Sync>,
+    probes: Vec<Probe>,
+    figures: Vec<FigureSource>,
+}
+
+impl Outside {
+    pub(crate) fn of(keepers: &Keepers) -> Self {
+        let alone = Self { mode: Box::new(|| "single-node"), probes: vec![store_probe(keepers)], figures: Vec::new() };
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &keepers.redis {
+            return crate::cluster::tell(alone.probes, redis);
+        }
+        alone
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn new(
+        mode: Box<dyn Fn() -> &'static str + Send + Sync>,
+        probes: Vec<Probe>,
+        figures: Vec<FigureSource>,
+    ) -> Self {
+        Self { mode, probes, figures }
     }
 }
 
@@ -44,22 +75,22 @@ fn hub_probe(hub: &Hub) -> Probe {
             hub.reserve(&tenant, 1).await.map(drop).map_err(|error| error.to_string())
         })
     };
-    Probe { name: "hub", check: Box::new(check) }
+    Probe { name: "hub", weight: Weight::Vital, check: Box::new(check) }
 }
 
 /// Whether the store takes a write; memory always does.
-pub(crate) fn store_probe(keepers: &Keepers) -> Probe {
+fn store_probe(keepers: &Keepers) -> Probe {
     #[cfg(feature = "sqlite")]
     if let Some(store) = keepers.store.clone() {
         let check = move || -> hookswitch_gateway::BoxFuture<'static, Result<(), String>> {
             let store = store.clone();
             Box::pin(async move { store.check_writing().await.map_err(|error| error.to_string()) })
         };
-        return Probe { name: "store", check: Box::new(check) };
+        return Probe { name: "store", weight: Weight::Vital, check: Box::new(check) };
     }
     #[cfg(not(feature = "sqlite"))]
     let _in_memory = keepers;
-    Probe { name: "store", check: Box::new(|| Box::pin(std::future::ready(Ok(())))) }
+    Probe { name: "store", weight: Weight::Vital, check: Box::new(|| Box::pin(std::future::ready(Ok(())))) }
 }
 
 impl fmt::Debug for DoorConfig {

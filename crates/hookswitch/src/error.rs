@@ -7,6 +7,10 @@ pub enum StartError {
     #[cfg(feature = "sqlite")]
     #[error("cannot open the store")]
     Store(#[from] hookswitch_store::StoreError),
+    /// The settings of Redis cannot be worked with; that it is away is no reason.
+    #[cfg(feature = "redis")]
+    #[error("cannot set up Redis")]
+    Redis(#[from] hookswitch_redis::RedisSetupError),
     /// The hub could not start.
     #[error("cannot start the hub")]
     Hub(#[from] hookswitch_hub::StartError),

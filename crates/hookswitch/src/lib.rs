@@ -18,10 +18,12 @@
 //! # }
 //! ```
 //!
-//! Features: `gateway`, the HTTP and WebSocket door; `sqlite`, the embedded store, without which
-//! webhooks, messages for absent users and chat sessions end with the process.
+//! Features: `gateway`, the HTTP and WebSocket door; `redis`, several nodes; `sqlite`, the embedded
+//! store, without which webhooks, messages for absent users and chat sessions end with the process.
 
 mod builder;
+#[cfg(all(feature = "gateway", feature = "redis"))]
+mod cluster;
 #[cfg(feature = "gateway")]
 mod door;
 mod error;
@@ -40,6 +42,8 @@ pub use hookswitch_protocol::{
     ErrorCode, Event, EventId, EventType, NewEvent, NodeId, Payload, Retry, Secret, SessionKey, TenantId, Timestamp,
     Topic, UserId, WebhookId,
 };
+#[cfg(feature = "redis")]
+pub use hookswitch_redis as redis;
 pub use hookswitch_runtime as runtime;
 #[cfg(feature = "sqlite")]
 pub use hookswitch_store as store;

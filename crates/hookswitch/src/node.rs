@@ -29,6 +29,7 @@ pub(crate) struct Scopes {
     pub(crate) acceptance: Scope,
     pub(crate) webhooks: Scope,
     pub(crate) hub: Scope,
+    pub(crate) redis: Scope,
     pub(crate) store: Scope,
 }
 
@@ -39,13 +40,14 @@ impl Scopes {
             acceptance: Scope::root("acceptance"),
             webhooks: Scope::root("webhooks"),
             hub: Scope::root("hub"),
+            redis: Scope::root("redis"),
             store: Scope::root("store"),
         }
     }
 
     /// In the order in which they may end: users before what they use.
-    fn in_order(&self) -> [&Scope; 5] {
-        [&self.gateway, &self.acceptance, &self.webhooks, &self.hub, &self.store]
+    fn in_order(&self) -> [&Scope; 6] {
+        [&self.gateway, &self.acceptance, &self.webhooks, &self.hub, &self.redis, &self.store]
     }
 
     /// Ends all that is left; whether it ended by itself.
@@ -66,16 +68,16 @@ impl Switch {
     }
 
     pub(crate) async fn assemble(builder: SwitchBuilder, scopes: Scopes) -> Result<Self, StartError> {
-        let keepers = builder.keepers(&scopes).await?;
+        let mut keepers = builder.keepers(&scopes).await?;
         #[cfg(feature = "gateway")]
         if let Some(door) = builder.gateway.clone() {
-            let store = crate::door::store_probe(&keepers);
-            let (hub, entrance) = builder.start_hub::<hookswitch_gateway::TcpOutlet>(&keepers, &scopes).await?;
+            let (hub, entrance) = builder.start_hub::<hookswitch_gateway::TcpOutlet>(&mut keepers, &scopes).await?;
+            let outside = crate::door::Outside::of(&keepers);
             let switch = builder.switchboard(hub, keepers, &scopes).await?;
-            let gateway = door.open(entrance, &switch, store, &builder.clock, &scopes.gateway);
+            let gateway = door.open(entrance, &switch, outside, &builder.clock, &scopes.gateway);
             return Ok(Self { switch, gateway: Some(gateway), scopes });
         }
-        let (hub, _nobody_enters) = builder.start_hub::<MemoryOutlet>(&keepers, &scopes).await?;
+        let (hub, _nobody_enters) = builder.start_hub::<MemoryOutlet>(&mut keepers, &scopes).await?;
         let switch = builder.switchboard(hub, keepers, &scopes).await?;
         Ok(Self {
             switch,
@@ -123,12 +125,13 @@ impl Switch {
 
     /// Waits until a part of the node crashed; then shut down. Cancel safe.
     pub async fn crashed(&self) -> Crash {
-        let [gateway, acceptance, webhooks, hub, store] = self.scopes.in_order();
+        let [gateway, acceptance, webhooks, hub, redis, store] = self.scopes.in_order();
         tokio::select! {
             crash = crash_of(gateway) => crash,
             crash = crash_of(acceptance) => crash,
             crash = crash_of(webhooks) => crash,
             crash = crash_of(hub) => crash,
+            crash = crash_of(redis) => crash,
             crash = crash_of(store) => crash,
         }
     }

@@ -35,8 +35,15 @@ impl Environment {
 }
 
 #[cfg(test)]
+impl Environment {
+    pub(super) fn from_pairs(pairs: &[(&str, &str)]) -> Self {
+        Self { variables: pairs.iter().map(|&(name, value)| (name.to_owned(), value.into())).collect() }
+    }
+}
+
+#[cfg(test)]
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(pairs: [(&str, &str); N]) -> Self {
-        Self { variables: pairs.iter().map(|&(name, value)| (name.to_owned(), value.into())).collect() }
+        Self::from_pairs(&pairs)
     }
 }

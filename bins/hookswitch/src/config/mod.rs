@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
+use hookswitch::redis::RedisConfig;
 use hookswitch::webhooks::AddressPolicy;
 
 pub(crate) use self::env::Environment;
@@ -30,6 +31,8 @@ pub(crate) use self::values::duration as parse_duration;
 pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) database: PathBuf,
+    /// The way to the other nodes; `None` is a single node.
+    pub(crate) redis: Option<RedisConfig>,
     pub(crate) tokens: JwtConfig,
     pub(crate) websocket: WebSocket,
     pub(crate) webhooks: Webhooks,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::check::without_effect;
 use super::raw::Raw;
 use super::settings::{self, Kind, Setting};
 use super::values;
@@ -21,6 +22,9 @@ pub(crate) fn print(raw: &Raw) -> String {
         }
         comment(&mut out, setting.doc);
         match raw.get(setting) {
+            Some(given) if let Some(reason) = without_effect(raw, setting) => {
+                put(&mut out, format_args!("# {name} {reason} ({})\n", given.place));
+            }
             Some(given) => put(&mut out, format_args!("{name} = {} # {}\n", toml(setting, &given.text), given.place)),
             None if setting.default.is_empty() => put(&mut out, format_args!("# {name} is not set\n")),
             None => put(&mut out, format_args!("{name} = {} # default\n", toml(setting, setting.default))),
@@ -53,7 +57,8 @@ fn toml(setting: &Setting, text: &str) -> String {
         Kind::Number { .. } => text.to_owned(),
         Kind::Bool => values::switch(text).map_or_else(|| quote(text), |flag| flag.to_string()),
         Kind::List => format!("[{}]", values::list(text).map(quote).collect::<Vec<_>>().join(", ")),
-        Kind::Text | Kind::Url | Kind::Duration { .. } => quote(text),
+        Kind::Url => quote(&values::print_url(text)),
+        Kind::Text | Kind::Duration { .. } => quote(text),
     }
 }
 
@@ -109,7 +114,7 @@ mod tests {
 
     const INTRODUCTION: &str = "# Configuration of `hookswitch serve`
 
-Generated from `bins/hookswitch/src/config/settings.rs`; refresh it with `cargo xtask golden`.
+Generated from `bins/hookswitch/src/config/settings.rs` and its `redis.rs`; refresh it with `cargo xtask golden`.
 
 Settings come from environment variables and, if you like, from one TOML file, named by `--config` or by
 `HOOKSWITCH_CONFIG`. A variable wins over the file. An empty variable counts as not set.
@@ -120,7 +125,8 @@ Settings come from environment variables and, if you like, from one TOML file, n
   `REDIS_`, `WS_`, `WEBHOOK_` or `HOOKSWITCH_` is a warning at start.
 - `hookswitch check-config` says everything that is wrong at once and ends with code 78.
 - `hookswitch print-config` prints the effective settings and where each came from. Secrets print as `***`.
-- `hookswitch dev` reads none of these except the two of `[log]`.
+- `hookswitch dev` reads none of these except the two of `[log]`. It is always a single node, and says so when
+  `REDIS_URL` or `REDIS_HOST` is set.
 
 A file that sets the usual things:
 
@@ -143,10 +149,9 @@ allowed_origins = [\"https://desk.example.com\"]
     const REFUSED: &str = "
 ## Known and refused
 
-This version runs one node on SQLite. Variables that ask for more are refused with a clear message, so that nobody
-believes in a cluster that is not there: `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_NAME` (ignored with a
-warning when `DATABASE_URL` is set), `REDIS_URL`, `REDIS_HOST`, `REDIS_PORT`, `REDIS_PASSWORD`, `REDIS_DB`,
-`REDIS_PREFIX`, `REDIS_CA_FILE`.
+This version keeps its data in SQLite. Variables that ask for MySQL or MariaDB are refused with a clear message, so that
+nobody believes in a database that is not used: `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_NAME` (ignored with a
+warning when `DATABASE_URL` is set).
 ";
 
     #[test]
@@ -166,6 +171,9 @@ warning when `DATABASE_URL` is set), `REDIS_URL`, `REDIS_HOST`, `REDIS_PORT`, `R
             ("JWT_SECRET", "a secret nobody may see, ever, at all"),
             ("SERVER_PORT", "81"),
             ("WEBHOOK_ALLOW_CIDRS", "127.0.0.0/8, 10.0.0.0/8"),
+            ("REDIS_URL", "redis://:hunter2@redis.example"),
+            ("REDIS_HOST", "redis://:hunter2@slip"),
+            ("REDIS_PORT", "not a number"),
         ]);
         let printed = print(&Raw::collect(&environment, None));
         for line in [
@@ -173,10 +181,14 @@ warning when `DATABASE_URL` is set), `REDIS_URL`, `REDIS_HOST`, `REDIS_PORT`, `R
             "host = \"0.0.0.0\" # default",
             "secret = \"***\" # JWT_SECRET",
             "# public_key_file is not set",
+            "url = \"*** (Redis at redis.example:6379)\" # REDIS_URL",
+            "# host is ignored because REDIS_URL is set (REDIS_HOST)",
+            "# port is ignored because REDIS_URL is set (REDIS_PORT)",
+            "prefix = \"callcenter\" # default",
             "allow_cidrs = [\"127.0.0.0/8\", \"10.0.0.0/8\"] # WEBHOOK_ALLOW_CIDRS",
         ] {
             assert!(printed.lines().any(|printed| printed == line), "{line} in\n{printed}");
         }
-        assert!(!printed.contains("nobody may see"));
+        assert!(!printed.contains("nobody may see") && !printed.contains("hunter2"), "{printed}");
     }
 }

@@ -13,7 +13,7 @@ use super::{Environment, Problem};
 pub(crate) struct Raw {
     /// By the setting's TOML key.
     given: BTreeMap<&'static str, Given>,
-    /// Variables of [`settings::MYSQL_VARIABLES`] and [`settings::REDIS_VARIABLES`] that are set.
+    /// Variables of [`settings::MYSQL_VARIABLES`] that are set.
     pub(super) unsupported: Vec<&'static str>,
     /// A file was named and could not be read as TOML: what it would set is not known.
     pub(super) file_is_unreadable: bool,
@@ -71,8 +71,8 @@ impl Raw {
             self.read_variable(environment, setting);
         }
         self.read_rust_log(environment);
-        let reserved = settings::MYSQL_VARIABLES.iter().chain(settings::REDIS_VARIABLES);
-        self.unsupported = reserved.copied().filter(|name| !matches!(environment.text(name), Ok(None))).collect();
+        let reserved = settings::MYSQL_VARIABLES.iter().copied();
+        self.unsupported = reserved.filter(|name| !matches!(environment.text(name), Ok(None))).collect();
         self.warnings.extend(environment.names_with(settings::PREFIXES).filter(|name| !is_known(name)).map(|name| {
             format!("{name} is set but there is no such setting; see docs/config.md for the names, or unset it")
         }));
@@ -147,7 +147,7 @@ impl Raw {
         let siblings = settings::ALL.iter().map(|setting| setting.key).filter(|k| k.split('.').next() == Some(section));
         let known = siblings.collect::<Vec<_>>().join(", ");
         let remedy = if known.is_empty() {
-            "the sections are [server], [database], [jwt], [websocket], [webhooks] and [log]".to_owned()
+            "the sections are [server], [database], [redis], [jwt], [websocket], [webhooks] and [log]".to_owned()
         } else {
             format!("this section knows {known}")
         };
@@ -162,7 +162,6 @@ impl Raw {
 fn is_known(name: &str) -> bool {
     settings::ALL.iter().any(|setting| setting.env == name)
         || settings::MYSQL_VARIABLES.contains(&name)
-        || settings::REDIS_VARIABLES.contains(&name)
         || name == settings::HOOKSWITCH_CONFIG
 }
 

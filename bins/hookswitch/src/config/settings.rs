@@ -1,6 +1,12 @@
 //! Every setting of `serve`: its names, its default, its bounds and its meaning. `docs/config.md` is printed from here.
 
+mod redis;
+
 use std::time::Duration;
+
+pub(crate) use self::redis::{
+    REDIS_CA_FILE, REDIS_DB, REDIS_HOST, REDIS_PASSWORD, REDIS_PORT, REDIS_PREFIX, REDIS_SHARDED_PUBSUB, REDIS_URL,
+};
 
 /// One thing an operator can set, by variable or by TOML key.
 #[derive(Debug)]
@@ -212,6 +218,14 @@ pub(crate) const ALL: &[&Setting] = &[
     &SERVER_PORT,
     &SHUTDOWN_TIMEOUT,
     &DATABASE_URL,
+    &REDIS_URL,
+    &REDIS_HOST,
+    &REDIS_PORT,
+    &REDIS_PASSWORD,
+    &REDIS_DB,
+    &REDIS_PREFIX,
+    &REDIS_CA_FILE,
+    &REDIS_SHARDED_PUBSUB,
     &JWT_SECRET,
     &JWT_PUBLIC_KEY_FILE,
     &JWT_ALGORITHMS,
@@ -233,10 +247,6 @@ pub(crate) const HOOKSWITCH_CONFIG: &str = "HOOKSWITCH_CONFIG";
 
 /// Known from earlier deployments, for a database this version does not have.
 pub(crate) const MYSQL_VARIABLES: &[&str] = &["DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME"];
-
-/// Known from earlier deployments, for a cluster this version does not have.
-pub(crate) const REDIS_VARIABLES: &[&str] =
-    &["REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_PREFIX", "REDIS_CA_FILE"];
 
 /// Variables that begin like this are ours; one we do not know is probably a misspelling.
 pub(crate) const PREFIXES: &[&str] =

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hookswitch::redis::{RedisConfig, Topology};
+
 /// `30s`, `5m`, `500ms`, `1h`, `1m30s`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text;
@@ -85,6 +87,20 @@ pub(super) fn sqlite_file(url: &str) -> Result<PathBuf, BadDatabase> {
     Ok(PathBuf::from(path))
 }
 
+/// A URL as it may be shown: whole only if it is known to hold no password.
+pub(super) fn print_url(url: &str) -> String {
+    match RedisConfig::parse_url(url) {
+        Ok(config) if may_hold_password(url, &config) => format!("*** ({})", config.topology),
+        Err(_) if sqlite_file(url).is_err() => "***".to_owned(),
+        Ok(_) | Err(_) => url.to_owned(),
+    }
+}
+
+/// A name before the host counts too: `redis://password@host` is a common slip.
+fn may_hold_password(url: &str, config: &RedisConfig) -> bool {
+    url.contains(['@', '%', '#']) || matches!(config.topology, Topology::Sentinel { password: Some(_), .. })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +131,17 @@ mod tests {
         assert_eq!(sqlite_file("sqlite::memory:"), Err(BadDatabase::InMemory));
         assert_eq!(sqlite_file("sqlite://:memory:"), Err(BadDatabase::InMemory));
         assert_eq!(sqlite_file("sqlite://"), Err(BadDatabase::NoPath));
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        let check = |url: &str, shown: &str| assert_eq!(print_url(url), shown, "{url}");
+        check("sqlite://a/b.db", "sqlite://a/b.db");
+        check("rediss://redis.example:7000/3", "rediss://redis.example:7000/3");
+        check("redis://hub:hunter2@redis.example/3", "*** (Redis at redis.example:6379)");
+        check("redis://hunter2@a", "*** (Redis at a:6379)");
+        check("redis-cluster://:hunter2@a?node=b", "*** (Redis Cluster at a:6379, b:6379)");
+        check("redis-sentinel://s?service=m&sentinel_password=hunter2", "*** (Redis m by the sentinels s:26379)");
+        check("redis:hunter2@", "***");
     }
 }

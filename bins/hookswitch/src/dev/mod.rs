@@ -32,7 +32,7 @@ const TOKENS_LIVE: Duration = Duration::from_hours(12);
 pub(crate) fn run(args: &DevArgs, environment: &Environment) -> anyhow::Result<()> {
     let dir = DevDir::here();
     let secret = dir.secret()?;
-    let config = config(args, &dir, &secret, Log::of(environment)?);
+    let config = Config { warnings: warnings(environment), ..config(args, &dir, &secret, Log::of(environment)?) };
     node::run(&config, live(args, &config, &dir, &secret))
 }
 
@@ -79,6 +79,12 @@ fn tokens(secret: &Secret) -> anyhow::Result<DevTokens> {
     })
 }
 
+/// Whoever asks for several nodes should not think that these are.
+fn warnings(environment: &Environment) -> Vec<String> {
+    let asked = ["REDIS_URL", "REDIS_HOST"].into_iter().filter(|name| environment.text(name) != Ok(None));
+    asked.map(|name| format!("{name} has no effect: `hookswitch dev` is always a single node")).collect()
+}
+
 /// Only this machine can reach it, so pages of any origin may, and so may webhooks to this machine.
 fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, log: Log) -> Config {
     let loopback = AddressPolicy::strict().allow_http().allow_cidrs("127.0.0.0/8").expect("the range is legal");
@@ -90,6 +96,7 @@ fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, log: Log) -> Config {
             shutdown_deadline: Duration::from_secs(5),
         },
         database: dir.database(),
+        redis: None,
         tokens: JwtConfig { secret: Some(secret.clone()), ..JwtConfig::default() },
         websocket: WebSocket {
             ping_interval: Duration::from_secs(54),

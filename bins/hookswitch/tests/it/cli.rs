@@ -28,14 +28,25 @@ async fn bad_configuration_is_listed_whole() {
         .env("WS_PING_INTERVAL", "often")
         .env("WEBHOOK_ALLOW_CIDRS", "127.0.0.0/99")
         .env("DATABASE_URL", "postgres://nowhere/db")
+        .env("REDIS_URL", "redis://:hunter2@redis.example/nine")
+        .env("REDIS_PREFIX", "call*")
         .without_env("JWT_SECRET");
     for command in ["serve", "check-config"] {
         let output = bad.clone().args(&[command]).run().await;
         assert_eq!(output.code, Some(78), "{command}: the documented code of a bad configuration");
         let text = format!("{}{}", output.stdout, output.stderr);
-        for name in ["SERVER_PORT", "WS_PING_INTERVAL", "WEBHOOK_ALLOW_CIDRS", "DATABASE_URL", "JWT_SECRET"] {
+        for name in [
+            "SERVER_PORT",
+            "WS_PING_INTERVAL",
+            "WEBHOOK_ALLOW_CIDRS",
+            "DATABASE_URL",
+            "REDIS_URL",
+            "REDIS_PREFIX",
+            "JWT_SECRET",
+        ] {
             assert!(text.contains(name), "{command} does not name {name}:\n{text}");
         }
+        assert!(!text.contains("hunter2"), "{text}");
     }
 }
 
@@ -54,6 +65,20 @@ async fn good_configuration_is_good_and_keeps_its_secrets() {
     let output = spec().env("JWT_SECRET", "a-rather-secret-value-of-decent-length").args(&["check-config"]).run().await;
     assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
     assert!(!format!("{}{}", output.stdout, output.stderr).contains("a-rather-secret-value"));
+}
+
+#[tokio::test]
+async fn the_password_of_redis_is_never_printed() {
+    let by_url = spec().env("REDIS_URL", "redis://hub:hunter2@redis.example/3").env("REDIS_PASSWORD", "hunter2");
+    let by_host = spec().env("REDIS_HOST", "redis.example").env("REDIS_PASSWORD", "hunter2");
+    for spec in [by_url, by_host] {
+        for command in ["check-config", "print-config"] {
+            let output = spec.clone().args(&[command]).run().await;
+            assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
+            assert!(!format!("{}{}", output.stdout, output.stderr).contains("hunter2"), "{}", output.stdout);
+            assert!(command == "check-config" || output.stdout.contains("redis.example"), "{}", output.stdout);
+        }
+    }
 }
 
 #[tokio::test]

@@ -48,6 +48,15 @@ async fn a_silent_one_can_be_published_to_and_calls_local_webhooks() {
 }
 
 #[tokio::test]
+async fn it_is_a_single_node_whatever_redis_there_is() {
+    let spec = unconfigured().env("REDIS_URL", "redis://:hunter2@redis.example");
+    let node = spec.args(&["dev", "--port", "0", "--no-simulate"]).start().await;
+    let log = node.log();
+    assert!(log.contains("REDIS_URL has no effect: `hookswitch dev` is always a single node"), "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[tokio::test]
 async fn it_keeps_its_secret_to_itself_and_its_data_over_a_restart() {
     let node = unconfigured().args(&["dev", "--port", "0", "--no-simulate"]).start().await;
     let kept = node.spec().dir().join(".hookswitch-dev");

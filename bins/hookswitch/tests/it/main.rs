@@ -5,6 +5,7 @@ mod address_guard;
 mod agents;
 mod batches;
 mod cli;
+mod cluster;
 mod deliveries;
 mod delivery_body;
 mod delivery_failures;

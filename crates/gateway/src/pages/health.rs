@@ -15,8 +15,8 @@ use crate::http::{Answer, Body};
 
 /// What readiness depends on besides the node itself, as its assembler knows.
 pub struct Health {
-    /// `single-node`, or how the node hangs together with others.
-    pub mode: &'static str,
+    /// How the node hangs together with others just now: `single-node` or `cluster`.
+    pub mode: Box<dyn Fn() -> &'static str + Send + Sync>,
     /// Asked all at once, at most every [`crate::GatewayConfig::probe_interval`].
     pub probes: Vec<Probe>,
 }
@@ -25,8 +25,19 @@ pub struct Health {
 pub struct Probe {
     /// What it is called on the page.
     pub name: &'static str,
+    /// What the node is when it does not work.
+    pub weight: Weight,
     /// The question.
     pub check: ProbeCheck,
+}
+
+/// What becomes of a node when one thing does not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// Events published here would get nowhere: `not_ready`.
+    Vital,
+    /// The node serves its own connections, but events would not reach everybody: `degraded`.
+    Shared,
 }
 
 /// Asks whether a thing works; the error is shown to whoever looks, so it names no secret.
@@ -34,7 +45,7 @@ pub type ProbeCheck = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + S
 
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Health").field("mode", &self.mode).field("probes", &self.probes).finish()
+        f.debug_struct("Health").field("mode", &(self.mode)()).field("probes", &self.probes).finish()
     }
 }
 
@@ -67,8 +78,33 @@ pub(crate) struct Readiness {
 #[derive(Debug)]
 struct Latest {
     asked_at: Instant,
-    is_well: bool,
+    state: State,
     checks: Map<String, Value>,
+}
+
+/// What the probes say of the node, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    Ready,
+    Degraded,
+    NotReady,
+}
+
+impl State {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::NotReady => "not_ready",
+        }
+    }
+
+    const fn without(weight: Weight) -> Self {
+        match weight {
+            Weight::Vital => Self::NotReady,
+            Weight::Shared => Self::Degraded,
+        }
+    }
 }
 
 impl Readiness {
@@ -76,30 +112,31 @@ impl Readiness {
         Self { deadline, interval, latest: Mutex::default() }
     }
 
-    /// `GET /readyz`: 200 when events and connections are welcome here, else 503 and why.
+    /// `GET /readyz`: 200 when events published here reach everybody they are for and connections are
+    /// welcome, else 503 and why.
     pub(crate) async fn page(&self, health: &Health, is_draining: bool) -> Response<Body> {
-        let (is_well, mut checks) = self.answers(health).await;
+        let (state, mut checks) = self.answers(health).await;
         checks.insert("accepting".to_owned(), Value::from(if is_draining { "draining" } else { "ok" }));
-        let is_ready = is_well && !is_draining;
-        let page = Page { status: if is_ready { "ready" } else { "not_ready" }, mode: health.mode, checks };
-        let mut response = Answer::bare(page);
-        if !is_ready {
+        let state = if is_draining { State::NotReady } else { state };
+        let mut response = Answer::bare(Page { status: state.word(), mode: (health.mode)(), checks });
+        if state != State::Ready {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
         response
     }
 
-    async fn answers(&self, health: &Health) -> (bool, Map<String, Value>) {
+    async fn answers(&self, health: &Health) -> (State, Map<String, Value>) {
         let mut latest = self.latest.lock().await;
         if let Some(known) = latest.as_ref().filter(|known| known.asked_at.elapsed() < self.interval) {
-            return (known.is_well, known.checks.clone());
+            return (known.state, known.checks.clone());
         }
         let asked = join_all(health.probes.iter().map(|probe| ask(probe, self.deadline))).await;
-        let is_well = asked.iter().all(|(_, answer)| answer.is_ok());
+        let failed = asked.iter().zip(&health.probes).filter(|((_, answer), _)| answer.is_err());
+        let state = failed.map(|(_, probe)| State::without(probe.weight)).max().unwrap_or(State::Ready);
         let words = |answer: Result<(), String>| answer.map_or_else(Value::from, |()| Value::from("ok"));
         let checks: Map<_, _> = asked.into_iter().map(|(name, answer)| (name.to_owned(), words(answer))).collect();
-        *latest = Some(Latest { asked_at: Instant::now(), is_well, checks: checks.clone() });
-        (is_well, checks)
+        *latest = Some(Latest { asked_at: Instant::now(), state, checks: checks.clone() });
+        (state, checks)
     }
 }
 
@@ -113,6 +150,10 @@ mod tests {
     use super::*;
 
     async fn status(answer: Option<Result<(), &'static str>>, is_draining: bool) -> StatusCode {
+        page(answer, is_draining, Weight::Vital).await.status()
+    }
+
+    async fn page(answer: Option<Result<(), &'static str>>, is_draining: bool, weight: Weight) -> Response<Body> {
         let check: ProbeCheck = Box::new(move || {
             Box::pin(async move {
                 match answer {
@@ -121,9 +162,9 @@ mod tests {
                 }
             })
         });
-        let health = Health { mode: "single-node", probes: vec![Probe { name: "store", check }] };
+        let health = Health { mode: Box::new(|| "single-node"), probes: vec![Probe { name: "store", weight, check }] };
         let readiness = Readiness::new(Duration::from_secs(2), Duration::ZERO);
-        readiness.page(&health, is_draining).await.status()
+        readiness.page(&health, is_draining).await
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! What the node has counted, as Prometheus text. Labels come from closed sets only.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use crate::auth::AuthError;
 use crate::http::{Answer, Body};
+use crate::pages::{Figure, FigureKind, FigureSource};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -68,9 +70,9 @@ impl Figures {
 pub(crate) struct Metrics(Registry);
 
 impl Metrics {
-    pub(crate) fn new(figures: Arc<Figures>, switch: &Switch) -> Self {
+    pub(crate) fn new(figures: Arc<Figures>, switch: &Switch, others: Vec<FigureSource>) -> Self {
         let mut registry = Registry::with_prefix("hookswitch");
-        registry.register_collector(Box::new(Sources { figures, switch: switch.clone() }));
+        registry.register_collector(Box::new(Sources { figures, switch: switch.clone(), others }));
         Self(registry)
     }
 
@@ -110,10 +112,17 @@ fn prometheus_text(openmetrics: &str) -> String {
     out
 }
 
-#[derive(Debug)]
 struct Sources {
     figures: Arc<Figures>,
     switch: Switch,
+    /// Parts that the gateway does not know.
+    others: Vec<FigureSource>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").field("figures", &self.figures).finish_non_exhaustive()
+    }
 }
 
 /// Writes single figures and families with one label.
@@ -128,6 +137,13 @@ impl Page<'_> {
     fn gauge(&mut self, name: &str, help: &str, value: u64) -> std::fmt::Result {
         let metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(value as i64).encode(metric)
+    }
+
+    fn figure(&mut self, figure: &Figure) -> std::fmt::Result {
+        match figure.kind {
+            FigureKind::Counter => self.counter(figure.name, figure.help, figure.value),
+            FigureKind::Gauge => self.gauge(figure.name, figure.help, figure.value),
+        }
     }
 
     fn family(
@@ -155,7 +171,8 @@ impl Collector for Sources {
         self.door(&mut page)?;
         self.hub(&mut page)?;
         self.switch(&mut page)?;
-        self.webhooks(&mut page)
+        self.webhooks(&mut page)?;
+        self.others.iter().flat_map(|source| source()).try_for_each(|figure| page.figure(&figure))
     }
 }
 
@@ -189,6 +206,9 @@ impl Sources {
         page.counter("detached", "WebSockets gone", c.detached)?;
         page.counter("offline_delivered", "Offline messages confirmed", c.offline_delivered)?;
         page.counter("offline_given_back", "Offline messages given back", c.offline_given_back)?;
+        page.counter("messages_lost", "Messages for absent users that no store took in time", c.messages_lost)?;
+        page.counter("gap_notices", "Connections told that events of other nodes may be missing", c.gap_notices)?;
+        page.counter("errands_dropped", "Notices of other nodes not looked after for want of room", c.errands_dropped)?;
         page.counter("keeper_failures", "Failed calls to a keeper in the background", c.keeper_failures)?;
         let closed = CloseCode::ALL.iter().map(|code| code.reason()).zip(c.closed);
         page.family("closed", "WebSockets closed by the server, by reason", "reason", closed)

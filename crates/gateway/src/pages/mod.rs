@@ -1,10 +1,12 @@
 //! The pages that tell: who is connected, whether the node is well, what it has counted.
 
+mod figure;
 mod health;
 mod metrics;
 mod presence;
 
-pub use health::{Health, Probe, ProbeCheck};
+pub use figure::{Figure, FigureKind, FigureSource};
+pub use health::{Health, Probe, ProbeCheck, Weight};
 pub(crate) use health::{Readiness, healthy};
 pub(crate) use metrics::{Figures, Metrics};
 pub(crate) use presence::{online_users, socket_stats, user_online};

@@ -1,7 +1,7 @@
 //! Who is connected.
 
 use hookswitch_hub::{Hub, PresenceError, PresenceState, UserKey};
-use hookswitch_protocol::{ErrorCode, TenantId, UserId};
+use hookswitch_protocol::{Chain, ErrorCode, TenantId, UserId};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
@@ -56,6 +56,6 @@ pub(crate) async fn online_users(hub: &Hub, principal: &Principal, answer: &Answ
 }
 
 fn unavailable(tenant: &TenantId, error: &PresenceError) -> Problem {
-    tracing::warn!(%tenant, %error, "presence cannot be read");
+    tracing::warn!(%tenant, error = %Chain(error), "presence cannot be read");
     Problem::new(ErrorCode::StorageUnavailable, "presence is not known now")
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hookswitch_gateway::{
-    Authenticator, Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe, TcpOutlet, listen,
+    Authenticator, Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe, TcpOutlet, Weight,
+    listen,
 };
 use hookswitch_hub::{Hub, HubConfig};
 use hookswitch_protocol::{NodeId, Secret};
@@ -104,13 +105,13 @@ async fn build(
     let webhooks = webhooks.await.expect("webhooks");
     let switch = Switch::new(SwitchConfig::default(), hub.clone(), webhooks, clock.clone(), scope.clone());
     let is_store_well = Arc::new(AtomicBool::new(true));
-    let health = Health { mode: "single-node", probes: vec![store_probe(&is_store_well)] };
-    let parts = GatewayParts { door, switch, authenticator, health, clock, scope: scope.clone() };
+    let health = Health { mode: Box::new(|| "single-node"), probes: vec![store_probe(&is_store_well)] };
+    let parts = GatewayParts { door, switch, authenticator, health, figures: Vec::new(), clock, scope: scope.clone() };
     (Gateway::new(parts, config), hub, scope, is_store_well)
 }
 
 fn store_probe(is_well: &Arc<AtomicBool>) -> Probe {
     let is_well = Arc::clone(is_well);
     let check = move || is_well.load(Ordering::Relaxed).then_some(()).ok_or_else(|| "locked".to_owned());
-    Probe { name: "store", check: Box::new(move || Box::pin(std::future::ready(check()))) }
+    Probe { name: "store", weight: Weight::Vital, check: Box::new(move || Box::pin(std::future::ready(check()))) }
 }

@@ -1,11 +1,17 @@
 //! Good and bad configurations, as data.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hookswitch::gateway::AllowedOrigins;
+use hookswitch::webhooks::AddressPolicy;
+
 use super::super::Environment;
 use super::*;
 
-const GOOD_SECRET: (&str, &str) = ("JWT_SECRET", "0123456789abcdef0123456789abcdef");
+pub(super) const GOOD_SECRET: (&str, &str) = ("JWT_SECRET", "0123456789abcdef0123456789abcdef");
 
-fn load<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, BadConfig> {
+pub(super) fn load<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, BadConfig> {
     Config::load(&Environment::from(pairs), None)
 }
 
@@ -14,7 +20,7 @@ fn problems<const N: usize>(pairs: [(&str, &str); N]) -> Vec<String> {
     load(pairs).expect_err("bad on purpose").problems.into_iter().map(|problem| problem.key).collect()
 }
 
-fn with_file(text: &str) -> Result<Config, BadConfig> {
+pub(super) fn with_file(text: &str) -> Result<Config, BadConfig> {
     let dir = tempfile::TempDir::new().expect("a directory");
     let path = dir.path().join("hookswitch.toml");
     std::fs::write(&path, text).expect("the file can be written");
@@ -49,16 +55,18 @@ fn every_problem_is_listed_at_once_with_what_to_do() {
         ("WS_ALLOWED_ORIGINS", "desk.example.com"),
         ("WEBHOOK_ALLOW_HTTP", "maybe"),
         ("WEBHOOK_ALLOW_CIDRS", "10.0.0.0/8,10.0.0.0/99"),
-        ("REDIS_URL", "redis://:hunter2@host"),
+        ("REDIS_URL", "redis://:hunter2@host/nine"),
+        ("REDIS_PREFIX", "call center"),
         ("HOOKSWITCH_LOG_FORMAT", "xml"),
     ])
     .expect_err("bad on purpose");
     let text = error.to_string();
-    assert_eq!(error.problems.len(), 11, "{text}");
+    assert_eq!(error.problems.len(), 12, "{text}");
     for expected in [
         "SERVER_PORT: \"80000\" is not a whole number from 0 to 65535; the default is 8000",
         "DATABASE_URL: MySQL/MariaDB support is not in this version; ",
-        "REDIS_URL: Redis support (several nodes) is not in this version; unset it",
+        "REDIS_URL: has a path that is no database number from 0 to 255; write redis://",
+        "REDIS_PREFIX: \"call center\" holds ' '",
         "JWT_SECRET: is shorter than 8 bytes; use 32 random bytes",
         "WS_PING_INTERVAL: \"54\" is not a duration; write a number and a unit",
     ] {

@@ -1,0 +1,83 @@
+//! `[server]`, `[websocket]`, `[webhooks]` and `[log]`: where to listen, whom to let in, what to say.
+
+use std::net::Ipv4Addr;
+
+use hookswitch::gateway::AllowedOrigins;
+use hookswitch::webhooks::AddressPolicy;
+
+use super::super::settings::{self, Setting};
+use super::super::{Log, LogFormat, Server, WebSocket, Webhooks, values};
+use super::Checker;
+
+impl Checker<'_> {
+    pub(super) fn server(&mut self) -> Server {
+        let host = self.text(&settings::SERVER_HOST);
+        let address = values::address(&host).unwrap_or_else(|| {
+            self.refuse(
+                &settings::SERVER_HOST,
+                &format!("{host:?} is not an IP address"),
+                "write 0.0.0.0, 127.0.0.1 or ::",
+            );
+            Ipv4Addr::LOCALHOST.into()
+        });
+        Server {
+            host: address,
+            port: self.number(&settings::SERVER_PORT) as u16,
+            port_hint: "SERVER_PORT",
+            shutdown_deadline: self.duration(&settings::SHUTDOWN_TIMEOUT),
+        }
+    }
+
+    pub(super) fn websocket(&mut self) -> WebSocket {
+        let ping_interval = self.duration(&settings::WS_PING_INTERVAL);
+        let pong_timeout = self.duration(&settings::WS_PONG_TIMEOUT);
+        if pong_timeout <= ping_interval {
+            let remedy = "raise WS_PONG_TIMEOUT or lower WS_PING_INTERVAL, or every quiet client is closed";
+            self.refuse(&settings::WS_PONG_TIMEOUT, "is not above WS_PING_INTERVAL", remedy);
+        }
+        // Checked and otherwise without effect, see the setting's doc.
+        self.number(&settings::WS_WRITE_BUFFER_SIZE);
+        WebSocket {
+            ping_interval,
+            pong_timeout,
+            read_buffer_bytes: self.number(&settings::WS_READ_BUFFER_SIZE) as usize,
+            origins: self.origins(&settings::WS_ALLOWED_ORIGINS),
+            public_origins: self.origins(&settings::WS_PUBLIC_ALLOWED_ORIGINS),
+        }
+    }
+
+    fn origins(&mut self, setting: &Setting) -> AllowedOrigins {
+        let entry = |text: &str| AllowedOrigins::parse(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
+        let entries = self.list(setting, entry, "write scheme, host and port only, separated by commas, or *");
+        AllowedOrigins::parse(&entries.join(",")).unwrap_or(AllowedOrigins::SameHost)
+    }
+
+    pub(super) fn webhooks(&mut self) -> Webhooks {
+        let policy = AddressPolicy::strict();
+        let entry = |text: &str| policy.clone().allow_cidrs(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
+        let cidrs = self.list(&settings::WEBHOOK_ALLOW_CIDRS, entry, "separate them by commas").join(",");
+        let policy = if self.switch(&settings::WEBHOOK_ALLOW_HTTP) { policy.allow_http() } else { policy };
+        Webhooks {
+            addresses: policy.clone().allow_cidrs(&cidrs).unwrap_or(policy),
+            concurrency: self.number(&settings::WEBHOOK_CONCURRENCY) as usize,
+        }
+    }
+
+    pub(super) fn log(&mut self) -> Log {
+        let filter = self.text(&settings::HOOKSWITCH_LOG);
+        if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&filter) {
+            let wrong = format!("{filter:?} is no filter: {error}");
+            self.refuse(&settings::HOOKSWITCH_LOG, &wrong, "write e.g. info or info,hookswitch_hub=debug");
+        }
+        let format = self.text(&settings::HOOKSWITCH_LOG_FORMAT);
+        let format = match format.as_str() {
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
+            other => {
+                self.refuse(&settings::HOOKSWITCH_LOG_FORMAT, &format!("{other:?} is no format"), "write text or json");
+                LogFormat::Text
+            }
+        };
+        Log { filter, format }
+    }
+}

@@ -1,0 +1,80 @@
+//! The settings of `[redis]`: the way to the other nodes.
+
+use super::{Kind, Setting};
+
+pub(crate) const REDIS_URL: Setting = Setting {
+    env: "REDIS_URL",
+    key: "redis.url",
+    kind: Kind::Url,
+    default: "",
+    doc: "The Redis through which several nodes hang together; without it and without `REDIS_HOST` this is a single \
+          node. `redis://[user:password@]host:6379/0` is one server, \
+          `redis-cluster://host:6379?node=other:6379` a cluster, \
+          `redis-sentinel://host:26379/0?service=mymaster&node=other:26379` a master that sentinels watch (with \
+          `&sentinel_password=…` where they have one of their own); `rediss://`, `rediss-cluster://` and \
+          `rediss-sentinel://` are the same over TLS. Special characters of the password are percent-encoded. It wins \
+          over `REDIS_HOST`, `REDIS_PORT`, `REDIS_PASSWORD` and `REDIS_DB`, wherever each was given. A server that \
+          cannot be reached does not keep the node from starting: it says that it is degraded, and joins when the \
+          server comes.",
+};
+
+pub(crate) const REDIS_HOST: Setting = Setting {
+    env: "REDIS_HOST",
+    key: "redis.host",
+    kind: Kind::Text,
+    default: "",
+    doc: "Name or IP address of one Redis server without TLS, for deployments that have no `REDIS_URL`.",
+};
+
+pub(crate) const REDIS_PORT: Setting = Setting {
+    env: "REDIS_PORT",
+    key: "redis.port",
+    kind: Kind::Number { min: 1, max: 65_535 },
+    default: "6379",
+    doc: "The port at `REDIS_HOST`.",
+};
+
+pub(crate) const REDIS_PASSWORD: Setting = Setting {
+    env: "REDIS_PASSWORD",
+    key: "redis.password",
+    kind: Kind::Secret,
+    default: "",
+    doc: "The password at `REDIS_HOST`, for the user `default`; written as it is, nothing is encoded.",
+};
+
+pub(crate) const REDIS_DB: Setting = Setting {
+    env: "REDIS_DB",
+    key: "redis.database",
+    kind: Kind::Number { min: 0, max: 255 },
+    default: "0",
+    doc: "The database number at `REDIS_HOST`. It separates keys only, not events: two installations on one Redis need \
+          two prefixes.",
+};
+
+pub(crate) const REDIS_PREFIX: Setting = Setting {
+    env: "REDIS_PREFIX",
+    key: "redis.prefix",
+    kind: Kind::Text,
+    default: "callcenter",
+    doc: "What every key and channel begins with. The same on every node of an installation, and another one for every \
+          other installation on this Redis, or they see each other's events. At most 64 characters, without white \
+          space, braces and the characters that mean something in patterns: `*`, `?`, `[`, `]`, `\\`.",
+};
+
+pub(crate) const REDIS_CA_FILE: Setting = Setting {
+    env: "REDIS_CA_FILE",
+    key: "redis.ca_file",
+    kind: Kind::Text,
+    default: "",
+    doc: "A PEM file with the certificates of the authorities that are trusted to vouch for Redis over TLS; without it \
+          the system's are.",
+};
+
+pub(crate) const REDIS_SHARDED_PUBSUB: Setting = Setting {
+    env: "REDIS_SHARDED_PUBSUB",
+    key: "redis.sharded_pubsub",
+    kind: Kind::Bool,
+    default: "false",
+    doc: "Whether nodes exchange their events by sharded pub/sub, which spares a large cluster's bus. `PSUBSCRIBE` then \
+          does not show them; foreign programs use ordinary `PUBLISH` all the same. The same on every node.",
+};
