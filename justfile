@@ -39,3 +39,7 @@ soak *args:
 # Fan-out cost against the floors: `just bench --only full-1000 --rounds 1`.
 bench *args:
     cargo xtask bench fanout {{args}}
+
+# Events from node to node through one Redis: `just bench-cluster --quick`.
+bench-cluster *args:
+    cargo xtask bench cluster {{args}}

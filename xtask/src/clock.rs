@@ -8,6 +8,12 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// Waits between two looks at something that cannot be waited on.
+#[expect(clippy::disallowed_methods, reason = "chores have no workers that could be blocked")]
+pub(crate) fn pause(length: Duration) {
+    std::thread::sleep(length);
+}
+
 /// Seconds since the epoch, for the claims of tokens.
 #[expect(clippy::disallowed_methods, reason = "chores have no clock of the product")]
 pub(crate) fn unix_seconds() -> u64 {

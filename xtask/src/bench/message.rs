@@ -21,43 +21,78 @@ const END: &[u8] = br#""}"#;
 /// How a delivered envelope introduces our payload.
 const INTRODUCTION: &[u8] = br#""payload":{"s":1"#;
 
-/// A publishing request, ready but for the two numbers.
+/// A publishing request, ready but for the two numbers of each event.
 #[derive(Debug)]
 pub(crate) struct Request {
     bytes: Vec<u8>,
-    sequence_at: usize,
-    nanos_at: usize,
+    /// Where the sequence number of each event stands.
+    sequences_at: Vec<usize>,
 }
 
 impl Request {
-    /// A keep-alive `POST` to `host` with a bearer token.
-    pub(crate) fn new(host: &str, token: &str) -> Self {
-        let mut body = format!(r#"{{"type":"{EVENT_TYPE}","payload":"#).into_bytes();
-        let payload_at = body.len();
-        for part in [BEFORE_SEQUENCE, &[b'0'; SEQUENCE_DIGITS], BEFORE_NANOS, &[b'0'; NANOS_DIGITS], BEFORE_PADDING] {
-            body.extend_from_slice(part);
-        }
-        body.resize(payload_at + PAYLOAD_BYTES - END.len(), b'x');
-        body.extend_from_slice(END);
-        body.push(b'}');
+    /// A keep-alive `POST` of `batch` events to `host` with a bearer token.
+    pub(crate) fn new(host: &str, token: &str, batch: usize) -> Self {
+        let (body, mut sequences_at) = body(batch);
         let head = format!(
             "POST /api/v1/events HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
-        let sequence_at = head.len() + payload_at + BEFORE_SEQUENCE.len();
-        let nanos_at = sequence_at + SEQUENCE_DIGITS + BEFORE_NANOS.len();
+        for at in &mut sequences_at {
+            *at += head.len();
+        }
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(&body);
-        Self { bytes, sequence_at, nanos_at }
+        Self { bytes, sequences_at }
     }
 
-    /// Appends the request for one event.
-    pub(crate) fn push(&mut self, out: &mut Vec<u8>, sequence: u32, nanos: u64) {
-        write_digits(&mut self.bytes[self.sequence_at..][..SEQUENCE_DIGITS], u64::from(sequence));
-        write_digits(&mut self.bytes[self.nanos_at..][..NANOS_DIGITS], nanos);
+    /// How many events one request carries.
+    pub(crate) fn batch(&self) -> usize {
+        self.sequences_at.len()
+    }
+
+    /// Appends the request for the next events; `number` gives each its sequence number.
+    pub(crate) fn push(&mut self, out: &mut Vec<u8>, nanos: u64, mut number: impl FnMut() -> u32) {
+        for at in &self.sequences_at {
+            write_digits(&mut self.bytes[*at..][..SEQUENCE_DIGITS], u64::from(number()));
+            write_digits(&mut self.bytes[nanos_at(*at)..][..NANOS_DIGITS], nanos);
+        }
         out.extend_from_slice(&self.bytes);
     }
+}
+
+/// The body of a request, and where in it the sequence numbers stand.
+fn body(batch: usize) -> (Vec<u8>, Vec<usize>) {
+    let mut body = if batch == 1 { Vec::new() } else { br#"{"events":["#.to_vec() };
+    let mut sequences_at = Vec::new();
+    for place in 0..batch {
+        if place > 0 {
+            body.push(b',');
+        }
+        sequences_at.push(push_event(&mut body));
+    }
+    if batch != 1 {
+        body.extend_from_slice(b"]}");
+    }
+    (body, sequences_at)
+}
+
+/// Appends one event without its numbers, and says where the first of them stands.
+fn push_event(body: &mut Vec<u8>) -> usize {
+    body.extend_from_slice(format!(r#"{{"type":"{EVENT_TYPE}","payload":"#).as_bytes());
+    let payload_at = body.len();
+    for part in [BEFORE_SEQUENCE, &[b'0'; SEQUENCE_DIGITS], BEFORE_NANOS, &[b'0'; NANOS_DIGITS], BEFORE_PADDING] {
+        body.extend_from_slice(part);
+    }
+    body.resize(payload_at + PAYLOAD_BYTES - END.len(), b'x');
+    body.extend_from_slice(END);
+    body.push(b'}');
+    payload_at + BEFORE_SEQUENCE.len()
+}
+
+/// Where the time stands that belongs to a sequence number.
+fn nanos_at(sequence_at: usize) -> usize {
+    sequence_at + SEQUENCE_DIGITS + BEFORE_NANOS.len()
 }
 
 /// Reads sequence number and sending time out of delivered envelopes, which all have the same layout.
@@ -73,7 +108,7 @@ impl Reader {
             self.introduction_at = message.windows(INTRODUCTION.len()).position(|window| window == INTRODUCTION)?;
         }
         let sequence_at = self.introduction_at + INTRODUCTION.len();
-        let nanos_at = sequence_at + SEQUENCE_DIGITS + BEFORE_NANOS.len();
+        let nanos_at = nanos_at(sequence_at);
         let sequence = read_digits(message.get(sequence_at..sequence_at + SEQUENCE_DIGITS)?)?;
         Some((u32::try_from(sequence).ok()?, read_digits(message.get(nanos_at..nanos_at + NANOS_DIGITS)?)?))
     }
@@ -97,11 +132,11 @@ mod tests {
 
     #[test]
     fn what_is_published_is_read_again_wherever_the_payload_stands() {
-        let mut request = Request::new("127.0.0.1:1", "token");
+        let mut request = Request::new("127.0.0.1:1", "token", 1);
         let mut reader = Reader::default();
         for (sequence, nanos) in [(0, 0), (7, 123_456), (999_999_999, 999_999_999_999_999)] {
             let mut out = Vec::new();
-            request.push(&mut out, sequence, nanos);
+            request.push(&mut out, nanos, || sequence);
             let head = Head::parse(&out).unwrap();
             assert_eq!(head.bytes + head.content_length(), out.len());
             assert_eq!(reader.read(&out[head.bytes..]), Some((sequence, nanos)));
@@ -114,10 +149,22 @@ mod tests {
     #[test]
     fn the_payload_is_a_json_object_of_256_bytes() {
         let mut out = Vec::new();
-        Request::new("a", "b").push(&mut out, 1, 2);
+        Request::new("a", "b", 1).push(&mut out, 2, || 1);
         let body = &out[Head::parse(&out).unwrap().bytes..];
         let parsed: serde_json::Value = serde_json::from_slice(body).unwrap();
         assert_eq!(parsed["type"], EVENT_TYPE);
         assert_eq!(serde_json::to_vec(&parsed["payload"]).unwrap().len(), PAYLOAD_BYTES);
+    }
+
+    #[test]
+    fn a_batch_numbers_each_of_its_events() {
+        let (mut out, mut numbers) = (Vec::new(), 4..);
+        let mut request = Request::new("a", "b", 3);
+        request.push(&mut out, 2, || numbers.next().unwrap());
+        let body = std::str::from_utf8(&out[Head::parse(&out).unwrap().bytes..]).unwrap();
+        assert!(serde_json::from_str::<serde_json::Value>(body).unwrap()["events"].is_array());
+        let read = body.split(r#"{"type""#).skip(1).map(|event| Reader::default().read(event.as_bytes()));
+        assert_eq!(read.collect::<Vec<_>>(), [Some((4, 2)), Some((5, 2)), Some((6, 2))]);
+        assert_eq!(request.batch(), 3);
     }
 }

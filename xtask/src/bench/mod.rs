@@ -1,9 +1,11 @@
-//! `cargo xtask bench fanout`: what one delivery costs the server, beside what it must cost anybody.
+//! `cargo xtask bench fanout`: what one delivery costs the server, beside what it must cost anybody;
+//! `cargo xtask bench cluster`: how fast events go from node to node.
 //!
 //! Server, load client and floors are processes of their own on loopback. Cost is processor time of the subject from
 //! `/proc`, the kernel's work for it included; rates and latencies depend on the machine, ratios to the floors hardly.
 
 mod client;
+mod cluster;
 mod floor;
 mod histogram;
 mod http;
@@ -25,8 +27,8 @@ use clap::{Args, Subcommand};
 
 use self::floor::Writes;
 use self::loads::{IDLE, IDLE_FEW, IDLE_MANY, LOADS, Load};
-use self::report::Measured;
-use self::spec::{Fanout, Idle, Outcome, Task};
+use self::report::{Measured, Verdict};
+use self::spec::{Fanout, Idle, Outcome, Phases, Task};
 use self::subject::{Kind, Programs, Subject};
 use crate::run::{cargo, run as run_command, workspace_root};
 
@@ -38,6 +40,14 @@ const SPARE_FILES: usize = 100;
 pub(crate) enum Bench {
     /// Fan-out cost against the floors, memory per idle connection, cost of connecting.
     Fanout(FanoutArgs),
+    /// Events per second from node to node through one Redis, beside that Redis' own PUBLISH rate, and the latency that
+    /// the way adds.
+    ///
+    /// Events that are published over HTTP at node A and arrive at every client of node B and of A are compared with
+    /// bare PUBLISH commands of the same payload size to the same Redis, round by round. All processes run on this
+    /// machine and share its processors. Needs redis-server and redis-benchmark (Debian: redis-server, redis-tools);
+    /// the figures also go to target/bench/cluster.json.
+    Cluster(cluster::ClusterArgs),
     /// The floor with one write per frame and socket.
     #[command(hide = true)]
     FloorSingle,
@@ -70,6 +80,7 @@ pub(crate) struct FanoutArgs {
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Fanout(args) => fanout(args),
+        Bench::Cluster(args) => cluster::run(args),
         Bench::FloorSingle => floor::run(Writes::Single),
         Bench::FloorPacked => floor::run(Writes::Packed),
         Bench::LoadClient { spec } => client::run(spec),
@@ -89,13 +100,14 @@ impl FanoutArgs {
         let measured_ms = u64::from(self.seconds) * 1_000;
         let bystanders = if kind == Kind::Server { load.bystanders } else { 0 };
         let (connections, pace) = (load.connections, load.pace);
-        Task::Fanout { connections, bystanders, pace, warm_up_ms: measured_ms / 3, measured_ms }
+        let phases = Phases { warm_up_ms: measured_ms / 3, measured_ms };
+        Task::Fanout { connections, bystanders, pace, phases }
     }
 }
 
 fn fanout(args: &FanoutArgs) -> Result<()> {
     check_open_files(args)?;
-    let (programs, target) = build(args)?;
+    let (programs, target) = build(args.subjects.contains(&Kind::Server))?;
     let mut measured = Vec::new();
     for load in args.loads() {
         let rounds =
@@ -108,11 +120,14 @@ fn fanout(args: &FanoutArgs) -> Result<()> {
         idle = (1..=args.rounds).map(|round| measure_idle(&programs, round)).collect::<Result<_>>()?;
         println!("{}", report::idle_table(&idle));
     }
-    let folder = target.join("bench");
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("fanout.json"), serde_json::to_string_pretty(&report::to_json(&measured, &idle))?)?;
+    keep(&target, "fanout.json", &report::to_json(&measured, &idle))?;
     let verdicts = report::verdicts(&measured, &idle);
-    for verdict in &verdicts {
+    judge(&verdicts)
+}
+
+/// Shows verdicts and fails when one of them does.
+fn judge(verdicts: &[Verdict]) -> Result<()> {
+    for verdict in verdicts {
         println!("{}", verdict.line());
     }
     let failed = verdicts.iter().filter(|verdict| !verdict.holds()).count();
@@ -120,6 +135,13 @@ fn fanout(args: &FanoutArgs) -> Result<()> {
         bail!("{failed} of {} bars do not hold", verdicts.len());
     }
     Ok(())
+}
+
+/// Writes figures for programs into `target/bench`.
+fn keep(target: &Path, name: &str, figures: &serde_json::Value) -> Result<()> {
+    let folder = target.join("bench");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join(name), serde_json::to_string_pretty(figures)?).context("cannot keep the figures")
 }
 
 fn measure_round(args: &FanoutArgs, programs: &Programs, load: &Load, round: u8) -> Result<Vec<(Kind, Fanout)>> {
@@ -162,9 +184,9 @@ fn check_open_files(args: &FanoutArgs) -> Result<()> {
 }
 
 /// Builds what takes part in the release profile: an unoptimised floor would flatter the server.
-fn build(args: &FanoutArgs) -> Result<(Programs, std::path::PathBuf)> {
+fn build(with_server: bool) -> Result<(Programs, std::path::PathBuf)> {
     run_command(cargo().args(["build", "--release", "--package", "hookswitch-xtask"]))?;
-    if args.subjects.contains(&Kind::Server) {
+    if with_server {
         run_command(cargo().args(["build", "--release", "--package", "hookswitch-server"]))?;
     }
     let metadata = MetadataCommand::new().manifest_path(workspace_root().join("Cargo.toml")).no_deps().exec()?;

@@ -46,7 +46,7 @@ impl Measured {
         let mid = |figure: fn(&Fanout) -> f64| median(runs.iter().map(|run| figure(run)).collect());
         let sum = |figure: fn(&Fanout) -> u64| runs.iter().map(|run| figure(run)).sum::<u64>();
         let (rate, cost) = (mid(Fanout::deliveries_per_second)?, mid(Fanout::cpu_per_million)?);
-        let (p50, p99) = (mid(|run| run.p50_ms)?, mid(|run| run.p99_ms)?);
+        let (p50, p99) = (mid(|run| run.latency.p50_ms)?, mid(|run| run.latency.p99_ms)?);
         let (lost, doubled, late) = (sum(|run| run.lost), sum(|run| run.doubled), sum(|run| run.out_of_order));
         let name = kind.name();
         let mut row = format!("  {name:13} {rate:12.0} {cost:18.3} {p50:9.2} {p99:9.2}  {lost}/{doubled}/{late}");
@@ -74,9 +74,9 @@ impl Measured {
 /// A bar, what was measured against it, and whether it holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
-    about: String,
-    measured: f64,
-    at_most: f64,
+    pub(crate) about: String,
+    pub(crate) measured: f64,
+    pub(crate) at_most: f64,
 }
 
 impl Verdict {
@@ -135,7 +135,8 @@ fn measure(bar: &Bar, loads: &[Measured], idle: &[Idle]) -> Option<f64> {
     }
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// The middle one, or the mean of the two in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values.len() {

@@ -21,12 +21,32 @@ pub(crate) fn window(connections: usize) -> usize {
     (20_000 / connections.max(1)).clamp(4, 64)
 }
 
+/// Who publishes, how much at once, and how fast.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Publishing {
+    /// Connections that publish.
+    pub(crate) publishers: u32,
+    /// Events per request.
+    pub(crate) batch: usize,
+    /// Events outstanding at full speed.
+    pub(crate) window: usize,
+    pub(crate) pace: Pace,
+}
+
+/// How long events are published.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Phases {
+    pub(crate) warm_up_ms: u64,
+    pub(crate) measured_ms: u64,
+}
+
 /// One run of the load client against one subject.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Spec {
+    /// Where events are published.
     pub(crate) address: SocketAddr,
-    /// The subject's process, whose figures are read from `/proc`.
-    pub(crate) pid: u32,
+    /// The subject's process and others that take part, whose figures are read from `/proc`.
+    pub(crate) pids: Vec<u32>,
     /// What tokens are signed with.
     pub(crate) secret: String,
     pub(crate) task: Task,
@@ -36,7 +56,9 @@ pub(crate) struct Spec {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
     /// Deliveries to `connections`, while `bystanders` of the same tenant listen to something else.
-    Fanout { connections: usize, bystanders: usize, pace: Pace, warm_up_ms: u64, measured_ms: u64 },
+    Fanout { connections: usize, bystanders: usize, pace: Pace, phases: Phases },
+    /// From the node at `address` to another one: `here` connections at the first, `there` at the other.
+    Cluster { other: SocketAddr, here: usize, there: usize, publishing: Publishing, phases: Phases },
     /// Memory and connect cost between two counts of idle connections.
     Idle { few: usize, many: usize },
 }
@@ -45,6 +67,7 @@ pub(crate) enum Task {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     Fanout(Fanout),
+    Cluster(Cluster),
     Idle(Idle),
 }
 
@@ -55,8 +78,8 @@ pub(crate) struct Fanout {
     pub(crate) deliveries: u64,
     pub(crate) seconds: f64,
     pub(crate) cpu_seconds: f64,
-    pub(crate) p50_ms: f64,
-    pub(crate) p99_ms: f64,
+    #[serde(flatten)]
+    pub(crate) latency: Quantiles,
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
     pub(crate) out_of_order: u64,
@@ -76,10 +99,35 @@ impl Fanout {
         self.deliveries as f64 / self.seconds.max(f64::MIN_POSITIVE)
     }
 
+    /// Every event arrives at every connection, so this is the rate at any of them too.
+    pub(crate) fn events_per_second(&self) -> f64 {
+        self.events as f64 / self.seconds.max(f64::MIN_POSITIVE)
+    }
+
     /// Everything that must not happen, together.
     pub(crate) fn wrongs(&self) -> u64 {
         self.lost + self.doubled + self.out_of_order + self.strayed
     }
+}
+
+/// Figures of a run over two nodes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Cluster {
+    /// Of all connections together; the latency is that at the node where events are published.
+    pub(crate) fanout: Fanout,
+    /// Latency at the other node.
+    pub(crate) there: Quantiles,
+    /// What the way to the other node added, event by event; zero unless there is one connection at each.
+    pub(crate) added: Quantiles,
+    /// Processor time of the processes, in the order in which they were named.
+    pub(crate) cpu_seconds: Vec<f64>,
+}
+
+/// Two points of a distribution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Quantiles {
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
 }
 
 /// Figures of idle connections.

@@ -60,7 +60,7 @@ impl Subject {
     /// Starts a fresh one and waits until it listens.
     pub(crate) fn start(kind: Kind, programs: &Programs) -> Result<Self> {
         let folder = tempfile::tempdir().context("no temporary folder")?;
-        let mut command = match kind {
+        let command = match kind {
             Kind::Server => server(programs, &folder),
             floor => {
                 let mut command = Command::new(&programs.chores);
@@ -68,6 +68,18 @@ impl Subject {
                 command
             }
         };
+        Self::spawn(kind, command, folder)
+    }
+
+    /// Starts a server that hangs together with others through a Redis, and waits until it listens.
+    pub(crate) fn start_node(programs: &Programs, redis_url: &str) -> Result<Self> {
+        let folder = tempfile::tempdir().context("no temporary folder")?;
+        let mut command = server(programs, &folder);
+        command.env("REDIS_URL", redis_url);
+        Self::spawn(Kind::Server, command, folder)
+    }
+
+    fn spawn(kind: Kind, mut command: Command, folder: TempDir) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -83,9 +95,25 @@ impl Subject {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Lets a load client of its own process do `task` to this subject.
     pub(crate) fn measure(&self, programs: &Programs, task: Task) -> Result<Outcome> {
-        let spec = Spec { address: self.address, pid: self.child.id(), secret: SECRET.to_owned(), task };
+        self.measure_with(programs, task, &[])
+    }
+
+    /// The same, while the processor time of `others` is read as well.
+    pub(crate) fn measure_with(&self, programs: &Programs, task: Task, others: &[u32]) -> Result<Outcome> {
+        let pids = std::iter::once(self.pid()).chain(others.iter().copied()).collect();
+        let spec = Spec { address: self.address, pids, secret: SECRET.to_owned(), task };
         let output = Command::new(&programs.chores)
             .args(["bench", "load-client", &serde_json::to_string(&spec)?])
             .stdin(Stdio::null())
@@ -155,7 +183,8 @@ fn announced(line: &str) -> Option<SocketAddr> {
     rest[..end].parse().ok()
 }
 
-fn end(child: &mut Child) {
+/// Kills a child and waits until it is gone.
+pub(crate) fn end(child: &mut Child) {
     // Fails only when the child has ended already, which is what is wanted.
     let _ = child.kill();
     let _ = child.wait();

@@ -1,4 +1,7 @@
 //! What has arrived: per connection in order and once, per event by everybody.
+//!
+//! Each publisher counts its events in a lane of its own: only within a lane is there an order to keep. The numbers of
+//! lane 1 of 4 are 1, 5, 9 and so on, so that a number says which lane it belongs to.
 
 use std::collections::VecDeque;
 
@@ -10,16 +13,15 @@ pub(crate) enum Arrival {
     Again,
 }
 
-/// One connection's sequence numbers.
+/// One connection's sequence numbers of one lane, counted from 0.
 #[derive(Debug, Default)]
-pub(crate) struct Sequence {
+struct Sequence {
     next: u32,
     missing: Vec<u32>,
 }
 
 impl Sequence {
-    /// Notes an arrival.
-    pub(crate) fn note(&mut self, number: u32) -> Arrival {
+    fn note(&mut self, number: u32) -> Arrival {
         if number >= self.next {
             self.missing.extend(self.next..number);
             self.next = number + 1;
@@ -35,14 +37,36 @@ impl Sequence {
     }
 
     /// How many of the first `published` events have not come.
-    pub(crate) fn lost(&self, published: u32) -> u64 {
+    fn lost(&self, published: u32) -> u64 {
         self.missing.len() as u64 + u64::from(published.saturating_sub(self.next))
     }
 }
 
-/// The events that somebody still waits for.
+/// One connection's sequence numbers of all lanes.
 #[derive(Debug)]
-pub(crate) struct Outstanding {
+pub(crate) struct Sequences(Vec<Sequence>);
+
+impl Sequences {
+    /// None seen yet.
+    pub(crate) fn new(lanes: u32) -> Self {
+        Self((0..lanes).map(|_| Sequence::default()).collect())
+    }
+
+    /// Notes an arrival.
+    pub(crate) fn note(&mut self, number: u32) -> Arrival {
+        let lanes = self.0.len() as u32;
+        self.0[(number % lanes) as usize].note(number / lanes)
+    }
+
+    /// How many of the published events have not come.
+    pub(crate) fn lost(&self, published: &Lanes) -> u64 {
+        self.0.iter().zip(&published.0).map(|(seen, lane)| seen.lost(lane.published())).sum()
+    }
+}
+
+/// The events of one lane that somebody still waits for.
+#[derive(Debug)]
+struct Outstanding {
     subscribers: u32,
     oldest: u32,
     waiting: VecDeque<u32>,
@@ -50,18 +74,18 @@ pub(crate) struct Outstanding {
 
 impl Outstanding {
     /// For a fixed number of subscribers.
-    pub(crate) fn new(subscribers: u32) -> Self {
+    fn new(subscribers: u32) -> Self {
         Self { subscribers, oldest: 0, waiting: VecDeque::new() }
     }
 
     /// Takes the next sequence number.
-    pub(crate) fn publish(&mut self) -> u32 {
+    fn publish(&mut self) -> u32 {
         self.waiting.push_back(self.subscribers);
         self.published() - 1
     }
 
     /// One subscriber has got this event for the first time.
-    pub(crate) fn arrived(&mut self, number: u32) {
+    fn arrived(&mut self, number: u32) {
         if let Some(waiting) = number.checked_sub(self.oldest).and_then(|at| self.waiting.get_mut(at as usize)) {
             *waiting = waiting.saturating_sub(1);
         }
@@ -72,13 +96,51 @@ impl Outstanding {
     }
 
     /// Number of events published so far.
-    pub(crate) fn published(&self) -> u32 {
+    fn published(&self) -> u32 {
         self.oldest + self.waiting.len() as u32
     }
 
     /// Events that not every subscriber has received; those behind an incomplete one count as well.
-    pub(crate) fn count(&self) -> usize {
+    fn count(&self) -> usize {
         self.waiting.len()
+    }
+}
+
+/// The events of all lanes that somebody still waits for.
+#[derive(Debug)]
+pub(crate) struct Lanes(Vec<Outstanding>);
+
+impl Lanes {
+    /// For a fixed number of lanes, and of subscribers that are to get everything.
+    pub(crate) fn new(lanes: u32, subscribers: u32) -> Self {
+        Self((0..lanes).map(|_| Outstanding::new(subscribers)).collect())
+    }
+
+    /// How many lanes there are.
+    pub(crate) fn lanes(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    /// Takes the next sequence number of a lane.
+    pub(crate) fn publish(&mut self, lane: usize) -> u32 {
+        let lanes = self.lanes();
+        self.0[lane].publish() * lanes + lane as u32
+    }
+
+    /// One subscriber has got this event for the first time.
+    pub(crate) fn arrived(&mut self, number: u32) {
+        let lanes = self.lanes();
+        self.0[(number % lanes) as usize].arrived(number / lanes);
+    }
+
+    /// Number of events published so far.
+    pub(crate) fn published(&self) -> u32 {
+        self.0.iter().map(Outstanding::published).sum()
+    }
+
+    /// Events that not every subscriber has received; those behind an incomplete one count as well.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().map(Outstanding::count).sum()
     }
 }
 
@@ -106,5 +168,18 @@ mod tests {
         outstanding.arrived(0);
         assert_eq!((outstanding.count(), outstanding.published()), (0, 2));
         assert_eq!(outstanding.publish(), 2);
+    }
+
+    #[test]
+    fn lanes_are_in_order_each_for_itself() {
+        let (mut lanes, mut sequences) = (Lanes::new(2, 1), Sequences::new(2));
+        assert_eq!([0, 0, 1, 1].map(|lane| lanes.publish(lane)), [0, 2, 1, 3]);
+        assert_eq!([1, 3, 2, 0].map(|number| sequences.note(number)), [InOrder, InOrder, InOrder, Late]);
+        for number in [1, 3, 2] {
+            lanes.arrived(number);
+        }
+        assert_eq!((lanes.count(), lanes.published(), sequences.lost(&lanes)), (2, 4, 0));
+        assert_eq!(lanes.publish(1), 5);
+        assert_eq!(sequences.lost(&lanes), 1);
     }
 }

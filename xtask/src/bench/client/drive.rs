@@ -4,15 +4,14 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use mio::Interest;
 use mio::unix::SourceFd;
+use mio::{Interest, Token};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use super::publisher::Publisher;
-use super::{Client, PUBLISHER, TICK, TIMER};
-use crate::bench::histogram::Histogram;
+use super::{Client, PUBLISHERS, TICK, TIMER};
 use crate::bench::procfs::cpu_time;
-use crate::bench::spec::{Fanout, MAX_UNANSWERED, Pace, window};
+use crate::bench::spec::{Fanout, MAX_UNANSWERED, Pace, Phases, Publishing};
 use crate::bench::token::mint;
 use crate::clock::now;
 
@@ -28,54 +27,77 @@ enum Ending {
     Stalled,
 }
 
+/// What came out of a run.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) fanout: Fanout,
+    /// Processor time of each process that was to be measured.
+    pub(super) cpu_seconds: Vec<f64>,
+}
+
 impl Client {
     /// Warm-up, then the measured phase. Both end when every event has arrived, so that the processor time read at
     /// their ends belongs to exactly the deliveries counted between them.
-    pub(super) fn fan_out(&mut self, pace: Pace, warm_up: Duration, measured: Duration) -> Result<Fanout> {
-        let mut publisher = Publisher::open(self.spec.address, &mint(&self.spec.secret, usize::MAX >> 1, "service"))?;
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut publisher.stream, PUBLISHER, interest)?;
-        self.publisher = Some(publisher);
-
-        let mut ending = self.phase(pace, warm_up)?;
-        self.tally.latency = Histogram::new();
+    pub(super) fn fan_out(&mut self, phases: Phases) -> Result<Run> {
+        self.open_publishers()?;
+        let mut ending = self.phase(Duration::from_millis(phases.warm_up_ms))?;
+        self.tally.latencies.clear();
         let (events, deliveries) = (self.tally.outstanding.published(), self.tally.deliveries);
-        let (cpu, started) = (cpu_time(self.spec.pid)?, now());
+        let (cpu, started) = (self.cpu_times()?, now());
         if ending == Ending::Complete {
-            ending = self.phase(pace, measured)?;
+            ending = self.phase(Duration::from_millis(phases.measured_ms))?;
         }
         let seconds = started.elapsed().as_secs_f64();
-        let cpu_seconds = cpu_time(self.spec.pid)?.saturating_sub(cpu).as_secs_f64();
+        let spent = self.cpu_times()?.into_iter().zip(cpu).map(|(now, then)| now.saturating_sub(then).as_secs_f64());
+        let cpu_seconds: Vec<f64> = spent.collect();
         if ending == Ending::Complete {
             self.settle()?;
         }
-        let published = self.tally.outstanding.published();
-        let lost = self.subscribers[..self.listening].iter().map(|one| one.sequence.lost(published)).sum();
-        let ms = |share: f64| self.tally.latency.quantile(share).as_secs_f64() * 1e3;
-        Ok(Fanout {
-            events: u64::from(published - events),
+        let fanout = Fanout {
+            events: u64::from(self.tally.outstanding.published() - events),
             deliveries: self.tally.deliveries - deliveries,
             seconds,
-            cpu_seconds,
-            p50_ms: ms(0.5),
-            p99_ms: ms(0.99),
-            lost,
+            cpu_seconds: cpu_seconds.first().copied().unwrap_or_default(),
+            latency: self.tally.latencies.here(),
+            lost: self.lost(),
             doubled: self.tally.doubled,
             out_of_order: self.tally.out_of_order,
             strayed: self.tally.strayed,
             unexpected: self.tally.unexpected,
-        })
+        };
+        Ok(Run { fanout, cpu_seconds })
+    }
+
+    fn open_publishers(&mut self) -> Result<()> {
+        let Publishing { publishers, batch, .. } = self.crowd.publishing;
+        let token = mint(&self.spec.secret, usize::MAX >> 1, "service");
+        for number in 0..publishers as usize {
+            let mut publisher = Publisher::open(self.spec.address, &token, batch)?;
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut publisher.stream, Token(PUBLISHERS + number), interest)?;
+            self.publishers.push(publisher);
+        }
+        Ok(())
+    }
+
+    fn cpu_times(&self) -> Result<Vec<Duration>> {
+        self.spec.pids.iter().map(|pid| cpu_time(*pid)).collect()
+    }
+
+    fn lost(&self) -> u64 {
+        let listening = self.subscribers.iter().take(self.crowd.listening);
+        listening.map(|one| one.sequences.lost(&self.tally.outstanding)).sum()
     }
 
     /// Publishes for `length`, then waits until everything has arrived.
-    fn phase(&mut self, pace: Pace, length: Duration) -> Result<Ending> {
+    fn phase(&mut self, length: Duration) -> Result<Ending> {
         let (first, started) = (self.tally.outstanding.published(), now());
-        self.timer = self.start_timer(pace)?;
+        self.timer = self.start_timer()?;
         let ending = loop {
             let elapsed = started.elapsed();
             if elapsed < length {
-                self.publish(pace, first, elapsed)?;
-            } else if self.tally.outstanding.count() == 0 && self.unanswered() == 0 {
+                self.publish(first, elapsed)?;
+            } else if self.tally.outstanding.count() == 0 && self.publishers.iter().all(|one| one.unanswered == 0) {
                 break Ending::Complete;
             }
             self.pump(TICK)?;
@@ -89,34 +111,32 @@ impl Client {
         Ok(ending)
     }
 
-    /// Publishes what is due at full speed or by the clock.
-    fn publish(&mut self, pace: Pace, first: u32, elapsed: Duration) -> Result<()> {
-        let Some(publisher) = &mut self.publisher else { return Ok(()) };
-        let window = window(self.listening);
-        loop {
-            let outstanding = &mut self.tally.outstanding;
+    /// Publishes what is due at full speed or by the clock, each time where the fewest answers are awaited.
+    fn publish(&mut self, first: u32, elapsed: Duration) -> Result<()> {
+        let Publishing { window, pace, .. } = self.crowd.publishing;
+        let Self { publishers, tally, .. } = self;
+        while let Some((lane, publisher)) = publishers.iter_mut().enumerate().min_by_key(|(_, one)| one.unanswered) {
             let is_due = match pace {
-                Pace::Full => publisher.unanswered < MAX_UNANSWERED && outstanding.count() < window,
+                Pace::Full => {
+                    publisher.unanswered < MAX_UNANSWERED && tally.outstanding.count() + publisher.batch() <= window
+                }
                 Pace::Fixed { events_per_second } => {
                     let due = elapsed.as_secs_f64() * f64::from(events_per_second);
-                    f64::from(outstanding.published() - first) <= due
+                    f64::from(tally.outstanding.published() - first) <= due
                 }
             };
             if !is_due {
-                return publisher.flush();
+                break;
             }
-            let number = outstanding.publish();
-            publisher.queue(number, self.tally.nanos());
+            let nanos = tally.nanos();
+            publisher.queue(nanos, || tally.outstanding.publish(lane));
         }
-    }
-
-    fn unanswered(&self) -> usize {
-        self.publisher.as_ref().map_or(0, |publisher| publisher.unanswered)
+        publishers.iter_mut().try_for_each(Publisher::flush)
     }
 
     /// A clock with finer ticks than a poll's timeout has: at 1,000 events a second whole milliseconds are too coarse.
-    fn start_timer(&self, pace: Pace) -> Result<Option<TimerFd>> {
-        let Pace::Fixed { events_per_second } = pace else { return Ok(None) };
+    fn start_timer(&self) -> Result<Option<TimerFd>> {
+        let Pace::Fixed { events_per_second } = self.crowd.publishing.pace else { return Ok(None) };
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK).context("cannot make a timer")?;
         let interval = Duration::from_secs(1) / events_per_second;
         timer.set(Expiration::Interval(interval.into()), TimerSetTimeFlags::empty())?;

@@ -1,6 +1,8 @@
 //! The load client: a process of its own, one thread, every socket in one poll loop.
 
+mod crowd;
 mod drive;
+mod latencies;
 mod publisher;
 mod subscriber;
 mod tally;
@@ -13,13 +15,17 @@ use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::timerfd::TimerFd;
 
+use self::crowd::Crowd;
+use self::drive::Run;
+use self::latencies::Latencies;
 use self::publisher::Publisher;
 use self::subscriber::Subscriber;
 use self::tally::Tally;
 use super::message::{EVENT_TYPE, OTHER_TYPE};
 use super::procfs::{cpu_time, resident_bytes};
-use super::spec::{Idle, Outcome, Spec, Task};
+use super::spec::{Cluster, Idle, Outcome, Pace, Publishing, Spec, Task, window};
 use super::token::mint;
+use super::track::Lanes;
 use crate::clock::now;
 
 /// Handshakes under way at once while connecting; below every backlog, so that no connect has to be repeated.
@@ -31,37 +37,43 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// Longest sleep in one poll; deadlines are looked at this often.
 const TICK: Duration = Duration::from_millis(50);
 
-const PUBLISHER: Token = Token(usize::MAX - 1);
+/// Number of the first publisher's token; far above every subscriber's.
+const PUBLISHERS: usize = usize::MAX / 2;
 const TIMER: Token = Token(usize::MAX - 2);
 
 /// Runs one task and prints its outcome.
 pub(crate) fn run(spec: &str) -> Result<()> {
     let spec: Spec = serde_json::from_str(spec).context("the load client's orders are not readable")?;
     let outcome = match spec.task {
-        Task::Fanout { connections, bystanders, pace, warm_up_ms, measured_ms } => {
-            let mut client = Client::new(spec, connections)?;
-            client.connect(connections + bystanders)?;
-            client.subscribe_from(0)?;
-            Outcome::Fanout(client.fan_out(
-                pace,
-                Duration::from_millis(warm_up_ms),
-                Duration::from_millis(measured_ms),
-            )?)
+        Task::Fanout { connections, bystanders, pace, phases } => {
+            let publishing = Publishing { publishers: 1, batch: 1, window: window(connections), pace };
+            let mut client = Client::new(spec, Crowd { publishing, listening: connections, there: None })?;
+            Outcome::Fanout(client.gather(bystanders)?.fan_out(phases)?.fanout)
         }
-        Task::Idle { few, many } => Outcome::Idle(Client::new(spec, many)?.idle(few, many)?),
+        Task::Cluster { other, here, there, publishing, phases } => {
+            let crowd = Crowd { publishing, listening: here + there, there: Some((there, other)) };
+            let mut client = Client::new(spec, crowd)?;
+            let Run { fanout, cpu_seconds } = client.gather(0)?.fan_out(phases)?;
+            let (there, added) = (client.tally.latencies.there(), client.tally.latencies.added());
+            Outcome::Cluster(Cluster { fanout, there, added, cpu_seconds })
+        }
+        Task::Idle { few, many } => {
+            let publishing = Publishing { publishers: 1, batch: 1, window: 1, pace: Pace::Full };
+            Outcome::Idle(Client::new(spec, Crowd { publishing, listening: many, there: None })?.idle(few, many)?)
+        }
     };
     println!("{}", serde_json::to_string(&outcome)?);
     Ok(())
 }
 
-/// All sockets of the run. The first `listening` subscribers get the events; those after them are bystanders.
+/// All sockets of the run.
 struct Client {
     spec: Spec,
-    listening: usize,
+    crowd: Crowd,
     poll: Poll,
     events: Events,
     subscribers: Vec<Subscriber>,
-    publisher: Option<Publisher>,
+    publishers: Vec<Publisher>,
     /// Says when the next event is due; `None` at full speed.
     timer: Option<TimerFd>,
     scratch: Vec<u8>,
@@ -69,18 +81,26 @@ struct Client {
 }
 
 impl Client {
-    fn new(spec: Spec, listening: usize) -> Result<Self> {
+    fn new(spec: Spec, crowd: Crowd) -> Result<Self> {
+        let outstanding = Lanes::new(crowd.publishing.publishers, crowd.listening as u32);
         Ok(Self {
             spec,
-            listening,
+            crowd,
             poll: Poll::new()?,
             events: Events::with_capacity(1_024),
             subscribers: Vec::new(),
-            publisher: None,
+            publishers: Vec::new(),
             timer: None,
             scratch: vec![0; 256 * 1_024],
-            tally: Tally::new(listening),
+            tally: Tally::new(outstanding, Latencies::new(crowd.is_pair())),
         })
+    }
+
+    /// Connects and subscribes everybody, some bystanders beside those who listen.
+    fn gather(&mut self, bystanders: usize) -> Result<&mut Self> {
+        self.connect(self.crowd.listening + bystanders)?;
+        self.subscribe_from(0)?;
+        Ok(self)
     }
 
     /// Opens connections until there are `total`, each with a token of its own, and waits for every upgrade.
@@ -88,7 +108,8 @@ impl Client {
         let first = self.subscribers.len();
         let tokens: Vec<String> = (first..total).map(|number| mint(&self.spec.secret, number + 1, "agent")).collect();
         for (number, token) in (first..total).zip(&tokens) {
-            let mut subscriber = Subscriber::open(self.spec.address, number, token, number >= self.listening)?;
+            let seat = self.crowd.seat(number, self.spec.address);
+            let mut subscriber = Subscriber::open(seat, token, self.crowd.publishing.publishers)?;
             self.poll.registry().register(&mut subscriber.stream, Token(number), Interest::READABLE)?;
             self.subscribers.push(subscriber);
             self.wait_until("upgrades", |tally| tally.upgraded + HANDSHAKES_AT_ONCE > number)?;
@@ -98,7 +119,7 @@ impl Client {
 
     /// Subscribes every connection from number `first` on, and waits for the pongs that prove it.
     fn subscribe_from(&mut self, first: usize) -> Result<()> {
-        let listening = self.listening;
+        let listening = self.crowd.listening;
         for (number, subscriber) in self.subscribers.iter_mut().enumerate().skip(first) {
             subscriber.subscribe(if number < listening { EVENT_TYPE } else { OTHER_TYPE })?;
         }
@@ -107,7 +128,7 @@ impl Client {
     }
 
     fn idle(&mut self, few: usize, many: usize) -> Result<Idle> {
-        let pid = self.spec.pid;
+        let pid = *self.spec.pids.first().context("nobody is to be measured")?;
         self.connect(few)?;
         self.subscribe_from(0)?;
         self.settle()?;
@@ -158,25 +179,25 @@ impl Client {
             // An interval timer goes on only once it has been read.
             timer.wait().context("cannot read the timer")?;
         }
-        let Self { events, subscribers, publisher, scratch, tally, .. } = self;
-        events.iter().try_for_each(|event| dispatch(event, subscribers, publisher.as_mut(), scratch, tally))
+        let Self { events, subscribers, publishers, scratch, tally, .. } = self;
+        events.iter().try_for_each(|event| dispatch(event, subscribers, publishers, scratch, tally))
     }
 }
 
 fn dispatch(
     event: &Event,
     subscribers: &mut [Subscriber],
-    publisher: Option<&mut Publisher>,
+    publishers: &mut [Publisher],
     scratch: &mut [u8],
     tally: &mut Tally,
 ) -> Result<()> {
-    match (event.token(), publisher) {
-        (TIMER, _) => Ok(()),
-        (PUBLISHER, Some(publisher)) => {
-            publisher.read(scratch)?;
-            publisher.flush()
-        }
-        (Token(number), _) => match subscribers.get_mut(number) {
+    match event.token() {
+        TIMER => Ok(()),
+        Token(number) if number >= PUBLISHERS => match publishers.get_mut(number - PUBLISHERS) {
+            Some(publisher) => publisher.read(scratch).and_then(|()| publisher.flush()),
+            None => Ok(()),
+        },
+        Token(number) => match subscribers.get_mut(number) {
             Some(subscriber) => subscriber.read(scratch, tally),
             None => Ok(()),
         },

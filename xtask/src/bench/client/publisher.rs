@@ -1,4 +1,4 @@
-//! The one keep-alive connection that publishes.
+//! A keep-alive connection that publishes.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use super::subscriber::connect;
 use crate::bench::http::Head;
 use crate::bench::message::Request;
 
-/// Sends one event per `POST` and counts the answers.
+/// Sends one event or a batch per `POST` and counts the answers.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     pub(crate) stream: TcpStream,
@@ -22,14 +22,19 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     /// Connects.
-    pub(crate) fn open(address: SocketAddr, token: &str) -> Result<Self> {
-        let request = Request::new(&address.to_string(), token);
+    pub(crate) fn open(address: SocketAddr, token: &str, batch: usize) -> Result<Self> {
+        let request = Request::new(&address.to_string(), token, batch);
         Ok(Self { stream: connect(address)?, unanswered: 0, request, out: Vec::new(), inbox: Vec::new() })
     }
 
-    /// Puts one event behind those that wait to be written.
-    pub(crate) fn queue(&mut self, number: u32, nanos: u64) {
-        self.request.push(&mut self.out, number, nanos);
+    /// How many events one request carries.
+    pub(crate) fn batch(&self) -> usize {
+        self.request.batch()
+    }
+
+    /// Puts one request behind those that wait to be written; `number` gives each event its sequence number.
+    pub(crate) fn queue(&mut self, nanos: u64, number: impl FnMut() -> u32) {
+        self.request.push(&mut self.out, nanos, number);
         self.unanswered += 1;
     }
 

@@ -10,16 +10,27 @@ use base64::engine::general_purpose::STANDARD;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
+use super::latencies::Place;
 use super::tally::Tally;
 use crate::bench::http::Head;
-use crate::bench::track::Sequence;
+use crate::bench::track::Sequences;
 use crate::bench::ws::{CLOSE, FrameHead, PING, PONG, TEXT, accept_key, push_client_frame};
+
+/// Which connection it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seat {
+    pub(crate) address: SocketAddr,
+    pub(crate) number: usize,
+    pub(crate) place: Place,
+    pub(crate) bystander: bool,
+}
 
 /// A connection that listens to the events of the run, or to something else.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     pub(crate) stream: TcpStream,
-    pub(crate) sequence: Sequence,
+    pub(crate) sequences: Sequences,
+    place: Place,
     key: String,
     upgraded: bool,
     bystander: bool,
@@ -29,15 +40,16 @@ pub(crate) struct Subscriber {
 
 impl Subscriber {
     /// Connects and asks for the upgrade; the answer is read later.
-    pub(crate) fn open(address: SocketAddr, number: usize, token: &str, bystander: bool) -> Result<Self> {
+    pub(crate) fn open(seat: Seat, token: &str, lanes: u32) -> Result<Self> {
+        let Seat { address, number, place, bystander } = seat;
         let stream = connect(address).with_context(|| format!("connection {number}"))?;
         let key = STANDARD.encode((number as u128).to_be_bytes());
         let request = format!(
             "GET /ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nAuthorization: Bearer {token}\r\n\r\n"
         );
-        let mut subscriber =
-            Self { stream, sequence: Sequence::default(), key, upgraded: false, bystander, inbox: Vec::new() };
+        let sequences = Sequences::new(lanes);
+        let mut subscriber = Self { stream, sequences, place, key, upgraded: false, bystander, inbox: Vec::new() };
         subscriber.send(request.as_bytes())?;
         Ok(subscriber)
     }
@@ -131,8 +143,8 @@ impl Subscriber {
         match tally.reader.read(message) {
             Some(_) if self.bystander => tally.strayed += 1,
             Some((number, sent_at)) => {
-                let arrival = self.sequence.note(number);
-                tally.event(arrival, number, sent_at);
+                let arrival = self.sequences.note(number);
+                tally.event(self.place, arrival, number, sent_at);
             }
             None if message.starts_with(br#"{"type":"pong""#) => tally.pongs += 1,
             None => tally.unexpected += 1,

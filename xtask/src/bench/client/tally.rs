@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::bench::histogram::Histogram;
+use super::latencies::{Latencies, Place};
 use crate::bench::message::Reader;
-use crate::bench::track::{Arrival, Outstanding};
+use crate::bench::track::{Arrival, Lanes};
 use crate::clock::now;
 
 /// Counters of one run.
@@ -14,8 +14,8 @@ pub(crate) struct Tally {
     /// Time of the read that is being taken apart, nanoseconds since `started`.
     read_at: u64,
     pub(crate) reader: Reader,
-    pub(crate) outstanding: Outstanding,
-    pub(crate) latency: Histogram,
+    pub(crate) outstanding: Lanes,
+    pub(crate) latencies: Latencies,
     pub(crate) upgraded: usize,
     pub(crate) pongs: usize,
     pub(crate) deliveries: u64,
@@ -27,15 +27,15 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Nothing seen yet; `subscribers` connections are to get every event.
-    pub(crate) fn new(subscribers: usize) -> Self {
+    /// Nothing seen yet of what is to arrive.
+    pub(crate) fn new(outstanding: Lanes, latencies: Latencies) -> Self {
         let started = now();
         Self {
             started,
             read_at: 0,
             reader: Reader::default(),
-            outstanding: Outstanding::new(subscribers as u32),
-            latency: Histogram::new(),
+            outstanding,
+            latencies,
             upgraded: 0,
             pongs: 0,
             deliveries: 0,
@@ -65,7 +65,7 @@ impl Tally {
     }
 
     /// Counts one event at one subscriber.
-    pub(crate) fn event(&mut self, arrival: Arrival, number: u32, sent_at: u64) {
+    pub(crate) fn event(&mut self, place: Place, arrival: Arrival, number: u32, sent_at: u64) {
         match arrival {
             Arrival::Again => {
                 self.doubled += 1;
@@ -76,6 +76,6 @@ impl Tally {
         }
         self.deliveries += 1;
         self.outstanding.arrived(number);
-        self.latency.record(self.read_at.saturating_sub(sent_at));
+        self.latencies.record(place, number, self.read_at.saturating_sub(sent_at));
     }
 }
