@@ -49,6 +49,8 @@ pub(crate) struct Line {
     /// How often the counts began anew.
     era: u64,
     dropping: Option<Dropped>,
+    /// Tenants of which messages were dropped and the other nodes may not know, per lane.
+    untold: HashMap<u16, HashSet<TenantId>>,
 }
 
 /// What was dropped since messages began to be too many.
@@ -113,8 +115,21 @@ impl Line {
         dropping.n_messages += 1;
         if dropping.tenants.len() < COUNTED_TENANTS && !dropping.tenants.contains(&oldest.tenant) {
             dropping.tenants.insert(oldest.tenant.clone());
+            self.untold.entry(oldest.slot).or_default().insert(oldest.tenant.clone());
         }
         Some(oldest)
+    }
+
+    /// Up to so many of a lane's tenants of which messages were dropped, with their last numbers.
+    pub(crate) fn take_untold(&mut self, slot: u16, limit: usize) -> Vec<(TenantId, u64)> {
+        let Some(tenants) = self.untold.get_mut(&slot) else { return Vec::new() };
+        let some: HashSet<TenantId> = tenants.iter().take(limit).cloned().collect();
+        tenants.retain(|tenant| !some.contains(tenant));
+        if tenants.is_empty() {
+            self.untold.remove(&slot);
+        }
+        // Counts that began anew are no gap.
+        some.into_iter().filter_map(|tenant| self.numbers.get(&tenant).copied().map(|last| (tenant, last))).collect()
     }
 
     /// Whether messages were dropped, and not yet told of.

@@ -64,17 +64,31 @@ impl Outgoing {
     /// Tells the other nodes that something was kept for a user.
     pub(crate) async fn tell_backlog(&self, user: &UserKey) {
         let (settled, told) = oneshot::channel();
-        let outbound = Outbound {
-            tenant: user.tenant.clone(),
-            channel: self.link.keys().internal_channel(&user.tenant),
-            body: wire::encode_note(user, self.link.node()).into(),
-            is_sharded: false,
-            slot: self.slot_of(&user.tenant),
-            settled: Some(settled),
-        };
+        let mut outbound = self.note(&user.tenant, wire::encode_backlog(user, self.link.node()));
+        outbound.settled = Some(settled);
         self.append(&mut self.line(), outbound);
         self.arrived.notify_one();
         self.settle(vec![told]).await;
+    }
+
+    fn note(&self, tenant: &TenantId, body: Vec<u8>) -> Outbound {
+        Outbound {
+            tenant: tenant.clone(),
+            channel: self.link.keys().internal_channel(tenant),
+            body: body.into(),
+            is_sharded: false,
+            slot: self.slot_of(tenant),
+            settled: None,
+        }
+    }
+
+    /// Redis takes a lane's messages again: the other nodes are told how far the numbers of those tenants
+    /// went of which messages were dropped, for maybe no event follows that would show it.
+    fn tell_dropped(&self, line: &mut Line, slot: u16) {
+        let room = self.link.config().buffer_events.saturating_sub(line.n_waiting());
+        for (tenant, last) in line.take_untold(slot, room) {
+            self.append(line, self.note(&tenant, wire::encode_last(self.link.node(), last)));
+        }
     }
 
     /// Waits until Redis has them: not while it is away, and not for long when it does not answer.
@@ -202,6 +216,7 @@ impl Outgoing {
             }
             if rest.is_empty() {
                 line.succeeded(slot);
+                self.tell_dropped(&mut line, slot);
                 self.report_dropped(&mut line);
                 return line.release(slot);
             }

@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 use super::counters::Counters;
 use super::sequence::Ordered;
 use super::subscriptions::Subscriptions;
-use super::wire::{self, Context, Incoming, Refusal};
+use super::wire::{self, Context, Incoming, Noted, Refusal};
 use crate::keys::Channel;
 use crate::link::Link;
 
@@ -105,8 +105,13 @@ impl Receiver {
     }
 
     fn take_note(&self, tenant: &TenantId, bytes: &[u8]) -> Result<(), Refusal> {
-        if let Some(user) = wire::decode_note(bytes, tenant, self.link.node())? {
-            self.sink.on_backlog(user);
+        match wire::decode_note(bytes, tenant, self.link.node())? {
+            Some(Noted::Backlog(user)) => self.sink.on_backlog(user),
+            Some(Noted::Last(node, seq)) => {
+                let ordered = self.subscriptions.sequencer().up_to(tenant, &node, seq);
+                self.pass_on(tenant.clone(), ordered);
+            }
+            None => {}
         }
         Ok(())
     }

@@ -80,6 +80,18 @@ impl Sequencer {
         ordered
     }
 
+    /// The node says that nothing up to this number is still to come. Where ways differ it may yet.
+    pub(crate) fn up_to(&mut self, tenant: &TenantId, node: &NodeId, last: u64) -> Ordered {
+        let line = self.tenants.get_mut(tenant).and_then(|nodes| nodes.get_mut(node));
+        let Some(line) = line.filter(|line| self.settling.is_zero() && line.next <= last && last < u64::MAX) else {
+            return Ordered::default();
+        };
+        let was_waiting = !line.waiting.is_empty();
+        let ordered = line.up_to(last);
+        self.n_waiting = self.n_waiting + usize::from(!line.waiting.is_empty()) - usize::from(was_waiting);
+        ordered
+    }
+
     /// Gives up on numbers that did not come in time.
     pub(crate) fn give_up(&mut self) -> Vec<(TenantId, Ordered)> {
         if self.n_waiting == 0 {
@@ -176,6 +188,16 @@ impl Line {
             self.since = Instant::now();
         }
         ready
+    }
+
+    fn up_to(&mut self, last: u64) -> Ordered {
+        let is_told = std::mem::take(&mut self.is_forgiven) || last >> ERA_SHIFT != self.next >> ERA_SHIFT;
+        let later = self.waiting.split_off(&(last + 1));
+        let mut ready: Vec<Received> = std::mem::replace(&mut self.waiting, later).into_values().collect();
+        let n_missed = if is_told { 0 } else { last + 1 - self.next - ready.len() as u64 };
+        self.next = last + 1;
+        ready.extend(self.run());
+        Ordered { ready, n_missed }
     }
 
     /// Whether what waits has waited long enough.

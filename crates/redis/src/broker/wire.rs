@@ -58,7 +58,19 @@ struct Wrapper<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
     node: NodeId,
-    backlog_of: UserId,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    backlog_of: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    last_seq: Option<u64>,
+}
+
+/// What another node notes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// Something was kept for this user.
+    Backlog(UserKey),
+    /// Its events of the tenant up to this number will not come any more if they have not.
+    Last(NodeId, u64),
 }
 
 /// One event off a channel.
@@ -169,16 +181,30 @@ pub(crate) fn decode_wrapped(bytes: &[u8], context: Context<'_>) -> Result<Incom
 }
 
 /// A note that something was kept for a user.
-pub(crate) fn encode_note(user: &UserKey, node: &NodeId) -> Vec<u8> {
-    let note = Note { node: node.clone(), backlog_of: user.user.clone() };
-    serde_json::to_vec(&note).expect("two ids always print")
+pub(crate) fn encode_backlog(user: &UserKey, node: &NodeId) -> Vec<u8> {
+    encode_note(&Note { node: node.clone(), backlog_of: Some(user.user.clone()), last_seq: None })
 }
 
-/// The user a note is about; `None` when it is this node's own.
-pub(crate) fn decode_note(bytes: &[u8], tenant: &TenantId, node: &NodeId) -> Result<Option<UserKey>, Refusal> {
+/// A note that a tenant's events up to this number were published or dropped.
+pub(crate) fn encode_last(node: &NodeId, seq: u64) -> Vec<u8> {
+    encode_note(&Note { node: node.clone(), backlog_of: None, last_seq: Some(seq) })
+}
+
+fn encode_note(note: &Note) -> Vec<u8> {
+    serde_json::to_vec(note).expect("ids and numbers always print")
+}
+
+/// What a note says; `None` when it is this node's own.
+pub(crate) fn decode_note(bytes: &[u8], tenant: &TenantId, node: &NodeId) -> Result<Option<Noted>, Refusal> {
     let note: Note = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    let user = UserKey { tenant: tenant.clone(), user: note.backlog_of };
-    Ok((note.node != *node).then_some(user))
+    if note.node == *node {
+        return Ok(None);
+    }
+    match (note.backlog_of, note.last_seq) {
+        (Some(user), _) => Ok(Some(Noted::Backlog(UserKey { tenant: tenant.clone(), user }))),
+        (None, Some(seq)) => Ok(Some(Noted::Last(note.node, seq))),
+        (None, None) => Err("a note that says nothing".into()),
+    }
 }
 
 /// Nothing crosses tenants: channel and envelope must agree.

@@ -1,7 +1,8 @@
 //! Events that do not come: whoever may miss them is told, and nobody waits for them for long.
 
 use hookswitch_hub::GapScope;
-use hookswitch_testkit::RedisSpec;
+use hookswitch_redis::RedisConfig;
+use hookswitch_testkit::{Fault, FaultProxy, PATIENCE, RedisSpec, eventually};
 
 use crate::rig::{Node, event, tenant};
 
@@ -25,4 +26,27 @@ async fn a_missing_number_is_given_up_in_the_midst_of_traffic() {
         () = traffic => {}
     }
     assert_eq!(there.heard.gaps(), [(GapScope::Tenant(tenant("t")), Some(1))]);
+}
+
+#[tokio::test]
+async fn a_tenants_last_events_that_were_dropped_are_missed_too() {
+    let redis = RedisSpec::new().start().await;
+    let proxy = FaultProxy::start(&redis.addr()).await;
+    let config = RedisConfig::parse_url(&format!("redis://{}", proxy.addr())).expect("a URL");
+    let far = Node::with(RedisConfig { buffer_events: 10, ..config }).await;
+    let near = Node::start(&redis.url()).await;
+    near.watch("t").await;
+    far.publish([event("t", "alert", "before")]).await;
+    near.heard.until("before").await;
+    proxy.set(Fault::Stall);
+    far.until_down().await;
+    far.publish((0..3).map(|n| event("t", "alert", &format!("e{n}")))).await;
+    far.publish((0..10).map(|n| event("other", "alert", &format!("o{n}")))).await;
+    assert_eq!(far.keepers.broker.counters().dropped, 3);
+    proxy.heal();
+    let is_told = async || near.heard.gaps() == [(GapScope::Tenant(tenant("t")), Some(3))];
+    eventually("three are missed", PATIENCE, is_told).await;
+    far.publish([event("t", "alert", "after")]).await;
+    assert_eq!(near.heard.until("after").await, ["before", "after"]);
+    assert_eq!(near.heard.gaps().len(), 1, "told once");
 }
