@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fred::interfaces::{ClientLike as _, PubsubInterface as _};
+use fred::types::ClusterHash;
 use fred::types::config::Options;
 use hookswitch_protocol::{Chain, TenantId};
 
@@ -96,7 +97,18 @@ impl Subscriptions {
         let listening = client.subscribe(channels).await;
         listening.map_err(|source| LinkError::failed("subscribe to the main channel", source))?;
         let topics = client.psubscribe(format!("{}*", keys.topic_prefix())).await;
-        topics.map_err(|source| LinkError::failed("subscribe to the custom topics", source))
+        topics.map_err(|source| LinkError::failed("subscribe to the custom topics", source))?;
+        self.confirm().await
+    }
+
+    /// Waits until Redis has carried out what was asked so far: the client calls a subscription done
+    /// once it is written. All but sharded ones go over one connection, in order.
+    async fn confirm(&self) -> Result<(), LinkError> {
+        let subscriber = self.link.subscriber();
+        let slot = fred::util::redis_keyslot(subscriber.id().as_bytes());
+        let options = Options { cluster_hash: Some(ClusterHash::Custom(slot)), ..self.options() };
+        let answered: Result<fred::types::Value, _> = subscriber.with_options(&options).ping(None).await;
+        answered.map(drop).map_err(|source| LinkError::failed("confirm a subscription", source))
     }
 
     /// Asks for what is pending; opens the link when nothing is left. Whether anything was pending:
@@ -141,6 +153,7 @@ impl Subscriptions {
         let channels: Vec<String> = tenants.iter().flat_map(|tenant| keys.tenant_channels(tenant)).collect();
         let subscribed = self.client().subscribe(channels).await;
         subscribed.map_err(|source| LinkError::failed("subscribe to a tenant's channels", source))?;
+        self.confirm().await?;
         if self.link.config().sharded_pubsub {
             for tenant in tenants {
                 let subscribed = self.client().ssubscribe(keys.tenant_channel(tenant)).await;
@@ -162,7 +175,11 @@ impl Subscriptions {
     }
 
     fn client(&self) -> impl fred::interfaces::PubsubInterface + use<> {
+        self.link.subscriber().with_options(&self.options())
+    }
+
+    fn options(&self) -> Options {
         let timeout = Some(self.link.config().command_timeout);
-        self.link.subscriber().with_options(&Options { timeout, fail_fast: true, ..Options::default() })
+        Options { timeout, fail_fast: true, ..Options::default() }
     }
 }

@@ -50,3 +50,17 @@ async fn a_tenants_last_events_that_were_dropped_are_missed_too() {
     assert_eq!(near.heard.until("after").await, ["before", "after"]);
     assert_eq!(near.heard.gaps().len(), 1, "told once");
 }
+
+#[tokio::test]
+async fn a_tenant_is_watched_when_redis_has_confirmed_it() {
+    let redis = RedisSpec::new().start().await;
+    let proxy = FaultProxy::start(&redis.addr()).await;
+    let node = Node::start(&format!("redis://{}", proxy.addr())).await;
+    proxy.set(Fault::Stall);
+    node.watch("t").await;
+    assert!(node.keepers.link.check().is_err(), "what was not confirmed is asked for anew before the link opens");
+    proxy.heal();
+    node.until_up().await;
+    let n_subscribed = redis.cli(&["PUBSUB", "NUMSUB", "callcenter:tenant:t"]).await;
+    assert!(n_subscribed.ends_with('1'), "{n_subscribed}");
+}
