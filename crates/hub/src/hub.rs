@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hookswitch_protocol::{Chain, ConnectionId, Event, NodeId, TenantId, UserId};
+use tokio::time::Instant;
 
 use crate::broker::{Broker, BrokerError, Publication};
 use crate::config::HubConfig;
@@ -33,6 +34,8 @@ pub(crate) struct HubParts {
     pub(crate) offline: Arc<dyn OfflineStore>,
     pub(crate) sessions: Arc<ChatSessions>,
     pub(crate) intake: Arc<Intake>,
+    /// When lingering ends; set once the first drain has seen everybody out.
+    pub(crate) linger_deadline: OnceLock<Instant>,
     /// Starts a courier for a user; keeps the outlet's type out of this handle.
     pub(crate) serve_backlog: Box<dyn Fn(UserKey) -> BacklogNotice + Send + Sync>,
 }
@@ -217,7 +220,13 @@ impl Hub {
         let shared = &self.0.fanout.shared;
         shared.draining.cancel();
         let are_out = tokio::time::timeout(self.0.config.close_timeout, shared.census.empty()).await.is_ok();
-        tokio::time::sleep(self.0.config.drain_linger).await;
+        // Once: whoever drains again waits for what is left of it. And not at all where nothing is
+        // left: even the shortest sleep takes until the timer's next tick, too long for a caller in
+        // a hurry.
+        let linger_deadline = *self.0.linger_deadline.get_or_init(|| Instant::now() + self.0.config.drain_linger);
+        if linger_deadline > Instant::now() {
+            tokio::time::sleep_until(linger_deadline).await;
+        }
         are_out
     }
 }

@@ -182,6 +182,7 @@ impl<O: Outlet> Prepared<O> {
             offline: seams.offline,
             sessions,
             intake,
+            linger_deadline: std::sync::OnceLock::new(),
             serve_backlog,
         }));
         Ok((hub, Door::new(DoorParts { shared, roster, shards, couriers, next: AtomicUsize::new(0) })))

@@ -165,6 +165,17 @@ async fn a_drain_sends_everybody_elsewhere_and_takes_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_drain_lingers_once_and_not_at_all_by_default() {
+    use futures_util::FutureExt as _;
+    let rig = Rig::new().await;
+    assert_eq!(rig.hub.drain().now_or_never(), Some(true), "nobody is here and nothing to wait for");
+    let rig = Rig::with(HubConfig { drain_linger: Duration::from_millis(20), ..config() }).await;
+    assert_eq!(rig.hub.drain().now_or_never(), None, "other nodes may still send");
+    assert!(rig.hub.drain().await, "the rest of the same time");
+    assert_eq!(rig.hub.drain().now_or_never(), Some(true), "it is over");
+}
+
+#[tokio::test]
 async fn a_drain_does_not_wait_longer_than_its_bound() {
     let rig = Rig::with(HubConfig { close_timeout: Duration::from_millis(200), ..config() }).await;
     let client = rig.user("t", 7).await;
