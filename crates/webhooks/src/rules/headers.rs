@@ -16,9 +16,12 @@ const VALUE_BYTES: usize = 1_024;
 /// Names and values of one webhook together; receivers' servers refuse heads of 8 to 16 KiB.
 const ALL_BYTES: usize = 8 * 1_024;
 
-/// Ours, or the connection's own; another value would break the request or the proof of who sent it.
-const RESERVED: [&str; 11] = [
+/// Ours, or the connection's own; another value would break the request, the proof of who sent it, or
+/// the readability of the answer in the log.
+const RESERVED: [&str; 13] = [
     "host",
+    "accept-encoding",
+    "content-encoding",
     "content-length",
     "content-type",
     "transfer-encoding",

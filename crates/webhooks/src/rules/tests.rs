@@ -160,6 +160,8 @@ async fn reserved_headers_are_refused_in_any_case() {
         "TE",
         "Trailer",
         "Upgrade",
+        "Accept-Encoding",
+        "content-encoding",
         "Expect",
         "Keep-Alive",
         "Proxy-Authorization",
