@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch_hub::memory::{Inbox, MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryOutlet};
-use hookswitch_hub::{Attachment, Door, Hub, HubConfig, Occupant, OfflineLimits, Seams, UserKey};
+use hookswitch_hub::{Attachment, Clearance, Door, Hub, HubConfig, Occupant, OfflineLimits, Seams, UserKey};
 use hookswitch_protocol::{EventId, EventType, NewEvent, NodeId, Payload, SessionKey, TenantId, UserId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::{AcceptError, Broadcaster, Switch, SwitchConfig};
@@ -90,7 +90,7 @@ impl Stage {
 
     async fn join(&self, of: &str, occupant: Occupant) -> Listener {
         let (ticket, inbox) = MemoryOutlet::pair(4_096);
-        let who = Attachment { tenant: tenant(of), occupant, expires_at: None };
+        let who = Attachment { tenant: tenant(of), occupant, clearance: Clearance::Standard, expires_at: None };
         self.door.attach(who).await.expect("the door is open").open(ticket).await;
         Listener(inbox)
     }
