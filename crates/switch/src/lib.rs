@@ -37,6 +37,7 @@ mod detached;
 mod error;
 mod in_flight;
 mod sessions;
+mod news;
 mod switch;
 mod topics;
 
