@@ -36,8 +36,8 @@ mod counters;
 mod detached;
 mod error;
 mod in_flight;
-mod sessions;
 mod news;
+mod sessions;
 mod switch;
 mod topics;
 
