@@ -48,7 +48,9 @@ mod seam;
 mod sender;
 mod sign;
 mod table;
+mod timings;
 mod trial;
+mod verify;
 mod webhooks;
 
 pub use body::{delivery_body, fingerprint};
@@ -58,7 +60,7 @@ pub use directory::{
     DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, Webhook, WebhookChange, WebhookDirectory,
 };
 pub use error::{StartError, WebhookError};
-pub use guard::{AddressPolicy, InvalidCidr};
+pub use guard::{AddressPolicy, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver};
 pub use ledger::{
     Attempted, Backlog, DeliveryLedger, DueWebhook, Fingerprint, Finished, Lease, LeaseRequest, LeaseWish,
     LeasedDelivery, LedgerError, NewDuty, Retention, Seen, Verdict,
@@ -69,6 +71,9 @@ pub use outcome::ErrorClass;
 pub use rules::{InvalidWebhook, WebhookInput};
 pub use schedule::retry_delay;
 pub use seam::BoxFuture;
-pub use sign::{signature, standard_signature, verify_signature};
+pub use sender::{check_header, check_headers};
+pub use sign::{signature, standard_signature};
+pub use timings::Timings;
 pub use trial::TestReport;
+pub use verify::{BadSignature, StandardHeaders, TIMESTAMP_TOLERANCE, verify_signature, verify_standard_webhook};
 pub use webhooks::{WebhookSeams, Webhooks};
