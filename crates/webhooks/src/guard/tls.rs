@@ -71,7 +71,7 @@ pub(super) fn failure_of(error: &io::Error) -> Failure {
             Bad::Expired | Bad::ExpiredContext { .. } => "the certificate has expired",
             Bad::NotValidYet | Bad::NotValidYetContext { .. } => "the certificate is not valid yet",
             Bad::NotValidForName | Bad::NotValidForNameContext { .. } => "the certificate is for another name",
-            Bad::UnknownIssuer => "the certificate is not from an authority that is trusted",
+            Bad::UnknownIssuer | Bad::BadSignature => "the certificate is not from an authority that is trusted",
             Bad::Revoked => "the certificate was revoked",
             _ => "the certificate is not acceptable",
         },

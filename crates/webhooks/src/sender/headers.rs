@@ -89,8 +89,9 @@ fn value(text: &str) -> Result<HeaderValue, ErrorClass> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use hookswitch_protocol::{DeliveryId, EventType, TenantId, Timestamp, WebhookId};
+    use hookswitch_protocol::{DeliveryId, EventType, Timestamp};
 
+    use super::super::tests::webhook_to;
     use super::*;
     use crate::verify::{StandardHeaders, verify_signature, verify_standard_webhook};
 
@@ -99,19 +100,7 @@ mod tests {
     const NEW: &str = "the next secret";
 
     fn made(secret: Option<&str>, extras: &Extras<'_>) -> HeaderMap {
-        let webhook = Webhook {
-            id: WebhookId(42),
-            tenant: TenantId::parse("tenant-1").expect("legal"),
-            name: "x".to_owned(),
-            url: "https://crm.example/".to_owned(),
-            events: Vec::new(),
-            secret: secret.map(Secret::new),
-            is_active: true,
-            retry_count: 3,
-            timeout_secs: 30,
-            created_at: NOW,
-            updated_at: NOW,
-        };
+        let webhook = Webhook { secret: secret.map(Secret::new), ..webhook_to("https://crm.example/") };
         let request = AttemptRequest {
             webhook: &webhook,
             delivery: &DeliveryId::generate(NOW),

@@ -8,6 +8,8 @@ mod exchange;
 mod failure;
 mod headers;
 mod retry_after;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
