@@ -65,17 +65,22 @@ impl Sender {
 
     /// Makes one attempt. Cancel safe: dropped, the attempt is cut off and its connection closed.
     pub(crate) async fn send(&self, request: AttemptRequest<'_>) -> AttemptOutcome {
+        let extras = Extras::of(request.webhook);
+        self.send_with(&request, &extras).await
+    }
+
+    async fn send_with(&self, request: &AttemptRequest<'_>, extras: &Extras<'_>) -> AttemptOutcome {
         let started = Instant::now();
         let limit = request.webhook.timeout_secs.clamp(*TIMEOUT_SECS.start(), *TIMEOUT_SECS.end());
         let deadline = started + Duration::from_secs(u64::from(limit));
         let exchange = Exchange { deadline, now: request.now };
-        let mut outcome = match build(&request) {
+        let mut outcome = match build(request, extras) {
             Ok(built) => {
                 let ended = exchange.run(&self.pooled, built).await;
                 if ended.is_stale {
                     // The receiver had closed a connection we kept, which is nobody's failure: the
                     // request goes out again, under the same delivery id and the same deadline.
-                    let built = build(&request).expect("it could be built a moment ago");
+                    let built = build(request, extras).expect("it could be built a moment ago");
                     exchange.run(&self.fresh, built).await.outcome
                 } else {
                     ended.outcome
@@ -99,9 +104,9 @@ fn pool(connector: GuardedConnector, per_host: usize) -> Pool {
         .build(connector)
 }
 
-fn build(request: &AttemptRequest<'_>) -> Result<Request<Full<Bytes>>, ErrorClass> {
+fn build(request: &AttemptRequest<'_>, extras: &Extras<'_>) -> Result<Request<Full<Bytes>>, ErrorClass> {
     let target = Target::parse(&request.webhook.url).map_err(|_| ErrorClass::InvalidUrl)?;
-    let headers = headers::headers(request, &Extras::of(request.webhook))?;
+    let headers = headers::headers(request, extras)?;
     let mut built = Request::new(Full::new(request.body.clone()));
     *built.method_mut() = Method::POST;
     *built.uri_mut() = target.uri;

@@ -5,6 +5,7 @@ mod keep_alive;
 mod proxy;
 mod timings;
 mod tls;
+mod verifiers;
 
 use std::io;
 use std::net::IpAddr;
