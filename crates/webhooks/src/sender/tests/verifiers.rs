@@ -112,7 +112,8 @@ async fn run(dir: &Path, program: &str, args: &[&str]) -> Option<String> {
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return None,
         Ok(output) => output.expect("the program starts"),
     };
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // PHP complains on standard output.
+    let said = String::from_utf8_lossy(&[output.stderr, output.stdout].concat()).into_owned();
     Some(if output.status.success() { String::new() } else { format!("{} {said}", output.status) })
 }
 
