@@ -22,6 +22,6 @@ pub struct Timings {
 }
 
 /// A duration as a timing.
-pub(crate) fn millis(took: Duration) -> Option<u32> {
-    Some(u32::try_from(took.as_millis()).unwrap_or(u32::MAX))
+pub(crate) fn millis(took: Duration) -> u32 {
+    u32::try_from(took.as_millis()).unwrap_or(u32::MAX)
 }

@@ -98,21 +98,21 @@ impl Inner {
             None => direct(uri.clone(), addresses).await?,
             Some(_) => self.through_proxy(addresses).await?,
         };
-        timings.connect_ms = millis(resolved.elapsed());
+        timings.connect_ms = Some(millis(resolved.elapsed()));
         if uri.scheme() != Some(&http::uri::Scheme::HTTPS) {
             return Ok(GuardedStream::plain(stream, began, *timings));
         }
         let connected = Instant::now();
         let name = tls::server_name(uri.host().unwrap_or_default())?;
         let stream = self.tls.connect(name, stream).await.map_err(|error| tls::failure_of(&error))?;
-        timings.tls_ms = millis(connected.elapsed());
+        timings.tls_ms = Some(millis(connected.elapsed()));
         Ok(GuardedStream::tls(stream, began, *timings))
     }
 
     /// The addresses that may be connected to, with the port: judged, whether they were written into
     /// the URL or come from the resolver.
     async fn addresses(&self, uri: &Uri, timings: &mut Timings) -> Result<Vec<SocketAddr>, Failure> {
-        let blocked = Failure::new(ErrorClass::AddressBlocked);
+        let (blocked, unresolved) = (Failure::new(ErrorClass::AddressBlocked), Failure::new(ErrorClass::DnsError));
         let target = Target::parse(&uri.to_string()).map_err(|_| blocked)?;
         self.guard.check_literal(&target).map_err(|_| blocked)?;
         let port = target.port();
@@ -121,12 +121,8 @@ impl Inner {
             TargetHost::Name(name) => {
                 let began = Instant::now();
                 let resolved = self.guard.resolve(name).await;
-                timings.dns_ms = millis(began.elapsed());
-                let class = |error: super::resolver::BoxError| match error.is::<Blocked>() {
-                    true => ErrorClass::AddressBlocked,
-                    false => ErrorClass::DnsError,
-                };
-                resolved.map_err(|error| Failure::new(class(error)))?
+                timings.dns_ms = Some(millis(began.elapsed()));
+                resolved.map_err(|error| if error.is::<Blocked>() { blocked } else { unresolved })?
             }
         };
         Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
@@ -187,8 +183,8 @@ impl Service<Name> for Pinned {
 
 /// The class of a failure to connect, from the first error in the chain that says something.
 fn class_of<'a>(error: &'a (dyn Error + 'static)) -> ErrorClass {
-    let chain = std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source());
-    let io = chain.filter_map(|error| error.downcast_ref::<io::Error>()).next();
+    let mut chain = std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source());
+    let io = chain.find_map(|error| error.downcast_ref::<io::Error>());
     match io.map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => ErrorClass::ConnectionRefused,
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => ErrorClass::ConnectionReset,

@@ -53,7 +53,7 @@ impl Exchange {
         let mut is_stale = false;
         let failure = match answered {
             Ok(Ok(response)) => {
-                timings.first_byte_ms = millis(sent_at.elapsed());
+                timings.first_byte_ms = Some(millis(sent_at.elapsed()));
                 return Ended { outcome: self.read(response, timings).await, is_stale };
             }
             Ok(Err(error)) => {
@@ -79,7 +79,7 @@ impl Exchange {
         if head.status.is_informational() {
             failure = Some(Failure::because(ErrorClass::InvalidResponse, "the protocol was switched, unasked"));
         }
-        timings.body_ms = millis(head_at.elapsed());
+        timings.body_ms = Some(millis(head_at.elapsed()));
         AttemptOutcome {
             status: Some(head.status.as_u16()),
             body: Some(text_of(&kept)),
