@@ -29,6 +29,10 @@ const KEPT_BYTES: usize = 4 * 1024;
 /// the receiver had closed it before; then sending again would burden it twice.
 const STALE_WITHIN: Duration = Duration::from_secs(1);
 
+/// A connection older than this serves no further request, so that under steady traffic too its name
+/// is resolved and judged again, and a receiver that has moved is found.
+const LONGEST_USE: Duration = Duration::from_mins(5);
+
 /// What all tries of one attempt share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Exchange {
@@ -106,10 +110,16 @@ fn without_answer(failure: Failure) -> Failure {
 /// whether it had carried a request before.
 fn connection_used(connection: &CaptureConnection, began: Instant) -> (Instant, Timings, bool) {
     let mut extras = Extensions::new();
-    if let Some(connected) = &*connection.connection_metadata() {
+    let connected = connection.connection_metadata();
+    if let Some(connected) = &*connected {
         connected.get_extras(&mut extras);
     }
-    let Some(marks) = extras.get::<Arc<Marks>>() else { return (began, Timings::default(), false) };
+    let (Some(connected), Some(marks)) = (&*connected, extras.get::<Arc<Marks>>()) else {
+        return (began, Timings::default(), false);
+    };
+    if marks.began.elapsed() > LONGEST_USE {
+        connected.poison();
+    }
     match marks.take() {
         // A connection may be made for one attempt and then serve another that waited as well.
         Some(timings) if marks.began >= began => (marks.ready, timings, false),

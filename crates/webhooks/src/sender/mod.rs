@@ -32,6 +32,11 @@ use headers::Extras;
 /// How long an unused connection is kept for the next delivery to its host.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// At least so many unused connections to one host are kept, however few one webhook may use at
+/// once: many webhooks of many tenants lead to the same few services, and a connection that is closed
+/// for want of room costs the next delivery a handshake.
+const KEPT_PER_HOST: usize = 512;
+
 /// The limits of `timeout`, in seconds, also for rows inserted by hand.
 pub(crate) const TIMEOUT_SECS: std::ops::RangeInclusive<u32> = 1..=120;
 
@@ -57,10 +62,10 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// A client with its own pool, keeping at most `per_host` unused connections to one host.
+    /// A client with its own pool, for at most `per_host` requests at once of one webhook.
     pub(crate) fn new(guard: &Guard, per_host: usize) -> Self {
         let connector = guarded_connector(guard);
-        Self { pooled: pool(connector.clone(), per_host), fresh: pool(connector, 0) }
+        Self { pooled: pool(connector.clone(), per_host.max(KEPT_PER_HOST)), fresh: pool(connector, 0) }
     }
 
     /// Makes one attempt. Cancel safe: dropped, the attempt is cut off and its connection closed.

@@ -1,5 +1,7 @@
 //! Connections that are kept, and receivers that end them at the worst moment.
 
+use std::time::Duration;
+
 use hookswitch_testkit::{HostileReceiver, Step};
 
 use super::{attempt, sender, told};
@@ -18,6 +20,20 @@ async fn a_connection_serves_many_attempts() {
         assert_eq!(told(&attempt(&sender, &receiver.url("/")).await), (Some(200), String::new()));
     }
     assert_eq!((receiver.n_connections(), receiver.requests().len()), (1, 5));
+}
+
+#[tokio::test]
+async fn a_connection_in_steady_use_is_made_anew_after_five_minutes() {
+    let receiver = HostileReceiver::start([Step::Read, Step::send(OK)]).await;
+    let sender = sender();
+    for i in 1..=13 {
+        assert_eq!(told(&attempt(&sender, &receiver.url("/")).await), (Some(200), String::new()));
+        assert_eq!(receiver.n_connections(), if i <= 12 { 1 } else { 2 }, "attempt {i}");
+        // Never as long as an unused connection is kept. The clock stands still only between attempts.
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(28)).await;
+        tokio::time::resume();
+    }
 }
 
 /// The receiver reads the second request and closes: for us the same as a close that was under way

@@ -3,6 +3,7 @@
 mod hostile;
 mod keep_alive;
 mod proxy;
+mod speed;
 mod timings;
 mod tls;
 mod verifiers;
