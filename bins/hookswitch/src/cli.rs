@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use hookswitch::protocol::{TenantId, UserId};
 
 use crate::config::parse_duration;
+use crate::receiver::ReceiverArgs;
 
 /// Said by `--help`, kept in step with [`crate::exit`].
 const EXIT_CODES: &str = "\
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     /// Run the server, configured by environment variables and, if you like, a TOML file.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ConfigArgs),
+    /// Receive webhooks: check signatures, and misbehave on demand.
+    Receiver(ReceiverArgs),
     /// Mint a token for development and tests; in production your identity provider does that.
     Token(TokenArgs),
     /// Say everything that is wrong with the configuration, without starting.
@@ -159,6 +162,9 @@ mod tests {
         check("hookswitch token --tenant a{b}");
         check("hookswitch token --role boss");
         check("hookswitch token --ttl 5");
+        check("hookswitch receiver --mode friendly");
+        check("hookswitch receiver --listen nowhere");
+        check("hookswitch receiver --quiet --json");
         check("hookswitch unknown");
     }
 }

@@ -7,6 +7,7 @@ mod exit;
 mod logging;
 mod node;
 mod open_files;
+mod receiver;
 mod signals;
 mod token;
 
@@ -31,6 +32,7 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
             let config = Config::load(environment, args.config)?;
             node::run(&config, async { Node::start(&config).await?.until_stopped().await })
         }
+        Command::Receiver(args) => receiver::run(&args),
         Command::Token(args) => token::run(args, environment),
         Command::CheckConfig(args) => {
             let config = Config::load(environment, args.config)?;

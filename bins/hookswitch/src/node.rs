@@ -133,6 +133,9 @@ fn log_start(config: &Config, address: SocketAddr) {
     let (version, database) = (env!("CARGO_PKG_VERSION"), config.database.display());
     // Whether the others were found is told by the link itself.
     let others = config.redis.as_ref().map_or_else(|| "none".to_owned(), |redis| redis.topology.to_string());
+    if let Some(proxy) = config.webhooks.addresses.proxy_address() {
+        tracing::info!(proxy, "webhooks go through a proxy");
+    }
     tracing::info!(%address, version, %others, %database, "started");
 }
 

@@ -22,6 +22,7 @@
 mod api;
 pub mod contract;
 mod frames;
+mod hostile;
 mod node;
 mod proc;
 mod proxy;
@@ -35,6 +36,7 @@ mod ws;
 
 pub use api::{Answer, ApiClient};
 pub use frames::{Frame, Opcode};
+pub use hostile::{Authority, ConnectProxy, Flaw, HostileReceiver, Step};
 pub use node::{CliOutput, NodeProcess, NodeSpec};
 pub use proxy::{Fault, FaultProxy};
 pub use raw::RawSocket;

@@ -54,6 +54,7 @@ mod sign;
 mod table;
 mod timings;
 mod trial;
+mod verify;
 mod webhooks;
 
 pub use body::{delivery_body, fingerprint};
@@ -64,7 +65,7 @@ pub use directory::{
     WebhookDirectory,
 };
 pub use error::{StartError, WebhookError};
-pub use guard::{AddressPolicy, InvalidCidr};
+pub use guard::{AddressPolicy, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver};
 pub use health::{DisableReason, DisableRule, Disabled, WebhookHealth};
 pub use ledger::{
     Attempted, Backlog, DeliveryLedger, DisabledWebhook, DueWebhook, DutyTarget, Fingerprint, Finished, Lease,
@@ -81,7 +82,9 @@ pub use outcome::ErrorClass;
 pub use rules::{InvalidWebhook, WebhookInput};
 pub use schedule::retry_delay;
 pub use seam::BoxFuture;
-pub use sign::{signature, standard_signature, verify_signature};
+pub use sender::{check_header, check_headers};
+pub use sign::{signature, standard_signature};
 pub use timings::Timings;
 pub use trial::TestReport;
+pub use verify::{BadSignature, StandardHeaders, TIMESTAMP_TOLERANCE, verify_signature, verify_standard_webhook};
 pub use webhooks::{WebhookSeams, Webhooks};

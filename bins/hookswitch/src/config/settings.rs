@@ -186,6 +186,25 @@ pub(crate) const WEBHOOK_ALLOW_CIDRS: Setting = Setting {
           called. The list is logged at start.",
 };
 
+pub(crate) const WEBHOOK_PROXY: Setting = Setting {
+    env: "WEBHOOK_PROXY",
+    key: "webhooks.proxy",
+    kind: Kind::Secret,
+    default: "",
+    doc: "An HTTP proxy through which all webhooks are sent, by CONNECT, e.g. `http://proxy.internal:3128` or, \
+          percent-encoded, `http://user:password@proxy.internal:3128`. This server still resolves and judges names, \
+          and asks the proxy for the address that was judged. No other variable, such as `HTTPS_PROXY`, has any effect.",
+};
+
+pub(crate) const WEBHOOK_CA_FILE: Setting = Setting {
+    env: "WEBHOOK_CA_FILE",
+    key: "webhooks.ca_file",
+    kind: Kind::Text,
+    default: "",
+    doc: "A PEM file with the certificates of authorities that receivers may have theirs from, beside those of the web. \
+          Read at start.",
+};
+
 pub(crate) const WEBHOOK_CONCURRENCY: Setting = Setting {
     env: "WEBHOOK_CONCURRENCY",
     key: "webhooks.concurrency",
@@ -237,6 +256,8 @@ pub(crate) const ALL: &[&Setting] = &[
     &WS_PUBLIC_ALLOWED_ORIGINS,
     &WEBHOOK_ALLOW_HTTP,
     &WEBHOOK_ALLOW_CIDRS,
+    &WEBHOOK_PROXY,
+    &WEBHOOK_CA_FILE,
     &WEBHOOK_CONCURRENCY,
     &HOOKSWITCH_LOG,
     &HOOKSWITCH_LOG_FORMAT,

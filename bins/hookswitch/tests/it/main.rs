@@ -19,6 +19,7 @@ mod offline;
 mod operations;
 mod origins;
 mod publishing;
+mod receiver;
 mod retries;
 mod slow_client;
 mod stage;

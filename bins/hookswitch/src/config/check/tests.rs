@@ -55,24 +55,37 @@ fn every_problem_is_listed_at_once_with_what_to_do() {
         ("WS_ALLOWED_ORIGINS", "desk.example.com"),
         ("WEBHOOK_ALLOW_HTTP", "maybe"),
         ("WEBHOOK_ALLOW_CIDRS", "10.0.0.0/8,10.0.0.0/99"),
+        ("WEBHOOK_PROXY", "socks5://user:hunter2@proxy:1080"),
+        ("WEBHOOK_CA_FILE", "Cargo.toml"),
         ("REDIS_URL", "redis://:hunter2@host/nine"),
         ("REDIS_PREFIX", "call center"),
         ("HOOKSWITCH_LOG_FORMAT", "xml"),
     ])
     .expect_err("bad on purpose");
     let text = error.to_string();
-    assert_eq!(error.problems.len(), 12, "{text}");
+    assert_eq!(error.problems.len(), 14, "{text}");
     for expected in [
         "SERVER_PORT: \"80000\" is not a whole number from 0 to 65535; the default is 8000",
         "DATABASE_URL: MySQL/MariaDB support is not in this version; ",
         "REDIS_URL: has a path that is no database number from 0 to 255; write redis://",
         "REDIS_PREFIX: \"call center\" holds ' '",
+        "WEBHOOK_PROXY: the proxy must be spoken to over http; write a proxy as http://",
+        "WEBHOOK_CA_FILE: \"Cargo.toml\" holds no authorities: there is no certificate in PEM form in it",
         "JWT_SECRET: is shorter than 8 bytes; use 32 random bytes",
         "WS_PING_INTERVAL: \"54\" is not a duration; write a number and a unit",
     ] {
         assert!(text.contains(expected), "{expected} in\n{text}");
     }
     assert!(!text.contains("hunter2") && !text.contains("short\""), "{text}");
+}
+
+#[test]
+fn webhooks_can_go_through_a_proxy() {
+    let given = [GOOD_SECRET, ("WEBHOOK_PROXY", "http://user:hunter2@proxy.internal:3128")];
+    let addresses = load(given).expect("good").webhooks.addresses;
+    assert_eq!(addresses.proxy_address().as_deref(), Some("http://proxy.internal:3128/"));
+    assert!(!format!("{addresses:?}").contains("hunter2"), "{addresses:?}");
+    assert_eq!(problems([GOOD_SECRET, ("WEBHOOK_CA_FILE", "no/such/file.pem")]), ["WEBHOOK_CA_FILE"]);
 }
 
 #[test]
