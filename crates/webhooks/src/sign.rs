@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hookswitch_protocol::{Secret, Timestamp};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use sha2::Sha256;
 
 /// What a Standard Webhooks secret starts with; the rest is base64.
@@ -25,6 +27,13 @@ pub fn standard_signature(id: &str, timestamp: Timestamp, body: &[u8], secret: &
 /// A `whsec_` secret whose rest is empty or not base64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadStandardSecret;
+
+/// A new secret of the Standard Webhooks form: 32 bytes of the system's randomness.
+pub(crate) fn generate_secret() -> Secret {
+    let mut key = [0; 32];
+    SysRng.try_fill_bytes(&mut key).expect("a system without randomness has no TLS either");
+    Secret::new(format!("{STANDARD_PREFIX}{}", STANDARD.encode(key)))
+}
 
 /// The key of the Standard Webhooks signature: decoded after `whsec_`, else the text's bytes.
 pub(crate) fn standard_key(secret: &Secret) -> Result<Vec<u8>, BadStandardSecret> {
@@ -82,6 +91,13 @@ mod tests {
         assert!(signed("whsec_*").starts_with("v1,"), "a bad secret of a hand-made row still signs");
         assert_eq!(standard_key(&Secret::new("whsec_")), Err(BadStandardSecret));
         assert_ne!(signed("whsec_"), signed(""), "nobody signs with an empty key");
+    }
+
+    #[test]
+    fn made_secrets_differ_and_can_be_read() {
+        let made = [generate_secret(), generate_secret()];
+        assert_ne!(made[0], made[1]);
+        assert!(made.iter().all(|secret| standard_key(secret).is_ok_and(|key| key.len() == 32)));
     }
 
     #[test]

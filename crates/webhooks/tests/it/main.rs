@@ -7,5 +7,6 @@ mod isolation;
 mod ledger_away;
 mod node;
 mod registration;
+mod resending;
 mod sending;
 mod stopping;
