@@ -87,7 +87,6 @@ pub use resend::Resent;
 pub use rules::{HEADER_MASK, InvalidWebhook, OptionsInput, Rotation, WebhookInput};
 pub use schedule::retry_delay;
 pub use seam::BoxFuture;
-pub use sender::{check_header, check_headers};
 pub use sign::{signature, standard_signature};
 pub use timings::Timings;
 pub use trial::TestReport;

@@ -3,7 +3,6 @@
 //! It follows no redirects, knows no proxy but the configured one, asks for no compression, and gives
 //! every attempt one deadline over connecting, TLS, headers and body.
 
-mod custom;
 mod exchange;
 mod failure;
 mod headers;
@@ -25,7 +24,6 @@ use hookswitch_protocol::{DeliveryId, EventType, Timestamp};
 use crate::directory::Webhook;
 use crate::guard::{Guard, GuardedConnector, Target, guarded_connector};
 use crate::outcome::{AttemptOutcome, ErrorClass, Failure};
-pub use custom::{check_header, check_headers};
 use exchange::{Exchange, READ_BYTES};
 use headers::Extras;
 
