@@ -88,7 +88,8 @@ pub(crate) const HOMES: &[Home] = &[
     Home { package: "prometheus-client", rooms: &[GATEWAY] },
     Home { package: "hyper", rooms: &[WEBHOOKS, GATEWAY] },
     Home { package: "fred", rooms: &[REDIS] },
-    Home { package: "percent-encoding", rooms: &[REDIS] },
+    Home { package: "mysql_async", rooms: &[STORE] },
+    Home { package: "percent-encoding", rooms: &[REDIS, STORE] },
     Home { package: "anyhow", rooms: &[] },
 ];
 

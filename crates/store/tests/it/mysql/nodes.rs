@@ -73,7 +73,7 @@ async fn two_nodes_under_load_share_the_work_and_do_none_of_it_twice() {
             store.enqueue(batch).await.expect("enqueue");
         }
     };
-    let (_, _, one, two) = tokio::join!(
+    let ((), (), one, two) = tokio::join!(
         publish(rig.store(), "a"),
         publish(&other.store, "b"),
         work(rig.store(), "node-1", &webhooks),

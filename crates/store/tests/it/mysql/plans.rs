@@ -53,7 +53,7 @@ async fn leases_sweeps_backlog_and_retention_touch_few_rows() {
     rig.opened.close().await;
 }
 
-/// Columns: id, select_type, table, type, possible_keys, key, key_len, ref, rows, Extra.
+/// Columns: `id, select_type, table, type, possible_keys, key, key_len, ref, rows, Extra`.
 fn check(statement: &str, plan: &str) {
     for step in plan.lines() {
         let columns: Vec<&str> = step.split('\t').collect();

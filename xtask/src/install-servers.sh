@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs Redis (and openssl) from Debian's packages without starting its daemons: tests start servers of their own.
+# Installs Redis, MariaDB's programs and openssl from Debian's packages without starting daemons: tests start servers of
+# their own.
 #
 # $1 is the file by which Debian's package scripts ask whether a daemon may start (policy-rc.d); the
 # answer 101 forbids it. Where there is none, one is put there for the time of the installation.
@@ -9,7 +10,7 @@ if [ -e "$policy" ]; then
     answer=0
     "$policy" --quiet redis-server start || answer=$?
     if [ "$answer" != 101 ]; then
-        echo "$policy would let a Redis daemon start (its answer is $answer, not 101)" >&2
+        echo "$policy would let a daemon start (its answer is $answer, not 101)" >&2
         exit 1
     fi
 else
@@ -19,7 +20,8 @@ else
     chmod 755 "$policy"
 fi
 missing=
-for program in redis-server:redis-server redis-sentinel:redis-sentinel redis-cli:redis-tools openssl:openssl; do
+for program in redis-server:redis-server redis-sentinel:redis-sentinel redis-cli:redis-tools openssl:openssl \
+    mariadbd:mariadb-server-core mariadb:mariadb-client-core; do
     command -v "${program%:*}" > /dev/null || missing="$missing ${program#*:}"
 done
 # One broken source among many does not matter when the others have the packages; the installation tells.
