@@ -69,6 +69,21 @@ impl Payload {
         self.0.get()
     }
 
+    /// The call it is about: its `unique_id`, a number as its digits; `None` when it has none, an empty
+    /// one, or one of another kind. Reads the whole text.
+    pub fn unique_id(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct OfCall {
+            unique_id: Option<serde_json::Value>,
+        }
+        let of_call: OfCall = serde_json::from_str(self.as_str()).ok()?;
+        match of_call.unique_id? {
+            serde_json::Value::String(id) if !id.is_empty() => Some(id),
+            serde_json::Value::Number(id) => Some(id.to_string()),
+            _ => None,
+        }
+    }
+
     /// Reads the fields that `T` names and ignores the others.
     ///
     /// # Errors
@@ -106,6 +121,20 @@ impl<'de> Deserialize<'de> for Payload {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_is_known_by_its_unique_id() {
+        for (text, wanted) in [
+            (r#"{"a":1,"unique_id":"1729866000.1"}"#, Some("1729866000.1")),
+            (r#"{"unique_id":17}"#, Some("17")),
+            (r#"{"unique_id":""}"#, None),
+            (r#"{"unique_id":null}"#, None),
+            (r#"{"unique_id":["a"]}"#, None),
+            (r#"{"call":{"unique_id":"1"}}"#, None),
+        ] {
+            assert_eq!(Payload::parse(text).expect(text).unique_id().as_deref(), wanted, "{text}");
+        }
+    }
 
     #[test]
     fn an_object_passes_as_it_came() {

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use hookswitch_hub::{Hub, OfflineMessage, Publication, Reservation, UserKey, Whereabouts};
-use hookswitch_protocol::{Event, EventId, NodeId, SessionKey, SessionNames, TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{Event, EventId, NodeId, SessionKey, SessionNames, TenantId, Timestamp};
 use hookswitch_runtime::{Clock, Scope};
-use hookswitch_webhooks::{Fingerprint, NewDuty, Seen, Webhooks, delivery_body};
+use hookswitch_webhooks::{DutyTarget, Fingerprint, NewDuty, Seen, Webhooks, delivery_body};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::checked::{Checked, CheckedBatch, moves_session};
@@ -61,7 +61,7 @@ struct Parcel {
     event: Event,
     names: SessionNames,
     fingerprint: Option<Fingerprint>,
-    webhooks: Vec<WebhookId>,
+    targets: Vec<DutyTarget>,
     /// The one user it is for, when it waits for that user.
     addressee: Option<UserKey>,
     /// Accepted before under the same id: nothing is left to do.
@@ -237,7 +237,7 @@ impl<'a> Acceptance<'a> {
             return Ok(());
         }
         let batch: Vec<_> = duties.iter().map(|parcel| parcel.duty(self.now)).collect();
-        let n_deliveries = batch.iter().map(|duty| duty.webhooks.len()).sum();
+        let n_deliveries = batch.iter().map(|duty| duty.targets.len()).sum();
         let seen = self.parts.webhooks.enqueue(batch).await?;
         // Normally all are new; another node may have accepted an id since it was looked up.
         for (parcel, seen) in duties.iter_mut().zip(seen) {
@@ -291,7 +291,7 @@ impl<'a> Acceptance<'a> {
 impl Parcel {
     fn new(parts: &Parts, tenant: &TenantId, now: Timestamp, checked: Checked) -> Self {
         let Checked { index, new, names, fingerprint } = checked;
-        let webhooks = parts.webhooks.matching(tenant, &new.event_type);
+        let targets = parts.webhooks.targets(tenant, &new.event_type, &new.payload, now);
         let event = Event {
             id: new.id.unwrap_or_else(|| EventId::generate(now)),
             event_type: new.event_type,
@@ -303,12 +303,12 @@ impl Parcel {
             timestamp: now,
         };
         let addressee = UserKey::addressee(&event);
-        Self { index, event, names, fingerprint, webhooks, addressee, is_repeated: false }
+        Self { index, event, names, fingerprint, targets, addressee, is_repeated: false }
     }
 
     /// Whether the ledger must know of it.
     fn is_duty(&self) -> bool {
-        self.fingerprint.is_some() || !self.webhooks.is_empty()
+        self.fingerprint.is_some() || !self.targets.is_empty()
     }
 
     /// Whether it waits for a user who is away.
@@ -343,7 +343,7 @@ impl Parcel {
             event_type: self.event.event_type.clone(),
             body: delivery_body(&self.event.event_type, now, &self.event.payload),
             accepted_at: now,
-            webhooks: self.webhooks.clone(),
+            targets: self.targets.clone(),
             fingerprint: self.fingerprint,
         }
     }

@@ -1,6 +1,9 @@
 //! How much is sent at once, how often things are looked at, how long they are kept.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use crate::health::DisableRule;
 
 /// Limits and intervals of everything that leaves the building. [`WebhookConfig::default`] is what
 /// the contract promises.
@@ -29,8 +32,17 @@ pub struct WebhookConfig {
     pub unsettled: usize,
     /// How often the ledger is asked for work nobody told us of; 1 s by default.
     pub poll_interval: Duration,
-    /// How often expired leases are swept; 5 s by default.
+    /// How often expired leases are swept, and how often this node says that it lives; 5 s by default.
     pub sweep_interval: Duration,
+    /// A node that was silent for this long is dead, and others take its deliveries over; 20 s by
+    /// default. Must be several sweeps long, or a node that is only slow has its deliveries made twice.
+    pub node_dead_after: Duration,
+    /// When a webhook whose receiver only fails is switched off.
+    pub disable: DisableRule,
+    /// How many seconds an event is worth sending, by event type or pattern such as `queue.*`, where
+    /// its webhook does not say otherwise; 30 for `queue.stats` and `queue.stats.updated` by default,
+    /// for ever for everything else.
+    pub expiry: BTreeMap<String, u32>,
     /// How often old rows are purged; 60 s by default.
     pub purge_interval: Duration,
     /// How long log rows and ended deliveries are kept; 30 days by default.
@@ -56,6 +68,9 @@ impl Default for WebhookConfig {
             unsettled: 4_096,
             poll_interval: Duration::from_secs(1),
             sweep_interval: Duration::from_secs(5),
+            node_dead_after: Duration::from_secs(20),
+            disable: DisableRule::default(),
+            expiry: ["queue.stats", "queue.stats.updated"].map(|name| (name.to_owned(), 30)).into(),
             purge_interval: Duration::from_mins(1),
             retention: Duration::from_hours(720),
             table_interval: Duration::from_secs(1),

@@ -2,6 +2,8 @@
 
 use hookswitch_protocol::{Retry, Secret, TenantId, Timestamp, WebhookId};
 
+use crate::health::{DisableReason, WebhookHealth};
+use crate::options::{OptionsChange, WebhookOptions};
 use crate::seam::BoxFuture;
 
 /// A tenant's registration, as stored.
@@ -19,16 +21,58 @@ pub struct Webhook {
     pub events: Vec<String>,
     /// Signs deliveries; without one they go unsigned.
     pub secret: Option<Secret>,
-    /// An inactive webhook gets no new deliveries.
+    /// The secret before the last rotation, while it still signs beside the new one.
+    pub previous_secret: Option<PreviousSecret>,
+    /// An inactive webhook gets no new deliveries; what it misses is kept for a later
+    /// [`Requeue::MissedSince`](crate::Requeue::MissedSince).
     pub is_active: bool,
     /// Retries after the first attempt, 0 to 20; 3 by default.
     pub retry_count: u32,
     /// Seconds one attempt may take, 1 to 120; 30 by default.
     pub timeout_secs: u32,
+    /// Everything else that can be set, each with a default.
+    pub options: WebhookOptions,
+    /// How its receiver has been doing.
+    pub health: WebhookHealth,
+    /// The end of its last attempt.
+    pub last_triggered_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+impl Webhook {
+    /// A webhook as it is right after it was made.
+    pub fn new(id: WebhookId, tenant: TenantId, new: NewWebhook, at: Timestamp) -> Self {
+        let NewWebhook { name, url, events, secret, retry_count, timeout_secs, options } = new;
+        Self {
+            id,
+            tenant,
+            name,
+            url,
+            events,
+            secret,
+            previous_secret: None,
+            is_active: true,
+            retry_count,
+            timeout_secs,
+            options,
+            health: WebhookHealth::default(),
+            last_triggered_at: None,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+}
+
+/// A secret that was replaced and is still valid for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousSecret {
+    /// The secret.
+    pub secret: Secret,
+    /// Until when deliveries are signed with it too.
+    pub valid_until: Timestamp,
 }
 
 /// A checked request to create a webhook.
@@ -46,6 +90,8 @@ pub struct NewWebhook {
     pub retry_count: u32,
     /// 1 to 120 seconds.
     pub timeout_secs: u32,
+    /// Everything else.
+    pub options: WebhookOptions,
 }
 
 /// A checked partial update: `None` leaves the column as it is.
@@ -57,14 +103,16 @@ pub struct WebhookChange {
     pub url: Option<String>,
     /// New list.
     pub events: Option<Vec<String>>,
-    /// New secret.
+    /// New secret, in force at once; [`WebhookDirectory::rotate_secret`] keeps the old one valid for a while.
     pub secret: Option<Secret>,
-    /// On or off.
+    /// On or off. Switching on forgets failures and why it was disabled.
     pub is_active: Option<bool>,
     /// New retry count.
     pub retry_count: Option<u32>,
     /// New time limit.
     pub timeout_secs: Option<u32>,
+    /// Everything else.
+    pub options: OptionsChange,
 }
 
 /// A window on a list: skip `offset`, give at most `limit`.
@@ -87,7 +135,8 @@ pub struct Listed<T> {
 
 /// Keeps the registrations. A webhook is only ever found under its own tenant. A deleted webhook is
 /// not found any more; its row and log rows stay for retention, and its waiting deliveries are
-/// cancelled. Every call is atomic; a dropped future leaves the call done or not done.
+/// cancelled, each with a skip row. Every call is atomic; a dropped future leaves the call done or not
+/// done. Secrets and custom headers come back as they were given, however the keeper stores them.
 pub trait WebhookDirectory: Send + Sync {
     /// Stores a new webhook.
     fn create<'a>(
@@ -114,8 +163,27 @@ pub trait WebhookDirectory: Send + Sync {
     /// Deletes one webhook; whether it was this tenant's.
     fn delete<'a>(&'a self, tenant: &'a TenantId, id: WebhookId) -> BoxFuture<'a, Result<bool, DirectoryError>>;
 
-    /// Every active webhook of every tenant, for the match table.
-    fn active(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>>;
+    /// Replaces the secret; the former one, if there was one, stays valid until `valid_until`. One
+    /// that was valid from an earlier rotation no longer is. `None` when it is not this tenant's.
+    fn rotate_secret<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: WebhookId,
+        secret: Secret,
+        valid_until: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>>;
+
+    /// Switches an active webhook off for this reason; gives it as it is then. `None` when it was not
+    /// active: of many callers, on any node, one gets the webhook.
+    fn disable(
+        &self,
+        id: WebhookId,
+        reason: DisableReason,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Webhook>, DirectoryError>>;
+
+    /// Every webhook of every tenant that is not deleted, inactive ones included, for the match table.
+    fn all(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>>;
 
     /// Changes whenever a row may have changed, also by hand; cheap enough to ask every second.
     fn version(&self) -> BoxFuture<'_, Result<DirectoryVersion, DirectoryError>>;

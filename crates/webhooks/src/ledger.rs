@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hookswitch_protocol::{DeliveryId, EventId, EventType, NodeId, Retry, TenantId, Timestamp, WebhookId};
 
 use crate::directory::Webhook;
+use crate::health::{DisableReason, DisableRule};
 use crate::log::AttemptRow;
 use crate::seam::BoxFuture;
 
@@ -31,27 +32,46 @@ pub trait DeliveryLedger: Send + Sync {
     /// Which webhooks have deliveries due now, fresh or as a retry, and when the next one is due.
     fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>>;
 
-    /// Hands out due deliveries: for each wish at most so many, oldest due first. A delivery whose
-    /// webhook was deleted or switched off meanwhile is cancelled instead of handed out.
+    /// Hands out due deliveries: for each wish at most so many, oldest due first. Instead of being
+    /// handed out, each with a skip row that says why, a delivery past its `expires_at` ends as
+    /// expired, one of a deleted webhook is cancelled, and one of a webhook that was switched off
+    /// becomes missed. Of a webhook that is ordered, a delivery with an order key waits while an
+    /// earlier one with the same key has not ended.
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>>;
 
     /// Settles attempts: the attempt's log row, the delivery's new state and the webhook's
-    /// `last_triggered_at`, together. One answer per attempt, in order. A stale fence changes nothing
-    /// but still logs the attempt, for it was made.
-    fn finish(&self, results: Vec<Attempted>) -> BoxFuture<'_, Result<Vec<Finished>, LedgerError>>;
+    /// `last_triggered_at` and health, together. One answer per attempt, in order. A stale fence
+    /// changes nothing but still logs the attempt and counts for the health, for it was made.
+    ///
+    /// A webhook that said 410 ([`Verdict::Gone`]), or is hopeless by `rule`, is switched off here;
+    /// each is told once, in the answer to the call that did it, whichever node it came from.
+    fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>>;
 
     /// Gives deliveries back that were handed out but not attempted; stale fences are ignored.
     fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>>;
 
-    /// Gives back every lease that ran out before `now`; how many.
-    fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, LedgerError>>;
+    /// Makes ended deliveries of one webhook due again, with their ids and bodies, for a fresh round
+    /// of attempts whose numbers go on from the last: at most `limit` of them, oldest first; call
+    /// again until fewer went. What still waits or runs is left alone. Deliveries that retention has
+    /// taken are gone.
+    fn requeue(
+        &self,
+        webhook: WebhookId,
+        which: Requeue,
+        now: Timestamp,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Requeued, LedgerError>>;
+
+    /// Says that this node lives, and gives back every lease that ran out before `sweep.now` or whose
+    /// holder has not said so for `sweep.dead_after`.
+    fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>>;
 
     /// Gives back every lease of this node's former self; how many. On SQLite, a file of one
     /// process, all leases.
     fn reclaim<'a>(&'a self, node: &'a NodeId) -> BoxFuture<'a, Result<u64, LedgerError>>;
 
-    /// Forgets chosen ids older than 24 h, and finished deliveries and log rows past retention, in
-    /// bounded steps; how many rows went.
+    /// Forgets chosen ids older than 24 h, and ended deliveries, log rows and skip rows past
+    /// retention, in bounded steps; how many rows went.
     fn purge(&self, retention: Retention) -> BoxFuture<'_, Result<u64, LedgerError>>;
 }
 
@@ -69,9 +89,30 @@ pub struct NewDuty {
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// Each gets one delivery. May be empty when only the id is to be remembered.
-    pub webhooks: Vec<WebhookId>,
+    pub targets: Vec<DutyTarget>,
     /// Set when the publisher chose the id: then it is remembered for 24 h.
     pub fingerprint: Option<Fingerprint>,
+}
+
+/// One webhook that must hear of an event, and on which terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DutyTarget {
+    /// Which.
+    pub webhook: WebhookId,
+    /// After this moment it is not worth sending; `None` is never.
+    pub expires_at: Option<Timestamp>,
+    /// Deliveries of this webhook with the same key go one after the other; at most 128 bytes.
+    pub order_key: Option<String>,
+    /// The webhook is switched off: the delivery is stored as missed, with a skip row, and not sent
+    /// unless it is requeued.
+    pub is_missed: bool,
+}
+
+impl DutyTarget {
+    /// A delivery due at once, without further terms.
+    pub fn new(webhook: WebhookId) -> Self {
+        Self { webhook, expires_at: None, order_key: None, is_missed: false }
+    }
 }
 
 /// A digest of an event's content, to tell a repetition from a conflict.
@@ -159,6 +200,9 @@ pub struct LeasedDelivery {
     pub body: Bytes,
     /// This attempt's number, from 1.
     pub attempt: u32,
+    /// How many of the attempts before it belong to earlier rounds: a requeued delivery has all its
+    /// retries again.
+    pub attempts_before: u32,
     /// When it became due.
     pub due_at: Timestamp,
 }
@@ -181,8 +225,28 @@ pub enum Verdict {
     Delivered,
     /// Not done, and no further attempt.
     Failed,
+    /// The receiver said 410: failed, and the webhook is switched off.
+    Gone,
     /// Not done, try again then.
     RetryAt(Timestamp),
+}
+
+/// What became of settling.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// One answer per attempt, in order.
+    pub finished: Vec<Finished>,
+    /// Webhooks that this call has switched off.
+    pub disabled: Vec<DisabledWebhook>,
+}
+
+/// A webhook that was just switched off by us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisabledWebhook {
+    /// As it is now.
+    pub webhook: Webhook,
+    /// Why.
+    pub reason: DisableReason,
 }
 
 /// What became of settling one attempt.
@@ -194,12 +258,53 @@ pub enum Finished {
     LeaseLost,
 }
 
+/// Which ended deliveries to make due again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requeue {
+    /// One, however it ended.
+    One(DeliveryId),
+    /// All that ended without a 2xx, and whose event was accepted at or after this moment.
+    FailedSince(Timestamp),
+    /// All that were missed while the webhook was switched off, and whose event was accepted at or
+    /// after this moment.
+    MissedSince(Timestamp),
+}
+
+/// What a requeue found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requeued {
+    /// Made due again.
+    pub n_due: u64,
+    /// Asked for by its id and not touched, because it waits or runs anyway.
+    pub is_under_way: bool,
+}
+
+/// A look for leases that nobody keeps up.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    /// The node that looks, and lives.
+    pub by: NodeId,
+    /// The present moment.
+    pub now: Timestamp,
+    /// A node that was silent for this long is dead.
+    pub dead_after: Duration,
+}
+
+/// What a sweep found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Leases given back.
+    pub n_leases: u64,
+    /// Nodes that live, this one included; at least 1.
+    pub n_nodes: u32,
+}
+
 /// How long ended things are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     /// The present moment.
     pub now: Timestamp,
-    /// Log rows and ended deliveries are kept this long; 30 days by default.
+    /// Log rows, skip rows and ended deliveries are kept this long; 30 days by default.
     pub ended: Duration,
     /// Most rows to remove in one call.
     pub limit: u32,

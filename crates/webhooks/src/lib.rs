@@ -5,9 +5,9 @@
 //! [`Webhooks`] is the face of it all.
 //!
 //! ```
-//! use hookswitch_protocol::{EventType, NodeId, Secret, TenantId, Timestamp};
+//! use hookswitch_protocol::{EventType, NodeId, Payload, Secret, TenantId, Timestamp};
 //! use hookswitch_runtime::{Clock, Scope};
-//! use hookswitch_webhooks::{AddressPolicy, WebhookConfig, WebhookInput, WebhookSeams, Webhooks};
+//! use hookswitch_webhooks::{AddressPolicy, DutyTarget, WebhookConfig, WebhookInput, WebhookSeams, Webhooks};
 //!
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! let clock = Clock::system();
@@ -15,7 +15,7 @@
 //! let policy = AddressPolicy::strict();
 //! let scope = Scope::root("example");
 //! let node = NodeId::generate(clock.now());
-//! let webhooks = Webhooks::start(WebhookConfig::default(), policy, seams, node, clock, scope.clone()).await?;
+//! let webhooks = Webhooks::start(WebhookConfig::default(), policy, seams, node, clock.clone(), scope.clone()).await?;
 //! let tenant = TenantId::parse("tenant-123")?;
 //! let crm = WebhookInput {
 //!     name: Some("CRM".into()),
@@ -25,7 +25,9 @@
 //!     ..WebhookInput::default()
 //! };
 //! let crm = webhooks.create(&tenant, crm).await?;
-//! assert_eq!(webhooks.matching(&tenant, &EventType::CALL_INCOMING), [crm.id]);
+//! let payload = Payload::parse(r#"{"unique_id":"1.2"}"#)?;
+//! let targets = webhooks.targets(&tenant, &EventType::CALL_INCOMING, &payload, clock.now());
+//! assert_eq!(targets, [DutyTarget::new(crm.id)]);
 //! # scope.shut_down(std::time::Duration::from_secs(1)).await;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
@@ -38,9 +40,11 @@ mod directory;
 mod dispatcher;
 mod error;
 mod guard;
+mod health;
 mod ledger;
 mod log;
 mod memory;
+mod options;
 mod outcome;
 mod rules;
 mod schedule;
@@ -48,6 +52,7 @@ mod seam;
 mod sender;
 mod sign;
 mod table;
+mod timings;
 mod trial;
 mod webhooks;
 
@@ -55,20 +60,28 @@ pub use body::{delivery_body, fingerprint};
 pub use config::WebhookConfig;
 pub use counters::DeliveryCounters;
 pub use directory::{
-    DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, Webhook, WebhookChange, WebhookDirectory,
+    DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
+    WebhookDirectory,
 };
 pub use error::{StartError, WebhookError};
 pub use guard::{AddressPolicy, InvalidCidr};
+pub use health::{DisableReason, DisableRule, Disabled, WebhookHealth};
 pub use ledger::{
-    Attempted, Backlog, DeliveryLedger, DueWebhook, Fingerprint, Finished, Lease, LeaseRequest, LeaseWish,
-    LeasedDelivery, LedgerError, NewDuty, Retention, Seen, Verdict,
+    Attempted, Backlog, DeliveryLedger, DisabledWebhook, DueWebhook, DutyTarget, Fingerprint, Finished, Lease,
+    LeaseRequest, LeaseWish, LeasedDelivery, LedgerError, NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep,
+    Swept, Verdict,
 };
-pub use log::{AttemptLog, AttemptRow, DeliveryStats, LoggedAttempt};
+pub use log::{
+    AttemptLog, AttemptRow, DeliveryStats, LogEntry, LogFilter, LogOutcome, LoggedAttempt, LoggedSkip, SkipReason,
+    SkipRow,
+};
 pub use memory::MemoryWebhooks;
+pub use options::{CustomHeader, HeaderChange, OptionsChange, OrderedBy, RetryProfile, WebhookOptions};
 pub use outcome::ErrorClass;
 pub use rules::{InvalidWebhook, WebhookInput};
 pub use schedule::retry_delay;
 pub use seam::BoxFuture;
 pub use sign::{signature, standard_signature, verify_signature};
+pub use timings::Timings;
 pub use trial::TestReport;
 pub use webhooks::{WebhookSeams, Webhooks};

@@ -1,10 +1,12 @@
-//! The seam for the attempt log: one row per attempt, the source of all figures.
+//! The seam for the log: one row per attempt, the source of all figures, and beside it one row per
+//! thing that was not sent.
 
 use bytes::Bytes;
-use hookswitch_protocol::{EventType, TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{DeliveryId, EventType, TenantId, Timestamp, WebhookId};
 
 use crate::directory::{DirectoryError, Listed, Page};
 use crate::seam::BoxFuture;
+use crate::timings::Timings;
 
 /// One attempt, as it goes into `webhook_logs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,10 @@ pub struct AttemptRow {
     pub duration_ms: u32,
     /// The attempt's number, from 1.
     pub attempt: u32,
+    /// Which delivery it was an attempt of; `None` in rows that are older than this field.
+    pub delivery: Option<DeliveryId>,
+    /// How the time was spent.
+    pub timings: Timings,
     /// When the attempt ended.
     pub at: Timestamp,
 }
@@ -38,6 +44,97 @@ pub struct LoggedAttempt {
     pub row: AttemptRow,
 }
 
+/// Something that was not sent, as it goes into `webhook_skips`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkipRow {
+    /// Whose delivery it was.
+    pub webhook: WebhookId,
+    /// The delivery, where the row is about one.
+    pub delivery: Option<DeliveryId>,
+    /// The event's type, where the row is about one event.
+    pub event_type: Option<EventType>,
+    /// Why.
+    pub reason: SkipReason,
+    /// When it was decided.
+    pub at: Timestamp,
+}
+
+/// Why something was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SkipReason {
+    /// It was no longer worth sending when its turn came.
+    Expired,
+    /// The webhook was switched off; it can be delivered later.
+    Disabled,
+    /// The webhook was deleted.
+    Deleted,
+    /// The circuit breaker opened: for a while nothing is sent, and everything waits. One row per opening.
+    BreakerOpen,
+}
+
+impl SkipReason {
+    const ALL: [Self; 4] = [Self::Expired, Self::Disabled, Self::Deleted, Self::BreakerOpen];
+
+    /// The label: lower case, stable; stands in the column and in answers.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Disabled => "webhook_disabled",
+            Self::Deleted => "webhook_deleted",
+            Self::BreakerOpen => "breaker_open",
+        }
+    }
+
+    /// Reads a label.
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.label() == label)
+    }
+}
+
+/// A skip row with its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedSkip {
+    /// The row's number, apart from those of attempts.
+    pub id: i64,
+    /// What it says.
+    pub row: SkipRow,
+}
+
+/// One line of a webhook's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogEntry {
+    /// Something was tried.
+    Attempt(LoggedAttempt),
+    /// Something was not.
+    Skip(LoggedSkip),
+}
+
+/// Which lines of a log are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogFilter {
+    /// Of this type only.
+    pub event_type: Option<EventType>,
+    /// With this outcome only; skip rows have none and are left out by it.
+    pub outcome: Option<LogOutcome>,
+    /// From this moment on.
+    pub since: Option<Timestamp>,
+    /// Attempts of this delivery, and its skips, only.
+    pub delivery: Option<DeliveryId>,
+    /// Also what was not sent.
+    pub with_skips: bool,
+}
+
+/// How an attempt ended, for a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogOutcome {
+    /// With 2xx.
+    Success,
+    /// Without.
+    Failure,
+    /// With exactly this status.
+    Status(u16),
+}
+
 /// The figures of one webhook.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct DeliveryStats {
@@ -49,14 +146,22 @@ pub struct DeliveryStats {
     pub avg_latency_ms: f64,
 }
 
-/// Reads the attempt log, and adds the rows of test deliveries. Newest rows first. The caller has
-/// checked that the webhook is the tenant's.
+/// Reads the log, and adds what no ledger call adds. Newest rows first, of equal moments the higher
+/// number first, attempts before skips. The caller has checked that the webhook is the tenant's.
 pub trait AttemptLog: Send + Sync {
     /// Adds one row outside any delivery (a test).
     fn append(&self, row: AttemptRow) -> BoxFuture<'_, Result<(), DirectoryError>>;
 
-    /// One webhook's rows.
-    fn rows(&self, webhook: WebhookId, page: Page) -> BoxFuture<'_, Result<Listed<LoggedAttempt>, DirectoryError>>;
+    /// Adds a skip row outside any ledger call.
+    fn append_skip(&self, row: SkipRow) -> BoxFuture<'_, Result<(), DirectoryError>>;
+
+    /// One webhook's lines. A page never reaches beyond the 10,000th.
+    fn entries<'a>(
+        &'a self,
+        webhook: WebhookId,
+        filter: &'a LogFilter,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Listed<LogEntry>, DirectoryError>>;
 
     /// The tenant's rows since then without a 2xx, also those whose delivery succeeded later.
     fn failed<'a>(

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_protocol::{EventType, Timestamp, WebhookId};
+use hookswitch_protocol::{DeliveryId, EventType, Timestamp, WebhookId};
 
 use crate::log::AttemptRow;
+use crate::timings::Timings;
 
 macro_rules! error_classes {
     ($($(#[$doc:meta])* $name:ident = $label:literal, $sentence:literal;)*) => {
@@ -123,6 +124,7 @@ impl AttemptOutcome {
     pub(crate) fn into_row(
         self,
         webhook: WebhookId,
+        delivery: DeliveryId,
         event_type: EventType,
         body: Bytes,
         attempt: u32,
@@ -137,6 +139,8 @@ impl AttemptOutcome {
             error: self.failure.map(|failure| failure.to_string()),
             duration_ms: self.took.as_millis() as u32,
             attempt,
+            delivery: Some(delivery),
+            timings: Timings::default(),
             at,
         }
     }

@@ -4,6 +4,7 @@ use hookswitch_protocol::{ErrorCode, EventType, Secret, SubscriptionName};
 
 use crate::directory::{NewWebhook, WebhookChange};
 use crate::guard::{Guard, TargetError};
+use crate::options::{OptionsChange, WebhookOptions};
 use crate::schedule::MAX_RETRIES;
 use crate::sender::TIMEOUT_SECS;
 use crate::sign;
@@ -77,6 +78,7 @@ pub(crate) async fn check_new(input: WebhookInput, guard: &Guard) -> Result<NewW
         secret: change.secret,
         retry_count: change.retry_count.unwrap_or(DEFAULT_RETRIES),
         timeout_secs: change.timeout_secs.unwrap_or(DEFAULT_TIMEOUT_SECS),
+        options: WebhookOptions::default(),
     })
 }
 
@@ -93,6 +95,7 @@ pub(crate) async fn check_change(input: WebhookInput, guard: &Guard) -> Result<W
             .map(|n| check_number("timeout", n, *TIMEOUT_SECS.start(), *TIMEOUT_SECS.end(), " seconds"))
             .transpose()?,
         url: None,
+        options: OptionsChange::default(),
     };
     let Some(url) = input.url else { return Ok(change) };
     // Last, because only this one may take a while.

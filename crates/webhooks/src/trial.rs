@@ -42,12 +42,13 @@ async fn attempt(inner: &Inner, webhook: &Webhook) -> Result<TestReport, Directo
     let text = format!(r#"{{"message":"This is a test delivery.","webhook_id":{}}}"#, webhook.id);
     let payload = Payload::parse(&text).expect("an object written by us");
     let body = delivery_body(&EventType::WEBHOOK_TEST, now, &payload);
+    let delivery = DeliveryId::generate(now);
     let in_flight = inner.counters.in_flight.hold();
     let outcome = inner
         .sender
         .send(AttemptRequest {
             webhook,
-            delivery: &DeliveryId::generate(now),
+            delivery: &delivery,
             event_type: &EventType::WEBHOOK_TEST,
             attempt: 1,
             body: body.clone(),
@@ -55,7 +56,7 @@ async fn attempt(inner: &Inner, webhook: &Webhook) -> Result<TestReport, Directo
         })
         .await;
     drop(in_flight);
-    let row = outcome.into_row(webhook.id, EventType::WEBHOOK_TEST, body, 1, inner.clock.now());
+    let row = outcome.into_row(webhook.id, delivery, EventType::WEBHOOK_TEST, body, 1, inner.clock.now());
     let report =
         TestReport { response_code: row.response_code, error: row.error.clone(), duration_ms: row.duration_ms };
     inner.seams.log.append(row).await?;

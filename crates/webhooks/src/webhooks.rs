@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch_protocol::{Chain, EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{Chain, EventId, EventType, NodeId, Payload, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::Semaphore;
 
@@ -14,8 +14,8 @@ use crate::directory::{DirectoryError, Listed, Page, Webhook, WebhookDirectory};
 use crate::dispatcher::{self, Agenda};
 use crate::error::{StartError, WebhookError};
 use crate::guard::{AddressPolicy, Guard};
-use crate::ledger::{DeliveryLedger, Fingerprint, LedgerError, NewDuty, Seen};
-use crate::log::{AttemptLog, DeliveryStats, LoggedAttempt};
+use crate::ledger::{DeliveryLedger, DutyTarget, Fingerprint, LedgerError, NewDuty, Seen};
+use crate::log::{AttemptLog, DeliveryStats, LogEntry, LogFilter, LoggedAttempt};
 use crate::rules::{self, WebhookInput};
 use crate::sender::Sender;
 use crate::table::MatchTable;
@@ -86,7 +86,7 @@ impl Webhooks {
             sender: Sender::new(&guard, config.per_webhook),
             agenda: Arc::default(),
             counters: Arc::default(),
-            table: MatchTable::default(),
+            table: MatchTable::new(config.expiry.clone()),
             tests: Arc::new(Semaphore::new(TESTS)),
             guard,
             seams,
@@ -162,7 +162,7 @@ impl Webhooks {
         trial::run(&self.0, webhook).await
     }
 
-    /// One webhook's attempts, newest first.
+    /// One webhook's log, newest first.
     ///
     /// # Errors
     /// [`WebhookError::NotFound`], [`WebhookError::Directory`].
@@ -170,10 +170,11 @@ impl Webhooks {
         &self,
         tenant: &TenantId,
         id: WebhookId,
+        filter: &LogFilter,
         page: Page,
-    ) -> Result<Listed<LoggedAttempt>, WebhookError> {
+    ) -> Result<Listed<LogEntry>, WebhookError> {
         self.get(tenant, id).await?;
-        Ok(self.0.seams.log.rows(id, page).await?)
+        Ok(self.0.seams.log.entries(id, filter, page).await?)
     }
 
     /// The tenant's attempts since then without a 2xx, newest first.
@@ -203,9 +204,16 @@ impl Webhooks {
         Ok(self.0.seams.log.stats(id, since).await?)
     }
 
-    /// The tenant's active webhooks that want this event type. A look into memory: no wait, no lock.
-    pub fn matching(&self, tenant: &TenantId, event_type: &EventType) -> Vec<WebhookId> {
-        self.0.table.matching(tenant, event_type)
+    /// The tenant's webhooks that want this event, those that are switched off included, and on which
+    /// terms. A look into memory: no wait, no lock.
+    pub fn targets(
+        &self,
+        tenant: &TenantId,
+        event_type: &EventType,
+        payload: &Payload,
+        accepted_at: Timestamp,
+    ) -> Vec<DutyTarget> {
+        self.0.table.targets(tenant, event_type, payload, accepted_at)
     }
 
     /// Whether these event ids were used before; one answer per id, in order.
@@ -223,8 +231,9 @@ impl Webhooks {
     /// # Errors
     /// [`LedgerError`]: nothing was stored.
     pub async fn enqueue(&self, batch: Vec<NewDuty>) -> Result<Vec<Seen>, LedgerError> {
+        let due = |duty: &NewDuty| duty.targets.iter().filter(|t| !t.is_missed).map(|t| t.webhook).collect();
         let targets: Vec<(TenantId, Vec<WebhookId>)> =
-            batch.iter().map(|duty| (duty.tenant.clone(), duty.webhooks.clone())).collect();
+            batch.iter().map(|duty| (duty.tenant.clone(), due(duty))).collect();
         let seen = self.0.seams.ledger.enqueue(batch).await?;
         self.0.agenda.work_arrived(&targets);
         Ok(seen)

@@ -6,7 +6,7 @@ mod views;
 use std::time::Duration;
 
 use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
-use hookswitch_webhooks::{Listed, LoggedAttempt, Page, WebhookError, WebhookInput, Webhooks};
+use hookswitch_webhooks::{Listed, LogEntry, LogFilter, LoggedAttempt, Page, WebhookError, WebhookInput, Webhooks};
 use http::{Response, StatusCode};
 
 use crate::http::{Answer, Body, PageMeta, Problem, Query};
@@ -77,8 +77,12 @@ impl WebhookCall<'_> {
     pub(crate) async fn logs(self, id: WebhookId) -> Answered {
         self.check_owner(id).await?;
         let page = self.page(LOG_LIMIT)?;
-        let found = self.webhooks.logs(self.tenant, id, page).await.map_err(refusal)?;
-        Ok(self.attempts(page, &found))
+        let found = self.webhooks.logs(self.tenant, id, &LogFilter::default(), page).await.map_err(refusal)?;
+        let attempts = found.rows.into_iter().filter_map(|entry| match entry {
+            LogEntry::Attempt(logged) => Some(logged),
+            LogEntry::Skip(_) => None,
+        });
+        Ok(self.attempts(page, &Listed { rows: attempts.collect(), total: found.total }))
     }
 
     pub(crate) async fn failed(self) -> Answered {

@@ -118,25 +118,24 @@ impl From<TestReport> for TestView {
 mod tests {
     use bytes::Bytes;
     use hookswitch_protocol::{Secret, TenantId};
-    use hookswitch_webhooks::AttemptRow;
+    use hookswitch_webhooks::{AttemptRow, NewWebhook, Timings, WebhookOptions};
 
     use super::*;
 
     #[test]
     fn a_webhook_shows_the_contracts_fields_and_no_secret() {
-        let webhook = Webhook {
-            id: WebhookId(42),
-            tenant: TenantId::parse("t").expect("legal"),
+        let new = NewWebhook {
             name: "CRM".to_owned(),
             url: "https://x.example/".to_owned(),
             events: vec!["call.*".to_owned()],
             secret: Some(Secret::new("hush")),
-            is_active: true,
             retry_count: 3,
             timeout_secs: 30,
-            created_at: Timestamp::from_millis(0),
-            updated_at: Timestamp::from_millis(1),
+            options: WebhookOptions::default(),
         };
+        let tenant = TenantId::parse("t").expect("legal");
+        let webhook = Webhook::new(WebhookId(42), tenant, new, Timestamp::from_millis(0));
+        let webhook = Webhook { updated_at: Timestamp::from_millis(1), ..webhook };
         assert_eq!(
             serde_json::to_string(&WebhookView(&webhook)).expect("prints"),
             r#"{"id":42,"tenant_id":"t","name":"CRM","url":"https://x.example/","events":["call.*"],"is_active":true,"retry_count":3,"timeout":30,"created_at":"1970-01-01T00:00:00.000Z","updated_at":"1970-01-01T00:00:00.001Z"}"#
@@ -154,6 +153,8 @@ mod tests {
             error: Some("timeout".to_owned()),
             duration_ms: 7,
             attempt: 2,
+            delivery: None,
+            timings: Timings::default(),
             at: Timestamp::from_millis(0),
         };
         assert_eq!(

@@ -8,10 +8,10 @@ use hookswitch_hub::{
     BoxFuture, Broker, BrokerError, ChatSession, ChatSessionError, ChatSessionStore, Claim, MessageNumber,
     OfflineError, OfflineMessage, OfflineStore, Publication, SessionStart, UserKey,
 };
-use hookswitch_protocol::{EventId, NodeId, SessionKey, TenantId, Timestamp};
+use hookswitch_protocol::{EventId, NodeId, SessionKey, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
-    Attempted, Backlog, DeliveryLedger, Fingerprint, Finished, Lease, LeaseRequest, LeasedDelivery, LedgerError,
-    MemoryWebhooks, NewDuty, Retention, Seen,
+    Attempted, Backlog, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery, LedgerError,
+    MemoryWebhooks, NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
 };
 use tokio::sync::watch;
 
@@ -189,7 +189,7 @@ impl DeliveryLedger for ScriptedLedger {
 
     fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
         Box::pin(async move {
-            let n_deliveries: usize = batch.iter().map(|duty| duty.webhooks.len()).sum();
+            let n_deliveries: usize = batch.iter().map(|duty| duty.targets.len()).sum();
             self.enter("ledger.enqueue", format!("{} to {n_deliveries}", batch.len())).await?;
             self.1.enqueue(batch).await
         })
@@ -203,16 +203,26 @@ impl DeliveryLedger for ScriptedLedger {
         self.1.lease(request)
     }
 
-    fn finish(&self, results: Vec<Attempted>) -> BoxFuture<'_, Result<Vec<Finished>, LedgerError>> {
-        self.1.finish(results)
+    fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>> {
+        self.1.finish(results, rule)
+    }
+
+    fn requeue(
+        &self,
+        webhook: WebhookId,
+        which: Requeue,
+        now: Timestamp,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Requeued, LedgerError>> {
+        DeliveryLedger::requeue(&*self.1, webhook, which, now, limit)
     }
 
     fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>> {
         DeliveryLedger::give_back(&*self.1, leases)
     }
 
-    fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, LedgerError>> {
-        self.1.sweep(now)
+    fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>> {
+        self.1.sweep(sweep)
     }
 
     fn reclaim<'a>(&'a self, node: &'a NodeId) -> BoxFuture<'a, Result<u64, LedgerError>> {

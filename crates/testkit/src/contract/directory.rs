@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use hookswitch_protocol::{Secret, WebhookId};
 use hookswitch_runtime::Clock;
-use hookswitch_webhooks::{DirectoryVersion, Page, Webhook, WebhookChange, WebhookSeams};
+use hookswitch_webhooks::{
+    DirectoryVersion, DisableReason, Disabled, HeaderChange, NewWebhook, OptionsChange, OrderedBy, Page,
+    PreviousSecret, RetryProfile, Webhook, WebhookChange, WebhookHealth, WebhookOptions, WebhookSeams,
+};
 
-use super::webhook_rig::{ALL, Rig, new_webhook, tenant};
+use super::webhook_rig::{ALL, Rig, START, new_webhook, tenant};
 
 /// Tries every sentence of the promise, each on a keeper of its own made by `open`. The keeper must
 /// take its time from the clock it is given.
@@ -19,7 +22,10 @@ pub async fn check(open: impl AsyncFn(Clock) -> WebhookSeams) {
     a_list_is_oldest_first_in_pages(&Rig::open(&open).await).await;
     an_update_changes_what_it_names(&Rig::open(&open).await).await;
     a_deleted_webhook_is_gone(&Rig::open(&open).await).await;
-    only_the_active_ones_are_for_the_table(&Rig::open(&open).await).await;
+    the_table_gets_all_that_are_not_deleted(&Rig::open(&open).await).await;
+    every_option_comes_back(&Rig::open(&open).await).await;
+    a_rotated_secret_leaves_the_former_one_valid(&Rig::open(&open).await).await;
+    disabling_happens_once_and_ends_with_switching_on(&Rig::open(&open).await).await;
     the_version_changes_with_every_row(&Rig::open(&open).await).await;
 }
 
@@ -83,6 +89,7 @@ async fn an_update_changes_what_it_names(rig: &Rig) {
         is_active: Some(false),
         retry_count: Some(0),
         timeout_secs: Some(120),
+        options: OptionsChange { rate_limit: Some(Some(5)), ..OptionsChange::default() },
     };
     let after = update(rig, "a", before.id, all).await.expect("it is theirs");
     assert_eq!((after.url.as_str(), after.events.len(), after.is_active), ("https://example.org/", 1, false));
@@ -103,14 +110,71 @@ async fn a_deleted_webhook_is_gone(rig: &Rig) {
     );
     let listed = directory.list(&tenant("a"), ALL).await.expect("list");
     assert_eq!((listed.rows, listed.total), (vec![other.clone()], 1));
-    assert_eq!(directory.active().await.expect("active"), [other]);
+    assert_eq!(directory.all().await.expect("all"), [other]);
 }
 
-async fn only_the_active_ones_are_for_the_table(rig: &Rig) {
+async fn the_table_gets_all_that_are_not_deleted(rig: &Rig) {
     let (on, off) = (rig.webhook("a").await, rig.webhook("b").await);
-    update(rig, "b", off.id, WebhookChange { is_active: Some(false), ..WebhookChange::default() }).await;
-    let active = rig.seams.directory.active().await.expect("active");
-    assert_eq!(active, [on], "inactive webhooks are not for the match table");
+    let off = rig.switch("b", off.id, false).await;
+    assert_eq!(rig.seams.directory.all().await.expect("all"), [on, off], "inactive ones too");
+}
+
+async fn every_option_comes_back(rig: &Rig) {
+    let webhook = rig.webhook("a").await;
+    assert_eq!(webhook.options, WebhookOptions::default());
+    let options = OptionsChange {
+        retry_profile: Some(RetryProfile::Durable),
+        retry_statuses: Some(vec![408, 429]),
+        max_in_flight: Some(Some(3)),
+        rate_limit: Some(Some(50)),
+        expiry: Some([("queue.stats".to_owned(), 30), ("call.*".to_owned(), 0)].into()),
+        ordered_by: Some(Some(OrderedBy::Call)),
+        headers: Some(vec![
+            HeaderChange { name: "X-Api-Key".to_owned(), value: Some(Secret::new("k\"ey")) },
+            HeaderChange { name: "X-Zone".to_owned(), value: Some(Secret::new("a")) },
+        ]),
+    };
+    let changed = update(rig, "a", webhook.id, WebhookChange { options, ..WebhookChange::default() }).await;
+    let changed = changed.expect("it is theirs");
+    assert_eq!((changed.options.retry_profile, changed.options.rate_limit), (RetryProfile::Durable, Some(50)));
+    assert_eq!(changed.options.header("x-api-key"), Some(&Secret::new("k\"ey")));
+    assert_eq!(rig.get("a", webhook.id).await, changed, "every option comes back");
+    let back = OptionsChange { ordered_by: Some(None), max_in_flight: Some(None), ..OptionsChange::default() };
+    update(rig, "a", webhook.id, WebhookChange { options: back, ..WebhookChange::default() }).await;
+    let wanted = WebhookOptions { ordered_by: None, max_in_flight: None, ..changed.options };
+    assert_eq!(rig.get("a", webhook.id).await.options, wanted, "and can be taken back one by one");
+    let new = NewWebhook { options: wanted.clone(), ..new_webhook("w") };
+    let made = rig.seams.directory.create(&tenant("a"), new).await.expect("create");
+    assert_eq!((&made.options, rig.get("a", made.id).await.options), (&wanted, wanted.clone()));
+}
+
+async fn a_rotated_secret_leaves_the_former_one_valid(rig: &Rig) {
+    let webhook = rig.webhook("a").await;
+    let rotate = async |of: &str, secret: &str, valid_until| {
+        let secret = Secret::new(secret);
+        rig.seams.directory.rotate_secret(&tenant(of), webhook.id, secret, valid_until).await.expect("rotate")
+    };
+    let until = START.after(Duration::from_hours(24));
+    assert_eq!(rotate("b", "x", until).await, None, "nobody else's");
+    let rotated = rotate("a", "second", until).await.expect("it is theirs");
+    assert_eq!(rotated.secret, Some(Secret::new("second")));
+    let former = PreviousSecret { secret: Secret::new("shared"), valid_until: until };
+    assert_eq!(rotated.previous_secret, Some(former));
+    assert_eq!(rig.get("a", webhook.id).await, rotated);
+    let again = rotate("a", "third", until).await.expect("it is theirs");
+    assert_eq!(again.previous_secret.map(|p| p.secret), Some(Secret::new("second")), "only the last one stays valid");
+}
+
+async fn disabling_happens_once_and_ends_with_switching_on(rig: &Rig) {
+    let webhook = rig.webhook("a").await;
+    let disable = async || rig.seams.directory.disable(webhook.id, DisableReason::Gone, rig.clock.now()).await;
+    let disabled = disable().await.expect("disable").expect("it was active");
+    let why = Disabled { reason: DisableReason::Gone, at: rig.clock.now() };
+    assert_eq!((disabled.is_active, disabled.health.disabled), (false, Some(why)));
+    assert_eq!(rig.get("a", webhook.id).await, disabled);
+    assert_eq!(disable().await.expect("disable"), None, "of many callers one");
+    let on = rig.switch("a", webhook.id, true).await;
+    assert_eq!((on.is_active, on.health), (true, WebhookHealth::default()), "switched on it is well again");
 }
 
 async fn the_version_changes_with_every_row(rig: &Rig) {

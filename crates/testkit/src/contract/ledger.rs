@@ -6,10 +6,10 @@ use std::time::Duration;
 use hookswitch_protocol::{EventType, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
-    Fingerprint, Finished, LeaseRequest, LeaseWish, LeasedDelivery, Retention, Seen, Verdict, WebhookChange,
-    WebhookSeams,
+    Fingerprint, Finished, LeaseRequest, LeaseWish, LeasedDelivery, Retention, Seen, Settled, Verdict, WebhookSeams,
 };
 
+use super::terms;
 use super::webhook_rig::{HOLD, Rig, chosen, duty, event_id, node, tenant};
 
 /// Tries every sentence of the promise, each on a keeper of its own made by `open`. The keeper must
@@ -34,6 +34,7 @@ pub async fn check(open: impl AsyncFn(Clock) -> WebhookSeams) {
     settling_answers_in_order(&Rig::open(&open).await).await;
     purging_is_bounded_and_spares_the_present(&Rig::open(&open).await).await;
     two_leasers_never_get_the_same(&Rig::open(&open).await).await;
+    terms::check(&open).await;
 }
 
 async fn check_ids(open: &impl AsyncFn(Clock) -> WebhookSeams) {
@@ -143,7 +144,7 @@ async fn a_leased_delivery_is_not_handed_out_again(rig: &Rig) {
     rig.enqueue("a", &["x"], &[webhook]).await;
     rig.lease_one(webhook).await;
     rig.clock.advance(HOLD.saturating_sub(Duration::from_secs(1)));
-    assert_eq!(rig.seams.ledger.sweep(rig.clock.now()).await.expect("sweep"), 0, "the lease holds");
+    assert_eq!(rig.sweep().await.n_leases, 0, "the lease holds");
     assert_eq!(rig.lease(&[(webhook, 10, 10)]).await.len(), 0, "what is leased is not handed out again");
 }
 
@@ -152,7 +153,7 @@ async fn an_expired_lease_is_handed_out_with_the_same_id(rig: &Rig) {
     rig.enqueue("a", &["x", "y"], &[webhook]).await;
     let first = rig.lease(&[(webhook, 10, 0)]).await;
     rig.clock.advance(HOLD + Duration::from_secs(1));
-    assert_eq!(rig.seams.ledger.sweep(rig.clock.now()).await.expect("sweep"), 2, "the sweep counts what it gave back");
+    assert_eq!(rig.sweep().await.n_leases, 2, "the sweep counts what it gave back");
     let second = rig.lease(&[(webhook, 10, 0)]).await;
     assert_eq!(second.len(), 2, "a lease that ran out is handed out again");
     for (before, after) in first.iter().zip(&second) {
@@ -167,7 +168,7 @@ async fn a_stale_fence_changes_nothing_but_is_logged(rig: &Rig) {
     rig.enqueue("a", &["x"], &[webhook]).await;
     let stale = rig.lease_one(webhook).await;
     rig.clock.advance(HOLD + Duration::from_secs(1));
-    rig.seams.ledger.sweep(rig.clock.now()).await.expect("sweep");
+    rig.sweep().await;
     assert_eq!(rig.finish(&stale, Verdict::Failed).await, Finished::LeaseLost, "the lease was swept");
     let held = rig.lease_one(webhook).await;
     assert_eq!(rig.finish(&stale, Verdict::Delivered).await, Finished::LeaseLost, "somebody else holds it");
@@ -200,7 +201,7 @@ async fn ended_deliveries_stay_ended(rig: &Rig) {
     assert_eq!(rig.finish(&leased[0], Verdict::Delivered).await, Finished::Recorded);
     assert_eq!(rig.finish(&leased[1], Verdict::Failed).await, Finished::Recorded);
     rig.clock.advance(HOLD * 2);
-    rig.seams.ledger.sweep(rig.clock.now()).await.expect("sweep");
+    rig.sweep().await;
     rig.seams.ledger.reclaim(&node("node-1")).await.expect("reclaim");
     assert_eq!(rig.lease(&[(webhook, 10, 10)]).await.len(), 0, "what has ended is not handed out again");
     assert_eq!(rig.n_rows(webhook).await, 2, "one row per attempt");
@@ -266,14 +267,10 @@ async fn a_deleted_webhook_gets_nothing(rig: &Rig) {
 async fn a_webhook_switched_off_gets_nothing(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
     rig.enqueue("a", &["x"], &[webhook]).await;
-    let switch = async |on: bool| {
-        let change = WebhookChange { is_active: Some(on), ..WebhookChange::default() };
-        rig.seams.directory.update(&tenant("a"), webhook, change).await.expect("update");
-    };
-    switch(false).await;
+    rig.switch("a", webhook, false).await;
     assert_eq!(rig.lease(&[(webhook, 10, 10)]).await.len(), 0, "an inactive webhook is handed nothing");
-    switch(true).await;
-    assert_eq!(rig.lease(&[(webhook, 10, 10)]).await.len(), 0, "what it missed was cancelled, not kept");
+    rig.switch("a", webhook, true).await;
+    assert_eq!(rig.lease(&[(webhook, 10, 10)]).await.len(), 0, "what it missed comes on request only");
     rig.enqueue("a", &["y"], &[webhook]).await;
     assert_eq!(bodies(&[rig.lease_one(webhook).await]), bodies_of(&["y"]));
 }
@@ -284,9 +281,9 @@ async fn settling_answers_in_order(rig: &Rig) {
     let leased = rig.lease(&[(webhook, 10, 0)]).await;
     assert_eq!(rig.finish(&leased[1], Verdict::Delivered).await, Finished::Recorded);
     let batch = leased.iter().map(|delivery| rig.attempted(delivery, Verdict::Delivered)).collect();
-    let answers = rig.seams.ledger.finish(batch).await.expect("finish");
+    let answers = rig.settle(batch).await.finished;
     assert_eq!(answers, [Finished::Recorded, Finished::LeaseLost, Finished::Recorded], "one answer each, in order");
-    assert_eq!(rig.seams.ledger.finish(Vec::new()).await.expect("finish"), []);
+    assert_eq!(rig.settle(Vec::new()).await, Settled::default());
 }
 
 async fn purging_is_bounded_and_spares_the_present(rig: &Rig) {

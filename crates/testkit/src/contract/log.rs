@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use hookswitch_protocol::{Timestamp, WebhookId};
+use hookswitch_protocol::{DeliveryId, EventType, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
-use hookswitch_webhooks::{DeliveryStats, Listed, LoggedAttempt, Page, Verdict, WebhookSeams};
+use hookswitch_webhooks::{
+    AttemptRow, DeliveryStats, Listed, LogEntry, LogFilter, LogOutcome, LoggedAttempt, Page, SkipReason, SkipRow,
+    Verdict, WebhookSeams,
+};
 
 use super::webhook_rig::{ALL, Rig, START, row, tenant};
 
@@ -19,10 +22,80 @@ pub async fn check(open: impl AsyncFn(Clock) -> WebhookSeams) {
     failed_means_without_2xx(&Rig::open(&open).await).await;
     the_figures_are_rows(&Rig::open(&open).await).await;
     a_settled_attempt_is_a_row(&Rig::open(&open).await).await;
+    a_filter_gives_what_it_names(&Rig::open(&open).await).await;
+    skips_stand_between_attempts_when_asked_for(&Rig::open(&open).await).await;
+}
+
+async fn a_filter_gives_what_it_names(rig: &Rig) {
+    let webhook = rig.webhook("a").await.id;
+    let other = DeliveryId::parse("msg_other").expect("legal");
+    for (secs, code) in [(1, Some(200)), (2, Some(404)), (3, None)] {
+        append(rig, webhook, code, at(secs)).await;
+    }
+    let one =
+        AttemptRow { delivery: Some(other.clone()), event_type: EventType::ALERT, ..row(webhook, Some(500), at(4)) };
+    rig.seams.log.append(one).await.expect("append");
+    let all = LogFilter::default;
+    for (filter, wanted) in [
+        (LogFilter { event_type: Some(EventType::ALERT), ..all() }, vec![4]),
+        (LogFilter { outcome: Some(LogOutcome::Success), ..all() }, vec![1]),
+        (LogFilter { outcome: Some(LogOutcome::Failure), ..all() }, vec![4, 3, 2]),
+        (LogFilter { outcome: Some(LogOutcome::Status(404)), ..all() }, vec![2]),
+        (LogFilter { since: Some(at(3)), ..all() }, vec![4, 3]),
+        (LogFilter { delivery: Some(other), ..all() }, vec![4]),
+        (LogFilter { outcome: Some(LogOutcome::Failure), since: Some(at(4)), ..all() }, vec![4]),
+        (LogFilter { with_skips: true, ..all() }, vec![4, 3, 2, 1]),
+    ] {
+        let listed = attempts(rig, webhook, &filter, ALL).await;
+        assert_eq!((moments(&listed), listed.total), (wanted.clone(), wanted.len() as u64), "{filter:?}");
+    }
+}
+
+async fn skips_stand_between_attempts_when_asked_for(rig: &Rig) {
+    let webhook = rig.webhook("a").await.id;
+    append(rig, webhook, Some(200), at(1)).await;
+    append(rig, webhook, Some(200), at(3)).await;
+    let skip = |secs, event_type| SkipRow {
+        webhook,
+        delivery: None,
+        event_type,
+        reason: SkipReason::BreakerOpen,
+        at: at(secs),
+    };
+    for skip in [skip(2, None), skip(4, Some(EventType::ALERT))] {
+        rig.seams.log.append_skip(skip).await.expect("append");
+    }
+    let entries = async |filter: &LogFilter, page| {
+        let listed = rig.seams.log.entries(webhook, filter, page).await.expect("entries");
+        let shown = listed.rows.iter().map(|entry| match entry {
+            LogEntry::Attempt(logged) => (logged.row.at.since(START).as_secs(), false),
+            LogEntry::Skip(logged) => (logged.row.at.since(START).as_secs(), true),
+        });
+        (shown.collect::<Vec<_>>(), listed.total)
+    };
+    let with_skips = LogFilter { with_skips: true, ..LogFilter::default() };
+    assert_eq!(entries(&with_skips, ALL).await, (vec![(4, true), (3, false), (2, true), (1, false)], 4));
+    let page = Page { offset: 1, limit: 2 };
+    assert_eq!(entries(&with_skips, page).await, (vec![(3, false), (2, true)], 4), "pages run over both");
+    let alerts = LogFilter { event_type: Some(EventType::ALERT), ..with_skips.clone() };
+    assert_eq!(entries(&alerts, ALL).await, (vec![(4, true)], 1));
+    let failures = LogFilter { outcome: Some(LogOutcome::Failure), ..with_skips };
+    assert_eq!(entries(&failures, ALL).await, (vec![], 0), "a skip has no outcome");
+    assert_eq!(rig.skips(webhook).await, [skip(2, None), skip(4, Some(EventType::ALERT))], "every field comes back");
+    assert_eq!(rig.n_rows(webhook).await, 2, "not asked for, they are not there");
 }
 
 async fn append(rig: &Rig, webhook: WebhookId, code: Option<u16>, at: Timestamp) {
     rig.seams.log.append(row(webhook, code, at)).await.expect("append");
+}
+
+async fn attempts(rig: &Rig, webhook: WebhookId, filter: &LogFilter, page: Page) -> Listed<LoggedAttempt> {
+    let Listed { rows, total } = rig.seams.log.entries(webhook, filter, page).await.expect("entries");
+    let attempts = rows.into_iter().map(|entry| match entry {
+        LogEntry::Attempt(logged) => logged,
+        LogEntry::Skip(logged) => panic!("skips come only when asked for: {logged:?}"),
+    });
+    Listed { rows: attempts.collect(), total }
 }
 
 fn at(secs: u64) -> Timestamp {
@@ -37,7 +110,7 @@ async fn a_row_is_read_as_it_was_written(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
     append(rig, webhook, Some(200), at(1)).await;
     append(rig, webhook, None, at(2)).await;
-    let listed = rig.seams.log.rows(webhook, ALL).await.expect("rows");
+    let listed = attempts(rig, webhook, &LogFilter::default(), ALL).await;
     let rows: Vec<_> = listed.rows.iter().map(|logged| logged.row.clone()).collect();
     assert_eq!(rows, [row(webhook, None, at(2)), row(webhook, Some(200), at(1))], "every field comes back");
     assert_ne!(listed.rows[0].id, listed.rows[1].id, "each row has its own number");
@@ -50,7 +123,7 @@ async fn rows_are_newest_first_in_pages(rig: &Rig) {
     }
     append(rig, other, Some(200), at(9)).await;
     for (offset, limit, wanted) in [(0, 10, vec![4, 3, 2, 1]), (1, 2, vec![3, 2]), (4, 2, vec![])] {
-        let listed = rig.seams.log.rows(webhook, Page { offset, limit }).await.expect("rows");
+        let listed = attempts(rig, webhook, &LogFilter::default(), Page { offset, limit }).await;
         assert_eq!((moments(&listed), listed.total), (wanted, 4), "offset {offset}, limit {limit}");
     }
 }

@@ -7,4 +7,5 @@ pub mod ledger;
 pub mod log;
 pub mod offline;
 pub mod presence;
+pub mod terms;
 mod webhook_rig;

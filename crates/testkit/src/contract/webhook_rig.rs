@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_protocol::{EventId, EventType, NodeId, Secret, TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{DeliveryId, EventId, EventType, NodeId, Secret, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, Fingerprint, Finished, LeaseRequest, LeaseWish, LeasedDelivery, NewDuty, NewWebhook, Page,
-    Seen, Verdict, Webhook, WebhookSeams,
+    AttemptRow, Attempted, DisableRule, DutyTarget, Fingerprint, Finished, LeaseRequest, LeaseWish, LeasedDelivery,
+    LogEntry, LogFilter, NewDuty, NewWebhook, Page, Requeue, Requeued, Seen, Settled, SkipRow, Sweep, Swept, Timings,
+    Verdict, Webhook, WebhookChange, WebhookOptions, WebhookSeams,
 };
 
 pub(super) const START: Timestamp = Timestamp::from_millis(1_761_393_600_000);
 
 /// How long the suites' leases hold.
 pub(super) const HOLD: Duration = Duration::from_mins(3);
+
+/// After how much silence the suites take a node for dead.
+pub(super) const DEAD_AFTER: Duration = Duration::from_secs(20);
 
 /// The whole of a list.
 pub(super) const ALL: Page = Page { offset: 0, limit: 1_000 };
@@ -60,19 +64,62 @@ impl Rig {
     }
 
     pub(super) async fn finish(&self, leased: &LeasedDelivery, verdict: Verdict) -> Finished {
-        let answers = self.seams.ledger.finish(vec![self.attempted(leased, verdict)]).await.expect("finish");
-        assert_eq!(answers.len(), 1, "one answer per attempt");
-        answers[0]
+        let settled = self.settle(vec![self.attempted(leased, verdict)]).await;
+        assert_eq!(settled.finished.len(), 1, "one answer per attempt");
+        settled.finished[0]
+    }
+
+    /// Settles under a rule that switches off after a minute and three failures.
+    pub(super) async fn settle(&self, results: Vec<Attempted>) -> Settled {
+        let rule = DisableRule { after: Duration::from_mins(1), n_failures: 3 };
+        self.seams.ledger.finish(results, rule).await.expect("finish")
+    }
+
+    pub(super) async fn sweep(&self) -> Swept {
+        let sweep = Sweep { by: node("node-1"), now: self.clock.now(), dead_after: DEAD_AFTER };
+        self.seams.ledger.sweep(sweep).await.expect("sweep")
+    }
+
+    pub(super) async fn requeue(&self, webhook: WebhookId, which: Requeue) -> Requeued {
+        self.seams.ledger.requeue(webhook, which, self.clock.now(), 100).await.expect("requeue")
+    }
+
+    /// The webhook's skip rows, oldest first.
+    pub(super) async fn skips(&self, webhook: WebhookId) -> Vec<SkipRow> {
+        let filter = LogFilter { with_skips: true, ..LogFilter::default() };
+        let listed = self.seams.log.entries(webhook, &filter, ALL).await.expect("entries");
+        let skips = listed.rows.into_iter().rev().filter_map(|entry| match entry {
+            LogEntry::Skip(logged) => Some(logged.row),
+            LogEntry::Attempt(_) => None,
+        });
+        skips.collect()
+    }
+
+    pub(super) async fn get(&self, of: &str, id: WebhookId) -> Webhook {
+        self.seams.directory.get(&tenant(of), id).await.expect("get").expect("it is theirs")
+    }
+
+    pub(super) async fn switch(&self, of: &str, id: WebhookId, is_active: bool) -> Webhook {
+        let change = WebhookChange { is_active: Some(is_active), ..WebhookChange::default() };
+        self.seams.directory.update(&tenant(of), id, change).await.expect("update").expect("it is theirs")
     }
 
     pub(super) fn attempted(&self, leased: &LeasedDelivery, verdict: Verdict) -> Attempted {
-        let code = if verdict == Verdict::Delivered { 200 } else { 500 };
-        let row = AttemptRow { attempt: leased.attempt, ..row(leased.webhook.id, Some(code), self.clock.now()) };
+        let code = match verdict {
+            Verdict::Delivered => 200,
+            Verdict::Gone => 410,
+            Verdict::Failed | Verdict::RetryAt(_) => 500,
+        };
+        let row = AttemptRow {
+            attempt: leased.attempt,
+            delivery: Some(leased.delivery.clone()),
+            ..row(leased.webhook.id, Some(code), self.clock.now())
+        };
         Attempted { lease: leased.lease.clone(), row, verdict }
     }
 
     pub(super) async fn n_rows(&self, webhook: WebhookId) -> u64 {
-        self.seams.log.rows(webhook, ALL).await.expect("rows").total
+        self.seams.log.entries(webhook, &LogFilter::default(), ALL).await.expect("entries").total
     }
 }
 
@@ -96,6 +143,7 @@ pub(super) fn new_webhook(name: &str) -> NewWebhook {
         secret: Some(Secret::new("shared")),
         retry_count: 3,
         timeout_secs: 30,
+        options: WebhookOptions::default(),
     }
 }
 
@@ -107,7 +155,7 @@ pub(super) fn duty(of: &str, id: &str, webhooks: &[WebhookId], at: Timestamp) ->
         event_type: EventType::CALL_INCOMING,
         body: Bytes::from(format!("{{\"data\":\"{id}\"}}")),
         accepted_at: at,
-        webhooks: webhooks.to_vec(),
+        targets: webhooks.iter().copied().map(DutyTarget::new).collect(),
         fingerprint: None,
     }
 }
@@ -127,6 +175,8 @@ pub(super) fn row(webhook: WebhookId, code: Option<u16>, at: Timestamp) -> Attem
         error: code.is_none().then(|| "timeout: not done within the time limit".to_owned()),
         duration_ms: 40,
         attempt: 1,
+        delivery: Some(DeliveryId::parse("msg_1").expect("legal")),
+        timings: Timings { connect_ms: Some(3), first_byte_ms: Some(30), ..Timings::default() },
         at,
     }
 }

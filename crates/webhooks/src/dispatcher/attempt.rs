@@ -61,13 +61,14 @@ fn judge(shared: &Shared, delivery: LeasedDelivery, outcome: AttemptOutcome) -> 
     if let Some(failure) = outcome.failure {
         shared.counters.error(failure.class);
     }
-    let verdict = verdict(&outcome, delivery.attempt, delivery.webhook.retry_count, now);
+    let verdict = verdict(&outcome, delivery.attempt - delivery.attempts_before, delivery.webhook.retry_count, now);
     tracing::debug!(
         tenant = %delivery.webhook.tenant, webhook = %delivery.webhook.id, delivery = %delivery.delivery,
         attempt = delivery.attempt, status = outcome.status, failure = ?outcome.failure, ?verdict, "webhook attempt"
     );
-    let row = outcome.into_row(delivery.webhook.id, delivery.event_type, delivery.body, delivery.attempt, now);
-    Attempted { lease: delivery.lease, row, verdict }
+    let LeasedDelivery { lease, delivery: id, webhook, event_type, body, attempt, .. } = delivery;
+    let row = outcome.into_row(webhook.id, id, event_type, body, attempt, now);
+    Attempted { lease, row, verdict }
 }
 
 fn verdict_on_receiver(outcome: &AttemptOutcome) -> Ended {

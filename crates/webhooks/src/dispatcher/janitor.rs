@@ -6,7 +6,7 @@ use hookswitch_protocol::Chain;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::ledger::{LedgerError, Retention};
+use crate::ledger::{LedgerError, Retention, Sweep, Swept};
 
 /// Most rows removed in one call, so that publishers do not wait behind a purge.
 const PURGE_ROWS: u32 = 500;
@@ -19,9 +19,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = shared.scope.soft().cancelled() => return,
             () = tokio::time::sleep(shared.config.sweep_interval) => {}
         }
+        let sweep =
+            Sweep { by: shared.node.clone(), now: shared.clock.now(), dead_after: shared.config.node_dead_after };
         // Failures are not told: the leaser and the watcher meet the same ledger and tell.
-        if let Ok(n_expired @ 1..) = shared.ledger.sweep(shared.clock.now()).await {
-            tracing::info!(n_expired, "webhook deliveries are due again, their leases ran out");
+        if let Ok(Swept { n_leases: n_leases @ 1.., .. }) = shared.ledger.sweep(sweep).await {
+            tracing::info!(n_leases, "webhook deliveries are due again, nobody kept up their leases");
         }
         if Instant::now() >= next_purge {
             if let Err(error) = purge(&shared).await {

@@ -273,7 +273,7 @@ impl Busy {
 
 /// The kind of a delivery that was handed out.
 pub(super) fn kind_of(delivery: &LeasedDelivery) -> Kind {
-    if delivery.attempt <= 1 { Kind::Fresh } else { Kind::Retry }
+    if delivery.attempt <= delivery.attempts_before + 1 { Kind::Fresh } else { Kind::Retry }
 }
 
 /// How many of `total` slots retries may use: never none.

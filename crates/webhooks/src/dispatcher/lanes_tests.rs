@@ -4,8 +4,9 @@ use bytes::Bytes;
 use hookswitch_protocol::{DeliveryId, EventType, Timestamp};
 
 use super::*;
-use crate::directory::Webhook;
+use crate::directory::{NewWebhook, Webhook};
 use crate::ledger::Lease;
+use crate::options::WebhookOptions;
 
 /// Lanes with a make-believe ledger: how much of each kind is due per webhook.
 struct Play {
@@ -75,23 +76,24 @@ fn delivery(webhook: i64, attempt: u32) -> LeasedDelivery {
     LeasedDelivery {
         lease: Lease { number: 0, fence: 0 },
         delivery: DeliveryId::parse("d").expect("legal"),
-        webhook: Webhook {
-            id: WebhookId(webhook),
-            tenant: tenant(webhook),
-            name: String::new(),
-            url: String::new(),
-            events: Vec::new(),
-            secret: None,
-            is_active: true,
-            retry_count: 3,
-            timeout_secs: 30,
-            created_at: Timestamp::from_millis(0),
-            updated_at: Timestamp::from_millis(0),
-        },
+        webhook: Webhook::new(WebhookId(webhook), tenant(webhook), any_webhook(), Timestamp::from_millis(0)),
         event_type: EventType::ALERT,
         body: Bytes::new(),
         attempt,
+        attempts_before: 0,
         due_at: Timestamp::from_millis(0),
+    }
+}
+
+fn any_webhook() -> NewWebhook {
+    NewWebhook {
+        name: String::new(),
+        url: String::new(),
+        events: Vec::new(),
+        secret: None,
+        retry_count: 3,
+        timeout_secs: 30,
+        options: WebhookOptions::default(),
     }
 }
 

@@ -47,8 +47,9 @@ async fn settle(shared: &Shared, endings: impl Iterator<Item = Ending>) {
         }
     }
     if !attempts.is_empty() {
-        let finished = until_done(|| shared.ledger.finish(attempts.clone())).await;
-        attempts.iter().zip(finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
+        let rule = shared.config.disable;
+        let settled = until_done(|| shared.ledger.finish(attempts.clone(), rule)).await;
+        attempts.iter().zip(settled.finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
     }
     if !leases.is_empty() {
         until_done(|| shared.ledger.give_back(leases.clone())).await;
@@ -84,7 +85,7 @@ fn count(shared: &Shared, attempted: &Attempted, finished: Finished) {
             counters.lease_lost.add(1);
         }
         (Finished::Recorded, Verdict::Delivered) => counters.delivered.add(1),
-        (Finished::Recorded, Verdict::Failed) => counters.failed.add(1),
+        (Finished::Recorded, Verdict::Failed | Verdict::Gone) => counters.failed.add(1),
         (Finished::Recorded, Verdict::RetryAt(due)) => {
             counters.retried.add(1);
             shared.agenda.retry_at(due);

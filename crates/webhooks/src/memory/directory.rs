@@ -1,11 +1,14 @@
 //! Registrations in memory.
 
-use hookswitch_protocol::{TenantId, WebhookId};
+use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
 
-use super::{MemoryWebhooks, Registered, State};
+use super::{End, MemoryWebhooks, Registered, State};
 use crate::directory::{
-    DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, Webhook, WebhookChange, WebhookDirectory,
+    DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
+    WebhookDirectory,
 };
+use crate::health::{DisableReason, Disabled, WebhookHealth};
+use crate::log::SkipReason;
 use crate::seam::BoxFuture;
 
 impl WebhookDirectory for MemoryWebhooks {
@@ -16,19 +19,7 @@ impl WebhookDirectory for MemoryWebhooks {
     ) -> BoxFuture<'a, Result<Webhook, DirectoryError>> {
         self.locked(move |state, now| {
             state.last_webhook += 1;
-            let webhook = Webhook {
-                id: WebhookId(state.last_webhook),
-                tenant: tenant.clone(),
-                name: webhook.name,
-                url: webhook.url,
-                events: webhook.events,
-                secret: webhook.secret,
-                is_active: true,
-                retry_count: webhook.retry_count,
-                timeout_secs: webhook.timeout_secs,
-                created_at: now,
-                updated_at: now,
-            };
+            let webhook = Webhook::new(WebhookId(state.last_webhook), tenant.clone(), webhook, now);
             state.n_changes += 1;
             state.webhooks.insert(webhook.id, Registered { webhook: webhook.clone(), is_deleted: false });
             Ok(webhook)
@@ -65,6 +56,10 @@ impl WebhookDirectory for MemoryWebhooks {
             webhook.events = change.events.unwrap_or_else(|| webhook.events.clone());
             webhook.secret = change.secret.or_else(|| webhook.secret.clone());
             webhook.is_active = change.is_active.unwrap_or(webhook.is_active);
+            if change.is_active == Some(true) {
+                webhook.health = WebhookHealth::default();
+            }
+            webhook.options.apply(change.options);
             webhook.retry_count = change.retry_count.unwrap_or(webhook.retry_count);
             webhook.timeout_secs = change.timeout_secs.unwrap_or(webhook.timeout_secs);
             webhook.updated_at = now;
@@ -75,18 +70,45 @@ impl WebhookDirectory for MemoryWebhooks {
     }
 
     fn delete<'a>(&'a self, tenant: &'a TenantId, id: WebhookId) -> BoxFuture<'a, Result<bool, DirectoryError>> {
-        self.locked(move |state, _| {
+        self.locked(move |state, now| {
             let Some(known) = state.of_tenant(tenant, id) else { return Ok(false) };
             known.is_deleted = true;
             known.webhook.is_active = false;
             state.n_changes += 1;
-            state.cancel_all(id);
+            state.cancel_all(id, now);
             Ok(true)
         })
     }
 
-    fn active(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>> {
-        self.locked(|state, _| Ok(state.present().filter(|webhook| webhook.is_active).cloned().collect()))
+    fn rotate_secret<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: WebhookId,
+        secret: Secret,
+        valid_until: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
+        self.locked(move |state, now| {
+            let Some(known) = state.of_tenant(tenant, id) else { return Ok(None) };
+            let former = known.webhook.secret.replace(secret);
+            known.webhook.previous_secret = former.map(|secret| PreviousSecret { secret, valid_until });
+            known.webhook.updated_at = now;
+            let webhook = known.webhook.clone();
+            state.n_changes += 1;
+            Ok(Some(webhook))
+        })
+    }
+
+    fn disable(
+        &self,
+        id: WebhookId,
+        reason: DisableReason,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Webhook>, DirectoryError>> {
+        self.locked(move |state, _| Ok(state.disable(id, reason, at)))
+    }
+
+    fn all(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>> {
+        self.locked(|state, _| Ok(state.present().cloned().collect()))
     }
 
     fn version(&self) -> BoxFuture<'_, Result<DirectoryVersion, DirectoryError>> {
@@ -97,6 +119,25 @@ impl WebhookDirectory for MemoryWebhooks {
 impl State {
     fn present(&self) -> impl Iterator<Item = &Webhook> {
         self.webhooks.values().filter(|known| !known.is_deleted).map(|known| &known.webhook)
+    }
+
+    /// Switches an active webhook off; `None` when it was not active.
+    pub(super) fn disable(&mut self, id: WebhookId, reason: DisableReason, at: Timestamp) -> Option<Webhook> {
+        let known = self.webhooks.get_mut(&id).filter(|known| !known.is_deleted && known.webhook.is_active)?;
+        known.webhook.is_active = false;
+        known.webhook.health.disabled = Some(Disabled { reason, at });
+        known.webhook.updated_at = at;
+        self.n_changes += 1;
+        Some(known.webhook.clone())
+    }
+
+    /// Cancels every delivery of a deleted webhook, those under way included.
+    fn cancel_all(&mut self, webhook: WebhookId, now: Timestamp) {
+        let open = |delivery: &super::Delivery| delivery.webhook == webhook && delivery.end.is_none();
+        let numbers: Vec<i64> = self.deliveries.iter().filter(|(_, d)| open(d)).map(|(number, _)| *number).collect();
+        for number in numbers {
+            self.skip(number, End::Cancelled, SkipReason::Deleted, now);
+        }
     }
 
     fn of_tenant(&mut self, tenant: &TenantId, id: WebhookId) -> Option<&mut Registered> {

@@ -6,9 +6,10 @@ use std::time::Duration;
 use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
 
 use super::{DELIVERIES, MemoryWebhooks, State, Waiting};
+use crate::health::DisableRule;
 use crate::ledger::{
-    Attempted, Backlog, DeliveryLedger, DueWebhook, Fingerprint, Finished, Lease, LeaseRequest, LeaseWish,
-    LeasedDelivery, LedgerError, NewDuty, Retention, Seen, Verdict,
+    Attempted, Backlog, DeliveryLedger, DueWebhook, Fingerprint, Lease, LeaseRequest, LeasedDelivery, LedgerError,
+    NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
 };
 use crate::seam::BoxFuture;
 
@@ -36,8 +37,8 @@ impl DeliveryLedger for MemoryWebhooks {
         self.locked(move |state, _| Ok(request.wishes.iter().flat_map(|wish| state.lease(*wish, &request)).collect()))
     }
 
-    fn finish(&self, results: Vec<Attempted>) -> BoxFuture<'_, Result<Vec<Finished>, LedgerError>> {
-        self.locked(|state, _| Ok(results.into_iter().map(|attempted| state.finish(attempted)).collect()))
+    fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>> {
+        self.locked(move |state, _| Ok(state.settle(results, &rule)))
     }
 
     fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>> {
@@ -51,8 +52,21 @@ impl DeliveryLedger for MemoryWebhooks {
         })
     }
 
-    fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, LedgerError>> {
-        self.locked(move |state, _| Ok(state.give_back_while(|until| until < now)))
+    fn requeue(
+        &self,
+        webhook: WebhookId,
+        which: Requeue,
+        now: Timestamp,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Requeued, LedgerError>> {
+        self.locked(move |state, _| Ok(state.requeue(webhook, &which, now, limit)))
+    }
+
+    fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>> {
+        // Memory belongs to one process, so no other node can be dead.
+        self.locked(move |state, _| {
+            Ok(Swept { n_leases: state.give_back_while(|until| until < sweep.now), n_nodes: 1 })
+        })
     }
 
     fn reclaim<'a>(&'a self, _node: &'a NodeId) -> BoxFuture<'a, Result<u64, LedgerError>> {
@@ -81,8 +95,8 @@ impl State {
         if answers.contains(&Seen::Conflict) {
             return Ok(answers);
         }
-        let n_new: usize = batch.iter().map(|duty| duty.webhooks.len()).sum();
-        if self.deliveries.len() + n_new > DELIVERIES {
+        let n_new: usize = batch.iter().map(|duty| duty.targets.len()).sum();
+        if self.n_open() + n_new > DELIVERIES {
             let source = format!("{DELIVERIES} deliveries are waiting in memory").into();
             return Err(LedgerError::Unavailable { operation: "enqueue", source });
         }
@@ -90,8 +104,8 @@ impl State {
             if let Some(print) = duty.fingerprint {
                 self.seen.insert((duty.tenant.clone(), duty.event_id.clone()), (print, now));
             }
-            for webhook in &duty.webhooks {
-                self.add_delivery(duty, *webhook, now);
+            for target in &duty.targets {
+                self.add_delivery(duty, target, now);
             }
         }
         Ok(answers)
@@ -127,41 +141,6 @@ impl State {
         backlog
     }
 
-    fn lease(&mut self, wish: LeaseWish, request: &LeaseRequest) -> Vec<LeasedDelivery> {
-        let webhook = self.webhooks.get(&wish.webhook).filter(|known| !known.is_deleted && known.webhook.is_active);
-        let Some(webhook) = webhook.map(|known| known.webhook.clone()) else {
-            self.cancel_waiting(wish.webhook);
-            return Vec::new();
-        };
-        let mut taken = self.take_due(wish.webhook, true, request.now, wish.fresh);
-        taken.extend(self.take_due(wish.webhook, false, request.now, wish.retries));
-        let until = request.now.after(request.hold);
-        taken.into_iter().filter_map(|number| self.hand_out(number, &webhook, until)).collect()
-    }
-
-    /// Ends what waits for a webhook that is gone or off; attempts under way end by themselves.
-    fn cancel_waiting(&mut self, webhook: WebhookId) {
-        let waiting = self.waiting.remove(&webhook).unwrap_or_default();
-        for (_, number) in waiting.fresh.into_iter().chain(waiting.retries) {
-            self.end(number);
-        }
-    }
-
-    fn finish(&mut self, attempted: Attempted) -> Finished {
-        let Attempted { lease, row, verdict } = attempted;
-        self.log(row);
-        let Some(delivery) = self.held(&lease) else { return Finished::LeaseLost };
-        match verdict {
-            Verdict::Delivered | Verdict::Failed => self.end(lease.number),
-            Verdict::RetryAt(due) => {
-                delivery.n_attempts += 1;
-                delivery.due_at = due;
-                self.put_in_line(lease.number);
-            }
-        }
-        Finished::Recorded
-    }
-
     fn give_back_while(&mut self, is_over: impl Fn(Timestamp) -> bool) -> u64 {
         let over: Vec<i64> = self.leased.iter().take_while(|(until, _)| is_over(*until)).map(|(_, n)| *n).collect();
         for number in &over {
@@ -184,7 +163,12 @@ impl State {
         for id in &ids {
             self.seen.remove(id);
         }
-        (rows.len() + ids.len()) as u64
+        let skips = self.skips.values().filter(|logged| logged.row.at < oldest).map(|logged| logged.id);
+        let skips: Vec<i64> = skips.take(limit - rows.len() - ids.len()).collect();
+        for id in &skips {
+            self.skips.remove(id);
+        }
+        (rows.len() + ids.len() + skips.len()) as u64
     }
 }
 

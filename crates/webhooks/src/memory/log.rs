@@ -1,10 +1,12 @@
-//! The attempt log in memory.
+//! The log in memory.
 
 use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
 
 use super::{LOG_ROWS, MemoryWebhooks, State};
 use crate::directory::{DirectoryError, Listed, Page};
-use crate::log::{AttemptLog, AttemptRow, DeliveryStats, LoggedAttempt};
+use crate::log::{
+    AttemptLog, AttemptRow, DeliveryStats, LogEntry, LogFilter, LogOutcome, LoggedAttempt, LoggedSkip, SkipRow,
+};
 use crate::seam::BoxFuture;
 
 impl AttemptLog for MemoryWebhooks {
@@ -15,8 +17,29 @@ impl AttemptLog for MemoryWebhooks {
         })
     }
 
-    fn rows(&self, webhook: WebhookId, page: Page) -> BoxFuture<'_, Result<Listed<LoggedAttempt>, DirectoryError>> {
-        self.locked(move |state, _| Ok(state.listed(page, |row| row.webhook == webhook)))
+    fn append_skip(&self, row: SkipRow) -> BoxFuture<'_, Result<(), DirectoryError>> {
+        self.locked(|state, _| {
+            state.log_skip(row);
+            Ok(())
+        })
+    }
+
+    fn entries<'a>(
+        &'a self,
+        webhook: WebhookId,
+        filter: &'a LogFilter,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Listed<LogEntry>, DirectoryError>> {
+        self.locked(move |state, _| {
+            let attempts = state.rows.values().filter(|l| l.row.webhook == webhook && filter.wants(&l.row));
+            let mut all: Vec<LogEntry> = attempts.cloned().map(LogEntry::Attempt).collect();
+            let skips = state.skips.values().filter(|l| l.row.webhook == webhook && filter.wants_skip(&l.row));
+            all.extend(skips.cloned().map(LogEntry::Skip));
+            all.sort_by_key(|entry| std::cmp::Reverse(entry.rank()));
+            let total = all.len() as u64;
+            let rows = all.into_iter().skip(page.offset as usize).take(page.limit as usize).collect();
+            Ok(Listed { rows, total })
+        })
     }
 
     fn failed<'a>(
@@ -46,6 +69,39 @@ fn is_success(row: &AttemptRow) -> bool {
     row.response_code.is_some_and(|code| (200..300).contains(&code))
 }
 
+impl LogEntry {
+    /// Newest first, attempts before skips: the higher rank comes first.
+    fn rank(&self) -> (Timestamp, bool, i64) {
+        match self {
+            Self::Attempt(logged) => (logged.row.at, true, logged.id),
+            Self::Skip(logged) => (logged.row.at, false, logged.id),
+        }
+    }
+}
+
+impl LogFilter {
+    fn wants(&self, row: &AttemptRow) -> bool {
+        let is_outcome = match self.outcome {
+            None => true,
+            Some(LogOutcome::Success) => is_success(row),
+            Some(LogOutcome::Failure) => !is_success(row),
+            Some(LogOutcome::Status(status)) => row.response_code == Some(status),
+        };
+        is_outcome
+            && self.event_type.as_ref().is_none_or(|wanted| *wanted == row.event_type)
+            && self.since.is_none_or(|since| row.at >= since)
+            && (self.delivery.is_none() || self.delivery == row.delivery)
+    }
+
+    fn wants_skip(&self, row: &SkipRow) -> bool {
+        self.with_skips
+            && self.outcome.is_none()
+            && (self.event_type.is_none() || self.event_type == row.event_type)
+            && self.since.is_none_or(|since| row.at >= since)
+            && (self.delivery.is_none() || self.delivery == row.delivery)
+    }
+}
+
 impl State {
     /// Adds a row; the oldest goes when there are too many.
     pub(super) fn log(&mut self, row: AttemptRow) {
@@ -53,6 +109,15 @@ impl State {
         self.rows.insert(self.last_row, LoggedAttempt { id: self.last_row, row });
         if self.rows.len() > LOG_ROWS {
             self.rows.pop_first();
+        }
+    }
+
+    /// Adds a skip row, likewise.
+    pub(super) fn log_skip(&mut self, row: SkipRow) {
+        self.last_skip += 1;
+        self.skips.insert(self.last_skip, LoggedSkip { id: self.last_skip, row });
+        if self.skips.len() > LOG_ROWS {
+            self.skips.pop_first();
         }
     }
 

@@ -1,14 +1,16 @@
 //! All three seams kept in memory: for embedders without a database, and for tests.
 //!
 //! Nothing survives the process, and everything is bounded: at [`DELIVERIES`] waiting deliveries
-//! `enqueue` refuses, and the log keeps its last [`LOG_ROWS`] rows.
+//! `enqueue` refuses, the log keeps its last [`LOG_ROWS`] rows of each kind, and of ended deliveries
+//! the last [`ENDED`] are kept for a requeue.
 
 mod directory;
 mod ledger;
 mod log;
 mod queue;
+mod work;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +21,7 @@ use hookswitch_runtime::Clock;
 
 use crate::directory::Webhook;
 use crate::ledger::Fingerprint;
-use crate::log::LoggedAttempt;
+use crate::log::{LoggedAttempt, LoggedSkip};
 use crate::seam::BoxFuture;
 use crate::webhooks::WebhookSeams;
 
@@ -28,6 +30,9 @@ const DELIVERIES: usize = 100_000;
 
 /// Most log rows; beyond it the oldest go.
 const LOG_ROWS: usize = 100_000;
+
+/// Most ended deliveries; beyond it the oldest go.
+const ENDED: usize = 10_000;
 
 /// Directory, ledger and log in memory. Clones share their content.
 #[derive(Clone)]
@@ -43,14 +48,18 @@ struct State {
     last_webhook: i64,
     last_row: i64,
     last_delivery: i64,
+    last_skip: i64,
     rows: BTreeMap<i64, LoggedAttempt>,
+    skips: BTreeMap<i64, LoggedSkip>,
     seen: HashMap<(TenantId, EventId), (Fingerprint, Timestamp)>,
-    /// Deliveries that are not done.
-    deliveries: HashMap<i64, Delivery>,
+    /// Deliveries that wait, run, or have ended.
+    deliveries: BTreeMap<i64, Delivery>,
     /// Those that wait, per webhook.
     waiting: HashMap<WebhookId, Waiting>,
     /// Those that are leased, by the end of their lease.
     leased: BTreeSet<(Timestamp, i64)>,
+    /// Those that have ended, in the order of their ends.
+    ended: VecDeque<i64>,
 }
 
 #[derive(Debug)]
@@ -72,11 +81,26 @@ struct Delivery {
     webhook: WebhookId,
     event_type: EventType,
     body: Bytes,
+    accepted_at: Timestamp,
     due_at: Timestamp,
-    /// Attempts settled so far.
+    expires_at: Option<Timestamp>,
+    order_key: Option<String>,
+    /// Attempts settled so far, and how many of them in earlier rounds.
     n_attempts: u32,
+    attempts_before: u32,
     fence: i64,
     leased_until: Option<Timestamp>,
+    end: Option<End>,
+}
+
+/// How a delivery ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Delivered,
+    Failed,
+    Expired,
+    Cancelled,
+    Missed,
 }
 
 impl MemoryWebhooks {

@@ -123,7 +123,7 @@ async fn work_nobody_told_us_of_is_found() {
         event_type: hookswitch_protocol::EventType::CALL_ENDED,
         body: bytes::Bytes::from_static(b"{}"),
         accepted_at: node.clock.now(),
-        webhooks: vec![webhook.id],
+        targets: vec![hookswitch_webhooks::DutyTarget::new(webhook.id)],
         fingerprint: None,
     };
     node.seams.ledger.enqueue(vec![duty]).await.expect("memory");

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp};
+use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
 use hookswitch_webhooks::{
-    Attempted, Backlog, BoxFuture, DeliveryLedger, Fingerprint, Finished, Lease, LeaseRequest, LeasedDelivery,
-    LedgerError, NewDuty, Retention, Seen, WebhookConfig, WebhookSeams,
+    Attempted, Backlog, BoxFuture, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery,
+    LedgerError, NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept, WebhookConfig, WebhookSeams,
 };
 
 use crate::node::Node;
@@ -49,14 +49,23 @@ impl DeliveryLedger for Switched {
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>> {
         self.through(|inner| inner.lease(request))
     }
-    fn finish(&self, results: Vec<Attempted>) -> BoxFuture<'_, Result<Vec<Finished>, LedgerError>> {
-        self.through(|inner| inner.finish(results))
+    fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>> {
+        self.through(|inner| inner.finish(results, rule))
     }
     fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>> {
         self.through(|inner| inner.give_back(leases))
     }
-    fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, LedgerError>> {
-        self.through(|inner| inner.sweep(now))
+    fn requeue(
+        &self,
+        webhook: WebhookId,
+        which: Requeue,
+        now: Timestamp,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Requeued, LedgerError>> {
+        self.through(|inner| inner.requeue(webhook, which, now, limit))
+    }
+    fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>> {
+        self.through(|inner| inner.sweep(sweep))
     }
     fn reclaim<'a>(&'a self, node: &'a NodeId) -> BoxFuture<'a, Result<u64, LedgerError>> {
         self.through(|inner| inner.reclaim(node))

@@ -7,8 +7,8 @@ use hookswitch_protocol::{EventId, EventType, NodeId, Payload, Secret, TenantId,
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, eventually};
 use hookswitch_webhooks::{
-    AddressPolicy, AttemptRow, NewDuty, Page, Seen, Webhook, WebhookConfig, WebhookInput, WebhookSeams, Webhooks,
-    delivery_body,
+    AddressPolicy, AttemptRow, DutyTarget, LogEntry, LogFilter, NewDuty, Page, Seen, Webhook, WebhookConfig,
+    WebhookInput, WebhookSeams, Webhooks, delivery_body,
 };
 
 pub(crate) const SECRET: &str = "shared secret";
@@ -50,9 +50,15 @@ impl Node {
         self.webhooks.create(&tenant(), input).await.expect("a good webhook")
     }
 
+    /// The active webhooks that would get an event of this type.
+    pub(crate) fn matching(&self, of: &TenantId, event_type: &EventType) -> Vec<WebhookId> {
+        let targets = self.webhooks.targets(of, event_type, &Payload::empty(), self.clock.now());
+        targets.iter().filter(|target| !target.is_missed).map(|target| target.webhook).collect()
+    }
+
     /// Publishes `n` events to the webhooks that match.
     pub(crate) async fn publish(&self, n: usize) {
-        let webhooks = self.webhooks.matching(&tenant(), &EventType::CALL_INCOMING);
+        let webhooks = self.matching(&tenant(), &EventType::CALL_INCOMING);
         self.publish_to(&webhooks, n).await;
     }
 
@@ -65,8 +71,12 @@ impl Node {
     /// The webhook's log rows, oldest first.
     pub(crate) async fn rows(&self, webhook: WebhookId) -> Vec<AttemptRow> {
         let page = Page { offset: 0, limit: 10_000 };
-        let listed = self.webhooks.logs(&tenant(), webhook, page).await.expect("it is theirs");
-        listed.rows.into_iter().rev().map(|logged| logged.row).collect()
+        let listed = self.webhooks.logs(&tenant(), webhook, &LogFilter::default(), page).await;
+        let attempts = listed.expect("it is theirs").rows.into_iter().rev().filter_map(|entry| match entry {
+            LogEntry::Attempt(logged) => Some(logged.row),
+            LogEntry::Skip(_) => None,
+        });
+        attempts.collect()
     }
 
     /// Waits until the webhook has this many log rows.
@@ -96,7 +106,7 @@ fn duty(now: Timestamp, webhooks: &[WebhookId], i: usize) -> NewDuty {
         event_type: EventType::CALL_INCOMING,
         body: body(now, i),
         accepted_at: now,
-        webhooks: webhooks.to_vec(),
+        targets: webhooks.iter().copied().map(DutyTarget::new).collect(),
         fingerprint: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use hookswitch_protocol::{ErrorCode, EventType, TenantId};
 use hookswitch_testkit::{PATIENCE, Receiver, eventually};
-use hookswitch_webhooks::{NewWebhook, Page, WebhookConfig, WebhookError, WebhookInput};
+use hookswitch_webhooks::{LogFilter, NewWebhook, Page, WebhookConfig, WebhookError, WebhookInput, WebhookOptions};
 
 use crate::node::{Node, tenant};
 
@@ -13,7 +13,7 @@ fn other() -> TenantId {
 #[tokio::test]
 async fn changes_are_in_force_when_the_call_returns() {
     let node = Node::start(WebhookConfig::default()).await;
-    let matching = || node.webhooks.matching(&tenant(), &EventType::CALL_ENDED);
+    let matching = || node.matching(&tenant(), &EventType::CALL_ENDED);
     let webhook = node.webhook("http://127.0.0.1:9/").await;
     assert_eq!(matching(), [webhook.id]);
     let off = WebhookInput { is_active: Some(false), ..WebhookInput::default() };
@@ -37,12 +37,13 @@ async fn rows_inserted_by_hand_take_effect_within_seconds_and_bad_ones_hurt_nobo
         secret: None,
         retry_count: 3,
         timeout_secs: 30,
+        options: WebhookOptions::default(),
     };
     let directory = &node.seams.directory;
     directory.create(&tenant(), by_hand("nonsense", &["call.incoming"])).await.expect("memory");
     directory.create(&tenant(), by_hand("https://example.com/", &["Not An Event"])).await.expect("memory");
     let good = directory.create(&tenant(), by_hand(&receiver.url("/"), &["call.incoming"])).await.expect("memory");
-    let matching = || node.webhooks.matching(&tenant(), &EventType::CALL_INCOMING);
+    let matching = || node.matching(&tenant(), &EventType::CALL_INCOMING);
     eventually("the good row matches", PATIENCE, || async { matching().contains(&good.id) }).await;
     node.publish(1).await;
     receiver.wait_for(1).await;
@@ -68,10 +69,11 @@ async fn a_row_by_hand_that_cannot_be_called_says_so_in_the_log_once_per_event()
             secret: None,
             retry_count: 3,
             timeout_secs: 30,
+            options: WebhookOptions::default(),
         };
         ids.push((node.seams.directory.create(&tenant(), row).await.expect("memory").id, url, class));
     }
-    let n_matching = || node.webhooks.matching(&tenant(), &EventType::CALL_INCOMING).len();
+    let n_matching = || node.matching(&tenant(), &EventType::CALL_INCOMING).len();
     eventually("all rows match", PATIENCE, || async { n_matching() == cases.len() }).await;
     node.publish(1).await;
     for (id, url, class) in ids {
@@ -96,7 +98,7 @@ async fn another_tenant_s_webhook_is_not_found_whatever_is_asked() {
         webhooks.get(&other(), theirs.id).await.expect_err("foreign"),
         webhooks.update(&other(), theirs.id, nonsense).await.expect_err("foreign, before the body"),
         webhooks.delete(&other(), theirs.id).await.expect_err("foreign"),
-        webhooks.logs(&other(), theirs.id, page).await.expect_err("foreign"),
+        webhooks.logs(&other(), theirs.id, &LogFilter::default(), page).await.expect_err("foreign"),
         webhooks.stats(&other(), theirs.id, node.clock.now()).await.expect_err("foreign"),
     ];
     for error in errors {
@@ -104,8 +106,8 @@ async fn another_tenant_s_webhook_is_not_found_whatever_is_asked() {
     }
     assert_eq!(webhooks.list(&other(), page).await.expect("memory").total, 0);
     assert_eq!(webhooks.get(&tenant(), theirs.id).await.expect("theirs"), theirs);
-    assert_eq!(webhooks.matching(&other(), &EventType::CALL_INCOMING), []);
-    assert_eq!(webhooks.matching(&tenant(), &EventType::CALL_INCOMING), [theirs.id], "a foreign delete hurts nobody");
+    assert_eq!(node.matching(&other(), &EventType::CALL_INCOMING), []);
+    assert_eq!(node.matching(&tenant(), &EventType::CALL_INCOMING), [theirs.id], "a foreign delete hurts nobody");
 }
 
 #[tokio::test]

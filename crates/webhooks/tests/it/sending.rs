@@ -5,7 +5,8 @@ use hookswitch_protocol::{EventType, NodeId, Secret};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{Behaviour, Receiver};
 use hookswitch_webhooks::{
-    AddressPolicy, NewWebhook, TestReport, WebhookConfig, WebhookError, WebhookInput, WebhookSeams, Webhooks,
+    AddressPolicy, NewWebhook, TestReport, WebhookConfig, WebhookError, WebhookInput, WebhookOptions, WebhookSeams,
+    Webhooks,
 };
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
@@ -34,6 +35,7 @@ async fn tried_by_hand(policy: AddressPolicy, url: &str) -> TestReport {
         secret: Some(Secret::new("whsec_*")),
         retry_count: 3,
         timeout_secs: 5,
+        options: WebhookOptions::default(),
     };
     let row = seams.directory.create(&tenant(), row).await.expect("memory");
     let node = NodeId::generate(clock.now());
