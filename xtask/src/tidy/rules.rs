@@ -89,7 +89,8 @@ pub(crate) const HOMES: &[Home] = &[
     Home { package: "prometheus-client", rooms: &[GATEWAY] },
     Home { package: "hyper", rooms: &[WEBHOOKS, GATEWAY] },
     Home { package: "fred", rooms: &[REDIS] },
-    Home { package: "percent-encoding", rooms: &[REDIS, WEBHOOKS] },
+    Home { package: "mysql_async", rooms: &[STORE] },
+    Home { package: "percent-encoding", rooms: &[REDIS, STORE, WEBHOOKS] },
     Home { package: "anyhow", rooms: &[] },
 ];
 

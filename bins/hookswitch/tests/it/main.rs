@@ -15,6 +15,7 @@ mod frames;
 mod handshake;
 mod isolation;
 mod lifecycle;
+mod mariadb;
 mod offline;
 mod operations;
 mod origins;
