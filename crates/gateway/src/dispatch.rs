@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use hookswitch_hub::{Attachment, Occupant};
+use hookswitch_hub::{Attachment, Clearance, Occupant};
 use hookswitch_protocol::{Chain, ErrorCode, EventId, SessionKey};
 use hookswitch_switch::AcceptError;
 use http::{Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use serde::Serialize;
 
-use crate::auth::Principal;
+use crate::auth::{Principal, Role};
 use crate::gateway::{Admitted, Gateway};
 use crate::http::{Answer, Body, BoxError, Problem, Query, decode_segment, read_body};
 use crate::routes::Endpoint;
@@ -119,6 +119,7 @@ impl Gateway {
         let who = Attachment {
             tenant: principal.tenant.clone(),
             occupant: Occupant::User(principal.user.clone()),
+            clearance: if principal.role == Role::Admin { Clearance::Admin } else { Clearance::Standard },
             expires_at: Some(principal.expires_at),
         };
         self.upgrade(who, head, upgrade).await
@@ -135,7 +136,12 @@ impl Gateway {
         self.check_origin(&self.0.config.public_origins, admitted, head)?;
         let key = key.and_then(|key| SessionKey::parse(key).ok()).ok_or_else(unknown_session)?;
         let session = self.0.hub().sessions().find(&key).await.ok_or_else(unknown_session)?;
-        let who = Attachment { tenant: session.tenant, occupant: Occupant::Visitor(session.key), expires_at: None };
+        let who = Attachment {
+            tenant: session.tenant,
+            occupant: Occupant::Visitor(session.key),
+            clearance: Clearance::Standard,
+            expires_at: None,
+        };
         self.upgrade(who, head, upgrade).await
     }
 

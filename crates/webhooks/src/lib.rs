@@ -57,6 +57,7 @@ mod sign;
 mod table;
 mod timings;
 mod trial;
+mod verify;
 mod webhooks;
 
 pub use body::{delivery_body, fingerprint};
@@ -67,7 +68,7 @@ pub use directory::{
     WebhookDirectory,
 };
 pub use error::{StartError, WebhookError};
-pub use guard::{AddressPolicy, InvalidCidr};
+pub use guard::{AddressPolicy, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver};
 pub use health::{DisableReason, DisableRule, Disabled, WebhookHealth};
 pub use ledger::{
     Attempted, Backlog, DeliveryLedger, DisabledWebhook, DueWebhook, DutyTarget, Fingerprint, Finished, Lease,
@@ -86,7 +87,8 @@ pub use resend::Resent;
 pub use rules::{HEADER_MASK, InvalidWebhook, OptionsInput, Rotation, WebhookInput};
 pub use schedule::retry_delay;
 pub use seam::BoxFuture;
-pub use sign::{signature, standard_signature, verify_signature};
+pub use sign::{signature, standard_signature};
 pub use timings::Timings;
 pub use trial::TestReport;
+pub use verify::{BadSignature, StandardHeaders, TIMESTAMP_TOLERANCE, verify_signature, verify_standard_webhook};
 pub use webhooks::{WebhookSeams, Webhooks};

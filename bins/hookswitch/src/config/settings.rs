@@ -1,10 +1,12 @@
 //! Every setting of `serve`: its names, its default, its bounds and its meaning. `docs/config.md` is printed from here.
 
+mod database;
 mod deliveries;
 mod redis;
 
 use std::time::Duration;
 
+pub(crate) use self::database::{DATABASE_URL, DB_HOST, DB_NAME, DB_PASSWORD, DB_PORT, DB_USER};
 pub(crate) use self::deliveries::{
     WEBHOOK_DISABLE_AFTER, WEBHOOK_EXPIRY, WEBHOOK_PER_WEBHOOK, WEBHOOK_RETENTION, WEBHOOK_SECRET_KEY,
     WEBHOOK_TENANT_RATE_LIMIT,
@@ -88,16 +90,6 @@ pub(crate) const SERVER_TENANT_RATE_LIMIT: Setting = Setting {
     doc: "How many requests per second one tenant may make to this node, publishing and REST together; 0 is no limit. A \
           second's worth may come at once, a batch of events counts as one, a new WebSocket does not count. Beyond it \
           429, `rate_limited`. Too small, and services that publish event by event are refused in busy hours.",
-};
-
-pub(crate) const DATABASE_URL: Setting = Setting {
-    env: "DATABASE_URL",
-    key: "database.url",
-    kind: Kind::Url,
-    default: "sqlite://./hookswitch.db",
-    doc: "The database: `sqlite://path/to/file.db`, an absolute path being `sqlite:///var/lib/hookswitch/hookswitch.db`. \
-          The directory must exist; the file is created and its schema is migrated at start. One process may use it \
-          at a time. MySQL and MariaDB (`mysql://…`, `DB_HOST`) are not in this version and are refused.",
 };
 
 pub(crate) const JWT_SECRET: Setting = Setting {
@@ -201,6 +193,25 @@ pub(crate) const WEBHOOK_ALLOW_CIDRS: Setting = Setting {
           called. The list is logged at start.",
 };
 
+pub(crate) const WEBHOOK_PROXY: Setting = Setting {
+    env: "WEBHOOK_PROXY",
+    key: "webhooks.proxy",
+    kind: Kind::Secret,
+    default: "",
+    doc: "An HTTP proxy through which all webhooks are sent, by CONNECT, e.g. `http://proxy.internal:3128` or, \
+          percent-encoded, `http://user:password@proxy.internal:3128`. This server still resolves and judges names, \
+          and asks the proxy for the address that was judged. No other variable, such as `HTTPS_PROXY`, has any effect.",
+};
+
+pub(crate) const WEBHOOK_CA_FILE: Setting = Setting {
+    env: "WEBHOOK_CA_FILE",
+    key: "webhooks.ca_file",
+    kind: Kind::Text,
+    default: "",
+    doc: "A PEM file with the certificates of authorities that receivers may have theirs from, beside those of the web. \
+          Read at start.",
+};
+
 pub(crate) const WEBHOOK_CONCURRENCY: Setting = Setting {
     env: "WEBHOOK_CONCURRENCY",
     key: "webhooks.concurrency",
@@ -234,6 +245,11 @@ pub(crate) const ALL: &[&Setting] = &[
     &SHUTDOWN_TIMEOUT,
     &SERVER_TENANT_RATE_LIMIT,
     &DATABASE_URL,
+    &DB_HOST,
+    &DB_PORT,
+    &DB_USER,
+    &DB_PASSWORD,
+    &DB_NAME,
     &REDIS_URL,
     &REDIS_HOST,
     &REDIS_PORT,
@@ -253,6 +269,8 @@ pub(crate) const ALL: &[&Setting] = &[
     &WS_PUBLIC_ALLOWED_ORIGINS,
     &WEBHOOK_ALLOW_HTTP,
     &WEBHOOK_ALLOW_CIDRS,
+    &WEBHOOK_PROXY,
+    &WEBHOOK_CA_FILE,
     &WEBHOOK_CONCURRENCY,
     &WEBHOOK_PER_WEBHOOK,
     &WEBHOOK_TENANT_RATE_LIMIT,
@@ -266,9 +284,6 @@ pub(crate) const ALL: &[&Setting] = &[
 
 /// Names the configuration file; not a setting of the file itself.
 pub(crate) const HOOKSWITCH_CONFIG: &str = "HOOKSWITCH_CONFIG";
-
-/// Known from earlier deployments, for a database this version does not have.
-pub(crate) const MYSQL_VARIABLES: &[&str] = &["DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME"];
 
 /// Variables that begin like this are ours; one we do not know is probably a misspelling.
 pub(crate) const PREFIXES: &[&str] =

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
 use hookswitch::runtime::Clock;
+use hookswitch::store::migrations::Database;
 use hookswitch::webhooks::{AddressPolicy, WebhookConfig};
 use hookswitch::{Secret, TenantId, UserId};
 use rand::TryRng as _;
@@ -109,7 +110,7 @@ fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, log: Log) -> Config {
             shutdown_deadline: Duration::from_secs(5),
             tenant_rate_limit: None,
         },
-        database: dir.database(),
+        database: Database::Sqlite(dir.database()),
         redis: None,
         tokens: JwtConfig { secret: Some(secret.clone()), ..JwtConfig::default() },
         websocket: WebSocket {

@@ -10,7 +10,8 @@ use crate::options::{HeaderChange, WebhookOptions};
 /// What is shown in place of a custom header's value; sent back, it keeps the value there is.
 pub const HEADER_MASK: &str = "***";
 
-const MAX_HEADERS: usize = 20;
+/// Most headers of one webhook.
+pub(crate) const MAX_HEADERS: usize = 20;
 const NAME_BYTES: usize = 100;
 const VALUE_BYTES: usize = 1_024;
 /// Names and values of one webhook together; receivers' servers refuse heads of 8 to 16 KiB.
@@ -34,6 +35,11 @@ const RESERVED: [&str; 13] = [
     "keep-alive",
 ];
 const RESERVED_PREFIXES: [&str; 3] = ["proxy-", "x-webhook-", "webhook-"];
+
+/// Whether a header of this name, in lower case, is not a webhook's to set.
+pub(crate) fn is_reserved(lower: &str) -> bool {
+    RESERVED.contains(&lower) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+}
 
 /// Checks a new list; `present` is what the webhook has. Values never stand in an error.
 pub(super) fn check(
@@ -83,7 +89,7 @@ fn check_name(name: &str) -> Result<(), InvalidWebhook> {
         Err(wrong(format!("name of {} bytes is too long, at most {NAME_BYTES} are allowed", name.len())))
     } else if let Some(bad) = name.chars().find(|c| !is_token_char(*c)) {
         Err(wrong(format!("name {name:?} holds {bad:?}; letters, digits and !#$%&'*+-.^_`|~ are allowed")))
-    } else if RESERVED.contains(&&*lower) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+    } else if is_reserved(&lower) {
         Err(wrong(format!("name {name:?} is reserved for the request itself")))
     } else {
         Ok(())

@@ -17,6 +17,7 @@ use crate::sign;
 pub(crate) use fields::event_name;
 use fields::{check_events, check_name, check_number, check_secret, check_url};
 pub use headers::HEADER_MASK;
+pub(crate) use headers::{MAX_HEADERS, is_reserved};
 pub use input::{OptionsInput, WebhookInput};
 pub use rotation::Rotation;
 pub(crate) use rotation::check_rotation;

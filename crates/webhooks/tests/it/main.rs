@@ -2,6 +2,7 @@
 
 mod contract;
 mod delivery;
+mod guard;
 mod isolation;
 mod ledger_away;
 mod node;
