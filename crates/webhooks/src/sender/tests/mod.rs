@@ -3,7 +3,6 @@
 mod hostile;
 mod keep_alive;
 mod proxy;
-mod speed;
 mod timings;
 mod tls;
 mod verifiers;
