@@ -63,6 +63,7 @@ pub use directory::{
     DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
     WebhookDirectory,
 };
+pub use dispatcher::{BreakerRule, BreakerState, DisabledFeed};
 pub use error::{StartError, WebhookError};
 pub use guard::{AddressPolicy, InvalidCidr};
 pub use health::{DisableReason, DisableRule, Disabled, WebhookHealth};

@@ -102,6 +102,8 @@ pub(crate) struct AttemptOutcome {
     pub(crate) body: Option<String>,
     /// What went wrong.
     pub(crate) failure: Option<Failure>,
+    /// How long the receiver asks us to wait before the next attempt, at most a day; with any status.
+    pub(crate) retry_after: Option<Duration>,
     /// From the first step to the end of the body.
     pub(crate) took: Duration,
 }

@@ -94,7 +94,12 @@ impl Sender {
             Err(_) => Some(ErrorClass::Timeout),
             Ok(failure) => failure,
         };
-        AttemptOutcome { status, body: Some(text_of(&kept)), failure: failure.map(Failure::new), took: Duration::ZERO }
+        AttemptOutcome {
+            status,
+            body: Some(text_of(&kept)),
+            failure: failure.map(Failure::new),
+            ..AttemptOutcome::default()
+        }
     }
 }
 

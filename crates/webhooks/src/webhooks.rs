@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use crate::config::WebhookConfig;
 use crate::counters::{Counters, DeliveryCounters};
 use crate::directory::{DirectoryError, Listed, Page, Webhook, WebhookDirectory};
-use crate::dispatcher::{self, Agenda};
+use crate::dispatcher::{self, Agenda, BreakerBoard, BreakerState, DisabledFeed, Listeners};
 use crate::error::{StartError, WebhookError};
 use crate::guard::{AddressPolicy, Guard};
 use crate::ledger::{DeliveryLedger, DutyTarget, Fingerprint, LedgerError, NewDuty, Seen};
@@ -49,9 +49,11 @@ pub struct Webhooks(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) guard: Guard,
     pub(crate) seams: WebhookSeams,
-    pub(crate) table: MatchTable,
+    pub(crate) table: Arc<MatchTable>,
     pub(crate) sender: Sender,
     pub(crate) agenda: Arc<Agenda>,
+    pub(crate) board: Arc<BreakerBoard>,
+    pub(crate) listeners: Arc<Listeners>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) clock: Clock,
     pub(crate) scope: Scope,
@@ -85,8 +87,10 @@ impl Webhooks {
         let inner = Arc::new(Inner {
             sender: Sender::new(&guard, config.per_webhook),
             agenda: Arc::default(),
+            board: Arc::default(),
+            listeners: Arc::new(Listeners::new(config.disabled_news)),
             counters: Arc::default(),
-            table: MatchTable::new(config.expiry.clone()),
+            table: Arc::new(MatchTable::new(config.expiry.clone())),
             tests: Arc::new(Semaphore::new(TESTS)),
             guard,
             seams,
@@ -242,6 +246,19 @@ impl Webhooks {
     /// Deliveries being sent now, tests included.
     pub fn in_flight(&self) -> u64 {
         self.0.counters.in_flight.get()
+    }
+
+    /// What this webhook's circuit breaker is doing on this node. The caller has checked that the
+    /// webhook is the tenant's.
+    pub fn breaker(&self, id: WebhookId) -> BreakerState {
+        self.0.board.state(id, self.0.clock.now())
+    }
+
+    /// News of every webhook that a call of this node switches off from here on, because its receiver
+    /// only failed or said 410. At most [`WebhookConfig::disabled_news`] wait; what does not fit is
+    /// dropped, logged and counted.
+    pub fn subscribe_disabled(&self) -> DisabledFeed {
+        self.0.listeners.subscribe()
     }
 
     /// The figures since start.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
-use hookswitch_webhooks::WebhookConfig;
+use hookswitch_webhooks::{BreakerRule, WebhookConfig};
 use tokio::time::Instant;
 
 use crate::node::Node;
@@ -37,7 +37,9 @@ async fn a_receiver_that_never_answers_occupies_only_its_own_slots() {
 #[tokio::test]
 async fn many_retries_of_a_failing_receiver_do_not_delay_first_attempts() {
     let (failing, healthy) = (Receiver::start([Behaviour::status(500)]).await, Receiver::healthy().await);
-    let config = WebhookConfig { concurrency: 8, per_webhook: 4, ..WebhookConfig::default() };
+    // Without a breaker, which would end the flood before it begins.
+    let breaker = BreakerRule { min_attempts: u32::MAX, ..BreakerRule::default() };
+    let config = WebhookConfig { concurrency: 8, per_webhook: 4, breaker, ..WebhookConfig::default() };
     let node = Node::start(config).await;
     let (bad, good) = (node.webhook(&failing.url("/")).await, node.webhook(&healthy.url("/")).await);
     node.publish_to(&[bad.id], 300).await;
