@@ -5,7 +5,6 @@ use hookswitch_protocol::{DeliveryId, EventType, Timestamp};
 
 use super::*;
 use crate::directory::{NewWebhook, Webhook};
-use crate::dispatcher::breaker::BreakerRule;
 use crate::ledger::Lease;
 use crate::options::WebhookOptions;
 
@@ -15,6 +14,7 @@ struct Play {
     ledger: HashMap<i64, (u32, u32)>,
     table: Arc<MatchTable>,
     now: Instant,
+    n_nodes: u32,
     /// How long attempts take, as far as the lanes are told.
     took: Duration,
 }
@@ -34,7 +34,7 @@ impl Play {
         let now = runtime.block_on(async { Instant::now() });
         let table = Arc::new(MatchTable::new(config.expiry.clone()));
         let lanes = Lanes::new(&config, Arc::clone(&table));
-        Self { lanes, ledger: HashMap::new(), table, now, took: Duration::from_secs(1) }
+        Self { lanes, ledger: HashMap::new(), table, now, n_nodes: 1, took: Duration::from_secs(1) }
     }
 
     /// The webhook's owner sets these options.
@@ -43,7 +43,7 @@ impl Play {
     }
 
     fn tell(&mut self, letters: Letters) {
-        self.lanes.absorb(letters, self.now);
+        self.lanes.absorb(Letters { n_nodes: self.n_nodes, ..letters }, self.now);
     }
 
     /// So many first attempts and retries of this webhook become due.
@@ -240,3 +240,6 @@ fn one_slot_on_the_whole_node_still_works() {
     play.end(1, 1, Ended::Well);
     assert_eq!(play.run(), [(100, 2)]);
 }
+
+#[path = "lanes_limits_tests.rs"]
+mod limits;

@@ -2,9 +2,12 @@
 
 mod contract;
 mod delivery;
+mod disabled;
 mod isolation;
 mod ledger_away;
+mod limits;
 mod node;
+mod order;
 mod registration;
 mod sending;
 mod stopping;
