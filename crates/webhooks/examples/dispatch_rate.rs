@@ -28,18 +28,18 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 fn main() -> Result<(), Failure> {
     let n_deliveries = std::env::args().nth(1).map_or(Ok(60_000), |n| n.parse())?;
-    let (addr_out, addr_in) = std::sync::mpsc::channel();
-    std::thread::Builder::new().name("receiver".to_owned()).spawn(move || receive(&addr_out))?;
-    let addr = addr_in.recv()?;
+    let (port_out, port_in) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name("receiver".to_owned()).spawn(move || receive(&port_out))?;
+    let port = port_in.recv()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     for n_webhooks in [1, 10] {
-        runtime.block_on(measure(&addr, n_webhooks, n_deliveries))?;
+        runtime.block_on(measure(port, n_webhooks, n_deliveries))?;
     }
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "an example speaks to its reader")]
-async fn measure(addr: &str, n_webhooks: usize, n_deliveries: u64) -> Result<(), Failure> {
+async fn measure(port: u16, n_webhooks: usize, n_deliveries: u64) -> Result<(), Failure> {
     let (clock, scope) = (Clock::system(), Scope::root("rate"));
     let seams = WebhookSeams::memory(&clock);
     let policy = AddressPolicy::strict().allow_http().allow_cidrs("127.0.0.0/8")?;
@@ -51,7 +51,8 @@ async fn measure(addr: &str, n_webhooks: usize, n_deliveries: u64) -> Result<(),
     for i in 0..n_webhooks {
         let input = WebhookInput {
             name: Some(format!("webhook {i}")),
-            url: Some(format!("http://{addr}/{i}")),
+            // Hosts of their own, as receivers are: unused connections are kept per host.
+            url: Some(format!("http://127.0.0.{}:{port}/", i + 1)),
             events: Some(vec!["call.*".to_owned()]),
             secret: Some(Secret::new("shared secret")),
             ..WebhookInput::default()
@@ -114,11 +115,11 @@ fn cpu() -> Result<Cpu, Failure> {
 }
 
 /// Answers everything, for ever.
-fn receive(addr_out: &std::sync::mpsc::Sender<String>) {
+fn receive(port_out: &std::sync::mpsc::Sender<u16>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        addr_out.send(listener.local_addr().expect("bound").to_string()).expect("somebody waits");
+        let listener = TcpListener::bind("0.0.0.0:0").await.expect("a free port");
+        port_out.send(listener.local_addr().expect("bound").port()).expect("somebody waits");
         let mut connections = tokio::task::JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
             connections.spawn(answer_all(stream));

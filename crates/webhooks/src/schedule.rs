@@ -85,7 +85,7 @@ impl Schedule {
     }
 }
 
-/// Where the jitter comes from: numbers that only have to differ, from a seed handed in (SplitMix64).
+/// Where the jitter comes from: numbers that only have to differ, from a seed handed in (`SplitMix64`).
 #[derive(Debug)]
 pub(crate) struct Jitter(AtomicU64);
 

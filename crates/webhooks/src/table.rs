@@ -114,6 +114,13 @@ impl MatchTable {
         })
     }
 
+    /// Whether a webhook is there and switched on.
+    pub(crate) fn is_active(&self, tenant: &TenantId, webhook: WebhookId) -> bool {
+        let index = self.index.load();
+        let wants = index.get(tenant).and_then(|tenant| tenant.webhooks.get(&webhook));
+        wants.is_some_and(|wants| wants.is_active)
+    }
+
     /// Puts one webhook in as it is now.
     pub(crate) fn put(&self, webhook: &Webhook) {
         let mut writer = self.lock();

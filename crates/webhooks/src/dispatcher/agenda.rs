@@ -58,6 +58,8 @@ pub(super) enum Ended {
     Badly,
     /// It kept silent until the time limit.
     TimedOut,
+    /// It took the delivery, and its answer went on until the time limit.
+    Slowly,
     /// Nothing: the attempt was cut off, or never reached it.
     Unknown,
 }

@@ -93,6 +93,7 @@ fn due_of(delivery: &LeasedDelivery, kind: Kind) -> DueWebhook {
 /// What the end says about the receiver, for its slots and its breaker.
 fn verdict_on_receiver(outcome: &AttemptOutcome) -> Ended {
     match (outcome.status, outcome.failure.map(|failure| failure.class)) {
+        (Some(200..=299), Some(ErrorClass::Timeout)) => Ended::Slowly,
         (_, Some(ErrorClass::Timeout)) => Ended::TimedOut,
         (Some(429 | 500..=599), _) => Ended::Badly,
         (Some(_), _) => Ended::Well,

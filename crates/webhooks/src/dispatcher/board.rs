@@ -58,6 +58,7 @@ pub(super) fn post(shared: &Arc<Shared>, tenant: &TenantId, webhook: WebhookId, 
             tracing::info!(%tenant, %webhook, "a webhook's receiver is back, its breaker closed");
             None
         }
+        Turn::Forgotten => None,
     };
     shared.counters.breakers_open.set(shared.board.set(webhook, until) as u64);
 }

@@ -111,6 +111,8 @@ pub(super) enum Turn {
     StaysOpen { until: Instant },
     /// The probe succeeded.
     Closed,
+    /// Its webhook is gone or switched off, and nothing of it waits any more.
+    Forgotten,
 }
 
 impl Breaker {
@@ -152,10 +154,15 @@ impl Breaker {
         }
     }
 
+    /// Whether everything is sent.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
     /// Whether forgetting it changes nothing.
     pub(super) fn is_blank(&mut self, rule: &BreakerRule, now: Instant) -> bool {
         self.forget(rule, now);
-        matches!(self.state, State::Closed) && self.steps.iter().all(|step| step.n_failed == 0)
+        self.is_closed() && self.steps.iter().all(|step| step.n_failed == 0)
     }
 
     fn probed(&mut self, has_failed: Option<bool>, pause: Duration, rule: &BreakerRule, now: Instant) -> Option<Turn> {

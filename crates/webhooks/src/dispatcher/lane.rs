@@ -9,19 +9,13 @@ use tokio::time::Instant;
 use super::agenda::{Ended, Freed, Kind};
 use super::breaker::{Breaker, BreakerRule, Gate, Turn};
 use super::bucket::Bucket;
+use super::slots::{Busy, Share, share_of_retries};
 use crate::ledger::{LeaseWish, LeasedDelivery};
 use crate::table::Bounds;
 
 /// How far ahead a quick receiver's deliveries are leased: about as many as it takes in this time, so
 /// that its slots do not stand empty while the ledger is asked.
 const HORIZON: Duration = Duration::from_millis(20);
-
-/// Slots by kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Busy {
-    pub(super) fresh: usize,
-    pub(super) retries: usize,
-}
 
 /// What is due in a lane, as far as we were told and have not asked for since.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,19 +24,7 @@ pub(super) struct Due {
     pub(super) retry: bool,
 }
 
-/// What the node leaves to one lane.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Share {
-    /// Slots the lane may have of each kind, however well it does.
-    pub(super) per_kind: usize,
-    /// What may still be leased to fill slots, by kind and together.
-    pub(super) free: Busy,
-    pub(super) free_total: usize,
-    /// What may still be leased ahead of them.
-    pub(super) ahead: usize,
-    pub(super) fresh_percent: usize,
-}
-
+/// A lane. What it may do follows from what it was told; the lines it stands in are its owner's.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) tenant: TenantId,
@@ -252,7 +234,7 @@ impl Lane {
     pub(super) fn free(&mut self, freed: Freed, rule: &BreakerRule, now: Instant) -> Option<Turn> {
         self.busy.sub(freed.kind);
         match freed.ended {
-            Ended::TimedOut => {
+            Ended::TimedOut | Ended::Slowly => {
                 self.cut = self.limit - (self.allowance() / 2).max(1);
                 self.took = None;
             }
@@ -263,7 +245,7 @@ impl Lane {
             Ended::Unknown => {}
         }
         let has_failed = match freed.ended {
-            Ended::Well => Some(false),
+            Ended::Well | Ended::Slowly => Some(false),
             Ended::Badly | Ended::TimedOut => Some(true),
             Ended::Unknown => None,
         };
@@ -281,55 +263,25 @@ impl Lane {
         recalled
     }
 
-    /// Whether it has nothing to do; and unless there are `too_many`, nothing to remember.
-    pub(super) fn is_idle(&mut self, too_many: bool, rule: &BreakerRule, now: Instant) -> bool {
-        let does_nothing = !self.has_due()
+    /// Whether it has nothing to do.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.has_due()
             && self.held() == Busy::default()
             && self.asked.is_none()
             && !(self.in_asking || self.in_starting)
-            && self.parked_until.is_none();
-        let is_fresh = |lane: &mut Self| {
-            lane.cut == 0
-                && lane.breaker.is_blank(rule, now)
-                && lane.bucket.as_mut().is_none_or(|bucket| bucket.is_full(now))
-        };
-        does_nothing && (too_many || is_fresh(self))
-    }
-}
-
-impl Busy {
-    pub(super) fn total(self) -> usize {
-        self.fresh + self.retries
+            && self.parked_until.is_none()
     }
 
-    pub(super) fn plus(self, other: Self) -> Self {
-        Self { fresh: self.fresh + other.fresh, retries: self.retries + other.retries }
+    /// Whether forgetting an idle lane changes nothing.
+    pub(super) fn has_nothing_to_remember(&mut self, rule: &BreakerRule, now: Instant) -> bool {
+        self.cut == 0
+            && self.breaker.is_blank(rule, now)
+            && self.bucket.as_mut().is_none_or(|bucket| bucket.is_full(now))
     }
 
-    pub(super) fn add(&mut self, kind: Kind) {
-        *self.of(kind) += 1;
+    pub(super) fn is_breaker_closed(&self) -> bool {
+        self.breaker.is_closed()
     }
-
-    pub(super) fn sub(&mut self, kind: Kind) {
-        let of = self.of(kind);
-        *of = of.saturating_sub(1);
-    }
-
-    pub(super) fn of_kind(mut self, kind: Kind) -> usize {
-        *self.of(kind)
-    }
-
-    fn of(&mut self, kind: Kind) -> &mut usize {
-        match kind {
-            Kind::Fresh => &mut self.fresh,
-            Kind::Retry => &mut self.retries,
-        }
-    }
-}
-
-/// How many of `total` slots retries may use: never none.
-pub(super) fn share_of_retries(total: usize, fresh_percent: usize) -> usize {
-    (total - (total * fresh_percent).div_ceil(100)).max(1)
 }
 
 pub(super) fn total(wish: LeaseWish) -> usize {

@@ -23,7 +23,8 @@ use tokio::time::Instant;
 use super::agenda::{Ended, Freed, Kind, Letters};
 use super::breaker::Turn;
 use super::bucket::Bucket;
-use super::lane::{Busy, Lane, Share, share_of_retries, total};
+use super::lane::{Lane, total};
+use super::slots::{Busy, NodeSlots};
 use super::turns::Turns;
 use crate::config::WebhookConfig;
 use crate::ledger::{DueWebhook, LeaseWish, LeasedDelivery};
@@ -31,9 +32,6 @@ use crate::table::MatchTable;
 
 /// Most wishes in one request, so that the question to the database stays small.
 const WISHES: usize = 256;
-
-/// The part of the node's slots that first attempts may not use: one in so many.
-const RETRY_RESERVE: usize = 16;
 
 /// Most lanes kept only to remember how their receiver did; beyond it such lanes are forgotten and
 /// their webhooks start anew.
@@ -51,6 +49,7 @@ const READY_FOR: Duration = Duration::from_secs(2);
 pub(super) struct Lanes {
     config: WebhookConfig,
     table: Arc<MatchTable>,
+    node: NodeSlots,
     n_nodes: usize,
     lanes: HashMap<WebhookId, Lane>,
     /// Lanes with something due and room for it.
@@ -90,6 +89,7 @@ impl Lanes {
         Self {
             config: config.clone(),
             table,
+            node: NodeSlots::new(config),
             n_nodes: 1,
             lanes: HashMap::new(),
             asking: Turns::default(),
@@ -145,7 +145,7 @@ impl Lanes {
 
     /// Whether a plan may find something to ask for.
     pub(super) fn may_ask(&self) -> bool {
-        self.asking.has_next() && self.slots_left(self.ready) + self.ahead_left(self.ready) > 0
+        self.asking.has_next() && self.node.may_lease(self.busy, self.ready)
     }
 
     /// What to ask the ledger for now; empty when nothing is due or nothing has room. The lanes asked
@@ -154,9 +154,7 @@ impl Lanes {
         let mut wishes = Vec::new();
         let mut planned = Busy::default();
         for _ in 0..self.asking.len() {
-            if self.slots_left(self.ready + planned.total()) + self.ahead_left(self.ready + planned.total()) == 0
-                || wishes.len() >= WISHES
-            {
+            if wishes.len() >= WISHES || !self.node.may_lease(self.busy, self.ready + planned.total()) {
                 break;
             }
             let Some(most) = self.tokens_of_next_tenant(now) else { continue };
@@ -194,7 +192,7 @@ impl Lanes {
     pub(super) fn start(&mut self, now: Instant) -> Vec<LeasedDelivery> {
         let mut started = Vec::new();
         for _ in 0..self.starting.len() {
-            if self.busy.total() >= self.node_total() {
+            if self.busy.total() >= self.node.total {
                 break;
             }
             let Some(webhook) = self.starting.pop() else { break };
@@ -207,10 +205,9 @@ impl Lanes {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
         lane.in_starting = false;
         loop {
-            let (busy, node, total) = (self.busy, node_shares(&self.config), self.config.concurrency.max(1));
-            let has_room = |kind| busy.total() < total && busy.of_kind(kind) < node.of_kind(kind);
+            let (busy, node) = (self.busy, self.node);
             let before = lane.busy;
-            let Some(delivery) = lane.start(has_room, now) else { break };
+            let Some(delivery) = lane.start(|kind| node.has_room(kind, busy), now) else { break };
             self.busy.add(if lane.busy.fresh > before.fresh { Kind::Fresh } else { Kind::Retry });
             self.ready -= 1;
             started.push(delivery);
@@ -220,28 +217,16 @@ impl Lanes {
 
     /// What one lane asks for; `None` when it has to wait, for which it was put where it waits.
     fn wish(&mut self, webhook: WebhookId, planned: Busy, most: usize, now: Instant) -> Option<LeaseWish> {
-        self.rebound(webhook, now);
-        let (ready, taken) = (self.ready + planned.total(), self.busy.plus(planned));
-        let (node, total_slots) = (node_shares(&self.config), self.node_total());
-        let (free_total, ahead) = (self.slots_left(ready), self.ahead_left(ready));
         let lane = self.lanes.get_mut(&webhook)?;
         lane.in_asking = false;
+        rebind(lane, webhook, (&self.table, &self.config, self.n_nodes), now);
         if let Some(until) = lane.held_back(now) {
             self.told.n_rate_limited += u64::from(lane.is_out_of_tokens(now));
             lane.parked_until = Some(until);
             self.parked.push(Reverse((until, Parked::Lane(webhook))));
             return None;
         }
-        let share = Share {
-            per_kind: slots_in_a_crowd(lane.is_answering(), taken.total(), total_slots),
-            free: Busy {
-                fresh: node.fresh.saturating_sub(taken.fresh),
-                retries: node.retries.saturating_sub(taken.retries),
-            },
-            free_total,
-            ahead,
-            fresh_percent: percent(&self.config),
-        };
+        let share = self.node.share(lane.is_answering(), self.busy, planned, self.ready);
         let wish = lane.wish(webhook, share, most, now);
         if total(wish) == 0 {
             // Held up by the node's shares only: keep its place.
@@ -265,11 +250,11 @@ impl Lanes {
     }
 
     fn mark(&mut self, due: DueWebhook, now: Instant) {
-        if !self.lanes.contains_key(&due.webhook) {
-            self.lanes.insert(due.webhook, Lane::new(due.tenant));
-            self.rebound(due.webhook, now);
-        }
-        let Some(lane) = self.lanes.get_mut(&due.webhook) else { return };
+        let lane = self.lanes.entry(due.webhook).or_insert_with(|| {
+            let mut lane = Lane::new(due.tenant);
+            rebind(&mut lane, due.webhook, (&self.table, &self.config, self.n_nodes), now);
+            lane
+        });
         lane.due.fresh |= due.has_fresh;
         lane.due.retry |= due.has_retry;
         self.line_up(due.webhook);
@@ -298,7 +283,9 @@ impl Lanes {
     /// Gives back everything that has not started.
     pub(super) fn recall_all(&mut self) {
         let all: Vec<WebhookId> = self.lanes.keys().copied().collect();
-        all.into_iter().for_each(|webhook| self.recall(webhook, None));
+        for webhook in all {
+            self.recall(webhook, None);
+        }
     }
 
     /// Puts a lane in the lines it belongs to.
@@ -350,53 +337,33 @@ impl Lanes {
         self.tidied = Some(now);
         if let Some(since) = now.checked_sub(READY_FOR).filter(|_| self.ready > 0) {
             let all: Vec<WebhookId> = self.lanes.keys().copied().collect();
-            all.into_iter().for_each(|webhook| self.recall(webhook, Some(since)));
+            for webhook in all {
+                self.recall(webhook, Some(since));
+            }
         }
+        let (rule, table, told) = (self.config.breaker, &self.table, &mut self.told);
         let too_many = self.lanes.len() > REMEMBERED;
-        let rule = self.config.breaker;
-        self.lanes.retain(|_, lane| !lane.is_idle(too_many, &rule, now));
+        self.lanes.retain(|webhook, lane| {
+            let goes = lane.is_idle()
+                && (too_many || lane.has_nothing_to_remember(&rule, now) || !table.is_active(&lane.tenant, *webhook));
+            if goes && !lane.is_breaker_closed() {
+                told.turns.push((lane.tenant.clone(), *webhook, Turn::Forgotten));
+            }
+            !goes
+        });
         self.tenants.retain(|_, bucket| !bucket.is_full(now));
     }
-
-    /// Takes in what the webhook's owner and the cluster allow now.
-    fn rebound(&mut self, webhook: WebhookId, now: Instant) {
-        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        let bounds = self.table.bounds(&lane.tenant, webhook);
-        lane.bound(bounds, self.config.per_webhook.max(1), self.n_nodes, now);
-    }
-
-    fn node_total(&self) -> usize {
-        self.config.concurrency.max(1)
-    }
-
-    /// Slots that nothing running or `ready` will need.
-    fn slots_left(&self, ready: usize) -> usize {
-        self.node_total().saturating_sub(self.busy.total() + ready)
-    }
-
-    /// How many more may be leased ahead of slots.
-    fn ahead_left(&self, ready: usize) -> usize {
-        self.config.lease_ahead.saturating_sub(ready)
-    }
 }
 
-/// How many slots of each kind one lane may have when the node has so many in use: all of its own up
-/// to half, two in the last quarter; fewer where the receiver has not answered yet.
-fn slots_in_a_crowd(is_answering: bool, in_use: usize, total: usize) -> usize {
-    match (in_use * 4 / total, is_answering) {
-        (0 | 1, _) | (2, true) => usize::MAX,
-        (2, false) | (_, true) => 2,
-        (_, false) => 1,
-    }
-}
-
-fn node_shares(config: &WebhookConfig) -> Busy {
-    let total = config.concurrency.max(1);
-    Busy { fresh: total - total / RETRY_RESERVE, retries: share_of_retries(total, percent(config)) }
-}
-
-fn percent(config: &WebhookConfig) -> usize {
-    usize::from(config.fresh_percent.min(100))
+/// Takes in what the webhook's owner and the cluster allow now.
+fn rebind(
+    lane: &mut Lane,
+    webhook: WebhookId,
+    (table, config, n_nodes): (&MatchTable, &WebhookConfig, usize),
+    now: Instant,
+) {
+    let bounds = table.bounds(&lane.tenant, webhook);
+    lane.bound(bounds, config.per_webhook.max(1), n_nodes, now);
 }
 
 /// The kind of a delivery that was handed out.

@@ -23,6 +23,7 @@ mod lane;
 mod lanes;
 mod leaser;
 mod settler;
+mod slots;
 mod turns;
 mod watcher;
 
