@@ -6,6 +6,7 @@
 
 mod bench;
 mod clock;
+mod migrate;
 mod run;
 mod setup;
 mod test;
@@ -27,12 +28,15 @@ enum Chore {
     /// Check what compilers do not: dependency arrows, homes of packages, file and function length, stray paths.
     Tidy,
     /// Build and run the whole suite: examples, doc tests, then every test (nextest where it is installed).
-    /// What tests need and the machine lacks is installed first (Redis, on Debian), or named with a hint.
+    /// What tests need and the machine lacks is installed first (Redis and MariaDB, on Debian), or named with a hint.
     Test(test::TestArgs),
     /// Refresh the golden files by running the tests that hold them in update mode.
     Golden(test::GoldenArgs),
     /// Run the long must-holds of the server (minutes, thousands of connections).
     Soak(test::SoakArgs),
+    /// Look at a database's schema, change it step by step, or begin a new step.
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
     /// Measure, and hold the figures against their bars.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         Chore::Test(args) => test::test(&args),
         Chore::Golden(args) => test::golden(&args),
         Chore::Soak(args) => test::soak(&args),
+        Chore::Migrate(what) => migrate::run(&what),
         Chore::Bench(what) => bench::run(&what),
     };
     match result {

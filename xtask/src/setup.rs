@@ -1,6 +1,6 @@
 //! What a machine needs before the suite can run: looked for, installed where that is allowed, or told with a hint.
 //!
-//! Only Redis is installed, and only as Debian packages: the tests start servers of their own, so the
+//! Only Redis and MariaDB are installed, and only as Debian packages: the tests start servers of their own, so the
 //! daemons that come with the packages must not start. Nothing is touched when all programs are there.
 
 use std::process::Command;
@@ -24,7 +24,15 @@ const COMPILER: Program = Program {
     hint: "install a C compiler: `apt-get install gcc libc6-dev`, `dnf install gcc`, or Xcode's command line tools",
 };
 
-const REDIS: [Program; 4] = [redis("redis-server"), redis("redis-sentinel"), redis("redis-cli"), OPENSSL];
+/// Debian's `mariadb-install-db` comes with `mariadbd`; it is not asked, for it has no harmless question.
+const SERVERS: [Program; 6] = [
+    redis("redis-server"),
+    redis("redis-sentinel"),
+    redis("redis-cli"),
+    OPENSSL,
+    mariadb("mariadbd"),
+    mariadb("mariadb"),
+];
 
 const OPENSSL: Program = Program {
     name: "openssl",
@@ -39,8 +47,15 @@ const fn redis(name: &'static str) -> Program {
     Program { name, probe: "--version", why, hint }
 }
 
+const fn mariadb(name: &'static str) -> Program {
+    let why = "tests start MariaDB servers of their own";
+    let hint = "`apt-get install mariadb-server-core mariadb-client-core`, `dnf install mariadb-server` or \
+                `brew install mariadb`";
+    Program { name, probe: "--version", why, hint }
+}
+
 /// The installation, one script so that it is one call of `sudo`; it is given [`POLICY`].
-const INSTALL: &str = "xtask/src/install-redis.sh";
+const INSTALL: &str = "xtask/src/install-servers.sh";
 /// Where Debian's package scripts ask whether a daemon may start.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
@@ -55,9 +70,9 @@ enum Installer {
 /// Makes sure that everything is there that tests need, or says what is missing and how to get it.
 pub(crate) fn ready() -> Result<()> {
     let mut missing = missing(&[COMPILER]);
-    if REDIS.iter().any(|program| !program.is_there()) {
-        install_redis(Installer::find());
-        missing.extend(self::missing(&REDIS));
+    if SERVERS.iter().any(|program| !program.is_there()) {
+        install_servers(Installer::find());
+        missing.extend(self::missing(&SERVERS));
     }
     if missing.is_empty() {
         return Ok(());
@@ -77,9 +92,9 @@ fn missing(programs: &[Program]) -> Vec<String> {
 }
 
 /// Tries; whether it worked shows when the programs are looked for again.
-fn install_redis(installer: Installer) {
+fn install_servers(installer: Installer) {
     let Some(mut command) = installer.command() else { return };
-    println!("Redis is missing: installing Debian's packages, whose daemons are not started");
+    println!("a server is missing: installing Debian's packages, whose daemons are not started");
     if let Err(error) = run(command.current_dir(workspace_root()).args([INSTALL, POLICY])) {
         println!("{error:#}");
     }
@@ -120,7 +135,7 @@ mod tests {
     use std::process::Output;
 
     /// Runs the script with an `apt-get` that notes how the policy answers while it installs; no program
-    /// of Redis is on its path.
+    /// it looks for is on its path.
     fn install(dir: &Path, policy: &Path) -> Output {
         let fake = "#!/bin/sh\n[ \"$1\" = update ] && exit 100\n\"$POLICY\"; echo \"$? $*\" >> \"$NOTES\"\n";
         executable(&dir.join("apt-get"), fake);
@@ -155,7 +170,11 @@ mod tests {
         let notes = std::fs::read_to_string(dir.path().join("notes")).unwrap();
         let lines: Vec<&str> = notes.lines().collect();
         assert!(lines[0].starts_with("101 install -y"), "{notes}");
-        assert!(lines[0].ends_with(" redis-server redis-sentinel redis-tools openssl"), "{notes}");
+        assert!(
+            lines[0]
+                .ends_with(" redis-server redis-sentinel redis-tools openssl mariadb-server-core mariadb-client-core"),
+            "{notes}"
+        );
         assert_eq!(lines[1..], ["disable redis-server", "disable redis-sentinel"]);
         assert!(!policy.exists());
     }
@@ -170,7 +189,7 @@ mod tests {
         executable(&policy, "#!/bin/sh\nexit 0\n");
         let refused = install(dir.path(), &policy);
         assert!(!refused.status.success());
-        assert!(String::from_utf8_lossy(&refused.stderr).contains("would let a Redis daemon start"));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("would let a daemon start"));
     }
 
     #[test]

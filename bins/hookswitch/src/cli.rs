@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use hookswitch::protocol::{TenantId, UserId};
 
 use crate::config::parse_duration;
+use crate::receiver::ReceiverArgs;
 
 /// Said by `--help`, kept in step with [`crate::exit`].
 const EXIT_CODES: &str = "\
@@ -23,6 +24,7 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   JWT_SECRET=$(openssl rand -hex 32) hookswitch serve
   hookswitch serve --config /etc/hookswitch.toml
+  DATABASE_URL=mysql://hub:secret@db/calls hookswitch serve --migrate
 
 Every setting, by variable and by TOML key: docs/config.md. A variable wins over the file.";
 
@@ -54,7 +56,11 @@ pub(crate) enum Command {
     Dev(DevArgs),
     /// Run the server, configured by environment variables and, if you like, a TOML file.
     #[command(after_help = SERVE_EXAMPLES)]
-    Serve(ConfigArgs),
+    Serve(ServeArgs),
+    /// Look at the database's schema, or change it step by step.
+    Migrate(MigrateArgs),
+    /// Receive webhooks: check signatures, and misbehave on demand.
+    Receiver(ReceiverArgs),
     /// Mint a token for development and tests; in production your identity provider does that.
     Token(TokenArgs),
     /// Say everything that is wrong with the configuration, without starting.
@@ -93,6 +99,44 @@ pub(crate) struct ConfigArgs {
     /// A TOML file; wins over the variable `HOOKSWITCH_CONFIG`.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Bring the tables of a MySQL or MariaDB database up to date first. (A SQLite file's always are.)
+    #[arg(long)]
+    pub(crate) migrate: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hookswitch migrate status
+  hookswitch migrate up --database-url mysql://hub:secret@db/calls
+
+Without --database-url the database is the one that `serve` would use. `down` takes the newest step back, with
+everything that its tables hold. Several nodes may run `up` at once; they wait for each other.")]
+pub(crate) struct MigrateArgs {
+    /// What to do.
+    #[arg(value_enum)]
+    pub(crate) action: MigrateAction,
+    /// Which database, instead of the configured one.
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MigrateAction {
+    /// Tell which steps the database has.
+    Status,
+    /// Take all steps that it does not have.
+    Up,
+    /// Take the newest step back.
+    Down,
 }
 
 #[derive(Debug, Args)]
@@ -159,6 +203,11 @@ mod tests {
         check("hookswitch token --tenant a{b}");
         check("hookswitch token --role boss");
         check("hookswitch token --ttl 5");
+        check("hookswitch receiver --mode friendly");
+        check("hookswitch receiver --listen nowhere");
+        check("hookswitch receiver --quiet --json");
+        check("hookswitch migrate");
+        check("hookswitch migrate sideways");
         check("hookswitch unknown");
     }
 }

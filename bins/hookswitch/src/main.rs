@@ -5,8 +5,10 @@ mod config;
 mod dev;
 mod exit;
 mod logging;
+mod migrate;
 mod node;
 mod open_files;
+mod receiver;
 mod signals;
 mod token;
 
@@ -28,9 +30,11 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
     match command {
         Command::Dev(args) => dev::run(&args, environment),
         Command::Serve(args) => {
-            let config = Config::load(environment, args.config)?;
+            let config = Config::load(environment, args.config.config)?.migrating(args.migrate);
             node::run(&config, async { Node::start(&config).await?.until_stopped().await })
         }
+        Command::Receiver(args) => receiver::run(&args),
+        Command::Migrate(args) => migrate::run(args, environment),
         Command::Token(args) => token::run(args, environment),
         Command::CheckConfig(args) => {
             let config = Config::load(environment, args.config)?;

@@ -11,6 +11,7 @@ use hookswitch::gateway::{GatewayConfig, JwtAuthenticator, listen};
 use hookswitch::hub::HubConfig;
 use hookswitch::runtime::{Clock, Crash, Scope};
 use hookswitch::store::StoreConfig;
+use hookswitch::store::migrations::Database;
 use hookswitch::webhooks::WebhookConfig;
 use tokio::runtime::{Builder, Runtime};
 
@@ -73,8 +74,11 @@ impl Node {
             .hub(hub(config))
             .webhooks(webhooks(config))
             .addresses(config.webhooks.addresses.clone())
-            .sqlite(StoreConfig::new(&config.database))
             .gateway(gateway(config), Arc::new(authenticator));
+        let builder = match config.database.clone() {
+            Database::Sqlite(path) => builder.sqlite(StoreConfig::new(path)),
+            Database::MySql(server) => builder.mysql(*server),
+        };
         let builder = match config.redis.clone() {
             Some(redis) => builder.redis(redis),
             None => builder,
@@ -130,9 +134,16 @@ fn announce(address: SocketAddr) -> anyhow::Result<()> {
 }
 
 fn log_start(config: &Config, address: SocketAddr) {
-    let (version, database) = (env!("CARGO_PKG_VERSION"), config.database.display());
+    let version = env!("CARGO_PKG_VERSION");
+    let database = match &config.database {
+        Database::Sqlite(path) => path.display().to_string(),
+        Database::MySql(server) => server.to_string(),
+    };
     // Whether the others were found is told by the link itself.
     let others = config.redis.as_ref().map_or_else(|| "none".to_owned(), |redis| redis.topology.to_string());
+    if let Some(proxy) = config.webhooks.addresses.proxy_address() {
+        tracing::info!(proxy, "webhooks go through a proxy");
+    }
     tracing::info!(%address, version, %others, %database, "started");
 }
 

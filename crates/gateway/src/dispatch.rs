@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use hookswitch_hub::{Attachment, Occupant};
+use hookswitch_hub::{Attachment, Clearance, Occupant};
 use hookswitch_protocol::{Chain, ErrorCode, EventId, SessionKey};
 use hookswitch_switch::AcceptError;
 use http::{Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use serde::Serialize;
 
-use crate::auth::Principal;
+use crate::auth::{Principal, Role};
 use crate::gateway::{Admitted, Gateway};
 use crate::http::{Answer, Body, BoxError, Problem, Query, decode_segment, read_body};
 use crate::routes::Endpoint;
 use crate::socket::Session;
 use crate::upgrade::{AllowedOrigins, HandOver, Handshake, hand_over, switching_protocols};
-use crate::webhooks_api::{WebhookCall, parse, webhook_id};
+use crate::webhooks_api::WebhookCall;
 use crate::{pages, publish};
 
 type Answered = Result<Response<Body>, Problem>;
@@ -103,24 +103,8 @@ impl Gateway {
     {
         let inner = &*self.0;
         let call = WebhookCall { webhooks: inner.parts.switch.webhooks(), tenant: &principal.tenant, answer, query };
-        let id = || webhook_id(admitted.params.get("id"));
-        let read = async |body: B| read_body(body, inner.config.body_bytes, inner.config.body_deadline).await;
-        match admitted.route.endpoint {
-            Endpoint::WebhookCreate => call.create(parse(&read(body).await?)?).await,
-            Endpoint::WebhookList => call.list().await,
-            Endpoint::WebhookFailed => call.failed().await,
-            Endpoint::WebhookGet => call.get(id()?).await,
-            Endpoint::WebhookDelete => call.delete(id()?).await,
-            Endpoint::WebhookTest => call.test(id()?).await,
-            Endpoint::WebhookLogs => call.logs(id()?).await,
-            Endpoint::WebhookStats => call.stats(id()?).await,
-            Endpoint::WebhookUpdate => {
-                let id = id()?;
-                call.check_owner(id).await?;
-                call.update(id, parse(&read(body).await?)?).await
-            }
-            _ => Err(Problem::not_found("there is nothing at this path")),
-        }
+        let body = read_body(body, inner.config.body_bytes, inner.config.body_deadline);
+        call.answered(admitted.route.endpoint, &admitted.params, body).await
     }
 
     /// `GET /ws`.
@@ -135,6 +119,7 @@ impl Gateway {
         let who = Attachment {
             tenant: principal.tenant.clone(),
             occupant: Occupant::User(principal.user.clone()),
+            clearance: if principal.role == Role::Admin { Clearance::Admin } else { Clearance::Standard },
             expires_at: Some(principal.expires_at),
         };
         self.upgrade(who, head, upgrade).await
@@ -151,7 +136,12 @@ impl Gateway {
         self.check_origin(&self.0.config.public_origins, admitted, head)?;
         let key = key.and_then(|key| SessionKey::parse(key).ok()).ok_or_else(unknown_session)?;
         let session = self.0.hub().sessions().find(&key).await.ok_or_else(unknown_session)?;
-        let who = Attachment { tenant: session.tenant, occupant: Occupant::Visitor(session.key), expires_at: None };
+        let who = Attachment {
+            tenant: session.tenant,
+            occupant: Occupant::Visitor(session.key),
+            clearance: Clearance::Standard,
+            expires_at: None,
+        };
         self.upgrade(who, head, upgrade).await
     }
 

@@ -9,11 +9,15 @@ use hookswitch_protocol::NodeId;
 #[cfg(feature = "redis")]
 use hookswitch_redis::{RedisConfig, RedisKeepers};
 use hookswitch_runtime::Clock;
+#[cfg(feature = "mysql")]
+use hookswitch_store::MySqlConfig;
 #[cfg(feature = "sqlite")]
 use hookswitch_store::StoreConfig;
 use hookswitch_switch::SwitchConfig;
 use hookswitch_webhooks::{AddressPolicy, WebhookConfig, WebhookSeams, Webhooks};
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+use crate::database::DatabaseConfig;
 use crate::error::StartError;
 use crate::node::{Scopes, Switch};
 
@@ -27,8 +31,8 @@ pub struct SwitchBuilder {
     pub(crate) acceptance: SwitchConfig,
     pub(crate) webhooks: WebhookConfig,
     pub(crate) addresses: AddressPolicy,
-    #[cfg(feature = "sqlite")]
-    store: Option<StoreConfig>,
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    database: Option<DatabaseConfig>,
     #[cfg(feature = "redis")]
     redis: Option<RedisConfig>,
     #[cfg(feature = "gateway")]
@@ -45,8 +49,8 @@ pub(crate) struct Keepers {
     pub(crate) hub: Seams,
     pub(crate) webhooks: WebhookSeams,
     /// `None` when all of it is kept in memory.
-    #[cfg(all(feature = "gateway", feature = "sqlite"))]
-    pub(crate) store: Option<hookswitch_store::Store>,
+    #[cfg(all(feature = "gateway", any(feature = "mysql", feature = "sqlite")))]
+    pub(crate) database: Option<crate::database::OpenDatabase>,
     /// `None` for a node on its own.
     #[cfg(feature = "redis")]
     pub(crate) redis: Option<RedisKeepers>,
@@ -61,8 +65,8 @@ impl SwitchBuilder {
             acceptance: SwitchConfig::default(),
             webhooks: WebhookConfig::default(),
             addresses: AddressPolicy::strict(),
-            #[cfg(feature = "sqlite")]
-            store: None,
+            #[cfg(any(feature = "mysql", feature = "sqlite"))]
+            database: None,
             #[cfg(feature = "redis")]
             redis: None,
             #[cfg(feature = "gateway")]
@@ -103,7 +107,14 @@ impl SwitchBuilder {
     /// Keeps everything that must survive in a SQLite file. Without it, it is kept in memory.
     #[cfg(feature = "sqlite")]
     pub fn sqlite(self, store: StoreConfig) -> Self {
-        Self { store: Some(store), ..self }
+        Self { database: Some(DatabaseConfig::Sqlite(store)), ..self }
+    }
+
+    /// Keeps everything that must survive on a MySQL or MariaDB server, which other nodes may use at the
+    /// same time. Without [`MySqlConfig::migrates`] its schema must be there already.
+    #[cfg(feature = "mysql")]
+    pub fn mysql(self, store: MySqlConfig) -> Self {
+        Self { database: Some(DatabaseConfig::MySql(Box::new(store))), ..self }
     }
 
     /// Joins the other nodes that share this Redis: events, presence, messages for absent users and
@@ -143,30 +154,29 @@ impl SwitchBuilder {
         Keepers {
             hub: Seams::memory(&self.clock),
             webhooks: WebhookSeams::memory(&self.clock),
-            #[cfg(all(feature = "gateway", feature = "sqlite"))]
-            store: None,
+            #[cfg(all(feature = "gateway", any(feature = "mysql", feature = "sqlite")))]
+            database: None,
             #[cfg(feature = "redis")]
             redis: None,
         }
     }
 
     /// Opens the keepers that were asked for.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) async fn keepers(&self, scopes: &Scopes) -> Result<Keepers, StartError> {
-        let Some(config) = self.store.clone() else { return Ok(self.memory_keepers()) };
-        let store = hookswitch_store::Store::open(config, self.clock.clone(), &scopes.store).await?;
-        let shared = std::sync::Arc::new(store.clone());
+        let Some(config) = self.database.clone() else { return Ok(self.memory_keepers()) };
+        let database = config.open(self.clock.clone(), &scopes.store).await?;
         Ok(Keepers {
-            webhooks: WebhookSeams { directory: shared.clone(), ledger: shared.clone(), log: shared.clone() },
-            hub: Seams { offline: shared.clone(), chat: shared, ..Seams::memory(&self.clock) },
+            webhooks: database.webhooks(),
+            hub: database.hub(&self.clock),
             #[cfg(feature = "gateway")]
-            store: Some(store),
+            database: Some(database),
             #[cfg(feature = "redis")]
             redis: None,
         })
     }
 
-    #[cfg(not(feature = "sqlite"))]
+    #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
     #[expect(clippy::unused_async, reason = "with the store there is something to wait for")]
     pub(crate) async fn keepers(&self, _scopes: &Scopes) -> Result<Keepers, StartError> {
         Ok(self.memory_keepers())

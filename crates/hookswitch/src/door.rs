@@ -80,15 +80,15 @@ fn hub_probe(hub: &Hub) -> Probe {
 
 /// Whether the store takes a write; memory always does.
 fn store_probe(keepers: &Keepers) -> Probe {
-    #[cfg(feature = "sqlite")]
-    if let Some(store) = keepers.store.clone() {
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    if let Some(database) = keepers.database.clone() {
         let check = move || -> hookswitch_gateway::BoxFuture<'static, Result<(), String>> {
-            let store = store.clone();
-            Box::pin(async move { store.check_writing().await.map_err(|error| error.to_string()) })
+            let database = database.clone();
+            Box::pin(async move { database.check_writing().await.map_err(|error| error.to_string()) })
         };
         return Probe { name: "store", weight: Weight::Vital, check: Box::new(check) };
     }
-    #[cfg(not(feature = "sqlite"))]
+    #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
     let _in_memory = keepers;
     Probe { name: "store", weight: Weight::Vital, check: Box::new(|| Box::pin(std::future::ready(Ok(())))) }
 }

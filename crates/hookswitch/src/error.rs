@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The store could not be opened.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     #[error("cannot open the store")]
     Store(#[from] hookswitch_store::StoreError),
     /// The settings of Redis cannot be worked with; that it is away is no reason.

@@ -19,11 +19,14 @@
 //! ```
 //!
 //! Features: `gateway`, the HTTP and WebSocket door; `redis`, several nodes; `sqlite`, the embedded
-//! store, without which webhooks, messages for absent users and chat sessions end with the process.
+//! store, and `mysql`, one that several nodes share. Without a store webhooks, messages for absent
+//! users and chat sessions end with the process.
 
 mod builder;
 #[cfg(all(feature = "gateway", feature = "redis"))]
 mod cluster;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod database;
 #[cfg(feature = "gateway")]
 mod door;
 mod error;
@@ -45,7 +48,7 @@ pub use hookswitch_protocol::{
 #[cfg(feature = "redis")]
 pub use hookswitch_redis as redis;
 pub use hookswitch_runtime as runtime;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub use hookswitch_store as store;
 pub use hookswitch_switch as switchboard;
 pub use hookswitch_switch::{AcceptError, Broadcaster, Heard, Subscription, SwitchConfig};

@@ -11,8 +11,20 @@ pub struct Attachment {
     pub tenant: TenantId,
     /// Who it is.
     pub occupant: Occupant,
+    /// What it may see beyond what everybody of the tenant may.
+    pub clearance: Clearance,
     /// When its token expires; it is then closed with 4401.
     pub expires_at: Option<Timestamp>,
+}
+
+/// What a connection may see beyond what everybody of its tenant may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Clearance {
+    /// Nothing.
+    #[default]
+    Standard,
+    /// Events for administrators only ([`EventType::is_for_admins`](hookswitch_protocol::EventType::is_for_admins)).
+    Admin,
 }
 
 /// Who is at the far end.

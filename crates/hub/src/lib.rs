@@ -5,7 +5,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use hookswitch_hub::memory::MemoryOutlet;
-//! use hookswitch_hub::{Attachment, Hub, HubConfig, Occupant, Publication};
+//! use hookswitch_hub::{Attachment, Clearance, Hub, HubConfig, Occupant, Publication};
 //! use hookswitch_protocol::{Event, EventId, EventType, Payload, TenantId, UserId};
 //! use hookswitch_runtime::{Clock, Scope};
 //!
@@ -14,7 +14,8 @@
 //! let (scope, clock) = (Scope::root("example"), Clock::system());
 //! let (hub, door) = Hub::in_memory::<MemoryOutlet>(HubConfig::default(), clock.clone(), &scope).await?;
 //! let tenant = TenantId::parse("tenant-123")?;
-//! let who = Attachment { tenant: tenant.clone(), occupant: Occupant::User(UserId::from(456)), expires_at: None };
+//! let occupant = Occupant::User(UserId::from(456));
+//! let who = Attachment { tenant: tenant.clone(), occupant, clearance: Clearance::Standard, expires_at: None };
 //! let (ticket, mut inbox) = MemoryOutlet::pair(16);
 //! door.attach(who).await?.open(ticket).await;
 //!
@@ -65,7 +66,7 @@ mod shared;
 mod start;
 mod tenant;
 
-pub use attachment::{Attachment, Occupant};
+pub use attachment::{Attachment, Clearance, Occupant};
 pub use broker::{Broker, BrokerError, BrokerSink, GapScope, Origin, Publication, Received};
 pub use chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
 pub use config::HubConfig;

@@ -8,7 +8,7 @@ use hookswitch_protocol::{ConnectionId, Event, SessionKey, SubscriptionName, Ten
 use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::attachment::Occupant;
+use crate::attachment::{Attachment, Clearance, Occupant};
 use crate::chunk::Chunk;
 use crate::interest::{Interest, SlotSet};
 use crate::meeting::Meeting;
@@ -45,6 +45,8 @@ pub(crate) struct TenantTable {
     pub(crate) tenant: TenantId,
     /// Users' connections that never subscribed: they get everything.
     everything: SlotSet,
+    /// Connections that may see what is for administrators only.
+    admins: SlotSet,
     pub(crate) interest: Interest,
     users: HashMap<UserId, SmallVec<[u32; 2]>>,
     visitors: HashMap<SessionKey, SmallVec<[u32; 2]>>,
@@ -67,6 +69,7 @@ impl TenantTable {
         Self {
             tenant,
             everything: SlotSet::default(),
+            admins: SlotSet::default(),
             interest: Interest::default(),
             users: HashMap::new(),
             visitors: HashMap::new(),
@@ -89,9 +92,12 @@ impl TenantTable {
         !self.lane.is_empty() || self.chunk.is_some() || !self.dirty.is_empty()
     }
 
-    pub(crate) fn insert(&mut self, slot: u32, occupant: &Occupant) {
+    pub(crate) fn insert(&mut self, slot: u32, who: &Attachment) {
         self.n_connections += 1;
-        match occupant {
+        if who.clearance == Clearance::Admin {
+            self.admins.insert(slot);
+        }
+        match &who.occupant {
             Occupant::User(user) => {
                 self.everything.insert(slot);
                 self.users.entry(user.clone()).or_default().push(slot);
@@ -103,6 +109,7 @@ impl TenantTable {
     /// Takes a connection out; `names` is its subscription, if it ever had one.
     pub(crate) fn remove(&mut self, slot: u32, occupant: &Occupant, names: Option<&[SubscriptionName]>) {
         self.n_connections -= 1;
+        self.admins.swap_remove(&slot);
         match occupant {
             Occupant::User(user) => {
                 take_slot(&mut self.users, user, slot);
@@ -142,6 +149,9 @@ impl TenantTable {
                 audience.slots.extend(&self.everything);
             }
             audience.slots.extend(self.interest.audience(&event.event_type).into_iter().flatten());
+        }
+        if event.event_type.is_for_admins() {
+            audience.slots.retain(|slot| self.admins.contains(slot));
         }
         audience.n_users = audience.slots.len();
         if event.user.is_none()

@@ -127,6 +127,11 @@ impl EventType {
         *self == Self::PRESENCE_CHANGED || *self == Self::WEBHOOK_DISABLED
     }
 
+    /// Whether only administrators of the tenant may see it.
+    pub fn is_for_admins(&self) -> bool {
+        *self == Self::WEBHOOK_DISABLED
+    }
+
     /// Whether the outside may publish it: control words and our own types may not.
     pub fn is_publishable(&self) -> bool {
         let reserved = [Self::PING, Self::PONG, Self::ERROR, Self::SUBSCRIBE, Self::UNSUBSCRIBE, Self::WEBHOOK_TEST];

@@ -37,12 +37,43 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The database was written by a later version of this program.
-    #[error("the database {path:?} was made by a newer version (it has migration {migration}), run that version")]
+    #[error("the database {database} was made by a newer version (it has migration {migration}), run that version")]
     Newer {
         /// The database.
-        path: PathBuf,
+        database: String,
         /// The first migration that this program does not know.
         migration: String,
+    },
+    /// The tables are those of an earlier version, and nobody said that they may be changed.
+    #[error(
+        "the database {database} lacks {}: take these steps with `hookswitch migrate up`, or start with `--migrate`",
+        pending.join(", ")
+    )]
+    Behind {
+        /// The database.
+        database: String,
+        /// The steps to be taken, oldest first.
+        pending: Vec<String>,
+    },
+    /// The server could not be reached, or did not let us in.
+    #[error("cannot connect to the database server, {server}; check that it runs, and the user, password and database")]
+    NoServer {
+        /// Where it should be; without the password.
+        server: String,
+        /// What the system or the server said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The tables could not be looked at or changed.
+    #[error("cannot {operation} the tables of the database {database}")]
+    Schema {
+        /// What was tried.
+        operation: &'static str,
+        /// With which database.
+        database: String,
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The last write failed and none has worked since, or the writer does not answer.
     #[error("the database cannot be written")]
@@ -73,17 +104,31 @@ pub(crate) enum Failure {
     Unproven,
     #[error("the store is shut down")]
     Stopped,
-    #[error("the database could not be opened again")]
+    #[error("the database cannot be reached")]
     Connect(#[source] Arc<diesel::ConnectionError>),
-    #[error("no reading connection")]
-    Pool(#[source] Arc<diesel_async::pooled_connection::deadpool::PoolError>),
+    #[error("no reading connection became free in time")]
+    NoReader,
     #[error("the database refused")]
     Database(#[source] Arc<diesel::result::Error>),
+    #[error("the work on the database was cut short")]
+    Gone(#[source] Arc<tokio::task::JoinError>),
 }
 
 impl From<diesel::result::Error> for Failure {
     fn from(error: diesel::result::Error) -> Self {
         Self::Database(Arc::new(error))
+    }
+}
+
+impl From<diesel::ConnectionError> for Failure {
+    fn from(error: diesel::ConnectionError) -> Self {
+        Self::Connect(Arc::new(error))
+    }
+}
+
+impl From<tokio::task::JoinError> for Failure {
+    fn from(gone: tokio::task::JoinError) -> Self {
+        Self::Gone(Arc::new(gone))
     }
 }
 

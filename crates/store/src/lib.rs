@@ -1,4 +1,4 @@
-//! What survives a restart: schema, queries and migrations over SQLite, written by one group-committing writer.
+//! What survives a restart: schema, queries and migrations over SQLite and MySQL/MariaDB, with group-committing writers.
 //!
 //! Knows nothing of sockets, HTTP or what an event means. Keeps five promises made elsewhere: of
 //! `hookswitch_webhooks` the directory of registrations, the delivery ledger and the attempt log; of
@@ -22,26 +22,27 @@
 //! # }
 //! ```
 
+#![cfg_attr(
+    feature = "mysql",
+    expect(clippy::duplicate_mod, reason = "the engine is compiled once per database, see its own page")
+)]
+
 mod config;
+mod counters;
 mod error;
-mod store;
 
-mod chat;
-mod directory;
-mod ledger;
-mod log;
-mod offline;
+pub mod migrations;
+#[cfg(feature = "mysql")]
+mod mysql;
+mod sqlite;
 
-mod connect;
-mod dialect;
-mod lock;
-mod queries;
-mod reader;
+mod backlog;
 mod schema;
 mod time;
-mod writer;
 
 pub use config::StoreConfig;
+pub use counters::StoreCounters;
 pub use error::StoreError;
-pub use store::Store;
-pub use writer::StoreCounters;
+#[cfg(feature = "mysql")]
+pub use mysql::{BadUrl, MySqlConfig, MySqlStore, Tls};
+pub use sqlite::Store;

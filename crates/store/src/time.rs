@@ -1,4 +1,4 @@
-//! How moments stand in the tables of the contract: UTC text that sorts.
+//! How moments stand in the tables of the contract: in SQLite as UTC text that sorts, in MySQL as a `TIMESTAMP`.
 
 use chrono::{DateTime, NaiveDateTime};
 use diesel::backend::Backend;
@@ -9,15 +9,15 @@ use diesel::sql_types;
 use diesel::sqlite::Sqlite;
 use hookswitch_protocol::Timestamp;
 
-/// A moment in a `TIMESTAMP` column, written as `2025-10-25 12:00:00.123`.
+/// A moment in a `TIMESTAMP` column, in SQLite written as `2025-10-25 12:00:00.123`.
 ///
-/// Reading takes every spelling SQLite's own functions produce; a hand-made row with something else
+/// Reading from SQLite takes every spelling SQLite's own functions produce; a hand-made row with something else
 /// reads as 1970 instead of making the whole table unreadable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql_types::Timestamp)]
 pub(crate) struct SqlTime(pub(crate) Timestamp);
 
-/// A moment to compare a `TIMESTAMP` column with: the shortest spelling, which sorts before or with
+/// A moment to compare a `TIMESTAMP` column with: in SQLite the shortest spelling, which sorts before or with
 /// every longer spelling of the same moment, so that `>=` also finds rows written without milliseconds.
 #[derive(Debug, Clone, Copy, AsExpression)]
 #[diesel(sql_type = sql_types::Timestamp)]
@@ -50,6 +50,46 @@ impl FromSql<sql_types::Timestamp, Sqlite> for SqlTime {
         let read = <NaiveDateTime as FromSql<sql_types::Timestamp, Sqlite>>::from_sql(value);
         let millis = read.map_or(0, |moment| moment.and_utc().timestamp_millis());
         Ok(Self(Timestamp::from_millis(millis)))
+    }
+}
+
+/// The last second that every MySQL and MariaDB can keep in a `TIMESTAMP`, 2038-01-19 03:14:07.
+#[cfg(feature = "mysql")]
+const LAST_MILLIS: i64 = 0x7fff_ffff * 1_000;
+
+#[cfg(feature = "mysql")]
+mod mysql {
+    use diesel::mysql::Mysql;
+
+    use super::{
+        Backend, DateTime, FromSql, LAST_MILLIS, NaiveDateTime, Output, SqlBound, SqlTime, Timestamp, ToSql,
+        deserialize, serialize, sql_types,
+    };
+
+    /// The nearest moment that the column can hold.
+    fn write(moment: Timestamp, out: &mut Output<'_, '_, Mysql>) -> serialize::Result {
+        let millis = moment.as_millis().clamp(1_000, LAST_MILLIS);
+        let moment = DateTime::from_timestamp_millis(millis).unwrap_or_default().naive_utc();
+        <NaiveDateTime as ToSql<sql_types::Timestamp, Mysql>>::to_sql(&moment, &mut out.reborrow())
+    }
+
+    impl ToSql<sql_types::Timestamp, Mysql> for SqlTime {
+        fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Mysql>) -> serialize::Result {
+            write(self.0, out)
+        }
+    }
+
+    impl ToSql<sql_types::Timestamp, Mysql> for SqlBound {
+        fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Mysql>) -> serialize::Result {
+            write(self.0, out)
+        }
+    }
+
+    impl FromSql<sql_types::Timestamp, Mysql> for SqlTime {
+        fn from_sql(value: <Mysql as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+            let read = <NaiveDateTime as FromSql<sql_types::Timestamp, Mysql>>::from_sql(value)?;
+            Ok(Self(Timestamp::from_millis(read.and_utc().timestamp_millis())))
+        }
     }
 }
 

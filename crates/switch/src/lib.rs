@@ -36,6 +36,7 @@ mod counters;
 mod detached;
 mod error;
 mod in_flight;
+mod news;
 mod sessions;
 mod switch;
 mod topics;

@@ -16,6 +16,7 @@ use crate::counters::{Counters, SwitchCounters};
 use crate::detached;
 use crate::error::AcceptError;
 use crate::in_flight::InFlight;
+use crate::news;
 use crate::topics::Subscription;
 
 /// Bounds of the switchboard, each with its default.
@@ -47,17 +48,20 @@ impl Switch {
     pub fn new(config: SwitchConfig, hub: Hub, webhooks: Webhooks, clock: Clock, scope: Scope) -> Self {
         let at_least = limits::EVENTS_PER_REQUEST;
         let store_events = config.store_events.clamp(at_least, Semaphore::MAX_PERMITS);
-        Self(Arc::new(Parts {
+        let disabled = webhooks.subscribe_disabled();
+        let switch = Self(Arc::new(Parts {
             hub,
             webhooks,
             clock,
-            scope,
+            scope: scope.clone(),
             in_flight: InFlight::new(config.in_flight_ids.max(at_least), config.store_wait),
             store_room: Semaphore::new(store_events),
             store_wait: config.store_wait,
             topics: Arc::default(),
             counters: Counters::default(),
-        }))
+        }));
+        scope.spawn("webhook news", news::tell(switch.clone(), scope.clone(), disabled));
+        switch
     }
 
     /// Accepts a batch of one tenant's events, all or nothing; gives their ids in order.

@@ -1,4 +1,4 @@
-//! The rehearsal room: a real node and real Redis servers as child processes, clients, hostile receivers and a fault
+//! The rehearsal room: real nodes, Redis and MariaDB servers as child processes, clients, hostile receivers and a fault
 //! proxy for tests.
 //!
 //! Knows nothing of how the product works inside: tokens, signatures and frames are made and checked
@@ -22,8 +22,12 @@
 mod api;
 pub mod contract;
 mod frames;
+mod hostile;
+mod mariadb;
 mod node;
+mod port;
 mod proc;
+mod process;
 mod proxy;
 mod raw;
 mod receiver;
@@ -35,6 +39,8 @@ mod ws;
 
 pub use api::{Answer, ApiClient};
 pub use frames::{Frame, Opcode};
+pub use hostile::{Authority, ConnectProxy, Flaw, HostileReceiver, Step};
+pub use mariadb::{MariaDb, MariaDbServer, MariaDbSpec};
 pub use node::{CliOutput, NodeProcess, NodeSpec};
 pub use proxy::{Fault, FaultProxy};
 pub use raw::RawSocket;

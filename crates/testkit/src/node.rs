@@ -213,6 +213,11 @@ impl NodeProcess {
         self.signal(Signal::SIGHUP);
     }
 
+    /// Stops it without anybody noticing (SIGSTOP); [`NodeProcess::kill9`] ends it even so.
+    pub fn suspend(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

@@ -15,6 +15,8 @@ pub struct DeliveryCounters {
     pub failed: u64,
     /// Attempts after which another one was scheduled.
     pub retried: u64,
+    /// Ended deliveries made due again because somebody asked for it.
+    pub resent: u64,
     /// Attempts whose lease had run out when they were settled.
     pub lease_lost: u64,
     /// Attempts running now, tests included.
@@ -48,6 +50,7 @@ pub(crate) struct Counters {
     pub(crate) delivered: Counter,
     pub(crate) failed: Counter,
     pub(crate) retried: Counter,
+    pub(crate) resent: Counter,
     pub(crate) lease_lost: Counter,
     pub(crate) in_flight: Counter,
     pub(crate) unsettled: Counter,
@@ -74,6 +77,7 @@ impl Counters {
             delivered: self.delivered.get(),
             failed: self.failed.get(),
             retried: self.retried.get(),
+            resent: self.resent.get(),
             lease_lost: self.lease_lost.get(),
             in_flight: self.in_flight.get(),
             unsettled: self.unsettled.get(),

@@ -75,7 +75,8 @@ pub(crate) struct Home {
 pub(crate) const HOMES: &[Home] = &[
     Home { package: "hmac", rooms: &[WEBHOOKS] },
     Home { package: "sha2", rooms: &[WEBHOOKS] },
-    Home { package: "hyper-rustls", rooms: &[WEBHOOKS] },
+    Home { package: "tokio-rustls", rooms: &[WEBHOOKS] },
+    Home { package: "webpki-roots", rooms: &[WEBHOOKS] },
     Home { package: "ipnet", rooms: &[WEBHOOKS] },
     Home { package: "diesel", rooms: &[STORE] },
     Home { package: "diesel-async", rooms: &[STORE] },
@@ -88,7 +89,8 @@ pub(crate) const HOMES: &[Home] = &[
     Home { package: "prometheus-client", rooms: &[GATEWAY] },
     Home { package: "hyper", rooms: &[WEBHOOKS, GATEWAY] },
     Home { package: "fred", rooms: &[REDIS] },
-    Home { package: "percent-encoding", rooms: &[REDIS] },
+    Home { package: "mysql_async", rooms: &[STORE] },
+    Home { package: "percent-encoding", rooms: &[REDIS, STORE, WEBHOOKS] },
     Home { package: "anyhow", rooms: &[] },
 ];
 

@@ -6,13 +6,14 @@ mod redis;
 mod server;
 mod tokens;
 
-pub(super) use self::redis::without_effect;
+use hookswitch::store::migrations::Database;
+
 use super::raw::Raw;
+use super::settings::Setting;
 use super::{BadConfig, Config, Log, Problem};
 
 pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
     let mut checker = Checker { raw, problems: raw.problems.clone(), warnings: raw.warnings.clone() };
-    checker.refuse_mysql();
     let config = Config {
         server: checker.server(),
         database: checker.database(),
@@ -27,6 +28,22 @@ pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
         return Err(BadConfig { problems: checker.problems, warnings: checker.warnings });
     }
     Ok(Config { warnings: checker.warnings, ..config })
+}
+
+/// Why a setting that was given changes nothing; `None` for one that counts.
+pub(super) fn without_effect(raw: &Raw, setting: &Setting) -> Option<String> {
+    database::without_effect(raw, setting).or_else(|| redis::without_effect(raw, setting))
+}
+
+/// The settings of the database alone.
+pub(super) fn check_database(raw: &Raw) -> Result<Database, BadConfig> {
+    let mut checker = Checker { raw, problems: raw.problems.clone(), warnings: raw.warnings.clone() };
+    let database = checker.database();
+    if checker.problems.is_empty() {
+        Ok(database)
+    } else {
+        Err(BadConfig { problems: checker.problems, warnings: checker.warnings })
+    }
 }
 
 /// The settings of logs alone.

@@ -19,18 +19,20 @@ use std::time::Duration;
 
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
 use hookswitch::redis::RedisConfig;
+use hookswitch::store::migrations::Database;
 use hookswitch::webhooks::AddressPolicy;
 
 pub(crate) use self::env::Environment;
 pub(crate) use self::page::print;
 pub(crate) use self::raw::Raw;
 pub(crate) use self::values::duration as parse_duration;
+use settings::Setting;
 
 /// Everything `serve` needs to know, checked; nothing is left to a default.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) server: Server,
-    pub(crate) database: PathBuf,
+    pub(crate) database: Database,
     /// The way to the other nodes; `None` is a single node.
     pub(crate) redis: Option<RedisConfig>,
     pub(crate) tokens: JwtConfig,
@@ -129,4 +131,30 @@ impl Config {
         let raw = Raw::collect(environment, file);
         check::check(&raw)
     }
+
+    /// The same, and the tables of a server may be changed at start.
+    pub(crate) fn migrating(mut self, migrates: bool) -> Self {
+        if let Database::MySql(server) = &mut self.database {
+            server.migrates = migrates;
+        }
+        self
+    }
+
+    /// The database alone, by `url` if there is one, for chores that need nothing else.
+    pub(crate) fn load_database(
+        environment: &Environment,
+        file: Option<PathBuf>,
+        url: Option<String>,
+    ) -> Result<Database, BadConfig> {
+        let mut raw = Raw::collect(environment, file);
+        if let Some(url) = url {
+            raw.put(&settings::DATABASE_URL, url, "--database-url");
+        }
+        check::check_database(&raw)
+    }
+}
+
+/// Whether a setting is among these.
+fn is_one_of(settings: &[&Setting], setting: &Setting) -> bool {
+    settings.iter().any(|one| one.key == setting.key)
 }

@@ -90,7 +90,6 @@ mod tests {
             put(&mut out, format_args!("\n### `{}`\n\n{}\n\n", setting.env, setting.doc));
             put(&mut out, format_args!("TOML key `{}` · {}\n", setting.key, facts(setting)));
         }
-        out.push_str(REFUSED);
         out
     }
 
@@ -114,7 +113,7 @@ mod tests {
 
     const INTRODUCTION: &str = "# Configuration of `hookswitch serve`
 
-Generated from `bins/hookswitch/src/config/settings.rs` and its `redis.rs`; refresh it with `cargo xtask golden`.
+Generated from `bins/hookswitch/src/config/settings.rs` and its folder; refresh it with `cargo xtask golden`.
 
 Settings come from environment variables and, if you like, from one TOML file, named by `--config` or by
 `HOOKSWITCH_CONFIG`. A variable wins over the file. An empty variable counts as not set.
@@ -144,14 +143,6 @@ secret = \"at least 32 random bytes, shared with the identity provider\"
 [websocket]
 allowed_origins = [\"https://desk.example.com\"]
 ```
-";
-
-    const REFUSED: &str = "
-## Known and refused
-
-This version keeps its data in SQLite. Variables that ask for MySQL or MariaDB are refused with a clear message, so that
-nobody believes in a database that is not used: `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_NAME` (ignored with a
-warning when `DATABASE_URL` is set).
 ";
 
     #[test]

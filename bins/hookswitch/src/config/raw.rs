@@ -13,8 +13,6 @@ use super::{Environment, Problem};
 pub(crate) struct Raw {
     /// By the setting's TOML key.
     given: BTreeMap<&'static str, Given>,
-    /// Variables of [`settings::MYSQL_VARIABLES`] that are set.
-    pub(super) unsupported: Vec<&'static str>,
     /// A file was named and could not be read as TOML: what it would set is not known.
     pub(super) file_is_unreadable: bool,
     pub(super) problems: Vec<Problem>,
@@ -49,6 +47,11 @@ impl Raw {
         raw
     }
 
+    /// As if the variable were set to this text, whatever it is set to.
+    pub(crate) fn put(&mut self, setting: &Setting, text: String, place: &str) {
+        self.given.insert(setting.key, Given { text, place: place.to_owned() });
+    }
+
     pub(super) fn get(&self, setting: &Setting) -> Option<&Given> {
         self.given.get(setting.key)
     }
@@ -71,8 +74,6 @@ impl Raw {
             self.read_variable(environment, setting);
         }
         self.read_rust_log(environment);
-        let reserved = settings::MYSQL_VARIABLES.iter().copied();
-        self.unsupported = reserved.filter(|name| !matches!(environment.text(name), Ok(None))).collect();
         self.warnings.extend(environment.names_with(settings::PREFIXES).filter(|name| !is_known(name)).map(|name| {
             format!("{name} is set but there is no such setting; see docs/config.md for the names, or unset it")
         }));
@@ -160,9 +161,7 @@ impl Raw {
 }
 
 fn is_known(name: &str) -> bool {
-    settings::ALL.iter().any(|setting| setting.env == name)
-        || settings::MYSQL_VARIABLES.contains(&name)
-        || name == settings::HOOKSWITCH_CONFIG
+    settings::ALL.iter().any(|setting| setting.env == name) || name == settings::HOOKSWITCH_CONFIG
 }
 
 /// The text that a variable of the same meaning would hold.

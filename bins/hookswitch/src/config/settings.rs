@@ -1,9 +1,11 @@
 //! Every setting of `serve`: its names, its default, its bounds and its meaning. `docs/config.md` is printed from here.
 
+mod database;
 mod redis;
 
 use std::time::Duration;
 
+pub(crate) use self::database::{DATABASE_URL, DB_HOST, DB_NAME, DB_PASSWORD, DB_PORT, DB_USER};
 pub(crate) use self::redis::{
     REDIS_CA_FILE, REDIS_DB, REDIS_HOST, REDIS_PASSWORD, REDIS_PORT, REDIS_PREFIX, REDIS_SHARDED_PUBSUB, REDIS_URL,
 };
@@ -73,16 +75,6 @@ pub(crate) const SHUTDOWN_TIMEOUT: Setting = Setting {
     doc: "How long the end may take after SIGTERM: clients are told, running deliveries are finished or kept for the \
           next start. Too small, and more deliveries are sent a second time after the restart. Keep it below the \
           service manager's own patience.",
-};
-
-pub(crate) const DATABASE_URL: Setting = Setting {
-    env: "DATABASE_URL",
-    key: "database.url",
-    kind: Kind::Url,
-    default: "sqlite://./hookswitch.db",
-    doc: "The database: `sqlite://path/to/file.db`, an absolute path being `sqlite:///var/lib/hookswitch/hookswitch.db`. \
-          The directory must exist; the file is created and its schema is migrated at start. One process may use it \
-          at a time. MySQL and MariaDB (`mysql://…`, `DB_HOST`) are not in this version and are refused.",
 };
 
 pub(crate) const JWT_SECRET: Setting = Setting {
@@ -186,6 +178,25 @@ pub(crate) const WEBHOOK_ALLOW_CIDRS: Setting = Setting {
           called. The list is logged at start.",
 };
 
+pub(crate) const WEBHOOK_PROXY: Setting = Setting {
+    env: "WEBHOOK_PROXY",
+    key: "webhooks.proxy",
+    kind: Kind::Secret,
+    default: "",
+    doc: "An HTTP proxy through which all webhooks are sent, by CONNECT, e.g. `http://proxy.internal:3128` or, \
+          percent-encoded, `http://user:password@proxy.internal:3128`. This server still resolves and judges names, \
+          and asks the proxy for the address that was judged. No other variable, such as `HTTPS_PROXY`, has any effect.",
+};
+
+pub(crate) const WEBHOOK_CA_FILE: Setting = Setting {
+    env: "WEBHOOK_CA_FILE",
+    key: "webhooks.ca_file",
+    kind: Kind::Text,
+    default: "",
+    doc: "A PEM file with the certificates of authorities that receivers may have theirs from, beside those of the web. \
+          Read at start.",
+};
+
 pub(crate) const WEBHOOK_CONCURRENCY: Setting = Setting {
     env: "WEBHOOK_CONCURRENCY",
     key: "webhooks.concurrency",
@@ -218,6 +229,11 @@ pub(crate) const ALL: &[&Setting] = &[
     &SERVER_PORT,
     &SHUTDOWN_TIMEOUT,
     &DATABASE_URL,
+    &DB_HOST,
+    &DB_PORT,
+    &DB_USER,
+    &DB_PASSWORD,
+    &DB_NAME,
     &REDIS_URL,
     &REDIS_HOST,
     &REDIS_PORT,
@@ -237,6 +253,8 @@ pub(crate) const ALL: &[&Setting] = &[
     &WS_PUBLIC_ALLOWED_ORIGINS,
     &WEBHOOK_ALLOW_HTTP,
     &WEBHOOK_ALLOW_CIDRS,
+    &WEBHOOK_PROXY,
+    &WEBHOOK_CA_FILE,
     &WEBHOOK_CONCURRENCY,
     &HOOKSWITCH_LOG,
     &HOOKSWITCH_LOG_FORMAT,
@@ -244,9 +262,6 @@ pub(crate) const ALL: &[&Setting] = &[
 
 /// Names the configuration file; not a setting of the file itself.
 pub(crate) const HOOKSWITCH_CONFIG: &str = "HOOKSWITCH_CONFIG";
-
-/// Known from earlier deployments, for a database this version does not have.
-pub(crate) const MYSQL_VARIABLES: &[&str] = &["DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME"];
 
 /// Variables that begin like this are ours; one we do not know is probably a misspelling.
 pub(crate) const PREFIXES: &[&str] =

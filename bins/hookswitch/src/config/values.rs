@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hookswitch::redis::{RedisConfig, Topology};
+use hookswitch::store::MySqlConfig;
 
 /// `30s`, `5m`, `500ms`, `1h`, `1m30s`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
@@ -89,6 +90,9 @@ pub(super) fn sqlite_file(url: &str) -> Result<PathBuf, BadDatabase> {
 
 /// A URL as it may be shown: whole only if it is known to hold no password.
 pub(super) fn print_url(url: &str) -> String {
+    if let Ok(config) = MySqlConfig::parse_url(url) {
+        return format!("*** (MySQL at {config})");
+    }
     match RedisConfig::parse_url(url) {
         Ok(config) if may_hold_password(url, &config) => format!("*** ({})", config.topology),
         Err(_) if sqlite_file(url).is_err() => "***".to_owned(),
@@ -143,5 +147,7 @@ mod tests {
         check("redis-cluster://:hunter2@a?node=b", "*** (Redis Cluster at a:6379, b:6379)");
         check("redis-sentinel://s?service=m&sentinel_password=hunter2", "*** (Redis m by the sentinels s:26379)");
         check("redis:hunter2@", "***");
+        check("mysql://hub:hunter2@db/calls", "*** (MySQL at hub@db:3306/calls)");
+        check("mysql://hub:hunter2@db", "***");
     }
 }

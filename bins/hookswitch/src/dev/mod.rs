@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
 use hookswitch::runtime::Clock;
+use hookswitch::store::migrations::Database;
 use hookswitch::webhooks::AddressPolicy;
 use hookswitch::{Secret, TenantId, UserId};
 use rand::TryRng as _;
@@ -95,7 +96,7 @@ fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, log: Log) -> Config {
             port_hint: "--port 8001",
             shutdown_deadline: Duration::from_secs(5),
         },
-        database: dir.database(),
+        database: Database::Sqlite(dir.database()),
         redis: None,
         tokens: JwtConfig { secret: Some(secret.clone()), ..JwtConfig::default() },
         websocket: WebSocket {

@@ -5,3 +5,4 @@ mod crashes;
 mod crowd;
 mod stage;
 mod stalled;
+mod webhooks;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch_hub::memory::MemoryPresence;
-use hookswitch_hub::{Attachment, HubConfig, HubError, Occupant, PresenceState, Seams};
+use hookswitch_hub::{Attachment, Clearance, HubConfig, HubError, Occupant, PresenceState, Seams};
 use hookswitch_protocol::{CloseCode, Timestamp};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -12,7 +12,12 @@ use hookswitch_testkit::{PATIENCE, eventually};
 use crate::rig::{Client, Failing, FailingPresence, Rig, config, event, tenant, user};
 
 fn who(of: &str, number: i64) -> Attachment {
-    Attachment { tenant: tenant(of), occupant: Occupant::User(number.into()), expires_at: None }
+    Attachment {
+        tenant: tenant(of),
+        occupant: Occupant::User(number.into()),
+        clearance: Clearance::Standard,
+        expires_at: None,
+    }
 }
 
 async fn offline(rig: &Rig, number: i64) {

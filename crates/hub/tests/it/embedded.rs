@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::memory::{Inbox, MemoryOutlet};
-use hookswitch_hub::{Attachment, Door, Hub, HubConfig, Occupant, OfflineMessage, Publication};
+use hookswitch_hub::{Attachment, Clearance, Door, Hub, HubConfig, Occupant, OfflineMessage, Publication};
 use hookswitch_protocol::Event;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -25,7 +25,12 @@ impl Embedded {
     }
 
     async fn attach(&self, capacity: usize) -> Inbox {
-        let who = Attachment { tenant: tenant("t"), occupant: Occupant::User(7.into()), expires_at: None };
+        let who = Attachment {
+            tenant: tenant("t"),
+            occupant: Occupant::User(7.into()),
+            clearance: Clearance::Standard,
+            expires_at: None,
+        };
         let (ticket, inbox) = MemoryOutlet::pair(capacity);
         self.door.attach(who).await.expect("the door is open").open(ticket).await;
         inbox

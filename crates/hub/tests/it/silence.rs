@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookswitch_hub::{Attachment, HubConfig, Occupant};
+use hookswitch_hub::{Attachment, Clearance, HubConfig, Occupant};
 
 use crate::rig::{Client, Rig, config, tenant};
 
@@ -42,7 +42,12 @@ async fn a_client_that_answers_stays() {
 async fn an_expired_token_ends_the_connection() {
     let rig = Rig::with(HubConfig { pong_timeout: Duration::from_mins(1), ..quick() }).await;
     let expires_at = Some(rig.clock.now().after(Duration::from_millis(150)));
-    let who = Attachment { tenant: tenant("t"), occupant: Occupant::User(7.into()), expires_at };
+    let who = Attachment {
+        tenant: tenant("t"),
+        occupant: Occupant::User(7.into()),
+        clearance: Clearance::Standard,
+        expires_at,
+    };
     let berth = rig.door.attach(who).await.expect("not yet expired");
     let mut brief = rig.open(berth).await;
     let mut other = rig.user("t", 8).await;

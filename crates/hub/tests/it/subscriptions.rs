@@ -171,3 +171,21 @@ async fn a_relayed_event_does_not_come_back_to_its_sender() {
     assert_eq!(rig.ids("t", &mut colleague).await, ["by-agent", "by-visitor"]);
     assert_eq!(rig.ids("t", &mut visitor).await, ["by-agent"]);
 }
+
+#[tokio::test]
+async fn what_is_for_administrators_reaches_those_of_the_tenant_that_asked_for_it() {
+    let rig = Rig::new().await;
+    let mut asked = rig.admin("t", 1).await;
+    asked.subscribe(&["webhook.*", "alert"]).await;
+    let mut silent = rig.admin("t", 2).await;
+    let mut agent = rig.user("t", 3).await;
+    agent.subscribe(&["webhook.disabled", "*"]).await;
+    let mut foreign = rig.admin("other", 4).await;
+    foreign.subscribe(&["webhook.disabled"]).await;
+    rig.publish([event("t", "webhook.disabled", "secret"), event("t", "alert", "end")]).await;
+    rig.publish([event("other", "webhook.disabled", "theirs")]).await;
+    assert_eq!(asked.until("end").await, ["secret", "end"]);
+    assert_eq!(silent.until("end").await, ["end"]);
+    assert_eq!(agent.until("end").await, ["end"]);
+    assert_eq!(foreign.until("theirs").await, ["theirs"]);
+}

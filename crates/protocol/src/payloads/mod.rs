@@ -22,6 +22,7 @@ mod presence;
 mod queue;
 mod references;
 mod system;
+mod webhook;
 
 pub use agent::{AVAILABLE, Agent, OFFLINE};
 pub use call::{Call, INBOUND};
@@ -30,6 +31,7 @@ pub use presence::{PresenceCause, PresenceChanged, PresenceWord};
 pub use queue::{QueueMember, QueueStats};
 pub use references::{MessageRef, NotificationRef, SessionRef};
 pub use system::{Alert, ErrorNotice, Notification};
+pub use webhook::WebhookDisabled;
 
 use crate::UserId;
 

@@ -4,6 +4,8 @@ mod by_hand;
 mod contracts;
 mod crash;
 mod group;
+#[cfg(feature = "mysql")]
+mod mysql;
 mod opening;
 mod plans;
 mod rig;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch_hub::memory::{Inbox, MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryOutlet};
-use hookswitch_hub::{Attachment, Door, Hub, HubConfig, Occupant, OfflineLimits, Seams, UserKey};
+use hookswitch_hub::{Attachment, Clearance, Door, Hub, HubConfig, Occupant, OfflineLimits, Seams, UserKey};
 use hookswitch_protocol::{EventId, EventType, NewEvent, NodeId, Payload, SessionKey, TenantId, UserId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::{AcceptError, Broadcaster, Switch, SwitchConfig};
@@ -88,9 +88,17 @@ impl Stage {
         self.join(of, Occupant::Visitor(key(session))).await
     }
 
+    pub(crate) async fn admin(&self, of: &str, user: i64) -> Listener {
+        self.join_as(of, Occupant::User(UserId::from(user)), Clearance::Admin).await
+    }
+
     async fn join(&self, of: &str, occupant: Occupant) -> Listener {
+        self.join_as(of, occupant, Clearance::Standard).await
+    }
+
+    async fn join_as(&self, of: &str, occupant: Occupant, clearance: Clearance) -> Listener {
         let (ticket, inbox) = MemoryOutlet::pair(4_096);
-        let who = Attachment { tenant: tenant(of), occupant, expires_at: None };
+        let who = Attachment { tenant: tenant(of), occupant, clearance, expires_at: None };
         self.door.attach(who).await.expect("the door is open").open(ticket).await;
         Listener(inbox)
     }

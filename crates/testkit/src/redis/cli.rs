@@ -69,12 +69,20 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim().to_owned()
 }
 
+impl crate::process::Cli for Cli {
+    const HINT: &'static str = HINT;
+
+    async fn answers(&self, pid: u32) -> bool {
+        let info = self.try_run(&["INFO", "server"]).await;
+        info.is_ok_and(|info| field(&info, "process_id") == Some(pid.to_string().as_str()))
+    }
+}
+
+const HINT: &str = "`apt-get install redis-server redis-sentinel redis-tools openssl`, or let `cargo xtask test` do it";
+
 /// What to say when a program cannot be started.
 pub(super) fn missing(program: &str, error: &std::io::Error) -> String {
-    format!(
-        "`{program}` does not start ({error}): \
-         `apt-get install redis-server redis-sentinel redis-tools openssl`, or let `cargo xtask test` do it"
-    )
+    format!("`{program}` does not start ({error}): {HINT}")
 }
 
 /// The value of `name:value` in an answer of `INFO` or `CLUSTER INFO`.
@@ -96,7 +104,7 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "Could not connect to Redis")]
     async fn a_failure_is_told() {
-        let port = crate::redis::port::HeldPort::take();
+        let port = crate::port::HeldPort::take();
         Cli::new(port.number()).run(&["PING"]).await;
     }
 }

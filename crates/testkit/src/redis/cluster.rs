@@ -1,9 +1,9 @@
 //! A real Redis Cluster of masters.
 
 use super::cli::{Cli, field};
-use super::port::HeldPort;
 use super::slots::{SLOTS, SlotMap};
 use super::{RedisServer, RedisSpec};
+use crate::port::HeldPort;
 use crate::{PATIENCE, eventually};
 
 /// How many keys of a moving slot go in one command.

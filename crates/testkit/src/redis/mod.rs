@@ -6,8 +6,6 @@
 
 mod cli;
 mod cluster;
-mod port;
-mod process;
 mod sentinel;
 mod server;
 mod slots;

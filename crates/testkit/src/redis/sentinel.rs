@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::cli::{Cli, field};
-use super::process::{Launch, Process};
 use super::{RedisServer, RedisSpec};
+use crate::process::{Launch, Process};
 use crate::{PATIENCE, eventually, eventually_some};
 
 /// The name under which the sentinels know the master.
@@ -27,7 +27,7 @@ const PERIODS: &[&str] =
 #[derive(Debug)]
 pub struct RedisSentinel {
     servers: [RedisServer; 2],
-    sentinels: Vec<Process>,
+    sentinels: Vec<Process<Cli>>,
 }
 
 impl RedisSentinel {
@@ -160,7 +160,7 @@ fn value<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// A sentinel keeps what it learns in its configuration file, so each has its own.
-fn launch(port: u16, master: u16) -> Launch {
+fn launch(port: u16, master: u16) -> Launch<Cli> {
     let dir = Arc::new(TempDir::new().expect("a temporary directory"));
     let config = format!(
         "port {port}\n\

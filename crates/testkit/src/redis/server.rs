@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::process::Process;
+use super::cli::Cli;
+use crate::process::Process;
 
 /// A running (or killed, or suspended) Redis server; killed when dropped. Its log is shown when the test panics.
 #[derive(Debug)]
 pub struct RedisServer {
-    process: Process,
+    process: Process<Cli>,
 }
 
 impl RedisServer {
-    pub(super) fn new(process: Process) -> Self {
+    pub(super) fn new(process: Process<Cli>) -> Self {
         Self { process }
     }
 

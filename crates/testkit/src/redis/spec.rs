@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::cli::Cli;
-use super::process::{Launch, Process};
 use super::server::RedisServer;
 use super::tls;
+use crate::process::{Launch, Process};
 
 /// How to start a Redis server: password, TLS, its own settings.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +56,7 @@ impl RedisSpec {
         RedisServer::new(Process::start(|port| self.launch(port)).await)
     }
 
-    fn launch(&self, port: u16) -> Launch {
+    fn launch(&self, port: u16) -> Launch<Cli> {
         let dir = Arc::new(TempDir::new().expect("a temporary directory"));
         let mut cli = Cli { password: self.password.clone(), ..Cli::new(port) };
         let port = port.to_string();

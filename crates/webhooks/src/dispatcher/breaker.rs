@@ -60,6 +60,17 @@ pub enum BreakerState {
     HalfOpen,
 }
 
+impl BreakerState {
+    /// The label: lower case, stable; stands in answers.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open { .. } => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
 /// One breaker.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {

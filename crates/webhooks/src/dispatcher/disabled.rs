@@ -7,18 +7,6 @@ use tokio::sync::mpsc;
 use super::Shared;
 use crate::ledger::DisabledWebhook;
 
-/// Hears of every webhook that a call of this node has switched off, see
-/// [`Webhooks::subscribe_disabled`](crate::Webhooks::subscribe_disabled).
-#[derive(Debug)]
-pub struct DisabledFeed(mpsc::Receiver<DisabledWebhook>);
-
-impl DisabledFeed {
-    /// The next one; `None` when webhooks have ended. Cancel safe.
-    pub async fn next(&mut self) -> Option<DisabledWebhook> {
-        self.0.recv().await
-    }
-}
-
 /// Those who want to hear of it.
 #[derive(Debug)]
 pub(crate) struct Listeners {
@@ -33,10 +21,10 @@ impl Listeners {
     }
 
     /// Another listener, who hears of what happens from here on.
-    pub(crate) fn subscribe(&self) -> DisabledFeed {
+    pub(crate) fn subscribe(&self) -> mpsc::Receiver<DisabledWebhook> {
         let (news, feed) = mpsc::channel(self.capacity);
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(news);
-        DisabledFeed(feed)
+        feed
     }
 
     /// Tells all; how many did not keep up and miss it.
@@ -101,10 +89,10 @@ mod tests {
         assert_eq!(listeners.tell(&disabled(1)), 0);
         drop(gone);
         assert_eq!(listeners.tell(&disabled(2)), 1, "the slow one only");
-        assert_eq!(slow.next().await, Some(disabled(1)));
+        assert_eq!(slow.recv().await, Some(disabled(1)));
         assert_eq!(listeners.tell(&disabled(3)), 0);
-        assert_eq!(slow.next().await, Some(disabled(3)));
+        assert_eq!(slow.recv().await, Some(disabled(3)));
         drop(listeners);
-        assert_eq!(slow.next().await, None);
+        assert_eq!(slow.recv().await, None);
     }
 }

@@ -38,7 +38,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use agenda::Agenda;
 pub(crate) use board::BreakerBoard;
 pub use breaker::{BreakerRule, BreakerState};
-pub use disabled::DisabledFeed;
 pub(crate) use disabled::Listeners;
 
 use crate::config::WebhookConfig;

@@ -16,7 +16,7 @@ async fn switched_off(status: u16, disable: DisableRule) -> (Node, DisableReason
     let mut feed = node.webhooks.subscribe_disabled();
     let webhook = node.webhook(&receiver.url("/")).await;
     node.publish(1).await;
-    let news = timeout(PATIENCE, feed.next()).await.expect("in time").expect("news");
+    let news = timeout(PATIENCE, feed.recv()).await.expect("in time").expect("news");
     assert_eq!((news.webhook.id, news.webhook.is_active), (webhook.id, false));
     assert_eq!(news.webhook.health.disabled.map(|disabled| disabled.reason), Some(news.reason));
     let targets = node.webhooks.targets(&tenant(), &EventType::CALL_INCOMING, &Payload::empty(), node.clock.now());

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use hookswitch::protocol::Secret;
 use hookswitch::redis::{HostPort, RedisConfig, Topology};
 
+use super::super::is_one_of;
 use super::super::raw::Raw;
 use super::super::settings::{self, Setting};
 use super::Checker;
@@ -29,14 +30,17 @@ const DETAILS: &[&Setting] = &[
 
 /// Why a setting that was given changes nothing; `None` for one that counts.
 pub(in crate::config) fn without_effect(raw: &Raw, setting: &Setting) -> Option<String> {
-    let is_one_of = |settings: &[&Setting]| settings.iter().any(|one| one.key == setting.key);
     raw.get(setting)?;
     let url = raw.get(&settings::REDIS_URL);
-    if url.is_some() && is_one_of(SERVER) {
+    if url.is_some() && is_one_of(SERVER, setting) {
         return Some(format!("is ignored because {} is set", raw.place(&settings::REDIS_URL)));
     }
     // A file that cannot be read may name the server.
-    if url.is_none() && raw.get(&settings::REDIS_HOST).is_none() && !raw.file_is_unreadable && is_one_of(DETAILS) {
+    if url.is_none()
+        && raw.get(&settings::REDIS_HOST).is_none()
+        && !raw.file_is_unreadable
+        && is_one_of(DETAILS, setting)
+    {
         return Some("has no effect without REDIS_URL or REDIS_HOST".to_owned());
     }
     let is_plain = url.map_or(!raw.file_is_unreadable, |url| is_plain(&url.text));

@@ -1,9 +1,11 @@
 //! Good and bad configurations, as data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hookswitch::gateway::AllowedOrigins;
+use hookswitch::protocol::Secret;
+use hookswitch::store::MySqlConfig;
 use hookswitch::webhooks::AddressPolicy;
 
 use super::super::Environment;
@@ -32,7 +34,7 @@ fn a_secret_is_enough_and_defaults_are_the_contracts() {
     let config = load([GOOD_SECRET]).expect("good");
     assert_eq!((config.server.host.to_string().as_str(), config.server.port), ("0.0.0.0", 8000));
     assert_eq!(config.server.shutdown_deadline, Duration::from_secs(5));
-    assert_eq!(config.database, PathBuf::from("./hookswitch.db"));
+    assert!(matches!(&config.database, Database::Sqlite(path) if path == Path::new("./hookswitch.db")));
     assert_eq!(config.websocket.ping_interval, Duration::from_secs(54));
     assert_eq!(config.websocket.pong_timeout, Duration::from_mins(1));
     assert_eq!(config.websocket.read_buffer_bytes, 1024);
@@ -48,31 +50,44 @@ fn every_problem_is_listed_at_once_with_what_to_do() {
     let error = load([
         ("SERVER_HOST", "example.com"),
         ("SERVER_PORT", "80000"),
-        ("DATABASE_URL", "mysql://user:hunter2@host/db"),
+        ("DATABASE_URL", "mysql://user:hunter2@host"),
         ("JWT_SECRET", "short"),
         ("JWT_ALGORITHMS", "none"),
         ("WS_PING_INTERVAL", "54"),
         ("WS_ALLOWED_ORIGINS", "desk.example.com"),
         ("WEBHOOK_ALLOW_HTTP", "maybe"),
         ("WEBHOOK_ALLOW_CIDRS", "10.0.0.0/8,10.0.0.0/99"),
+        ("WEBHOOK_PROXY", "socks5://user:hunter2@proxy:1080"),
+        ("WEBHOOK_CA_FILE", "Cargo.toml"),
         ("REDIS_URL", "redis://:hunter2@host/nine"),
         ("REDIS_PREFIX", "call center"),
         ("HOOKSWITCH_LOG_FORMAT", "xml"),
     ])
     .expect_err("bad on purpose");
     let text = error.to_string();
-    assert_eq!(error.problems.len(), 12, "{text}");
+    assert_eq!(error.problems.len(), 14, "{text}");
     for expected in [
         "SERVER_PORT: \"80000\" is not a whole number from 0 to 65535; the default is 8000",
-        "DATABASE_URL: MySQL/MariaDB support is not in this version; ",
+        "DATABASE_URL: names no database; write mysql://user:password@host:3306/database",
         "REDIS_URL: has a path that is no database number from 0 to 255; write redis://",
         "REDIS_PREFIX: \"call center\" holds ' '",
+        "WEBHOOK_PROXY: the proxy must be spoken to over http; write a proxy as http://",
+        "WEBHOOK_CA_FILE: \"Cargo.toml\" holds no authorities: there is no certificate in PEM form in it",
         "JWT_SECRET: is shorter than 8 bytes; use 32 random bytes",
         "WS_PING_INTERVAL: \"54\" is not a duration; write a number and a unit",
     ] {
         assert!(text.contains(expected), "{expected} in\n{text}");
     }
     assert!(!text.contains("hunter2") && !text.contains("short\""), "{text}");
+}
+
+#[test]
+fn webhooks_can_go_through_a_proxy() {
+    let given = [GOOD_SECRET, ("WEBHOOK_PROXY", "http://user:hunter2@proxy.internal:3128")];
+    let addresses = load(given).expect("good").webhooks.addresses;
+    assert_eq!(addresses.proxy_address().as_deref(), Some("http://proxy.internal:3128/"));
+    assert!(!format!("{addresses:?}").contains("hunter2"), "{addresses:?}");
+    assert_eq!(problems([GOOD_SECRET, ("WEBHOOK_CA_FILE", "no/such/file.pem")]), ["WEBHOOK_CA_FILE"]);
 }
 
 #[test]
@@ -90,11 +105,36 @@ fn a_public_key_that_cannot_be_used_is_one_problem() {
     assert_eq!(problems([GOOD_SECRET, ("JWT_ALGORITHMS", "RS256")]), ["JWT_ALGORITHMS"]);
 }
 
+fn server(pairs: &[(&str, &str)]) -> MySqlConfig {
+    let environment = Environment::from_pairs(&[&[GOOD_SECRET], pairs].concat());
+    match Config::load(&environment, None).expect("good").database {
+        Database::MySql(server) => *server,
+        Database::Sqlite(path) => panic!("a file: {}", path.display()),
+    }
+}
+
 #[test]
-fn mysql_variables_are_refused_unless_a_database_url_wins() {
-    assert_eq!(problems([GOOD_SECRET, ("DB_HOST", "db"), ("DB_NAME", "x")]), ["DB_HOST", "DB_NAME"]);
+fn a_database_server_is_named_by_a_url_or_by_its_parts() {
+    let by_url = server(&[("DATABASE_URL", "mysql://hub:p%40ss@db:3307/calls")]);
+    assert_eq!(by_url.to_string(), "hub@db:3307/calls");
+    assert_eq!(by_url.password.as_ref().map(Secret::reveal), Some("p@ss"));
+    assert!(!by_url.migrates, "only when told to");
+    let parts = [("DB_HOST", "db"), ("DB_USER", "hub"), ("DB_PASSWORD", "p%40ss"), ("DB_NAME", "calls")];
+    let by_parts = server(&parts);
+    assert_eq!(by_parts.to_string(), "hub@db:3306/calls");
+    assert_eq!(by_parts.password.as_ref().map(Secret::reveal), Some("p%40ss"), "as it is");
+    assert_eq!(server(&[&parts[..], &[("DB_PORT", "3307")]].concat()).port, 3307);
+}
+
+#[test]
+fn half_a_database_server_is_refused_unless_a_database_url_wins() {
+    assert_eq!(problems([GOOD_SECRET, ("DB_HOST", "db")]), ["DB_USER", "DB_NAME"]);
+    assert_eq!(problems([GOOD_SECRET, ("DB_USER", "hub"), ("DB_NAME", "x")]), ["DB_USER", "DB_NAME"]);
+    let slip = load([GOOD_SECRET, ("DB_HOST", "mysql://h:hunter2@db/x"), ("DB_USER", "h"), ("DB_NAME", "x")]);
+    assert!(!slip.expect_err("no host").to_string().contains("hunter2"));
     let config = load([GOOD_SECRET, ("DB_HOST", "db"), ("DATABASE_URL", "sqlite://x.db")]).expect("good");
     assert_eq!(config.warnings, ["DB_HOST is ignored because DATABASE_URL is set"]);
+    assert_eq!(problems([GOOD_SECRET, ("DATABASE_URL", "mysql://h@db/x?tls_ca=no/such.pem")]), ["DATABASE_URL"]);
 }
 
 #[test]

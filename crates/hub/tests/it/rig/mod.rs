@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hookswitch_hub::memory::MemoryBroker;
-use hookswitch_hub::{Attachment, Berth, Broker, BrokerSink, Door, Hub, HubConfig, Occupant, Publication, Seams};
+use hookswitch_hub::{
+    Attachment, Berth, Broker, BrokerSink, Clearance, Door, Hub, HubConfig, Occupant, Publication, Seams,
+};
 use hookswitch_protocol::{Event, Timestamp, UserId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -87,7 +89,7 @@ impl Rig {
 
     /// A connection in the tables that waits for its socket.
     pub(crate) async fn berth(&self, of: &str, occupant: Occupant) -> Berth<Scripted> {
-        let who = Attachment { tenant: tenant(of), occupant, expires_at: None };
+        let who = Attachment { tenant: tenant(of), occupant, clearance: Clearance::Standard, expires_at: None };
         self.door.attach(who).await.expect("the door is open")
     }
 
@@ -110,6 +112,14 @@ impl Rig {
 
     pub(crate) async fn user(&self, of: &str, number: i64) -> Client {
         let berth = self.berth(of, Occupant::User(UserId::from(number))).await;
+        self.open(berth).await
+    }
+
+    /// A user who may see what is for administrators only.
+    pub(crate) async fn admin(&self, of: &str, number: i64) -> Client {
+        let occupant = Occupant::User(UserId::from(number));
+        let who = Attachment { tenant: tenant(of), occupant, clearance: Clearance::Admin, expires_at: None };
+        let berth = self.door.attach(who).await.expect("the door is open");
         self.open(berth).await
     }
 

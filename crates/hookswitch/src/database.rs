@@ -1,0 +1,73 @@
+//! The database, of whichever kind: how it is opened, and what the node asks of it.
+
+use std::sync::Arc;
+
+use hookswitch_hub::Seams;
+use hookswitch_runtime::{Clock, Scope};
+use hookswitch_store::StoreError;
+#[cfg(feature = "mysql")]
+use hookswitch_store::{MySqlConfig, MySqlStore};
+#[cfg(feature = "sqlite")]
+use hookswitch_store::{Store, StoreConfig};
+use hookswitch_webhooks::WebhookSeams;
+
+/// Which database to open.
+#[derive(Debug, Clone)]
+pub(crate) enum DatabaseConfig {
+    #[cfg(feature = "sqlite")]
+    Sqlite(StoreConfig),
+    #[cfg(feature = "mysql")]
+    MySql(Box<MySqlConfig>),
+}
+
+/// An open one.
+#[derive(Debug, Clone)]
+pub(crate) enum OpenDatabase {
+    #[cfg(feature = "sqlite")]
+    Sqlite(Arc<Store>),
+    #[cfg(feature = "mysql")]
+    MySql(Arc<MySqlStore>),
+}
+
+impl DatabaseConfig {
+    pub(crate) async fn open(self, clock: Clock, scope: &Scope) -> Result<OpenDatabase, StoreError> {
+        Ok(match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(config) => OpenDatabase::Sqlite(Arc::new(Store::open(config, clock, scope).await?)),
+            #[cfg(feature = "mysql")]
+            Self::MySql(config) => OpenDatabase::MySql(Arc::new(MySqlStore::open(*config, clock, scope).await?)),
+        })
+    }
+}
+
+impl OpenDatabase {
+    pub(crate) fn webhooks(&self) -> WebhookSeams {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => WebhookSeams { directory: store.clone(), ledger: store.clone(), log: store.clone() },
+            #[cfg(feature = "mysql")]
+            Self::MySql(store) => WebhookSeams { directory: store.clone(), ledger: store.clone(), log: store.clone() },
+        }
+    }
+
+    /// Messages for absent users and chat sessions, the rest in memory.
+    pub(crate) fn hub(&self, clock: &Clock) -> Seams {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => Seams { offline: store.clone(), chat: store.clone(), ..Seams::memory(clock) },
+            #[cfg(feature = "mysql")]
+            Self::MySql(store) => Seams { offline: store.clone(), chat: store.clone(), ..Seams::memory(clock) },
+        }
+    }
+
+    /// Whether it takes a write.
+    #[cfg(feature = "gateway")]
+    pub(crate) async fn check_writing(&self) -> Result<(), StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => store.check_writing().await,
+            #[cfg(feature = "mysql")]
+            Self::MySql(store) => store.check_writing().await,
+        }
+    }
+}

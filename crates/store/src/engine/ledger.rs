@@ -1,0 +1,89 @@
+//! The delivery ledger, kept in `webhook_events`, `webhook_deliveries` and `event_ids`.
+
+use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp};
+use hookswitch_webhooks::{
+    Attempted, Backlog, BoxFuture, DeliveryLedger, Fingerprint, Finished, Lease, LeaseRequest, LeasedDelivery,
+    LedgerError, NewDuty, Retention, Seen,
+};
+
+use super::Store;
+use super::queries::enqueue::Duty;
+use super::queries::event_ids::Known;
+use super::queries::{deliveries, lease, purge};
+use super::writer::Job;
+
+impl DeliveryLedger for Store {
+    fn look_up<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        ids: &'a [(EventId, Fingerprint)],
+    ) -> BoxFuture<'a, Result<Vec<Seen>, LedgerError>> {
+        let (tenant, ids, now) = (tenant.clone(), ids.to_vec(), self.inner.clock.now());
+        Box::pin(async move {
+            let query = move |conn: &mut _| {
+                let wanted: Vec<&EventId> = ids.iter().map(|(id, _)| id).collect();
+                let known = Known::load(conn, &tenant, &wanted)?;
+                Ok(ids.iter().map(|(id, content)| known.look_up(&tenant, id, *content, now)).collect())
+            };
+            self.inner.readers.read(query).await.map_err(|failure| failure.ledger("look up event ids"))
+        })
+    }
+
+    fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
+        let batch: Vec<Duty> = batch.into_iter().map(Duty::from).collect();
+        Box::pin(async move {
+            let stored = self.inner.acceptance.merge(batch, Job::Enqueue).await;
+            stored.map_err(|failure| failure.ledger("enqueue deliveries"))
+        })
+    }
+
+    fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>> {
+        Box::pin(async move {
+            let query = move |conn: &mut _| deliveries::backlog(conn, now);
+            self.inner.readers.read(query).await.map_err(|failure| failure.ledger("read the backlog"))
+        })
+    }
+
+    fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>> {
+        Box::pin(async move {
+            let work = move |conn: &mut _| lease::lease(conn, &request);
+            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("lease deliveries"))
+        })
+    }
+
+    fn finish(&self, results: Vec<Attempted>) -> BoxFuture<'_, Result<Vec<Finished>, LedgerError>> {
+        Box::pin(async move {
+            let settled = self.inner.dispatch.merge(results, Job::Finish).await;
+            settled.map_err(|failure| failure.ledger("settle attempts"))
+        })
+    }
+
+    fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        Box::pin(async move {
+            let work = move |conn: &mut _| deliveries::give_back(conn, &leases);
+            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("give leases back"))
+        })
+    }
+
+    fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, LedgerError>> {
+        Box::pin(async move {
+            let work = move |conn: &mut _| deliveries::sweep(conn, now);
+            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("sweep leases"))
+        })
+    }
+
+    fn reclaim<'a>(&'a self, node: &'a NodeId) -> BoxFuture<'a, Result<u64, LedgerError>> {
+        let node = node.clone();
+        Box::pin(async move {
+            let work = move |conn: &mut _| deliveries::reclaim(conn, &node);
+            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("reclaim leases"))
+        })
+    }
+
+    fn purge(&self, retention: Retention) -> BoxFuture<'_, Result<u64, LedgerError>> {
+        Box::pin(async move {
+            let work = move |conn: &mut _| purge::purge(conn, retention);
+            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("purge ended deliveries"))
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! What both databases have in common: the queries, the group-committing writer, the readers and the
+//! keepers of the seams.
+//!
+//! These files are compiled twice, once inside `sqlite` and once inside `mysql`. Each of the two puts
+//! beside them a `dialect` (the connection, and what its SQL says differently), a `connect` (where
+//! connections come from) and a `store` (how it opens). Generic functions instead would need every
+//! query's traits spelt out again in its signature; macros would hide the code from tools.
+
+mod chat;
+mod directory;
+mod inner;
+mod ledger;
+mod log;
+mod offline;
+mod queries;
+mod reader;
+mod waiting;
+pub(super) mod writer;
+
+use super::connect::Source;
+use super::dialect::{self, Conn};
+use super::line;
+use super::store::Store;
+
+pub(super) use inner::Inner;
+pub(super) use queries::offline::{Holder, Key};
+pub(super) use reader::Readers;
+pub(super) use waiting::Waiting;
+pub(super) use writer::Writer;

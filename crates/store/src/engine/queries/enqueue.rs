@@ -1,0 +1,168 @@
+//! Acceptance: events and their deliveries, for many callers at once.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use hookswitch_protocol::{DeliveryId, EventId, TenantId};
+use hookswitch_webhooks::{NewDuty, Seen};
+
+use super::chunks::chunks;
+use super::dialect::{self, CHUNK, Conn};
+use super::event_ids::{self, IdRow, Known};
+use crate::schema::{webhook_deliveries, webhook_events};
+
+/// An accepted event with the ids of its deliveries, made before the writer is asked.
+pub(crate) struct Duty {
+    new: NewDuty,
+    deliveries: Vec<DeliveryId>,
+}
+
+impl From<NewDuty> for Duty {
+    fn from(new: NewDuty) -> Self {
+        let deliveries = new.webhooks.iter().map(|_| DeliveryId::generate(new.accepted_at)).collect();
+        Self { new, deliveries }
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = webhook_events, treat_none_as_default_value = false)]
+struct EventRow<'a> {
+    id: i64,
+    tenant_id: &'a str,
+    event_id: &'a str,
+    event_type: &'a str,
+    body: &'a [u8],
+    accepted_at: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = webhook_deliveries, treat_none_as_default_value = false)]
+struct DeliveryRow<'a> {
+    delivery_id: &'a str,
+    webhook_id: i64,
+    tenant_id: &'a str,
+    event_row: i64,
+    state: &'static str,
+    due_at: i64,
+    created_at: i64,
+}
+
+/// The rows of all accepted batches.
+#[derive(Default)]
+struct Rows<'a> {
+    chosen: Vec<(&'a TenantId, &'a EventId)>,
+    ids: Vec<IdRow>,
+    events: Vec<EventRow<'a>>,
+    deliveries: Vec<DeliveryRow<'a>>,
+}
+
+/// Stores every batch that holds no conflict; one list of answers per batch. Batches see each other:
+/// an id in two of them is repeated, or in conflict, in the later one.
+pub(crate) fn enqueue(conn: &mut Conn, batches: &[Vec<Duty>]) -> QueryResult<Vec<Vec<Seen>>> {
+    let mut known = load_known(conn, batches)?;
+    let stored = known.clone();
+    let latest = batches.iter().flatten().map(|duty| duty.new.accepted_at).max();
+    let mut next_event = dialect::next_event_row(conn, latest)?;
+    let mut rows = Rows::default();
+    let mut answers = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let seen = judge(&mut known, batch);
+        if !seen.contains(&Seen::Conflict) {
+            for (duty, _) in batch.iter().zip(&seen).filter(|(_, seen)| **seen == Seen::New) {
+                rows.add(duty, &mut next_event);
+            }
+        }
+        answers.push(seen);
+    }
+    rows.store(conn, &stored)?;
+    Ok(answers)
+}
+
+fn load_known(conn: &mut Conn, batches: &[Vec<Duty>]) -> QueryResult<Known> {
+    let mut by_tenant: HashMap<&TenantId, Vec<&EventId>> = HashMap::new();
+    for Duty { new, .. } in batches.iter().flatten().filter(|duty| duty.new.fingerprint.is_some()) {
+        by_tenant.entry(&new.tenant).or_default().push(&new.event_id);
+    }
+    let mut known = Known::default();
+    for (tenant, ids) in by_tenant {
+        known.load_more(conn, tenant, &ids)?;
+    }
+    Ok(known)
+}
+
+/// One answer per event; what is new is known from now on, unless the batch is in conflict.
+fn judge(known: &mut Known, batch: &[Duty]) -> Vec<Seen> {
+    let mut added = Vec::new();
+    let mut seen = Vec::with_capacity(batch.len());
+    for Duty { new, .. } in batch {
+        let Some(content) = new.fingerprint else {
+            seen.push(Seen::New);
+            continue;
+        };
+        let answer = known.look_up(&new.tenant, &new.event_id, content, new.accepted_at);
+        if answer == Seen::New {
+            known.add(&new.tenant, &new.event_id, content, new.accepted_at);
+            added.push(new);
+        }
+        seen.push(answer);
+    }
+    if seen.contains(&Seen::Conflict) {
+        for new in added {
+            known.remove(&new.tenant, &new.event_id);
+        }
+    }
+    seen
+}
+
+impl<'a> Rows<'a> {
+    fn add(&mut self, duty: &'a Duty, next_event: &mut i64) {
+        let Duty { new, deliveries } = duty;
+        let accepted_at = new.accepted_at.as_millis();
+        if let Some(fingerprint) = new.fingerprint {
+            self.chosen.push((&new.tenant, &new.event_id));
+            self.ids.push(IdRow {
+                tenant_id: new.tenant.as_str().to_owned(),
+                event_id: new.event_id.as_str().to_owned(),
+                fingerprint: fingerprint.0.to_vec(),
+                accepted_at,
+            });
+        }
+        if deliveries.is_empty() {
+            return;
+        }
+        let id = *next_event;
+        *next_event += 1;
+        self.events.push(EventRow {
+            id,
+            tenant_id: new.tenant.as_str(),
+            event_id: new.event_id.as_str(),
+            event_type: new.event_type.as_str(),
+            body: &new.body,
+            accepted_at,
+        });
+        self.deliveries.extend(new.webhooks.iter().zip(deliveries).map(|(webhook, delivery)| DeliveryRow {
+            delivery_id: delivery.as_str(),
+            webhook_id: webhook.0,
+            tenant_id: new.tenant.as_str(),
+            event_row: id,
+            state: "due",
+            due_at: accepted_at,
+            created_at: accepted_at,
+        }));
+    }
+
+    /// `stored` are the rows of chosen ids that were there before; what is new of them was outdated.
+    fn store(self, conn: &mut Conn, stored: &Known) -> QueryResult<()> {
+        for (tenant, id) in self.chosen.iter().filter(|(tenant, id)| stored.has(tenant, id)) {
+            event_ids::forget(conn, tenant.as_str(), id.as_str())?;
+        }
+        event_ids::store(conn, &self.ids)?;
+        for chunk in chunks(&self.events, |event| event.body.len()) {
+            diesel::insert_into(webhook_events::table).values(chunk).execute(conn)?;
+        }
+        for chunk in self.deliveries.chunks(CHUNK) {
+            diesel::insert_into(webhook_deliveries::table).values(chunk).execute(conn)?;
+        }
+        Ok(())
+    }
+}

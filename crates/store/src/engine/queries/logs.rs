@@ -1,0 +1,156 @@
+//! The attempt log: one row per attempt.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use diesel::prelude::*;
+use hookswitch_protocol::{EventType, TenantId, Timestamp, WebhookId};
+use hookswitch_webhooks::{AttemptRow, DeliveryStats, Listed, LoggedAttempt, Page};
+
+use super::chunks::chunks;
+use super::dialect::{self, CHUNK, Conn, is_success};
+use super::webhooks as registrations;
+use crate::schema::{webhook_logs as logs, webhooks};
+use crate::time::{SqlBound, SqlTime};
+
+#[derive(Insertable)]
+#[diesel(table_name = logs, treat_none_as_default_value = false)]
+struct NewRow<'a> {
+    webhook_id: i64,
+    event: &'a str,
+    payload: Cow<'a, str>,
+    response_code: Option<i32>,
+    response_body: Option<Cow<'a, str>>,
+    error: Option<Cow<'a, str>>,
+    duration_ms: i32,
+    attempt: i32,
+    created_at: SqlTime,
+}
+
+impl NewRow<'_> {
+    fn weight(&self) -> usize {
+        self.payload.len() + self.response_body.as_ref().map_or(0, |body| body.len())
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = logs)]
+struct LogRow {
+    id: i64,
+    webhook_id: i64,
+    event: String,
+    payload: String,
+    response_code: Option<i32>,
+    response_body: Option<String>,
+    error: Option<String>,
+    duration_ms: Option<i32>,
+    attempt: i32,
+    created_at: SqlTime,
+}
+
+impl LogRow {
+    /// `None` for a row made by hand with an event type that cannot be.
+    fn read(self) -> Option<LoggedAttempt> {
+        let row = AttemptRow {
+            webhook: WebhookId(self.webhook_id),
+            event_type: EventType::parse(&self.event).ok()?,
+            body: Bytes::from(self.payload),
+            response_code: self.response_code.and_then(|code| u16::try_from(code).ok()),
+            response_body: self.response_body,
+            error: self.error,
+            duration_ms: self.duration_ms.unwrap_or(0).max(0) as u32,
+            attempt: self.attempt.max(1) as u32,
+            at: self.created_at.0,
+        };
+        Some(LoggedAttempt { id: self.id, row })
+    }
+}
+
+/// Adds rows. Rows of webhooks that have no row themselves (deleted by hand) are left out with a
+/// warning: the table refers to `webhooks`.
+pub(crate) fn append(conn: &mut Conn, rows: &[&AttemptRow]) -> QueryResult<()> {
+    let webhooks: HashSet<i64> = rows.iter().map(|row| row.webhook.0).collect();
+    let webhooks: Vec<i64> = webhooks.into_iter().collect();
+    let mut existing = HashSet::with_capacity(webhooks.len());
+    for chunk in webhooks.chunks(CHUNK) {
+        existing.extend(registrations::existing(conn, chunk)?);
+    }
+    for gone in webhooks.iter().filter(|webhook| !existing.contains(webhook)) {
+        tracing::warn!(webhook = gone, "attempts not logged: the webhook's row is gone");
+    }
+    let rows: Vec<NewRow<'_>> =
+        rows.iter().filter(|row| existing.contains(&row.webhook.0)).map(|row| new_row(row)).collect();
+    for chunk in chunks(&rows, NewRow::weight) {
+        diesel::insert_into(logs::table).values(chunk).execute(conn)?;
+    }
+    Ok(())
+}
+
+fn new_row(row: &AttemptRow) -> NewRow<'_> {
+    NewRow {
+        webhook_id: row.webhook.0,
+        event: row.event_type.as_str(),
+        payload: dialect::payload(&row.body),
+        response_code: row.response_code.map(i32::from),
+        response_body: row.response_body.as_deref().map(|text| dialect::logged_text(text).into()),
+        error: row.error.as_deref().map(|text| dialect::logged_text(text).into()),
+        duration_ms: i32::try_from(row.duration_ms).unwrap_or(i32::MAX),
+        attempt: row.attempt as i32,
+        created_at: SqlTime(row.at),
+    }
+}
+
+pub(crate) fn rows(conn: &mut Conn, webhook: WebhookId, page: Page) -> QueryResult<Listed<LoggedAttempt>> {
+    let total: i64 = logs::table.filter(logs::webhook_id.eq(webhook.0)).count().get_result(conn)?;
+    let rows: Vec<LogRow> = logs::table
+        .filter(logs::webhook_id.eq(webhook.0))
+        .order((logs::created_at.desc(), logs::id.desc()))
+        .limit(i64::from(page.limit))
+        .offset(page.offset as i64)
+        .select(LogRow::as_select())
+        .load(conn)?;
+    Ok(listed(rows, total))
+}
+
+pub(crate) fn failed(
+    conn: &mut Conn,
+    tenant: &TenantId,
+    since: Timestamp,
+    page: Page,
+) -> QueryResult<Listed<LoggedAttempt>> {
+    // The ids first: the index by webhook covers them, so only rows of the page are touched.
+    let webhooks = || webhooks::table.filter(webhooks::tenant_id.eq(tenant.as_str())).select(webhooks::id);
+    let failures = || {
+        logs::table
+            .filter(logs::webhook_id.eq_any(webhooks()))
+            .filter(logs::created_at.ge(SqlBound(since)))
+            .filter(diesel::dsl::not(is_success()))
+    };
+    let total: i64 = failures().count().get_result(conn)?;
+    let ids: Vec<i64> = failures()
+        .order((logs::created_at.desc(), logs::id.desc()))
+        .limit(i64::from(page.limit))
+        .offset(page.offset as i64)
+        .select(logs::id)
+        .load(conn)?;
+    let rows: Vec<LogRow> = logs::table
+        .filter(logs::id.eq_any(ids))
+        .order((logs::created_at.desc(), logs::id.desc()))
+        .select(LogRow::as_select())
+        .load(conn)?;
+    Ok(listed(rows, total))
+}
+
+fn listed(rows: Vec<LogRow>, total: i64) -> Listed<LoggedAttempt> {
+    Listed { rows: rows.into_iter().filter_map(LogRow::read).collect(), total: total as u64 }
+}
+
+pub(crate) fn stats(conn: &mut Conn, webhook: WebhookId, since: Timestamp) -> QueryResult<DeliveryStats> {
+    let (total, successful, avg_latency_ms): (i64, i64, f64) = logs::table
+        .filter(logs::webhook_id.eq(webhook.0))
+        .filter(logs::created_at.ge(SqlBound(since)))
+        .select((diesel::dsl::count_star(), dialect::n_successes(), dialect::mean_duration()))
+        .first(conn)?;
+    Ok(DeliveryStats { total: total as u64, successful: successful as u64, avg_latency_ms })
+}

@@ -1,0 +1,16 @@
+//! The queries, one file per table group. Plain functions on a connection; transactions are the callers'.
+
+pub(crate) mod chat;
+mod chunks;
+pub(crate) mod deliveries;
+pub(crate) mod enqueue;
+pub(crate) mod event_ids;
+pub(crate) mod finish;
+pub(crate) mod lease;
+pub(crate) mod logs;
+pub(crate) mod offline;
+pub(crate) mod proof;
+pub(crate) mod purge;
+pub(crate) mod webhooks;
+
+use super::{dialect, line};

@@ -1,0 +1,62 @@
+//! Retention: ended things go, in bounded steps.
+
+use diesel::prelude::*;
+use hookswitch_webhooks::Retention;
+
+use super::dialect::{self, CHUNK, Conn, skip_locked};
+use super::event_ids::MEMORY;
+use crate::schema::{webhook_deliveries as deliveries, webhook_events as events, webhook_logs as logs};
+use crate::time::SqlBound;
+
+/// Removes at most `retention.limit` rows; how many went.
+pub(crate) fn purge(conn: &mut Conn, retention: Retention) -> QueryResult<u64> {
+    let limit = i64::from(retention.limit);
+    let mut gone = 0;
+    for step in [purge_ids, purge_deliveries, purge_events, purge_logs] {
+        if gone < limit {
+            gone += step(conn, retention, limit - gone)?;
+        }
+    }
+    Ok(gone as u64)
+}
+
+fn purge_ids(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {
+    let oldest = retention.now.before(MEMORY).as_millis();
+    Ok(dialect::purge_ids(conn, oldest, limit)? as i64)
+}
+
+fn purge_deliveries(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {
+    let oldest = retention.now.before(retention.ended).as_millis();
+    let old = deliveries::table.filter(deliveries::ended_at.lt(oldest)).limit(limit).select(deliveries::id);
+    let ids: Vec<i64> = skip_locked!(old).load(conn)?;
+    for chunk in ids.chunks(CHUNK) {
+        diesel::delete(deliveries::table.filter(deliveries::id.eq_any(chunk))).execute(conn)?;
+    }
+    Ok(ids.len() as i64)
+}
+
+/// Events that no delivery refers to any more.
+fn purge_events(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {
+    let oldest = retention.now.before(retention.ended).as_millis();
+    let its_deliveries = deliveries::table.filter(deliveries::event_row.eq(events::id)).select(deliveries::id);
+    let old = events::table
+        .filter(events::accepted_at.lt(oldest))
+        .filter(diesel::dsl::not(diesel::dsl::exists(its_deliveries)))
+        .limit(limit)
+        .select(events::id);
+    let ids: Vec<i64> = skip_locked!(old).load(conn)?;
+    for chunk in ids.chunks(CHUNK) {
+        diesel::delete(events::table.filter(events::id.eq_any(chunk))).execute(conn)?;
+    }
+    Ok(ids.len() as i64)
+}
+
+fn purge_logs(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {
+    let oldest = SqlBound(retention.now.before(retention.ended));
+    let old = logs::table.filter(logs::created_at.lt(oldest)).limit(limit).select(logs::id);
+    let ids: Vec<i64> = skip_locked!(old).load(conn)?;
+    for chunk in ids.chunks(CHUNK) {
+        diesel::delete(logs::table.filter(logs::id.eq_any(chunk))).execute(conn)?;
+    }
+    Ok(ids.len() as i64)
+}

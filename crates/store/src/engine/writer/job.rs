@@ -1,0 +1,115 @@
+//! What can stand in the writer's queue.
+
+use diesel::QueryResult;
+use hookswitch_webhooks::{Attempted, Finished, Seen};
+use tokio::sync::oneshot;
+
+use super::dialect::Conn;
+use super::queries::enqueue::Duty;
+use crate::error::Failure;
+
+/// One caller's work.
+pub(crate) enum Job {
+    /// Merged with neighbours into a few multi-row inserts.
+    Enqueue(Merge<Vec<Duty>, Vec<Seen>>),
+    /// Merged likewise.
+    Finish(Merge<Vec<Attempted>, Vec<Finished>>),
+    /// Runs by itself.
+    Alone(Box<dyn Work>),
+}
+
+/// Work that waits to be merged: what to do, and whom to tell.
+pub(crate) struct Merge<I, T> {
+    pub(crate) input: I,
+    pub(crate) reply: oneshot::Sender<Result<T, Failure>>,
+}
+
+/// A piece of work within a transaction.
+pub(crate) trait Work: Send {
+    /// Does it and remembers the outcome; a second run replaces the first.
+    fn run(&mut self, conn: &mut Conn) -> QueryResult<()>;
+
+    /// The transaction is committed, or failed.
+    fn answer(self: Box<Self>, outcome: Result<(), Failure>);
+}
+
+impl Job {
+    pub(crate) fn one<T, F, A>(work: F, after: A, reply: oneshot::Sender<Result<T, Failure>>) -> Self
+    where
+        F: FnMut(&mut Conn) -> QueryResult<T> + Send + 'static,
+        A: FnOnce(&T) + Send + 'static,
+        T: Send + 'static,
+    {
+        Self::Alone(Box::new(One { work, after, reply, done: None }))
+    }
+}
+
+struct One<F, A, T> {
+    work: F,
+    after: A,
+    reply: oneshot::Sender<Result<T, Failure>>,
+    done: Option<T>,
+}
+
+impl<T, F, A> Work for One<F, A, T>
+where
+    F: FnMut(&mut Conn) -> QueryResult<T> + Send,
+    A: FnOnce(&T) + Send,
+    T: Send,
+{
+    fn run(&mut self, conn: &mut Conn) -> QueryResult<()> {
+        self.done = Some((self.work)(conn)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), Failure>) {
+        let Self { after, reply, done, .. } = *self;
+        let answer = match (outcome, done) {
+            (Ok(()), Some(done)) => {
+                after(&done);
+                Ok(done)
+            }
+            (Ok(()), None) => Err(Failure::Stopped),
+            (Err(failure), _) => Err(failure),
+        };
+        // A caller that went away does not undo what is committed.
+        drop(reply.send(answer));
+    }
+}
+
+/// A run of neighbours that are done together by `act`, which gives one outcome per input.
+pub(crate) struct Merged<I, T> {
+    inputs: Vec<I>,
+    replies: Vec<oneshot::Sender<Result<T, Failure>>>,
+    act: fn(&mut Conn, &[I]) -> QueryResult<Vec<T>>,
+    done: Vec<T>,
+}
+
+impl<I, T> Merged<I, T> {
+    pub(crate) fn new(act: fn(&mut Conn, &[I]) -> QueryResult<Vec<T>>) -> Self {
+        Self { inputs: Vec::new(), replies: Vec::new(), act, done: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, one: Merge<I, T>) {
+        self.inputs.push(one.input);
+        self.replies.push(one.reply);
+    }
+}
+
+impl<I: Send, T: Send> Work for Merged<I, T> {
+    fn run(&mut self, conn: &mut Conn) -> QueryResult<()> {
+        self.done = (self.act)(conn, &self.inputs)?;
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), Failure>) {
+        let mut done = self.done.into_iter();
+        for reply in self.replies {
+            let answer = match &outcome {
+                Ok(()) => done.next().ok_or(Failure::Stopped),
+                Err(failure) => Err(failure.clone()),
+            };
+            drop(reply.send(answer));
+        }
+    }
+}

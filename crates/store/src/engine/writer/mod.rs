@@ -1,0 +1,111 @@
+//! A writer: everybody's changes go through one connection, many in one transaction.
+//!
+//! Callers put jobs into a bounded queue. The writer takes everything that waits, runs it in one
+//! transaction, commits once, and answers everybody. So sixty concurrent publishers pay for one
+//! `fsync` together, and there is never a fight for SQLite's single write lock.
+
+pub(crate) mod group;
+mod job;
+mod task;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use diesel::QueryResult;
+use hookswitch_runtime::Scope;
+use tokio::sync::{mpsc, oneshot};
+
+use super::dialect::{self, Conn};
+use super::{Source, queries};
+use crate::counters::StoreCounters;
+use crate::error::Failure;
+
+pub(crate) use job::{Job, Merge};
+use task::WriterTask;
+
+/// Hands work to the writer. Clones share the queue; the writer ends after the last one is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Job>,
+    wait: Duration,
+    tally: Arc<Tally>,
+}
+
+/// What the writer has done so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    jobs: AtomicU64,
+    commits: AtomicU64,
+    failures: AtomicU64,
+    /// A group failed, and no write has been proven to work since. A group that changed nothing
+    /// proves nothing: it commits on a full disk too.
+    is_failing: AtomicBool,
+}
+
+impl Writer {
+    /// Starts one that writes through `source`, on `conn` as long as it works. `queue` calls may
+    /// wait, and a caller waits up to `wait` for room. At the scope's soft token it serves what is
+    /// queued and ends.
+    pub(crate) fn start(source: Source, conn: Conn, queue: usize, wait: Duration, scope: &Scope) -> Self {
+        let (sender, receiver) = mpsc::channel(queue.max(1));
+        let tally = Arc::new(Tally::default());
+        scope.spawn("store writer", WriterTask::new(source, conn, receiver, tally.clone()).run(scope.clone()));
+        Self { queue: sender, wait, tally }
+    }
+
+    /// Runs `work` in a transaction. It may run twice (when a neighbour spoilt the first one), so it
+    /// keeps no state between runs. Once queued it runs even if the caller stops waiting.
+    pub(crate) async fn call<T, F>(&self, work: F) -> Result<T, Failure>
+    where
+        F: FnMut(&mut Conn) -> QueryResult<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.call_then(work, |_| ()).await
+    }
+
+    /// As [`Writer::call`]; `after` runs once the change is committed and before anybody is answered.
+    pub(crate) async fn call_then<T, F, A>(&self, work: F, after: A) -> Result<T, Failure>
+    where
+        F: FnMut(&mut Conn) -> QueryResult<T> + Send + 'static,
+        A: FnOnce(&T) + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::one(work, after, reply)).await?;
+        answer.await.unwrap_or(Err(Failure::Stopped))
+    }
+
+    /// Runs work that the writer merges with its neighbours.
+    pub(crate) async fn merge<I, T>(&self, input: I, kind: fn(Merge<I, T>) -> Job) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(kind(Merge { input, reply })).await?;
+        answer.await.unwrap_or(Err(Failure::Stopped))
+    }
+
+    async fn send(&self, job: Job) -> Result<(), Failure> {
+        match tokio::time::timeout(self.wait, self.queue.reserve()).await {
+            Ok(Ok(room)) => {
+                room.send(job);
+                Ok(())
+            }
+            Ok(Err(_closed)) => Err(Failure::Stopped),
+            Err(_elapsed) => Err(Failure::Overloaded),
+        }
+    }
+
+    /// Whether writing works: the writer answers, and after a failure has written something again.
+    pub(crate) async fn check(&self) -> Result<(), Failure> {
+        self.call(|_| Ok(())).await?;
+        if self.tally.is_failing.load(Ordering::Acquire) { Err(Failure::Unproven) } else { Ok(()) }
+    }
+
+    pub(crate) fn counters(&self) -> StoreCounters {
+        StoreCounters {
+            jobs: self.tally.jobs.load(Ordering::Relaxed),
+            commits: self.tally.commits.load(Ordering::Relaxed),
+            failures: self.tally.failures.load(Ordering::Relaxed),
+            waiting: self.queue.max_capacity() - self.queue.capacity(),
+        }
+    }
+}

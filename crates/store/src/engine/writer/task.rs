@@ -1,0 +1,126 @@
+//! The writer's task: owns the one writing connection and makes it anew when it broke.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hookswitch_runtime::Scope;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::job::Job;
+use super::{Conn, Source, Tally, group, queries};
+use crate::error::Failure;
+
+/// Most calls in one transaction: it bounds how long the first of them waits for the last.
+const GROUP: usize = 512;
+
+/// The state of the writing task.
+pub(crate) struct WriterTask {
+    source: Source,
+    queue: mpsc::Receiver<Job>,
+    tally: Arc<Tally>,
+    /// `None` after a failure, until the next group.
+    conn: Option<Conn>,
+    /// When the connection was last known to work.
+    last_used: Instant,
+    /// Whether the log says that writing fails: said once, not with every call.
+    is_told: bool,
+}
+
+impl WriterTask {
+    pub(crate) fn new(source: Source, conn: Conn, queue: mpsc::Receiver<Job>, tally: Arc<Tally>) -> Self {
+        Self { source, queue, tally, conn: Some(conn), last_used: Instant::now(), is_told: false }
+    }
+
+    /// Serves the queue until all callers are gone, or until the scope's soft token was cancelled and the queue is
+    /// empty. Dropping the future ends it after the group in progress, whose callers are answered.
+    pub(crate) async fn run(mut self, scope: Scope) {
+        let mut is_closing = false;
+        loop {
+            let mut jobs = Vec::new();
+            tokio::select! {
+                // Closing first: otherwise callers that never pause would keep the writer alive.
+                biased;
+                () = scope.soft().cancelled(), if !is_closing => {
+                    is_closing = true;
+                    self.queue.close();
+                    continue;
+                }
+                n_jobs = self.queue.recv_many(&mut jobs, GROUP) => {
+                    if n_jobs == 0 {
+                        break;
+                    }
+                }
+            }
+            self.serve(jobs).await;
+        }
+        tracing::debug!(database = %self.source, "store closed");
+    }
+
+    async fn serve(&mut self, jobs: Vec<Job>) {
+        let mut conn = match self.connection().await {
+            Ok(conn) => conn,
+            Err(failure) => {
+                self.note(Some(&failure));
+                return refuse(jobs, &failure);
+            }
+        };
+        let (tally, source) = (self.tally.clone(), self.source.clone());
+        // The closure answers the callers itself and holds the source: it survives this future.
+        let served = tokio::task::spawn_blocking(move || {
+            source.begin(&mut conn);
+            // Before the group, so that whoever is answered after a failure finds out what holds now.
+            if tally.is_failing.load(Ordering::Acquire) && queries::proof::write(&mut conn).is_ok() {
+                tally.is_failing.store(false, Ordering::Release);
+            }
+            // After an error the connection is dropped: the next group opens another.
+            group::run(&mut conn, jobs, &tally).map(|()| conn)
+        });
+        match served.await.map_err(Failure::from).and_then(|ended| ended) {
+            Ok(conn) => {
+                self.conn = Some(conn);
+                self.last_used = Instant::now();
+                self.note(None);
+            }
+            Err(failure) => self.note(Some(&failure)),
+        }
+    }
+
+    /// Tells the operator when writing stops to work, and when it works again.
+    fn note(&mut self, failure: Option<&Failure>) {
+        if failure.is_some() {
+            self.tally.is_failing.store(true, Ordering::Release);
+        }
+        let is_failing = self.tally.is_failing.load(Ordering::Acquire);
+        match failure {
+            Some(failure) if !self.is_told => {
+                let error: &dyn std::error::Error = failure;
+                tracing::error!(database = %self.source, error, "the database cannot be written, callers are told so");
+            }
+            None if self.is_told && !is_failing => {
+                tracing::info!(database = %self.source, "the database can be written again");
+            }
+            _ => {}
+        }
+        self.is_told = is_failing;
+    }
+
+    async fn connection(&mut self) -> Result<Conn, Failure> {
+        if let Some(mut conn) = self.conn.take()
+            && self.source.is_alive(&mut conn, self.last_used.elapsed()).await
+        {
+            return Ok(conn);
+        }
+        self.source.open().await
+    }
+}
+
+fn refuse(jobs: Vec<Job>, failure: &Failure) {
+    for job in jobs {
+        match job {
+            Job::Alone(work) => work.answer(Err(failure.clone())),
+            Job::Enqueue(one) => drop(one.reply.send(Err(failure.clone()))),
+            Job::Finish(one) => drop(one.reply.send(Err(failure.clone()))),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Everything that MySQL and MariaDB say differently from SQLite, in one place; that one's `dialect` has the same names.
+
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_query;
+use diesel::sql_types::{self, BigInt, Binary, Bool, Double, Text};
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use hookswitch_protocol::{NodeId, Timestamp};
+
+pub(crate) use super::payload::{logged_text, payload};
+use super::timed::Timed;
+use crate::backlog::BacklogRow;
+use crate::time::SqlTime;
+
+/// The connection that queries run on; only ever on a thread that may block.
+pub(crate) type Conn = AsyncConnectionWrapper<Timed>;
+
+/// Rows per statement for multi-row inserts and `IN` lists.
+pub(crate) const CHUNK: usize = 500;
+
+/// Bytes per statement for multi-row inserts, well below the smallest usual `max_allowed_packet` (16 MiB).
+pub(crate) const CHUNK_BYTES: usize = 2 * 1024 * 1024;
+
+/// Runs `work` in a transaction.
+pub(crate) fn write_transaction<T>(conn: &mut Conn, work: impl FnOnce(&mut Conn) -> QueryResult<T>) -> QueryResult<T> {
+    conn.transaction(work)
+}
+
+/// Whether the transaction met another node's and would find what that one did when run again: a
+/// deadlock, a lock that was not given up in time, or a row that the other one inserted first.
+pub(crate) fn is_worth_repeating(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure, _) => true,
+        // The driver does not tell errors 1213 and 1205 from others, but for their text, whose language
+        // each connection sets.
+        Error::DatabaseError(_, said) => said.message().contains("try restarting transaction"),
+        _ => false,
+    }
+}
+
+/// Whether a failed transaction of many may have failed because of one of them: whenever the server
+/// itself refused, and did not merely go away.
+pub(crate) fn may_concern_one(error: &Error) -> bool {
+    let Error::DatabaseError(DatabaseErrorKind::Unknown, said) = error else { return false };
+    !["Input/output error", "Driver error"].iter().any(|lost| said.message().starts_with(lost))
+}
+
+/// Locks the rows of a query until the transaction ends.
+macro_rules! for_update {
+    ($query:expr) => {
+        $query.for_update()
+    };
+}
+
+/// The same, passing over rows that another node has locked.
+macro_rules! skip_locked {
+    ($query:expr) => {
+        $query.for_update().skip_locked()
+    };
+}
+
+pub(crate) use {for_update, skip_locked};
+
+/// The id of the row that the last statement inserted.
+pub(crate) fn last_insert_id(conn: &mut Conn) -> QueryResult<i64> {
+    diesel::select(sql::<BigInt>("CAST(LAST_INSERT_ID() AS SIGNED)")).get_result(conn)
+}
+
+/// The first number for events that are stored now; those after it are very probably free as well.
+///
+/// `MAX(id) + 1` would be every node's first choice. So a number is the time, which keeps neighbours
+/// together in the table, and 21 bits by chance. Where two nodes choose the same, the later one fails
+/// on the primary key and is run again with another number.
+#[expect(clippy::unnecessary_wraps, reason = "SQLite has to ask")]
+pub(crate) fn next_event_row(_conn: &mut Conn, latest: Option<Timestamp>) -> QueryResult<i64> {
+    let millis = latest.map_or(0, Timestamp::as_millis).clamp(0, (1 << 42) - 1);
+    let chance = uuid::Uuid::now_v7().as_u128() as i64 & ((1 << 21) - 1);
+    Ok((millis << 21) | chance)
+}
+
+/// A sum over the marks that the database itself puts on every changed row, straight from an index:
+/// triggers would need rights that hosted servers do not grant.
+pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {
+    diesel::select(sql::<Text>(
+        "(SELECT CONCAT(COUNT(*), '-', COALESCE(BIT_XOR(CRC32(CONCAT_WS('|', id, changed_at))), 0)) FROM webhooks)",
+    ))
+    .get_result(conn)
+}
+
+/// Notes an attempt at a webhook, unless another one was noted within the last second: all nodes
+/// would wait for each other at this row. Neither `updated_at` nor the directory's version changes.
+pub(crate) fn trigger(conn: &mut Conn, webhook: i64, at: Timestamp) -> QueryResult<()> {
+    let known_before = SqlTime(Timestamp::from_millis(at.as_millis() - 1_000));
+    let is_news: Option<i64> = sql_query_id(
+        conn,
+        "SELECT id FROM webhooks WHERE id = ? AND (last_triggered_at IS NULL OR last_triggered_at < ?)",
+        webhook,
+        known_before,
+    )?;
+    if is_news.is_some() {
+        sql_query(
+            "UPDATE webhooks SET last_triggered_at = ?, updated_at = updated_at, changed_at = changed_at WHERE id = ?",
+        )
+        .bind::<sql_types::Timestamp, _>(SqlTime(at))
+        .bind::<BigInt, _>(webhook)
+        .execute(conn)?;
+    }
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
+
+fn sql_query_id(conn: &mut Conn, query: &str, id: i64, at: SqlTime) -> QueryResult<Option<i64>> {
+    let found: Option<Id> =
+        sql_query(query).bind::<BigInt, _>(id).bind::<sql_types::Timestamp, _>(at).get_result(conn).optional()?;
+    Ok(found.map(|found| found.id))
+}
+
+/// From whom a starting node takes leases back: its own former self; others may be alive.
+#[expect(clippy::unnecessary_wraps, reason = "SQLite takes back everybody's")]
+pub(crate) fn reclaims_from(node: &NodeId) -> Option<&str> {
+    Some(node.as_str())
+}
+
+/// Forgets at most `limit` chosen ids that are older; how many.
+pub(crate) fn purge_ids(conn: &mut Conn, oldest: i64, limit: i64) -> QueryResult<usize> {
+    sql_query("DELETE FROM event_ids WHERE accepted_at < ? LIMIT ?")
+        .bind::<BigInt, _>(oldest)
+        .bind::<BigInt, _>(limit)
+        .execute(conn)
+}
+
+/// `state = 'due'`.
+pub(crate) fn is_due() -> SqlLiteral<Bool> {
+    sql("webhook_deliveries.state = 'due'")
+}
+
+/// `state = 'leased'`.
+pub(crate) fn is_leased() -> SqlLiteral<Bool> {
+    sql("webhook_deliveries.state = 'leased'")
+}
+
+/// Whether a log row's answer was 2xx; `NULL` answers count as no.
+pub(crate) fn is_success() -> SqlLiteral<Bool> {
+    sql("COALESCE(webhook_logs.response_code BETWEEN 200 AND 299, FALSE)")
+}
+
+/// How many of the selected log rows have a 2xx.
+pub(crate) fn n_successes() -> SqlLiteral<BigInt> {
+    sql("COUNT(CASE WHEN webhook_logs.response_code BETWEEN 200 AND 299 THEN 1 END)")
+}
+
+/// The mean of the selected log rows' durations, as a `DOUBLE`; 0 without rows.
+pub(crate) fn mean_duration() -> SqlLiteral<Double> {
+    sql("COALESCE(AVG(webhook_logs.duration_ms), 0) + 0e0")
+}
+
+/// Bytes that were not there before, enough that a disk which takes them has room for an event too.
+pub(crate) fn fresh_bytes() -> SqlLiteral<Binary> {
+    sql("REPEAT(MD5(RAND()), 2048)")
+}
+
+/// Skips along the index from one webhook and kind to the next, however much waits for each.
+const BACKLOG: &str = "
+SELECT waiting.webhook_id AS webhook_id, waiting.is_retry AS is_retry,
+       IF(waiting.first_due <= ?,
+          (SELECT d.tenant_id FROM webhook_deliveries d
+           WHERE d.state = 'due' AND d.webhook_id = waiting.webhook_id AND d.is_retry = waiting.is_retry
+           ORDER BY d.due_at LIMIT 1), NULL) AS tenant_id,
+       upcoming.next_due AS next_due
+FROM (SELECT webhook_id, is_retry, MIN(due_at) AS first_due
+      FROM webhook_deliveries WHERE state = 'due' GROUP BY webhook_id, is_retry) AS waiting
+CROSS JOIN (SELECT MIN(due_at) AS next_due FROM webhook_deliveries WHERE state = 'due' AND due_at > ?) AS upcoming
+ORDER BY waiting.webhook_id, waiting.is_retry";
+
+/// What waits, per webhook and kind, ordered by webhook. Each row tells the next one of all.
+pub(crate) fn backlog(conn: &mut Conn, now: i64) -> QueryResult<Vec<BacklogRow>> {
+    sql_query(BACKLOG).bind::<BigInt, _>(now).bind::<BigInt, _>(now).load(conn)
+}

@@ -1,0 +1,113 @@
+//! Whose turn it is to bring a user his offline messages: one node's at a time.
+//!
+//! A node that claims takes the user's line for [`HOLD`], and prolongs all its lines while it lives.
+//! Where it does not any more, the next node that asks takes the line over, claimed messages included.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use hookswitch_protocol::Timestamp;
+
+use super::dialect::Conn;
+use super::engine::{Holder, Key};
+use crate::schema::offline_messages as messages;
+
+/// How long a line is kept for a node that says nothing.
+const HOLD: Duration = Duration::from_secs(45);
+
+/// How often a node says that it lives; several times within [`HOLD`].
+pub(crate) const BEAT: Duration = Duration::from_secs(10);
+
+/// Whether a user's messages may be claimed.
+pub(crate) enum Turn {
+    Mine,
+    /// Nothing waits.
+    Empty,
+    /// Another node brings them; ask again after this time.
+    HeldElsewhere(Duration),
+}
+
+#[derive(QueryableByName)]
+struct Held {
+    #[diesel(sql_type = Nullable<Text>)]
+    held_by: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    held_until: i64,
+    #[diesel(sql_type = Bool)]
+    has_claims: bool,
+}
+
+/// Locks the user's row and reads it; `None` when nothing is kept for this user.
+fn look(conn: &mut Conn, key: &Key) -> QueryResult<Option<Held>> {
+    sql_query(
+        "SELECT held_by, held_until,
+                EXISTS (SELECT 1 FROM offline_messages m
+                        WHERE m.tenant_id = u.tenant_id AND m.user_id = u.user_id AND m.is_claimed) AS has_claims
+         FROM offline_users u WHERE tenant_id = ? AND user_id = ? FOR UPDATE",
+    )
+    .bind::<Text, _>(&key.tenant)
+    .bind::<Text, _>(&key.user)
+    .get_result(conn)
+    .optional()
+}
+
+pub(crate) fn take_turn(conn: &mut Conn, key: &Key, holder: &Holder, now: Timestamp) -> QueryResult<Turn> {
+    let Some(held) = look(conn, key)? else { return Ok(Turn::Empty) };
+    if let Some(other) = held.held_by.filter(|other| **other != **holder) {
+        let left = held.held_until - now.as_millis();
+        if held.has_claims && left > 0 {
+            return Ok(Turn::HeldElsewhere(Duration::from_millis(left as u64)));
+        }
+        tracing::debug!(%other, "takes over the offline messages of a user");
+        let claimed = messages::table
+            .filter(messages::tenant_id.eq(&key.tenant).and(messages::user_id.eq(&key.user)))
+            .filter(messages::is_claimed.eq(true));
+        diesel::update(claimed).set(messages::is_claimed.eq(false)).execute(conn)?;
+    }
+    sql_query("UPDATE offline_users SET held_by = ?, held_until = ? WHERE tenant_id = ? AND user_id = ?")
+        .bind::<Text, _>(&**holder)
+        .bind::<BigInt, _>(now.after(HOLD).as_millis())
+        .bind::<Text, _>(&key.tenant)
+        .bind::<Text, _>(&key.user)
+        .execute(conn)?;
+    Ok(Turn::Mine)
+}
+
+/// Whether this process may still say what became of the messages it claimed.
+pub(crate) fn is_mine(conn: &mut Conn, key: &Key, holder: &Holder) -> QueryResult<bool> {
+    let held = look(conn, key)?;
+    Ok(held.and_then(|held| held.held_by).is_some_and(|by| *by == **holder))
+}
+
+/// Lets the line go once nothing of it is claimed.
+pub(crate) fn end_turn(conn: &mut Conn, key: &Key) -> QueryResult<()> {
+    if look(conn, key)?.is_some_and(|held| !held.has_claims) {
+        sql_query("UPDATE offline_users SET held_by = NULL, held_until = 0 WHERE tenant_id = ? AND user_id = ?")
+            .bind::<Text, _>(&key.tenant)
+            .bind::<Text, _>(&key.user)
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Locks the user's row, made when missing, so that counts stay right between nodes.
+pub(crate) fn lock(conn: &mut Conn, key: &Key) -> QueryResult<()> {
+    sql_query(
+        "INSERT INTO offline_users (tenant_id, user_id, n_messages) VALUES (?, ?, 0)
+         ON DUPLICATE KEY UPDATE n_messages = n_messages",
+    )
+    .bind::<Text, _>(&key.tenant)
+    .bind::<Text, _>(&key.user)
+    .execute(conn)?;
+    Ok(())
+}
+
+/// This process lives: its lines stay its own.
+pub(crate) fn prolong(conn: &mut Conn, holder: &Holder, now: Timestamp) -> QueryResult<usize> {
+    sql_query("UPDATE offline_users SET held_until = ? WHERE held_by = ?")
+        .bind::<BigInt, _>(now.after(HOLD).as_millis())
+        .bind::<Text, _>(&**holder)
+        .execute(conn)
+}

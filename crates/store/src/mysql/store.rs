@@ -1,0 +1,98 @@
+//! The open store: its parts, and how it opens.
+
+use std::sync::{Arc, Weak};
+
+use hookswitch_protocol::NodeId;
+use hookswitch_runtime::{Clock, Scope};
+use tokio::time::Instant;
+
+use super::config::MySqlConfig;
+use super::connect::Source;
+use super::dialect::Conn;
+use super::engine::{Inner, Readers, Waiting, Writer};
+use super::{line, migrate};
+use crate::counters::StoreCounters;
+use crate::error::{Failure, StoreError};
+
+/// The engine's name for the store it keeps the seams with.
+pub(crate) type Store = MySqlStore;
+
+/// A MySQL or MariaDB database in use, possibly by several nodes at once. Clones share it; its
+/// connections close after the last one is gone, or at its scope's end.
+///
+/// Keeps [`WebhookDirectory`](hookswitch_webhooks::WebhookDirectory),
+/// [`DeliveryLedger`](hookswitch_webhooks::DeliveryLedger),
+/// [`AttemptLog`](hookswitch_webhooks::AttemptLog), [`OfflineStore`](hookswitch_hub::OfflineStore) and
+/// [`ChatSessionStore`](hookswitch_hub::ChatSessionStore): `Arc::new(store.clone())` is any of them.
+/// A call whose future is dropped is done or not done; once it reached a writer it runs to its end.
+/// A server that goes away makes calls fail, and is used again when it is back.
+#[derive(Debug, Clone)]
+pub struct MySqlStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl MySqlStore {
+    /// Logs in, sees to the schema and starts the writers.
+    ///
+    /// `scope` should be the store's own: at its soft token the writers serve what is queued and
+    /// end, and calls after that are `Unavailable`.
+    ///
+    /// # Errors
+    /// [`StoreError`]; its texts say what to do.
+    pub async fn open(config: MySqlConfig, clock: Clock, scope: &Scope) -> Result<Self, StoreError> {
+        let source = Source::new(config.clone());
+        let acceptance = connect(&source).await?;
+        let acceptance = migrate::check_schema(acceptance, &config).await?;
+        let dispatch = connect(&source).await?;
+        let inner = Inner {
+            offline: config.offline,
+            acceptance: Writer::start(source.clone(), acceptance, config.queue, config.wait, scope),
+            dispatch: Writer::start(source.clone(), dispatch, config.queue, config.wait, scope),
+            readers: Readers::new(source, config.n_readers, config.wait),
+            waiting: Waiting::new(None),
+            holder: Arc::from(NodeId::generate(clock.now()).as_str()),
+            clock,
+        };
+        let inner = inner.share(scope);
+        scope.spawn("store heartbeat", beat(Arc::downgrade(&inner), scope.clone()));
+        Ok(Self { inner })
+    }
+
+    /// Whether writing works, for readiness: at rest a look whether the server answers; after a write
+    /// failed, an error until a small one of our own has worked.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn check_writing(&self) -> Result<(), StoreError> {
+        let checked = self.inner.check_writing().await;
+        checked.map_err(|failure| StoreError::Unwritable { source: Box::new(failure) })
+    }
+
+    /// What it has done so far, both writers together.
+    pub fn counters(&self) -> StoreCounters {
+        self.inner.acceptance.counters() + self.inner.dispatch.counters()
+    }
+}
+
+pub(super) async fn connect(source: &Source) -> Result<Conn, StoreError> {
+    let server = source.to_string();
+    source.open().await.map_err(|failure| StoreError::NoServer { server, source: Box::new(failure) })
+}
+
+/// Tells the other nodes that this one lives and still brings the messages it claimed.
+async fn beat(store: Weak<Inner>, scope: Scope) {
+    let mut ticks = tokio::time::interval_at(Instant::now() + line::BEAT, line::BEAT);
+    loop {
+        tokio::select! {
+            () = scope.soft().cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let Some(store) = store.upgrade() else { return };
+        let (holder, now) = (store.holder.clone(), store.clock.now());
+        let beaten: Result<usize, Failure> =
+            store.dispatch.call(move |conn: &mut Conn| line::prolong(conn, &holder, now)).await;
+        if let Err(error) = beaten {
+            tracing::debug!(error = &error as &dyn std::error::Error, "no sign of life could be left");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Everything that SQLite says differently from MySQL, in one place; that one's `dialect` has the same names.
+
+use std::borrow::Cow;
+
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Binary, Bool, Double};
+use hookswitch_protocol::{NodeId, Timestamp};
+
+use crate::backlog::BacklogRow;
+use crate::schema::{webhook_events, webhook_revision, webhooks};
+use crate::time::SqlTime;
+
+/// The connection that queries run on.
+pub(crate) type Conn = SqliteConnection;
+
+/// Rows per statement for multi-row inserts and `IN` lists: SQLite allows 32,766 parameters, and the
+/// time to prepare a longer statement is not won back.
+pub(crate) const CHUNK: usize = 500;
+
+/// Bytes per statement for multi-row inserts: SQLite has no bound that matters.
+pub(crate) const CHUNK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Runs `work` in a transaction that takes the write lock at once. A plain one would take it at the
+/// first write and fail, without waiting, when another program wrote since its first read.
+pub(crate) fn write_transaction<T>(conn: &mut Conn, work: impl FnOnce(&mut Conn) -> QueryResult<T>) -> QueryResult<T> {
+    conn.immediate_transaction(work)
+}
+
+/// Whether the transaction is worth running again at once: never, for nobody else writes beside it.
+pub(crate) fn is_worth_repeating(_error: &diesel::result::Error) -> bool {
+    false
+}
+
+/// Whether a failed transaction of many may have failed because of one of them, although the error is
+/// none of data.
+pub(crate) fn may_concern_one(_error: &diesel::result::Error) -> bool {
+    false
+}
+
+/// The body sent, as the log takes it.
+pub(crate) fn payload(body: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(body)
+}
+
+/// As much of a text as the log takes.
+pub(crate) fn logged_text(text: &str) -> &str {
+    text
+}
+
+/// Locks the rows of a query until the transaction ends; here the transaction has the file anyway.
+macro_rules! for_update {
+    ($query:expr) => {
+        $query
+    };
+}
+
+/// The same, passing over rows that somebody else has locked.
+macro_rules! skip_locked {
+    ($query:expr) => {
+        $query
+    };
+}
+
+pub(crate) use {for_update, skip_locked};
+
+define_sql_function! {
+    /// The id of the row this connection inserted last.
+    fn last_insert_rowid() -> BigInt;
+}
+
+/// The id of the row that the last statement inserted.
+pub(crate) fn last_insert_id(conn: &mut Conn) -> QueryResult<i64> {
+    diesel::select(last_insert_rowid()).get_result(conn)
+}
+
+/// The first number for events that are stored now; those after it are free as well.
+pub(crate) fn next_event_row(conn: &mut Conn, _latest: Option<Timestamp>) -> QueryResult<i64> {
+    let last: Option<i64> = webhook_events::table.select(diesel::dsl::max(webhook_events::id)).first(conn)?;
+    Ok(last.unwrap_or(0) + 1)
+}
+
+/// The revision that triggers keep, whoever changes a row: one look-up by key.
+pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {
+    let revision: i64 = webhook_revision::table.select(webhook_revision::revision).first(conn)?;
+    Ok(revision.to_string())
+}
+
+/// Notes an attempt at a webhook.
+pub(crate) fn trigger(conn: &mut Conn, webhook: i64, at: Timestamp) -> QueryResult<()> {
+    let earlier =
+        webhooks::last_triggered_at.is_null().or(webhooks::last_triggered_at.lt(SqlTime(at)).assume_not_null());
+    diesel::update(webhooks::table.find(webhook).filter(earlier))
+        .set(webhooks::last_triggered_at.eq(SqlTime(at)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// From whom a starting node takes leases back: everybody, for the file belongs to one process, so
+/// whoever held one is this process or dead.
+pub(crate) fn reclaims_from(_node: &NodeId) -> Option<&str> {
+    None
+}
+
+/// Forgets at most `limit` chosen ids that are older; how many.
+pub(crate) fn purge_ids(conn: &mut Conn, oldest: i64, limit: i64) -> QueryResult<usize> {
+    sql_query(
+        "DELETE FROM event_ids WHERE (tenant_id, event_id) IN
+         (SELECT tenant_id, event_id FROM event_ids WHERE accepted_at < ? LIMIT ?)",
+    )
+    .bind::<BigInt, _>(oldest)
+    .bind::<BigInt, _>(limit)
+    .execute(conn)
+}
+
+/// `state = 'due'` as literal text: a partial index is used only when the query repeats its condition
+/// word for word, which a bound parameter does not.
+pub(crate) fn is_due() -> SqlLiteral<Bool> {
+    sql("webhook_deliveries.state = 'due'")
+}
+
+/// `state = 'leased'`, likewise.
+pub(crate) fn is_leased() -> SqlLiteral<Bool> {
+    sql("webhook_deliveries.state = 'leased'")
+}
+
+/// Whether a log row's answer was 2xx; `NULL` answers count as no.
+pub(crate) fn is_success() -> SqlLiteral<Bool> {
+    sql("COALESCE(webhook_logs.response_code BETWEEN 200 AND 299, FALSE)")
+}
+
+/// How many of the selected log rows have a 2xx.
+pub(crate) fn n_successes() -> SqlLiteral<BigInt> {
+    sql("COUNT(CASE WHEN webhook_logs.response_code BETWEEN 200 AND 299 THEN 1 END)")
+}
+
+/// The mean of the selected log rows' durations; 0 without rows.
+pub(crate) fn mean_duration() -> SqlLiteral<Double> {
+    sql("COALESCE(AVG(webhook_logs.duration_ms), 0.0)")
+}
+
+/// Bytes that were not there before, enough that a disk which takes them has room for an event too.
+pub(crate) fn fresh_bytes() -> SqlLiteral<Binary> {
+    sql("randomblob(65536)")
+}
+
+/// The backlog in a few index look-ups per webhook, however much waits for each: the recursion jumps
+/// from one webhook's entries to the next instead of walking over them, which SQLite's `GROUP BY` does.
+const BACKLOG: &str = "
+WITH RECURSIVE waiting (webhook_id) AS (
+    SELECT MIN(webhook_id) FROM webhook_deliveries WHERE state = 'due'
+    UNION ALL
+    SELECT (SELECT MIN(d.webhook_id) FROM webhook_deliveries d
+            WHERE d.state = 'due' AND d.webhook_id > waiting.webhook_id)
+    FROM waiting WHERE waiting.webhook_id IS NOT NULL
+), kinds (is_retry) AS (VALUES (0), (1))
+SELECT waiting.webhook_id AS webhook_id, kinds.is_retry AS is_retry,
+       (SELECT d.tenant_id FROM webhook_deliveries d
+        WHERE d.state = 'due' AND d.webhook_id = waiting.webhook_id AND d.is_retry = kinds.is_retry AND d.due_at <= ?1
+        ORDER BY d.due_at LIMIT 1) AS tenant_id,
+       (SELECT MIN(d.due_at) FROM webhook_deliveries d
+        WHERE d.state = 'due' AND d.webhook_id = waiting.webhook_id AND d.is_retry = kinds.is_retry AND d.due_at > ?1
+       ) AS next_due
+FROM waiting JOIN kinds WHERE waiting.webhook_id IS NOT NULL";
+
+/// What waits, per webhook and kind, ordered by webhook.
+pub(crate) fn backlog(conn: &mut Conn, now: i64) -> QueryResult<Vec<BacklogRow>> {
+    sql_query(format!("{BACKLOG} ORDER BY waiting.webhook_id, kinds.is_retry")).bind::<BigInt, _>(now).load(conn)
+}

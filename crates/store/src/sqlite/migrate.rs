@@ -1,0 +1,148 @@
+//! SQLite's migrations.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::Connection as _;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+
+use super::connect::Source;
+use super::dialect::Conn;
+use super::lock::FileLock;
+use super::store::{check_path, failed};
+use crate::error::{Cause, StoreError};
+use crate::migrations::{Step, first_unknown, names, steps};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+
+/// How long a step waits for the locks of others.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Brings the tables up to date, refuses a database from the future; the steps taken. Blocks.
+pub(crate) fn migrate(conn: &mut Conn, path: &Path) -> Result<Vec<String>, StoreError> {
+    let steps = look(conn, path)?;
+    if let Some(migration) = first_unknown(&steps) {
+        return Err(StoreError::Newer { database: path.display().to_string(), migration: migration.to_owned() });
+    }
+    conn.run_pending_migrations(MIGRATIONS).map_err(|source| bad_step(path, source))?;
+    Ok(steps.into_iter().filter(|step| !step.is_applied).map(|step| step.name).collect())
+}
+
+fn look(conn: &mut Conn, path: &Path) -> Result<Vec<Step>, StoreError> {
+    let known = names::<diesel::sqlite::Sqlite>(&MIGRATIONS).map_err(|source| bad_step(path, source))?;
+    let applied = conn.applied_migrations().map_err(|source| bad_step(path, source))?;
+    let applied: Vec<String> = applied.iter().map(ToString::to_string).collect();
+    Ok(steps(&known, &applied))
+}
+
+fn bad_step(path: &Path, source: Cause) -> StoreError {
+    failed("migrate", path, source)
+}
+
+/// The steps of a file, which may be missing and then stays so.
+pub(crate) async fn status(path: &Path) -> Result<Vec<Step>, StoreError> {
+    let path = check_path(path)?;
+    blocking(path.clone(), move || {
+        let path = Path::new(&path);
+        // Beside a running server: no lock is taken, and nothing is written but diesel's own table.
+        let place = if path.exists() { path.display().to_string() } else { ":memory:".to_owned() };
+        let mut conn = Conn::establish(&place).map_err(|source| failed("open", path, Box::new(source)))?;
+        look(&mut conn, path)
+    })
+    .await
+}
+
+pub(crate) async fn up(path: &Path) -> Result<Vec<String>, StoreError> {
+    changing(path, migrate).await
+}
+
+pub(crate) async fn down(path: &Path) -> Result<Option<String>, StoreError> {
+    changing(path, |conn, path| {
+        let steps = look(conn, path)?;
+        if let Some(migration) = first_unknown(&steps) {
+            return Err(StoreError::Newer { database: path.display().to_string(), migration: migration.to_owned() });
+        }
+        let Some(newest) = steps.into_iter().rfind(|step| step.is_applied) else { return Ok(None) };
+        conn.revert_last_migration(MIGRATIONS).map_err(|source| bad_step(path, source))?;
+        Ok(Some(newest.name))
+    })
+    .await
+}
+
+/// Works on a file that nobody else has open.
+async fn changing<T, F>(path: &Path, work: F) -> Result<T, StoreError>
+where
+    F: FnOnce(&mut Conn, &Path) -> Result<T, StoreError> + Send + 'static,
+    T: Send + 'static,
+{
+    let path = check_path(path)?;
+    let lock = Arc::new(FileLock::take(Path::new(&path), Duration::ZERO).await?);
+    let source = Source::writing(&path, BUSY_TIMEOUT, lock);
+    blocking(path.clone(), move || {
+        let path = Path::new(&path);
+        super::lock::private().open(path).map_err(|source| failed("open", path, Box::new(source)))?;
+        let mut conn = source.open_blocking().map_err(|source| failed("open", path, Box::new(source)))?;
+        work(&mut conn, path)
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    path: String,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|gone| Err(failed("migrate", path, Box::new(gone))))
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection as _;
+    use diesel::{QueryableByName, RunQueryDsl as _, sql_query};
+
+    use super::*;
+
+    #[derive(QueryableByName, Debug, PartialEq, Eq)]
+    struct Object {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        name: String,
+        #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
+        sql: Option<String>,
+    }
+
+    fn objects(conn: &mut Conn) -> Vec<Object> {
+        sql_query("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY name")
+            .load(conn)
+            .expect("lists")
+    }
+
+    #[test]
+    fn down_and_up_again_is_the_same_schema_and_every_step_may_run_twice() {
+        let mut conn = Conn::establish(":memory:").expect("opens");
+        migrate(&mut conn, Path::new("x")).expect("up");
+        let first = objects(&mut conn);
+        assert!(first.iter().any(|object| object.name == "webhook_deliveries_due"));
+        conn.revert_all_migrations(MIGRATIONS).expect("down");
+        let left: Vec<String> = objects(&mut conn).into_iter().map(|object| object.name).collect();
+        assert_eq!(left, ["__diesel_schema_migrations"]);
+        migrate(&mut conn, Path::new("x")).expect("up again");
+        assert_eq!(objects(&mut conn), first);
+        conn.batch_execute("DELETE FROM __diesel_schema_migrations").expect("forgets");
+        migrate(&mut conn, Path::new("x")).expect("every step a second time");
+        assert_eq!(objects(&mut conn), first);
+    }
+
+    #[test]
+    fn a_database_from_the_future_is_refused() {
+        let mut conn = Conn::establish(":memory:").expect("opens");
+        migrate(&mut conn, Path::new("x")).expect("up");
+        conn.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000000')")
+            .expect("inserts");
+        let refused = migrate(&mut conn, Path::new("x"));
+        assert!(
+            matches!(&refused, Err(StoreError::Newer { migration, .. }) if migration == "29991231000000"),
+            "{refused:?}"
+        );
+    }
+}

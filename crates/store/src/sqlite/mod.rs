@@ -1,0 +1,15 @@
+//! SQLite: one file of one process.
+
+mod connect;
+mod dialect;
+#[path = "../engine/mod.rs"]
+mod engine;
+#[cfg(test)]
+mod group_tests;
+mod line;
+mod lock;
+pub(crate) mod migrate;
+mod recover;
+mod store;
+
+pub use store::Store;

@@ -1,0 +1,161 @@
+//! The open store: its parts, and how it opens.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hookswitch_hub::UserKey;
+use hookswitch_runtime::{Clock, Scope};
+
+use super::connect::Source;
+use super::dialect::{self, Conn};
+use super::engine::{Inner, Readers, Waiting, Writer};
+use super::lock::{FileLock, private};
+use super::{migrate, recover};
+use crate::config::StoreConfig;
+use crate::counters::StoreCounters;
+use crate::error::{Cause, StoreError};
+
+/// An open SQLite database. Clones share it; it closes after the last one is gone, or at its scope's end.
+///
+/// Keeps [`WebhookDirectory`](hookswitch_webhooks::WebhookDirectory),
+/// [`DeliveryLedger`](hookswitch_webhooks::DeliveryLedger),
+/// [`AttemptLog`](hookswitch_webhooks::AttemptLog), [`OfflineStore`](hookswitch_hub::OfflineStore) and
+/// [`ChatSessionStore`](hookswitch_hub::ChatSessionStore): `Arc::new(store.clone())` is any of them.
+/// A call whose future is dropped is done or not done; once it reached the writer it is done.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl Store {
+    /// Opens the file, making it when missing (readable by this system user only), takes its lock,
+    /// brings its tables up to date, voids the offline claims of a former process and starts the writer.
+    ///
+    /// `scope` should be the store's own: at its soft token the writer serves what is queued and
+    /// ends, and calls after that are `Unavailable`.
+    ///
+    /// # Errors
+    /// [`StoreError`]; its texts say what to do.
+    pub async fn open(config: StoreConfig, clock: Clock, scope: &Scope) -> Result<Self, StoreError> {
+        let path = check_path(&config.path)?;
+        let lock = Arc::new(FileLock::take(Path::new(&path), config.lock_wait).await?);
+        let source = Source::writing(&path, config.busy_timeout, lock);
+        let (conn, waiting) = prepare(path.clone(), source.clone()).await?;
+        let writer = Writer::start(source, conn, config.queue, config.wait, scope);
+        let readers = Readers::new(Source::reading(&path, config.busy_timeout), config.n_readers, config.wait);
+        let inner = Inner {
+            offline: config.offline,
+            clock,
+            acceptance: writer.clone(),
+            dispatch: writer,
+            readers,
+            waiting: Waiting::new(Some(waiting)),
+            holder: Arc::from("this process"),
+        };
+        Ok(Self { inner: inner.share(scope) })
+    }
+
+    /// Whether writing works, for readiness: at rest a look whether the writer answers; after a write
+    /// failed, an error until a small one of our own has worked.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`].
+    pub async fn check_writing(&self) -> Result<(), StoreError> {
+        let checked = self.inner.check_writing().await;
+        checked.map_err(|failure| StoreError::Unwritable { source: Box::new(failure) })
+    }
+
+    /// What it has done so far.
+    pub fn counters(&self) -> StoreCounters {
+        self.inner.acceptance.counters()
+    }
+}
+
+/// The path as SQLite shall see it: absolute, so that no name can look like a URI.
+pub(super) fn check_path(path: &Path) -> Result<String, StoreError> {
+    if path == Path::new(":memory:") || path.as_os_str().is_empty() {
+        return Err(StoreError::InMemory);
+    }
+    let absolute = std::path::absolute(path).map_err(|source| failed("find", path, Box::new(source)))?;
+    if let Some(directory) = absolute.parent().filter(|directory| !directory.is_dir()) {
+        return Err(StoreError::NoDirectory { directory: directory.to_owned() });
+    }
+    absolute.into_os_string().into_string().map_err(|path| StoreError::NotUtf8 { path: PathBuf::from(path) })
+}
+
+pub(super) fn failed(operation: &'static str, path: impl AsRef<Path>, source: Cause) -> StoreError {
+    StoreError::File { operation, path: path.as_ref().to_owned(), source }
+}
+
+/// Everything that blocks, on a thread where it may.
+async fn prepare(path: String, source: Source) -> Result<(Conn, HashSet<UserKey>), StoreError> {
+    let opening = path.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let path = opening;
+        private().open(&path).map_err(|source| failed("open", &path, Box::new(source)))?;
+        let mut conn = source.open_blocking().map_err(|source| failed("open", &path, Box::new(source)))?;
+        migrate::migrate(&mut conn, Path::new(&path))?;
+        let waiting = dialect::write_transaction(&mut conn, recover::recover)
+            .map_err(|source| failed("read", &path, Box::new(source)))?;
+        Ok((conn, waiting))
+    });
+    opened.await.unwrap_or_else(|gone| Err(failed("open", &path, Box::new(gone))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use diesel::connection::{Connection as _, SimpleConnection as _};
+    use hookswitch_hub::{OfflineMessage, OfflineStore as _};
+    use hookswitch_protocol::{EventId, TenantId, Timestamp, UserId};
+
+    use super::*;
+
+    fn agent() -> UserKey {
+        UserKey { tenant: TenantId::parse("tenant-1").expect("legal"), user: UserId::from(7) }
+    }
+
+    fn messages(clock: &Clock, ids: std::ops::Range<i64>) -> Vec<OfflineMessage> {
+        let message = |id: i64| OfflineMessage {
+            user: agent(),
+            event_id: EventId::parse(&id.to_string()).expect("legal"),
+            envelope: Bytes::from_static(b"{}"),
+            at: clock.now(),
+        };
+        ids.map(message).collect()
+    }
+
+    #[tokio::test]
+    async fn messages_expire_while_nobody_comes_and_are_told_later() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (scope, clock) = (Scope::root("test"), Clock::manual(Timestamp::from_millis(1_000_000)));
+        let config = StoreConfig::new(directory.path().join("x.db"));
+        let store = Store::open(config, clock.clone(), &scope).await.expect("opens");
+        store.put(messages(&clock, 0..1_500)).await.expect("put");
+        clock.advance(store.inner.offline.max_age + Duration::from_millis(1));
+        store.put(messages(&clock, 1_500..1_501)).await.expect("put");
+        store.inner.expire_offline().await.expect("expires, in two steps");
+        assert!(store.may_have(&agent()));
+        let claim = store.claim(&agent(), 10).await.expect("claim");
+        assert_eq!((claim.messages.len(), claim.n_dropped), (1, 1_500));
+        store.confirm(&agent(), &[claim.messages[0].number]).await.expect("confirm");
+        assert!(!store.may_have(&agent()), "exactly known that nothing waits");
+    }
+
+    #[tokio::test]
+    async fn what_an_operator_removed_is_not_expected_after_a_restart() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("x.db");
+        let (scope, clock) = (Scope::root("test"), Clock::system());
+        let store = Store::open(StoreConfig::new(&path), clock.clone(), &scope).await.expect("opens");
+        store.put(messages(&clock, 0..3)).await.expect("put");
+        drop(store);
+        let mut operator = Conn::establish(path.to_str().expect("UTF-8")).expect("opens");
+        operator.batch_execute("PRAGMA busy_timeout = 5000; DELETE FROM offline_messages").expect("deletes");
+        let store = Store::open(StoreConfig::new(&path), clock, &scope).await.expect("opens");
+        assert!(!store.may_have(&agent()));
+    }
+}

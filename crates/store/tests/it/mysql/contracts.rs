@@ -1,0 +1,69 @@
+//! The suites every keeper must pass, on MariaDB: one server, a database per suite and sentence.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use hookswitch_runtime::Clock;
+use hookswitch_store::{MySqlConfig, MySqlStore};
+use hookswitch_testkit::{MariaDbServer, contract};
+use hookswitch_webhooks::WebhookSeams;
+
+use super::rig::{Opened, config, open};
+
+/// Opens stores and keeps them until the suite is through.
+struct Databases {
+    server: MariaDbServer,
+    opened: RefCell<Vec<Opened>>,
+}
+
+impl Databases {
+    async fn start() -> Self {
+        Self { server: MariaDbServer::start().await, opened: RefCell::default() }
+    }
+
+    async fn open(&self, change: impl FnOnce(MySqlConfig) -> MySqlConfig, clock: Clock) -> MySqlStore {
+        let database = self.server.create_database().await;
+        let opened = open(change(config(&database)), clock).await.expect("opens");
+        let store = opened.store.clone();
+        self.opened.borrow_mut().push(opened);
+        store
+    }
+
+    async fn seams(&self, clock: Clock) -> WebhookSeams {
+        let store = Arc::new(self.open(|config| config, clock).await);
+        WebhookSeams { directory: store.clone(), ledger: store.clone(), log: store }
+    }
+}
+
+#[tokio::test]
+async fn offline_messages() {
+    let databases = Databases::start().await;
+    contract::offline::check(async |offline, clock| {
+        databases.open(|config| MySqlConfig { offline, ..config }, clock).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn chat_sessions() {
+    let databases = Databases::start().await;
+    contract::chat::check(async || databases.open(|config| config, Clock::system()).await).await;
+}
+
+#[tokio::test]
+async fn webhook_directory() {
+    let databases = Databases::start().await;
+    contract::directory::check(async |clock| databases.seams(clock).await).await;
+}
+
+#[tokio::test]
+async fn delivery_ledger() {
+    let databases = Databases::start().await;
+    contract::ledger::check(async |clock| databases.seams(clock).await).await;
+}
+
+#[tokio::test]
+async fn attempt_log() {
+    let databases = Databases::start().await;
+    contract::log::check(async |clock| databases.seams(clock).await).await;
+}

@@ -1,0 +1,9 @@
+//! The same promises on MariaDB, and those that only a database of several nodes has to keep.
+
+mod by_hand;
+mod contracts;
+mod nodes;
+mod outages;
+mod plans;
+mod rig;
+mod schema;

@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS offline_users;
+DROP TABLE IF EXISTS offline_messages;

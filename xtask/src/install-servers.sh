@@ -1,0 +1,38 @@
+#!/bin/sh
+# Installs Redis, MariaDB's programs and openssl from Debian's packages without starting daemons: tests start servers of
+# their own.
+#
+# $1 is the file by which Debian's package scripts ask whether a daemon may start (policy-rc.d); the
+# answer 101 forbids it. Where there is none, one is put there for the time of the installation.
+set -eu
+policy=$1
+if [ -e "$policy" ]; then
+    answer=0
+    "$policy" --quiet redis-server start || answer=$?
+    if [ "$answer" != 101 ]; then
+        echo "$policy would let a daemon start (its answer is $answer, not 101)" >&2
+        exit 1
+    fi
+else
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' HUP INT TERM
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod 755 "$policy"
+fi
+missing=
+for program in redis-server:redis-server redis-sentinel:redis-sentinel redis-cli:redis-tools openssl:openssl \
+    mariadbd:mariadb-server-core mariadb:mariadb-client-core; do
+    command -v "${program%:*}" > /dev/null || missing="$missing ${program#*:}"
+done
+# One broken source among many does not matter when the others have the packages; the installation tells.
+apt-get update || true
+# shellcheck disable=SC2086 # several words, or none
+DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 $missing
+# Nor shall the machine start them when it starts the next time. What was there before is left alone.
+for package in $missing; do
+    case $package in
+    redis-server | redis-sentinel)
+        if command -v systemctl > /dev/null; then systemctl disable "$package" || true; fi
+        ;;
+    esac
+done
