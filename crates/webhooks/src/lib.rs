@@ -67,6 +67,7 @@ pub use directory::{
     DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
     WebhookDirectory,
 };
+pub use dispatcher::{BreakerRule, BreakerState};
 pub use error::{StartError, WebhookError};
 pub use guard::{AddressPolicy, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver};
 pub use health::{DisableReason, DisableRule, Disabled, WebhookHealth};

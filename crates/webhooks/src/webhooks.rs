@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use hookswitch_protocol::{Chain, EventId, EventType, NodeId, Payload, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::config::WebhookConfig;
 use crate::counters::{Counters, DeliveryCounters};
 use crate::directory::{DirectoryError, WebhookDirectory};
-use crate::dispatcher::{self, Agenda};
+use crate::dispatcher::{self, Agenda, BreakerBoard, BreakerState, Listeners};
 use crate::error::StartError;
 use crate::guard::{AddressPolicy, Guard};
-use crate::ledger::{DeliveryLedger, DutyTarget, Fingerprint, LedgerError, NewDuty, Seen};
+use crate::ledger::{DeliveryLedger, DisabledWebhook, DutyTarget, Fingerprint, LedgerError, NewDuty, Seen};
 use crate::log::AttemptLog;
 use crate::sender::Sender;
 use crate::table::MatchTable;
@@ -51,9 +51,11 @@ pub struct Webhooks(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) guard: Guard,
     pub(crate) seams: WebhookSeams,
-    pub(crate) table: MatchTable,
+    pub(crate) table: Arc<MatchTable>,
     pub(crate) sender: Sender,
     pub(crate) agenda: Arc<Agenda>,
+    pub(crate) board: Arc<BreakerBoard>,
+    pub(crate) listeners: Arc<Listeners>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) clock: Clock,
     pub(crate) scope: Scope,
@@ -88,8 +90,10 @@ impl Webhooks {
         let inner = Arc::new(Inner {
             sender: Sender::new(&guard, config.per_webhook),
             agenda: Arc::default(),
+            board: Arc::default(),
+            listeners: Arc::new(Listeners::new(config.disabled_news)),
             counters: Arc::default(),
-            table: MatchTable::new(config.expiry.clone()),
+            table: Arc::new(MatchTable::new(config.expiry.clone())),
             tests: Arc::new(Semaphore::new(TESTS)),
             resends: Arc::new(Semaphore::new(RESENDS)),
             guard,
@@ -141,6 +145,19 @@ impl Webhooks {
     /// Deliveries being sent now, tests included.
     pub fn in_flight(&self) -> u64 {
         self.0.counters.in_flight.get()
+    }
+
+    /// What this webhook's circuit breaker is doing on this node. The caller has checked that the
+    /// webhook is the tenant's.
+    pub fn breaker(&self, id: WebhookId) -> BreakerState {
+        self.0.board.state(id, self.0.clock.now())
+    }
+
+    /// News of every webhook that a call of this node switches off from here on, because its receiver
+    /// only failed or said 410. At most [`WebhookConfig::disabled_news`] wait; what does not fit is
+    /// dropped, logged and counted.
+    pub fn subscribe_disabled(&self) -> mpsc::Receiver<DisabledWebhook> {
+        self.0.listeners.subscribe()
     }
 
     /// The figures since start.

@@ -67,8 +67,7 @@ impl WebhookCall<'_> {
     }
 
     /// How the circuit breaker of this webhook stands on this node.
-    #[expect(clippy::unused_self, reason = "the facade answers it once the dispatcher has breakers")]
-    const fn breaker(self, _id: WebhookId) -> &'static str {
-        "closed"
+    fn breaker(self, id: WebhookId) -> &'static str {
+        self.webhooks.breaker(id).label()
     }
 }

@@ -2,10 +2,13 @@
 
 mod contract;
 mod delivery;
+mod disabled;
 mod guard;
 mod isolation;
 mod ledger_away;
+mod limits;
 mod node;
+mod order;
 mod registration;
 mod resending;
 mod sending;
