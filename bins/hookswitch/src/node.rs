@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,6 +161,7 @@ fn webhooks(config: &Config) -> WebhookConfig {
     WebhookConfig {
         concurrency: config.webhooks.concurrency,
         per_webhook: deliveries.per_webhook,
+        tenant_rate_limit: deliveries.tenant_rate_limit.map(NonZeroU32::get),
         expiry: deliveries.expiry.clone(),
         disable: DisableRule { after: deliveries.disable_after, ..DisableRule::default() },
         retention: deliveries.retention,
