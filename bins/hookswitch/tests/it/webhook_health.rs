@@ -45,7 +45,8 @@ async fn gone_is_told_to_administrators_and_made_up_for_later() {
     let enabled = api.post(&path, json!({"deliver_missed_since": off["created_at"]})).await;
     assert_eq!(enabled.status, 200, "{}", enabled.text());
     let bodies = || receiver.map(|request| request.json()["data"]["n"].clone());
-    eventually("what was missed arrives", hookswitch_testkit::PATIENCE, || async { bodies().contains(&json!(2)) }).await;
+    eventually("what was missed arrives", hookswitch_testkit::PATIENCE, || async { bodies().contains(&json!(2)) })
+        .await;
     let on = look(&node, &made["id"]).await;
     assert_eq!((&on["is_active"], &on["health"]["disabled_reason"]), (&json!(true), &Value::Null));
 }
