@@ -22,6 +22,10 @@ async fn writes(api: &ApiClient, id: i64) -> Vec<u16> {
         api.post("/api/v1/webhooks", body()).await.status,
         api.put(&format!("/api/v1/webhooks/{id}"), json!({"name": "x"})).await.status,
         api.post(&format!("/api/v1/webhooks/{id}/test"), json!({})).await.status,
+        api.post(&format!("/api/v1/webhooks/{id}/rotate-secret"), json!({})).await.status,
+        api.post(&format!("/api/v1/webhooks/{id}/enable"), json!({})).await.status,
+        api.post(&format!("/api/v1/webhooks/{id}/resend"), json!({"since": "2026-01-01T00:00:00Z"})).await.status,
+        api.post(&format!("/api/v1/webhooks/{id}/deliveries/0199/resend"), json!({})).await.status,
         api.delete(&format!("/api/v1/webhooks/{id}")).await.status,
     ]
 }
@@ -30,11 +34,11 @@ async fn writes(api: &ApiClient, id: i64) -> Vec<u16> {
 async fn each_role_may_what_it_may() {
     let stage = Stage::start().await;
     for (role, read, write) in [
-        ("admin", 200, [201, 200, 200, 200]),
-        ("service", 200, [201, 200, 200, 200]),
-        ("supervisor", 200, [403; 4]),
-        ("agent", 403, [403; 4]),
-        ("janitor", 403, [403; 4]),
+        ("admin", 200, [201, 200, 200, 200, 200, 200, 404, 200]),
+        ("service", 200, [201, 200, 200, 200, 200, 200, 404, 200]),
+        ("supervisor", 200, [403; 8]),
+        ("agent", 403, [403; 8]),
+        ("janitor", 403, [403; 8]),
     ] {
         let id = stage.webhook("http://127.0.0.1:9/", &["alert"]).await;
         let api = stage.api(&Token::new(TENANT, 1).role(role));

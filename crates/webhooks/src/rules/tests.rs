@@ -6,6 +6,7 @@ use hookswitch_protocol::EventType;
 
 use super::*;
 use crate::guard::AddressPolicy;
+use crate::options::OrderedBy;
 
 fn strict() -> Guard {
     Guard::new(AddressPolicy::strict())
@@ -72,12 +73,12 @@ fn with(options: OptionsInput) -> WebhookInput {
     WebhookInput { options, ..good() }
 }
 
-fn headers(pairs: &[(&str, &str)]) -> Option<BTreeMap<String, Secret>> {
-    Some(pairs.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(*value))).collect())
+fn headers(pairs: &[(&str, &str)]) -> BTreeMap<String, Secret> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(*value))).collect()
 }
 
-fn expiry(pairs: &[(&str, i64)]) -> Option<BTreeMap<String, i64>> {
-    Some(pairs.iter().map(|(name, secs)| ((*name).to_owned(), *secs)).collect())
+fn expiry(pairs: &[(&str, i64)]) -> BTreeMap<String, i64> {
+    pairs.iter().map(|(name, secs)| ((*name).to_owned(), *secs)).collect()
 }
 
 #[tokio::test]
@@ -101,13 +102,16 @@ async fn each_mistake_in_an_option_is_named_with_its_limit() {
             OptionsInput { ordered_by: Some("tenant".into()), ..none() },
             "ordered_by is \"tenant\", must be \"call\" or \"none\"",
         ),
-        (OptionsInput { expiry: expiry(&[("Call", 1)]), ..none() }, "expiry entry \"Call\" holds 'C'"),
-        (OptionsInput { expiry: expiry(&[("ping", 1)]), ..none() }, "expiry entry \"ping\" is ping, a control message"),
+        (OptionsInput { expiry: Some(expiry(&[("Call", 1)])), ..none() }, "expiry entry \"Call\" holds 'C'"),
         (
-            OptionsInput { expiry: expiry(&[("call.*", 604_801)]), ..none() },
+            OptionsInput { expiry: Some(expiry(&[("ping", 1)])), ..none() },
+            "expiry entry \"ping\" is ping, a control message",
+        ),
+        (
+            OptionsInput { expiry: Some(expiry(&[("call.*", 604_801)])), ..none() },
             "expiry entry \"call.*\" is 604801, must be 0 to 604800 seconds",
         ),
-        (OptionsInput { expiry: expiry(&[("call.*", -1)]), ..none() }, "expiry entry \"call.*\" is -1"),
+        (OptionsInput { expiry: Some(expiry(&[("call.*", -1)])), ..none() }, "expiry entry \"call.*\" is -1"),
         (OptionsInput { expiry: Some(many.into_iter().collect()), ..none() }, "expiry has 65 entries, at most 64"),
     ];
     refused_with(cases).await;
@@ -118,33 +122,36 @@ async fn each_mistake_in_a_header_is_named_with_its_limit() {
     let none = OptionsInput::default;
     let long = "v".repeat(1_025);
     let cases = [
-        (OptionsInput { headers: headers(&[("", "v")]), ..none() }, "headers hold an empty name"),
-        (OptionsInput { headers: headers(&[("X Y", "v")]), ..none() }, "headers name \"X Y\" holds ' '"),
-        (OptionsInput { headers: headers(&[("X-Ü", "v")]), ..none() }, "headers name \"X-Ü\" holds 'Ü'"),
+        (OptionsInput { headers: Some(headers(&[("", "v")])), ..none() }, "headers hold an empty name"),
+        (OptionsInput { headers: Some(headers(&[("X Y", "v")])), ..none() }, "headers name \"X Y\" holds ' '"),
+        (OptionsInput { headers: Some(headers(&[("X-Ü", "v")])), ..none() }, "headers name \"X-Ü\" holds 'Ü'"),
         (
-            OptionsInput { headers: headers(&[(&"x".repeat(101), "v")]), ..none() },
+            OptionsInput { headers: Some(headers(&[(&"x".repeat(101), "v")])), ..none() },
             "headers name of 101 bytes is too long, at most 100",
         ),
-        (OptionsInput { headers: headers(&[("X-A", "")]), ..none() }, "headers entry \"X-A\" must not be empty"),
+        (OptionsInput { headers: Some(headers(&[("X-A", "")])), ..none() }, "headers entry \"X-A\" must not be empty"),
         (
-            OptionsInput { headers: headers(&[("X-A", &long)]), ..none() },
+            OptionsInput { headers: Some(headers(&[("X-A", &long)])), ..none() },
             "headers entry \"X-A\" has 1025 bytes, at most 1024",
         ),
         (
-            OptionsInput { headers: headers(&[("X-A", "a\r\nHost: b")]), ..none() },
+            OptionsInput { headers: Some(headers(&[("X-A", "a\r\nHost: b")])), ..none() },
             "headers entry \"X-A\" holds characters other",
         ),
         (
-            OptionsInput { headers: headers(&[("X-A", "grün")]), ..none() },
+            OptionsInput { headers: Some(headers(&[("X-A", "grün")])), ..none() },
             "headers entry \"X-A\" holds characters other",
         ),
-        (OptionsInput { headers: headers(&[("X-A", " a")]), ..none() }, "headers entry \"X-A\" must not begin or end"),
         (
-            OptionsInput { headers: headers(&[("X-A", "a"), ("x-a", "b")]), ..none() },
+            OptionsInput { headers: Some(headers(&[("X-A", " a")])), ..none() },
+            "headers entry \"X-A\" must not begin or end",
+        ),
+        (
+            OptionsInput { headers: Some(headers(&[("X-A", "a"), ("x-a", "b")])), ..none() },
             "headers name \"x-a\" stands there twice",
         ),
         (
-            OptionsInput { headers: headers(&[("X-A", "***")]), ..none() },
+            OptionsInput { headers: Some(headers(&[("X-A", "***")])), ..none() },
             "headers entry \"X-A\" is \"***\", which keeps a value",
         ),
     ];
@@ -181,7 +188,8 @@ async fn reserved_headers_are_refused_in_any_case() {
         "x-webhook-else",
         "Webhook-Signature",
     ] {
-        let error = refused(with(OptionsInput { headers: headers(&[(name, "v")]), ..OptionsInput::default() })).await;
+        let error =
+            refused(with(OptionsInput { headers: Some(headers(&[(name, "v")])), ..OptionsInput::default() })).await;
         assert_eq!(error.problem, format!("name {name:?} is reserved for the request itself"));
     }
 }
@@ -205,25 +213,25 @@ async fn options_are_read_and_defaults_take_them_back() {
         retry_statuses: Some(vec![429, 408, 429]),
         max_in_flight: Some(1),
         rate_limit: Some(10_000),
-        expiry: expiry(&[("queue.*", 30), ("*", 0)]),
+        expiry: Some(expiry(&[("queue.*", 30), ("*", 0)])),
         ordered_by: Some("call".into()),
-        headers: headers(&[("Authorization", "Bearer a b")]),
+        headers: Some(headers(&[("Authorization", "Bearer a b")])),
     };
     let made = check_new(with(given), &strict()).await.expect("good");
     assert_eq!(made.retry_count, 10, "durable is meant to last");
     let options = made.options;
     assert_eq!((options.retry_profile, &*options.retry_statuses), (RetryProfile::Durable, &[408, 429][..]));
     assert_eq!((options.max_in_flight, options.rate_limit), (Some(1), Some(10_000)));
-    assert_eq!((options.expiry.len(), options.ordered_by.map(|by| by.label())), (2, Some("call")));
+    assert_eq!((options.expiry.len(), options.ordered_by.map(OrderedBy::label)), (2, Some("call")));
     assert_eq!(options.header("authorization").map(Secret::reveal), Some("Bearer a b"));
     let back = OptionsInput {
         retry_profile: Some("standard".into()),
         retry_statuses: Some(vec![]),
         max_in_flight: Some(0),
         rate_limit: Some(0),
-        expiry: expiry(&[]),
+        expiry: Some(expiry(&[])),
         ordered_by: Some("none".into()),
-        headers: headers(&[]),
+        headers: Some(headers(&[])),
     };
     let change = WebhookInput { options: back, ..WebhookInput::default() };
     let change = check_change(change, &options, &strict()).await.expect("good");
@@ -239,10 +247,11 @@ async fn options_are_read_and_defaults_take_them_back() {
 
 #[tokio::test]
 async fn a_masked_header_keeps_its_value_and_counts_with_its_size() {
-    let made = with(OptionsInput { headers: headers(&[("X-Key", &"k".repeat(1_024))]), ..OptionsInput::default() });
+    let made =
+        with(OptionsInput { headers: Some(headers(&[("X-Key", &"k".repeat(1_024))])), ..OptionsInput::default() });
     let present = check_new(made, &strict()).await.expect("good").options;
     let masked = |pairs: &[(&str, &str)]| WebhookInput {
-        options: OptionsInput { headers: headers(pairs), ..OptionsInput::default() },
+        options: OptionsInput { headers: Some(headers(pairs)), ..OptionsInput::default() },
         ..WebhookInput::default()
     };
     let change = check_change(masked(&[("x-key", "***"), ("X-New", "n")]), &present, &strict()).await.expect("good");
