@@ -25,6 +25,7 @@ impl Checker<'_> {
             port: self.number(&settings::SERVER_PORT) as u16,
             port_hint: "SERVER_PORT",
             shutdown_deadline: self.duration(&settings::SHUTDOWN_TIMEOUT),
+            tenant_rate_limit: self.rate(&settings::SERVER_TENANT_RATE_LIMIT),
         }
     }
 
@@ -62,6 +63,7 @@ impl Checker<'_> {
         Webhooks {
             addresses: self.webhook_authorities(policy),
             concurrency: self.number(&settings::WEBHOOK_CONCURRENCY) as usize,
+            deliveries: self.deliveries(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use hookswitch_testkit::{Authority, ConnectProxy, Flaw, HostileReceiver, Receiver, Step};
 
-use super::{NAME, attempt, policy, sender_with, told};
+use super::{NAME, attempt, attempt_briefly, policy, sender_with, told};
 use crate::guard::AddressPolicy;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -86,7 +86,7 @@ async fn a_proxy_that_talks_without_end_or_says_nothing_ends_with_the_deadline()
     ] {
         let proxy = HostileReceiver::start(script).await;
         let policy = policy(&["93.184.216.34"]).via_proxy(&proxy.url("/")).expect("legal");
-        let (_, error) = told(&attempt(&sender_with(policy), &format!("http://{NAME}/")).await);
+        let (_, error) = told(&attempt_briefly(&sender_with(policy), &format!("http://{NAME}/")).await);
         assert!(error.starts_with(wanted), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hookswitch_testkit::{Authority, Behaviour, Flaw, HostileReceiver, Receiver, Step};
 
-use super::{NAME, attempt, policy, sender, sender_with, told};
+use super::{NAME, attempt, attempt_briefly, policy, sender, sender_with, told};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n";
 
@@ -47,12 +47,12 @@ async fn a_failure_keeps_the_phases_before_it() {
     let receiver = HostileReceiver::start_tls(authority.server(NAME, Flaw::None), [Step::Hang]).await;
     let url = format!("https://{NAME}:{}/", receiver.port());
     let trusting = policy(&["127.0.0.1"]).trust_authorities(authority.pem().as_bytes()).expect("PEM");
-    let silent = attempt(&sender_with(trusting), &url).await;
+    let silent = attempt_briefly(&sender_with(trusting), &url).await;
     assert!(silent.timings.tls_ms.is_some() && silent.timings.first_byte_ms.is_none(), "{:?}", silent.timings);
     let distrusting = attempt(&sender(), &url).await.timings;
     assert!(distrusting.connect_ms.is_some() && distrusting.tls_ms.is_none(), "{distrusting:?}");
     let silent = HostileReceiver::start([Step::Hang]).await;
-    let handshake = attempt(&sender(), &format!("https://{NAME}:{}/", silent.port())).await;
+    let handshake = attempt_briefly(&sender(), &format!("https://{NAME}:{}/", silent.port())).await;
     assert_eq!(told(&handshake), (None, "timeout: no connection within the time limit".to_owned()));
 }
 
