@@ -160,6 +160,7 @@ fn webhooks(config: &Config) -> WebhookConfig {
     WebhookConfig {
         concurrency: config.webhooks.concurrency,
         per_webhook: deliveries.per_webhook,
+        tenant_rate_limit: deliveries.tenant_rate_limit,
         expiry: deliveries.expiry.clone(),
         disable: DisableRule { after: deliveries.disable_after, ..DisableRule::default() },
         retention: deliveries.retention,

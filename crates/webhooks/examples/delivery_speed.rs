@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hookswitch_protocol::{EventId, EventType, NodeId, Secret, TenantId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{HostileReceiver, Step, eventually};
-use hookswitch_webhooks::{AddressPolicy, NewDuty, WebhookConfig, WebhookInput, WebhookSeams, Webhooks};
+use hookswitch_webhooks::{AddressPolicy, DutyTarget, NewDuty, WebhookConfig, WebhookInput, WebhookSeams, Webhooks};
 use tokio::time::Instant;
 
 /// As many duties as one publisher's batch may hold.
@@ -28,10 +28,10 @@ async fn main() -> Outcome {
     let (seams, node) = (WebhookSeams::memory(&clock), NodeId::generate(clock.now()));
     let config = WebhookConfig::default();
     let webhooks = Webhooks::start(config, policy, seams, node, clock.clone(), scope.clone()).await?;
+    let mut ids = Vec::new();
     for i in 0..n_webhooks {
-        webhooks.create(&tenant, registration(i, &receiver)).await?;
+        ids.push(webhooks.create(&tenant, registration(i, &receiver)).await?.id);
     }
-    let ids = webhooks.matching(&tenant, &EventType::CALL_INCOMING);
     let began = Instant::now();
     for start in (0..n_deliveries).step_by(BATCH) {
         let duty = |i: usize| NewDuty {
@@ -40,7 +40,7 @@ async fn main() -> Outcome {
             event_type: EventType::CALL_INCOMING,
             body: Bytes::from_static(&[b' '; 400]),
             accepted_at: clock.now(),
-            webhooks: vec![ids[i % ids.len()]],
+            targets: vec![DutyTarget::new(ids[i % ids.len()])],
             fingerprint: None,
         };
         webhooks.enqueue((start..n_deliveries.min(start + BATCH)).map(duty).collect()).await?;

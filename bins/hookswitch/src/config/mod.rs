@@ -82,7 +82,6 @@ pub(crate) struct Deliveries {
     /// Most at once to one webhook.
     pub(crate) per_webhook: usize,
     /// Attempts per second of one tenant; `None` is no limit.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the dispatcher takes it as `WebhookConfig::tenant_rate_limit`"))]
     pub(crate) tenant_rate_limit: Option<NonZeroU32>,
     /// Seconds an event is worth sending, by event type or pattern.
     pub(crate) expiry: BTreeMap<String, u32>,

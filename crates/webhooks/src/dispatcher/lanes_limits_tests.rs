@@ -130,7 +130,8 @@ fn tokens_for_what_the_ledger_did_not_have_come_back() {
 
 #[test]
 fn a_tenant_s_rate_is_shared_by_its_webhooks_and_holds_up_nobody_else() {
-    let mut play = Play::with(&WebhookConfig { tenant_rate_limit: Some(8), ..WebhookConfig::default() });
+    let mut play =
+        Play::with(&WebhookConfig { tenant_rate_limit: std::num::NonZeroU32::new(8), ..WebhookConfig::default() });
     (0..4).for_each(|webhook| play.due(webhook, 100, 0));
     play.due(100, 100, 0);
     let started = play.run();
