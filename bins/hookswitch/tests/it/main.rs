@@ -29,6 +29,7 @@ mod tokens;
 mod typing;
 mod visitor_sessions;
 mod visitors;
+mod webhook_health;
 mod webhook_rest;
 mod webhook_roles;
 mod webhook_validation;
