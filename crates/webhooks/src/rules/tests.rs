@@ -72,10 +72,12 @@ fn with(options: OptionsInput) -> WebhookInput {
     WebhookInput { options, ..good() }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the field is optional")]
 fn headers(pairs: &[(&str, &str)]) -> Option<BTreeMap<String, Secret>> {
     Some(pairs.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(*value))).collect())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the field is optional")]
 fn expiry(pairs: &[(&str, i64)]) -> Option<BTreeMap<String, i64>> {
     Some(pairs.iter().map(|(name, secs)| ((*name).to_owned(), *secs)).collect())
 }
@@ -214,7 +216,7 @@ async fn options_are_read_and_defaults_take_them_back() {
     let options = made.options;
     assert_eq!((options.retry_profile, &*options.retry_statuses), (RetryProfile::Durable, &[408, 429][..]));
     assert_eq!((options.max_in_flight, options.rate_limit), (Some(1), Some(10_000)));
-    assert_eq!((options.expiry.len(), options.ordered_by.map(|by| by.label())), (2, Some("call")));
+    assert_eq!((options.expiry.len(), options.ordered_by.map(crate::options::OrderedBy::label)), (2, Some("call")));
     assert_eq!(options.header("authorization").map(Secret::reveal), Some("Bearer a b"));
     let back = OptionsInput {
         retry_profile: Some("standard".into()),
