@@ -43,3 +43,7 @@ bench *args:
 # Events from node to node through one Redis: `just bench-cluster --quick`.
 bench-cluster *args:
     cargo xtask bench cluster {{args}}
+
+# Deliveries to webhooks on SQLite and MariaDB: `just bench-webhooks --quick --only sqlite`.
+bench-webhooks *args:
+    cargo xtask bench webhooks {{args}}

@@ -2,10 +2,18 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use nix::time::{ClockId, clock_gettime};
+
 /// Monotonic time.
 #[expect(clippy::disallowed_methods, reason = "chores have no runtime whose clock could be paused")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Microseconds of a clock that all processes of this machine share and nobody sets.
+pub(crate) fn shared_micros() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every Linux has a monotonic clock");
+    Duration::from(now).as_micros() as u64
 }
 
 /// Waits between two looks at something that cannot be waited on.

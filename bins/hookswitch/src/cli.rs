@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hookswitch::protocol::{TenantId, UserId};
 
 use crate::config::parse_duration;
+use crate::receiver::ReceiverArgs;
 
 /// Said by `--help`, kept in step with [`crate::exit`].
 const EXIT_CODES: &str = "\
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Look at the database's schema, or change it step by step.
     Migrate(MigrateArgs),
+    /// Receive webhooks: check signatures, and misbehave on demand.
+    Receiver(ReceiverArgs),
     /// Mint a token for development and tests; in production your identity provider does that.
     Token(TokenArgs),
     /// Say everything that is wrong with the configuration, without starting.
@@ -200,6 +203,9 @@ mod tests {
         check("hookswitch token --tenant a{b}");
         check("hookswitch token --role boss");
         check("hookswitch token --ttl 5");
+        check("hookswitch receiver --mode friendly");
+        check("hookswitch receiver --listen nowhere");
+        check("hookswitch receiver --quiet --json");
         check("hookswitch migrate");
         check("hookswitch migrate sideways");
         check("hookswitch unknown");

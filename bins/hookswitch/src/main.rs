@@ -8,6 +8,7 @@ mod logging;
 mod migrate;
 mod node;
 mod open_files;
+mod receiver;
 mod signals;
 mod token;
 
@@ -32,6 +33,7 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
             let config = Config::load(environment, args.config.config)?.migrating(args.migrate);
             node::run(&config, async { Node::start(&config).await?.until_stopped().await })
         }
+        Command::Receiver(args) => receiver::run(&args),
         Command::Migrate(args) => migrate::run(args, environment),
         Command::Token(args) => token::run(args, environment),
         Command::CheckConfig(args) => {

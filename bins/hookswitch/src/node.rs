@@ -12,7 +12,7 @@ use hookswitch::hub::HubConfig;
 use hookswitch::runtime::{Clock, Crash, Scope};
 use hookswitch::store::StoreConfig;
 use hookswitch::store::migrations::Database;
-use hookswitch::webhooks::WebhookConfig;
+use hookswitch::webhooks::{DisableRule, WebhookConfig};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
@@ -141,6 +141,9 @@ fn log_start(config: &Config, address: SocketAddr) {
     };
     // Whether the others were found is told by the link itself.
     let others = config.redis.as_ref().map_or_else(|| "none".to_owned(), |redis| redis.topology.to_string());
+    if let Some(proxy) = config.webhooks.addresses.proxy_address() {
+        tracing::info!(proxy, "webhooks go through a proxy");
+    }
     tracing::info!(%address, version, %others, %database, "started");
 }
 
@@ -153,8 +156,13 @@ fn hub(config: &Config) -> HubConfig {
 }
 
 fn webhooks(config: &Config) -> WebhookConfig {
+    let deliveries = &config.webhooks.deliveries;
     WebhookConfig {
         concurrency: config.webhooks.concurrency,
+        per_webhook: deliveries.per_webhook,
+        expiry: deliveries.expiry.clone(),
+        disable: DisableRule { after: deliveries.disable_after, ..DisableRule::default() },
+        retention: deliveries.retention,
         // Running attempts must be settled before the deadline, or they wait for their lease.
         stop_grace: config.server.shutdown_deadline.mul_f64(0.8),
         ..WebhookConfig::default()
@@ -166,6 +174,7 @@ fn gateway(config: &Config) -> GatewayConfig {
         origins: config.websocket.origins.clone(),
         public_origins: config.websocket.public_origins.clone(),
         read_buffer_bytes: config.websocket.read_buffer_bytes,
+        tenant_rate_limit: config.server.tenant_rate_limit,
         ..GatewayConfig::default()
     }
 }

@@ -1,5 +1,6 @@
 //! The door's settings.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use hookswitch_protocol::limits;
@@ -36,6 +37,10 @@ pub struct GatewayConfig {
     /// Most connections at once, upgraded ones included; 200,000 by default. Beyond it new ones are told
     /// 503 and closed. The limit on open files must be higher, or accepting pauses instead.
     pub max_connections: usize,
+    /// Most requests per second and tenant on this node, publishing and REST together; `None`, the
+    /// default, is no limit. A second's worth may come at once; beyond it 429. The body of a request
+    /// does not count: a batch of events is one.
+    pub tenant_rate_limit: Option<NonZeroU32>,
     /// How long a readiness probe may take; 2 s by default. Beyond it the node is not ready.
     pub probe_deadline: Duration,
     /// How long the answers of the readiness probes count; 500 ms by default. The page is open to
@@ -57,6 +62,7 @@ impl Default for GatewayConfig {
             upgrade_deadline: Duration::from_secs(10),
             linger: Duration::from_secs(3),
             max_connections: 200_000,
+            tenant_rate_limit: None,
             probe_deadline: Duration::from_secs(2),
             probe_interval: Duration::from_millis(500),
         }

@@ -18,7 +18,7 @@ use crate::http::{Answer, Body, BoxError, Problem, Query, decode_segment, read_b
 use crate::routes::Endpoint;
 use crate::socket::Session;
 use crate::upgrade::{AllowedOrigins, HandOver, Handshake, hand_over, switching_protocols};
-use crate::webhooks_api::{WebhookCall, parse, webhook_id};
+use crate::webhooks_api::WebhookCall;
 use crate::{pages, publish};
 
 type Answered = Result<Response<Body>, Problem>;
@@ -103,24 +103,8 @@ impl Gateway {
     {
         let inner = &*self.0;
         let call = WebhookCall { webhooks: inner.parts.switch.webhooks(), tenant: &principal.tenant, answer, query };
-        let id = || webhook_id(admitted.params.get("id"));
-        let read = async |body: B| read_body(body, inner.config.body_bytes, inner.config.body_deadline).await;
-        match admitted.route.endpoint {
-            Endpoint::WebhookCreate => call.create(parse(&read(body).await?)?).await,
-            Endpoint::WebhookList => call.list().await,
-            Endpoint::WebhookFailed => call.failed().await,
-            Endpoint::WebhookGet => call.get(id()?).await,
-            Endpoint::WebhookDelete => call.delete(id()?).await,
-            Endpoint::WebhookTest => call.test(id()?).await,
-            Endpoint::WebhookLogs => call.logs(id()?).await,
-            Endpoint::WebhookStats => call.stats(id()?).await,
-            Endpoint::WebhookUpdate => {
-                let id = id()?;
-                call.check_owner(id).await?;
-                call.update(id, parse(&read(body).await?)?).await
-            }
-            _ => Err(Problem::not_found("there is nothing at this path")),
-        }
+        let body = read_body(body, inner.config.body_bytes, inner.config.body_deadline);
+        call.answered(admitted.route.endpoint, &admitted.params, body).await
     }
 
     /// `GET /ws`.

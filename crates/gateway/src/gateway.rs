@@ -19,8 +19,9 @@ use crate::config::GatewayConfig;
 use crate::cors;
 use crate::http::{Answer, Body, BoxError, Problem, RequestIds};
 use crate::pages::{FigureSource, Figures, Health, Metrics, Readiness};
-use crate::routes::{Access, Route, Routes};
+use crate::routes::{Access, Endpoint, Route, Routes};
 use crate::socket::{SocketContext, TcpOutlet};
+use crate::tenant_limit::TenantLimit;
 
 /// What a gateway opens the door to.
 pub struct GatewayParts {
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
     pub(crate) routes: Routes,
+    limit: Option<TenantLimit>,
     request_ids: RequestIds,
 }
 
@@ -86,6 +88,7 @@ impl Gateway {
             readiness: Readiness::new(config.probe_deadline, config.probe_interval),
             request_ids: RequestIds::new(parts.clock.now()),
             routes: Routes::new(),
+            limit: config.tenant_rate_limit.map(TenantLimit::new),
             sockets: Arc::new(sockets),
             figures,
             config,
@@ -164,10 +167,27 @@ impl Inner {
                 if !roles.contains(&principal.role) {
                     return Err(refused_role(&principal, path, peer));
                 }
+                self.check_rate(&principal, route.endpoint)?;
                 Some(principal)
             }
         };
         Ok(Admitted { route, params, principal })
+    }
+
+    /// A new WebSocket is no request: after a restart a tenant's agents come all at once, and must.
+    fn check_rate(&self, principal: &Principal, endpoint: Endpoint) -> Result<(), Problem> {
+        let Some(limit) = self.limit.as_ref().filter(|_| endpoint != Endpoint::Socket) else { return Ok(()) };
+        if limit.admit(&principal.tenant) {
+            return Ok(());
+        }
+        self.figures.rate_limited.fetch_add(1, Ordering::Relaxed);
+        if endpoint == Endpoint::Publish {
+            self.figures.refused_events(ErrorCode::RateLimited);
+        }
+        let per_second = limit.per_second();
+        let message =
+            format!("the tenant makes more than {per_second} requests per second; nothing was done, try again");
+        Err(Problem::new(ErrorCode::RateLimited, message))
     }
 
     async fn authenticate(&self, query: Option<&str>, headers: &http::HeaderMap) -> Result<Arc<Principal>, AuthError> {

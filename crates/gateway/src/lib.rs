@@ -28,6 +28,7 @@ mod publish;
 mod routes;
 mod server;
 mod socket;
+mod tenant_limit;
 mod upgrade;
 mod webhooks_api;
 

@@ -24,6 +24,10 @@ pub(crate) enum Endpoint {
     WebhookUpdate,
     WebhookDelete,
     WebhookTest,
+    WebhookRotate,
+    WebhookEnable,
+    WebhookResend,
+    DeliveryResend,
     WebhookLogs,
     WebhookStats,
     WebhookFailed,
@@ -89,6 +93,10 @@ static ROUTES: &[Route] = &[
     route(Method::PUT, WEBHOOKS, "/{id}", WRITE, Endpoint::WebhookUpdate),
     route(Method::DELETE, WEBHOOKS, "/{id}", WRITE, Endpoint::WebhookDelete),
     route(Method::POST, WEBHOOKS, "/{id}/test", WRITE, Endpoint::WebhookTest),
+    route(Method::POST, WEBHOOKS, "/{id}/rotate-secret", WRITE, Endpoint::WebhookRotate),
+    route(Method::POST, WEBHOOKS, "/{id}/enable", WRITE, Endpoint::WebhookEnable),
+    route(Method::POST, WEBHOOKS, "/{id}/resend", WRITE, Endpoint::WebhookResend),
+    route(Method::POST, WEBHOOKS, "/{id}/deliveries/{delivery_id}/resend", WRITE, Endpoint::DeliveryResend),
     route(Method::GET, WEBHOOKS, "/{id}/logs", READ, Endpoint::WebhookLogs),
     route(Method::GET, WEBHOOKS, "/{id}/stats", READ, Endpoint::WebhookStats),
     route(Method::GET, ROOT, "/healthz", Access::Node, Endpoint::Health),
@@ -186,6 +194,10 @@ mod tests {
             reach(&Method::PUT, "/42", Endpoint::WebhookUpdate);
             reach(&Method::DELETE, "/42", Endpoint::WebhookDelete);
             reach(&Method::POST, "/42/test", Endpoint::WebhookTest);
+            reach(&Method::POST, "/42/rotate-secret", Endpoint::WebhookRotate);
+            reach(&Method::POST, "/42/enable", Endpoint::WebhookEnable);
+            reach(&Method::POST, "/42/resend", Endpoint::WebhookResend);
+            reach(&Method::POST, "/42/deliveries/0199/resend", Endpoint::DeliveryResend);
             reach(&Method::GET, "/42/logs", Endpoint::WebhookLogs);
             reach(&Method::GET, "/42/stats", Endpoint::WebhookStats);
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{Semaphore, mpsc};
@@ -129,22 +129,13 @@ impl<O: Outlet> Prepared<O> {
     pub async fn start(self, seams: Seams) -> Result<(Hub, Door<O>), StartError> {
         let Self { config, clock, scope, fanout, shards, intake, errands } = self;
         let sessions =
-            ChatSessions::load(seams.chat, clock.clone(), config.session_silence, config.max_sessions).await?;
+            ChatSessions::load(Arc::clone(&seams.chat), clock.clone(), config.session_silence, config.max_sessions)
+                .await?;
         let sessions = Arc::new(sessions);
         intake.know(Arc::clone(&sessions));
         scope.spawn("chat-sessions", until_soft(&scope, Arc::clone(&sessions).run()));
         let shared = Arc::clone(&fanout.shared);
-        let roster = Arc::new(Roster::new(
-            Arc::clone(&fanout),
-            Arc::clone(&seams.broker),
-            Arc::clone(&seams.presence),
-            clock.clone(),
-            config.publish_deadline,
-        ));
-        let tenants = Arc::clone(&roster).run_tenants(config.unwatch_after);
-        scope.spawn("roster tenants", until_soft(&scope, tenants));
-        let (looking, soft) = (Arc::clone(&roster), scope.soft().clone());
-        scope.spawn("roster", async move { looking.run(&soft).await });
+        let roster = start_roster(&config, &fanout, &seams, &clock, &scope);
         let couriers = Arc::new(Couriers {
             shared: Arc::clone(&shared),
             offline: Arc::clone(&seams.offline),
@@ -182,11 +173,27 @@ impl<O: Outlet> Prepared<O> {
             offline: seams.offline,
             sessions,
             intake,
-            linger_deadline: std::sync::OnceLock::new(),
+            linger_deadline: OnceLock::new(),
             serve_backlog,
         }));
         Ok((hub, Door::new(DoorParts { shared, roster, shards, couriers, next: AtomicUsize::new(0) })))
     }
+}
+
+/// The roster, looking after those who come and go.
+fn start_roster(config: &HubConfig, fanout: &Arc<Fanout>, seams: &Seams, clock: &Clock, scope: &Scope) -> Arc<Roster> {
+    let roster = Arc::new(Roster::new(
+        Arc::clone(fanout),
+        Arc::clone(&seams.broker),
+        Arc::clone(&seams.presence),
+        clock.clone(),
+        config.publish_deadline,
+    ));
+    let tenants = Arc::clone(&roster).run_tenants(config.unwatch_after);
+    scope.spawn("roster tenants", until_soft(scope, tenants));
+    let (looking, soft) = (Arc::clone(&roster), scope.soft().clone());
+    scope.spawn("roster", async move { looking.run(&soft).await });
+    roster
 }
 
 /// Ends background work with the soft token.

@@ -143,7 +143,8 @@ error_codes! {
     NotFound = 300 "not_found",
     /// The path exists, the method does not.
     MethodNotAllowed = 301 "method_not_allowed",
-    /// The id was used before with other content, or the session key belongs to another tenant.
+    /// The id was used before with other content, the session key belongs to another tenant, or what
+    /// is to be sent again is under way.
     Conflict = 302 "conflict",
     /// The chat session is unknown or ended.
     UnknownSession = 303 "unknown_session",
@@ -157,6 +158,8 @@ error_codes! {
     StorageUnavailable = 402 "storage_unavailable",
     /// The request took too long to arrive.
     RequestTimeout = 403 "request_timeout",
+    /// The tenant makes more requests than its limit allows.
+    RateLimited = 404 "rate_limited",
     /// A bug of ours; the log has the details under the request id.
     Internal = 500 "internal",
     /// Events were dropped because the client did not read fast enough.

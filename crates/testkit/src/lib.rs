@@ -22,6 +22,7 @@
 mod api;
 pub mod contract;
 mod frames;
+mod hostile;
 mod mariadb;
 mod node;
 mod port;
@@ -38,6 +39,7 @@ mod ws;
 
 pub use api::{Answer, ApiClient};
 pub use frames::{Frame, Opcode};
+pub use hostile::{Authority, ConnectProxy, Flaw, HostileReceiver, Step};
 pub use mariadb::{MariaDb, MariaDbServer, MariaDbSpec};
 pub use node::{CliOutput, NodeProcess, NodeSpec};
 pub use proxy::{Fault, FaultProxy};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -210,7 +210,10 @@ async fn endless(mut stream: TcpStream) -> std::io::Result<()> {
 }
 
 /// Reads one request with a content-length body; nothing at the end of the stream.
-async fn read_request(stream: &mut TcpStream, buffer: &mut BytesMut) -> std::io::Result<Option<ReceivedRequest>> {
+pub(crate) async fn read_request<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut BytesMut,
+) -> std::io::Result<Option<ReceivedRequest>> {
     let head_end = loop {
         if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
             break end;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::dispatcher::BreakerRule;
 use crate::health::DisableRule;
 
 /// Limits and intervals of everything that leaves the building. [`WebhookConfig::default`] is what
@@ -12,8 +13,13 @@ pub struct WebhookConfig {
     /// Deliveries in flight on this node at once; 512 by default, at least 1. Too small and slow
     /// receivers hold up everybody.
     pub concurrency: usize,
-    /// Deliveries in flight per webhook at once; 10 by default, at least 1.
+    /// Deliveries in flight per webhook at once, where its options do not say otherwise; 10 by default,
+    /// at least 1. This and [`WebhookOptions::max_in_flight`](crate::WebhookOptions::max_in_flight) hold
+    /// for the cluster: each of `n` living nodes uses one `n`th of it, rounded down, but at least one.
     pub per_webhook: usize,
+    /// Most attempts of one tenant's deliveries started per second on this node, with a burst of one
+    /// second's worth; `None`, the default, is no limit. What is over it waits and uses up no attempts.
+    pub tenant_rate_limit: Option<u32>,
     /// The part of both limits, in percent, that retries may not use, so that first attempts never
     /// wait behind old retries; 25 by default, at most 100. At least one slot stays for retries.
     pub fresh_percent: u8,
@@ -23,6 +29,10 @@ pub struct WebhookConfig {
     /// The shortest time between two lease calls; 2 ms by default. Work that arrives at rest is
     /// leased at once; under load the slots that came free meanwhile share one call.
     pub lease_pause: Duration,
+    /// Deliveries that may be leased before there is a slot for them, on the whole node; 512 by default.
+    /// Only receivers that answer within milliseconds get any, as many as they take in 20 ms, so that
+    /// their slots do not stand empty while the ledger is asked. 0 leases for free slots only.
+    pub lease_ahead: usize,
     /// Most attempts settled in one call; 256 by default.
     pub settle_batch: usize,
     /// How long a finished attempt waits for others to be settled with; 2 ms by default.
@@ -37,8 +47,16 @@ pub struct WebhookConfig {
     /// A node that was silent for this long is dead, and others take its deliveries over; 20 s by
     /// default. Must be several sweeps long, or a node that is only slow has its deliveries made twice.
     pub node_dead_after: Duration,
+    /// When a receiver that only fails is left alone for a while.
+    pub breaker: BreakerRule,
+    /// A receiver's `Retry-After` counts up to this; 1 h by default. Zero ignores what receivers ask for.
+    pub retry_after_cap: Duration,
     /// When a webhook whose receiver only fails is switched off.
     pub disable: DisableRule,
+    /// News of webhooks that were switched off that may wait for each listener of
+    /// [`Webhooks::subscribe_disabled`](crate::Webhooks::subscribe_disabled); 256 by default. What does
+    /// not fit is dropped for that listener, logged and counted.
+    pub disabled_news: usize,
     /// How many seconds an event is worth sending, by event type or pattern such as `queue.*`, where
     /// its webhook does not say otherwise; 30 for `queue.stats` and `queue.stats.updated` by default,
     /// for ever for everything else.
@@ -60,16 +78,21 @@ impl Default for WebhookConfig {
         Self {
             concurrency: 512,
             per_webhook: 10,
+            tenant_rate_limit: None,
             fresh_percent: 25,
             lease_hold: Duration::from_mins(3),
             lease_pause: Duration::from_millis(2),
+            lease_ahead: 512,
             settle_batch: 256,
             settle_linger: Duration::from_millis(2),
             unsettled: 4_096,
             poll_interval: Duration::from_secs(1),
             sweep_interval: Duration::from_secs(5),
             node_dead_after: Duration::from_secs(20),
+            breaker: BreakerRule::default(),
+            retry_after_cap: Duration::from_hours(1),
             disable: DisableRule::default(),
+            disabled_news: 256,
             expiry: ["queue.stats", "queue.stats.updated"].map(|name| (name.to_owned(), 30)).into(),
             purge_interval: Duration::from_mins(1),
             retention: Duration::from_hours(720),

@@ -1,12 +1,14 @@
 //! Why a call on the facade was not done.
 
-use hookswitch_protocol::{ErrorCode, Retry, WebhookId};
+use std::time::Duration;
+
+use hookswitch_protocol::{DeliveryId, ErrorCode, Retry, WebhookId};
 
 use crate::directory::DirectoryError;
 use crate::ledger::LedgerError;
 use crate::rules::InvalidWebhook;
 
-/// Why a webhook could not be made, read, changed or tested.
+/// Why a webhook could not be made, read, changed, tested, or its deliveries made again.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     /// The tenant has no such webhook.
@@ -21,6 +23,30 @@ pub enum WebhookError {
     /// The database is away.
     #[error("webhooks cannot be read or changed now")]
     Directory(#[from] DirectoryError),
+    /// The ledger is away.
+    #[error("deliveries cannot be made due now")]
+    Ledger(#[from] LedgerError),
+    /// The webhook has no such delivery, or retention has taken it.
+    #[error("delivery {delivery} not found, or its retention is over")]
+    DeliveryNotFound {
+        /// What was asked for.
+        delivery: DeliveryId,
+    },
+    /// The delivery waits for its next attempt, or is being attempted.
+    #[error("delivery {delivery} is under way already")]
+    UnderWay {
+        /// Which.
+        delivery: DeliveryId,
+    },
+    /// Nothing can be sent to a webhook that is switched off.
+    #[error("webhook {id} is switched off: enable it first")]
+    Inactive {
+        /// Which.
+        id: WebhookId,
+    },
+    /// As many resends as allowed are running on this node.
+    #[error("too many resends are running, try again later")]
+    TooManyResends,
     /// As many tests as allowed are running on this node.
     #[error("too many webhook tests are running, try again later")]
     TooManyTests,
@@ -33,10 +59,11 @@ impl WebhookError {
     /// The code to tell the client.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::NotFound { .. } | Self::DeliveryNotFound { .. } => ErrorCode::NotFound,
+            Self::UnderWay { .. } | Self::Inactive { .. } => ErrorCode::Conflict,
             Self::Invalid(invalid) => invalid.code,
-            Self::Directory(_) => ErrorCode::StorageUnavailable,
-            Self::TooManyTests => ErrorCode::Overloaded,
+            Self::Directory(_) | Self::Ledger(_) => ErrorCode::StorageUnavailable,
+            Self::TooManyTests | Self::TooManyResends => ErrorCode::Overloaded,
             Self::Stopping => ErrorCode::Draining,
         }
     }
@@ -44,9 +71,15 @@ impl WebhookError {
     /// Whether it is worth trying again.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::NotFound { .. } | Self::Invalid(_) | Self::Stopping => Retry::Never,
+            Self::NotFound { .. }
+            | Self::DeliveryNotFound { .. }
+            | Self::UnderWay { .. }
+            | Self::Inactive { .. }
+            | Self::Invalid(_)
+            | Self::Stopping => Retry::Never,
             Self::Directory(error) => error.retry(),
-            Self::TooManyTests => Retry::After(std::time::Duration::from_secs(1)),
+            Self::Ledger(error) => error.retry(),
+            Self::TooManyTests | Self::TooManyResends => Retry::After(Duration::from_secs(1)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The seam for duties: which webhook must still hear of which event.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -192,8 +193,8 @@ pub struct LeasedDelivery {
     pub lease: Lease,
     /// The same on every attempt.
     pub delivery: DeliveryId,
-    /// Where to and how.
-    pub webhook: Webhook,
+    /// Where to and how; deliveries that are handed out together share it.
+    pub webhook: Arc<Webhook>,
     /// The event's type.
     pub event_type: EventType,
     /// The exact body.

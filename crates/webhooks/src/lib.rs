@@ -41,11 +41,14 @@ mod dispatcher;
 mod error;
 mod guard;
 mod health;
+mod history;
 mod ledger;
 mod log;
 mod memory;
 mod options;
 mod outcome;
+mod registrations;
+mod resend;
 mod rules;
 mod schedule;
 mod seam;
@@ -54,6 +57,7 @@ mod sign;
 mod table;
 mod timings;
 mod trial;
+mod verify;
 mod webhooks;
 
 pub use body::{delivery_body, fingerprint};
@@ -63,8 +67,9 @@ pub use directory::{
     DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
     WebhookDirectory,
 };
+pub use dispatcher::{BreakerRule, BreakerState};
 pub use error::{StartError, WebhookError};
-pub use guard::{AddressPolicy, InvalidCidr};
+pub use guard::{AddressPolicy, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver};
 pub use health::{DisableReason, DisableRule, Disabled, WebhookHealth};
 pub use ledger::{
     Attempted, Backlog, DeliveryLedger, DisabledWebhook, DueWebhook, DutyTarget, Fingerprint, Finished, Lease,
@@ -78,10 +83,13 @@ pub use log::{
 pub use memory::MemoryWebhooks;
 pub use options::{CustomHeader, HeaderChange, OptionsChange, OrderedBy, RetryProfile, WebhookOptions};
 pub use outcome::ErrorClass;
-pub use rules::{InvalidWebhook, WebhookInput};
+pub use registrations::Enabled;
+pub use resend::Resent;
+pub use rules::{HEADER_MASK, InvalidWebhook, OptionsInput, Rotation, WebhookInput};
 pub use schedule::retry_delay;
 pub use seam::BoxFuture;
-pub use sign::{signature, standard_signature, verify_signature};
+pub use sign::{signature, standard_signature};
 pub use timings::Timings;
 pub use trial::TestReport;
+pub use verify::{BadSignature, StandardHeaders, TIMESTAMP_TOLERANCE, verify_signature, verify_standard_webhook};
 pub use webhooks::{WebhookSeams, Webhooks};

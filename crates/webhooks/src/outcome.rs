@@ -40,7 +40,7 @@ error_classes! {
     DnsError = "dns_error", "the host name did not resolve";
     /// Nobody listens there.
     ConnectionRefused = "connection_refused", "the connection was refused";
-    /// The connection broke, or the answer was no HTTP.
+    /// The connection broke before the answer was complete.
     ConnectionReset = "connection_reset", "the connection broke before an answer was complete";
     /// No route, no such network, or another failure to connect.
     ConnectionFailed = "connection_failed", "no connection could be made";
@@ -52,8 +52,10 @@ error_classes! {
     AddressBlocked = "address_blocked", "the destination address is not allowed";
     /// The row's URL cannot be called.
     InvalidUrl = "invalid_url", "the URL cannot be called";
-    /// What came back is no HTTP.
-    InvalidResponse = "invalid_response", "the answer is not valid HTTP";
+    /// The configured proxy did not make a connection.
+    ProxyError = "proxy_error", "the proxy made no connection";
+    /// What came back is no HTTP/1.1, or its head is longer than we read.
+    InvalidResponse = "invalid_response", "the answer is not valid HTTP/1.1, or its head is too long";
     /// The answer's body is longer than we read.
     ResponseTooLarge = "response_too_large", "the answer's body is longer than 65536 bytes; the rest was not read";
 }
@@ -75,17 +77,24 @@ impl fmt::Display for ErrorClass {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) class: ErrorClass,
+    /// A sentence that says more than the class does; never an address.
+    detail: Option<&'static str>,
 }
 
 impl Failure {
     pub(crate) const fn new(class: ErrorClass) -> Self {
-        Self { class }
+        Self { class, detail: None }
+    }
+
+    /// One whose reason is known closer than its class.
+    pub(crate) const fn because(class: ErrorClass, detail: &'static str) -> Self {
+        Self { class, detail: Some(detail) }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.class, self.class.sentence())
+        write!(f, "{}: {}", self.class, self.detail.unwrap_or(self.class.sentence()))
     }
 }
 
@@ -102,6 +111,10 @@ pub(crate) struct AttemptOutcome {
     pub(crate) body: Option<String>,
     /// What went wrong.
     pub(crate) failure: Option<Failure>,
+    /// How long the receiver asks us to wait before the next attempt, at most a day; with any status.
+    pub(crate) retry_after: Option<Duration>,
+    /// The phases it went through.
+    pub(crate) timings: Timings,
     /// From the first step to the end of the body.
     pub(crate) took: Duration,
 }
@@ -120,6 +133,7 @@ impl AttemptOutcome {
             (None, None) => false,
         }
     }
+
     /// The log row of this attempt.
     pub(crate) fn into_row(
         self,
@@ -140,7 +154,7 @@ impl AttemptOutcome {
             duration_ms: self.took.as_millis() as u32,
             attempt,
             delivery: Some(delivery),
-            timings: Timings::default(),
+            timings: self.timings,
             at,
         }
     }

@@ -1,104 +1,110 @@
 //! When a failed attempt is made again.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hookswitch_protocol::Timestamp;
 
+use crate::directory::Webhook;
 use crate::ledger::Verdict;
+use crate::options::RetryProfile;
 use crate::outcome::AttemptOutcome;
 
 /// Most retries of one delivery, whatever a row inserted by hand says.
 pub(crate) const MAX_RETRIES: u32 = 20;
 
-/// How long after the end of attempt `attempt` (from 1) the next one is due: 2, 4, 8, … seconds.
-/// The exponent stops growing at 20.
-pub fn retry_delay(attempt: u32) -> Duration {
-    Duration::from_secs(1 << attempt.clamp(1, MAX_RETRIES))
+/// The status of a receiver that is gone for good.
+const GONE: u16 = 410;
+
+/// The statuses beside 5xx that a webhook's owner may have retried.
+const CHOOSABLE: [u16; 3] = [408, 425, 429];
+
+/// The delays of [`RetryProfile::Durable`], in seconds; the last one repeats. The shape is the one
+/// that the Standard Webhooks specification recommends under "Deliverability and reliability":
+/// seconds first, for a hiccup, then hours, for an outage over a night or a weekend.
+const DURABLE_SECS: [u64; 10] = [5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+
+/// How far from its delay a durable retry may lie, to either side: what failed together does not
+/// come back together.
+const DURABLE_JITTER: f64 = 0.2;
+
+/// How long after the end of attempt `attempt` (from 1, within the round) the next one is due.
+///
+/// - [`RetryProfile::Standard`]: 2, 4, 8, … seconds; the exponent stops growing at 20. No jitter.
+/// - [`RetryProfile::Durable`]: 5 s, 1 min, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, then every
+///   24 h, each up to a fifth shorter or longer: `random`, from 0 to 1, says where in between.
+pub fn retry_delay(profile: RetryProfile, attempt: u32, random: f64) -> Duration {
+    match profile {
+        RetryProfile::Standard => Duration::from_secs(1 << attempt.clamp(1, MAX_RETRIES)),
+        RetryProfile::Durable => {
+            let step = (attempt.max(1) as usize - 1).min(DURABLE_SECS.len() - 1);
+            let factor = 1.0 - DURABLE_JITTER + 2.0 * DURABLE_JITTER * random.clamp(0.0, 1.0);
+            Duration::from_secs(DURABLE_SECS[step]).mul_f64(factor)
+        }
+    }
 }
 
-/// What follows attempt `attempt` (from 1) that ended at `ended_at`: done with a 2xx, tried again
-/// after a network error, a timeout or a 5xx while retries are left, given up otherwise.
-pub(crate) fn verdict(outcome: &AttemptOutcome, attempt: u32, retry_count: u32, ended_at: Timestamp) -> Verdict {
-    if outcome.is_success() {
-        Verdict::Delivered
-    } else if outcome.is_worth_retrying() && attempt <= retry_count.min(MAX_RETRIES) {
-        Verdict::RetryAt(ended_at.after(retry_delay(attempt)))
-    } else {
-        Verdict::Failed
+/// Judges attempts.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    /// A receiver's `Retry-After` counts up to this.
+    retry_after_cap: Duration,
+    jitter: Jitter,
+}
+
+impl Schedule {
+    pub(crate) fn new(retry_after_cap: Duration, jitter: Jitter) -> Self {
+        Self { retry_after_cap, jitter }
+    }
+
+    /// What follows attempt `attempt` (from 1, within the round) that ended at `ended_at`: done with a
+    /// 2xx; tried again, while retries are left, after a network error, a timeout, a 5xx, and after a
+    /// 408, 425 or 429 where the webhook lists it; gone with a 410; given up otherwise. A receiver that
+    /// asks for more time than the schedule gives has it, up to the cap.
+    pub(crate) fn verdict(
+        &self,
+        outcome: &AttemptOutcome,
+        webhook: &Webhook,
+        attempt: u32,
+        ended_at: Timestamp,
+    ) -> Verdict {
+        if outcome.is_success() {
+            return Verdict::Delivered;
+        }
+        if outcome.status == Some(GONE) {
+            return Verdict::Gone;
+        }
+        let is_listed = |status| CHOOSABLE.contains(&status) && webhook.options.retry_statuses.contains(&status);
+        let may_do_better = outcome.is_worth_retrying() || outcome.status.is_some_and(is_listed);
+        if !may_do_better || attempt > webhook.retry_count.min(MAX_RETRIES) {
+            return Verdict::Failed;
+        }
+        let delay = retry_delay(webhook.options.retry_profile, attempt, self.jitter.next());
+        let asked = outcome.retry_after.unwrap_or_default().min(self.retry_after_cap);
+        Verdict::RetryAt(ended_at.after(delay.max(asked)))
+    }
+}
+
+/// Where the jitter comes from: numbers that only have to differ, from a seed handed in (`SplitMix64`).
+#[derive(Debug)]
+pub(crate) struct Jitter(AtomicU64);
+
+impl Jitter {
+    pub(crate) const fn seeded(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    /// The next number, from 0 up to 1.
+    fn next(&self) -> f64 {
+        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^= mixed >> 31;
+        (mixed >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::outcome::{ErrorClass, Failure};
-
-    const END: Timestamp = Timestamp::from_millis(1_000);
-
-    fn answered(status: u16) -> AttemptOutcome {
-        AttemptOutcome { status: Some(status), ..AttemptOutcome::default() }
-    }
-
-    fn failed(class: ErrorClass) -> AttemptOutcome {
-        AttemptOutcome { failure: Some(Failure::new(class)), ..AttemptOutcome::default() }
-    }
-
-    #[test]
-    fn the_delays_double() {
-        let delays: Vec<u64> = (1..=4).map(|n| retry_delay(n).as_secs()).collect();
-        assert_eq!(delays, [2, 4, 8, 16]);
-    }
-
-    #[test]
-    fn network_errors_timeouts_and_5xx_are_tried_again() {
-        let again = Verdict::RetryAt(Timestamp::from_millis(3_000));
-        for class in ErrorClass::ALL {
-            let wanted = match class {
-                ErrorClass::AddressBlocked | ErrorClass::InvalidUrl | ErrorClass::ResponseTooLarge => Verdict::Failed,
-                _ => again,
-            };
-            assert_eq!(verdict(&failed(*class), 1, 3, END), wanted, "{class}");
-        }
-        for (status, wanted) in [
-            (200, Verdict::Delivered),
-            (204, Verdict::Delivered),
-            (302, Verdict::Failed),
-            (400, Verdict::Failed),
-            (429, Verdict::Failed),
-            (500, again),
-            (503, again),
-            (599, again),
-        ] {
-            assert_eq!(verdict(&answered(status), 1, 3, END), wanted, "{status}");
-        }
-    }
-
-    #[test]
-    fn the_status_decides_also_when_the_body_broke_off() {
-        let cut = AttemptOutcome { failure: Some(Failure::new(ErrorClass::ResponseTooLarge)), ..answered(200) };
-        assert_eq!(verdict(&cut, 1, 3, END), Verdict::Delivered);
-        let refused = AttemptOutcome { failure: Some(Failure::new(ErrorClass::Timeout)), ..answered(400) };
-        assert_eq!(verdict(&refused, 1, 3, END), Verdict::Failed);
-    }
-
-    #[test]
-    fn the_last_retry_is_the_last() {
-        assert_eq!(verdict(&answered(500), 4, 3, END), Verdict::Failed);
-        assert_eq!(verdict(&answered(500), 1, 0, END), Verdict::Failed);
-        assert_eq!(verdict(&answered(500), 21, u32::MAX, END), Verdict::Failed);
-    }
-
-    proptest! {
-        #[test]
-        fn no_number_overflows(attempt in any::<u32>(), retries in any::<u32>(), end in any::<i64>()) {
-            prop_assert!(retry_delay(attempt) <= Duration::from_secs(1 << 20));
-            let end = Timestamp::from_millis(end);
-            match verdict(&answered(500), attempt, retries, end) {
-                Verdict::RetryAt(due) => prop_assert!(due >= end && attempt <= 20),
-                other => prop_assert_eq!(other, Verdict::Failed),
-            }
-        }
-    }
-}
+#[path = "schedule_tests.rs"]
+mod tests;

@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hookswitch_protocol::{Secret, Timestamp};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use sha2::Sha256;
 
 /// What a Standard Webhooks secret starts with; the rest is base64.
@@ -12,20 +14,6 @@ const STANDARD_PREFIX: &str = "whsec_";
 /// `X-Webhook-Signature`: hex HMAC-SHA256 of the exact body, keyed with the secret's UTF-8 bytes as they stand.
 pub fn signature(body: &[u8], secret: &Secret) -> String {
     hex::encode(keyed(secret.reveal().as_bytes(), &[body]).finalize().into_bytes())
-}
-
-/// Whether `signature` is the hex HMAC of `body` under `secret`. Takes the same time wherever they differ.
-///
-/// ```
-/// use hookswitch_webhooks::verify_signature;
-///
-/// let body = b"The quick brown fox jumps over the lazy dog";
-/// let signature = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8";
-/// assert!(verify_signature(body, signature, "key"));
-/// assert!(!verify_signature(body, signature, "another key"));
-/// ```
-pub fn verify_signature(body: &[u8], signature: &str, secret: &str) -> bool {
-    hex::decode(signature).is_ok_and(|claimed| keyed(secret.as_bytes(), &[body]).verify_slice(&claimed).is_ok())
 }
 
 /// `webhook-signature`: `v1,` and the base64 HMAC-SHA256 over `id.timestamp.body`, as Standard Webhooks says.
@@ -40,6 +28,13 @@ pub fn standard_signature(id: &str, timestamp: Timestamp, body: &[u8], secret: &
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadStandardSecret;
 
+/// A new secret of the Standard Webhooks form: 32 bytes of the system's randomness.
+pub(crate) fn generate_secret() -> Secret {
+    let mut key = [0; 32];
+    SysRng.try_fill_bytes(&mut key).expect("a system without randomness has no TLS either");
+    Secret::new(format!("{STANDARD_PREFIX}{}", STANDARD.encode(key)))
+}
+
 /// The key of the Standard Webhooks signature: decoded after `whsec_`, else the text's bytes.
 pub(crate) fn standard_key(secret: &Secret) -> Result<Vec<u8>, BadStandardSecret> {
     match secret.reveal().strip_prefix(STANDARD_PREFIX) {
@@ -50,7 +45,8 @@ pub(crate) fn standard_key(secret: &Secret) -> Result<Vec<u8>, BadStandardSecret
     }
 }
 
-fn keyed(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+/// HMAC-SHA256 over the parts, one after the other.
+pub(crate) fn keyed(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     for part in parts {
         mac.update(part);
@@ -63,6 +59,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::verify::verify_signature;
 
     /// RFC 4231, test case 2.
     #[test]
@@ -94,6 +91,13 @@ mod tests {
         assert!(signed("whsec_*").starts_with("v1,"), "a bad secret of a hand-made row still signs");
         assert_eq!(standard_key(&Secret::new("whsec_")), Err(BadStandardSecret));
         assert_ne!(signed("whsec_"), signed(""), "nobody signs with an empty key");
+    }
+
+    #[test]
+    fn made_secrets_differ_and_can_be_read() {
+        let made = [generate_secret(), generate_secret()];
+        assert_ne!(made[0], made[1]);
+        assert!(made.iter().all(|secret| standard_key(secret).is_ok_and(|key| key.len() == 32)));
     }
 
     #[test]

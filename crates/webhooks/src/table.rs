@@ -32,6 +32,13 @@ pub(crate) struct MatchTable {
     expiry: BTreeMap<String, u32>,
 }
 
+/// A webhook's own limits, as its options say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) max_in_flight: Option<u32>,
+    pub(crate) rate_limit: Option<u32>,
+}
+
 type Index = HashMap<TenantId, Arc<TenantIndex>>;
 
 /// What one tenant's webhooks want.
@@ -95,6 +102,23 @@ impl MatchTable {
     fn expires_at(&self, options: &WebhookOptions, event_type: &EventType, from: Timestamp) -> Option<Timestamp> {
         let secs = options.expiry_of(event_type).or_else(|| most_exact(&self.expiry, event_type).copied());
         secs.filter(|secs| *secs > 0).map(|secs| from.after(Duration::from_secs(u64::from(secs))))
+    }
+
+    /// What the owner of a webhook allows at once and per second; no bounds for one that is not there.
+    pub(crate) fn bounds(&self, tenant: &TenantId, webhook: WebhookId) -> Bounds {
+        let index = self.index.load();
+        let wants = index.get(tenant).and_then(|tenant| tenant.webhooks.get(&webhook));
+        wants.map_or_else(Bounds::default, |wants| Bounds {
+            max_in_flight: wants.options.max_in_flight,
+            rate_limit: wants.options.rate_limit,
+        })
+    }
+
+    /// Whether a webhook is there and switched on.
+    pub(crate) fn is_active(&self, tenant: &TenantId, webhook: WebhookId) -> bool {
+        let index = self.index.load();
+        let wants = index.get(tenant).and_then(|tenant| tenant.webhooks.get(&webhook));
+        wants.is_some_and(|wants| wants.is_active)
     }
 
     /// Puts one webhook in as it is now.

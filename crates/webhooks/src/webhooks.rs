@@ -6,23 +6,25 @@ use std::time::Duration;
 
 use hookswitch_protocol::{Chain, EventId, EventType, NodeId, Payload, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::config::WebhookConfig;
 use crate::counters::{Counters, DeliveryCounters};
-use crate::directory::{DirectoryError, Listed, Page, Webhook, WebhookDirectory};
-use crate::dispatcher::{self, Agenda};
-use crate::error::{StartError, WebhookError};
+use crate::directory::{DirectoryError, WebhookDirectory};
+use crate::dispatcher::{self, Agenda, BreakerBoard, BreakerState, Listeners};
+use crate::error::StartError;
 use crate::guard::{AddressPolicy, Guard};
-use crate::ledger::{DeliveryLedger, DutyTarget, Fingerprint, LedgerError, NewDuty, Seen};
-use crate::log::{AttemptLog, DeliveryStats, LogEntry, LogFilter, LoggedAttempt};
-use crate::rules::{self, WebhookInput};
+use crate::ledger::{DeliveryLedger, DisabledWebhook, DutyTarget, Fingerprint, LedgerError, NewDuty, Seen};
+use crate::log::AttemptLog;
 use crate::sender::Sender;
 use crate::table::MatchTable;
-use crate::trial::{self, TestReport};
 
 /// Test deliveries running at once on this node; more are refused.
 const TESTS: usize = 32;
+
+/// Resends running at once on this node, each in steps that others' work can come between; more are
+/// refused.
+const RESENDS: usize = 8;
 
 /// The three keepers, which usually are one thing.
 #[derive(Clone)]
@@ -43,19 +45,22 @@ impl fmt::Debug for WebhookSeams {
 
 /// Webhooks: registrations, matching, and deliveries made in the background. Clones are the same.
 #[derive(Debug, Clone)]
-pub struct Webhooks(Arc<Inner>);
+pub struct Webhooks(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) guard: Guard,
     pub(crate) seams: WebhookSeams,
-    pub(crate) table: MatchTable,
+    pub(crate) table: Arc<MatchTable>,
     pub(crate) sender: Sender,
     pub(crate) agenda: Arc<Agenda>,
+    pub(crate) board: Arc<BreakerBoard>,
+    pub(crate) listeners: Arc<Listeners>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) clock: Clock,
     pub(crate) scope: Scope,
     pub(crate) tests: Arc<Semaphore>,
+    pub(crate) resends: Arc<Semaphore>,
 }
 
 impl Webhooks {
@@ -85,9 +90,12 @@ impl Webhooks {
         let inner = Arc::new(Inner {
             sender: Sender::new(&guard, config.per_webhook),
             agenda: Arc::default(),
+            board: Arc::default(),
+            listeners: Arc::new(Listeners::new(config.disabled_news)),
             counters: Arc::default(),
-            table: MatchTable::new(config.expiry.clone()),
+            table: Arc::new(MatchTable::new(config.expiry.clone())),
             tests: Arc::new(Semaphore::new(TESTS)),
+            resends: Arc::new(Semaphore::new(RESENDS)),
             guard,
             seams,
             clock,
@@ -97,111 +105,6 @@ impl Webhooks {
         inner.scope.spawn("webhook table", follow_directory(Arc::clone(&inner), config.table_interval));
         dispatcher::start(config, node, &inner);
         Ok(Self(inner))
-    }
-
-    /// Checks and stores a new webhook; it matches events from here on.
-    ///
-    /// # Errors
-    /// [`WebhookError::Invalid`] with the first field that is wrong, [`WebhookError::Directory`].
-    pub async fn create(&self, tenant: &TenantId, input: WebhookInput) -> Result<Webhook, WebhookError> {
-        let new = rules::check_new(input, &self.0.guard).await?;
-        let webhook = self.0.seams.directory.create(tenant, new).await?;
-        self.0.table.put(&webhook);
-        Ok(webhook)
-    }
-
-    /// The tenant's webhooks, oldest first.
-    ///
-    /// # Errors
-    /// [`WebhookError::Directory`].
-    pub async fn list(&self, tenant: &TenantId, page: Page) -> Result<Listed<Webhook>, WebhookError> {
-        Ok(self.0.seams.directory.list(tenant, page).await?)
-    }
-
-    /// One webhook of the tenant. Ask this before looking at the body of an update: a foreign id is
-    /// 404 whatever the body says.
-    ///
-    /// # Errors
-    /// [`WebhookError::NotFound`], [`WebhookError::Directory`].
-    pub async fn get(&self, tenant: &TenantId, id: WebhookId) -> Result<Webhook, WebhookError> {
-        let found = self.0.seams.directory.get(tenant, id).await?;
-        found.ok_or(WebhookError::NotFound { id })
-    }
-
-    /// Checks and stores a partial update; it is in force when this returns.
-    ///
-    /// # Errors
-    /// [`WebhookError::NotFound`] before [`WebhookError::Invalid`]; [`WebhookError::Directory`].
-    pub async fn update(&self, tenant: &TenantId, id: WebhookId, input: WebhookInput) -> Result<Webhook, WebhookError> {
-        self.get(tenant, id).await?;
-        let change = rules::check_change(input, &self.0.guard).await?;
-        let updated = self.0.seams.directory.update(tenant, id, change).await?;
-        let webhook = updated.ok_or(WebhookError::NotFound { id })?;
-        self.0.table.put(&webhook);
-        Ok(webhook)
-    }
-
-    /// Deletes a webhook: it matches nothing any more, and its waiting deliveries are cancelled.
-    ///
-    /// # Errors
-    /// [`WebhookError::NotFound`], [`WebhookError::Directory`].
-    pub async fn delete(&self, tenant: &TenantId, id: WebhookId) -> Result<(), WebhookError> {
-        let was_there = self.0.seams.directory.delete(tenant, id).await?;
-        self.0.table.remove(tenant, id);
-        if was_there { Ok(()) } else { Err(WebhookError::NotFound { id }) }
-    }
-
-    /// Sends a `webhook.test` event at once, waits for the answer, and logs the one attempt. The
-    /// attempt runs in a task of its own, so it is made and logged even when the caller goes away.
-    ///
-    /// # Errors
-    /// [`WebhookError::NotFound`], [`WebhookError::TooManyTests`], [`WebhookError::Directory`] (then
-    /// the attempt may have been made without being logged), [`WebhookError::Stopping`].
-    pub async fn test(&self, tenant: &TenantId, id: WebhookId) -> Result<TestReport, WebhookError> {
-        let webhook = self.get(tenant, id).await?;
-        trial::run(&self.0, webhook).await
-    }
-
-    /// One webhook's log, newest first.
-    ///
-    /// # Errors
-    /// [`WebhookError::NotFound`], [`WebhookError::Directory`].
-    pub async fn logs(
-        &self,
-        tenant: &TenantId,
-        id: WebhookId,
-        filter: &LogFilter,
-        page: Page,
-    ) -> Result<Listed<LogEntry>, WebhookError> {
-        self.get(tenant, id).await?;
-        Ok(self.0.seams.log.entries(id, filter, page).await?)
-    }
-
-    /// The tenant's attempts since then without a 2xx, newest first.
-    ///
-    /// # Errors
-    /// [`WebhookError::Directory`].
-    pub async fn failed(
-        &self,
-        tenant: &TenantId,
-        since: Timestamp,
-        page: Page,
-    ) -> Result<Listed<LoggedAttempt>, WebhookError> {
-        Ok(self.0.seams.log.failed(tenant, since, page).await?)
-    }
-
-    /// One webhook's figures since then.
-    ///
-    /// # Errors
-    /// [`WebhookError::NotFound`], [`WebhookError::Directory`].
-    pub async fn stats(
-        &self,
-        tenant: &TenantId,
-        id: WebhookId,
-        since: Timestamp,
-    ) -> Result<DeliveryStats, WebhookError> {
-        self.get(tenant, id).await?;
-        Ok(self.0.seams.log.stats(id, since).await?)
     }
 
     /// The tenant's webhooks that want this event, those that are switched off included, and on which
@@ -242,6 +145,19 @@ impl Webhooks {
     /// Deliveries being sent now, tests included.
     pub fn in_flight(&self) -> u64 {
         self.0.counters.in_flight.get()
+    }
+
+    /// What this webhook's circuit breaker is doing on this node. The caller has checked that the
+    /// webhook is the tenant's.
+    pub fn breaker(&self, id: WebhookId) -> BreakerState {
+        self.0.board.state(id, self.0.clock.now())
+    }
+
+    /// News of every webhook that a call of this node switches off from here on, because its receiver
+    /// only failed or said 410. At most [`WebhookConfig::disabled_news`] wait; what does not fit is
+    /// dropped, logged and counted.
+    pub fn subscribe_disabled(&self) -> mpsc::Receiver<DisabledWebhook> {
+        self.0.listeners.subscribe()
     }
 
     /// The figures since start.

@@ -1,9 +1,11 @@
 //! `cargo xtask bench fanout`: what one delivery costs the server, beside what it must cost anybody;
-//! `cargo xtask bench cluster`: how fast events go from node to node.
+//! `cargo xtask bench cluster`: how fast events go from node to node;
+//! `cargo xtask bench webhooks`: what a delivery costs that survives a crash.
 //!
 //! Server, load client and floors are processes of their own on loopback. Cost is processor time of the subject from
 //! `/proc`, the kernel's work for it included; rates and latencies depend on the machine, ratios to the floors hardly.
 
+mod call;
 mod client;
 mod cluster;
 mod floor;
@@ -12,11 +14,16 @@ mod http;
 mod loads;
 mod message;
 mod procfs;
+mod publisher;
 mod report;
+mod socket;
 mod spec;
 mod subject;
+mod ticker;
 mod token;
 mod track;
+mod webhooks;
+mod wire;
 mod ws;
 
 use std::path::Path;
@@ -48,6 +55,23 @@ pub(crate) enum Bench {
     /// machine and share its processors. Needs redis-server and redis-benchmark (Debian: redis-server, redis-tools);
     /// the figures also go to target/bench/cluster.json.
     Cluster(cluster::ClusterArgs),
+    /// Deliveries per second to webhooks, what each costs, how long it takes, and whether a backlog of one webhook slows
+    /// the others down; on SQLite and on a MariaDB of the bench's own.
+    ///
+    /// Each delivery is in the database before its event is answered, and so is its outcome. The floor sends the same
+    /// requests to the same receiver over as many connections and keeps nothing. All processes run on this machine and
+    /// share its processors. Needs mariadbd and mariadb-install-db for the cases of MariaDB (Debian: mariadb-server);
+    /// the figures also go to target/bench/webhooks.json.
+    Webhooks(webhooks::WebhooksArgs),
+    /// The receiver of webhooks; its orders are a JSON object.
+    #[command(hide = true)]
+    WebhookReceiver { shape: String },
+    /// The load client of webhooks; its orders are a JSON object.
+    #[command(hide = true)]
+    WebhookClient { orders: String },
+    /// What sends deliveries and keeps nothing; its orders are a JSON object.
+    #[command(hide = true)]
+    WebhookFloor { orders: String },
     /// The floor with one write per frame and socket.
     #[command(hide = true)]
     FloorSingle,
@@ -81,6 +105,10 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Fanout(args) => fanout(args),
         Bench::Cluster(args) => cluster::run(args),
+        Bench::Webhooks(args) => webhooks::run(args),
+        Bench::WebhookReceiver { shape } => webhooks::run_receiver(shape),
+        Bench::WebhookClient { orders } => webhooks::run_client(orders),
+        Bench::WebhookFloor { orders } => webhooks::run_floor(orders),
         Bench::FloorSingle => floor::run(Writes::Single),
         Bench::FloorPacked => floor::run(Writes::Packed),
         Bench::LoadClient { spec } => client::run(spec),

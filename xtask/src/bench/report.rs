@@ -76,18 +76,49 @@ impl Measured {
 pub(crate) struct Verdict {
     pub(crate) about: String,
     pub(crate) measured: f64,
-    pub(crate) at_most: f64,
+    pub(crate) bound: Bound,
+}
+
+/// On which side of a number a figure has to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
 }
 
 impl Verdict {
+    /// Nothing of that kind may happen.
+    pub(crate) fn none_of(about: String, happened: u64) -> Self {
+        Self { about, measured: happened as f64, bound: Bound::AtMost(0.0) }
+    }
+
     pub(crate) fn holds(&self) -> bool {
-        self.measured <= self.at_most
+        match self.bound {
+            Bound::AtMost(limit) => self.measured <= limit,
+            Bound::AtLeast(limit) => self.measured >= limit,
+        }
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> Value {
+        let (side, limit) = self.bound.parts();
+        json!({"about": self.about, "measured": self.measured, side.replace(' ', "_"): limit, "holds": self.holds()})
     }
 
     /// One line for people.
     pub(crate) fn line(&self) -> String {
         let word = if self.holds() { "PASS" } else { "FAIL" };
-        format!("{word}  {:10.2}  at most {:8.2}  {}", self.measured, self.at_most, self.about)
+        let (side, limit) = self.bound.parts();
+        format!("{word}  {:10.2}  {side} {limit:8.2}  {}", self.measured, self.about)
+    }
+}
+
+impl Bound {
+    fn parts(self) -> (&'static str, f64) {
+        match self {
+            Self::AtMost(limit) => ("at most", limit),
+            Self::AtLeast(limit) => ("at least", limit),
+        }
     }
 }
 
@@ -96,11 +127,11 @@ pub(crate) fn verdicts(loads: &[Measured], idle: &[Idle]) -> Vec<Verdict> {
     let wrongs = loads.iter().filter(|measured| !measured.of(Kind::Server).is_empty()).map(|measured| {
         let wrongs: u64 = measured.of(Kind::Server).iter().map(|run| run.wrongs()).sum();
         let about = format!("{}: events lost, doubled, out of order or at the wrong connection", measured.load.name);
-        Verdict { about, measured: wrongs as f64, at_most: 0.0 }
+        Verdict::none_of(about, wrongs)
     });
     let bars = BARS.iter().filter_map(|bar| {
         let measured = measure(bar, loads, idle)?;
-        Some(Verdict { about: bar.about.to_owned(), measured, at_most: bar.at_most })
+        Some(Verdict { about: bar.about.to_owned(), measured, bound: Bound::AtMost(bar.at_most) })
     });
     wrongs.chain(bars).collect()
 }
@@ -118,10 +149,7 @@ pub(crate) fn idle_table(idle: &[Idle]) -> String {
 
 /// Everything, for programs.
 pub(crate) fn to_json(loads: &[Measured], idle: &[Idle]) -> Value {
-    let bars: Vec<Value> = verdicts(loads, idle)
-        .iter()
-        .map(|one| json!({"about": one.about, "measured": one.measured, "at_most": one.at_most, "holds": one.holds()}))
-        .collect();
+    let bars: Vec<Value> = verdicts(loads, idle).iter().map(Verdict::json).collect();
     json!({"loads": loads.iter().map(Measured::json).collect::<Vec<_>>(), "idle": idle, "bars": bars})
 }
 

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::histogram::Histogram;
+
 /// How fast events are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Pace {
@@ -128,6 +130,13 @@ pub(crate) struct Cluster {
 pub(crate) struct Quantiles {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+}
+
+impl From<&Histogram> for Quantiles {
+    fn from(histogram: &Histogram) -> Self {
+        let ms = |share: f64| histogram.quantile(share).as_secs_f64() * 1e3;
+        Self { p50_ms: ms(0.5), p99_ms: ms(0.99) }
+    }
 }
 
 /// Figures of idle connections.

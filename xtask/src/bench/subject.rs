@@ -2,19 +2,21 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use super::spec::{Outcome, Spec, Task};
 
 /// The key of one bench's tokens; it signs nothing else.
-const SECRET: &str = "a-secret-of-the-bench-that-signs-nothing-else";
+pub(crate) const SECRET: &str = "a-secret-of-the-bench-that-signs-nothing-else";
 /// How a subject says where it is.
 const ANNOUNCEMENT: &str = "listening on http://";
 /// Longest wait for the announcement.
@@ -59,38 +61,40 @@ pub(crate) struct Subject {
 impl Subject {
     /// Starts a fresh one and waits until it listens.
     pub(crate) fn start(kind: Kind, programs: &Programs) -> Result<Self> {
-        let folder = tempfile::tempdir().context("no temporary folder")?;
-        let command = match kind {
-            Kind::Server => server(programs, &folder),
-            floor => {
-                let mut command = Command::new(&programs.chores);
-                command.args(["bench", floor.name()]);
-                command
-            }
-        };
-        Self::spawn(kind, command, folder)
+        match kind {
+            Kind::Server => Self::start_server(programs, &[]),
+            floor => Self::start_chore(programs, &[floor.name()]),
+        }
     }
 
-    /// Starts a server that hangs together with others through a Redis, and waits until it listens.
-    pub(crate) fn start_node(programs: &Programs, redis_url: &str) -> Result<Self> {
+    /// Starts a server with further variables, and waits until it listens.
+    pub(crate) fn start_server(programs: &Programs, env: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::tempdir().context("no temporary folder")?;
-        let mut command = server(programs, &folder);
-        command.env("REDIS_URL", redis_url);
-        Self::spawn(Kind::Server, command, folder)
+        let mut command = server(programs, folder.path());
+        command.arg("serve").envs(env.iter().copied());
+        Self::spawn(Kind::Server.name(), command, folder)
     }
 
-    fn spawn(kind: Kind, mut command: Command, folder: TempDir) -> Result<Self> {
+    /// Starts a hidden chore of this program, and waits until it listens.
+    pub(crate) fn start_chore(programs: &Programs, args: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir().context("no temporary folder")?;
+        let mut command = Command::new(&programs.chores);
+        command.arg("bench").args(args);
+        Self::spawn(args[0], command, folder)
+    }
+
+    fn spawn(name: &str, mut command: Command, folder: TempDir) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("cannot start the {}", kind.name()))?;
+            .with_context(|| format!("cannot start the {name}"))?;
         match wait_for_address(&mut child) {
             Ok(address) => Ok(Self { child, address, _folder: folder }),
             Err(error) => {
                 end(&mut child);
-                Err(error.context(format!("the {} did not come up", kind.name())))
+                Err(error.context(format!("the {name} did not come up")))
             }
         }
     }
@@ -114,17 +118,22 @@ impl Subject {
     pub(crate) fn measure_with(&self, programs: &Programs, task: Task, others: &[u32]) -> Result<Outcome> {
         let pids = std::iter::once(self.pid()).chain(others.iter().copied()).collect();
         let spec = Spec { address: self.address, pids, secret: SECRET.to_owned(), task };
-        let output = Command::new(&programs.chores)
-            .args(["bench", "load-client", &serde_json::to_string(&spec)?])
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cannot start the load client")?;
-        if !output.status.success() {
-            bail!("the load client failed ({})", output.status);
-        }
-        serde_json::from_slice(&output.stdout).context("the load client's report is not readable")
+        order(programs, "load-client", &spec)
     }
+}
+
+/// Lets a hidden chore of this program, in a process of its own, do what it is told, and returns its report.
+pub(crate) fn order<R: DeserializeOwned>(programs: &Programs, chore: &str, orders: &impl Serialize) -> Result<R> {
+    let output = Command::new(&programs.chores)
+        .args(["bench", chore, &serde_json::to_string(orders)?])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start the {chore}"))?;
+    if !output.status.success() {
+        bail!("the {chore} failed ({})", output.status);
+    }
+    serde_json::from_slice(&output.stdout).with_context(|| format!("the report of the {chore} is not readable"))
 }
 
 impl Drop for Subject {
@@ -134,16 +143,15 @@ impl Drop for Subject {
 }
 
 /// The server on its embedded default, with nothing of our own environment but what finding programs takes.
-fn server(programs: &Programs, folder: &TempDir) -> Command {
+pub(crate) fn server(programs: &Programs, folder: &Path) -> Command {
     let mut command = Command::new(&programs.server);
     command
-        .arg("serve")
-        .current_dir(folder.path())
+        .current_dir(folder)
         .env_clear()
         .env("JWT_SECRET", SECRET)
         .env("SERVER_HOST", "127.0.0.1")
         .env("SERVER_PORT", "0")
-        .env("DATABASE_URL", format!("sqlite://{}", folder.path().join("bench.db").display()));
+        .env("DATABASE_URL", format!("sqlite://{}", folder.join("bench.db").display()));
     command
 }
 

@@ -75,7 +75,8 @@ pub(crate) struct Home {
 pub(crate) const HOMES: &[Home] = &[
     Home { package: "hmac", rooms: &[WEBHOOKS] },
     Home { package: "sha2", rooms: &[WEBHOOKS] },
-    Home { package: "hyper-rustls", rooms: &[WEBHOOKS] },
+    Home { package: "tokio-rustls", rooms: &[WEBHOOKS] },
+    Home { package: "webpki-roots", rooms: &[WEBHOOKS] },
     Home { package: "ipnet", rooms: &[WEBHOOKS] },
     Home { package: "diesel", rooms: &[STORE] },
     Home { package: "diesel-async", rooms: &[STORE] },
@@ -89,7 +90,7 @@ pub(crate) const HOMES: &[Home] = &[
     Home { package: "hyper", rooms: &[WEBHOOKS, GATEWAY] },
     Home { package: "fred", rooms: &[REDIS] },
     Home { package: "mysql_async", rooms: &[STORE] },
-    Home { package: "percent-encoding", rooms: &[REDIS, STORE] },
+    Home { package: "percent-encoding", rooms: &[REDIS, STORE, WEBHOOKS] },
     Home { package: "anyhow", rooms: &[] },
 ];
 

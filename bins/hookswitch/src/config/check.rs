@@ -1,6 +1,7 @@
 //! From texts to plain values. Every problem is found before any is reported.
 
 mod database;
+mod deliveries;
 mod reading;
 mod redis;
 mod server;

@@ -13,10 +13,13 @@ mod raw;
 mod settings;
 mod values;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hookswitch::Secret;
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
 use hookswitch::redis::RedisConfig;
 use hookswitch::store::migrations::Database;
@@ -51,6 +54,8 @@ pub(crate) struct Server {
     /// How to choose another port, for the error when this one is taken.
     pub(crate) port_hint: &'static str,
     pub(crate) shutdown_deadline: Duration,
+    /// Requests per second of one tenant; `None` is no limit.
+    pub(crate) tenant_rate_limit: Option<NonZeroU32>,
 }
 
 /// How WebSocket connections are kept, and which pages may open one.
@@ -68,7 +73,31 @@ pub(crate) struct WebSocket {
 pub(crate) struct Webhooks {
     pub(crate) addresses: AddressPolicy,
     pub(crate) concurrency: usize,
+    pub(crate) deliveries: Deliveries,
 }
+
+/// How deliveries are paced, how long things are kept, and how secrets are.
+#[derive(Debug, Clone)]
+pub(crate) struct Deliveries {
+    /// Most at once to one webhook.
+    pub(crate) per_webhook: usize,
+    /// Attempts per second of one tenant; `None` is no limit.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the dispatcher takes it as `WebhookConfig::tenant_rate_limit`"))]
+    pub(crate) tenant_rate_limit: Option<NonZeroU32>,
+    /// Seconds an event is worth sending, by event type or pattern.
+    pub(crate) expiry: BTreeMap<String, u32>,
+    /// A webhook that has failed for so long is switched off.
+    pub(crate) disable_after: Duration,
+    /// How long logs and ended deliveries are kept.
+    pub(crate) retention: Duration,
+    /// What secrets are sealed with in the database; `None` leaves them as they are.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the store takes it as its `SecretKeys`"))]
+    pub(crate) secret_keys: Option<SecretKeys>,
+}
+
+/// Keys of 32 bytes each, as they were given: base64 or hex, separated by commas.
+#[derive(Debug, Clone)]
+pub(crate) struct SecretKeys(pub(crate) Secret);
 
 /// What is logged, and how a line looks.
 #[derive(Debug, Clone)]

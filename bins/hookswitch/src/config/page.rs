@@ -118,7 +118,7 @@ Generated from `bins/hookswitch/src/config/settings.rs` and its folder; refresh 
 Settings come from environment variables and, if you like, from one TOML file, named by `--config` or by
 `HOOKSWITCH_CONFIG`. A variable wins over the file. An empty variable counts as not set.
 
-- Durations are a number and a unit: `500ms`, `30s`, `5m`, `1h`, also `1m30s`.
+- Durations are a number and a unit: `500ms`, `30s`, `5m`, `1h`, `5d`, also `1m30s`.
 - Lists are separated by commas in a variable and are arrays in TOML.
 - An unknown key in the file is an error. An unknown variable that begins with `DB_`, `DATABASE_`, `JWT_`, `SERVER_`,
   `REDIS_`, `WS_`, `WEBHOOK_` or `HOOKSWITCH_` is a warning at start.

@@ -1,11 +1,16 @@
 //! Every setting of `serve`: its names, its default, its bounds and its meaning. `docs/config.md` is printed from here.
 
 mod database;
+mod deliveries;
 mod redis;
 
 use std::time::Duration;
 
 pub(crate) use self::database::{DATABASE_URL, DB_HOST, DB_NAME, DB_PASSWORD, DB_PORT, DB_USER};
+pub(crate) use self::deliveries::{
+    WEBHOOK_DISABLE_AFTER, WEBHOOK_EXPIRY, WEBHOOK_PER_WEBHOOK, WEBHOOK_RETENTION, WEBHOOK_SECRET_KEY,
+    WEBHOOK_TENANT_RATE_LIMIT,
+};
 pub(crate) use self::redis::{
     REDIS_CA_FILE, REDIS_DB, REDIS_HOST, REDIS_PASSWORD, REDIS_PORT, REDIS_PREFIX, REDIS_SHARDED_PUBSUB, REDIS_URL,
 };
@@ -75,6 +80,16 @@ pub(crate) const SHUTDOWN_TIMEOUT: Setting = Setting {
     doc: "How long the end may take after SIGTERM: clients are told, running deliveries are finished or kept for the \
           next start. Too small, and more deliveries are sent a second time after the restart. Keep it below the \
           service manager's own patience.",
+};
+
+pub(crate) const SERVER_TENANT_RATE_LIMIT: Setting = Setting {
+    env: "SERVER_TENANT_RATE_LIMIT",
+    key: "server.tenant_rate_limit",
+    kind: Kind::Number { min: 0, max: 1_000_000 },
+    default: "0",
+    doc: "How many requests per second one tenant may make to this node, publishing and REST together; 0 is no limit. A \
+          second's worth may come at once, a batch of events counts as one, a new WebSocket does not count. Beyond it \
+          429, `rate_limited`. Too small, and services that publish event by event are refused in busy hours.",
 };
 
 pub(crate) const JWT_SECRET: Setting = Setting {
@@ -178,13 +193,32 @@ pub(crate) const WEBHOOK_ALLOW_CIDRS: Setting = Setting {
           called. The list is logged at start.",
 };
 
+pub(crate) const WEBHOOK_PROXY: Setting = Setting {
+    env: "WEBHOOK_PROXY",
+    key: "webhooks.proxy",
+    kind: Kind::Secret,
+    default: "",
+    doc: "An HTTP proxy through which all webhooks are sent, by CONNECT, e.g. `http://proxy.internal:3128` or, \
+          percent-encoded, `http://user:password@proxy.internal:3128`. This server still resolves and judges names, \
+          and asks the proxy for the address that was judged. No other variable, such as `HTTPS_PROXY`, has any effect.",
+};
+
+pub(crate) const WEBHOOK_CA_FILE: Setting = Setting {
+    env: "WEBHOOK_CA_FILE",
+    key: "webhooks.ca_file",
+    kind: Kind::Text,
+    default: "",
+    doc: "A PEM file with the certificates of authorities that receivers may have theirs from, beside those of the web. \
+          Read at start.",
+};
+
 pub(crate) const WEBHOOK_CONCURRENCY: Setting = Setting {
     env: "WEBHOOK_CONCURRENCY",
     key: "webhooks.concurrency",
     kind: Kind::Number { min: 2, max: 10_000 },
     default: "512",
-    doc: "How many webhook deliveries this node has in flight at once; a share is kept for first attempts. At most 10 \
-          of them go to one webhook. Too small delays deliveries behind slow receivers; each costs a socket.",
+    doc: "How many webhook deliveries this node has in flight at once; a share is kept for first attempts. Too \
+          small delays deliveries behind slow receivers; each costs a socket.",
 };
 
 pub(crate) const HOOKSWITCH_LOG: Setting = Setting {
@@ -209,6 +243,7 @@ pub(crate) const ALL: &[&Setting] = &[
     &SERVER_HOST,
     &SERVER_PORT,
     &SHUTDOWN_TIMEOUT,
+    &SERVER_TENANT_RATE_LIMIT,
     &DATABASE_URL,
     &DB_HOST,
     &DB_PORT,
@@ -234,7 +269,15 @@ pub(crate) const ALL: &[&Setting] = &[
     &WS_PUBLIC_ALLOWED_ORIGINS,
     &WEBHOOK_ALLOW_HTTP,
     &WEBHOOK_ALLOW_CIDRS,
+    &WEBHOOK_PROXY,
+    &WEBHOOK_CA_FILE,
     &WEBHOOK_CONCURRENCY,
+    &WEBHOOK_PER_WEBHOOK,
+    &WEBHOOK_TENANT_RATE_LIMIT,
+    &WEBHOOK_EXPIRY,
+    &WEBHOOK_DISABLE_AFTER,
+    &WEBHOOK_RETENTION,
+    &WEBHOOK_SECRET_KEY,
     &HOOKSWITCH_LOG,
     &HOOKSWITCH_LOG_FORMAT,
 ];

@@ -4,10 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hookswitch::redis::{RedisConfig, Topology};
 use hookswitch::store::MySqlConfig;
 
-/// `30s`, `5m`, `500ms`, `1h`, `1m30s`.
+/// `30s`, `5m`, `500ms`, `1h`, `1m30s`, `5d`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
@@ -21,6 +23,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
             "s" => 1_000,
             "m" => 60_000,
             "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return None,
         };
         total = total.checked_add(Duration::from_millis(number.checked_mul(millis)?))?;
@@ -34,6 +37,7 @@ pub(super) fn print_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     match millis {
         0 => "0s".to_owned(),
+        _ if millis.is_multiple_of(86_400_000) => format!("{}d", millis / 86_400_000),
         _ if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
         _ if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
         _ if millis.is_multiple_of(1_000) => format!("{}s", millis / 1_000),
@@ -59,6 +63,13 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
         return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     text.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// Whether this is a key of 32 bytes in hex or base64.
+pub(super) fn is_key(text: &str) -> bool {
+    // 64 hex digits are base64 too, of 48 bytes.
+    let decoded = hex::decode(text).ok().or_else(|| STANDARD.decode(text).ok());
+    decoded.is_some_and(|key| key.len() == 32)
 }
 
 /// Why a database URL cannot be used; never quotes it, as it may hold a password.
@@ -120,8 +131,20 @@ mod tests {
         check("500ms", 500, "500ms");
         check("1m30s", 90_000, "90s");
         check("2h", 7_200_000, "2h");
-        for bad in ["", "5", "s", "5 s", "-1s", "1.5s", "1d", "99999999999999999999s", "18446744073709551615h"] {
+        check("24h", 86_400_000, "1d");
+        check("1d12h", 129_600_000, "36h");
+        for bad in ["", "5", "s", "5 s", "-1s", "1.5s", "1w", "99999999999999999999s", "18446744073709551615h"] {
             assert_eq!(duration(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_32_bytes() {
+        for good in [&"ab".repeat(32), &"AB".repeat(32), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="] {
+            assert!(is_key(good), "{good}");
+        }
+        for bad in ["", "ab", &"ab".repeat(31), &"ab".repeat(33), &"zz".repeat(32), "AAAA", "not a key"] {
+            assert!(!is_key(bad), "{bad}");
         }
     }
 

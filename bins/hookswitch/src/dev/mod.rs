@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
 use hookswitch::runtime::Clock;
 use hookswitch::store::migrations::Database;
-use hookswitch::webhooks::AddressPolicy;
+use hookswitch::webhooks::{AddressPolicy, WebhookConfig};
 use hookswitch::{Secret, TenantId, UserId};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -22,7 +22,7 @@ use self::playback::Publisher;
 use self::sim::{SUPERVISOR, Simulator};
 use self::welcome::DevTokens;
 use crate::cli::DevArgs;
-use crate::config::{Config, Environment, Log, Server, WebSocket, Webhooks};
+use crate::config::{Config, Deliveries, Environment, Log, Server, WebSocket, Webhooks};
 use crate::node::{self, Node};
 use crate::token::Grant;
 
@@ -86,6 +86,19 @@ fn warnings(environment: &Environment) -> Vec<String> {
     asked.map(|name| format!("{name} has no effect: `hookswitch dev` is always a single node")).collect()
 }
 
+/// As `serve` without any setting.
+fn deliveries() -> Deliveries {
+    let defaults = WebhookConfig::default();
+    Deliveries {
+        per_webhook: defaults.per_webhook,
+        tenant_rate_limit: None,
+        expiry: defaults.expiry,
+        disable_after: defaults.disable.after,
+        retention: defaults.retention,
+        secret_keys: None,
+    }
+}
+
 /// Only this machine can reach it, so pages of any origin may, and so may webhooks to this machine.
 fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, log: Log) -> Config {
     let loopback = AddressPolicy::strict().allow_http().allow_cidrs("127.0.0.0/8").expect("the range is legal");
@@ -95,6 +108,7 @@ fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, log: Log) -> Config {
             port: args.port,
             port_hint: "--port 8001",
             shutdown_deadline: Duration::from_secs(5),
+            tenant_rate_limit: None,
         },
         database: Database::Sqlite(dir.database()),
         redis: None,
@@ -106,7 +120,7 @@ fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, log: Log) -> Config {
             origins: AllowedOrigins::Any,
             public_origins: AllowedOrigins::Any,
         },
-        webhooks: Webhooks { addresses: loopback, concurrency: 512 },
+        webhooks: Webhooks { addresses: loopback, concurrency: 512, deliveries: deliveries() },
         log,
         warnings: Vec::new(),
     }

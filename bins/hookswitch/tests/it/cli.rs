@@ -12,7 +12,7 @@ fn program() -> NodeSpec {
 async fn help_names_the_commands() {
     let output = program().args(&["--help"]).run().await;
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    for command in ["dev", "serve", "token", "check-config"] {
+    for command in ["dev", "serve", "receiver", "token", "check-config"] {
         assert!(output.stdout.contains(command), "{command} is not in the help:\n{}", output.stdout);
         let help = program().args(&[command, "--help"]).run().await;
         assert_eq!(help.code, Some(0), "{command} --help: {}", help.stderr);

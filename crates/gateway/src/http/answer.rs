@@ -85,7 +85,8 @@ impl Answer {
         let mut insert = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
         match problem.status() {
             StatusCode::UNAUTHORIZED => _ = insert(WWW_AUTHENTICATE, "Bearer"),
-            StatusCode::SERVICE_UNAVAILABLE => _ = insert(RETRY_AFTER, "1"),
+            // A rate is at least one per second, so that there is room again after one.
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => _ = insert(RETRY_AFTER, "1"),
             StatusCode::UPGRADE_REQUIRED => {
                 insert(UPGRADE, "websocket");
                 insert(SEC_WEBSOCKET_VERSION, "13");
@@ -154,6 +155,7 @@ mod tests {
         };
         assert_eq!(header(ErrorCode::Unauthorized, "www-authenticate").as_deref(), Some("Bearer"));
         assert_eq!(header(ErrorCode::Overloaded, "retry-after").as_deref(), Some("1"));
+        assert_eq!(header(ErrorCode::RateLimited, "retry-after").as_deref(), Some("1"));
         assert_eq!(header(ErrorCode::UpgradeRequired, "sec-websocket-version").as_deref(), Some("13"));
     }
 }

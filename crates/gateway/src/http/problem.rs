@@ -82,6 +82,7 @@ const fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
         ErrorCode::Overloaded | ErrorCode::Draining | ErrorCode::StorageUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Internal | ErrorCode::MessagesDropped => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -97,6 +98,7 @@ mod tests {
             match code.number() {
                 100..400 => assert!(status.is_client_error(), "{code:?}"),
                 403 => assert_eq!(status, StatusCode::REQUEST_TIMEOUT),
+                404 => assert_eq!(status, StatusCode::TOO_MANY_REQUESTS),
                 400..500 => assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{code:?}"),
                 _ => assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{code:?}"),
             }

@@ -32,6 +32,7 @@ pub(crate) struct Figures {
     /// Publishing calls that were refused before the switchboard saw them, in the order of [`ErrorCode::ALL`].
     refused_events: [AtomicU64; ErrorCode::ALL.len()],
     pub(crate) refused_origins: AtomicU64,
+    pub(crate) rate_limited: AtomicU64,
     pub(crate) panics: AtomicU64,
     pub(crate) accept_errors: AtomicU64,
     pub(crate) refused_connections: AtomicU64,
@@ -184,6 +185,8 @@ impl Sources {
         let tokens = REASONS.into_iter().zip(figures.refused_tokens.iter().map(load));
         page.family("refused_tokens", "Tokens refused, by reason", "reason", tokens)?;
         page.counter("refused_origins", "WebSockets refused for their origin", load(&figures.refused_origins))?;
+        let limited = load(&figures.rate_limited);
+        page.counter("rate_limited", "Requests refused, the tenant's rate limit being reached", limited)?;
         page.counter("panics", "Requests answered 500 after a panic", load(&figures.panics))?;
         page.counter("accept_errors", "Failures to accept a connection", load(&figures.accept_errors))?;
         let refused = load(&figures.refused_connections);
@@ -235,6 +238,7 @@ impl Sources {
         page.counter("deliveries_done", "Deliveries that ended with a 2xx", c.delivered)?;
         page.counter("deliveries_failed", "Deliveries given up", c.failed)?;
         page.counter("delivery_retries", "Attempts after which another was scheduled", c.retried)?;
+        page.counter("deliveries_resent", "Ended deliveries made due again by request", c.resent)?;
         page.counter("delivery_leases_lost", "Attempts settled after their lease", c.lease_lost)?;
         page.gauge("deliveries_in_flight", "Attempts running now", c.in_flight)?;
         page.gauge("deliveries_unsettled", "Attempts waiting to be settled", c.unsettled)?;

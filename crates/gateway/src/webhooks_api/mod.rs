@@ -1,23 +1,25 @@
-//! Webhooks over REST: nine endpoints, each within the caller's tenant.
+//! Webhooks over REST: every endpoint within the caller's tenant.
 
+mod filter;
+mod history;
 mod input;
+mod log_views;
+mod registrations;
+mod requests;
 mod views;
 
 use std::time::Duration;
 
-use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
-use hookswitch_webhooks::{Listed, LogEntry, LogFilter, LoggedAttempt, Page, WebhookError, WebhookInput, Webhooks};
-use http::{Response, StatusCode};
+use bytes::Bytes;
+use hookswitch_protocol::{Chain, TenantId, Timestamp, WebhookId};
+use hookswitch_webhooks::{Page, WebhookError, Webhooks};
+use http::Response;
+use matchit::Params;
 
 use crate::http::{Answer, Body, PageMeta, Problem, Query};
-pub(crate) use input::parse;
-use views::{LogView, StatsView, TestView, WebhookView};
+use crate::routes::Endpoint;
 
-const LIST_LIMIT: u64 = 100;
-const LOG_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 1_000;
-const STATS_SINCE: Duration = Duration::from_hours(24);
-const FAILED_SINCE: Duration = Duration::from_hours(1);
 
 /// One call by one tenant.
 #[derive(Debug, Clone, Copy)]
@@ -30,78 +32,53 @@ pub(crate) struct WebhookCall<'a> {
 
 type Answered = Result<Response<Body>, Problem>;
 
-/// The id in the path; anything but a positive number cannot be a webhook of anybody.
-pub(crate) fn webhook_id(segment: Option<&str>) -> Result<WebhookId, Problem> {
-    let id = segment.and_then(|id| id.parse().ok()).filter(|id| *id > 0);
-    id.map(WebhookId).ok_or_else(|| Problem::not_found("there is no such webhook"))
-}
-
 impl WebhookCall<'_> {
-    pub(crate) async fn create(self, input: WebhookInput) -> Answered {
-        let webhook = self.webhooks.create(self.tenant, input).await.map_err(refusal)?;
-        Ok(self.answer.success(StatusCode::CREATED, WebhookView(&webhook), None))
+    /// Answers one request. `body` is read when it is awaited: what is not the tenant's is 404
+    /// whatever the body says.
+    pub(crate) async fn answered(
+        self,
+        endpoint: Endpoint,
+        params: &Params<'_, '_>,
+        body: impl Future<Output = Result<Bytes, Problem>>,
+    ) -> Answered {
+        match endpoint {
+            Endpoint::WebhookCreate => self.create(input::parse(&body.await?)?).await,
+            Endpoint::WebhookList => self.list().await,
+            Endpoint::WebhookFailed => self.failed().await,
+            _ => {
+                let id = webhook_id(params.get("id"))?;
+                self.check_owner(id).await?;
+                self.about_one(endpoint, id, params.get("delivery_id"), body).await
+            }
+        }
     }
 
-    pub(crate) async fn list(self) -> Answered {
-        let page = self.page(LIST_LIMIT)?;
-        let found = self.webhooks.list(self.tenant, page).await.map_err(refusal)?;
-        let rows: Vec<_> = found.rows.iter().map(WebhookView).collect();
-        Ok(self.answer.success(StatusCode::OK, rows, Some(meta(page, found.total))))
+    /// One webhook of the tenant's.
+    async fn about_one(
+        self,
+        endpoint: Endpoint,
+        id: WebhookId,
+        delivery: Option<&str>,
+        body: impl Future<Output = Result<Bytes, Problem>>,
+    ) -> Answered {
+        match endpoint {
+            Endpoint::WebhookGet => self.get(id).await,
+            Endpoint::WebhookDelete => self.delete(id).await,
+            Endpoint::WebhookTest => self.test(id).await,
+            Endpoint::WebhookLogs => self.logs(id).await,
+            Endpoint::WebhookStats => self.stats(id).await,
+            Endpoint::WebhookUpdate => self.update(id, input::parse(&body.await?)?).await,
+            Endpoint::WebhookRotate => self.rotate(id, requests::rotation(&body.await?)?).await,
+            Endpoint::WebhookEnable => self.enable(id, requests::missed_since(&body.await?)?).await,
+            Endpoint::WebhookResend => self.resend(id, requests::failed_since(&body.await?)?).await,
+            Endpoint::DeliveryResend => self.resend_one(id, delivery).await,
+            _ => Err(Problem::not_found("there is nothing at this path")),
+        }
     }
 
-    pub(crate) async fn get(self, id: WebhookId) -> Answered {
-        let webhook = self.webhooks.get(self.tenant, id).await.map_err(refusal)?;
-        Ok(self.answer.success(StatusCode::OK, WebhookView(&webhook), None))
-    }
-
-    /// Whether the tenant has this webhook; asked before a body is looked at.
-    pub(crate) async fn check_owner(self, id: WebhookId) -> Result<(), Problem> {
+    /// Whether the tenant has this webhook; asked before a body or a query is looked at.
+    async fn check_owner(self, id: WebhookId) -> Result<(), Problem> {
         self.webhooks.get(self.tenant, id).await.map(drop).map_err(refusal)
-    }
-
-    pub(crate) async fn update(self, id: WebhookId, input: WebhookInput) -> Answered {
-        let webhook = self.webhooks.update(self.tenant, id, input).await.map_err(refusal)?;
-        Ok(self.answer.success(StatusCode::OK, WebhookView(&webhook), None))
-    }
-
-    pub(crate) async fn delete(self, id: WebhookId) -> Answered {
-        self.webhooks.delete(self.tenant, id).await.map_err(refusal)?;
-        Ok(self.answer.success(StatusCode::OK, (), None))
-    }
-
-    pub(crate) async fn test(self, id: WebhookId) -> Answered {
-        let report = self.webhooks.test(self.tenant, id).await.map_err(refusal)?;
-        Ok(self.answer.success(StatusCode::OK, TestView::from(report), None))
-    }
-
-    pub(crate) async fn logs(self, id: WebhookId) -> Answered {
-        self.check_owner(id).await?;
-        let page = self.page(LOG_LIMIT)?;
-        let found = self.webhooks.logs(self.tenant, id, &LogFilter::default(), page).await.map_err(refusal)?;
-        let attempts = found.rows.into_iter().filter_map(|entry| match entry {
-            LogEntry::Attempt(logged) => Some(logged),
-            LogEntry::Skip(_) => None,
-        });
-        Ok(self.attempts(page, &Listed { rows: attempts.collect(), total: found.total }))
-    }
-
-    pub(crate) async fn failed(self) -> Answered {
-        let page = self.page(LOG_LIMIT)?;
-        let since = self.since(FAILED_SINCE)?;
-        let found = self.webhooks.failed(self.tenant, since, page).await.map_err(refusal)?;
-        Ok(self.attempts(page, &found))
-    }
-
-    pub(crate) async fn stats(self, id: WebhookId) -> Answered {
-        self.check_owner(id).await?;
-        let since = self.since(STATS_SINCE)?;
-        let stats = self.webhooks.stats(self.tenant, id, since).await.map_err(refusal)?;
-        Ok(self.answer.success(StatusCode::OK, StatsView::from(stats), None))
-    }
-
-    fn attempts(self, page: Page, found: &Listed<LoggedAttempt>) -> Response<Body> {
-        let rows: Vec<_> = found.rows.iter().map(LogView).collect();
-        self.answer.success(StatusCode::OK, rows, Some(meta(page, found.total)))
     }
 
     /// `limit` with `offset`, or with `page` counted from 1.
@@ -117,13 +94,19 @@ impl WebhookCall<'_> {
     }
 }
 
+/// The id in the path; anything but a positive number cannot be a webhook of anybody.
+fn webhook_id(segment: Option<&str>) -> Result<WebhookId, Problem> {
+    let id = segment.and_then(|id| id.parse().ok()).filter(|id| *id > 0);
+    id.map(WebhookId).ok_or_else(|| Problem::not_found("there is no such webhook"))
+}
+
 const fn meta(page: Page, total: u64) -> PageMeta {
     PageMeta { total, limit: page.limit, offset: page.offset }
 }
 
 fn refusal(error: WebhookError) -> Problem {
-    if let WebhookError::Directory(source) = &error {
-        tracing::warn!(error = %source, "webhooks cannot be read or changed");
+    if matches!(error, WebhookError::Directory(_) | WebhookError::Ledger(_)) {
+        tracing::warn!(error = %Chain(&error), "webhooks cannot be read or changed");
     }
     let problem = Problem::new(error.code(), error.to_string());
     match error {

@@ -1,107 +1,133 @@
-//! What callers see of webhooks: never the secret.
+//! What callers see of a webhook: never a secret, but for one that we made, in the answer that tells of it.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use hookswitch_protocol::{EventType, Timestamp, WebhookId};
-use hookswitch_webhooks::{DeliveryStats, LoggedAttempt, TestReport, Webhook};
-use serde::ser::{Serialize, SerializeStruct, Serializer};
-use serde_json::value::RawValue;
+use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
+use hookswitch_webhooks::{CustomHeader, HEADER_MASK, OrderedBy, Resent, TestReport, Webhook};
+use serde::{Serialize, Serializer};
 
-/// A registration.
-pub(super) struct WebhookView<'a>(pub(super) &'a Webhook);
-
-impl Serialize for WebhookView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let webhook = self.0;
-        let mut out = serializer.serialize_struct("Webhook", 10)?;
-        out.serialize_field("id", &webhook.id)?;
-        out.serialize_field("tenant_id", &webhook.tenant)?;
-        out.serialize_field("name", &webhook.name)?;
-        out.serialize_field("url", &webhook.url)?;
-        out.serialize_field("events", &webhook.events)?;
-        out.serialize_field("is_active", &webhook.is_active)?;
-        out.serialize_field("retry_count", &webhook.retry_count)?;
-        out.serialize_field("timeout", &webhook.timeout_secs)?;
-        out.serialize_field("created_at", &webhook.created_at)?;
-        out.serialize_field("updated_at", &webhook.updated_at)?;
-        out.end()
-    }
-}
-
-/// A row of the log.
-pub(super) struct LogView<'a>(pub(super) &'a LoggedAttempt);
-
-#[derive(serde::Serialize)]
-struct LogFields<'a> {
-    id: i64,
-    webhook_id: WebhookId,
-    event: &'a EventType,
-    payload: PayloadView<'a>,
-    response_code: Option<u16>,
-    response_body: Option<&'a str>,
-    error: Option<&'a str>,
-    duration_ms: u32,
-    attempt: u32,
+/// A registration: the contract's fields, then ours.
+#[derive(Serialize)]
+pub(super) struct WebhookView<'a> {
+    id: WebhookId,
+    tenant_id: &'a TenantId,
+    name: &'a str,
+    url: &'a str,
+    events: &'a [String],
+    is_active: bool,
+    retry_count: u32,
+    timeout: u32,
     created_at: Timestamp,
+    updated_at: Timestamp,
+    retry_profile: &'static str,
+    retry_statuses: &'a [u16],
+    max_in_flight: u32,
+    rate_limit: u32,
+    expiry: &'a BTreeMap<String, u32>,
+    ordered_by: &'static str,
+    #[serde(serialize_with = "masked")]
+    headers: &'a [CustomHeader],
+    secret_set: bool,
+    previous_secret_valid_until: Option<Timestamp>,
+    last_triggered_at: Option<Timestamp>,
+    health: HealthView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generated_secret: Option<&'a str>,
+    #[serde(skip)]
+    webhook: &'a Webhook,
 }
 
-/// The body sent, as JSON; as text where an operator's own row holds something else.
-#[derive(serde::Serialize)]
-#[serde(untagged)]
-enum PayloadView<'a> {
-    Json(&'a RawValue),
-    Text(Cow<'a, str>),
+/// How its receiver has been doing.
+#[derive(Serialize)]
+struct HealthView {
+    failing_since: Option<Timestamp>,
+    consecutive_failures: u32,
+    disabled_at: Option<Timestamp>,
+    disabled_reason: Option<&'static str>,
+    breaker: &'static str,
 }
 
-impl Serialize for LogView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let row = &self.0.row;
-        let payload = match serde_json::from_slice::<&RawValue>(&row.body) {
-            Ok(json) => PayloadView::Json(json),
-            Err(_) => PayloadView::Text(String::from_utf8_lossy(&row.body)),
-        };
-        let fields = LogFields {
-            id: self.0.id,
-            webhook_id: row.webhook,
-            event: &row.event_type,
-            payload,
-            response_code: row.response_code,
-            response_body: row.response_body.as_deref(),
-            error: row.error.as_deref(),
-            duration_ms: row.duration_ms,
-            attempt: row.attempt,
-            created_at: row.at,
-        };
-        fields.serialize(serializer)
+impl<'a> WebhookView<'a> {
+    /// As it is at `now`; what a default stands for is shown as it would be written.
+    pub(super) fn new(webhook: &'a Webhook, breaker: &'static str, now: Timestamp) -> Self {
+        let options = &webhook.options;
+        let previous = webhook.previous_secret.as_ref().map(|previous| previous.valid_until);
+        Self {
+            id: webhook.id,
+            tenant_id: &webhook.tenant,
+            name: &webhook.name,
+            url: &webhook.url,
+            events: &webhook.events,
+            is_active: webhook.is_active,
+            retry_count: webhook.retry_count,
+            timeout: webhook.timeout_secs,
+            created_at: webhook.created_at,
+            updated_at: webhook.updated_at,
+            retry_profile: options.retry_profile.label(),
+            retry_statuses: &options.retry_statuses,
+            max_in_flight: options.max_in_flight.unwrap_or(0),
+            rate_limit: options.rate_limit.unwrap_or(0),
+            expiry: &options.expiry,
+            ordered_by: options.ordered_by.map_or("none", OrderedBy::label),
+            headers: &options.headers,
+            secret_set: webhook.secret.is_some(),
+            previous_secret_valid_until: previous.filter(|until| *until > now),
+            last_triggered_at: webhook.last_triggered_at,
+            health: HealthView::new(webhook, breaker),
+            generated_secret: None,
+            webhook,
+        }
+    }
+
+    /// With the secret itself.
+    pub(super) fn with_secret(self) -> Self {
+        let secret = self.webhook.secret.as_ref();
+        Self { generated_secret: secret.map(|secret| secret.reveal()), ..self }
     }
 }
 
-/// The figures of one webhook.
-#[derive(serde::Serialize)]
-pub(super) struct StatsView {
-    total_deliveries: u64,
-    successful_count: u64,
-    failed_count: u64,
-    success_rate: f64,
-    avg_latency_ms: f64,
-}
-
-impl From<DeliveryStats> for StatsView {
-    fn from(stats: DeliveryStats) -> Self {
-        let rate = if stats.total == 0 { 0.0 } else { 100.0 * stats.successful as f64 / stats.total as f64 };
+impl HealthView {
+    fn new(webhook: &Webhook, breaker: &'static str) -> Self {
+        let health = &webhook.health;
         Self {
-            total_deliveries: stats.total,
-            successful_count: stats.successful,
-            failed_count: stats.total.saturating_sub(stats.successful),
-            // Two digits, as the operators' SQL reports round.
-            success_rate: (rate * 100.0).round() / 100.0,
-            avg_latency_ms: (stats.avg_latency_ms * 100.0).round() / 100.0,
+            failing_since: health.failing_since,
+            consecutive_failures: health.n_failures,
+            disabled_at: health.disabled.map(|disabled| disabled.at),
+            disabled_reason: health.disabled.map(|disabled| disabled.reason.label()),
+            breaker,
         }
     }
 }
 
+/// The names; a value may be somebody's API key.
+fn masked<S: Serializer>(headers: &&[CustomHeader], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.iter().map(|header| (&header.name, HEADER_MASK)))
+}
+
+/// A webhook that was switched on, and what it gets now.
+#[derive(Serialize)]
+pub(super) struct EnabledView<'a> {
+    #[serde(flatten)]
+    pub(super) webhook: WebhookView<'a>,
+    #[serde(flatten)]
+    pub(super) missed: ResentView,
+}
+
+/// What was made due again.
+#[derive(Serialize)]
+pub(super) struct ResentView {
+    queued: u64,
+    has_more: bool,
+}
+
+impl From<Resent> for ResentView {
+    fn from(resent: Resent) -> Self {
+        Self { queued: resent.n_queued, has_more: resent.has_more }
+    }
+}
+
 /// How a test delivery went.
-#[derive(serde::Serialize)]
+#[derive(Serialize)]
 pub(super) struct TestView {
     response_code: Option<u16>,
     error: Option<String>,
@@ -116,14 +142,14 @@ impl From<TestReport> for TestView {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use hookswitch_protocol::{Secret, TenantId};
-    use hookswitch_webhooks::{AttemptRow, NewWebhook, Timings, WebhookOptions};
+    use hookswitch_protocol::Secret;
+    use hookswitch_webhooks::{
+        DisableReason, Disabled, NewWebhook, PreviousSecret, RetryProfile, WebhookHealth, WebhookOptions,
+    };
 
     use super::*;
 
-    #[test]
-    fn a_webhook_shows_the_contracts_fields_and_no_secret() {
+    fn webhook(options: WebhookOptions) -> Webhook {
         let new = NewWebhook {
             name: "CRM".to_owned(),
             url: "https://x.example/".to_owned(),
@@ -131,46 +157,63 @@ mod tests {
             secret: Some(Secret::new("hush")),
             retry_count: 3,
             timeout_secs: 30,
-            options: WebhookOptions::default(),
+            options,
         };
         let tenant = TenantId::parse("t").expect("legal");
-        let webhook = Webhook::new(WebhookId(42), tenant, new, Timestamp::from_millis(0));
-        let webhook = Webhook { updated_at: Timestamp::from_millis(1), ..webhook };
-        assert_eq!(
-            serde_json::to_string(&WebhookView(&webhook)).expect("prints"),
-            r#"{"id":42,"tenant_id":"t","name":"CRM","url":"https://x.example/","events":["call.*"],"is_active":true,"retry_count":3,"timeout":30,"created_at":"1970-01-01T00:00:00.000Z","updated_at":"1970-01-01T00:00:00.001Z"}"#
-        );
+        let webhook = Webhook::new(WebhookId(42), tenant, new, at(0));
+        Webhook { updated_at: at(1), ..webhook }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn print(view: &impl Serialize) -> String {
+        serde_json::to_string(view).expect("prints")
+    }
+
+    const CONTRACT: &str = r#"{"id":42,"tenant_id":"t","name":"CRM","url":"https://x.example/","events":["call.*"],"is_active":true,"retry_count":3,"timeout":30,"created_at":"1970-01-01T00:00:00.000Z","updated_at":"1970-01-01T00:00:00.001Z","#;
+
+    #[test]
+    fn a_webhook_shows_the_contracts_fields_first_and_no_secret() {
+        let ours = r#""retry_profile":"standard","retry_statuses":[],"max_in_flight":0,"rate_limit":0,"expiry":{},"ordered_by":"none","headers":{},"secret_set":true,"previous_secret_valid_until":null,"last_triggered_at":null,"health":{"failing_since":null,"consecutive_failures":0,"disabled_at":null,"disabled_reason":null,"breaker":"closed"}}"#;
+        let webhook = webhook(WebhookOptions::default());
+        assert_eq!(print(&WebhookView::new(&webhook, "closed", at(5))), format!("{CONTRACT}{ours}"));
     }
 
     #[test]
-    fn a_log_row_shows_the_body_as_it_was_sent() {
-        let row = AttemptRow {
-            webhook: WebhookId(42),
-            event_type: EventType::ALERT,
-            body: Bytes::from_static(br#"{"event":"alert","n":2.50}"#),
-            response_code: None,
-            response_body: None,
-            error: Some("timeout".to_owned()),
-            duration_ms: 7,
-            attempt: 2,
-            delivery: None,
-            timings: Timings::default(),
-            at: Timestamp::from_millis(0),
+    fn everything_that_is_set_is_shown_and_nothing_that_is_secret() {
+        let options = WebhookOptions {
+            retry_profile: RetryProfile::Durable,
+            retry_statuses: vec![408, 429],
+            max_in_flight: Some(2),
+            rate_limit: Some(5),
+            expiry: [("queue.*".to_owned(), 30)].into(),
+            ordered_by: Some(OrderedBy::Call),
+            headers: vec![CustomHeader { name: "X-Key".to_owned(), value: Secret::new("hush") }],
         };
-        assert_eq!(
-            serde_json::to_string(&LogView(&LoggedAttempt { id: 1, row })).expect("prints"),
-            r#"{"id":1,"webhook_id":42,"event":"alert","payload":{"event":"alert","n":2.50},"response_code":null,"response_body":null,"error":"timeout","duration_ms":7,"attempt":2,"created_at":"1970-01-01T00:00:00.000Z"}"#
-        );
+        let disabled = Some(Disabled { reason: DisableReason::Gone, at: at(3) });
+        let webhook = Webhook {
+            previous_secret: Some(PreviousSecret { secret: Secret::new("hush"), valid_until: at(6) }),
+            health: WebhookHealth { failing_since: Some(at(2)), n_failures: 7, disabled },
+            last_triggered_at: Some(at(4)),
+            ..webhook(options)
+        };
+        let ours = r#""retry_profile":"durable","retry_statuses":[408,429],"max_in_flight":2,"rate_limit":5,"expiry":{"queue.*":30},"ordered_by":"call","headers":{"X-Key":"***"},"secret_set":true,"previous_secret_valid_until":"1970-01-01T00:00:00.006Z","last_triggered_at":"1970-01-01T00:00:00.004Z","health":{"failing_since":"1970-01-01T00:00:00.002Z","consecutive_failures":7,"disabled_at":"1970-01-01T00:00:00.003Z","disabled_reason":"gone","breaker":"open"}}"#;
+        assert_eq!(print(&WebhookView::new(&webhook, "open", at(5))), format!("{CONTRACT}{ours}"));
+        let later = serde_json::to_value(WebhookView::new(&webhook, "open", at(6))).expect("prints");
+        assert!(later["previous_secret_valid_until"].is_null(), "it is over");
+        assert_eq!(later["generated_secret"], serde_json::Value::Null);
     }
 
     #[test]
-    fn rates_are_percent_with_two_digits() {
-        let stats = StatsView::from(DeliveryStats { total: 3, successful: 2, avg_latency_ms: 1.0 / 3.0 });
-        assert_eq!(
-            serde_json::to_string(&stats).expect("prints"),
-            r#"{"total_deliveries":3,"successful_count":2,"failed_count":1,"success_rate":66.67,"avg_latency_ms":0.33}"#
-        );
-        let nothing = serde_json::to_value(StatsView::from(DeliveryStats::default())).expect("prints");
-        assert_eq!(nothing["success_rate"], 0.0);
+    fn a_secret_we_made_comes_last_and_only_when_told_to() {
+        let webhook = webhook(WebhookOptions::default());
+        let view = || WebhookView::new(&webhook, "closed", at(5));
+        assert!(print(&view().with_secret()).ends_with(r#""breaker":"closed"},"generated_secret":"hush"}"#));
+        let missed = Resent { n_queued: 3, has_more: true }.into();
+        let enabled = print(&EnabledView { webhook: view(), missed });
+        assert!(enabled.starts_with(CONTRACT) && enabled.ends_with(r#","queued":3,"has_more":true}"#), "{enabled}");
+        assert!(!enabled.contains("hush"));
     }
 }

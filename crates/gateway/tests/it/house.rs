@@ -35,17 +35,28 @@ impl House {
         let mut config = GatewayConfig::default();
         let mut hub_config = HubConfig { shards: 2, ..HubConfig::default() };
         change(&mut config, &mut hub_config);
-        let authenticator = JwtAuthenticator::new(&jwt(), Clock::system()).expect("a secret is enough");
-        Self::start(config, hub_config, Arc::new(authenticator)).await
+        Self::start(config, hub_config, by_secret(), AddressPolicy::strict()).await
+    }
+
+    /// With webhooks that may call receivers of this machine.
+    pub(crate) async fn with_receivers() -> Self {
+        let policy = AddressPolicy::strict().allow_http().allow_cidrs("127.0.0.0/8").expect("legal");
+        Self::start(GatewayConfig::default(), HubConfig::default(), by_secret(), policy).await
     }
 
     /// With a way of its own to check tokens.
     pub(crate) async fn trusting(authenticator: impl Authenticator + 'static) -> Self {
-        Self::start(GatewayConfig::default(), HubConfig::default(), Arc::new(authenticator)).await
+        let config = (GatewayConfig::default(), HubConfig::default());
+        Self::start(config.0, config.1, Arc::new(authenticator), AddressPolicy::strict()).await
     }
 
-    async fn start(config: GatewayConfig, hub_config: HubConfig, authenticator: Arc<dyn Authenticator>) -> Self {
-        let (gateway, hub, scope, is_store_well) = build(config, hub_config, authenticator).await;
+    async fn start(
+        config: GatewayConfig,
+        hub_config: HubConfig,
+        authenticator: Arc<dyn Authenticator>,
+        policy: AddressPolicy,
+    ) -> Self {
+        let (gateway, hub, scope, is_store_well) = build(config, hub_config, authenticator, policy).await;
         let listener = listen("127.0.0.1:0".parse().expect("an address")).expect("a free port");
         let addr = listener.local_addr().expect("bound").to_string();
         let (server, tasks) = (gateway.clone(), scope.clone());
@@ -87,20 +98,21 @@ pub(crate) fn sign(token: &Token) -> String {
     token.sign(SECRET)
 }
 
-fn jwt() -> JwtConfig {
-    JwtConfig { secret: Some(Secret::new(SECRET)), ..JwtConfig::default() }
+fn by_secret() -> Arc<dyn Authenticator> {
+    let config = JwtConfig { secret: Some(Secret::new(SECRET)), ..JwtConfig::default() };
+    Arc::new(JwtAuthenticator::new(&config, Clock::system()).expect("a secret is enough"))
 }
 
 async fn build(
     config: GatewayConfig,
     hub_config: HubConfig,
     authenticator: Arc<dyn Authenticator>,
+    policy: AddressPolicy,
 ) -> (Gateway, Hub, Scope, Arc<AtomicBool>) {
     let (scope, clock) = (Scope::root("test"), Clock::system());
     let (hub, door) = Hub::in_memory::<TcpOutlet>(hub_config, clock.clone(), &scope).await.expect("a hub");
     let node = NodeId::generate(clock.now());
     let seams = WebhookSeams::memory(&clock);
-    let policy = AddressPolicy::strict();
     let webhooks = Webhooks::start(WebhookConfig::default(), policy, seams, node, clock.clone(), scope.clone());
     let webhooks = webhooks.await.expect("webhooks");
     let switch = Switch::new(SwitchConfig::default(), hub.clone(), webhooks, clock.clone(), scope.clone());

@@ -8,4 +8,7 @@ mod http;
 mod origins;
 mod sessions;
 mod sockets;
+mod tenant_limit;
+mod webhook_care;
+mod webhook_options;
 mod webhooks;

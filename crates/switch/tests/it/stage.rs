@@ -88,17 +88,9 @@ impl Stage {
         self.join(of, Occupant::Visitor(key(session))).await
     }
 
-    pub(crate) async fn admin(&self, of: &str, user: i64) -> Listener {
-        self.join_as(of, Occupant::User(UserId::from(user)), Clearance::Admin).await
-    }
-
     async fn join(&self, of: &str, occupant: Occupant) -> Listener {
-        self.join_as(of, occupant, Clearance::Standard).await
-    }
-
-    async fn join_as(&self, of: &str, occupant: Occupant, clearance: Clearance) -> Listener {
         let (ticket, inbox) = MemoryOutlet::pair(4_096);
-        let who = Attachment { tenant: tenant(of), occupant, clearance, expires_at: None };
+        let who = Attachment { tenant: tenant(of), occupant, clearance: Clearance::Standard, expires_at: None };
         self.door.attach(who).await.expect("the door is open").open(ticket).await;
         Listener(inbox)
     }

@@ -119,7 +119,7 @@ async fn one_delivery_per_event_and_webhook(rig: &Rig) {
     let ids: HashSet<_> = leased.iter().map(|delivery| delivery.delivery.clone()).collect();
     assert_eq!((leased.len(), ids.len()), (4, 4), "one delivery per event and webhook, each with its own id");
     let of_first = leased.iter().find(|delivery| delivery.webhook.id == first.id).expect("one of the first");
-    assert_eq!(of_first.webhook, first, "a delivery carries its webhook as it is");
+    assert_eq!(*of_first.webhook, first, "a delivery carries its webhook as it is");
     assert_eq!((of_first.event_type.clone(), of_first.attempt), (EventType::CALL_INCOMING, 1));
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
 use tokio::sync::Notify;
@@ -24,6 +25,10 @@ pub(crate) struct Agenda {
 pub(super) struct Letters {
     pub(super) due: HashMap<WebhookId, DueWebhook>,
     pub(super) freed: Vec<Freed>,
+    /// Webhooks that were just switched off.
+    pub(super) switched_off: Vec<WebhookId>,
+    /// Nodes that live, as far as known; 0 before the first count.
+    pub(super) n_nodes: u32,
     pub(super) next_retry: Option<Timestamp>,
 }
 
@@ -33,6 +38,8 @@ pub(super) struct Freed {
     pub(super) webhook: WebhookId,
     pub(super) kind: Kind,
     pub(super) ended: Ended,
+    /// How long the attempt took.
+    pub(super) took: Duration,
 }
 
 /// Whether a delivery is attempted for the first time.
@@ -45,11 +52,15 @@ pub(super) enum Kind {
 /// What the end of an attempt says about the receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// It reacted, well or not.
-    Reacted,
+    /// It took the delivery, or refused it with reason.
+    Well,
+    /// It failed and is to blame: no connection, no HTTP, 5xx, 429.
+    Badly,
     /// It kept silent until the time limit.
     TimedOut,
-    /// Nothing: the attempt was cut off.
+    /// It took the delivery, and its answer went on until the time limit.
+    Slowly,
+    /// Nothing: the attempt was cut off, or never reached it.
     Unknown,
 }
 
@@ -93,6 +104,17 @@ impl Agenda {
         self.arrived.notify_one();
     }
 
+    /// This webhook was just switched off.
+    pub(super) fn switched_off(&self, webhook: WebhookId) {
+        self.lock().switched_off.push(webhook);
+        self.arrived.notify_one();
+    }
+
+    /// So many nodes live.
+    pub(super) fn nodes_counted(&self, n_nodes: u32) {
+        self.lock().n_nodes = n_nodes;
+    }
+
     /// A retry was scheduled for then.
     pub(super) fn retry_at(&self, due: Timestamp) {
         let mut letters = self.lock();
@@ -111,7 +133,8 @@ impl Agenda {
     /// Everything told since the last call.
     pub(super) fn take(&self) -> Letters {
         let mut letters = self.lock();
-        Letters { due: std::mem::take(&mut letters.due), freed: std::mem::take(&mut letters.freed), next_retry: None }
+        let (n_nodes, next_retry) = (letters.n_nodes, letters.next_retry.take());
+        std::mem::replace(&mut *letters, Letters { n_nodes, next_retry, ..Letters::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Letters> {

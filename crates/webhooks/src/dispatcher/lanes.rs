@@ -1,288 +1,374 @@
-//! Who may send next: the plan of slots, without clocks or I/O.
+//! Who may lease and who may send next: the plan of slots, without clocks or I/O.
 //!
-//! Every webhook has a lane. Tenants take turns, and the webhooks of a tenant take turns, so neither
-//! a tenant with many webhooks nor a webhook with much work holds up the others. A part of all slots
-//! is out of reach for retries, a smaller part out of reach for first attempts, so neither starves.
-//! A lane whose receiver keeps silent until the time limit loses half its slots each time and wins
-//! them back one by one, so that even many dead receivers cannot fill the node.
+//! Every webhook has a lane ([`lane`](super::lane)). Tenants take turns, and the webhooks of a tenant
+//! take turns, so neither a tenant with many webhooks nor a webhook with much work holds up the others.
+//! A part of all slots is out of reach for retries, a smaller part out of reach for first attempts, so
+//! neither starves.
+//!
+//! Dead receivers cannot fill the node: a lane whose receiver keeps silent until the time limit loses
+//! half its slots each time and wins them back one by one; and the fuller the node, the fewer slots one
+//! lane may add, those whose receiver has not answered yet first of all.
+//!
+//! A lane that waits for a token or for its breaker is in no line until the moment comes, holds no
+//! slot, and uses up no attempt.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
 
 use hookswitch_protocol::{TenantId, WebhookId};
+use tokio::time::Instant;
 
 use super::agenda::{Ended, Freed, Kind, Letters};
+use super::breaker::Turn;
+use super::bucket::Bucket;
+use super::lane::{Lane, total};
+use super::slots::{Busy, NodeSlots};
+use super::turns::Turns;
 use crate::config::WebhookConfig;
 use crate::ledger::{DueWebhook, LeaseWish, LeasedDelivery};
+use crate::table::MatchTable;
 
 /// Most wishes in one request, so that the question to the database stays small.
 const WISHES: usize = 256;
 
-/// The part of the node's slots that first attempts may not use: one in so many.
-const RETRY_RESERVE: usize = 16;
-
-/// Most lanes kept only to remember that their receiver was silent; beyond it such lanes are
-/// forgotten and their webhooks start anew with all their slots.
+/// Most lanes kept only to remember how their receiver did; beyond it such lanes are forgotten and
+/// their webhooks start anew.
 const REMEMBERED: usize = 10_000;
+
+/// How often lanes are looked through for what is too old.
+const TIDYING: Duration = Duration::from_secs(1);
+
+/// A delivery that was leased ahead and did not start for this long goes back, so that another node
+/// can have it and its lease is young when it starts.
+const READY_FOR: Duration = Duration::from_secs(2);
 
 /// All lanes of this node.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    limits: Limits,
+    config: WebhookConfig,
+    table: Arc<MatchTable>,
+    node: NodeSlots,
+    n_nodes: usize,
     lanes: HashMap<WebhookId, Lane>,
-    /// Tenants with a lane in line, in the order of their turns.
-    turns: VecDeque<TenantId>,
-    /// Lanes with something due and room for it, per tenant. A tenant here is in `turns`, once.
-    lines: HashMap<TenantId, VecDeque<WebhookId>>,
+    /// Lanes with something due and room for it.
+    asking: Turns,
+    /// Lanes with something ready and a slot for it.
+    starting: Turns,
+    /// Who waits for a moment.
+    parked: BinaryHeap<Reverse<(Instant, Parked)>>,
+    /// One bucket per tenant that used it lately, where there is a limit.
+    tenants: HashMap<TenantId, Bucket>,
     busy: Busy,
+    ready: usize,
+    tidied: Option<Instant>,
+    told: Told,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    node: Busy,
-    node_total: usize,
-    per_webhook: usize,
-    fresh_percent: usize,
+/// What the plan has to tell, since the last time it was asked.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Breakers that changed.
+    pub(super) turns: Vec<(TenantId, WebhookId, Turn)>,
+    /// Deliveries that go back to the ledger unattempted.
+    pub(super) recalled: Vec<LeasedDelivery>,
+    /// How often a lane or a tenant had to wait for a token.
+    pub(super) n_rate_limited: u64,
 }
 
-/// Slots by kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Busy {
-    fresh: usize,
-    retries: usize,
-}
-
-/// What is due in a lane, as far as we were told.
-#[derive(Debug, Clone, Copy, Default)]
-struct Due {
-    fresh: bool,
-    retry: bool,
-}
-
-#[derive(Debug)]
-struct Lane {
-    tenant: TenantId,
-    due: Due,
-    busy: Busy,
-    /// Slots it may use now; below the limit after time-outs.
-    allowance: usize,
-    /// Whether it stands in its tenant's line.
-    in_line: bool,
-    /// Takes turns between kinds where there is one slot only.
-    fresh_was_last: bool,
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Parked {
+    Lane(WebhookId),
+    Tenant(TenantId),
 }
 
 impl Lanes {
-    /// No lanes yet.
-    pub(super) fn new(config: &WebhookConfig) -> Self {
-        let total = config.concurrency.max(1);
-        let percent = usize::from(config.fresh_percent.min(100));
-        let limits = Limits {
-            node: Busy { fresh: total - total / RETRY_RESERVE, retries: share_of_retries(total, percent) },
-            node_total: total,
-            per_webhook: config.per_webhook.max(1),
-            fresh_percent: percent,
-        };
-        Self { limits, lanes: HashMap::new(), turns: VecDeque::new(), lines: HashMap::new(), busy: Busy::default() }
+    /// No lanes yet; the bounds of single webhooks come from the table.
+    pub(super) fn new(config: &WebhookConfig, table: Arc<MatchTable>) -> Self {
+        Self {
+            config: config.clone(),
+            table,
+            node: NodeSlots::new(config),
+            n_nodes: 1,
+            lanes: HashMap::new(),
+            asking: Turns::default(),
+            starting: Turns::default(),
+            parked: BinaryHeap::new(),
+            tenants: HashMap::new(),
+            busy: Busy::default(),
+            ready: 0,
+            tidied: None,
+            told: Told::default(),
+        }
     }
 
-    /// Slots in use.
+    /// Attempts running.
     pub(super) fn n_busy(&self) -> usize {
         self.busy.total()
     }
 
+    /// Deliveries leased and not started.
+    pub(super) fn n_ready(&self) -> usize {
+        self.ready
+    }
+
     /// Takes in what was told.
-    pub(super) fn absorb(&mut self, letters: Letters) {
+    pub(super) fn absorb(&mut self, letters: Letters, now: Instant) {
+        self.n_nodes = letters.n_nodes.max(1) as usize;
         for freed in letters.freed {
-            self.free(freed);
+            self.free(freed, now);
         }
         for due in letters.due.into_values() {
-            self.mark(due);
+            self.mark(due, now);
+        }
+        for webhook in letters.switched_off {
+            self.recall(webhook, None);
+        }
+        self.unpark(now);
+        if self.tidied.is_none_or(|tidied| tidied + TIDYING <= now) {
+            self.tidy(now);
         }
     }
 
-    /// What to ask the ledger for now; empty when nothing is due or nothing has room. Until
-    /// [`Lanes::granted`] or [`Lanes::refused`] the lanes asked for are out of line.
-    pub(super) fn plan(&mut self) -> Vec<LeaseWish> {
+    /// What happened that others must hear of.
+    pub(super) fn take_told(&mut self) -> Told {
+        std::mem::take(&mut self.told)
+    }
+
+    /// When to look again though nobody told anything.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        let parked = self.parked.peek().map(|Reverse((at, _))| *at);
+        let tidying = self.tidied.filter(|_| self.ready > 0).map(|tidied| tidied + TIDYING);
+        [parked, tidying].into_iter().flatten().min()
+    }
+
+    /// Whether a plan may find something to ask for.
+    pub(super) fn may_ask(&self) -> bool {
+        self.asking.has_next() && self.node.may_lease(self.busy, self.ready)
+    }
+
+    /// What to ask the ledger for now; empty when nothing is due or nothing has room. The lanes asked
+    /// for are out of line until [`Lanes::granted`] or [`Lanes::refused`].
+    pub(super) fn plan(&mut self, now: Instant) -> Vec<LeaseWish> {
         let mut wishes = Vec::new();
-        let mut planned = self.busy;
-        let n_in_line: usize = self.lines.values().map(VecDeque::len).sum();
-        for _ in 0..n_in_line {
-            if planned.total() >= self.limits.node_total || wishes.len() >= WISHES {
+        let mut planned = Busy::default();
+        for _ in 0..self.asking.len() {
+            if wishes.len() >= WISHES || !self.node.may_lease(self.busy, self.ready + planned.total()) {
                 break;
             }
-            let Some(webhook) = self.next_in_line() else { break };
-            let Some(lane) = self.lanes.get_mut(&webhook) else { continue };
-            let wish = lane.wish(webhook, self.limits, planned);
-            if wish.fresh + wish.retries > 0 {
-                planned.fresh += wish.fresh as usize;
-                planned.retries += wish.retries as usize;
-                wishes.push(wish);
-            } else if lane.has_room() {
-                // Held up by the node's shares only: keep its place.
-                self.line_up(webhook);
-            }
+            let Some(most) = self.tokens_of_next_tenant(now) else { continue };
+            let Some(webhook) = self.asking.pop() else { break };
+            let Some(wish) = self.wish(webhook, planned, most, now) else { continue };
+            planned = planned.plus(Busy { fresh: wish.fresh as usize, retries: wish.retries as usize });
+            wishes.push(wish);
         }
         wishes
     }
 
-    /// Takes in what the ledger handed out for these wishes. Fewer than wished means that no more
-    /// was due.
-    pub(super) fn granted(&mut self, wishes: &[LeaseWish], leased: &[LeasedDelivery]) {
+    /// Takes in what the ledger handed out for these wishes.
+    pub(super) fn granted(&mut self, wishes: &[LeaseWish], leased: Vec<LeasedDelivery>, now: Instant) {
         let mut given: HashMap<WebhookId, Busy> = HashMap::new();
         for delivery in leased {
-            given.entry(delivery.webhook.id).or_default().add(kind_of(delivery));
+            let (webhook, kind) = (delivery.webhook.id, kind_of(&delivery));
+            given.entry(webhook).or_default().add(kind);
+            self.ready += 1;
+            let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(delivery.webhook.tenant.clone()));
+            lane.make_ready(kind, delivery, now);
         }
         for wish in wishes {
-            let given = given.remove(&wish.webhook).unwrap_or_default();
-            let Some(lane) = self.lanes.get_mut(&wish.webhook) else { continue };
-            lane.due.fresh &= wish.fresh == 0 || given.fresh >= wish.fresh as usize;
-            lane.due.retry &= wish.retries == 0 || given.retries >= wish.retries as usize;
-            lane.fresh_was_last = given.fresh > 0;
-            lane.busy = lane.busy.plus(given);
-            self.busy = self.busy.plus(given);
-            self.line_up(wish.webhook);
-            self.forget_if_idle(wish.webhook);
+            self.answered(*wish, Some(given.remove(&wish.webhook).unwrap_or_default()));
         }
     }
 
     /// The ledger could not answer: the lanes are in line again.
     pub(super) fn refused(&mut self, wishes: &[LeaseWish]) {
         for wish in wishes {
-            self.line_up(wish.webhook);
+            self.answered(*wish, None);
         }
     }
 
-    fn mark(&mut self, due: DueWebhook) {
-        let lane = self.lanes.entry(due.webhook).or_insert_with(|| Lane::new(due.tenant, self.limits.per_webhook));
+    /// What to start now.
+    pub(super) fn start(&mut self, now: Instant) -> Vec<LeasedDelivery> {
+        let mut started = Vec::new();
+        for _ in 0..self.starting.len() {
+            if self.busy.total() >= self.node.total {
+                break;
+            }
+            let Some(webhook) = self.starting.pop() else { break };
+            self.start_in(webhook, &mut started, now);
+        }
+        started
+    }
+
+    fn start_in(&mut self, webhook: WebhookId, started: &mut Vec<LeasedDelivery>, now: Instant) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        lane.in_starting = false;
+        loop {
+            let (busy, node) = (self.busy, self.node);
+            let before = lane.busy;
+            let Some(delivery) = lane.start(|kind| node.has_room(kind, busy), now) else { break };
+            self.busy.add(if lane.busy.fresh > before.fresh { Kind::Fresh } else { Kind::Retry });
+            self.ready -= 1;
+            started.push(delivery);
+        }
+        self.line_up(webhook);
+    }
+
+    /// What one lane asks for; `None` when it has to wait, for which it was put where it waits.
+    fn wish(&mut self, webhook: WebhookId, planned: Busy, most: usize, now: Instant) -> Option<LeaseWish> {
+        let lane = self.lanes.get_mut(&webhook)?;
+        lane.in_asking = false;
+        rebind(lane, webhook, (&self.table, &self.config, self.n_nodes), now);
+        if let Some(until) = lane.held_back(now) {
+            self.told.n_rate_limited += u64::from(lane.is_out_of_tokens(now));
+            lane.parked_until = Some(until);
+            self.parked.push(Reverse((until, Parked::Lane(webhook))));
+            return None;
+        }
+        let share = self.node.share(lane.is_answering(), self.busy, planned, self.ready);
+        let wish = lane.wish(webhook, share, most, now);
+        if total(wish) == 0 {
+            // Held up by the node's shares only: keep its place.
+            self.line_up(webhook);
+            return None;
+        }
+        lane.ask(wish);
+        if let Some(bucket) = self.tenants.get_mut(&lane.tenant) {
+            bucket.take(total(wish));
+        }
+        Some(wish)
+    }
+
+    fn answered(&mut self, wish: LeaseWish, given: Option<Busy>) {
+        let Some(lane) = self.lanes.get_mut(&wish.webhook) else { return };
+        lane.answered(given);
+        if let Some(bucket) = self.tenants.get_mut(&lane.tenant) {
+            bucket.put_back(total(wish).saturating_sub(given.unwrap_or_default().total()));
+        }
+        self.line_up(wish.webhook);
+    }
+
+    fn mark(&mut self, due: DueWebhook, now: Instant) {
+        let lane = self.lanes.entry(due.webhook).or_insert_with(|| {
+            let mut lane = Lane::new(due.tenant);
+            rebind(&mut lane, due.webhook, (&self.table, &self.config, self.n_nodes), now);
+            lane
+        });
         lane.due.fresh |= due.has_fresh;
         lane.due.retry |= due.has_retry;
         self.line_up(due.webhook);
     }
 
-    fn free(&mut self, freed: Freed) {
+    fn free(&mut self, freed: Freed, now: Instant) {
         self.busy.sub(freed.kind);
         let Some(lane) = self.lanes.get_mut(&freed.webhook) else { return };
-        lane.busy.sub(freed.kind);
-        lane.allowance = match freed.ended {
-            Ended::Reacted => (lane.allowance + 1).min(self.limits.per_webhook),
-            Ended::TimedOut => (lane.allowance / 2).max(1),
-            Ended::Unknown => lane.allowance,
-        };
+        let turn = lane.free(freed, &self.config.breaker, now);
+        let is_shut = matches!(turn, Some(Turn::Opened { .. } | Turn::StaysOpen { .. }));
+        self.told.turns.extend(turn.map(|turn| (lane.tenant.clone(), freed.webhook, turn)));
+        if is_shut || freed.ended == Ended::TimedOut {
+            // Would wait for its slots until the leases run out.
+            self.recall(freed.webhook, None);
+        }
         self.line_up(freed.webhook);
-        self.forget_if_idle(freed.webhook);
     }
 
+    fn recall(&mut self, webhook: WebhookId, since: Option<Instant>) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        let recalled = lane.recall(since);
+        self.ready -= recalled.len();
+        self.told.recalled.extend(recalled);
+    }
+
+    /// Gives back everything that has not started.
+    pub(super) fn recall_all(&mut self) {
+        let all: Vec<WebhookId> = self.lanes.keys().copied().collect();
+        for webhook in all {
+            self.recall(webhook, None);
+        }
+    }
+
+    /// Puts a lane in the lines it belongs to.
     fn line_up(&mut self, webhook: WebhookId) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        if lane.in_line || !lane.has_room() {
-            return;
+        if !lane.in_asking && lane.may_ask() {
+            lane.in_asking = true;
+            self.asking.push(&lane.tenant, webhook);
         }
-        lane.in_line = true;
-        let line = self.lines.entry(lane.tenant.clone()).or_default();
-        if line.is_empty() {
-            self.turns.push_back(lane.tenant.clone());
+        if !lane.in_starting && lane.may_start() {
+            lane.in_starting = true;
+            self.starting.push(&lane.tenant, webhook);
         }
-        line.push_back(webhook);
     }
 
-    fn next_in_line(&mut self) -> Option<WebhookId> {
-        let tenant = self.turns.pop_front()?;
-        let line = self.lines.get_mut(&tenant)?;
-        let webhook = line.pop_front();
-        if line.is_empty() {
-            self.lines.remove(&tenant);
-        } else {
-            self.turns.push_back(tenant);
+    /// How many tokens the tenant whose turn it is has; `None` when it had none and is held back.
+    fn tokens_of_next_tenant(&mut self, now: Instant) -> Option<usize> {
+        let Some(rate) = self.config.tenant_rate_limit else { return Some(usize::MAX) };
+        let tenant = self.asking.next_tenant()?.clone();
+        let bucket = self.tenants.entry(tenant.clone()).or_insert_with(|| Bucket::new(rate, now));
+        match bucket.available(now) {
+            0 => {
+                self.told.n_rate_limited += 1;
+                self.asking.hold_back(&tenant);
+                self.parked.push(Reverse((bucket.next_token(now), Parked::Tenant(tenant))));
+                None
+            }
+            n => Some(n),
         }
-        let lane = self.lanes.get_mut(&webhook?)?;
-        lane.in_line = false;
-        webhook
     }
 
-    /// A lane with nothing to do and nothing to remember goes.
-    fn forget_if_idle(&mut self, webhook: WebhookId) {
-        let enough = if self.lanes.len() > REMEMBERED { 0 } else { self.limits.per_webhook };
-        let is_idle =
-            |lane: &Lane| !lane.in_line && !lane.has_work() && lane.busy == Busy::default() && lane.allowance >= enough;
-        if self.lanes.get(&webhook).is_some_and(is_idle) {
-            self.lanes.remove(&webhook);
+    fn unpark(&mut self, now: Instant) {
+        while self.parked.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            match self.parked.pop() {
+                Some(Reverse((_, Parked::Tenant(tenant)))) => self.asking.resume(&tenant),
+                Some(Reverse((_, Parked::Lane(webhook)))) => {
+                    if let Some(lane) = self.lanes.get_mut(&webhook) {
+                        lane.parked_until = None;
+                    }
+                    self.line_up(webhook);
+                }
+                None => {}
+            }
         }
+    }
+
+    /// Gives back what waits too long, and forgets lanes with nothing to do and nothing to remember.
+    fn tidy(&mut self, now: Instant) {
+        self.tidied = Some(now);
+        if let Some(since) = now.checked_sub(READY_FOR).filter(|_| self.ready > 0) {
+            let all: Vec<WebhookId> = self.lanes.keys().copied().collect();
+            for webhook in all {
+                self.recall(webhook, Some(since));
+            }
+        }
+        let (rule, table, told) = (self.config.breaker, &self.table, &mut self.told);
+        let too_many = self.lanes.len() > REMEMBERED;
+        self.lanes.retain(|webhook, lane| {
+            let goes = lane.is_idle()
+                && (too_many || lane.has_nothing_to_remember(&rule, now) || !table.is_active(&lane.tenant, *webhook));
+            if goes && !lane.is_breaker_closed() {
+                told.turns.push((lane.tenant.clone(), *webhook, Turn::Forgotten));
+            }
+            !goes
+        });
+        self.tenants.retain(|_, bucket| !bucket.is_full(now));
     }
 }
 
-impl Lane {
-    fn new(tenant: TenantId, allowance: usize) -> Self {
-        Self { tenant, due: Due::default(), busy: Busy::default(), allowance, in_line: false, fresh_was_last: false }
-    }
-
-    fn has_work(&self) -> bool {
-        self.due.fresh || self.due.retry
-    }
-
-    /// Whether something is due and the lane's own limits leave room for it.
-    fn has_room(&self) -> bool {
-        self.has_work() && self.busy.total() < self.allowance
-    }
-
-    /// How much to ask for: within the lane's limits and what the node has left beside `planned`.
-    fn wish(&self, webhook: WebhookId, limits: Limits, planned: Busy) -> LeaseWish {
-        let room = self.allowance.saturating_sub(self.busy.total()).min(limits.node_total - planned.total());
-        let node_fresh = limits.node.fresh.saturating_sub(planned.fresh);
-        let node_retries = limits.node.retries.saturating_sub(planned.retries);
-        if self.allowance == 1 && self.due.fresh && self.due.retry {
-            let (fresh, retries) = if self.fresh_was_last { (0, 1) } else { (1, 0) };
-            return wish_of(webhook, room.min(fresh).min(node_fresh), room.min(retries).min(node_retries));
-        }
-        let own_retries = share_of_retries(self.allowance, limits.fresh_percent).saturating_sub(self.busy.retries);
-        let wanted = |has: bool, most: usize| if has { most.min(room) } else { 0 };
-        let mut retries = wanted(self.due.retry, own_retries.min(node_retries));
-        if self.due.fresh {
-            // First attempts come first, all but the one slot that keeps retries moving.
-            retries = retries.min(usize::from(self.busy.retries == 0));
-        }
-        let fresh = wanted(self.due.fresh, (room - retries).min(node_fresh));
-        wish_of(webhook, fresh, retries)
-    }
-}
-
-impl Busy {
-    fn total(self) -> usize {
-        self.fresh + self.retries
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self { fresh: self.fresh + other.fresh, retries: self.retries + other.retries }
-    }
-
-    fn add(&mut self, kind: Kind) {
-        *self.of(kind) += 1;
-    }
-
-    fn sub(&mut self, kind: Kind) {
-        let of = self.of(kind);
-        *of = of.saturating_sub(1);
-    }
-
-    fn of(&mut self, kind: Kind) -> &mut usize {
-        match kind {
-            Kind::Fresh => &mut self.fresh,
-            Kind::Retry => &mut self.retries,
-        }
-    }
+/// Takes in what the webhook's owner and the cluster allow now.
+fn rebind(
+    lane: &mut Lane,
+    webhook: WebhookId,
+    (table, config, n_nodes): (&MatchTable, &WebhookConfig, usize),
+    now: Instant,
+) {
+    let bounds = table.bounds(&lane.tenant, webhook);
+    lane.bound(bounds, config.per_webhook.max(1), n_nodes, now);
 }
 
 /// The kind of a delivery that was handed out.
 pub(super) fn kind_of(delivery: &LeasedDelivery) -> Kind {
     if delivery.attempt <= delivery.attempts_before + 1 { Kind::Fresh } else { Kind::Retry }
-}
-
-/// How many of `total` slots retries may use: never none.
-fn share_of_retries(total: usize, fresh_percent: usize) -> usize {
-    (total - (total * fresh_percent).div_ceil(100)).max(1)
-}
-
-fn wish_of(webhook: WebhookId, fresh: usize, retries: usize) -> LeaseWish {
-    LeaseWish { webhook, fresh: fresh as u32, retries: retries as u32 }
 }
 
 #[cfg(test)]

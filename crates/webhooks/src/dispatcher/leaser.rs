@@ -7,103 +7,181 @@ use hookswitch_protocol::{Chain, Retry};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Told};
 use super::settler::Ending;
-use super::{Shared, attempt};
-use crate::ledger::{LeaseRequest, LeaseWish, LedgerError};
+use super::{Shared, attempt, board};
+use crate::ledger::{LeaseRequest, LeaseWish, LeasedDelivery, LedgerError};
+use crate::seam::BoxFuture;
 
-/// Runs until the soft token, then waits for the running attempts: by themselves within the grace,
-/// cut off after it.
+/// What the ledger answered to these wishes.
+type Answer = (Vec<LeaseWish>, Result<Vec<LeasedDelivery>, LedgerError>);
+
+/// The one task that plans.
+struct Leaser {
+    shared: Arc<Shared>,
+    lanes: Lanes,
+    ended: mpsc::Sender<Ending>,
+    /// The question under way. It is never dropped: a lease that was granted to a dropped future would
+    /// be lost until it runs out.
+    asking: Option<BoxFuture<'static, Answer>>,
+    /// The next question may be asked then.
+    may_ask_at: Instant,
+    /// The last plan found nothing to ask for, and nothing was told since.
+    has_planned_in_vain: bool,
+    is_away: bool,
+}
+
+/// Runs until the soft token, then gives back what has not started and waits for the running attempts:
+/// by themselves within the grace, cut off after it.
 pub(super) async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ending>) {
-    let mut lanes = Lanes::new(&shared.config);
-    let mut is_away = false;
-    let mut leased_at = None;
-    while !shared.scope.soft().is_cancelled() {
-        pace(&shared, leased_at).await;
-        lanes.absorb(shared.agenda.take());
-        let wishes = lanes.plan();
-        if wishes.is_empty() {
-            tokio::select! {
-                () = shared.agenda.arrived.notified() => {}
-                () = shared.scope.soft().cancelled() => break,
-            }
-            continue;
+    let lanes = Lanes::new(&shared.config, Arc::clone(&shared.table));
+    let may_ask_at = Instant::now();
+    let mut leaser =
+        Leaser { shared, lanes, ended, asking: None, may_ask_at, has_planned_in_vain: false, is_away: false };
+    let soft = leaser.shared.scope.soft().clone();
+    while !soft.is_cancelled() {
+        leaser.step().await;
+        tokio::select! {
+            () = leaser.rest() => {}
+            () = soft.cancelled() => break,
         }
-        leased_at = Some(Instant::now());
-        // Not in a `select!`: a lease that was granted to a dropped future would be lost until it runs out.
-        match lease(&shared, &mut lanes, wishes, &ended).await {
-            Ok(()) => is_away = false,
+    }
+    leaser.wind_down().await;
+}
+
+impl Leaser {
+    /// Takes in what was told, starts what may start, and asks for more.
+    async fn step(&mut self) {
+        let now = Instant::now();
+        self.lanes.absorb(self.shared.agenda.take(), now);
+        for delivery in self.lanes.start(now) {
+            attempt::start(&self.shared, delivery, self.ended.clone());
+        }
+        self.tell().await;
+        if self.asking.is_none() && now >= self.may_ask_at && self.lanes.may_ask() {
+            let wishes = self.lanes.plan(now);
+            self.has_planned_in_vain = wishes.is_empty();
+            if !wishes.is_empty() {
+                self.may_ask_at = now + self.shared.config.lease_pause;
+                self.asking = Some(ask(Arc::clone(&self.shared), wishes));
+            }
+        }
+        self.shared.counters.ready.set(self.lanes.n_ready() as u64);
+    }
+
+    /// Waits until there is something to do. Cancel safe: an answer is taken in at once.
+    async fn rest(&mut self) {
+        let wants_to_ask = self.asking.is_none() && !self.has_planned_in_vain && self.lanes.may_ask();
+        let wakes = [self.lanes.wake_at(), wants_to_ask.then_some(self.may_ask_at)];
+        let wake = wakes.into_iter().flatten().min();
+        tokio::select! {
+            answer = answer_of(&mut self.asking) => self.take_in(answer),
+            // What else is ready runs first, so that one look takes in many letters.
+            () = self.shared.agenda.arrived.notified() => tokio::task::yield_now().await,
+            () = sleep_until(wake) => {}
+        }
+        self.has_planned_in_vain = false;
+    }
+
+    fn take_in(&mut self, (wishes, answer): Answer) {
+        let now = Instant::now();
+        self.asking = None;
+        match answer {
+            Ok(leased) => {
+                self.is_away = false;
+                self.lanes.granted(&wishes, leased, now);
+            }
             Err(error) => {
-                if !is_away {
+                if !self.is_away {
                     tracing::warn!(error = %Chain(&error), "webhook deliveries wait for the ledger");
                 }
-                is_away = true;
-                pause(&shared, &error).await;
+                self.is_away = true;
+                self.lanes.refused(&wishes);
+                self.may_ask_at = now + advised(&error, self.shared.config.poll_interval);
             }
         }
     }
-    wind_down(&shared, &mut lanes).await;
-}
 
-/// Waits until the pause after the last lease call is over, so that what comes free meanwhile is
-/// leased in one call.
-async fn pace(shared: &Shared, leased_at: Option<Instant>) {
-    if let Some(leased_at) = leased_at {
-        tokio::time::sleep_until(leased_at + shared.config.lease_pause).await;
-    }
-}
-
-async fn lease(
-    shared: &Arc<Shared>,
-    lanes: &mut Lanes,
-    wishes: Vec<LeaseWish>,
-    ended: &mpsc::Sender<Ending>,
-) -> Result<(), LedgerError> {
-    let request = LeaseRequest {
-        by: shared.node.clone(),
-        now: shared.clock.now(),
-        hold: shared.config.lease_hold,
-        wishes: wishes.clone(),
-    };
-    let leased = match shared.ledger.lease(request).await {
-        Ok(leased) => leased,
-        Err(error) => {
-            lanes.refused(&wishes);
-            return Err(error);
+    /// Passes on what the plan has to tell.
+    async fn tell(&mut self) {
+        let Told { turns, recalled, n_rate_limited } = self.lanes.take_told();
+        self.shared.counters.rate_limited.add(n_rate_limited);
+        for (tenant, webhook, turn) in turns {
+            board::post(&self.shared, &tenant, webhook, turn);
         }
-    };
-    lanes.granted(&wishes, &leased);
-    for delivery in leased {
-        attempt::start(shared, delivery, ended.clone());
+        for delivery in recalled {
+            // Waits when the database is away; then nothing new can be leased either.
+            self.give_back(delivery).await;
+        }
     }
-    Ok(())
+
+    async fn give_back(&mut self, delivery: LeasedDelivery) {
+        let ending = Ending::GivenBack(attempt::given_back(&delivery));
+        self.shared.counters.unsettled.add(1);
+        if self.ended.send(ending).await.is_err() {
+            self.shared.counters.unsettled.sub(1);
+        }
+    }
+
+    async fn wind_down(mut self) {
+        let grace = Instant::now() + self.shared.config.stop_grace;
+        if self.asking.is_some()
+            && let Ok(answer) = tokio::time::timeout_at(grace, answer_of(&mut self.asking)).await
+        {
+            self.take_in(answer);
+        }
+        self.lanes.recall_all();
+        self.tell().await;
+        let shared = Arc::clone(&self.shared);
+        let all_ended = async {
+            loop {
+                self.lanes.absorb(shared.agenda.take(), Instant::now());
+                if self.lanes.n_busy() == 0 {
+                    return;
+                }
+                shared.agenda.arrived.notified().await;
+            }
+        };
+        if tokio::time::timeout_at(grace, all_ended).await.is_err() {
+            tracing::info!(n_deliveries = self.lanes.n_busy(), "running webhook deliveries are given back");
+            shared.cut.cancel();
+        }
+    }
 }
 
-/// Waits as long as the error advises, or until the soft token.
-async fn pause(shared: &Shared, error: &LedgerError) {
-    let wait = match error.retry() {
+fn ask(shared: Arc<Shared>, wishes: Vec<LeaseWish>) -> BoxFuture<'static, Answer> {
+    Box::pin(async move {
+        let request = LeaseRequest {
+            by: shared.node.clone(),
+            now: shared.clock.now(),
+            hold: shared.config.lease_hold,
+            wishes: wishes.clone(),
+        };
+        let answer = shared.ledger.lease(request).await;
+        (wishes, answer)
+    })
+}
+
+/// The answer, when something was asked; for ever otherwise.
+async fn answer_of(asking: &mut Option<BoxFuture<'static, Answer>>) -> Answer {
+    match asking {
+        Some(asking) => asking.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The wait that the error advises.
+fn advised(error: &LedgerError, otherwise: Duration) -> Duration {
+    match error.retry() {
         Retry::Now => Duration::ZERO,
         Retry::After(wait) => wait,
-        Retry::Never => shared.config.poll_interval,
-    };
-    tokio::select! {
-        () = tokio::time::sleep(wait) => {}
-        () = shared.scope.soft().cancelled() => {}
-    }
-}
-
-async fn wind_down(shared: &Shared, lanes: &mut Lanes) {
-    let all_ended = async {
-        loop {
-            lanes.absorb(shared.agenda.take());
-            if lanes.n_busy() == 0 {
-                return;
-            }
-            shared.agenda.arrived.notified().await;
-        }
-    };
-    if tokio::time::timeout(shared.config.stop_grace, all_ended).await.is_err() {
-        tracing::info!(n_deliveries = lanes.n_busy(), "running webhook deliveries are given back");
-        shared.cut.cancel();
+        Retry::Never => otherwise,
     }
 }

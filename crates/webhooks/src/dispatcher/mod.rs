@@ -2,20 +2,32 @@
 //!
 //! Four tasks. The *watcher* asks the ledger where work waits, for what nobody told us of: retries
 //! coming due, work of dead nodes, rows of other processes. The *leaser* plans slots ([`lanes`]),
-//! leases exactly what fits, and starts one task per attempt. The *settler* collects finished
+//! leases what fits and a little ahead for quick receivers, and starts one task per attempt; while the
+//! ledger is asked, what is leased goes on starting. The *settler* collects finished
 //! attempts and settles them in batches; while the database is away it holds them, and because an
-//! attempt keeps its slot until the settler took it, nothing new is leased beyond that bound. The
-//! *janitor* sweeps expired leases and purges old rows. In the steady state a batch of deliveries
-//! costs one lease call and one finish call.
+//! attempt keeps its slot until there is room for its result, nothing new is leased beyond that bound.
+//! The *janitor* sweeps expired leases, counts the living nodes, and purges old rows. In the steady
+//! state a batch of deliveries costs one lease call and one finish call.
+//!
+//! Receivers that only fail are left alone for a while ([`breaker`]); limits per webhook and tenant
+//! ([`bucket`]) are kept before anything is leased, so waiting uses up no attempts.
 
 mod agenda;
 mod attempt;
+mod board;
+mod breaker;
+mod bucket;
+mod disabled;
 mod janitor;
+mod lane;
 mod lanes;
 mod leaser;
 mod settler;
+mod slots;
+mod turns;
 mod watcher;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use hookswitch_protocol::NodeId;
@@ -24,11 +36,17 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use agenda::Agenda;
+pub(crate) use board::BreakerBoard;
+pub use breaker::{BreakerRule, BreakerState};
+pub(crate) use disabled::Listeners;
 
 use crate::config::WebhookConfig;
 use crate::counters::Counters;
 use crate::ledger::DeliveryLedger;
+use crate::log::AttemptLog;
+use crate::schedule::{Jitter, Schedule};
 use crate::sender::Sender;
+use crate::table::MatchTable;
 use crate::webhooks::Inner;
 
 /// What the tasks share.
@@ -36,6 +54,11 @@ struct Shared {
     config: WebhookConfig,
     node: NodeId,
     ledger: Arc<dyn DeliveryLedger>,
+    log: Arc<dyn AttemptLog>,
+    table: Arc<MatchTable>,
+    schedule: Schedule,
+    board: Arc<BreakerBoard>,
+    listeners: Arc<Listeners>,
     sender: Sender,
     agenda: Arc<Agenda>,
     counters: Arc<Counters>,
@@ -50,6 +73,11 @@ pub(crate) fn start(config: WebhookConfig, node: NodeId, inner: &Inner) {
     let shared = Arc::new(Shared {
         node,
         ledger: Arc::clone(&inner.seams.ledger),
+        log: Arc::clone(&inner.seams.log),
+        table: Arc::clone(&inner.table),
+        schedule: Schedule::new(config.retry_after_cap, Jitter::seeded(seed())),
+        board: Arc::clone(&inner.board),
+        listeners: Arc::clone(&inner.listeners),
         sender: inner.sender.clone(),
         agenda: Arc::clone(&inner.agenda),
         counters: Arc::clone(&inner.counters),
@@ -64,4 +92,9 @@ pub(crate) fn start(config: WebhookConfig, node: NodeId, inner: &Inner) {
     scope.spawn("webhook leaser", leaser::run(Arc::clone(&shared), ended));
     scope.spawn("webhook watcher", watcher::run(Arc::clone(&shared)));
     scope.spawn("webhook janitor", janitor::run(Arc::clone(&shared)));
+}
+
+/// Differs from process to process, which is all that jitter needs.
+fn seed() -> u64 {
+    RandomState::new().hash_one(0_u8)
 }

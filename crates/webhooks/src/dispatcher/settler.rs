@@ -6,16 +6,32 @@ use std::time::Duration;
 use hookswitch_protocol::{Chain, Retry};
 use tokio::sync::mpsc;
 
-use super::Shared;
-use crate::ledger::{Attempted, Finished, Lease, LedgerError, Verdict};
+use super::{Shared, disabled};
+use crate::ledger::{Attempted, DueWebhook, Finished, Lease, LedgerError, Verdict};
 
 /// How an attempt ended, for the ledger.
 #[derive(Debug)]
 pub(super) enum Ending {
     /// It was made.
-    Attempted(Box<Attempted>),
-    /// It was cut off at shutdown; the delivery is given back.
-    CutOff(Lease),
+    Attempted(Box<Made>),
+    /// It was cut off at shutdown, or never started; the delivery is given back.
+    GivenBack(GivenBack),
+}
+
+/// An attempt that was made.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) attempted: Attempted,
+    /// What may come due with the delivery's end: the next one of its order.
+    pub(super) next: Option<DueWebhook>,
+}
+
+/// A delivery that was not attempted.
+#[derive(Debug)]
+pub(super) struct GivenBack {
+    pub(super) lease: Lease,
+    /// It is due again then.
+    pub(super) due: DueWebhook,
 }
 
 /// Runs until the last attempt has handed over its result.
@@ -38,22 +54,37 @@ pub(super) async fn run(shared: Arc<Shared>, mut ended: mpsc::Receiver<Ending>) 
 }
 
 async fn settle(shared: &Shared, endings: impl Iterator<Item = Ending>) {
-    let mut attempts = Vec::new();
-    let mut leases = Vec::new();
+    let (mut attempts, mut next) = (Vec::new(), Vec::new());
+    let (mut leases, mut due) = (Vec::new(), Vec::new());
     for ending in endings {
         match ending {
-            Ending::Attempted(attempted) => attempts.push(*attempted),
-            Ending::CutOff(lease) => leases.push(lease),
+            Ending::Attempted(made) => {
+                attempts.push(made.attempted);
+                next.extend(made.next);
+            }
+            Ending::GivenBack(given_back) => {
+                leases.push(given_back.lease);
+                due.push(given_back.due);
+            }
         }
     }
     if !attempts.is_empty() {
-        let rule = shared.config.disable;
-        let settled = until_done(|| shared.ledger.finish(attempts.clone(), rule)).await;
-        attempts.iter().zip(settled.finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
+        finish(shared, attempts).await;
+        // Only now: asked before the end was committed, the ledger would still hold the next one back.
+        shared.agenda.found_due(&next);
     }
     if !leases.is_empty() {
+        shared.counters.given_back.add(leases.len() as u64);
         until_done(|| shared.ledger.give_back(leases.clone())).await;
+        shared.agenda.found_due(&due);
     }
+}
+
+async fn finish(shared: &Shared, attempts: Vec<Attempted>) {
+    let rule = shared.config.disable;
+    let settled = until_done(|| shared.ledger.finish(attempts.clone(), rule)).await;
+    attempts.iter().zip(settled.finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
+    settled.disabled.iter().for_each(|disabled| disabled::announce(shared, disabled));
 }
 
 /// Calls again until the ledger has answered. The hard token ends it; then the leases run out.

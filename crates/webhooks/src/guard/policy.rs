@@ -1,17 +1,25 @@
-//! Which destinations are allowed.
+//! Which destinations are allowed, and which way leads there.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use rustls::pki_types::CertificateDer;
 
+use super::names::{NameResolver, Names};
+use super::proxy::{InvalidProxy, Proxy};
 use super::special;
+use super::tls::{InvalidCertificates, read_authorities};
 
-/// What webhooks may reach. Strict by default: https, and publicly routable addresses only.
+/// What webhooks may reach, and how. Strict by default: https, publicly routable addresses only,
+/// no proxy, and the authorities of the web.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
     http: bool,
     cidrs: Arc<[IpNet]>,
+    proxy: Option<Arc<Proxy>>,
+    authorities: Arc<[CertificateDer<'static>]>,
+    names: Names,
 }
 
 /// A text that is no network such as `10.1.0.0/16`.
@@ -47,6 +55,37 @@ impl AddressPolicy {
         Ok(self)
     }
 
+    /// Through this HTTP proxy, by CONNECT, also towards `http:` URLs: `http://proxy.internal:3128`,
+    /// or with `user:password@` before the host, percent-encoded. Names are still resolved and judged
+    /// here, and the proxy is told the address that was judged; TLS and `Host` keep the name. The
+    /// proxy's own address is the operator's choice and not judged. No variable of the environment
+    /// chooses a proxy.
+    ///
+    /// # Errors
+    /// [`InvalidProxy`], which does not repeat the password.
+    pub fn via_proxy(mut self, url: &str) -> Result<Self, InvalidProxy> {
+        self.proxy = Some(Arc::new(Proxy::parse(url)?));
+        Ok(self)
+    }
+
+    /// Also receivers whose certificates come from these authorities, in PEM form, beside those of
+    /// the web. Adds to what was trusted before.
+    ///
+    /// # Errors
+    /// [`InvalidCertificates`] when there is none, or one that cannot be read.
+    pub fn trust_authorities(mut self, pem: &[u8]) -> Result<Self, InvalidCertificates> {
+        let added = read_authorities(pem)?;
+        self.authorities = self.authorities.iter().cloned().chain(added).collect();
+        Ok(self)
+    }
+
+    /// Names are resolved by this instead of the operating system. Its answers are judged alike.
+    #[must_use]
+    pub fn resolve_with(mut self, resolver: Arc<dyn NameResolver>) -> Self {
+        self.names = Names::by(resolver);
+        self
+    }
+
     /// Whether `http:` URLs are allowed.
     pub fn is_http_allowed(&self) -> bool {
         self.http
@@ -55,6 +94,23 @@ impl AddressPolicy {
     /// The networks allowed beyond the public internet, as text, for the log at start.
     pub fn allowed_networks(&self) -> Vec<String> {
         self.cidrs.iter().map(ToString::to_string).collect()
+    }
+
+    /// Where the proxy is, without user name and password, for the log at start.
+    pub fn proxy_address(&self) -> Option<String> {
+        self.proxy.as_ref().map(|proxy| proxy.uri.to_string())
+    }
+
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_deref()
+    }
+
+    pub(super) fn authorities(&self) -> &[CertificateDer<'static>] {
+        &self.authorities
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Whether a connection to this address may be made. An IPv6 address that is only a spelling of

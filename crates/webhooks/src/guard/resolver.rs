@@ -1,16 +1,11 @@
 //! Names to addresses: resolved once, refused if any answer is closed, and pinned.
 
-use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::Semaphore;
-use tower_service::Service;
 
 use super::AddressPolicy;
 use super::target::{BLOCKED, Target, TargetError, TargetHost};
@@ -35,16 +30,16 @@ pub(crate) struct Unresolved(#[source] io::Error);
 
 /// The policy with the means to resolve names under it. Clones share the bound on look-ups.
 ///
-/// As the resolver of the connector it returns what is connected to, so nothing can change between
-/// the judgement and the connection.
+/// What [`Guard::resolve`] returns is what is connected to, so nothing can change between the
+/// judgement and the connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
     policy: AddressPolicy,
     look_ups: Arc<Semaphore>,
 }
 
-/// A boxed error, as the connector wants it; its type tells what happened.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// A boxed error; its type tells what happened.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Guard {
     pub(crate) fn new(policy: AddressPolicy) -> Self {
@@ -68,40 +63,30 @@ impl Guard {
         target.check(&self.policy)
     }
 
-    async fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, BoxError> {
+    /// What is allowed.
+    pub(super) fn policy(&self) -> &AddressPolicy {
+        &self.policy
+    }
+
+    /// The addresses of a name, all of them allowed.
+    pub(super) async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, BoxError> {
         let _turn = self.look_ups.acquire().await;
-        // The connector puts the URL's port in place of this one.
-        let addresses = tokio::net::lookup_host((name, 0)).await.map_err(Unresolved)?;
-        judge(&self.policy, name, addresses.collect())
-    }
-}
-
-impl Service<Name> for Guard {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let guard = self.clone();
-        Box::pin(async move { Ok(guard.resolve(name.as_str()).await?.into_iter()) })
+        let addresses = self.policy.names().resolve(name).await.map_err(Unresolved)?;
+        judge(&self.policy, name, addresses)
     }
 }
 
 /// All addresses, or a refusal when a single one is closed: a name that answers with both is either
 /// broken or an attempt to get in. `localhost` is neither, it is this machine by standard (RFC 6761):
 /// where only one of its two addresses is allowed, that one is used.
-fn judge(policy: &AddressPolicy, name: &str, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, BoxError> {
+fn judge(policy: &AddressPolicy, name: &str, mut addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, BoxError> {
     if addresses.is_empty() {
         return Err(Box::new(Unresolved(io::Error::other("no addresses"))));
     }
     if name.trim_end_matches('.').eq_ignore_ascii_case("localhost") {
-        addresses.retain(|address| policy.allows(address.ip()));
+        addresses.retain(|address| policy.allows(*address));
     }
-    let is_open = !addresses.is_empty() && addresses.iter().all(|address| policy.allows(address.ip()));
+    let is_open = !addresses.is_empty() && addresses.iter().all(|address| policy.allows(*address));
     if is_open { Ok(addresses) } else { Err(Box::new(Blocked)) }
 }
 
@@ -109,8 +94,8 @@ fn judge(policy: &AddressPolicy, name: &str, mut addresses: Vec<SocketAddr>) -> 
 mod tests {
     use super::*;
 
-    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
-        texts.iter().map(|text| SocketAddr::new(text.parse().expect(text), 0)).collect()
+    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().expect(text)).collect()
     }
 
     #[test]

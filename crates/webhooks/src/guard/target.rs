@@ -79,6 +79,11 @@ impl Target {
         Ok(Self { uri, host, is_plain })
     }
 
+    /// The port to connect to.
+    pub(super) fn port(&self) -> u16 {
+        self.uri.port_u16().unwrap_or(if self.is_plain { 80 } else { 443 })
+    }
+
     /// Judges what the URL itself shows: its scheme, and its host where that is an address.
     pub(crate) fn check(&self, policy: &AddressPolicy) -> Result<(), TargetError> {
         if self.is_plain && !policy.is_http_allowed() {

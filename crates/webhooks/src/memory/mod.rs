@@ -56,6 +56,8 @@ struct State {
     deliveries: BTreeMap<i64, Delivery>,
     /// Those that wait, per webhook.
     waiting: HashMap<WebhookId, Waiting>,
+    /// The open ones with an order key, per webhook and key.
+    ordered: HashMap<(WebhookId, Option<String>), BTreeSet<i64>>,
     /// Those that are leased, by the end of their lease.
     leased: BTreeSet<(Timestamp, i64)>,
     /// Those that have ended, in the order of their ends.

@@ -1,5 +1,8 @@
 //! The waiting line of deliveries: the moves that ledger calls are made of.
 
+use std::ops::Bound;
+use std::sync::Arc;
+
 use hookswitch_protocol::{DeliveryId, Timestamp, WebhookId};
 
 use super::{Delivery, ENDED, End, State};
@@ -27,6 +30,7 @@ impl State {
             end: None,
         };
         self.deliveries.insert(self.last_delivery, delivery);
+        self.hold_up_others(self.last_delivery);
         self.put_in_line(self.last_delivery);
         if target.is_missed {
             self.skip(self.last_delivery, End::Missed, SkipReason::Disabled, now);
@@ -49,11 +53,18 @@ impl State {
         line.insert((delivery.due_at, number));
     }
 
-    /// The first deliveries of one line that are due, oldest due first.
-    pub(super) fn due(&self, webhook: WebhookId, is_fresh: bool, now: Timestamp) -> Vec<i64> {
-        let Some(waiting) = self.waiting.get(&webhook) else { return Vec::new() };
+    /// The next delivery of one line that is due, oldest due first, after the one that was seen last.
+    pub(super) fn next_due(
+        &self,
+        webhook: WebhookId,
+        is_fresh: bool,
+        seen: Option<(Timestamp, i64)>,
+        now: Timestamp,
+    ) -> Option<(Timestamp, i64)> {
+        let waiting = self.waiting.get(&webhook)?;
         let line = if is_fresh { &waiting.fresh } else { &waiting.retries };
-        line.iter().take_while(|(due, _)| *due <= now).map(|(_, number)| *number).collect()
+        let after = seen.map_or(Bound::Unbounded, Bound::Excluded);
+        line.range((after, Bound::Unbounded)).next().copied().filter(|(due, _)| *due <= now)
     }
 
     /// Whether an earlier delivery of the same webhook and key has not ended.
@@ -61,14 +72,33 @@ impl State {
         let Some(delivery) = self.deliveries.get(&number).filter(|delivery| delivery.order_key.is_some()) else {
             return false;
         };
-        let mut earlier = self.deliveries.range(..number).map(|(_, earlier)| earlier);
-        earlier.any(|earlier| {
-            earlier.end.is_none() && earlier.webhook == delivery.webhook && earlier.order_key == delivery.order_key
-        })
+        let open = self.ordered.get(&(delivery.webhook, delivery.order_key.clone()));
+        open.and_then(|open| open.first()).is_some_and(|first| *first < number)
+    }
+
+    /// Lets an open delivery with an order key hold up later ones.
+    fn hold_up_others(&mut self, number: i64) {
+        if let Some(delivery) = self.deliveries.get(&number).filter(|delivery| delivery.order_key.is_some()) {
+            let key = (delivery.webhook, delivery.order_key.clone());
+            self.ordered.entry(key).or_default().insert(number);
+        }
+    }
+
+    fn hold_up_nobody(&mut self, number: i64) {
+        let Some(delivery) = self.deliveries.get(&number).filter(|delivery| delivery.order_key.is_some()) else {
+            return;
+        };
+        let key = (delivery.webhook, delivery.order_key.clone());
+        if let Some(open) = self.ordered.get_mut(&key) {
+            open.remove(&number);
+            if open.is_empty() {
+                self.ordered.remove(&key);
+            }
+        }
     }
 
     /// Puts a waiting delivery under a new lease.
-    pub(super) fn hand_out(&mut self, number: i64, webhook: &Webhook, until: Timestamp) -> Option<LeasedDelivery> {
+    pub(super) fn hand_out(&mut self, number: i64, webhook: &Arc<Webhook>, until: Timestamp) -> Option<LeasedDelivery> {
         self.leave_line(number);
         let delivery = self.deliveries.get_mut(&number)?;
         delivery.fence += 1;
@@ -77,7 +107,7 @@ impl State {
         Some(LeasedDelivery {
             lease: Lease { number, fence: delivery.fence },
             delivery: delivery.id.clone(),
-            webhook: webhook.clone(),
+            webhook: Arc::clone(webhook),
             event_type: delivery.event_type.clone(),
             body: delivery.body.clone(),
             attempt: delivery.n_attempts + 1,
@@ -89,6 +119,7 @@ impl State {
     /// Ends a delivery, whatever it was doing.
     pub(super) fn end(&mut self, number: i64, end: End) {
         self.leave_line(number);
+        self.hold_up_nobody(number);
         let Some(delivery) = self.deliveries.get_mut(&number) else { return };
         if let Some(until) = delivery.leased_until.take() {
             self.leased.remove(&(until, number));
@@ -127,6 +158,7 @@ impl State {
         delivery.due_at = now;
         // Somebody wants it now, however old it is.
         delivery.expires_at = None;
+        self.hold_up_others(number);
         self.put_in_line(number);
     }
 

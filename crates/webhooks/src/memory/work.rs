@@ -1,6 +1,7 @@
 //! Deliveries in memory: handing out, settling, making due again.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use hookswitch_protocol::{Timestamp, WebhookId};
 
@@ -15,7 +16,7 @@ use crate::log::SkipReason;
 impl State {
     pub(super) fn lease(&mut self, wish: LeaseWish, request: &LeaseRequest) -> Vec<LeasedDelivery> {
         let known = self.webhooks.get(&wish.webhook).filter(|known| !known.is_deleted);
-        let Some(webhook) = known.map(|known| known.webhook.clone()) else {
+        let Some(webhook) = known.map(|known| Arc::new(known.webhook.clone())) else {
             self.end_waiting(wish.webhook, None, End::Cancelled, SkipReason::Deleted, request.now);
             return Vec::new();
         };
@@ -31,17 +32,19 @@ impl State {
 
     fn lease_kind(
         &mut self,
-        webhook: &Webhook,
+        webhook: &Arc<Webhook>,
         is_fresh: bool,
         most: u32,
         request: &LeaseRequest,
     ) -> Vec<LeasedDelivery> {
         let until = request.now.after(request.hold);
         let mut leased = Vec::new();
-        for number in self.due(webhook.id, is_fresh, request.now) {
-            if leased.len() >= most as usize {
-                break;
-            }
+        let mut seen = None;
+        while leased.len() < most as usize
+            && let Some(next) = self.next_due(webhook.id, is_fresh, seen, request.now)
+        {
+            seen = Some(next);
+            let (_, number) = next;
             let expires_at = self.deliveries.get(&number).and_then(|delivery| delivery.expires_at);
             if expires_at.is_some_and(|at| at < request.now) {
                 self.skip(number, End::Expired, SkipReason::Expired, request.now);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
-use hookswitch_webhooks::WebhookConfig;
+use hookswitch_webhooks::{BreakerRule, WebhookConfig};
 use tokio::time::Instant;
 
 use crate::node::Node;
@@ -37,7 +37,9 @@ async fn a_receiver_that_never_answers_occupies_only_its_own_slots() {
 #[tokio::test]
 async fn many_retries_of_a_failing_receiver_do_not_delay_first_attempts() {
     let (failing, healthy) = (Receiver::start([Behaviour::status(500)]).await, Receiver::healthy().await);
-    let config = WebhookConfig { concurrency: 8, per_webhook: 4, ..WebhookConfig::default() };
+    // Without a breaker, which would end the flood before it begins.
+    let breaker = BreakerRule { min_attempts: u32::MAX, ..BreakerRule::default() };
+    let config = WebhookConfig { concurrency: 8, per_webhook: 4, breaker, ..WebhookConfig::default() };
     let node = Node::start(config).await;
     let (bad, good) = (node.webhook(&failing.url("/")).await, node.webhook(&healthy.url("/")).await);
     node.publish_to(&[bad.id], 300).await;
@@ -67,4 +69,50 @@ async fn a_silent_receiver_times_out_and_is_logged_so() {
     assert_eq!(rows[0].error.as_deref(), Some("timeout: not done within the time limit"));
     assert_eq!((rows[0].response_code, &rows[0].response_body), (None, &None));
     assert!((1_000..10_000).contains(&rows[0].duration_ms), "{} ms", rows[0].duration_ms);
+}
+
+/// Rounds of one event for every webhook.
+const ROUNDS: usize = 100;
+
+/// The 99th percentile of the time from publishing to the first attempt, over rounds of one event for
+/// each of these webhooks; only the arrivals at `watched` count.
+async fn p99(node: &Node, webhooks: &[hookswitch_protocol::WebhookId], watched: &[Receiver]) -> Duration {
+    let before: Vec<usize> = watched.iter().map(Receiver::count).collect();
+    let mut published = Vec::new();
+    let mut rounds = tokio::time::interval(Duration::from_millis(15));
+    for _ in 0..ROUNDS {
+        rounds.tick().await;
+        published.push(Instant::now());
+        node.publish_to(webhooks, 1).await;
+    }
+    let mut delays = Vec::new();
+    for (receiver, before) in watched.iter().zip(before) {
+        let arrived = receiver.wait_for(before + ROUNDS).await;
+        let arrived = arrived[before..].iter().map(|request| request.at);
+        // In order, for each has ten slots and answers at once.
+        delays.extend(arrived.zip(&published).map(|(at, published)| at.saturating_duration_since(*published)));
+    }
+    delays.sort_unstable();
+    delays[delays.len() * 99 / 100]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_silent_receivers_of_twenty_do_not_slow_down_the_others() {
+    let config = WebhookConfig { concurrency: 64, ..WebhookConfig::default() };
+    let node = Node::start(config).await;
+    let (mut silent, mut healthy, mut webhooks) = (Vec::new(), Vec::new(), Vec::new());
+    for i in 0..20 {
+        let receiver = Receiver::healthy().await;
+        webhooks.push(node.webhook(&receiver.url("/")).await.id);
+        if i < 5 { silent.push(receiver) } else { healthy.push(receiver) }
+    }
+    p99(&node, &webhooks, &healthy).await;
+    let all_well = p99(&node, &webhooks, &healthy).await;
+    silent.iter().for_each(|receiver| receiver.now([Behaviour::Hang]));
+    let with_silent = p99(&node, &webhooks, &healthy).await;
+    let held = node.webhooks.in_flight();
+    assert!((5..=50).contains(&held), "the silent five hold {held} of 64 slots");
+    // A busy machine adds some milliseconds to either run; a receiver that is waited for adds 30 s.
+    let most = all_well * 3 / 2 + Duration::from_millis(25);
+    assert!(with_silent <= most, "{with_silent:?} beside silent receivers, {all_well:?} without");
 }

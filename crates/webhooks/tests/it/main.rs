@@ -2,9 +2,14 @@
 
 mod contract;
 mod delivery;
+mod disabled;
+mod guard;
 mod isolation;
 mod ledger_away;
+mod limits;
 mod node;
+mod order;
 mod registration;
+mod resending;
 mod sending;
 mod stopping;

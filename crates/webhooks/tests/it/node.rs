@@ -7,8 +7,8 @@ use hookswitch_protocol::{EventId, EventType, NodeId, Payload, Secret, TenantId,
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, eventually};
 use hookswitch_webhooks::{
-    AddressPolicy, AttemptRow, DutyTarget, LogEntry, LogFilter, NewDuty, Page, Seen, Webhook, WebhookConfig,
-    WebhookInput, WebhookSeams, Webhooks, delivery_body,
+    AddressPolicy, AttemptRow, DutyTarget, LogEntry, LogFilter, NewDuty, NewWebhook, Page, Seen, Webhook,
+    WebhookConfig, WebhookInput, WebhookOptions, WebhookSeams, Webhooks, delivery_body,
 };
 
 pub(crate) const SECRET: &str = "shared secret";
@@ -48,6 +48,23 @@ impl Node {
             ..input
         };
         self.webhooks.create(&tenant(), input).await.expect("a good webhook")
+    }
+
+    /// A webhook with options, stored as by hand; it matches when this returns.
+    pub(crate) async fn webhook_by_hand(&self, url: &str, options: WebhookOptions) -> Webhook {
+        let row = NewWebhook {
+            name: "by hand".to_owned(),
+            url: url.to_owned(),
+            events: vec!["call.*".to_owned()],
+            secret: None,
+            retry_count: 3,
+            timeout_secs: 30,
+            options,
+        };
+        let webhook = self.seams.directory.create(&tenant(), row).await.expect("memory");
+        let matches = || self.matching(&tenant(), &EventType::CALL_INCOMING).contains(&webhook.id);
+        eventually("the row is noticed", PATIENCE, || async { matches() }).await;
+        webhook
     }
 
     /// The active webhooks that would get an event of this type.

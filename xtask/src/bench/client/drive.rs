@@ -1,17 +1,16 @@
 //! Publishing at a pace, and what is measured meanwhile.
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use mio::unix::SourceFd;
-use mio::{Interest, Token};
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use anyhow::Result;
+use mio::Token;
 
-use super::publisher::Publisher;
 use super::{Client, PUBLISHERS, TICK, TIMER};
+use crate::bench::message::EVENT_TYPE;
 use crate::bench::procfs::cpu_time;
+use crate::bench::publisher::Publisher;
 use crate::bench::spec::{Fanout, MAX_UNANSWERED, Pace, Phases, Publishing};
+use crate::bench::ticker::Ticker;
 use crate::bench::token::mint;
 use crate::clock::now;
 
@@ -72,9 +71,8 @@ impl Client {
         let Publishing { publishers, batch, .. } = self.crowd.publishing;
         let token = mint(&self.spec.secret, usize::MAX >> 1, "service");
         for number in 0..publishers as usize {
-            let mut publisher = Publisher::open(self.spec.address, &token, batch)?;
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut publisher.stream, Token(PUBLISHERS + number), interest)?;
+            let mut publisher = Publisher::open(self.spec.address, &token, &vec![EVENT_TYPE; batch])?;
+            publisher.register(self.poll.registry(), Token(PUBLISHERS + number))?;
             self.publishers.push(publisher);
         }
         Ok(())
@@ -97,7 +95,7 @@ impl Client {
             let elapsed = started.elapsed();
             if elapsed < length {
                 self.publish(first, elapsed)?;
-            } else if self.tally.outstanding.count() == 0 && self.publishers.iter().all(|one| one.unanswered == 0) {
+            } else if self.tally.outstanding.count() == 0 && self.publishers.iter().all(|one| one.unanswered() == 0) {
                 break Ending::Complete;
             }
             self.pump(TICK)?;
@@ -106,7 +104,7 @@ impl Client {
             }
         };
         if let Some(timer) = self.timer.take() {
-            self.poll.registry().deregister(&mut SourceFd(&timer.as_fd().as_raw_fd()))?;
+            timer.stop(self.poll.registry())?;
         }
         Ok(ending)
     }
@@ -115,10 +113,10 @@ impl Client {
     fn publish(&mut self, first: u32, elapsed: Duration) -> Result<()> {
         let Publishing { window, pace, .. } = self.crowd.publishing;
         let Self { publishers, tally, .. } = self;
-        while let Some((lane, publisher)) = publishers.iter_mut().enumerate().min_by_key(|(_, one)| one.unanswered) {
+        while let Some((lane, publisher)) = publishers.iter_mut().enumerate().min_by_key(|(_, one)| one.unanswered()) {
             let is_due = match pace {
                 Pace::Full => {
-                    publisher.unanswered < MAX_UNANSWERED && tally.outstanding.count() + publisher.batch() <= window
+                    publisher.unanswered() < MAX_UNANSWERED && tally.outstanding.count() + publisher.batch() <= window
                 }
                 Pace::Fixed { events_per_second } => {
                     let due = elapsed.as_secs_f64() * f64::from(events_per_second);
@@ -134,13 +132,8 @@ impl Client {
         publishers.iter_mut().try_for_each(Publisher::flush)
     }
 
-    /// A clock with finer ticks than a poll's timeout has: at 1,000 events a second whole milliseconds are too coarse.
-    fn start_timer(&self) -> Result<Option<TimerFd>> {
+    fn start_timer(&self) -> Result<Option<Ticker>> {
         let Pace::Fixed { events_per_second } = self.crowd.publishing.pace else { return Ok(None) };
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK).context("cannot make a timer")?;
-        let interval = Duration::from_secs(1) / events_per_second;
-        timer.set(Expiration::Interval(interval.into()), TimerSetTimeFlags::empty())?;
-        self.poll.registry().register(&mut SourceFd(&timer.as_fd().as_raw_fd()), TIMER, Interest::READABLE)?;
-        Ok(Some(timer))
+        Ticker::start(self.poll.registry(), TIMER, events_per_second).map(Some)
     }
 }

@@ -55,23 +55,18 @@ impl Latencies {
 
     /// At the node they were published at.
     pub(crate) fn here(&self) -> Quantiles {
-        quantiles(&self.here)
+        (&self.here).into()
     }
 
     /// At the other node.
     pub(crate) fn there(&self) -> Quantiles {
-        quantiles(&self.there)
+        (&self.there).into()
     }
 
     /// The difference of the two, event by event.
     pub(crate) fn added(&self) -> Quantiles {
-        quantiles(&self.added)
+        (&self.added).into()
     }
-}
-
-fn quantiles(histogram: &Histogram) -> Quantiles {
-    let ms = |share: f64| histogram.quantile(share).as_secs_f64() * 1e3;
-    Quantiles { p50_ms: ms(0.5), p99_ms: ms(0.99) }
 }
 
 #[cfg(test)]

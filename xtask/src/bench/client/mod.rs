@@ -3,7 +3,6 @@
 mod crowd;
 mod drive;
 mod latencies;
-mod publisher;
 mod subscriber;
 mod tally;
 
@@ -13,17 +12,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
-use nix::sys::timerfd::TimerFd;
 
 use self::crowd::Crowd;
 use self::drive::Run;
 use self::latencies::Latencies;
-use self::publisher::Publisher;
 use self::subscriber::Subscriber;
 use self::tally::Tally;
 use super::message::{EVENT_TYPE, OTHER_TYPE};
 use super::procfs::{cpu_time, resident_bytes};
+use super::publisher::Publisher;
 use super::spec::{Cluster, Idle, Outcome, Pace, Publishing, Spec, Task, window};
+use super::ticker::Ticker;
 use super::token::mint;
 use super::track::Lanes;
 use crate::clock::now;
@@ -75,7 +74,7 @@ struct Client {
     subscribers: Vec<Subscriber>,
     publishers: Vec<Publisher>,
     /// Says when the next event is due; `None` at full speed.
-    timer: Option<TimerFd>,
+    timer: Option<Ticker>,
     scratch: Vec<u8>,
     tally: Tally,
 }
@@ -176,8 +175,7 @@ impl Client {
             polled => polled.context("cannot poll")?,
         }
         if let Some(timer) = self.timer.as_ref().filter(|_| self.events.iter().any(|event| event.token() == TIMER)) {
-            // An interval timer goes on only once it has been read.
-            timer.wait().context("cannot read the timer")?;
+            timer.take()?;
         }
         let Self { events, subscribers, publishers, scratch, tally, .. } = self;
         events.iter().try_for_each(|event| dispatch(event, subscribers, publishers, scratch, tally))
@@ -194,7 +192,7 @@ fn dispatch(
     match event.token() {
         TIMER => Ok(()),
         Token(number) if number >= PUBLISHERS => match publishers.get_mut(number - PUBLISHERS) {
-            Some(publisher) => publisher.read(scratch).and_then(|()| publisher.flush()),
+            Some(publisher) => publisher.read(scratch, |_sent_at| ()).and_then(|()| publisher.flush()),
             None => Ok(()),
         },
         Token(number) => match subscribers.get_mut(number) {

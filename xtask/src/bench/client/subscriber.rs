@@ -2,17 +2,16 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mio::net::TcpStream;
-use socket2::SockRef;
 
 use super::latencies::Place;
 use super::tally::Tally;
 use crate::bench::http::Head;
+use crate::bench::socket::connect;
 use crate::bench::track::Sequences;
 use crate::bench::ws::{CLOSE, FrameHead, PING, PONG, TEXT, accept_key, push_client_frame};
 
@@ -159,13 +158,4 @@ impl Subscriber {
         }
         Ok(())
     }
-}
-
-/// A non-blocking socket that leaves no `TIME_WAIT` behind: thousands of those would use up the machine's ports.
-pub(crate) fn connect(address: SocketAddr) -> Result<TcpStream> {
-    let stream = std::net::TcpStream::connect(address).context("cannot connect")?;
-    SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    Ok(TcpStream::from_std(stream))
 }

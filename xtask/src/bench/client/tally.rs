@@ -33,7 +33,7 @@ impl Tally {
         Self {
             started,
             read_at: 0,
-            reader: Reader::default(),
+            reader: Reader::of_envelopes(),
             outstanding,
             latencies,
             upgraded: 0,

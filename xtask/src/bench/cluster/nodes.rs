@@ -1,13 +1,13 @@
 //! Two nodes of ours around one Redis.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use super::loads::Load;
 use super::redis::Redis;
+use crate::bench::call::Caller;
 use crate::bench::spec::{Cluster, Outcome, Phases, Task};
 use crate::bench::subject::{Programs, Subject};
 use crate::clock::{now, pause};
@@ -29,7 +29,7 @@ impl Nodes {
     /// Starts all three and waits until both nodes are ready, that is, hang together.
     pub(crate) fn start(programs: &Programs) -> Result<Self> {
         let redis = Redis::start()?;
-        let [a, b] = [(); 2].map(|()| Subject::start_node(programs, &redis.url()));
+        let [a, b] = [(); 2].map(|()| Subject::start_server(programs, &[("REDIS_URL", &redis.url())]));
         let nodes = Self { a: a?, b: b?, redis };
         for node in [&nodes.a, &nodes.b] {
             wait_until_ready(node.address())?;
@@ -51,22 +51,14 @@ impl Nodes {
 fn wait_until_ready(address: SocketAddr) -> Result<()> {
     let started = now();
     loop {
-        let said = readiness(address).unwrap_or_else(|error| error.to_string());
-        if said.starts_with("HTTP/1.1 200") {
-            return Ok(());
-        }
+        let said = match Caller::connect(address).and_then(|mut caller| caller.get("/readyz")) {
+            Ok(answer) if answer.status == 200 => return Ok(()),
+            Ok(answer) => answer.body,
+            Err(error) => error.to_string(),
+        };
         if started.elapsed() > READY_DEADLINE {
             bail!("the node at {address} is not ready:\n{said}");
         }
         pause(READY_STEP);
     }
-}
-
-fn readiness(address: SocketAddr) -> Result<String> {
-    let mut stream = TcpStream::connect(address).context("cannot connect")?;
-    stream.set_read_timeout(Some(READY_DEADLINE))?;
-    stream.write_all(format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).context("no answer")?;
-    Ok(answer)
 }

@@ -5,15 +5,15 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
+use crate::bench::socket::HeldPort;
 use crate::bench::subject::end;
 use crate::clock::{now, pause};
 
@@ -35,30 +35,34 @@ pub(crate) const PIPELINE: u32 = 16;
 #[derive(Debug)]
 pub(crate) struct Redis {
     child: Child,
-    address: SocketAddr,
+    port: HeldPort,
     folder: TempDir,
-    /// Bound and never listening: nobody else gets the port, while Redis, which sets `SO_REUSEADDR`, does.
-    _held: Socket,
 }
 
 impl Redis {
     /// Starts one on loopback and a free port, without a disk, and waits until it answers.
     pub(crate) fn start() -> Result<Self> {
-        let held = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        held.set_reuse_address(true)?;
-        held.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-        let address = held.local_addr()?.as_socket().context("a bound socket has an address")?;
+        let port = HeldPort::take()?;
         let folder = tempfile::tempdir().context("no temporary folder")?;
         let log = File::create(folder.path().join("redis.log"))?;
         let child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &address.port().to_string(), "--save", "", "--appendonly", "no"])
+            .args([
+                "--bind",
+                "127.0.0.1",
+                "--port",
+                &port.address.port().to_string(),
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot start redis-server; {HINT}"))?;
-        let mut redis = Self { child, address, folder, _held: held };
+        let mut redis = Self { child, port, folder };
         redis.wait_for_answer()?;
         Ok(redis)
     }
@@ -77,7 +81,7 @@ impl Redis {
 
     fn answers(&self) -> bool {
         let ask = || -> std::io::Result<[u8; 7]> {
-            let mut stream = TcpStream::connect(self.address)?;
+            let mut stream = TcpStream::connect(self.port.address)?;
             stream.set_read_timeout(Some(START_DEADLINE))?;
             stream.write_all(b"PING\r\n")?;
             let mut answer = [0; 7];
@@ -88,7 +92,7 @@ impl Redis {
 
     /// Where nodes find it.
     pub(crate) fn url(&self) -> String {
-        format!("redis://{}", self.address)
+        format!("redis://{}", self.port.address)
     }
 
     /// Its process.
@@ -98,7 +102,7 @@ impl Redis {
 
     /// Messages per second that redis-benchmark publishes over 50 connections, each with `pipeline` on the way.
     pub(crate) fn publish_rate(&self, messages: u32, pipeline: u32) -> Result<f64> {
-        let (port, messages, pipeline) = (self.address.port(), messages.to_string(), pipeline.to_string());
+        let (port, messages, pipeline) = (self.port.address.port(), messages.to_string(), pipeline.to_string());
         let output = Command::new("redis-benchmark")
             .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "50", "-P", &pipeline, "-n", &messages, "--csv"])
             .args(["PUBLISH", CHANNEL, &"x".repeat(MESSAGE_BYTES)])
@@ -112,7 +116,7 @@ impl Redis {
 
     /// Messages per second that come to one subscriber, which reads and forgets them, meanwhile.
     pub(crate) fn heard_rate(&self, messages: u32, pipeline: u32) -> Result<f64> {
-        let mut stream = TcpStream::connect(self.address)?;
+        let mut stream = TcpStream::connect(self.port.address)?;
         stream.write_all(format!("SUBSCRIBE {CHANNEL}\r\n").as_bytes())?;
         stream.set_read_timeout(Some(SILENCE))?;
         let listener = thread::spawn(move || listen(stream, messages));

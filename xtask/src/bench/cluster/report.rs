@@ -61,7 +61,7 @@ pub(crate) fn verdicts(rounds: &[Round]) -> Vec<Verdict> {
     let verdict = |runs: &Runs<'_>| {
         let wrongs: u64 = runs.runs.iter().map(|(_, run)| run.fanout.wrongs() + run.fanout.unexpected).sum();
         let about = format!("{}: events lost, doubled or out of order, and notices of drops", runs.load.name);
-        Verdict { about, measured: wrongs as f64, at_most: 0.0 }
+        Verdict::none_of(about, wrongs)
     };
     by_load(rounds).iter().map(verdict).collect()
 }

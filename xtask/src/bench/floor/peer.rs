@@ -1,11 +1,12 @@
 //! One socket of a floor: a publisher's or a subscriber's, which its first request decides.
 
-use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
+use std::io::{ErrorKind, Result};
 
 use mio::net::TcpStream;
 
 use crate::bench::http::Head;
 use crate::bench::message::{EVENT_TYPE, TENANT};
+use crate::bench::wire::Wire;
 use crate::bench::ws::{CLOSE, FrameHead, PING, PONG, TEXT, accept_key, push_server_frame, unmasked};
 
 /// The answer to an accepted event, as long as the server's is.
@@ -26,105 +27,77 @@ pub(crate) enum Input<'a> {
     Event(&'a [u8]),
 }
 
-/// A socket, what it has sent of an unfinished message, and what it has not taken yet.
+/// A socket of one kind or the other.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    stream: TcpStream,
+    wire: Wire,
     upgraded: bool,
-    inbox: Vec<u8>,
-    outbox: Vec<u8>,
 }
 
 impl Peer {
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, upgraded: false, inbox: Vec::new(), outbox: Vec::new() }
+        Self { wire: Wire::new(stream), upgraded: false }
     }
 
     /// Reads until the socket is empty; answers go to the outbox, for [`Peer::flush`].
     pub(crate) fn read(&mut self, scratch: &mut [u8], mut on_input: impl FnMut(Input<'_>)) -> Result<()> {
-        loop {
-            match self.stream.read(scratch) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    self.inbox.extend_from_slice(&scratch[..count]);
-                    let inbox = std::mem::take(&mut self.inbox);
-                    let used = self.consume(&inbox, &mut on_input)?;
-                    self.inbox = inbox;
-                    self.inbox.drain(..used);
-                    if count < scratch.len() {
-                        return Ok(());
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        let Self { wire, upgraded } = self;
+        wire.fill(scratch)?;
+        wire.consume(|bytes, outbox| {
+            if *upgraded {
+                return frame(bytes, outbox);
             }
-        }
+            request(bytes, outbox, |input| {
+                *upgraded |= matches!(input, Input::Upgraded);
+                on_input(input);
+            })
+        })
     }
 
     /// Writes `bytes` at once, or keeps what the socket has no room for.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = if self.outbox.is_empty() { write_some(&mut self.stream, bytes)? } else { 0 };
-        self.outbox.extend_from_slice(&bytes[written..]);
-        Ok(())
+        self.wire.write(bytes)
     }
 
     /// Writes what waits, as far as the socket has room.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        if !self.outbox.is_empty() {
-            let written = write_some(&mut self.stream, &self.outbox)?;
-            self.outbox.drain(..written);
-        }
-        Ok(())
+        self.wire.flush()
     }
+}
 
-    fn consume(&mut self, bytes: &[u8], on_input: &mut impl FnMut(Input<'_>)) -> Result<usize> {
-        let mut used = 0;
-        loop {
-            let rest = &bytes[used..];
-            let taken = if self.upgraded { self.frame(rest)? } else { self.request(rest, on_input)? };
-            if taken == 0 {
-                return Ok(used);
-            }
-            used += taken;
-        }
+/// Takes one request: the upgrade, or an event.
+fn request(bytes: &[u8], outbox: &mut Vec<u8>, mut on_input: impl FnMut(Input<'_>)) -> Result<usize> {
+    let Some(head) = Head::parse(bytes) else { return Ok(0) };
+    if let Some(key) = head.header("sec-websocket-key") {
+        let accept = accept_key(key);
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        outbox.extend_from_slice(answer.as_bytes());
+        on_input(Input::Upgraded);
+        return Ok(head.bytes);
     }
+    let whole = head.bytes + head.content_length();
+    let Some(body) = bytes.get(head.bytes..whole) else { return Ok(0) };
+    on_input(Input::Event(payload_of(body).ok_or(ErrorKind::InvalidData)?));
+    outbox.extend_from_slice(ACCEPTED);
+    Ok(whole)
+}
 
-    /// Takes one request: the upgrade, or an event.
-    fn request(&mut self, bytes: &[u8], on_input: &mut impl FnMut(Input<'_>)) -> Result<usize> {
-        let Some(head) = Head::parse(bytes) else { return Ok(0) };
-        if let Some(key) = head.header("sec-websocket-key") {
-            let accept = accept_key(key);
-            let answer = format!(
-                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Accept: {accept}\r\n\r\n"
-            );
-            self.outbox.extend_from_slice(answer.as_bytes());
-            self.upgraded = true;
-            on_input(Input::Upgraded);
-            return Ok(head.bytes);
+/// Takes one frame: only pings, of either kind, have an answer.
+fn frame(bytes: &[u8], outbox: &mut Vec<u8>) -> Result<usize> {
+    let Some(head) = FrameHead::parse(bytes).filter(|head| head.frame_bytes() <= bytes.len()) else { return Ok(0) };
+    let payload = unmasked(&bytes[head.head_bytes..head.frame_bytes()], head.mask);
+    match head.opcode {
+        TEXT if payload.starts_with(br#"{"type":"ping""#) => {
+            push_server_frame(outbox, TEXT, br#"{"type":"pong","payload":{}}"#);
         }
-        let whole = head.bytes + head.content_length();
-        let Some(body) = bytes.get(head.bytes..whole) else { return Ok(0) };
-        on_input(Input::Event(payload_of(body).ok_or(ErrorKind::InvalidData)?));
-        self.outbox.extend_from_slice(ACCEPTED);
-        Ok(whole)
+        PING => push_server_frame(outbox, PONG, &payload),
+        CLOSE => return Err(ErrorKind::ConnectionAborted.into()),
+        _ => {}
     }
-
-    /// Takes one frame: only pings, of either kind, have an answer.
-    fn frame(&mut self, bytes: &[u8]) -> Result<usize> {
-        let Some(head) = FrameHead::parse(bytes).filter(|head| head.frame_bytes() <= bytes.len()) else { return Ok(0) };
-        let payload = unmasked(&bytes[head.head_bytes..head.frame_bytes()], head.mask);
-        match head.opcode {
-            TEXT if payload.starts_with(br#"{"type":"ping""#) => {
-                push_server_frame(&mut self.outbox, TEXT, br#"{"type":"pong","payload":{}}"#);
-            }
-            PING => push_server_frame(&mut self.outbox, PONG, &payload),
-            CLOSE => return Err(ErrorKind::ConnectionAborted.into()),
-            _ => {}
-        }
-        Ok(head.frame_bytes())
-    }
+    Ok(head.frame_bytes())
 }
 
 /// Appends the ready-made frame of an event.
@@ -143,14 +116,6 @@ pub(crate) fn push_event_frame(out: &mut Vec<u8>, payload: &[u8]) {
 fn payload_of(body: &[u8]) -> Option<&[u8]> {
     let at = body.windows(BEFORE_PAYLOAD.len()).position(|window| window == BEFORE_PAYLOAD.as_bytes())?;
     body.strip_suffix(b"}")?.get(at + BEFORE_PAYLOAD.len()..)
-}
-
-fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize> {
-    match stream.write(bytes) {
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
-        Ok(0) => Err(Error::from(ErrorKind::WriteZero)),
-        written => written,
-    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ impl Checker<'_> {
             port: self.number(&settings::SERVER_PORT) as u16,
             port_hint: "SERVER_PORT",
             shutdown_deadline: self.duration(&settings::SHUTDOWN_TIMEOUT),
+            tenant_rate_limit: self.rate(&settings::SERVER_TENANT_RATE_LIMIT),
         }
     }
 
@@ -57,9 +58,37 @@ impl Checker<'_> {
         let entry = |text: &str| policy.clone().allow_cidrs(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
         let cidrs = self.list(&settings::WEBHOOK_ALLOW_CIDRS, entry, "separate them by commas").join(",");
         let policy = if self.switch(&settings::WEBHOOK_ALLOW_HTTP) { policy.allow_http() } else { policy };
+        let policy = policy.clone().allow_cidrs(&cidrs).unwrap_or(policy);
+        let policy = self.webhook_proxy(policy);
         Webhooks {
-            addresses: policy.clone().allow_cidrs(&cidrs).unwrap_or(policy),
+            addresses: self.webhook_authorities(policy),
             concurrency: self.number(&settings::WEBHOOK_CONCURRENCY) as usize,
+            deliveries: self.deliveries(),
+        }
+    }
+
+    fn webhook_proxy(&mut self, policy: AddressPolicy) -> AddressPolicy {
+        let Some(url) = self.raw.get(&settings::WEBHOOK_PROXY) else { return policy };
+        match policy.clone().via_proxy(&url.text) {
+            Ok(policy) => policy,
+            Err(error) => {
+                self.refuse(&settings::WEBHOOK_PROXY, &error.to_string(), "or unset it to send directly");
+                policy
+            }
+        }
+    }
+
+    fn webhook_authorities(&mut self, policy: AddressPolicy) -> AddressPolicy {
+        let Some(file) = self.raw.get(&settings::WEBHOOK_CA_FILE) else { return policy };
+        let pem = std::fs::read(&file.text).map_err(|error| error.to_string());
+        match pem.and_then(|pem| policy.clone().trust_authorities(&pem).map_err(|error| error.to_string())) {
+            Ok(policy) => policy,
+            Err(reason) => {
+                let wrong = format!("{:?} holds no authorities: {reason}", file.text);
+                let remedy = "name a readable PEM file with certificates (-----BEGIN CERTIFICATE-----)";
+                self.refuse(&settings::WEBHOOK_CA_FILE, &wrong, remedy);
+                policy
+            }
         }
     }
 

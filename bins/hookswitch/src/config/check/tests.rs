@@ -6,7 +6,7 @@ use std::time::Duration;
 use hookswitch::gateway::AllowedOrigins;
 use hookswitch::protocol::Secret;
 use hookswitch::store::MySqlConfig;
-use hookswitch::webhooks::AddressPolicy;
+use hookswitch::webhooks::{AddressPolicy, WebhookConfig};
 
 use super::super::Environment;
 use super::*;
@@ -42,6 +42,12 @@ fn a_secret_is_enough_and_defaults_are_the_contracts() {
     assert_eq!(config.websocket.public_origins, AllowedOrigins::Any);
     assert_eq!(config.webhooks.addresses, AddressPolicy::strict());
     assert_eq!(config.webhooks.concurrency, 512);
+    assert_eq!(config.server.tenant_rate_limit, None);
+    let (deliveries, defaults) = (&config.webhooks.deliveries, WebhookConfig::default());
+    assert_eq!((deliveries.per_webhook, deliveries.tenant_rate_limit), (defaults.per_webhook, None));
+    assert_eq!(deliveries.expiry, defaults.expiry);
+    assert_eq!((deliveries.disable_after, deliveries.retention), (defaults.disable.after, defaults.retention));
+    assert!(deliveries.secret_keys.is_none());
     assert_eq!(config.warnings, Vec::<String>::new());
 }
 
@@ -57,24 +63,96 @@ fn every_problem_is_listed_at_once_with_what_to_do() {
         ("WS_ALLOWED_ORIGINS", "desk.example.com"),
         ("WEBHOOK_ALLOW_HTTP", "maybe"),
         ("WEBHOOK_ALLOW_CIDRS", "10.0.0.0/8,10.0.0.0/99"),
+        ("WEBHOOK_PROXY", "socks5://user:hunter2@proxy:1080"),
+        ("WEBHOOK_CA_FILE", "Cargo.toml"),
         ("REDIS_URL", "redis://:hunter2@host/nine"),
         ("REDIS_PREFIX", "call center"),
         ("HOOKSWITCH_LOG_FORMAT", "xml"),
     ])
     .expect_err("bad on purpose");
     let text = error.to_string();
-    assert_eq!(error.problems.len(), 12, "{text}");
+    assert_eq!(error.problems.len(), 14, "{text}");
     for expected in [
         "SERVER_PORT: \"80000\" is not a whole number from 0 to 65535; the default is 8000",
         "DATABASE_URL: names no database; write mysql://user:password@host:3306/database",
         "REDIS_URL: has a path that is no database number from 0 to 255; write redis://",
         "REDIS_PREFIX: \"call center\" holds ' '",
+        "WEBHOOK_PROXY: the proxy must be spoken to over http; write a proxy as http://",
+        "WEBHOOK_CA_FILE: \"Cargo.toml\" holds no authorities: there is no certificate in PEM form in it",
         "JWT_SECRET: is shorter than 8 bytes; use 32 random bytes",
         "WS_PING_INTERVAL: \"54\" is not a duration; write a number and a unit",
     ] {
         assert!(text.contains(expected), "{expected} in\n{text}");
     }
     assert!(!text.contains("hunter2") && !text.contains("short\""), "{text}");
+}
+
+#[test]
+fn every_mistake_about_deliveries_is_listed_and_no_key_is_quoted() {
+    let short = "ab".repeat(31);
+    let error = load([
+        GOOD_SECRET,
+        ("SERVER_TENANT_RATE_LIMIT", "off"),
+        ("WEBHOOK_PER_WEBHOOK", "0"),
+        ("WEBHOOK_TENANT_RATE_LIMIT", "-1"),
+        ("WEBHOOK_EXPIRY", "queue.stats,Call=5s,call.*=1.5s,chat.*=8d,alert=100ms,ticket.*=1s,ticket.*=2s"),
+        ("WEBHOOK_DISABLE_AFTER", "366d"),
+        ("WEBHOOK_RETENTION", "59m"),
+        ("WEBHOOK_SECRET_KEY", &format!("{},{short}", "ab".repeat(32))),
+    ])
+    .expect_err("bad on purpose");
+    let text = error.to_string();
+    for expected in [
+        "SERVER_TENANT_RATE_LIMIT: \"off\" is not a whole number from 0 to 1000000",
+        "WEBHOOK_PER_WEBHOOK: \"0\" is not a whole number from 1 to 100; the default is 10",
+        "WEBHOOK_TENANT_RATE_LIMIT: \"-1\"",
+        "WEBHOOK_EXPIRY: \"queue.stats\" has no =; write event types or patterns and durations",
+        "WEBHOOK_EXPIRY: \"Call\" holds 'C'",
+        "WEBHOOK_EXPIRY: \"1.5s\" after call.*= is not a duration",
+        "WEBHOOK_EXPIRY: 8d after chat.*= is not 0s to 7d in whole seconds",
+        "WEBHOOK_EXPIRY: 100ms after alert= is not 0s to 7d",
+        "WEBHOOK_EXPIRY: ticket.* stands there twice",
+        "WEBHOOK_DISABLE_AFTER: \"366d\" is not between 0s and 365d; the default is 5d",
+        "WEBHOOK_RETENTION: \"59m\" is not between 1h and 3650d; the default is 30d",
+        "WEBHOOK_SECRET_KEY: 1 of its 2 keys are not 32 bytes in base64 or hex; make one by",
+    ] {
+        assert!(text.contains(expected), "{expected} in\n{text}");
+    }
+    assert_eq!(error.problems.len(), 12, "{text}");
+    assert!(!text.contains("abab"), "{text}");
+}
+
+#[test]
+fn deliveries_are_paced_and_kept_as_the_operator_says() {
+    let config = load([
+        GOOD_SECRET,
+        ("SERVER_TENANT_RATE_LIMIT", "100"),
+        ("WEBHOOK_PER_WEBHOOK", "3"),
+        ("WEBHOOK_TENANT_RATE_LIMIT", "50"),
+        ("WEBHOOK_EXPIRY", "queue.*=1m, * = 7d,call.ended=0s"),
+        ("WEBHOOK_DISABLE_AFTER", "0s"),
+        ("WEBHOOK_RETENTION", "90d"),
+        ("WEBHOOK_SECRET_KEY", &format!("{}, AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "ab".repeat(32))),
+    ])
+    .expect("good");
+    let deliveries = &config.webhooks.deliveries;
+    let rate = |limit: Option<std::num::NonZeroU32>| limit.map(std::num::NonZeroU32::get);
+    assert_eq!((rate(config.server.tenant_rate_limit), rate(deliveries.tenant_rate_limit)), (Some(100), Some(50)));
+    let expiry = [("queue.*", 60), ("*", 604_800), ("call.ended", 0)];
+    assert_eq!(deliveries.expiry, expiry.map(|(name, secs)| (name.to_owned(), secs)).into());
+    assert!(deliveries.disable_after > Duration::from_hours(24 * 365), "never");
+    assert_eq!((deliveries.per_webhook, deliveries.retention), (3, Duration::from_hours(90 * 24)));
+    assert!(deliveries.secret_keys.is_some());
+    assert!(!format!("{config:?}").contains("abab"), "keys are never printed");
+}
+
+#[test]
+fn webhooks_can_go_through_a_proxy() {
+    let given = [GOOD_SECRET, ("WEBHOOK_PROXY", "http://user:hunter2@proxy.internal:3128")];
+    let addresses = load(given).expect("good").webhooks.addresses;
+    assert_eq!(addresses.proxy_address().as_deref(), Some("http://proxy.internal:3128/"));
+    assert!(!format!("{addresses:?}").contains("hunter2"), "{addresses:?}");
+    assert_eq!(problems([GOOD_SECRET, ("WEBHOOK_CA_FILE", "no/such/file.pem")]), ["WEBHOOK_CA_FILE"]);
 }
 
 #[test]

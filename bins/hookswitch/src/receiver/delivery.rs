@@ -1,0 +1,99 @@
+//! What one request says of itself, and whether it is genuine.
+
+use hookswitch::protocol::{Secret, Timestamp};
+use hookswitch::webhooks::{StandardHeaders, verify_signature, verify_standard_webhook};
+use serde::Serialize;
+
+/// Whether a signature is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) enum Verdict {
+    #[serde(rename = "ok")]
+    Good,
+    #[serde(rename = "BAD")]
+    Bad,
+    /// Not signed.
+    #[serde(rename = "none")]
+    Missing,
+    /// Signed, and there is no secret to check with.
+    #[serde(rename = "unchecked")]
+    Unchecked,
+}
+
+impl Verdict {
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Bad => "BAD",
+            Self::Missing => "none",
+            Self::Unchecked => "unchecked",
+        }
+    }
+}
+
+/// Finds a header by its lower-case name.
+pub(super) trait Headers {
+    fn find(&self, name: &str) -> Option<&str>;
+}
+
+impl Headers for hyper::HeaderMap {
+    fn find(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+impl Headers for Vec<(String, String)> {
+    fn find(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One request, as far as a line tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Delivery<'a> {
+    pub(super) event: &'a str,
+    pub(super) attempt: &'a str,
+    pub(super) delivery: &'a str,
+    pub(super) webhook: &'a str,
+    pub(super) hex: Verdict,
+    pub(super) standard: Verdict,
+    pub(super) body_bytes: usize,
+}
+
+impl<'a> Delivery<'a> {
+    pub(super) fn read(headers: &'a impl Headers, body: &[u8], secret: Option<&Secret>, now: Timestamp) -> Self {
+        let text = |name| headers.find(name).unwrap_or("-");
+        Self {
+            event: text("x-webhook-event"),
+            attempt: text("x-webhook-attempt"),
+            delivery: text("webhook-id"),
+            webhook: text("x-webhook-id"),
+            hex: hex(headers, body, secret),
+            standard: standard(headers, body, secret, now),
+            body_bytes: body.len(),
+        }
+    }
+}
+
+/// During a rotation the signature with the new secret stands in a header of its own.
+fn hex(headers: &impl Headers, body: &[u8], secret: Option<&Secret>) -> Verdict {
+    let signatures = ["x-webhook-signature", "x-webhook-signature-new"].map(|name| headers.find(name));
+    match (secret, signatures) {
+        (_, [None, None]) => Verdict::Missing,
+        (None, _) => Verdict::Unchecked,
+        (Some(secret), signatures) => {
+            let is_right = |signature: &str| verify_signature(body, signature, secret.reveal());
+            if signatures.into_iter().flatten().any(is_right) { Verdict::Good } else { Verdict::Bad }
+        }
+    }
+}
+
+fn standard(headers: &impl Headers, body: &[u8], secret: Option<&Secret>, now: Timestamp) -> Verdict {
+    let Some(signature) = headers.find("webhook-signature") else { return Verdict::Missing };
+    let Some(secret) = secret else { return Verdict::Unchecked };
+    let text = |name| headers.find(name).unwrap_or_default();
+    let headers = StandardHeaders { id: text("webhook-id"), timestamp: text("webhook-timestamp"), signature };
+    match verify_standard_webhook(headers, body, secret.reveal(), now) {
+        Ok(()) => Verdict::Good,
+        Err(_) => Verdict::Bad,
+    }
+}

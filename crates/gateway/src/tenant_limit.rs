@@ -1,0 +1,113 @@
+//! How many requests a tenant may make per second on this node.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hookswitch_protocol::TenantId;
+use tokio::time::Instant;
+
+/// Tenants remembered before idle ones are looked for.
+const FIRST_SWEEP: usize = 1_024;
+
+/// One bucket per tenant: full, it lets a second's worth through at once, and it is full again after a
+/// second of rest. A bucket that is full says nothing, so that only tenants of the last second take
+/// memory.
+#[derive(Debug)]
+pub(crate) struct TenantLimit {
+    per_second: NonZeroU32,
+    /// What one request uses up.
+    cost: Duration,
+    buckets: Mutex<Buckets>,
+}
+
+#[derive(Debug)]
+struct Buckets {
+    /// When each tenant's bucket is full again.
+    full_at: HashMap<TenantId, Instant>,
+    /// At this size idle tenants are forgotten.
+    sweep_at: usize,
+}
+
+impl TenantLimit {
+    pub(crate) fn new(per_second: NonZeroU32) -> Self {
+        let buckets = Buckets { full_at: HashMap::new(), sweep_at: FIRST_SWEEP };
+        Self { per_second, cost: Duration::from_secs(1) / per_second.get(), buckets: Mutex::new(buckets) }
+    }
+
+    pub(crate) const fn per_second(&self) -> NonZeroU32 {
+        self.per_second
+    }
+
+    /// Takes one request of this tenant's, if there is room; a refused one costs nothing.
+    pub(crate) fn admit(&self, tenant: &TenantId) -> bool {
+        let now = Instant::now();
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let full_at = buckets.full_at.get(tenant).map_or(now, |full_at| now.max(*full_at)) + self.cost;
+        // The divided second may be a few nanoseconds short of one, never longer.
+        if full_at - now > Duration::from_secs(1) {
+            return false;
+        }
+        if let Some(known) = buckets.full_at.get_mut(tenant) {
+            *known = full_at;
+        } else {
+            buckets.sweep(now);
+            buckets.full_at.insert(tenant.clone(), full_at);
+        }
+        true
+    }
+}
+
+impl Buckets {
+    /// Forgets who is idle; at twice the size of what is left it looks again, so that the cost per
+    /// newcomer stays constant.
+    fn sweep(&mut self, now: Instant) {
+        if self.full_at.len() >= self.sweep_at {
+            self.full_at.retain(|_, full_at| *full_at > now);
+            self.sweep_at = (2 * self.full_at.len()).max(FIRST_SWEEP);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(n: usize) -> TenantId {
+        TenantId::parse(&format!("tenant-{n}")).expect("legal")
+    }
+
+    fn limit(per_second: u32) -> TenantLimit {
+        TenantLimit::new(NonZeroU32::new(per_second).expect("not zero"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_seconds_worth_goes_at_once_and_then_at_the_rate() {
+        for rate in [1, 3, 10, 7_000] {
+            let limit = limit(rate);
+            let admitted = |n: u32| (0..n).filter(|_| limit.admit(&tenant(1))).count();
+            assert_eq!(admitted(2 * rate), rate as usize, "{rate} at once");
+            assert!(limit.admit(&tenant(2)), "others have their own");
+            tokio::time::advance(Duration::from_millis(1_001)).await;
+            assert_eq!(admitted(2 * rate), rate as usize, "{rate} after a second");
+        }
+        let limit = limit(10);
+        while limit.admit(&tenant(1)) {}
+        tokio::time::advance(Duration::from_millis(101)).await;
+        assert_eq!((limit.admit(&tenant(1)), limit.admit(&tenant(1))), (true, false), "one in a tenth");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_tenants_are_forgotten() {
+        let limit = limit(5);
+        for round in 0..10 {
+            for n in 0..1_000 {
+                assert!(limit.admit(&tenant(round * 1_000 + n)));
+            }
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        let n_known = limit.buckets.lock().expect("not poisoned").full_at.len();
+        assert!(n_known <= 2 * FIRST_SWEEP, "{n_known}");
+    }
+}

@@ -1,0 +1,230 @@
+//! The circuit breaker of one webhook, without clocks or I/O.
+//!
+//! A receiver that only fails is left alone for a while: its deliveries wait without using up their
+//! attempts, and it is not flooded when it comes back. Closed, it looks at the attempts that ended
+//! within the window; when there are enough of them and too large a part failed in a way the receiver
+//! is to blame for (no answer, a time-out, 5xx, 429), it opens. After a while one delivery is tried as
+//! a probe: a good answer closes it, a failure opens it again for twice as long. Each node has its
+//! own breakers: what one of them learns costs another at most a few attempts.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hookswitch_protocol::Timestamp;
+use tokio::time::Instant;
+
+/// The window moves in steps of this part of itself.
+const STEPS: u32 = 12;
+
+/// When a webhook's circuit breaker opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerRule {
+    /// It looks this far back; 60 s by default, in twelve steps.
+    pub window: Duration,
+    /// It opens when at least so many attempts ended within the window; 20 by default. So many cannot
+    /// come from one delivery and its retries, whose times stay as the schedule says. `u32::MAX`
+    /// switches breakers off.
+    pub min_attempts: u32,
+    /// And at least this part of them failed, in percent; 80 by default, at most 100.
+    pub failed_percent: u8,
+    /// How long it stays open at first; 30 s by default. Each failed probe doubles it.
+    pub open_for: Duration,
+    /// The longest it stays open before the next probe; 5 min by default.
+    pub open_for_at_most: Duration,
+}
+
+impl Default for BreakerRule {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_mins(1),
+            min_attempts: 20,
+            failed_percent: 80,
+            open_for: Duration::from_secs(30),
+            open_for_at_most: Duration::from_mins(5),
+        }
+    }
+}
+
+/// What a webhook's breaker is doing on this node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Everything is sent.
+    #[default]
+    Closed,
+    /// Nothing is sent until then.
+    Open {
+        /// The end of the pause.
+        until: Timestamp,
+    },
+    /// One delivery is, or will be, sent as a probe.
+    HalfOpen,
+}
+
+impl BreakerState {
+    /// The label: lower case, stable; stands in answers.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open { .. } => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+/// One breaker.
+#[derive(Debug, Default)]
+pub(super) struct Breaker {
+    state: State,
+    /// Attempts that ended while closed: the start of the step, how many, how many failed.
+    steps: VecDeque<Step>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum State {
+    #[default]
+    Closed,
+    Open {
+        until: Instant,
+        pause: Duration,
+    },
+    HalfOpen {
+        pause: Duration,
+        is_probing: bool,
+    },
+}
+
+#[derive(Debug)]
+struct Step {
+    from: Instant,
+    n_ended: u32,
+    n_failed: u32,
+}
+
+/// What may be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Anything.
+    Open,
+    /// One attempt, when nothing else runs.
+    Probe,
+    /// Nothing before this moment.
+    ShutUntil(Instant),
+    /// Nothing until the probe has ended.
+    Probing,
+}
+
+/// A change of state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The receiver only fails.
+    Opened { until: Instant },
+    /// So does the probe.
+    StaysOpen { until: Instant },
+    /// The probe succeeded.
+    Closed,
+    /// Its webhook is gone or switched off, and nothing of it waits any more.
+    Forgotten,
+}
+
+impl Breaker {
+    /// What may be started now.
+    pub(super) fn gate(&mut self, now: Instant) -> Gate {
+        if let State::Open { until, pause } = self.state {
+            if now < until {
+                return Gate::ShutUntil(until);
+            }
+            self.state = State::HalfOpen { pause, is_probing: false };
+        }
+        match self.state {
+            State::HalfOpen { is_probing: false, .. } => Gate::Probe,
+            State::HalfOpen { is_probing: true, .. } => Gate::Probing,
+            State::Closed | State::Open { .. } => Gate::Open,
+        }
+    }
+
+    /// An attempt starts; half open, it is the probe.
+    pub(super) fn started(&mut self) {
+        if let State::HalfOpen { is_probing, .. } = &mut self.state {
+            *is_probing = true;
+        }
+    }
+
+    /// An attempt ended; `has_failed` is `None` when its end says nothing about the receiver.
+    pub(super) fn ended(&mut self, has_failed: Option<bool>, rule: &BreakerRule, now: Instant) -> Option<Turn> {
+        match self.state {
+            State::Closed => {
+                self.note(has_failed?, rule, now);
+                self.is_hopeless(rule).then(|| {
+                    let until = self.open(rule.open_for, now);
+                    Turn::Opened { until }
+                })
+            }
+            State::HalfOpen { pause, is_probing: true } => self.probed(has_failed, pause, rule, now),
+            // A straggler from before it opened.
+            State::HalfOpen { .. } | State::Open { .. } => None,
+        }
+    }
+
+    /// Whether everything is sent.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Whether forgetting it changes nothing.
+    pub(super) fn is_blank(&mut self, rule: &BreakerRule, now: Instant) -> bool {
+        self.forget(rule, now);
+        self.is_closed() && self.steps.iter().all(|step| step.n_failed == 0)
+    }
+
+    fn probed(&mut self, has_failed: Option<bool>, pause: Duration, rule: &BreakerRule, now: Instant) -> Option<Turn> {
+        match has_failed {
+            Some(true) => {
+                let pause = (pause * 2).min(rule.open_for_at_most).max(rule.open_for);
+                Some(Turn::StaysOpen { until: self.open(pause, now) })
+            }
+            Some(false) => {
+                *self = Self::default();
+                Some(Turn::Closed)
+            }
+            None => {
+                self.state = State::HalfOpen { pause, is_probing: false };
+                None
+            }
+        }
+    }
+
+    fn open(&mut self, pause: Duration, now: Instant) -> Instant {
+        self.steps.clear();
+        let until = now + pause;
+        self.state = State::Open { until, pause };
+        until
+    }
+
+    fn note(&mut self, has_failed: bool, rule: &BreakerRule, now: Instant) {
+        self.forget(rule, now);
+        if self.steps.back().is_none_or(|step| step.from + rule.window / STEPS <= now) {
+            self.steps.push_back(Step { from: now, n_ended: 0, n_failed: 0 });
+        }
+        if let Some(step) = self.steps.back_mut() {
+            step.n_ended += 1;
+            step.n_failed += u32::from(has_failed);
+        }
+    }
+
+    fn forget(&mut self, rule: &BreakerRule, now: Instant) {
+        while self.steps.front().is_some_and(|step| step.from + rule.window <= now) {
+            self.steps.pop_front();
+        }
+    }
+
+    fn is_hopeless(&self, rule: &BreakerRule) -> bool {
+        let sum = |of: fn(&Step) -> u32| self.steps.iter().map(|step| u64::from(of(step))).sum::<u64>();
+        let (n_ended, n_failed) = (sum(|step| step.n_ended), sum(|step| step.n_failed));
+        n_ended >= u64::from(rule.min_attempts.max(1))
+            && n_failed * 100 >= n_ended * u64::from(rule.failed_percent.min(100))
+    }
+}
+
+#[cfg(test)]
+#[path = "breaker_tests.rs"]
+mod tests;

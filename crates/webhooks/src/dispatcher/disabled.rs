@@ -1,0 +1,98 @@
+//! News of webhooks that were switched off by us.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use super::Shared;
+use crate::ledger::DisabledWebhook;
+
+/// Those who want to hear of it.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    listeners: Mutex<Vec<mpsc::Sender<DisabledWebhook>>>,
+    /// News that may wait for each.
+    capacity: usize,
+}
+
+impl Listeners {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { listeners: Mutex::default(), capacity: capacity.max(1) }
+    }
+
+    /// Another listener, who hears of what happens from here on.
+    pub(crate) fn subscribe(&self) -> mpsc::Receiver<DisabledWebhook> {
+        let (news, feed) = mpsc::channel(self.capacity);
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(news);
+        feed
+    }
+
+    /// Tells all; how many did not keep up and miss it.
+    fn tell(&self, disabled: &DisabledWebhook) -> u64 {
+        let mut n_missed = 0;
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| match listener.try_send(disabled.clone()) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                n_missed += 1;
+                true
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        });
+        n_missed
+    }
+}
+
+/// A call of ours has switched this webhook off: it matches nothing from here on, and whoever listens
+/// is told.
+pub(super) fn announce(shared: &Shared, disabled: &DisabledWebhook) {
+    let DisabledWebhook { webhook, reason } = disabled;
+    tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, reason = reason.label(), "a webhook was switched off");
+    shared.counters.disabled.add(1);
+    shared.table.put(webhook);
+    shared.agenda.switched_off(webhook.id);
+    let n_missed = shared.listeners.tell(disabled);
+    if n_missed > 0 {
+        tracing::warn!(webhook = %webhook.id, n_missed, "listeners miss that a webhook was switched off");
+        shared.counters.disabled_news_dropped.add(n_missed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
+
+    use super::*;
+    use crate::directory::{NewWebhook, Webhook};
+    use crate::health::DisableReason;
+    use crate::options::WebhookOptions;
+
+    fn disabled(id: i64) -> DisabledWebhook {
+        let new = NewWebhook {
+            name: String::new(),
+            url: String::new(),
+            events: Vec::new(),
+            secret: None,
+            retry_count: 3,
+            timeout_secs: 30,
+            options: WebhookOptions::default(),
+        };
+        let tenant = TenantId::parse("t").expect("legal");
+        let webhook = Webhook::new(WebhookId(id), tenant, new, Timestamp::from_millis(0));
+        DisabledWebhook { webhook, reason: DisableReason::Gone }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_keep_up_misses_news_and_who_left_is_forgotten() {
+        let listeners = Listeners::new(1);
+        let (mut slow, gone) = (listeners.subscribe(), listeners.subscribe());
+        assert_eq!(listeners.tell(&disabled(1)), 0);
+        drop(gone);
+        assert_eq!(listeners.tell(&disabled(2)), 1, "the slow one only");
+        assert_eq!(slow.recv().await, Some(disabled(1)));
+        assert_eq!(listeners.tell(&disabled(3)), 0);
+        assert_eq!(slow.recv().await, Some(disabled(3)));
+        drop(listeners);
+        assert_eq!(slow.recv().await, None);
+    }
+}

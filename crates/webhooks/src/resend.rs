@@ -1,0 +1,109 @@
+//! Deliveries made due again: in bounded steps, in a task that outlives its caller.
+
+use std::sync::Arc;
+
+use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
+
+use crate::directory::WebhookChange;
+use crate::error::WebhookError;
+use crate::ledger::{Requeue, Requeued};
+use crate::registrations::Enabled;
+use crate::webhooks::Inner;
+
+/// Deliveries made due in one ledger call, so that no call holds up publishing for long.
+const STEP: u32 = 1_000;
+
+/// Steps of one resend; what is left after them, its caller is told of.
+const MAX_STEPS: u64 = 100;
+
+/// What a resend did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resent {
+    /// Deliveries made due again.
+    pub n_queued: u64,
+    /// Whether it stopped at its limit, or at the node's end, with more to do.
+    pub has_more: bool,
+}
+
+/// Makes due again what `which` says, and waits for it.
+pub(crate) async fn run(
+    inner: &Arc<Inner>,
+    tenant: &TenantId,
+    webhook: WebhookId,
+    which: Requeue,
+) -> Result<Resent, WebhookError> {
+    let permit = Arc::clone(&inner.resends).try_acquire_owned().map_err(|_| WebhookError::TooManyResends)?;
+    let task = inner.scope.spawn_contained("webhook resend", {
+        let (inner, tenant) = (Arc::clone(inner), tenant.clone());
+        async move {
+            let _permit = permit;
+            requeue(&inner, &tenant, webhook, which).await
+        }
+    });
+    task.await.ok().flatten().unwrap_or(Err(WebhookError::Stopping))
+}
+
+/// Switches on, then makes due again what was missed.
+pub(crate) async fn enable(
+    inner: &Arc<Inner>,
+    tenant: &TenantId,
+    id: WebhookId,
+    missed_since: Option<Timestamp>,
+) -> Result<Enabled, WebhookError> {
+    let task = inner.scope.spawn_contained("webhook enable", {
+        let (inner, tenant) = (Arc::clone(inner), tenant.clone());
+        async move {
+            let on = WebhookChange { is_active: Some(true), ..WebhookChange::default() };
+            let updated = inner.seams.directory.update(&tenant, id, on).await?;
+            let webhook = updated.ok_or(WebhookError::NotFound { id })?;
+            inner.table.put(&webhook);
+            let missed = match missed_since {
+                Some(since) => run(&inner, &tenant, id, Requeue::MissedSince(since)).await?,
+                None => Resent::default(),
+            };
+            Ok(Enabled { webhook, missed })
+        }
+    });
+    task.await.ok().flatten().unwrap_or(Err(WebhookError::Stopping))
+}
+
+async fn requeue(inner: &Inner, tenant: &TenantId, webhook: WebhookId, which: Requeue) -> Result<Resent, WebhookError> {
+    let mut resent = Resent { n_queued: 0, has_more: true };
+    let outcome = requeue_steps(inner, webhook, &which, &mut resent).await;
+    inner.counters.resent.add(resent.n_queued);
+    if resent.n_queued > 0 {
+        tracing::info!(%tenant, %webhook, ?which, n_queued = resent.n_queued, "deliveries are due again");
+        // At the end only: what is sent and fails meanwhile would come around again in this very loop.
+        inner.agenda.work_arrived(&[(tenant.clone(), vec![webhook])]);
+    }
+    outcome.map(|()| resent)
+}
+
+async fn requeue_steps(
+    inner: &Inner,
+    webhook: WebhookId,
+    which: &Requeue,
+    resent: &mut Resent,
+) -> Result<(), WebhookError> {
+    for _ in 0..MAX_STEPS {
+        if inner.scope.soft().is_cancelled() {
+            return Ok(());
+        }
+        let Requeued { n_due, is_under_way } =
+            inner.seams.ledger.requeue(webhook, which.clone(), inner.clock.now(), STEP).await?;
+        resent.n_queued += n_due;
+        if let Requeue::One(delivery) = which {
+            resent.has_more = false;
+            return match (n_due, is_under_way) {
+                (0, true) => Err(WebhookError::UnderWay { delivery: delivery.clone() }),
+                (0, false) => Err(WebhookError::DeliveryNotFound { delivery: delivery.clone() }),
+                _ => Ok(()),
+            };
+        }
+        if n_due < u64::from(STEP) {
+            resent.has_more = false;
+            return Ok(());
+        }
+    }
+    Ok(())
+}
