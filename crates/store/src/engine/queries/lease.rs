@@ -1,6 +1,7 @@
 //! Handing deliveries out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use diesel::prelude::*;
@@ -39,9 +40,9 @@ type Events = HashMap<i64, (EventType, Bytes)>;
 /// Hands out what is wished for, and ends what must not be sent any more.
 pub(crate) fn lease(conn: &mut Conn, codec: &Codec, request: &LeaseRequest) -> QueryResult<Vec<LeasedDelivery>> {
     let ids: Vec<i64> = request.wishes.iter().map(|wish| wish.webhook.0).collect();
-    let sendable: HashMap<WebhookId, Webhook> =
-        webhooks::sendable(conn, codec, &ids)?.into_iter().map(|webhook| (webhook.id, webhook)).collect();
-    let mut picked: Vec<(Row, &Webhook)> = Vec::new();
+    let sendable: HashMap<WebhookId, Arc<Webhook>> =
+        webhooks::sendable(conn, codec, &ids)?.into_iter().map(|webhook| (webhook.id, Arc::new(webhook))).collect();
+    let mut picked: Vec<(Row, &Arc<Webhook>)> = Vec::new();
     for wish in &request.wishes {
         let Some(webhook) = sendable.get(&wish.webhook) else {
             end_waiting(conn, wish.webhook, request.now)?;
@@ -100,7 +101,7 @@ fn first_due(conn: &mut Conn, webhook: &Webhook, is_retry: bool, now: Timestamp,
 }
 
 /// Each event once, however many webhooks hear of it.
-fn load_events(conn: &mut Conn, picked: &[(Row, &Webhook)]) -> QueryResult<Events> {
+fn load_events(conn: &mut Conn, picked: &[(Row, &Arc<Webhook>)]) -> QueryResult<Events> {
     let mut numbers: Vec<i64> = picked.iter().map(|(row, _)| row.event_row).collect();
     numbers.sort_unstable();
     numbers.dedup();
@@ -118,12 +119,12 @@ fn load_events(conn: &mut Conn, picked: &[(Row, &Webhook)]) -> QueryResult<Event
     Ok(loaded)
 }
 
-fn hand_out(row: Row, webhook: &Webhook, events: &Events) -> Option<LeasedDelivery> {
+fn hand_out(row: Row, webhook: &Arc<Webhook>, events: &Events) -> Option<LeasedDelivery> {
     let (event_type, body) = events.get(&row.event_row)?;
     Some(LeasedDelivery {
         lease: Lease { number: row.id, fence: row.fence + 1 },
         delivery: DeliveryId::parse(&row.delivery_id).ok()?,
-        webhook: webhook.clone(),
+        webhook: Arc::clone(webhook),
         event_type: event_type.clone(),
         body: body.clone(),
         attempt: row.attempt.max(1) as u32,
