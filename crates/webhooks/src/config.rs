@@ -1,6 +1,7 @@
 //! How much is sent at once, how often things are looked at, how long they are kept.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::dispatcher::BreakerRule;
@@ -19,7 +20,7 @@ pub struct WebhookConfig {
     pub per_webhook: usize,
     /// Most attempts of one tenant's deliveries started per second on this node, with a burst of one
     /// second's worth; `None`, the default, is no limit. What is over it waits and uses up no attempts.
-    pub tenant_rate_limit: Option<u32>,
+    pub tenant_rate_limit: Option<NonZeroU32>,
     /// The part of both limits, in percent, that retries may not use, so that first attempts never
     /// wait behind old retries; 25 by default, at most 100. At least one slot stays for retries.
     pub fresh_percent: u8,

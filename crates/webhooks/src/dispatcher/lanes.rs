@@ -305,7 +305,7 @@ impl Lanes {
     fn tokens_of_next_tenant(&mut self, now: Instant) -> Option<usize> {
         let Some(rate) = self.config.tenant_rate_limit else { return Some(usize::MAX) };
         let tenant = self.asking.next_tenant()?.clone();
-        let bucket = self.tenants.entry(tenant.clone()).or_insert_with(|| Bucket::new(rate, now));
+        let bucket = self.tenants.entry(tenant.clone()).or_insert_with(|| Bucket::new(rate.get(), now));
         match bucket.available(now) {
             0 => {
                 self.told.n_rate_limited += 1;

@@ -9,7 +9,9 @@ fn secs(n: u64) -> Duration {
 
 /// Ends every one of these in the same way.
 fn end_all(play: &mut Play, started: &[(i64, u32)], ended: Ended) {
-    started.iter().for_each(|one| play.end(one.0, one.1, ended));
+    for one in started {
+        play.end(one.0, one.1, ended);
+    }
 }
 
 fn turns(play: &mut Play) -> Vec<(i64, Turn)> {
@@ -50,7 +52,7 @@ fn an_open_breaker_leases_nothing_and_one_probe_closes_it() {
 fn what_is_ready_goes_back_when_the_breaker_opens_or_the_receiver_is_silent() {
     for ended in [Ended::Badly, Ended::TimedOut] {
         let breaker = BreakerRule { min_attempts: 11, failed_percent: 1, ..BreakerRule::default() };
-        let mut play = Play::with(WebhookConfig { breaker, ..WebhookConfig::default() });
+        let mut play = Play::with(&WebhookConfig { breaker, ..WebhookConfig::default() });
         play.took = Duration::from_millis(1);
         play.due(1, 1_000, 0);
         let started = play.run();
@@ -128,7 +130,8 @@ fn tokens_for_what_the_ledger_did_not_have_come_back() {
 
 #[test]
 fn a_tenant_s_rate_is_shared_by_its_webhooks_and_holds_up_nobody_else() {
-    let mut play = Play::with(WebhookConfig { tenant_rate_limit: Some(8), ..WebhookConfig::default() });
+    let mut play =
+        Play::with(&WebhookConfig { tenant_rate_limit: std::num::NonZeroU32::new(8), ..WebhookConfig::default() });
     (0..4).for_each(|webhook| play.due(webhook, 100, 0));
     play.due(100, 100, 0);
     let started = play.run();
@@ -196,7 +199,7 @@ fn fresh_due(webhook: i64) -> HashMap<WebhookId, DueWebhook> {
 #[test]
 fn without_a_breaker_failures_change_nothing() {
     let breaker = BreakerRule { min_attempts: u32::MAX, ..BreakerRule::default() };
-    let mut play = Play::with(WebhookConfig { breaker, ..WebhookConfig::default() });
+    let mut play = Play::with(&WebhookConfig { breaker, ..WebhookConfig::default() });
     play.due(1, 100, 0);
     for _ in 0..10 {
         let started = play.run();

@@ -26,14 +26,14 @@ fn tenant(webhook: i64) -> TenantId {
 
 impl Play {
     fn new(concurrency: usize, per_webhook: usize) -> Self {
-        Self::with(WebhookConfig { concurrency, per_webhook, ..WebhookConfig::default() })
+        Self::with(&WebhookConfig { concurrency, per_webhook, ..WebhookConfig::default() })
     }
 
-    fn with(config: WebhookConfig) -> Self {
+    fn with(config: &WebhookConfig) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let now = runtime.block_on(async { Instant::now() });
         let table = Arc::new(MatchTable::new(config.expiry.clone()));
-        let lanes = Lanes::new(&config, Arc::clone(&table));
+        let lanes = Lanes::new(config, Arc::clone(&table));
         Self { lanes, ledger: HashMap::new(), table, now, n_nodes: 1, took: Duration::from_secs(1) }
     }
 
@@ -141,7 +141,9 @@ fn no_webhook_gets_more_than_its_slots_and_the_node_no_more_than_its_own() {
     (0..20).for_each(|webhook| play.due(webhook, 100, 0));
     let first = play.run();
     assert!((49..=60).contains(&first.len()), "{} before anybody has answered", first.len());
-    first.iter().for_each(|one| play.end(one.0, one.1, Ended::Well));
+    for one in &first {
+        play.end(one.0, one.1, Ended::Well);
+    }
     let started = play.run();
     assert_eq!(started.len(), 60, "64 less the sixteenth kept for retries");
     assert!((0..20).all(|webhook| count(&started, |one| one.0 == webhook) <= 10));

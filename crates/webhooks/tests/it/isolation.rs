@@ -108,7 +108,9 @@ async fn five_silent_receivers_of_twenty_do_not_slow_down_the_others() {
     }
     p99(&node, &webhooks, &healthy).await;
     let all_well = p99(&node, &webhooks, &healthy).await;
-    silent.iter().for_each(|receiver| receiver.now([Behaviour::Hang]));
+    for receiver in &silent {
+        receiver.now([Behaviour::Hang]);
+    }
     let with_silent = p99(&node, &webhooks, &healthy).await;
     let held = node.webhooks.in_flight();
     assert!((5..=50).contains(&held), "the silent five hold {held} of 64 slots");
