@@ -2,7 +2,6 @@
 
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ use hookswitch::Switch;
 use hookswitch::gateway::{GatewayConfig, JwtAuthenticator, listen};
 use hookswitch::hub::HubConfig;
 use hookswitch::runtime::{Clock, Crash, Scope};
-use hookswitch::store::StoreConfig;
 use hookswitch::store::migrations::Database;
+use hookswitch::store::{MySqlConfig, StoreConfig};
 use hookswitch::webhooks::{DisableRule, WebhookConfig};
 use tokio::runtime::{Builder, Runtime};
 
@@ -76,9 +75,10 @@ impl Node {
             .webhooks(webhooks(config))
             .addresses(config.webhooks.addresses.clone())
             .gateway(gateway(config), Arc::new(authenticator));
+        let secret_keys = config.webhooks.deliveries.secret_keys.clone();
         let builder = match config.database.clone() {
-            Database::Sqlite(path) => builder.sqlite(StoreConfig::new(path)),
-            Database::MySql(server) => builder.mysql(*server),
+            Database::Sqlite(path) => builder.sqlite(StoreConfig { secret_keys, ..StoreConfig::new(path) }),
+            Database::MySql(server) => builder.mysql(MySqlConfig { secret_keys, ..*server }),
         };
         let builder = match config.redis.clone() {
             Some(redis) => builder.redis(redis),
@@ -161,7 +161,7 @@ fn webhooks(config: &Config) -> WebhookConfig {
     WebhookConfig {
         concurrency: config.webhooks.concurrency,
         per_webhook: deliveries.per_webhook,
-        tenant_rate_limit: deliveries.tenant_rate_limit.map(NonZeroU32::get),
+        tenant_rate_limit: deliveries.tenant_rate_limit,
         expiry: deliveries.expiry.clone(),
         disable: DisableRule { after: deliveries.disable_after, ..DisableRule::default() },
         retention: deliveries.retention,
