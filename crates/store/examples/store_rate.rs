@@ -11,8 +11,8 @@ use hookswitch_protocol::{EventId, EventType, NodeId, TenantId, Timestamp, Webho
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::{Store, StoreConfig};
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryLedger as _, LeaseRequest, LeaseWish, LeasedDelivery, NewDuty, NewWebhook, Verdict,
-    WebhookDirectory as _,
+    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, DutyTarget, LeaseRequest, LeaseWish, LeasedDelivery,
+    NewDuty, NewWebhook, Timings, Verdict, WebhookDirectory as _, WebhookOptions,
 };
 use tokio::time::Instant;
 
@@ -33,6 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         secret: None,
         retry_count: 3,
         timeout_secs: 30,
+        options: WebhookOptions::default(),
     };
     let webhook = store.create(&tenant, new).await?.id;
     enqueue(&store, &tenant, webhook, &clock).await?;
@@ -55,7 +56,7 @@ async fn enqueue(store: &Store, tenant: &TenantId, webhook: WebhookId, clock: &C
                 event_type: EventType::CALL_INCOMING,
                 body: body.clone(),
                 accepted_at: now,
-                webhooks: vec![webhook],
+                targets: vec![DutyTarget::new(webhook)],
                 fingerprint: None,
             };
             store.enqueue(vec![duty]).await?;
@@ -85,7 +86,8 @@ async fn settle(store: &Store, webhook: WebhookId, clock: &Clock) -> Result<(), 
         let now = clock.now();
         // As from a hundred senders: each settles its own.
         let leased: Arc<[LeasedDelivery]> = leased.into();
-        let settled = join_all(leased.iter().map(|one| store.finish(vec![attempted(one, now)]))).await;
+        let settled =
+            join_all(leased.iter().map(|one| store.finish(vec![attempted(one, now)], DisableRule::default()))).await;
         settled.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
     println!("lease 100, settle one by one: {:.0} deliveries/s", n_settled as f64 / start.elapsed().as_secs_f64());
@@ -102,6 +104,8 @@ fn attempted(one: &LeasedDelivery, at: Timestamp) -> Attempted {
         error: None,
         duration_ms: 12,
         attempt: one.attempt,
+        delivery: None,
+        timings: Timings::default(),
         at,
     };
     Attempted { lease: one.lease.clone(), row, verdict: Verdict::Delivered }

@@ -1,4 +1,4 @@
-//! How a database tells what waits.
+//! How a database tells what waits, and who lives.
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
@@ -18,4 +18,12 @@ pub(crate) struct BacklogRow {
     /// The first one that is not due yet.
     #[diesel(sql_type = Nullable<BigInt>)]
     pub(crate) next_due: Option<i64>,
+}
+
+/// What a sweep hears of the nodes.
+pub(crate) struct Nodes {
+    /// Those that have fallen silent.
+    pub(crate) dead: Vec<String>,
+    /// Those that live, at least this one.
+    pub(crate) n_alive: u32,
 }

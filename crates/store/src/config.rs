@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use hookswitch_hub::OfflineLimits;
 
+use crate::secret_keys::SecretKeys;
+
 /// How to open and run a store.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
@@ -24,6 +26,8 @@ pub struct StoreConfig {
     pub lock_wait: Duration,
     /// The bounds of offline messages.
     pub offline: OfflineLimits,
+    /// Seal signing secrets and custom header values; without any they stand in clear.
+    pub secret_keys: SecretKeys,
 }
 
 impl StoreConfig {
@@ -37,6 +41,7 @@ impl StoreConfig {
             busy_timeout: Duration::from_secs(5),
             lock_wait: Duration::from_secs(1),
             offline: OfflineLimits::default(),
+            secret_keys: SecretKeys::default(),
         }
     }
 }

@@ -75,6 +75,17 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Secrets are sealed with a key that was not given: nothing may be sent unsigned instead.
+    #[error(
+        "{n_rows} webhook(s) in the database {database} hold secrets that no key opens; set WEBHOOK_SECRET_KEY to the \
+         key they were sealed with (several are separated by commas)"
+    )]
+    Sealed {
+        /// The database.
+        database: String,
+        /// How many rows.
+        n_rows: usize,
+    },
     /// The last write failed and none has worked since, or the writer does not answer.
     #[error("the database cannot be written")]
     Unwritable {

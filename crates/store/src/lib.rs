@@ -37,7 +37,9 @@ mod mysql;
 mod sqlite;
 
 mod backlog;
+mod codec;
 mod schema;
+mod secret_keys;
 mod time;
 
 pub use config::StoreConfig;
@@ -45,4 +47,5 @@ pub use counters::StoreCounters;
 pub use error::StoreError;
 #[cfg(feature = "mysql")]
 pub use mysql::{BadUrl, MySqlConfig, MySqlStore, Tls};
+pub use secret_keys::{BadSecretKey, SecretKeys};
 pub use sqlite::Store;

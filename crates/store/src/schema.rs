@@ -15,6 +15,15 @@ diesel::table! {
         created_at -> Timestamp,
         updated_at -> Timestamp,
         deleted_at -> Nullable<Timestamp>,
+        previous_secret -> Nullable<Text>,
+        previous_secret_until -> Nullable<Timestamp>,
+        secret_sealed -> Nullable<Text>,
+        previous_secret_sealed -> Nullable<Text>,
+        options -> Nullable<Text>,
+        failing_since -> Nullable<Timestamp>,
+        n_failures -> Integer,
+        disabled_reason -> Nullable<Text>,
+        disabled_at -> Nullable<Timestamp>,
     }
 }
 
@@ -36,6 +45,23 @@ diesel::table! {
         error -> Nullable<Text>,
         duration_ms -> Nullable<Integer>,
         attempt -> Integer,
+        created_at -> Timestamp,
+        delivery_id -> Nullable<Text>,
+        dns_ms -> Nullable<Integer>,
+        connect_ms -> Nullable<Integer>,
+        tls_ms -> Nullable<Integer>,
+        first_byte_ms -> Nullable<Integer>,
+        body_ms -> Nullable<Integer>,
+    }
+}
+
+diesel::table! {
+    webhook_skips (id) {
+        id -> BigInt,
+        webhook_id -> BigInt,
+        delivery_id -> Nullable<Text>,
+        event -> Nullable<Text>,
+        reason -> Text,
         created_at -> Timestamp,
     }
 }
@@ -60,8 +86,11 @@ diesel::table! {
         event_row -> BigInt,
         state -> Text,
         attempt -> Integer,
+        attempts_before -> Integer,
         is_retry -> Bool,
         due_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        order_key -> Nullable<Text>,
         lease_owner -> Nullable<Text>,
         lease_until -> Nullable<BigInt>,
         fence -> BigInt,

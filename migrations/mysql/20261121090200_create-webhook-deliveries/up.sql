@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS webhook_deliveries (
     webhook_id BIGINT NOT NULL,
     tenant_id VARCHAR(36) NOT NULL,
     event_row BIGINT NOT NULL,
-    state VARCHAR(10) NOT NULL CHECK (state IN ('due', 'leased', 'delivered', 'failed', 'cancelled')),
+    state VARCHAR(10) NOT NULL,
     attempt INT NOT NULL DEFAULT 1,
     is_retry BOOLEAN NOT NULL DEFAULT FALSE,
     due_at BIGINT NOT NULL,

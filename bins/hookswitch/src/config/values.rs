@@ -4,8 +4,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hookswitch::redis::{RedisConfig, Topology};
 use hookswitch::store::MySqlConfig;
 
@@ -63,13 +61,6 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
         return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     text.trim_start_matches('[').trim_end_matches(']').parse().ok()
-}
-
-/// Whether this is a key of 32 bytes in hex or base64.
-pub(super) fn is_key(text: &str) -> bool {
-    // 64 hex digits are base64 too, of 48 bytes.
-    let decoded = hex::decode(text).ok().or_else(|| STANDARD.decode(text).ok());
-    decoded.is_some_and(|key| key.len() == 32)
 }
 
 /// Why a database URL cannot be used; never quotes it, as it may hold a password.
@@ -135,16 +126,6 @@ mod tests {
         check("1d12h", 129_600_000, "36h");
         for bad in ["", "5", "s", "5 s", "-1s", "1.5s", "1w", "99999999999999999999s", "18446744073709551615h"] {
             assert_eq!(duration(bad), None, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn a_key_has_32_bytes() {
-        for good in [&"ab".repeat(32), &"AB".repeat(32), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="] {
-            assert!(is_key(good), "{good}");
-        }
-        for bad in ["", "ab", &"ab".repeat(31), &"ab".repeat(33), &"zz".repeat(32), "AAAA", "not a key"] {
-            assert!(!is_key(bad), "{bad}");
         }
     }
 

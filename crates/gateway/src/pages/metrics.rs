@@ -242,6 +242,13 @@ impl Sources {
         page.counter("delivery_leases_lost", "Attempts settled after their lease", c.lease_lost)?;
         page.gauge("deliveries_in_flight", "Attempts running now", c.in_flight)?;
         page.gauge("deliveries_unsettled", "Attempts waiting to be settled", c.unsettled)?;
+        page.gauge("deliveries_ready", "Deliveries leased and not started yet", c.ready)?;
+        page.counter("deliveries_given_back", "Deliveries given back unattempted", c.given_back)?;
+        page.counter("delivery_rate_limited", "Times deliveries waited for a rate limit", c.rate_limited)?;
+        page.counter("breaker_openings", "Times a webhook's circuit breaker opened", c.breaker_opened)?;
+        page.gauge("breakers_open", "Circuit breakers open or half open now", c.breakers_open)?;
+        page.counter("webhooks_disabled", "Webhooks switched off for their receiver", c.disabled)?;
+        page.counter("disabled_news_dropped", "News of such that nobody took in time", c.disabled_news_dropped)?;
         let errors = c.errors.iter().map(|(class, count)| (class.label(), *count));
         page.family("delivery_errors", "Webhook attempts that went wrong, by class", "class", errors)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{CustomHeader, HEADER_MASK, OrderedBy, Resent, TestReport, Webhook};
 use serde::{Serialize, Serializer};
 
@@ -82,7 +82,7 @@ impl<'a> WebhookView<'a> {
     /// With the secret itself.
     pub(super) fn with_secret(self) -> Self {
         let secret = self.webhook.secret.as_ref();
-        Self { generated_secret: secret.map(|secret| secret.reveal()), ..self }
+        Self { generated_secret: secret.map(Secret::reveal), ..self }
     }
 }
 
@@ -142,7 +142,6 @@ impl From<TestReport> for TestView {
 
 #[cfg(test)]
 mod tests {
-    use hookswitch_protocol::Secret;
     use hookswitch_webhooks::{
         DisableReason, Disabled, NewWebhook, PreviousSecret, RetryProfile, WebhookHealth, WebhookOptions,
     };

@@ -41,7 +41,7 @@ impl<O: Outlet> Shard<O> {
             names: None,
             backlog: holds_back.then(Box::default),
         }) as u32;
-        self.tenants[tenant as usize].insert(slot, &who);
+        self.tenants[tenant as usize].insert(slot, who);
         self.shared.census.listen(&who.tenant, self.index, |listening| listening.join(&who.occupant));
         if let Occupant::User(user) = &who.occupant {
             self.shared.census.add_user(&who.tenant, user);

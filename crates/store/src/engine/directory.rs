@@ -1,8 +1,9 @@
 //! The directory of registrations, kept in `webhooks`.
 
-use hookswitch_protocol::{TenantId, WebhookId};
+use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
-    BoxFuture, DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, Webhook, WebhookChange, WebhookDirectory,
+    BoxFuture, DirectoryError, DirectoryVersion, DisableReason, Listed, NewWebhook, Page, Webhook, WebhookChange,
+    WebhookDirectory,
 };
 
 use super::queries::webhooks;
@@ -14,17 +15,17 @@ impl WebhookDirectory for Store {
         tenant: &'a TenantId,
         webhook: NewWebhook,
     ) -> BoxFuture<'a, Result<Webhook, DirectoryError>> {
-        let (tenant, clock) = (tenant.clone(), self.inner.clock.clone());
+        let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
         Box::pin(async move {
-            let work = move |conn: &mut _| webhooks::create(conn, &tenant, &webhook, clock.now());
+            let work = move |conn: &mut _| webhooks::create(conn, &codec, &tenant, &webhook, clock.now());
             self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("create a webhook"))
         })
     }
 
     fn list<'a>(&'a self, tenant: &'a TenantId, page: Page) -> BoxFuture<'a, Result<Listed<Webhook>, DirectoryError>> {
-        let tenant = tenant.clone();
+        let (tenant, codec) = (tenant.clone(), self.inner.codec.clone());
         Box::pin(async move {
-            let query = move |conn: &mut _| webhooks::list(conn, &tenant, page);
+            let query = move |conn: &mut _| webhooks::list(conn, &codec, &tenant, page);
             self.inner.readers.read(query).await.map_err(|failure| failure.directory("list webhooks"))
         })
     }
@@ -34,9 +35,9 @@ impl WebhookDirectory for Store {
         tenant: &'a TenantId,
         id: WebhookId,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
-        let tenant = tenant.clone();
+        let (tenant, codec) = (tenant.clone(), self.inner.codec.clone());
         Box::pin(async move {
-            let query = move |conn: &mut _| webhooks::get(conn, &tenant, id);
+            let query = move |conn: &mut _| webhooks::get(conn, &codec, &tenant, id);
             self.inner.readers.read(query).await.map_err(|failure| failure.directory("read a webhook"))
         })
     }
@@ -47,9 +48,9 @@ impl WebhookDirectory for Store {
         id: WebhookId,
         change: WebhookChange,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
-        let (tenant, clock) = (tenant.clone(), self.inner.clock.clone());
+        let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
         Box::pin(async move {
-            let work = move |conn: &mut _| webhooks::update(conn, &tenant, id, &change, clock.now());
+            let work = move |conn: &mut _| webhooks::update(conn, &codec, &tenant, id, &change, clock.now());
             self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("update a webhook"))
         })
     }
@@ -62,10 +63,40 @@ impl WebhookDirectory for Store {
         })
     }
 
-    fn active(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>> {
+    fn rotate_secret<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: WebhookId,
+        secret: Secret,
+        valid_until: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
+        let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
         Box::pin(async move {
-            let rows = self.inner.readers.read(webhooks::active).await;
-            rows.map_err(|failure| failure.directory("list active webhooks"))
+            let work = move |conn: &mut _| {
+                webhooks::rotate_secret(conn, &codec, &tenant, id, &secret, (valid_until, clock.now()))
+            };
+            self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("rotate a secret"))
+        })
+    }
+
+    fn disable(
+        &self,
+        id: WebhookId,
+        reason: DisableReason,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Webhook>, DirectoryError>> {
+        let codec = self.inner.codec.clone();
+        Box::pin(async move {
+            let work = move |conn: &mut _| webhooks::disable(conn, &codec, id, reason, at);
+            self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("disable a webhook"))
+        })
+    }
+
+    fn all(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>> {
+        let codec = self.inner.codec.clone();
+        Box::pin(async move {
+            let rows = self.inner.readers.read(move |conn| webhooks::all(conn, &codec)).await;
+            rows.map_err(|failure| failure.directory("list all webhooks"))
         })
     }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::queries::offline::{self, Holder};
 use super::{Conn, Readers, Waiting, Writer};
+use crate::codec::Codec;
 use crate::error::Failure;
 
 /// How often messages that are too old are looked for; claims look for themselves.
@@ -20,6 +21,7 @@ const EXPIRY_STEP: i64 = 1_000;
 /// The parts of an open store.
 pub(crate) struct Inner {
     pub(crate) offline: OfflineLimits,
+    pub(crate) codec: Arc<Codec>,
     pub(crate) clock: Clock,
     /// Acceptance and registrations: what somebody outside waits for.
     pub(crate) acceptance: Writer,

@@ -1,15 +1,15 @@
 //! The delivery ledger, kept in `webhook_events`, `webhook_deliveries` and `event_ids`.
 
-use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp};
+use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
-    Attempted, Backlog, BoxFuture, DeliveryLedger, Fingerprint, Finished, Lease, LeaseRequest, LeasedDelivery,
-    LedgerError, NewDuty, Retention, Seen,
+    Attempted, Backlog, BoxFuture, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery,
+    LedgerError, NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
 };
 
 use super::Store;
 use super::queries::enqueue::Duty;
 use super::queries::event_ids::Known;
-use super::queries::{deliveries, lease, purge};
+use super::queries::{deliveries, lease, purge, requeue};
 use super::writer::Job;
 
 impl DeliveryLedger for Store {
@@ -46,14 +46,15 @@ impl DeliveryLedger for Store {
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>> {
         Box::pin(async move {
-            let work = move |conn: &mut _| lease::lease(conn, &request);
+            let codec = self.inner.codec.clone();
+            let work = move |conn: &mut _| lease::lease(conn, &codec, &request);
             self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("lease deliveries"))
         })
     }
 
-    fn finish(&self, results: Vec<Attempted>) -> BoxFuture<'_, Result<Vec<Finished>, LedgerError>> {
+    fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>> {
         Box::pin(async move {
-            let settled = self.inner.dispatch.merge(results, Job::Finish).await;
+            let settled = self.inner.dispatch.merge((results, rule), Job::Finish).await;
             settled.map_err(|failure| failure.ledger("settle attempts"))
         })
     }
@@ -65,9 +66,22 @@ impl DeliveryLedger for Store {
         })
     }
 
-    fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, LedgerError>> {
+    fn requeue(
+        &self,
+        webhook: WebhookId,
+        which: Requeue,
+        now: Timestamp,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Requeued, LedgerError>> {
         Box::pin(async move {
-            let work = move |conn: &mut _| deliveries::sweep(conn, now);
+            let work = move |conn: &mut _| requeue::requeue(conn, webhook, &which, now, limit);
+            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("requeue deliveries"))
+        })
+    }
+
+    fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>> {
+        Box::pin(async move {
+            let work = move |conn: &mut _| deliveries::sweep(conn, &sweep);
             self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("sweep leases"))
         })
     }

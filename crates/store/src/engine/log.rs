@@ -1,12 +1,13 @@
-//! The attempt log, kept in `webhook_logs`.
+//! The log, kept in `webhook_logs` and `webhook_skips`.
 
 use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
-    AttemptLog, AttemptRow, BoxFuture, DeliveryStats, DirectoryError, Listed, LoggedAttempt, Page,
+    AttemptLog, AttemptRow, BoxFuture, DeliveryStats, DirectoryError, Listed, LogEntry, LogFilter, LoggedAttempt, Page,
+    SkipRow,
 };
 
 use super::Store;
-use super::queries::logs;
+use super::queries::{entries, logs, skips};
 
 impl AttemptLog for Store {
     fn append(&self, row: AttemptRow) -> BoxFuture<'_, Result<(), DirectoryError>> {
@@ -16,10 +17,23 @@ impl AttemptLog for Store {
         })
     }
 
-    fn rows(&self, webhook: WebhookId, page: Page) -> BoxFuture<'_, Result<Listed<LoggedAttempt>, DirectoryError>> {
+    fn append_skip(&self, row: SkipRow) -> BoxFuture<'_, Result<(), DirectoryError>> {
         Box::pin(async move {
-            let query = move |conn: &mut _| logs::rows(conn, webhook, page);
-            self.inner.readers.read(query).await.map_err(|failure| failure.directory("list attempts"))
+            let work = move |conn: &mut _| skips::append_one(conn, &row);
+            self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("log a skip"))
+        })
+    }
+
+    fn entries<'a>(
+        &'a self,
+        webhook: WebhookId,
+        filter: &'a LogFilter,
+        page: Page,
+    ) -> BoxFuture<'a, Result<Listed<LogEntry>, DirectoryError>> {
+        let filter = filter.clone();
+        Box::pin(async move {
+            let query = move |conn: &mut _| entries::entries(conn, webhook, &filter, page);
+            self.inner.readers.read(query).await.map_err(|failure| failure.directory("read a log"))
         })
     }
 

@@ -24,6 +24,7 @@ use super::store::Store;
 
 pub(super) use inner::Inner;
 pub(super) use queries::offline::{Holder, Key};
+pub(super) use queries::webhooks::n_unreadable;
 pub(super) use reader::Readers;
 pub(super) use waiting::Waiting;
 pub(super) use writer::Writer;

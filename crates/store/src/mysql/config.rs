@@ -8,6 +8,7 @@ use hookswitch_hub::OfflineLimits;
 use hookswitch_protocol::Secret;
 
 use super::url::{self, BadUrl};
+use crate::secret_keys::SecretKeys;
 
 /// How to reach and use a MySQL or MariaDB server. Prints without the password.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ pub struct MySqlConfig {
     pub answer_wait: Duration,
     /// The bounds of offline messages.
     pub offline: OfflineLimits,
+    /// Seal signing secrets and custom header values; without any they stand in clear.
+    pub secret_keys: SecretKeys,
 }
 
 /// How the server's certificate is checked.
@@ -70,6 +73,7 @@ impl MySqlConfig {
             connect_wait: Duration::from_secs(3),
             answer_wait: Duration::from_secs(5),
             offline: OfflineLimits::default(),
+            secret_keys: SecretKeys::default(),
         }
     }
 

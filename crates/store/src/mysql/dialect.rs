@@ -1,17 +1,20 @@
 //! Everything that MySQL and MariaDB say differently from SQLite, in one place; that one's `dialect` has the same names.
 
+use std::time::Duration;
+
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_query;
-use diesel::sql_types::{self, BigInt, Binary, Bool, Double, Text};
+use diesel::sql_types::{self, BigInt, Binary, Bool, Double, Integer, Nullable, Text};
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use hookswitch_protocol::{NodeId, Timestamp};
+use hookswitch_webhooks::Sweep;
 
 pub(crate) use super::payload::{logged_text, payload};
 use super::timed::Timed;
-use crate::backlog::BacklogRow;
+use crate::backlog::{BacklogRow, Nodes};
 use crate::time::SqlTime;
 
 /// The connection that queries run on; only ever on a thread that may block.
@@ -89,38 +92,69 @@ pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {
     .get_result(conn)
 }
 
-/// Notes an attempt at a webhook, unless another one was noted within the last second: all nodes
-/// would wait for each other at this row. Neither `updated_at` nor the directory's version changes.
-pub(crate) fn trigger(conn: &mut Conn, webhook: i64, at: Timestamp) -> QueryResult<()> {
-    let known_before = SqlTime(Timestamp::from_millis(at.as_millis() - 1_000));
-    let is_news: Option<i64> = sql_query_id(
-        conn,
-        "SELECT id FROM webhooks WHERE id = ? AND (last_triggered_at IS NULL OR last_triggered_at < ?)",
-        webhook,
-        known_before,
-    )?;
-    if is_news.is_some() {
-        sql_query(
-            "UPDATE webhooks SET last_triggered_at = ?, updated_at = updated_at, changed_at = changed_at WHERE id = ?",
-        )
-        .bind::<sql_types::Timestamp, _>(SqlTime(at))
-        .bind::<BigInt, _>(webhook)
-        .execute(conn)?;
-    }
+/// How far apart two noted attempts at a webhook are at least: all nodes wait for each other at its row.
+pub(crate) const TRIGGER_STEP: Duration = Duration::from_secs(1);
+
+/// Notes a receiver's health and the last attempt. Neither `updated_at` nor the directory's version changes.
+pub(crate) fn note_health(
+    conn: &mut Conn,
+    webhook: i64,
+    failing_since: Option<SqlTime>,
+    n_failures: i32,
+    triggered: SqlTime,
+) -> QueryResult<()> {
+    sql_query(
+        "UPDATE webhooks SET failing_since = ?, n_failures = ?, last_triggered_at = ?,
+                updated_at = updated_at, changed_at = changed_at
+         WHERE id = ?",
+    )
+    .bind::<Nullable<sql_types::Timestamp>, _>(failing_since)
+    .bind::<Integer, _>(n_failures)
+    .bind::<sql_types::Timestamp, _>(triggered)
+    .bind::<BigInt, _>(webhook)
+    .execute(conn)?;
     Ok(())
 }
 
 #[derive(QueryableByName)]
-struct Id {
+struct Node {
+    #[diesel(sql_type = Text)]
+    node_id: String,
     #[diesel(sql_type = BigInt)]
-    id: i64,
+    seen_at: i64,
 }
 
-fn sql_query_id(conn: &mut Conn, query: &str, id: i64, at: SqlTime) -> QueryResult<Option<i64>> {
-    let found: Option<Id> =
-        sql_query(query).bind::<BigInt, _>(id).bind::<sql_types::Timestamp, _>(at).get_result(conn).optional()?;
-    Ok(found.map(|found| found.id))
+/// Says that this node lives, and hears of the others.
+///
+/// One that was silent itself judges nobody: the database was away then, and the others, who are only
+/// about to say that they live, would lose what they are doing.
+pub(crate) fn beat(conn: &mut Conn, sweep: &Sweep) -> QueryResult<Nodes> {
+    let (now, silent) = (sweep.now.as_millis(), sweep.now.before(sweep.dead_after).as_millis());
+    let known: Vec<Node> = sql_query("SELECT node_id, seen_at FROM webhook_nodes").load(conn)?;
+    sql_query(
+        "INSERT INTO webhook_nodes (node_id, seen_at) VALUES (?, ?)
+         ON DUPLICATE KEY UPDATE seen_at = GREATEST(seen_at, VALUES(seen_at))",
+    )
+    .bind::<Text, _>(sweep.by.as_str())
+    .bind::<BigInt, _>(now)
+    .execute(conn)?;
+    let was_silent = known.iter().all(|node| node.node_id != sweep.by.as_str() || node.seen_at < silent);
+    let others = known.into_iter().filter(|node| node.node_id != sweep.by.as_str());
+    let (alive, dead): (Vec<Node>, Vec<Node>) = others.partition(|node| node.seen_at >= silent);
+    let n_alive = 1 + alive.len() as u32;
+    if was_silent {
+        return Ok(Nodes { dead: Vec::new(), n_alive });
+    }
+    if dead.iter().any(|node| node.seen_at < now - FORGET_MILLIS) {
+        sql_query("DELETE FROM webhook_nodes WHERE seen_at < ?")
+            .bind::<BigInt, _>(now - FORGET_MILLIS)
+            .execute(conn)?;
+    }
+    Ok(Nodes { dead: dead.into_iter().map(|node| node.node_id).collect(), n_alive })
 }
+
+/// A node that has been dead for a day holds nothing any more.
+const FORGET_MILLIS: i64 = 24 * 3_600 * 1_000;
 
 /// From whom a starting node takes leases back: its own former self; others may be alive.
 #[expect(clippy::unnecessary_wraps, reason = "SQLite takes back everybody's")]
@@ -144,6 +178,26 @@ pub(crate) fn is_due() -> SqlLiteral<Bool> {
 /// `state = 'leased'`.
 pub(crate) fn is_leased() -> SqlLiteral<Bool> {
     sql("webhook_deliveries.state = 'leased'")
+}
+
+/// Whether no earlier delivery of the same webhook and order key waits or runs.
+pub(crate) fn is_next_in_order() -> SqlLiteral<Bool> {
+    sql("(webhook_deliveries.order_key IS NULL OR NOT EXISTS (
+            SELECT 1 FROM webhook_deliveries earlier
+            WHERE earlier.webhook_id = webhook_deliveries.webhook_id
+              AND earlier.order_key = webhook_deliveries.order_key
+              AND earlier.id < webhook_deliveries.id AND earlier.order_key IS NOT NULL
+              AND earlier.state IN ('due', 'leased')))")
+}
+
+/// `state = 'failed'`, likewise.
+pub(crate) fn is_failed() -> SqlLiteral<Bool> {
+    sql("webhook_deliveries.state = 'failed'")
+}
+
+/// `state = 'missed'`, likewise.
+pub(crate) fn is_missed() -> SqlLiteral<Bool> {
+    sql("webhook_deliveries.state = 'missed'")
 }
 
 /// Whether a log row's answer was 2xx; `NULL` answers count as no.

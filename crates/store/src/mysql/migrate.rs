@@ -132,7 +132,7 @@ fn refuse_newer(steps: &[Step], database: &str) -> Result<(), StoreError> {
     }
 }
 
-fn failed(operation: &'static str, database: &str, source: Cause) -> StoreError {
+pub(super) fn failed(operation: &'static str, database: &str, source: Cause) -> StoreError {
     StoreError::Schema { operation, database: database.to_owned(), source }
 }
 
@@ -145,7 +145,7 @@ where
     blocking(conn, config.to_string(), work).await.map(|(_conn, done)| done)
 }
 
-async fn blocking<T, F>(mut conn: Conn, database: String, work: F) -> Result<(Conn, T), StoreError>
+pub(super) async fn blocking<T, F>(mut conn: Conn, database: String, work: F) -> Result<(Conn, T), StoreError>
 where
     F: FnOnce(&mut Conn, &str) -> Result<T, StoreError> + Send + 'static,
     T: Send + 'static,

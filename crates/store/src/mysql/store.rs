@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use super::config::MySqlConfig;
 use super::connect::Source;
 use super::dialect::Conn;
-use super::engine::{Inner, Readers, Waiting, Writer};
+use super::engine::{Inner, Readers, Waiting, Writer, n_unreadable};
 use super::{line, migrate};
+use crate::codec::Codec;
 use crate::counters::StoreCounters;
 use crate::error::{Failure, StoreError};
 
@@ -43,11 +44,15 @@ impl MySqlStore {
         let source = Source::new(config.clone());
         let acceptance = connect(&source).await?;
         let acceptance = migrate::check_schema(acceptance, &config).await?;
+        let codec = Arc::new(Codec::new(config.secret_keys.clone()));
+        let acceptance = check_seals(acceptance, &config, codec.clone()).await?;
+        let bounds = (config.queue, config.wait);
         let dispatch = connect(&source).await?;
         let inner = Inner {
             offline: config.offline,
-            acceptance: Writer::start(source.clone(), acceptance, config.queue, config.wait, scope),
-            dispatch: Writer::start(source.clone(), dispatch, config.queue, config.wait, scope),
+            codec: codec.clone(),
+            acceptance: Writer::start(source.clone(), acceptance, codec.clone(), bounds, scope),
+            dispatch: Writer::start(source.clone(), dispatch, codec.clone(), bounds, scope),
             readers: Readers::new(source, config.n_readers, config.wait),
             waiting: Waiting::new(None),
             holder: Arc::from(NodeId::generate(clock.now()).as_str()),
@@ -77,6 +82,18 @@ impl MySqlStore {
 pub(super) async fn connect(source: &Source) -> Result<Conn, StoreError> {
     let server = source.to_string();
     source.open().await.map_err(|failure| StoreError::NoServer { server, source: Box::new(failure) })
+}
+
+/// Gives the connection back when every seal in the tables can be opened: nothing is ever sent unsigned.
+async fn check_seals(conn: Conn, config: &MySqlConfig, codec: Arc<Codec>) -> Result<Conn, StoreError> {
+    let checked = migrate::blocking(conn, config.to_string(), move |conn, database| {
+        let failed = |source: diesel::result::Error| migrate::failed("read", database, Box::new(source));
+        match n_unreadable(conn, &codec).map_err(failed)? {
+            0 => Ok(()),
+            n_rows => Err(StoreError::Sealed { database: database.to_owned(), n_rows }),
+        }
+    });
+    checked.await.map(|(conn, ())| conn)
 }
 
 /// Tells the other nodes that this one lives and still brings the messages it claimed.

@@ -1,6 +1,7 @@
 //! Everything that SQLite says differently from MySQL, in one place; that one's `dialect` has the same names.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
@@ -8,8 +9,9 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Bool, Double};
 use hookswitch_protocol::{NodeId, Timestamp};
+use hookswitch_webhooks::Sweep;
 
-use crate::backlog::BacklogRow;
+use crate::backlog::{BacklogRow, Nodes};
 use crate::schema::{webhook_events, webhook_revision, webhooks};
 use crate::time::SqlTime;
 
@@ -88,14 +90,31 @@ pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {
     Ok(revision.to_string())
 }
 
-/// Notes an attempt at a webhook.
-pub(crate) fn trigger(conn: &mut Conn, webhook: i64, at: Timestamp) -> QueryResult<()> {
-    let earlier =
-        webhooks::last_triggered_at.is_null().or(webhooks::last_triggered_at.lt(SqlTime(at)).assume_not_null());
-    diesel::update(webhooks::table.find(webhook).filter(earlier))
-        .set(webhooks::last_triggered_at.eq(SqlTime(at)))
+/// How far apart two noted attempts at a webhook are at least: nobody else waits for its row.
+pub(crate) const TRIGGER_STEP: Duration = Duration::ZERO;
+
+/// Notes a receiver's health and the last attempt.
+pub(crate) fn note_health(
+    conn: &mut Conn,
+    webhook: i64,
+    failing_since: Option<SqlTime>,
+    n_failures: i32,
+    triggered: SqlTime,
+) -> QueryResult<()> {
+    diesel::update(webhooks::table.find(webhook))
+        .set((
+            webhooks::failing_since.eq(failing_since),
+            webhooks::n_failures.eq(n_failures),
+            webhooks::last_triggered_at.eq(triggered),
+        ))
         .execute(conn)?;
     Ok(())
+}
+
+/// Who lives: this process, for the file is its own.
+#[expect(clippy::unnecessary_wraps, reason = "other databases have to ask")]
+pub(crate) fn beat(_conn: &mut Conn, _sweep: &Sweep) -> QueryResult<Nodes> {
+    Ok(Nodes { dead: Vec::new(), n_alive: 1 })
 }
 
 /// From whom a starting node takes leases back: everybody, for the file belongs to one process, so
@@ -124,6 +143,26 @@ pub(crate) fn is_due() -> SqlLiteral<Bool> {
 /// `state = 'leased'`, likewise.
 pub(crate) fn is_leased() -> SqlLiteral<Bool> {
     sql("webhook_deliveries.state = 'leased'")
+}
+
+/// Whether no earlier delivery of the same webhook and order key waits or runs.
+pub(crate) fn is_next_in_order() -> SqlLiteral<Bool> {
+    sql("(webhook_deliveries.order_key IS NULL OR NOT EXISTS (
+            SELECT 1 FROM webhook_deliveries earlier
+            WHERE earlier.webhook_id = webhook_deliveries.webhook_id
+              AND earlier.order_key = webhook_deliveries.order_key
+              AND earlier.id < webhook_deliveries.id AND earlier.order_key IS NOT NULL
+              AND earlier.state IN ('due', 'leased')))")
+}
+
+/// `state = 'failed'`, likewise.
+pub(crate) fn is_failed() -> SqlLiteral<Bool> {
+    sql("webhook_deliveries.state = 'failed'")
+}
+
+/// `state = 'missed'`, likewise.
+pub(crate) fn is_missed() -> SqlLiteral<Bool> {
+    sql("webhook_deliveries.state = 'missed'")
 }
 
 /// Whether a log row's answer was 2xx; `NULL` answers count as no.

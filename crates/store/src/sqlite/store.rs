@@ -9,9 +9,10 @@ use hookswitch_runtime::{Clock, Scope};
 
 use super::connect::Source;
 use super::dialect::{self, Conn};
-use super::engine::{Inner, Readers, Waiting, Writer};
+use super::engine::{Inner, Readers, Waiting, Writer, n_unreadable};
 use super::lock::{FileLock, private};
 use super::{migrate, recover};
+use crate::codec::Codec;
 use crate::config::StoreConfig;
 use crate::counters::StoreCounters;
 use crate::error::{Cause, StoreError};
@@ -41,11 +42,13 @@ impl Store {
         let path = check_path(&config.path)?;
         let lock = Arc::new(FileLock::take(Path::new(&path), config.lock_wait).await?);
         let source = Source::writing(&path, config.busy_timeout, lock);
-        let (conn, waiting) = prepare(path.clone(), source.clone()).await?;
-        let writer = Writer::start(source, conn, config.queue, config.wait, scope);
+        let codec = Arc::new(Codec::new(config.secret_keys));
+        let (conn, waiting) = prepare(path.clone(), source.clone(), codec.clone()).await?;
+        let writer = Writer::start(source, conn, codec.clone(), (config.queue, config.wait), scope);
         let readers = Readers::new(Source::reading(&path, config.busy_timeout), config.n_readers, config.wait);
         let inner = Inner {
             offline: config.offline,
+            codec,
             clock,
             acceptance: writer.clone(),
             dispatch: writer,
@@ -89,13 +92,17 @@ pub(super) fn failed(operation: &'static str, path: impl AsRef<Path>, source: Ca
 }
 
 /// Everything that blocks, on a thread where it may.
-async fn prepare(path: String, source: Source) -> Result<(Conn, HashSet<UserKey>), StoreError> {
+async fn prepare(path: String, source: Source, codec: Arc<Codec>) -> Result<(Conn, HashSet<UserKey>), StoreError> {
     let opening = path.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let path = opening;
         private().open(&path).map_err(|source| failed("open", &path, Box::new(source)))?;
         let mut conn = source.open_blocking().map_err(|source| failed("open", &path, Box::new(source)))?;
         migrate::migrate(&mut conn, Path::new(&path))?;
+        match n_unreadable(&mut conn, &codec).map_err(|source| failed("read", &path, Box::new(source)))? {
+            0 => {}
+            n_rows => return Err(StoreError::Sealed { database: path, n_rows }),
+        }
         let waiting = dialect::write_transaction(&mut conn, recover::recover)
             .map_err(|source| failed("read", &path, Box::new(source)))?;
         Ok((conn, waiting))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_protocol::{EventType, TenantId, Timestamp, WebhookId};
-use hookswitch_webhooks::{AttemptLog as _, AttemptRow, WebhookChange, WebhookDirectory as _};
+use hookswitch_webhooks::{AttemptLog as _, AttemptRow, LogFilter, Timings, WebhookChange, WebhookDirectory as _};
 
 use crate::rig::{FIRST_PAGE, Operator, Rig, now, tenant, webhook};
 
@@ -19,7 +19,7 @@ async fn the_contracts_insert_works_as_it_stands_and_is_noticed() {
     let before = store.version().await.expect("version");
     rig.operator().run(INSERT);
     assert_ne!(store.version().await.expect("version"), before, "a change by hand is noticed");
-    let found = store.active().await.expect("active");
+    let found = store.all().await.expect("active");
     assert_eq!(found.len(), 1);
     let found = &found[0];
     assert_eq!((found.tenant.as_str(), found.name.as_str()), ("tenant-123", "Slack Alerts"));
@@ -59,7 +59,7 @@ async fn one_odd_row_does_not_spoil_the_others() {
     operator.run("INSERT INTO webhooks (tenant_id, name, url, events) VALUES ('tenant-123','a','https://x','call.*')");
     operator.run("INSERT INTO webhooks (tenant_id, name, url, events) VALUES ('no such: tenant','b','https://x','[]')");
     operator.run("INSERT INTO webhooks (tenant_id, name, url, events, created_at, timeout) VALUES ('tenant-123','c','https://x','[\"*\"]','soon','long')");
-    let found = opened.store.active().await.expect("active");
+    let found = opened.store.all().await.expect("active");
     let found: Vec<_> = found.iter().map(|row| (row.name.as_str(), row.events.len(), row.timeout_secs)).collect();
     assert_eq!(found, [("a", 0, 30), ("c", 1, 1)]);
     opened.close().await;
@@ -99,6 +99,8 @@ fn attempt(id: WebhookId, code: Option<u16>, at: Timestamp) -> AttemptRow {
         error: code.is_none().then(|| "timeout".to_owned()),
         duration_ms: 40,
         attempt: 1,
+        delivery: None,
+        timings: Timings::default(),
         at,
     }
 }
@@ -162,8 +164,8 @@ async fn a_webhook_deleted_by_hand_does_not_stop_the_log_of_others() {
     rig.operator().run(&format!("DELETE FROM webhooks WHERE id = {gone}"));
     store.append(attempt(gone, Some(200), now())).await.expect("nothing to log it under");
     store.append(attempt(kept, Some(200), now())).await.expect("append");
-    assert_eq!(store.rows(kept, FIRST_PAGE).await.expect("rows").total, 1);
-    assert_eq!(store.rows(gone, FIRST_PAGE).await.expect("rows").total, 0);
+    assert_eq!(store.entries(kept, &LogFilter::default(), FIRST_PAGE).await.expect("entries").total, 1);
+    assert_eq!(store.entries(gone, &LogFilter::default(), FIRST_PAGE).await.expect("entries").total, 0);
     let change = WebhookChange { name: Some("new".to_owned()), ..WebhookChange::default() };
     assert_eq!(store.update(&tenant(), gone, change).await.expect("update"), None);
     let next = store.create(&tenant(), webhook("next")).await.expect("create").id;

@@ -58,7 +58,7 @@ async fn a_locked_file_is_an_error_that_passes() {
     let LedgerError::Unavailable { source, .. } = &error;
     let cause = source.source().expect("has a cause").to_string();
     assert!(cause.contains("locked"), "{error}: {source}: {cause}");
-    assert_eq!(store.active().await.expect("reading goes on").len(), 1);
+    assert_eq!(store.all().await.expect("reading goes on").len(), 1);
     operator.run("ROLLBACK");
     assert_eq!(store.enqueue(vec![duty("e-1", &[id])]).await.expect("open again"), [Seen::New]);
     assert_eq!(store.counters().failures, 1);
@@ -172,5 +172,5 @@ async fn after_its_end_a_store_says_so() {
     let error = store.enqueue(vec![duty("e-2", &[])]).await.expect_err("stopped");
     let LedgerError::Unavailable { source, .. } = error;
     assert!(source.to_string().contains("shut down"), "{source}");
-    assert_eq!(store.active().await.expect("reading goes on").len(), 0);
+    assert_eq!(store.all().await.expect("reading goes on").len(), 0);
 }

@@ -9,3 +9,4 @@ mod mysql;
 mod opening;
 mod plans;
 mod rig;
+mod seals;

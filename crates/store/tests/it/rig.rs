@@ -9,7 +9,7 @@ use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnectio
 use hookswitch_protocol::{EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::{Store, StoreConfig, StoreError};
-use hookswitch_webhooks::{LeaseRequest, LeaseWish, NewDuty, NewWebhook, Page};
+use hookswitch_webhooks::{DutyTarget, LeaseRequest, LeaseWish, NewDuty, NewWebhook, Page, Sweep, WebhookOptions};
 use tempfile::TempDir;
 
 pub(crate) const FIRST_PAGE: Page = Page { offset: 0, limit: 100 };
@@ -126,6 +126,7 @@ pub(crate) fn webhook(name: &str) -> NewWebhook {
         secret: None,
         retry_count: 3,
         timeout_secs: 30,
+        options: WebhookOptions::default(),
     }
 }
 
@@ -136,7 +137,7 @@ pub(crate) fn duty(id: &str, webhooks: &[WebhookId]) -> NewDuty {
         event_type: EventType::CALL_INCOMING,
         body: Bytes::from(format!(r#"{{"event":"call.incoming","timestamp":1,"data":{{"n":"{id}"}}}}"#)),
         accepted_at: now(),
-        webhooks: webhooks.to_vec(),
+        targets: webhooks.iter().map(|webhook| DutyTarget::new(*webhook)).collect(),
         fingerprint: None,
     }
 }
@@ -148,4 +149,8 @@ pub(crate) fn wish(webhook: WebhookId, n: u32) -> LeaseRequest {
         hold: Duration::from_mins(1),
         wishes: vec![LeaseWish { webhook, fresh: n, retries: n }],
     }
+}
+
+pub(crate) fn sweep(now: Timestamp) -> Sweep {
+    Sweep { by: node(), now, dead_after: Duration::from_secs(20) }
 }

@@ -86,7 +86,6 @@ fn expiry(pairs: &[(&str, i64)]) -> Option<BTreeMap<String, i64>> {
 async fn each_mistake_in_an_option_is_named_with_its_limit() {
     let none = OptionsInput::default;
     let many: Vec<(String, i64)> = (0..65).map(|i| (format!("a.{i}"), 1)).collect();
-    let long = "v".repeat(1_025);
     let cases = [
         (
             OptionsInput { retry_profile: Some("fast".into()), ..none() },
@@ -112,6 +111,15 @@ async fn each_mistake_in_an_option_is_named_with_its_limit() {
         ),
         (OptionsInput { expiry: expiry(&[("call.*", -1)]), ..none() }, "expiry entry \"call.*\" is -1"),
         (OptionsInput { expiry: Some(many.into_iter().collect()), ..none() }, "expiry has 65 entries, at most 64"),
+    ];
+    refused_with(cases).await;
+}
+
+#[tokio::test]
+async fn each_mistake_in_a_header_is_named_with_its_limit() {
+    let none = OptionsInput::default;
+    let long = "v".repeat(1_025);
+    let cases = [
         (OptionsInput { headers: headers(&[("", "v")]), ..none() }, "headers hold an empty name"),
         (OptionsInput { headers: headers(&[("X Y", "v")]), ..none() }, "headers name \"X Y\" holds ' '"),
         (OptionsInput { headers: headers(&[("X-Ü", "v")]), ..none() }, "headers name \"X-Ü\" holds 'Ü'"),
@@ -142,6 +150,10 @@ async fn each_mistake_in_an_option_is_named_with_its_limit() {
             "headers entry \"X-A\" is \"***\", which keeps a value",
         ),
     ];
+    refused_with(cases).await;
+}
+
+async fn refused_with<const N: usize>(cases: [(OptionsInput, &str); N]) {
     for (options, wanted) in cases {
         let shown = format!("{options:?}");
         let error = refused(with(options)).await;

@@ -1,48 +1,80 @@
-//! Deliveries between lease and end: giving back, cancelling, the backlog.
+//! Deliveries between lease and end: giving back, ending without an attempt, the backlog.
 
 use diesel::prelude::*;
 use hookswitch_protocol::{NodeId, TenantId, Timestamp, WebhookId};
-use hookswitch_webhooks::{Backlog, DueWebhook, Lease};
+use hookswitch_webhooks::{Backlog, DueWebhook, Lease, SkipReason, Sweep, Swept};
 
 use super::dialect::{self, CHUNK, Conn, is_due, is_leased, skip_locked};
+use super::skips;
 use crate::schema::webhook_deliveries as deliveries;
 
-/// Why a delivery was cancelled: its webhook was deleted.
-pub(crate) const DELETED: &str = "webhook deleted";
-/// Why a delivery was cancelled: its webhook was switched off.
-pub(crate) const SWITCHED_OFF: &str = "webhook switched off";
+/// How a delivery ends that is not attempted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    state: &'static str,
+    reason: SkipReason,
+}
 
-/// Most deliveries cancelled by one call, so that a webhook with a million of them does not hold the
+/// Its webhook was deleted.
+pub(crate) const DELETED: End = End { state: "cancelled", reason: SkipReason::Deleted };
+/// Its webhook was switched off; it can be made due again.
+pub(crate) const MISSED: End = End { state: "missed", reason: SkipReason::Disabled };
+/// It is too late for it.
+pub(crate) const EXPIRED: End = End { state: "expired", reason: SkipReason::Expired };
+
+/// Most deliveries ended by one call, so that a webhook with a million of them does not hold the
 /// writer for seconds.
-pub(crate) const CANCEL_LIMIT: i64 = 10_000;
+pub(crate) const END_LIMIT: i64 = 2_000;
 
-/// Cancels a webhook's waiting deliveries that are due by `due_by`, oldest first, within the limit.
-pub(crate) fn cancel(
+/// Ends a webhook's waiting deliveries that are due by `due_by`, oldest first, within the limit.
+pub(crate) fn end_waiting(
     conn: &mut Conn,
     webhook: WebhookId,
     due_by: i64,
+    end: End,
     now: Timestamp,
-    reason: &str,
-) -> QueryResult<usize> {
+) -> QueryResult<()> {
     let waiting = deliveries::table
         .filter(is_due())
         .filter(deliveries::webhook_id.eq(webhook.0))
         .filter(deliveries::is_retry.eq_any([false, true]))
         .filter(deliveries::due_at.le(due_by))
-        .limit(CANCEL_LIMIT)
+        .limit(END_LIMIT)
         .select(deliveries::id);
-    // What another node leases at this moment ends there, or is cancelled by the next lease.
+    // What another node leases at this moment ends there, or is ended by the next lease.
     let ids: Vec<i64> = skip_locked!(waiting).load(conn)?;
+    end_these(conn, &ids, end, now)
+}
+
+/// Ends what is due and too late, within the limit.
+pub(crate) fn expire(conn: &mut Conn, webhook: WebhookId, is_retry: bool, now: Timestamp) -> QueryResult<()> {
+    let late = deliveries::table
+        .filter(is_due())
+        .filter(deliveries::webhook_id.eq(webhook.0))
+        .filter(deliveries::is_retry.eq(is_retry))
+        .filter(deliveries::due_at.le(now.as_millis()))
+        .filter(deliveries::expires_at.lt(now.as_millis()))
+        .limit(END_LIMIT)
+        .select(deliveries::id);
+    let ids: Vec<i64> = skip_locked!(late).load(conn)?;
+    end_these(conn, &ids, EXPIRED, now)
+}
+
+fn end_these(conn: &mut Conn, ids: &[i64], end: End, now: Timestamp) -> QueryResult<()> {
     for chunk in ids.chunks(CHUNK) {
+        skips::of_deliveries(conn, chunk, end.reason, now)?;
         diesel::update(deliveries::table.filter(deliveries::id.eq_any(chunk)))
             .set((
-                deliveries::state.eq("cancelled"),
+                deliveries::state.eq(end.state),
+                // In the order in which a requeue wants them.
+                deliveries::is_retry.eq(false),
+                deliveries::due_at.eq(deliveries::created_at),
                 deliveries::ended_at.eq(now.as_millis()),
-                deliveries::reason.eq(reason),
+                deliveries::reason.eq(end.reason.label()),
             ))
             .execute(conn)?;
     }
-    Ok(ids.len())
+    Ok(())
 }
 
 /// The columns of a delivery that waits again.
@@ -66,13 +98,22 @@ pub(crate) fn give_back(conn: &mut Conn, leases: &[Lease]) -> QueryResult<()> {
     Ok(())
 }
 
-pub(crate) fn sweep(conn: &mut Conn, now: Timestamp) -> QueryResult<u64> {
-    let ran_out = deliveries::table
-        .filter(is_leased())
-        .filter(deliveries::lease_until.lt(now.as_millis()))
-        .select(deliveries::id);
-    let ids: Vec<i64> = skip_locked!(ran_out).load(conn)?;
-    Ok(wait_again(conn, &ids)? as u64)
+/// Says that `sweep.by` lives, and gives back what ran out and what the dead hold.
+pub(crate) fn sweep(conn: &mut Conn, sweep: &Sweep) -> QueryResult<Swept> {
+    let now = sweep.now.as_millis();
+    let ran_out = deliveries::table.filter(is_leased()).filter(deliveries::lease_until.lt(now)).select(deliveries::id);
+    let mut ids: Vec<i64> = skip_locked!(ran_out).load(conn)?;
+    let nodes = dialect::beat(conn, sweep)?;
+    if !nodes.dead.is_empty() {
+        let orphaned = deliveries::table
+            .filter(is_leased())
+            .filter(deliveries::lease_until.ge(now))
+            .filter(deliveries::lease_owner.eq_any(nodes.dead))
+            .select(deliveries::id);
+        let orphaned: Vec<i64> = skip_locked!(orphaned).load(conn)?;
+        ids.extend(orphaned);
+    }
+    Ok(Swept { n_leases: wait_again(conn, &ids)? as u64, n_nodes: nodes.n_alive })
 }
 
 /// The leases of a node's former self; where the database belongs to one process, every lease.

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use hookswitch_protocol::{DeliveryId, EventId, TenantId};
-use hookswitch_webhooks::{NewDuty, Seen};
+use hookswitch_protocol::{DeliveryId, EventId, TenantId, Timestamp};
+use hookswitch_webhooks::{NewDuty, Seen, SkipReason};
 
 use super::chunks::chunks;
 use super::dialect::{self, CHUNK, Conn};
 use super::event_ids::{self, IdRow, Known};
+use super::skips::{self, NewSkip};
 use crate::schema::{webhook_deliveries, webhook_events};
+use crate::time::SqlTime;
 
 /// An accepted event with the ids of its deliveries, made before the writer is asked.
 pub(crate) struct Duty {
@@ -19,7 +21,7 @@ pub(crate) struct Duty {
 
 impl From<NewDuty> for Duty {
     fn from(new: NewDuty) -> Self {
-        let deliveries = new.webhooks.iter().map(|_| DeliveryId::generate(new.accepted_at)).collect();
+        let deliveries = new.targets.iter().map(|_| DeliveryId::generate(new.accepted_at)).collect();
         Self { new, deliveries }
     }
 }
@@ -44,7 +46,11 @@ struct DeliveryRow<'a> {
     event_row: i64,
     state: &'static str,
     due_at: i64,
+    expires_at: Option<i64>,
+    order_key: Option<&'a str>,
     created_at: i64,
+    ended_at: Option<i64>,
+    reason: Option<&'static str>,
 }
 
 /// The rows of all accepted batches.
@@ -54,6 +60,7 @@ struct Rows<'a> {
     ids: Vec<IdRow>,
     events: Vec<EventRow<'a>>,
     deliveries: Vec<DeliveryRow<'a>>,
+    skips: Vec<NewSkip<'a>>,
 }
 
 /// Stores every batch that holds no conflict; one list of answers per batch. Batches see each other:
@@ -140,15 +147,29 @@ impl<'a> Rows<'a> {
             body: &new.body,
             accepted_at,
         });
-        self.deliveries.extend(new.webhooks.iter().zip(deliveries).map(|(webhook, delivery)| DeliveryRow {
-            delivery_id: delivery.as_str(),
-            webhook_id: webhook.0,
-            tenant_id: new.tenant.as_str(),
-            event_row: id,
-            state: "due",
-            due_at: accepted_at,
-            created_at: accepted_at,
-        }));
+        for (target, delivery) in new.targets.iter().zip(deliveries) {
+            let reason = target.is_missed.then_some(SkipReason::Disabled.label());
+            self.deliveries.push(DeliveryRow {
+                delivery_id: delivery.as_str(),
+                webhook_id: target.webhook.0,
+                tenant_id: new.tenant.as_str(),
+                event_row: id,
+                state: if target.is_missed { "missed" } else { "due" },
+                due_at: accepted_at,
+                expires_at: target.expires_at.map(Timestamp::as_millis),
+                order_key: target.order_key.as_deref(),
+                created_at: accepted_at,
+                ended_at: target.is_missed.then_some(accepted_at),
+                reason,
+            });
+            self.skips.extend(reason.map(|reason| NewSkip {
+                webhook_id: target.webhook.0,
+                delivery_id: Some(delivery.as_str()),
+                event: Some(new.event_type.as_str()),
+                reason,
+                created_at: SqlTime(new.accepted_at),
+            }));
+        }
     }
 
     /// `stored` are the rows of chosen ids that were there before; what is new of them was outdated.
@@ -163,6 +184,6 @@ impl<'a> Rows<'a> {
         for chunk in self.deliveries.chunks(CHUNK) {
             diesel::insert_into(webhook_deliveries::table).values(chunk).execute(conn)?;
         }
-        Ok(())
+        skips::append(conn, &self.skips)
     }
 }

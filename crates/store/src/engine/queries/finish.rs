@@ -1,13 +1,15 @@
 //! Settling attempts, for many callers at once.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use diesel::prelude::*;
 use hookswitch_protocol::Timestamp;
-use hookswitch_webhooks::{Attempted, Finished, Verdict};
+use hookswitch_webhooks::{Attempted, DisableRule, Finished, Settled, Verdict};
 
-use super::dialect::{self, CHUNK, Conn, for_update};
-use super::logs;
+use super::dialect::{CHUNK, Conn, for_update};
+use super::{health, logs};
+use crate::codec::Codec;
 use crate::schema::webhook_deliveries as deliveries;
 
 /// What is in force of a batch's verdicts.
@@ -16,29 +18,36 @@ struct Verdicts {
     delivered: Vec<i64>,
     failed: Vec<i64>,
     again: Vec<(i64, Timestamp)>,
-    triggered: HashMap<i64, Timestamp>,
     ended: Option<Timestamp>,
 }
 
-/// Settles every batch; one list of answers per batch.
-pub(crate) fn finish(conn: &mut Conn, batches: &[Vec<Attempted>]) -> QueryResult<Vec<Vec<Finished>>> {
+/// Settles every batch; one answer per batch.
+pub(crate) fn finish(
+    conn: &mut Conn,
+    codec: &Codec,
+    batches: &[(Vec<Attempted>, DisableRule)],
+) -> QueryResult<Vec<Settled>> {
     let mut held = load_held(conn, batches)?;
     let mut verdicts = Verdicts::default();
-    let answers = batches
+    let finished: Vec<Vec<Finished>> = batches
         .iter()
-        .map(|batch| batch.iter().map(|attempted| verdicts.take(&mut held, attempted)).collect())
+        .map(|(batch, _)| batch.iter().map(|attempted| verdicts.take(&mut held, attempted)).collect())
         .collect();
     // Before the log rows, which lock their webhooks for reading: two nodes that want more than that
     // afterwards would wait for each other.
-    verdicts.trigger(conn)?;
-    log(conn, batches)?;
+    let disabled = health::note(conn, codec, batches)?;
+    // Every attempt was made and gets its row, whoever holds the delivery now. Only a webhook whose row
+    // an operator deleted by hand can have no log any more.
+    let rows: Vec<_> = batches.iter().flat_map(|(batch, _)| batch).map(|attempted| &attempted.row).collect();
+    logs::append(conn, &rows)?;
     verdicts.store(conn)?;
-    Ok(answers)
+    Ok(finished.into_iter().zip(disabled).map(|(finished, disabled)| Settled { finished, disabled }).collect())
 }
 
 /// The fences in force of the deliveries that are leased.
-fn load_held(conn: &mut Conn, batches: &[Vec<Attempted>]) -> QueryResult<HashMap<i64, i64>> {
-    let mut numbers: Vec<i64> = batches.iter().flatten().map(|attempted| attempted.lease.number).collect();
+fn load_held(conn: &mut Conn, batches: &[(Vec<Attempted>, DisableRule)]) -> QueryResult<HashMap<i64, i64>> {
+    let mut numbers: Vec<i64> =
+        batches.iter().flat_map(|(batch, _)| batch).map(|attempted| attempted.lease.number).collect();
     numbers.sort_unstable();
     let mut held = HashMap::with_capacity(numbers.len());
     for chunk in numbers.chunks(CHUNK) {
@@ -52,13 +61,6 @@ fn load_held(conn: &mut Conn, batches: &[Vec<Attempted>]) -> QueryResult<HashMap
     Ok(held)
 }
 
-/// Every attempt was made and gets its row, whoever holds the delivery now. Only a webhook whose row
-/// an operator deleted by hand can have no log any more.
-fn log(conn: &mut Conn, batches: &[Vec<Attempted>]) -> QueryResult<()> {
-    let rows: Vec<_> = batches.iter().flatten().map(|attempted| &attempted.row).collect();
-    logs::append(conn, &rows)
-}
-
 impl Verdicts {
     fn take(&mut self, held: &mut HashMap<i64, i64>, attempted: &Attempted) -> Finished {
         let Attempted { lease, row, verdict } = attempted;
@@ -68,12 +70,10 @@ impl Verdicts {
         held.remove(&lease.number);
         match verdict {
             Verdict::Delivered => self.delivered.push(lease.number),
-            Verdict::Failed => self.failed.push(lease.number),
+            Verdict::Failed | Verdict::Gone => self.failed.push(lease.number),
             Verdict::RetryAt(at) => self.again.push((lease.number, *at)),
         }
         self.ended = self.ended.max(Some(row.at));
-        let last = self.triggered.entry(row.webhook.0).or_insert(row.at);
-        *last = row.at.max(*last);
         Finished::Recorded
     }
 
@@ -87,30 +87,33 @@ impl Verdicts {
                         deliveries::state.eq(state),
                         deliveries::lease_owner.eq(None::<String>),
                         deliveries::lease_until.eq(None::<i64>),
+                        deliveries::attempt.eq(deliveries::attempt + 1),
+                        // In the order in which a requeue wants them.
+                        deliveries::is_retry.eq(false),
+                        deliveries::due_at.eq(deliveries::created_at),
                         deliveries::ended_at.eq(ended_at),
                     ))
                     .execute(conn)?;
             }
         }
-        for (number, at) in &self.again {
-            diesel::update(deliveries::table.find(number))
-                .set((
-                    deliveries::state.eq("due"),
-                    deliveries::lease_owner.eq(None::<String>),
-                    deliveries::lease_until.eq(None::<i64>),
-                    deliveries::attempt.eq(deliveries::attempt + 1),
-                    deliveries::is_retry.eq(true),
-                    deliveries::due_at.eq(at.as_millis()),
-                ))
-                .execute(conn)?;
-        }
-        Ok(())
+        self.again.chunks(CHUNK).try_for_each(|chunk| try_again(conn, chunk))
     }
+}
 
-    /// In the order of their ids, so that nodes do not wait for each other crosswise.
-    fn trigger(&self, conn: &mut Conn) -> QueryResult<()> {
-        let mut triggered: Vec<_> = self.triggered.iter().collect();
-        triggered.sort_unstable_by_key(|(webhook, _)| **webhook);
-        triggered.into_iter().try_for_each(|(webhook, at)| dialect::trigger(conn, *webhook, *at))
+/// Each at its own time, in one statement. Only numbers stand in its text.
+fn try_again(conn: &mut Conn, chunk: &[(i64, Timestamp)]) -> QueryResult<()> {
+    let (mut cases, mut numbers) = (String::new(), String::new());
+    for (number, at) in chunk {
+        let comma = if numbers.is_empty() { "" } else { "," };
+        write!(cases, " WHEN {number} THEN {}", at.as_millis()).expect("a string takes everything");
+        write!(numbers, "{comma}{number}").expect("a string takes everything");
     }
+    let update = format!(
+        "UPDATE webhook_deliveries
+         SET state = 'due', lease_owner = NULL, lease_until = NULL, attempt = attempt + 1, is_retry = 1,
+             due_at = CASE id{cases} END
+         WHERE id IN ({numbers})"
+    );
+    diesel::sql_query(update).execute(conn)?;
+    Ok(())
 }

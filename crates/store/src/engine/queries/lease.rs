@@ -1,34 +1,56 @@
 //! Handing deliveries out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use diesel::prelude::*;
 use hookswitch_protocol::{DeliveryId, EventType, Timestamp, WebhookId};
 use hookswitch_webhooks::{Lease, LeaseRequest, LeasedDelivery, Webhook};
 
-use super::dialect::{CHUNK, Conn, is_due, skip_locked};
-use super::{deliveries as ends, webhooks};
+use super::deliveries::{self as ends, DELETED, MISSED};
+use super::dialect::{CHUNK, Conn, is_due, is_next_in_order, skip_locked};
+use super::webhooks;
+use crate::codec::Codec;
 use crate::schema::{webhook_deliveries as deliveries, webhook_events as events};
 
-/// A delivery to hand out: its number, event, fence, id, attempt and due time.
-type Row = (i64, i64, i64, String, i32, i64);
+/// A delivery to hand out.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = deliveries)]
+struct Row {
+    id: i64,
+    event_row: i64,
+    fence: i64,
+    delivery_id: String,
+    attempt: i32,
+    attempts_before: i32,
+    due_at: i64,
+    expires_at: Option<i64>,
+}
+
+impl Row {
+    fn is_late(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at < now.as_millis())
+    }
+}
 
 /// Type and body, by the event's number.
 type Events = HashMap<i64, (EventType, Bytes)>;
 
-/// Hands out what is wished for, and cancels what must not be sent any more.
-pub(crate) fn lease(conn: &mut Conn, request: &LeaseRequest) -> QueryResult<Vec<LeasedDelivery>> {
-    let sendable = sendable(conn, request)?;
-    let mut picked: Vec<(Row, &Webhook)> = Vec::new();
+/// Hands out what is wished for, and ends what must not be sent any more.
+pub(crate) fn lease(conn: &mut Conn, codec: &Codec, request: &LeaseRequest) -> QueryResult<Vec<LeasedDelivery>> {
+    let ids: Vec<i64> = request.wishes.iter().map(|wish| wish.webhook.0).collect();
+    let sendable: HashMap<WebhookId, Arc<Webhook>> =
+        webhooks::sendable(conn, codec, &ids)?.into_iter().map(|webhook| (webhook.id, Arc::new(webhook))).collect();
+    let mut picked: Vec<(Row, &Arc<Webhook>)> = Vec::new();
     for wish in &request.wishes {
         let Some(webhook) = sendable.get(&wish.webhook) else {
-            cancel(conn, wish.webhook, request.now)?;
+            end_waiting(conn, wish.webhook, request.now)?;
             continue;
         };
         for (is_retry, limit) in [(false, wish.fresh), (true, wish.retries)] {
             if limit > 0 {
-                let rows = due(conn, webhook.id, is_retry, request.now, limit)?;
+                let rows = due(conn, webhook, is_retry, request.now, limit)?;
                 picked.extend(rows.into_iter().map(|row| (row, webhook)));
             }
         }
@@ -39,48 +61,48 @@ pub(crate) fn lease(conn: &mut Conn, request: &LeaseRequest) -> QueryResult<Vec<
     Ok(leased)
 }
 
-fn sendable(conn: &mut Conn, request: &LeaseRequest) -> QueryResult<HashMap<WebhookId, Webhook>> {
-    let ids: Vec<i64> = request.wishes.iter().map(|wish| wish.webhook.0).collect();
-    let mut sendable = HashMap::new();
-    for chunk in ids.chunks(CHUNK) {
-        sendable.extend(webhooks::sendable(conn, chunk)?.into_iter().map(|webhook| (webhook.id, webhook)));
+fn end_waiting(conn: &mut Conn, webhook: WebhookId, now: Timestamp) -> QueryResult<()> {
+    match webhooks::is_active(conn, webhook)? {
+        None => ends::end_waiting(conn, webhook, i64::MAX, DELETED, now),
+        // What is due later may find it switched on again.
+        Some(false) => ends::end_waiting(conn, webhook, now.as_millis(), MISSED, now),
+        // Its row cannot be read (a seal that no key opens): everything waits until it can.
+        Some(true) => Ok(()),
     }
-    Ok(sendable)
 }
 
-fn cancel(conn: &mut Conn, webhook: WebhookId, now: Timestamp) -> QueryResult<()> {
-    if webhooks::is_switched_off(conn, webhook)? {
-        // What is due later may find it switched on again.
-        ends::cancel(conn, webhook, now.as_millis(), now, ends::SWITCHED_OFF)?;
-    } else {
-        ends::cancel(conn, webhook, i64::MAX, now, ends::DELETED)?;
+/// What is due and not too late. What is too late is ended when it comes up, and makes room for the next.
+fn due(conn: &mut Conn, webhook: &Webhook, is_retry: bool, now: Timestamp, limit: u32) -> QueryResult<Vec<Row>> {
+    let rows = first_due(conn, webhook, is_retry, now, limit)?;
+    if !rows.iter().any(|row| row.is_late(now)) {
+        return Ok(rows);
     }
-    Ok(())
+    ends::expire(conn, webhook.id, is_retry, now)?;
+    let mut rows = first_due(conn, webhook, is_retry, now, limit)?;
+    rows.retain(|row| !row.is_late(now));
+    Ok(rows)
 }
 
 /// Oldest due first, straight from the index; what other nodes lease at this moment is passed over.
-fn due(conn: &mut Conn, webhook: WebhookId, is_retry: bool, now: Timestamp, limit: u32) -> QueryResult<Vec<Row>> {
+fn first_due(conn: &mut Conn, webhook: &Webhook, is_retry: bool, now: Timestamp, limit: u32) -> QueryResult<Vec<Row>> {
     let due = deliveries::table
         .filter(is_due())
-        .filter(deliveries::webhook_id.eq(webhook.0))
+        .filter(deliveries::webhook_id.eq(webhook.id.0))
         .filter(deliveries::is_retry.eq(is_retry))
         .filter(deliveries::due_at.le(now.as_millis()))
         .order((deliveries::due_at.asc(), deliveries::id.asc()))
         .limit(i64::from(limit))
-        .select((
-            deliveries::id,
-            deliveries::event_row,
-            deliveries::fence,
-            deliveries::delivery_id,
-            deliveries::attempt,
-            deliveries::due_at,
-        ));
-    skip_locked!(due).load(conn)
+        .select(Row::as_select());
+    if webhook.options.ordered_by.is_some() {
+        skip_locked!(due.filter(is_next_in_order())).load(conn)
+    } else {
+        skip_locked!(due).load(conn)
+    }
 }
 
 /// Each event once, however many webhooks hear of it.
-fn load_events(conn: &mut Conn, picked: &[(Row, &Webhook)]) -> QueryResult<Events> {
-    let mut numbers: Vec<i64> = picked.iter().map(|((_, event, ..), _)| *event).collect();
+fn load_events(conn: &mut Conn, picked: &[(Row, &Arc<Webhook>)]) -> QueryResult<Events> {
+    let mut numbers: Vec<i64> = picked.iter().map(|(row, _)| row.event_row).collect();
     numbers.sort_unstable();
     numbers.dedup();
     let mut loaded = Events::with_capacity(numbers.len());
@@ -97,17 +119,17 @@ fn load_events(conn: &mut Conn, picked: &[(Row, &Webhook)]) -> QueryResult<Event
     Ok(loaded)
 }
 
-fn hand_out(row: Row, webhook: &Webhook, events: &Events) -> Option<LeasedDelivery> {
-    let (number, event, fence, delivery, attempt, due_at) = row;
-    let (event_type, body) = events.get(&event)?;
+fn hand_out(row: Row, webhook: &Arc<Webhook>, events: &Events) -> Option<LeasedDelivery> {
+    let (event_type, body) = events.get(&row.event_row)?;
     Some(LeasedDelivery {
-        lease: Lease { number, fence: fence + 1 },
-        delivery: DeliveryId::parse(&delivery).ok()?,
-        webhook: webhook.clone(),
+        lease: Lease { number: row.id, fence: row.fence + 1 },
+        delivery: DeliveryId::parse(&row.delivery_id).ok()?,
+        webhook: Arc::clone(webhook),
         event_type: event_type.clone(),
         body: body.clone(),
-        attempt: attempt.max(1) as u32,
-        due_at: Timestamp::from_millis(due_at),
+        attempt: row.attempt.max(1) as u32,
+        attempts_before: row.attempts_before.max(0) as u32,
+        due_at: Timestamp::from_millis(row.due_at),
     })
 }
 

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use diesel::prelude::*;
-use hookswitch_protocol::{EventType, TenantId, Timestamp, WebhookId};
-use hookswitch_webhooks::{AttemptRow, DeliveryStats, Listed, LoggedAttempt, Page};
+use hookswitch_protocol::{DeliveryId, EventType, TenantId, Timestamp, WebhookId};
+use hookswitch_webhooks::{AttemptRow, DeliveryStats, Listed, LoggedAttempt, Page, Timings};
 
 use super::chunks::chunks;
 use super::dialect::{self, CHUNK, Conn, is_success};
@@ -26,6 +26,12 @@ struct NewRow<'a> {
     duration_ms: i32,
     attempt: i32,
     created_at: SqlTime,
+    delivery_id: Option<&'a str>,
+    dns_ms: Option<i32>,
+    connect_ms: Option<i32>,
+    tls_ms: Option<i32>,
+    first_byte_ms: Option<i32>,
+    body_ms: Option<i32>,
 }
 
 impl NewRow<'_> {
@@ -36,7 +42,7 @@ impl NewRow<'_> {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = logs)]
-struct LogRow {
+pub(crate) struct LogRow {
     id: i64,
     webhook_id: i64,
     event: String,
@@ -47,12 +53,27 @@ struct LogRow {
     duration_ms: Option<i32>,
     attempt: i32,
     created_at: SqlTime,
+    delivery_id: Option<String>,
+    dns_ms: Option<i32>,
+    connect_ms: Option<i32>,
+    tls_ms: Option<i32>,
+    first_byte_ms: Option<i32>,
+    body_ms: Option<i32>,
 }
 
 impl LogRow {
     /// `None` for a row made by hand with an event type that cannot be.
-    fn read(self) -> Option<LoggedAttempt> {
+    pub(crate) fn read(self) -> Option<LoggedAttempt> {
+        let millis = |ms: Option<i32>| ms.and_then(|ms| u32::try_from(ms).ok());
         let row = AttemptRow {
+            delivery: self.delivery_id.and_then(|id| DeliveryId::parse(&id).ok()),
+            timings: Timings {
+                dns_ms: millis(self.dns_ms),
+                connect_ms: millis(self.connect_ms),
+                tls_ms: millis(self.tls_ms),
+                first_byte_ms: millis(self.first_byte_ms),
+                body_ms: millis(self.body_ms),
+            },
             webhook: WebhookId(self.webhook_id),
             event_type: EventType::parse(&self.event).ok()?,
             body: Bytes::from(self.payload),
@@ -88,29 +109,24 @@ pub(crate) fn append(conn: &mut Conn, rows: &[&AttemptRow]) -> QueryResult<()> {
 }
 
 fn new_row(row: &AttemptRow) -> NewRow<'_> {
+    let millis = |ms: u32| i32::try_from(ms).unwrap_or(i32::MAX);
     NewRow {
+        delivery_id: row.delivery.as_ref().map(DeliveryId::as_str),
+        dns_ms: row.timings.dns_ms.map(millis),
+        connect_ms: row.timings.connect_ms.map(millis),
+        tls_ms: row.timings.tls_ms.map(millis),
+        first_byte_ms: row.timings.first_byte_ms.map(millis),
+        body_ms: row.timings.body_ms.map(millis),
         webhook_id: row.webhook.0,
         event: row.event_type.as_str(),
         payload: dialect::payload(&row.body),
         response_code: row.response_code.map(i32::from),
         response_body: row.response_body.as_deref().map(|text| dialect::logged_text(text).into()),
         error: row.error.as_deref().map(|text| dialect::logged_text(text).into()),
-        duration_ms: i32::try_from(row.duration_ms).unwrap_or(i32::MAX),
+        duration_ms: millis(row.duration_ms),
         attempt: row.attempt as i32,
         created_at: SqlTime(row.at),
     }
-}
-
-pub(crate) fn rows(conn: &mut Conn, webhook: WebhookId, page: Page) -> QueryResult<Listed<LoggedAttempt>> {
-    let total: i64 = logs::table.filter(logs::webhook_id.eq(webhook.0)).count().get_result(conn)?;
-    let rows: Vec<LogRow> = logs::table
-        .filter(logs::webhook_id.eq(webhook.0))
-        .order((logs::created_at.desc(), logs::id.desc()))
-        .limit(i64::from(page.limit))
-        .offset(page.offset as i64)
-        .select(LogRow::as_select())
-        .load(conn)?;
-    Ok(listed(rows, total))
 }
 
 pub(crate) fn failed(

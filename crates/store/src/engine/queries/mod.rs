@@ -4,13 +4,18 @@ pub(crate) mod chat;
 mod chunks;
 pub(crate) mod deliveries;
 pub(crate) mod enqueue;
+pub(crate) mod entries;
 pub(crate) mod event_ids;
 pub(crate) mod finish;
+mod health;
 pub(crate) mod lease;
 pub(crate) mod logs;
 pub(crate) mod offline;
 pub(crate) mod proof;
 pub(crate) mod purge;
+pub(crate) mod requeue;
+pub(crate) mod skips;
+mod webhook_row;
 pub(crate) mod webhooks;
 
 use super::{dialect, line};

@@ -5,14 +5,16 @@ use hookswitch_webhooks::Retention;
 
 use super::dialect::{self, CHUNK, Conn, skip_locked};
 use super::event_ids::MEMORY;
-use crate::schema::{webhook_deliveries as deliveries, webhook_events as events, webhook_logs as logs};
+use crate::schema::{
+    webhook_deliveries as deliveries, webhook_events as events, webhook_logs as logs, webhook_skips as skips,
+};
 use crate::time::SqlBound;
 
 /// Removes at most `retention.limit` rows; how many went.
 pub(crate) fn purge(conn: &mut Conn, retention: Retention) -> QueryResult<u64> {
     let limit = i64::from(retention.limit);
     let mut gone = 0;
-    for step in [purge_ids, purge_deliveries, purge_events, purge_logs] {
+    for step in [purge_ids, purge_deliveries, purge_events, purge_logs, purge_skips] {
         if gone < limit {
             gone += step(conn, retention, limit - gone)?;
         }
@@ -57,6 +59,16 @@ fn purge_logs(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<
     let ids: Vec<i64> = skip_locked!(old).load(conn)?;
     for chunk in ids.chunks(CHUNK) {
         diesel::delete(logs::table.filter(logs::id.eq_any(chunk))).execute(conn)?;
+    }
+    Ok(ids.len() as i64)
+}
+
+fn purge_skips(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {
+    let oldest = SqlBound(retention.now.before(retention.ended));
+    let old = skips::table.filter(skips::created_at.lt(oldest)).limit(limit).select(skips::id);
+    let ids: Vec<i64> = skip_locked!(old).load(conn)?;
+    for chunk in ids.chunks(CHUNK) {
+        diesel::delete(skips::table.filter(skips::id.eq_any(chunk))).execute(conn)?;
     }
     Ok(ids.len() as i64)
 }

@@ -2,59 +2,14 @@
 
 use diesel::prelude::*;
 use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
-use hookswitch_webhooks::{Listed, NewWebhook, Page, Webhook, WebhookChange};
+use hookswitch_webhooks::{DisableReason, Listed, NewWebhook, Page, Webhook, WebhookChange};
 
-use super::deliveries;
-use super::dialect::{self, Conn};
+use super::deliveries::{self, DELETED};
+use super::dialect::{self, CHUNK, Conn, for_update};
+use super::webhook_row::WebhookRow;
+use crate::codec::{Codec, Column, SecretColumns};
 use crate::schema::webhooks;
 use crate::time::SqlTime;
-
-const MAX_RETRIES: i32 = 20;
-const MAX_TIMEOUT_SECS: i32 = 120;
-
-/// A row as it stands, possibly made by hand.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = webhooks)]
-pub(crate) struct WebhookRow {
-    id: i64,
-    tenant_id: String,
-    name: String,
-    url: String,
-    events: String,
-    secret: Option<String>,
-    is_active: Option<bool>,
-    retry_count: Option<i32>,
-    timeout: Option<i32>,
-    created_at: SqlTime,
-    updated_at: SqlTime,
-}
-
-impl WebhookRow {
-    /// The registration. Figures out of bounds count as the nearest bound, an unreadable list of
-    /// events as empty; `None` when no tenant can have that `tenant_id`. One odd row must not make
-    /// the others unusable.
-    fn read(self) -> Option<Webhook> {
-        let tenant = TenantId::parse(&self.tenant_id)
-            .inspect_err(|error| tracing::warn!(webhook = self.id, %error, "webhook row ignored"))
-            .ok()?;
-        let events = serde_json::from_str(&self.events)
-            .inspect_err(|error| tracing::warn!(webhook = self.id, %tenant, %error, "webhook's events are no list"))
-            .unwrap_or_default();
-        Some(Webhook {
-            id: WebhookId(self.id),
-            tenant,
-            name: self.name,
-            url: self.url,
-            events,
-            secret: self.secret.filter(|secret| !secret.is_empty()).map(Secret::new),
-            is_active: self.is_active.unwrap_or(false),
-            retry_count: self.retry_count.unwrap_or(3).clamp(0, MAX_RETRIES) as u32,
-            timeout_secs: self.timeout.unwrap_or(30).clamp(1, MAX_TIMEOUT_SECS) as u32,
-            created_at: self.created_at.0,
-            updated_at: self.updated_at.0,
-        })
-    }
-}
 
 #[derive(Insertable)]
 #[diesel(table_name = webhooks, treat_none_as_default_value = false)]
@@ -64,9 +19,11 @@ struct NewRow<'a> {
     url: &'a str,
     events: String,
     secret: Option<String>,
+    secret_sealed: Option<String>,
     is_active: bool,
     retry_count: i32,
     timeout: i32,
+    options: Option<String>,
     created_at: SqlTime,
     updated_at: SqlTime,
 }
@@ -77,123 +34,241 @@ struct Change<'a> {
     name: Option<&'a str>,
     url: Option<&'a str>,
     events: Option<String>,
-    secret: Option<&'a str>,
+    secret: Option<Option<String>>,
+    secret_sealed: Option<Option<String>>,
     is_active: Option<bool>,
     retry_count: Option<i32>,
     timeout: Option<i32>,
+    options: Option<Option<String>>,
+    failing_since: Option<Option<SqlTime>>,
+    n_failures: Option<i32>,
+    disabled_reason: Option<Option<String>>,
+    disabled_at: Option<Option<SqlTime>>,
 }
 
-pub(crate) fn create(conn: &mut Conn, tenant: &TenantId, new: &NewWebhook, now: Timestamp) -> QueryResult<Webhook> {
+/// One row of a tenant that is not deleted.
+macro_rules! of_tenant {
+    ($tenant:expr) => {
+        webhooks::tenant_id.eq($tenant.as_str()).and(webhooks::deleted_at.is_null())
+    };
+}
+
+pub(crate) fn create(
+    conn: &mut Conn,
+    codec: &Codec,
+    tenant: &TenantId,
+    new: &NewWebhook,
+    now: Timestamp,
+) -> QueryResult<Webhook> {
+    let SecretColumns { clear, sealed } = codec.write_secret(tenant.as_str(), Column::Secret, new.secret.as_ref());
     let row = NewRow {
         tenant_id: tenant.as_str(),
         name: &new.name,
         url: &new.url,
         events: json(&new.events),
-        secret: new.secret.as_ref().map(|secret| secret.reveal().to_owned()),
+        secret: clear,
+        secret_sealed: sealed,
         is_active: true,
         retry_count: new.retry_count as i32,
         timeout: new.timeout_secs as i32,
+        options: codec.write_options(tenant, &new.options),
         created_at: SqlTime(now),
         updated_at: SqlTime(now),
     };
     diesel::insert_into(webhooks::table).values(row).execute(conn)?;
     let id = dialect::last_insert_id(conn)?;
-    let row: WebhookRow = webhooks::table.find(id).select(WebhookRow::as_select()).first(conn)?;
-    row.read().ok_or(diesel::result::Error::NotFound)
+    get(conn, codec, tenant, WebhookId(id))?.ok_or(diesel::result::Error::NotFound)
 }
 
 fn json(events: &[String]) -> String {
     serde_json::to_string(events).expect("a list of strings always serialises")
 }
 
-pub(crate) fn list(conn: &mut Conn, tenant: &TenantId, page: Page) -> QueryResult<Listed<Webhook>> {
-    let of_tenant = || webhooks::tenant_id.eq(tenant.as_str()).and(webhooks::deleted_at.is_null());
-    let total: i64 = webhooks::table.filter(of_tenant()).count().get_result(conn)?;
+fn read_all(rows: Vec<WebhookRow>, codec: &Codec) -> Vec<Webhook> {
+    rows.into_iter().filter_map(|row| row.read(codec)).collect()
+}
+
+pub(crate) fn list(conn: &mut Conn, codec: &Codec, tenant: &TenantId, page: Page) -> QueryResult<Listed<Webhook>> {
+    let total: i64 = webhooks::table.filter(of_tenant!(tenant)).count().get_result(conn)?;
     let rows: Vec<WebhookRow> = webhooks::table
-        .filter(of_tenant())
+        .filter(of_tenant!(tenant))
         .order(webhooks::id.asc())
         .limit(i64::from(page.limit))
         .offset(page.offset as i64)
         .select(WebhookRow::as_select())
         .load(conn)?;
-    Ok(Listed { rows: rows.into_iter().filter_map(WebhookRow::read).collect(), total: total as u64 })
+    Ok(Listed { rows: read_all(rows, codec), total: total as u64 })
 }
 
-pub(crate) fn get(conn: &mut Conn, tenant: &TenantId, id: WebhookId) -> QueryResult<Option<Webhook>> {
-    let row: Option<WebhookRow> = webhooks::table
-        .find(id.0)
-        .filter(webhooks::tenant_id.eq(tenant.as_str()).and(webhooks::deleted_at.is_null()))
-        .select(WebhookRow::as_select())
-        .first(conn)
-        .optional()?;
-    Ok(row.and_then(WebhookRow::read))
+pub(crate) fn get(conn: &mut Conn, codec: &Codec, tenant: &TenantId, id: WebhookId) -> QueryResult<Option<Webhook>> {
+    let row: Option<WebhookRow> =
+        webhooks::table.find(id.0).filter(of_tenant!(tenant)).select(WebhookRow::as_select()).first(conn).optional()?;
+    Ok(row.and_then(|row| row.read(codec)))
+}
+
+/// The same, which nobody else changes until the transaction ends.
+fn get_locked(conn: &mut Conn, codec: &Codec, tenant: &TenantId, id: WebhookId) -> QueryResult<Option<Webhook>> {
+    let row = webhooks::table.find(id.0).filter(of_tenant!(tenant)).select(WebhookRow::as_select());
+    let row: Option<WebhookRow> = for_update!(row).first(conn).optional()?;
+    Ok(row.and_then(|row| row.read(codec)))
 }
 
 pub(crate) fn update(
     conn: &mut Conn,
+    codec: &Codec,
     tenant: &TenantId,
     id: WebhookId,
     change: &WebhookChange,
     now: Timestamp,
 ) -> QueryResult<Option<Webhook>> {
-    if get(conn, tenant, id)?.is_none() {
-        return Ok(None);
-    }
+    let Some(before) = get_locked(conn, codec, tenant, id)? else { return Ok(None) };
     if *change != WebhookChange::default() {
-        let columns = Change {
-            name: change.name.as_deref(),
-            url: change.url.as_deref(),
-            events: change.events.as_deref().map(json),
-            secret: change.secret.as_ref().map(Secret::reveal),
-            is_active: change.is_active,
-            retry_count: change.retry_count.map(|n| n as i32),
-            timeout: change.timeout_secs.map(|n| n as i32),
-        };
-        diesel::update(webhooks::table.find(id.0)).set(columns).execute(conn)?;
-        // By itself, because the trigger for changes by hand would take an unchanged time for a
-        // forgotten one.
-        diesel::update(webhooks::table.find(id.0)).set(webhooks::updated_at.eq(SqlTime(now))).execute(conn)?;
+        let columns = columns_of(codec, &before, change);
+        // The tenant stays: a change that names nothing new must still be a statement.
+        diesel::update(webhooks::table.find(id.0))
+            .set((columns, webhooks::tenant_id.eq(webhooks::tenant_id)))
+            .execute(conn)?;
+        stamp(conn, id, now)?;
     }
-    get(conn, tenant, id)
+    get(conn, codec, tenant, id)
 }
 
-/// Marks the row as deleted and cancels its waiting deliveries: at most [`deliveries::CANCEL_LIMIT`]
-/// of them at once, the lease cancels the rest.
+fn columns_of<'a>(codec: &Codec, before: &Webhook, change: &'a WebhookChange) -> Change<'a> {
+    let secret =
+        change.secret.as_ref().map(|new| codec.write_secret(before.tenant.as_str(), Column::Secret, Some(new)));
+    let (clear, sealed) = secret.map(|columns| (columns.clear, columns.sealed)).unzip();
+    let mut options = before.options.clone();
+    options.apply(change.options.clone());
+    // Switching on forgets failures and why it was disabled.
+    let is_switched_on = change.is_active == Some(true);
+    Change {
+        name: change.name.as_deref(),
+        url: change.url.as_deref(),
+        events: change.events.as_deref().map(json),
+        secret: clear,
+        secret_sealed: sealed,
+        is_active: change.is_active,
+        retry_count: change.retry_count.map(|n| n as i32),
+        timeout: change.timeout_secs.map(|n| n as i32),
+        options: (options != before.options).then(|| codec.write_options(&before.tenant, &options)),
+        failing_since: is_switched_on.then_some(None),
+        n_failures: is_switched_on.then_some(0),
+        disabled_reason: is_switched_on.then_some(None),
+        disabled_at: is_switched_on.then_some(None),
+    }
+}
+
+/// By itself, because the trigger for changes by hand would take an unchanged time for a forgotten one.
+fn stamp(conn: &mut Conn, id: WebhookId, now: Timestamp) -> QueryResult<()> {
+    diesel::update(webhooks::table.find(id.0)).set(webhooks::updated_at.eq(SqlTime(now))).execute(conn)?;
+    Ok(())
+}
+
+/// The present secret becomes the former one, sealed anew: a seal is bound to its column.
+pub(crate) fn rotate_secret(
+    conn: &mut Conn,
+    codec: &Codec,
+    tenant: &TenantId,
+    id: WebhookId,
+    secret: &Secret,
+    times: (Timestamp, Timestamp),
+) -> QueryResult<Option<Webhook>> {
+    let (valid_until, now) = times;
+    let Some(before) = get_locked(conn, codec, tenant, id)? else { return Ok(None) };
+    let new = codec.write_secret(tenant.as_str(), Column::Secret, Some(secret));
+    let former = codec.write_secret(tenant.as_str(), Column::PreviousSecret, before.secret.as_ref());
+    diesel::update(webhooks::table.find(id.0))
+        .set((
+            webhooks::secret.eq(new.clear),
+            webhooks::secret_sealed.eq(new.sealed),
+            webhooks::previous_secret.eq(former.clear),
+            webhooks::previous_secret_sealed.eq(former.sealed),
+            webhooks::previous_secret_until.eq(before.secret.map(|_| SqlTime(valid_until))),
+        ))
+        .execute(conn)?;
+    stamp(conn, id, now)?;
+    get(conn, codec, tenant, id)
+}
+
+/// Switches an active webhook off. The one of many callers that did it gets the webhook.
+pub(crate) fn disable(
+    conn: &mut Conn,
+    codec: &Codec,
+    id: WebhookId,
+    reason: DisableReason,
+    at: Timestamp,
+) -> QueryResult<Option<Webhook>> {
+    let active = webhooks::table.find(id.0).filter(webhooks::is_active.eq(true).and(webhooks::deleted_at.is_null()));
+    let n_rows = diesel::update(active)
+        .set((
+            webhooks::is_active.eq(false),
+            webhooks::disabled_reason.eq(reason.label()),
+            webhooks::disabled_at.eq(SqlTime(at)),
+        ))
+        .execute(conn)?;
+    if n_rows == 0 {
+        return Ok(None);
+    }
+    stamp(conn, id, at)?;
+    let row: Option<WebhookRow> = webhooks::table.find(id.0).select(WebhookRow::as_select()).first(conn).optional()?;
+    Ok(row.and_then(|row| row.read(codec)))
+}
+
+/// Marks the row as deleted and cancels its waiting deliveries: at most [`deliveries::END_LIMIT`] of
+/// them at once, the lease cancels the rest.
 pub(crate) fn delete(conn: &mut Conn, tenant: &TenantId, id: WebhookId, now: Timestamp) -> QueryResult<bool> {
-    let row =
-        webhooks::table.find(id.0).filter(webhooks::tenant_id.eq(tenant.as_str()).and(webhooks::deleted_at.is_null()));
     let marks =
         (webhooks::deleted_at.eq(SqlTime(now)), webhooks::is_active.eq(false), webhooks::updated_at.eq(SqlTime(now)));
+    let row = webhooks::table.find(id.0).filter(of_tenant!(tenant));
     let n_rows = diesel::update(row).set(marks).execute(conn)?;
     if n_rows > 0 {
-        deliveries::cancel(conn, id, i64::MAX, now, deliveries::DELETED)?;
+        deliveries::end_waiting(conn, id, i64::MAX, DELETED, now)?;
     }
     Ok(n_rows > 0)
 }
 
-pub(crate) fn active(conn: &mut Conn) -> QueryResult<Vec<Webhook>> {
+pub(crate) fn all(conn: &mut Conn, codec: &Codec) -> QueryResult<Vec<Webhook>> {
     let rows: Vec<WebhookRow> = webhooks::table
-        .filter(webhooks::is_active.eq(true).and(webhooks::deleted_at.is_null()))
+        .filter(webhooks::deleted_at.is_null())
         .order(webhooks::id.asc())
         .select(WebhookRow::as_select())
         .load(conn)?;
-    Ok(rows.into_iter().filter_map(WebhookRow::read).collect())
+    Ok(read_all(rows, codec))
+}
+
+/// How many rows hold something sealed that no key opens.
+pub(crate) fn n_unreadable(conn: &mut Conn, codec: &Codec) -> QueryResult<usize> {
+    let sealed = webhooks::secret_sealed
+        .is_not_null()
+        .or(webhooks::previous_secret_sealed.is_not_null())
+        .or(webhooks::options.is_not_null());
+    let rows: Vec<WebhookRow> = webhooks::table
+        .filter(webhooks::deleted_at.is_null())
+        .filter(sealed)
+        .select(WebhookRow::as_select())
+        .load(conn)?;
+    Ok(rows.into_iter().map(|row| row.is_readable(codec)).filter(|is_readable| !is_readable).count())
 }
 
 /// Those of `ids` that may be sent to: active and not deleted.
-pub(crate) fn sendable(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<Webhook>> {
-    let rows: Vec<WebhookRow> = webhooks::table
-        .filter(webhooks::id.eq_any(ids))
-        .filter(webhooks::is_active.eq(true).and(webhooks::deleted_at.is_null()))
-        .select(WebhookRow::as_select())
-        .load(conn)?;
-    Ok(rows.into_iter().filter_map(WebhookRow::read).collect())
+pub(crate) fn sendable(conn: &mut Conn, codec: &Codec, ids: &[i64]) -> QueryResult<Vec<Webhook>> {
+    let mut sendable = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(CHUNK) {
+        let rows: Vec<WebhookRow> = webhooks::table
+            .filter(webhooks::id.eq_any(chunk))
+            .filter(webhooks::is_active.eq(true).and(webhooks::deleted_at.is_null()))
+            .select(WebhookRow::as_select())
+            .load(conn)?;
+        sendable.extend(read_all(rows, codec));
+    }
+    Ok(sendable)
 }
 
-/// Whether a webhook exists and is only switched off.
-pub(crate) fn is_switched_off(conn: &mut Conn, id: WebhookId) -> QueryResult<bool> {
-    let row = webhooks::table.find(id.0).filter(webhooks::deleted_at.is_null());
-    diesel::select(diesel::dsl::exists(row)).get_result(conn)
+/// Whether a webhook exists, and if so whether it is switched on.
+pub(crate) fn is_active(conn: &mut Conn, id: WebhookId) -> QueryResult<Option<bool>> {
+    let row = webhooks::table.find(id.0).filter(webhooks::deleted_at.is_null()).select(webhooks::is_active);
+    let found: Option<Option<bool>> = row.first(conn).optional()?;
+    Ok(found.map(|is_active| is_active.unwrap_or(false)))
 }
 
 /// Those of `ids` that have a row at all; operators may have deleted rows by hand.

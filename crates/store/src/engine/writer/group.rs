@@ -1,5 +1,6 @@
 //! One group: merge neighbours, one transaction, one commit, everybody answered.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use diesel::QueryResult;
@@ -9,6 +10,7 @@ use super::Tally;
 use super::dialect::{self, Conn};
 use super::job::{Job, Merged, Work};
 use super::queries;
+use crate::codec::Codec;
 use crate::error::Failure;
 
 /// How often a transaction is run that meets those of other nodes; the deadline of the group's
@@ -16,9 +18,9 @@ use crate::error::Failure;
 const TRIES: u32 = 8;
 
 /// Runs the group and answers its callers. An error means that the connection is not to be used again.
-pub(crate) fn run(conn: &mut Conn, jobs: Vec<Job>, tally: &Tally) -> Result<(), Failure> {
+pub(crate) fn run(conn: &mut Conn, jobs: Vec<Job>, codec: &Arc<Codec>, tally: &Tally) -> Result<(), Failure> {
     tally.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
-    let mut works = merge(jobs);
+    let mut works = merge(jobs, codec);
     match transact(conn, &mut works, tally) {
         Ok(()) => {
             for work in works {
@@ -91,7 +93,7 @@ fn concerns_one(error: &Error) -> bool {
 }
 
 /// Keeps the order, and joins neighbours of one kind.
-fn merge(jobs: Vec<Job>) -> Vec<Box<dyn Work>> {
+fn merge(jobs: Vec<Job>, codec: &Arc<Codec>) -> Vec<Box<dyn Work>> {
     let mut works: Vec<Box<dyn Work>> = Vec::with_capacity(jobs.len());
     let mut jobs = jobs.into_iter().peekable();
     while let Some(job) = jobs.next() {
@@ -106,7 +108,8 @@ fn merge(jobs: Vec<Job>) -> Vec<Box<dyn Work>> {
                 works.push(Box::new(run));
             }
             Job::Finish(first) => {
-                let mut run = Merged::new(queries::finish::finish);
+                let codec = codec.clone();
+                let mut run = Merged::new(move |conn, inputs| queries::finish::finish(conn, &codec, inputs));
                 run.push(first);
                 while let Some(Job::Finish(next)) = jobs.next_if(|job| matches!(job, Job::Finish(_))) {
                     run.push(next);

@@ -1,7 +1,7 @@
 //! What can stand in the writer's queue.
 
 use diesel::QueryResult;
-use hookswitch_webhooks::{Attempted, Finished, Seen};
+use hookswitch_webhooks::{Attempted, DisableRule, Seen, Settled};
 use tokio::sync::oneshot;
 
 use super::dialect::Conn;
@@ -13,7 +13,7 @@ pub(crate) enum Job {
     /// Merged with neighbours into a few multi-row inserts.
     Enqueue(Merge<Vec<Duty>, Vec<Seen>>),
     /// Merged likewise.
-    Finish(Merge<Vec<Attempted>, Vec<Finished>>),
+    Finish(Merge<(Vec<Attempted>, DisableRule), Settled>),
     /// Runs by itself.
     Alone(Box<dyn Work>),
 }
@@ -81,13 +81,15 @@ where
 pub(crate) struct Merged<I, T> {
     inputs: Vec<I>,
     replies: Vec<oneshot::Sender<Result<T, Failure>>>,
-    act: fn(&mut Conn, &[I]) -> QueryResult<Vec<T>>,
+    act: Act<I, T>,
     done: Vec<T>,
 }
 
+type Act<I, T> = Box<dyn FnMut(&mut Conn, &[I]) -> QueryResult<Vec<T>> + Send>;
+
 impl<I, T> Merged<I, T> {
-    pub(crate) fn new(act: fn(&mut Conn, &[I]) -> QueryResult<Vec<T>>) -> Self {
-        Self { inputs: Vec::new(), replies: Vec::new(), act, done: Vec::new() }
+    pub(crate) fn new(act: impl FnMut(&mut Conn, &[I]) -> QueryResult<Vec<T>> + Send + 'static) -> Self {
+        Self { inputs: Vec::new(), replies: Vec::new(), act: Box::new(act), done: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, one: Merge<I, T>) {

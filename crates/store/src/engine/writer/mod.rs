@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::dialect::{self, Conn};
 use super::{Source, queries};
+use crate::codec::Codec;
 use crate::counters::StoreCounters;
 use crate::error::Failure;
 
@@ -44,13 +45,20 @@ pub(crate) struct Tally {
 }
 
 impl Writer {
-    /// Starts one that writes through `source`, on `conn` as long as it works. `queue` calls may
-    /// wait, and a caller waits up to `wait` for room. At the scope's soft token it serves what is
+    /// Starts one that writes through `source`, on `conn` as long as it works. `bounds`: so many
+    /// calls may wait, and a caller waits so long for room. At the scope's soft token it serves what is
     /// queued and ends.
-    pub(crate) fn start(source: Source, conn: Conn, queue: usize, wait: Duration, scope: &Scope) -> Self {
+    pub(crate) fn start(
+        source: Source,
+        conn: Conn,
+        codec: Arc<Codec>,
+        bounds: (usize, Duration),
+        scope: &Scope,
+    ) -> Self {
+        let (queue, wait) = bounds;
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let tally = Arc::new(Tally::default());
-        scope.spawn("store writer", WriterTask::new(source, conn, receiver, tally.clone()).run(scope.clone()));
+        scope.spawn("store writer", WriterTask::new(source, conn, codec, receiver, tally.clone()).run(scope.clone()));
         Self { queue: sender, wait, tally }
     }
 

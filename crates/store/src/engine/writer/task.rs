@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::job::Job;
 use super::{Conn, Source, Tally, group, queries};
+use crate::codec::Codec;
 use crate::error::Failure;
 
 /// Most calls in one transaction: it bounds how long the first of them waits for the last.
@@ -17,6 +18,7 @@ const GROUP: usize = 512;
 /// The state of the writing task.
 pub(crate) struct WriterTask {
     source: Source,
+    codec: Arc<Codec>,
     queue: mpsc::Receiver<Job>,
     tally: Arc<Tally>,
     /// `None` after a failure, until the next group.
@@ -28,8 +30,14 @@ pub(crate) struct WriterTask {
 }
 
 impl WriterTask {
-    pub(crate) fn new(source: Source, conn: Conn, queue: mpsc::Receiver<Job>, tally: Arc<Tally>) -> Self {
-        Self { source, queue, tally, conn: Some(conn), last_used: Instant::now(), is_told: false }
+    pub(crate) fn new(
+        source: Source,
+        conn: Conn,
+        codec: Arc<Codec>,
+        queue: mpsc::Receiver<Job>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self { source, codec, queue, tally, conn: Some(conn), last_used: Instant::now(), is_told: false }
     }
 
     /// Serves the queue until all callers are gone, or until the scope's soft token was cancelled and the queue is
@@ -65,7 +73,7 @@ impl WriterTask {
                 return refuse(jobs, &failure);
             }
         };
-        let (tally, source) = (self.tally.clone(), self.source.clone());
+        let (tally, source, codec) = (self.tally.clone(), self.source.clone(), self.codec.clone());
         // The closure answers the callers itself and holds the source: it survives this future.
         let served = tokio::task::spawn_blocking(move || {
             source.begin(&mut conn);
@@ -74,7 +82,7 @@ impl WriterTask {
                 tally.is_failing.store(false, Ordering::Release);
             }
             // After an error the connection is dropped: the next group opens another.
-            group::run(&mut conn, jobs, &tally).map(|()| conn)
+            group::run(&mut conn, jobs, &codec, &tally).map(|()| conn)
         });
         match served.await.map_err(Failure::from).and_then(|ended| ended) {
             Ok(conn) => {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use hookswitch_protocol::{Timestamp, WebhookId};
-use hookswitch_webhooks::{AttemptRow, Attempted, DeliveryLedger as _, Verdict, WebhookDirectory as _};
+use hookswitch_webhooks::{
+    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, Timings, Verdict, WebhookDirectory as _,
+};
 
 use super::rig::Rig;
 use crate::rig::{FIRST_PAGE, duty, now, tenant, webhook, wish};
@@ -32,7 +34,7 @@ async fn the_contracts_insert_works_as_it_stands_and_is_noticed() {
     let before = store.version().await.expect("version");
     rig.database.sql(INSERT).await;
     assert_ne!(store.version().await.expect("version"), before, "a change by hand is noticed");
-    let found = store.active().await.expect("active");
+    let found = store.all().await.expect("active");
     assert_eq!(found.len(), 1);
     let found = &found[0];
     assert_eq!((found.tenant.as_str(), found.name.as_str()), ("tenant-123", "Slack Alerts"));
@@ -101,10 +103,12 @@ async fn settle(rig: &Rig, id: WebhookId, code: Option<u16>) {
         error: code.is_none_or(|code| code >= 400).then(|| "said no".to_owned()),
         duration_ms: 40,
         attempt: leased.attempt,
+        delivery: None,
+        timings: Timings::default(),
         at: now(),
     };
     let attempted = Attempted { lease: leased.lease.clone(), row, verdict: Verdict::Delivered };
-    rig.store().finish(vec![attempted]).await.expect("finish");
+    rig.store().finish(vec![attempted], DisableRule::default()).await.expect("finish");
 }
 
 #[tokio::test]

@@ -67,3 +67,9 @@ async fn attempt_log() {
     let databases = Databases::start().await;
     contract::log::check(async |clock| databases.seams(clock).await).await;
 }
+
+#[tokio::test]
+async fn what_a_dead_node_holds_goes_to_others() {
+    let databases = Databases::start().await;
+    contract::terms::check_takeover(async |clock| databases.seams(clock).await).await;
+}

@@ -7,3 +7,4 @@ mod outages;
 mod plans;
 mod rig;
 mod schema;
+mod seals;

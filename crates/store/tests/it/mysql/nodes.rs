@@ -10,12 +10,12 @@ use hookswitch_runtime::Clock;
 use hookswitch_store::MySqlStore;
 use hookswitch_testkit::MariaDbServer;
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryLedger as _, Fingerprint, Finished, LeaseRequest, LeasedDelivery, NewDuty, Seen,
-    Verdict, WebhookDirectory as _,
+    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, Fingerprint, Finished, LeaseRequest, LeasedDelivery,
+    NewDuty, Seen, Timings, Verdict, WebhookDirectory as _,
 };
 
 use super::rig::{Rig, config, open};
-use crate::rig::{duty, now, tenant, webhook, wish};
+use crate::rig::{duty, now, sweep, tenant, webhook, wish};
 
 fn node(name: &str) -> NodeId {
     NodeId::parse(name).expect("legal")
@@ -31,6 +31,8 @@ fn attempted(leased: &LeasedDelivery) -> Attempted {
         error: None,
         duration_ms: 1,
         attempt: leased.attempt,
+        delivery: None,
+        timings: Timings::default(),
         at: now(),
     };
     Attempted { lease: leased.lease.clone(), row, verdict: Verdict::Delivered }
@@ -50,8 +52,9 @@ async fn work(store: &MySqlStore, by: &str, webhooks: &[WebhookId]) -> Vec<i64> 
         let leased = lease(store, by, webhooks, 7).await;
         n_empty = if leased.is_empty() { n_empty + 1 } else { 0 };
         settled.extend(leased.iter().map(|one| one.lease.number));
-        let answers = store.finish(leased.iter().map(attempted).collect()).await.expect("finish");
-        assert!(answers.iter().all(|answer| *answer == Finished::Recorded), "{answers:?}");
+        let answers =
+            store.finish(leased.iter().map(attempted).collect(), DisableRule::default()).await.expect("finish");
+        assert!(answers.finished.iter().all(|answer| *answer == Finished::Recorded), "{answers:?}");
         if leased.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -132,10 +135,10 @@ async fn a_deadlock_is_met_by_trying_again() {
     );
     let settle = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
-        store.finish(leased.iter().map(attempted).collect()).await
+        store.finish(leased.iter().map(attempted).collect(), DisableRule::default()).await
     };
     let (_, answers) = tokio::join!(rig.database.sql(&crosswise), settle);
-    assert_eq!(answers.expect("finish"), [Finished::Recorded; 2]);
+    assert_eq!(answers.expect("finish").finished, [Finished::Recorded; 2]);
     assert!(store.counters().failures >= 1, "the server did end it once: {:?}", store.counters());
     assert_eq!(rig.database.sql("SELECT COUNT(*) FROM webhook_logs").await, "2", "logged once each");
     rig.opened.close().await;
@@ -151,7 +154,7 @@ async fn a_starting_node_takes_back_its_own_leases_only() {
     assert_eq!(lease(store, "node-2", &[id], 3).await.len(), 3);
     assert_eq!(store.reclaim(&node("node-1")).await.expect("reclaim"), 2);
     assert_eq!(store.reclaim(&node("node-1")).await.expect("reclaim"), 0);
-    assert_eq!(store.sweep(now().after(Duration::from_mins(2))).await.expect("sweep"), 3);
+    assert_eq!(store.sweep(sweep(now().after(Duration::from_mins(2)))).await.expect("sweep").n_leases, 3);
     rig.opened.close().await;
 }
 

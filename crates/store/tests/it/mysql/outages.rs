@@ -9,7 +9,7 @@ use hookswitch_webhooks::{DeliveryLedger as _, WebhookDirectory as _};
 use tokio::time::Instant;
 
 use super::rig::{Opened, Rig, config, open};
-use crate::rig::{duty, tenant, webhook};
+use crate::rig::{duty, sweep, tenant, webhook};
 
 /// How long a call may take when every wait of the store is a second: one that had to be given up,
 /// and one more for the queue behind it.
@@ -26,8 +26,8 @@ async fn expect_unavailable(opened: &Opened) {
     let store = &opened.store;
     let (accepted, listed, swept, checked) = tokio::join!(
         store.enqueue(vec![duty("lost", &[])]),
-        store.active(),
-        store.sweep(Clock::system().now()),
+        store.all(),
+        store.sweep(sweep(Clock::system().now())),
         store.check_writing(),
     );
     for error in [
@@ -57,7 +57,7 @@ fn anyhow_like(error: impl std::error::Error) -> String {
 async fn expect_recovery(opened: &Opened) {
     let store = &opened.store;
     eventually("writing works again", PATIENCE, async || store.enqueue(vec![duty("later", &[])]).await.is_ok()).await;
-    eventually("reading works again", PATIENCE, async || store.active().await.is_ok()).await;
+    eventually("reading works again", PATIENCE, async || store.all().await.is_ok()).await;
     eventually("it is ready again", PATIENCE, async || store.check_writing().await.is_ok()).await;
 }
 
@@ -66,12 +66,12 @@ async fn a_server_that_was_killed_is_used_again_when_it_is_back() {
     let mut rig = Rig::start().await;
     let id = rig.store().create(&tenant(), webhook("x")).await.expect("create").id;
     rig.store().enqueue(vec![duty("before", &[id])]).await.expect("enqueue");
-    rig.store().active().await.expect("reads");
+    rig.store().all().await.expect("reads");
     rig.server.kill().await;
     expect_unavailable(&rig.opened).await;
     rig.server.restart().await;
     expect_recovery(&rig.opened).await;
-    assert_eq!(rig.store().active().await.expect("reads").len(), 1);
+    assert_eq!(rig.store().all().await.expect("reads").len(), 1);
     assert_eq!(rig.database.sql("SELECT COUNT(*) FROM webhook_deliveries").await, "1");
     rig.opened.close().await;
 }
@@ -81,7 +81,7 @@ async fn a_server_that_hangs_is_an_error_in_time_and_is_used_again_when_it_goes_
     let server = MariaDbServer::start().await;
     let database = server.create_database().await;
     let opened = open(impatient(config(&database)), Clock::system()).await.expect("opens");
-    opened.store.active().await.expect("reads");
+    opened.store.all().await.expect("reads");
     server.suspend();
     for _ in 0..3 {
         expect_unavailable(&opened).await;
@@ -99,12 +99,12 @@ async fn a_line_that_swallows_everything_is_an_error_in_time() {
     let config =
         MySqlConfig { migrates: true, ..MySqlConfig::parse_url(&database.url_at(proxy.addr())).expect("a URL") };
     let opened = open(impatient(config), Clock::system()).await.expect("opens");
-    opened.store.active().await.expect("reads");
+    opened.store.all().await.expect("reads");
     for fault in [Fault::Stall, Fault::Cut, Fault::Refuse] {
         proxy.set(fault);
         if fault == Fault::Refuse {
             // Those that exist live on.
-            opened.store.active().await.expect("reads");
+            opened.store.all().await.expect("reads");
         } else {
             expect_unavailable(&opened).await;
         }
@@ -117,11 +117,11 @@ async fn a_line_that_swallows_everything_is_an_error_in_time() {
 #[tokio::test]
 async fn connections_ended_by_the_server_while_idle_are_not_noticed_by_callers() {
     let rig = Rig::start().await;
-    rig.store().active().await.expect("reads");
+    rig.store().all().await.expect("reads");
     // Longer than an idle connection is trusted without a question.
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     rig.database.sql("KILL USER hub").await;
-    rig.store().active().await.expect("reads");
+    rig.store().all().await.expect("reads");
     rig.store().enqueue(vec![duty("e", &[])]).await.expect("writes");
     rig.opened.close().await;
 }

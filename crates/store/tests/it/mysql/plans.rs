@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use hookswitch_protocol::WebhookId;
+use hookswitch_protocol::{DeliveryId, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
-use hookswitch_webhooks::{DeliveryLedger as _, Retention, WebhookDirectory as _};
+use hookswitch_webhooks::{DeliveryLedger as _, Requeue, Retention, WebhookDirectory as _};
 
 use super::rig::Rig;
-use crate::rig::{duty, now, tenant, webhook, wish};
+use crate::rig::{duty, now, sweep, tenant, webhook, wish};
 
 /// Deliveries that ended, for a hundred webhooks, and three webhooks with thousands that are due.
 const ENDED: &str = "
@@ -20,6 +20,8 @@ SELECT CONCAT('d-', seq), 1 + seq % 100, 'tenant-123', seq, 'delivered', 1, 1, U
 FROM seq_1_to_50000;
 INSERT INTO webhook_deliveries (delivery_id, webhook_id, tenant_id, event_row, state, due_at, created_at)
 SELECT CONCAT('w-', seq), 200 + seq % 3, 'tenant-123', seq, 'due', 1 + seq, 1 FROM seq_1_to_9000;
+UPDATE webhooks SET options = '{\"ordered_by\": \"call\"}' WHERE id = 202;
+UPDATE webhook_deliveries SET order_key = CONCAT('call-', id % 5) WHERE webhook_id = 202;
 ANALYZE TABLE webhook_events, webhook_deliveries;";
 
 /// What the server has run since its log was switched on, with all values in place.
@@ -37,10 +39,15 @@ async fn leases_sweeps_backlog_and_retention_touch_few_rows() {
     assert_eq!(store.lease(wish(id, 5)).await.expect("lease").len(), 1);
     assert_eq!(store.lease(wish(WebhookId(201), 5)).await.expect("lease").len(), 5, "of thousands");
     assert_eq!(store.backlog(now()).await.expect("backlog").due.len(), 3);
-    store.sweep(now()).await.expect("sweep");
+    store.sweep(sweep(now())).await.expect("sweep");
     let retention = Retention { now: Clock::system().now(), ended: Duration::from_hours(24), limit: 100 };
     store.purge(retention).await.expect("purge");
     store.version().await.expect("version");
+    let long_ago = Timestamp::from_millis(0);
+    store.requeue(WebhookId(5), Requeue::FailedSince(long_ago), now(), 5).await.expect("requeue");
+    let one = Requeue::One(DeliveryId::parse("d-5").expect("legal"));
+    assert_eq!(store.requeue(WebhookId(6), one, now(), 1).await.expect("requeue").n_due, 1);
+    assert_eq!(store.lease(wish(WebhookId(202), 5)).await.expect("lease").len(), 5, "in order, one of each call");
     database.sql("SET GLOBAL general_log = OFF").await;
     let said = database.sql(SAID).await;
     let mut n_checked = 0;
@@ -59,7 +66,7 @@ fn check(statement: &str, plan: &str) {
         let columns: Vec<&str> = step.split('\t').collect();
         let is_ours = columns[2].starts_with("webhook") || columns[2] == "d" || columns[2] == "event_ids";
         let (access, key, extra) = (columns[3], columns[5], *columns.last().expect("has columns"));
-        if !is_ours || columns[2] == "webhooks" || extra.contains("optimized away") {
+        if !is_ours || ["webhooks", "webhook_nodes"].contains(&columns[2]) || extra.contains("optimized away") {
             continue;
         }
         let n_rows: u64 = columns[8].parse().unwrap_or(0);

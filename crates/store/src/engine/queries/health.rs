@@ -1,0 +1,119 @@
+//! How receivers have been doing: noted with every settled attempt, and acted upon.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::prelude::*;
+use hookswitch_protocol::{Timestamp, WebhookId};
+use hookswitch_webhooks::{Attempted, DisableReason, DisableRule, DisabledWebhook, Verdict, WebhookHealth};
+
+use super::dialect::{self, CHUNK, Conn, TRIGGER_STEP, for_update};
+use super::webhooks as registrations;
+use crate::codec::Codec;
+use crate::schema::webhooks;
+use crate::time::SqlTime;
+
+/// What is known of one receiver, before and after.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    before: WebhookHealth,
+    after: WebhookHealth,
+    triggered_before: Option<Timestamp>,
+    triggered: Option<Timestamp>,
+}
+
+type Receivers = BTreeMap<i64, Known>;
+
+/// Notes every attempt of every batch, and switches off what has become hopeless; one list per batch.
+pub(crate) fn note(
+    conn: &mut Conn,
+    codec: &Codec,
+    batches: &[(Vec<Attempted>, DisableRule)],
+) -> QueryResult<Vec<Vec<DisabledWebhook>>> {
+    let ids: BTreeSet<i64> = batches.iter().flat_map(|(batch, _)| batch).map(|one| one.row.webhook.0).collect();
+    let ids: Vec<i64> = ids.into_iter().collect();
+    let known = load(conn, &ids, false)?;
+    let mut receivers = known.clone();
+    count(&mut receivers, batches);
+    let changed: Vec<i64> = receivers.iter().filter(|(_, one)| one.before != one.after).map(|(id, _)| *id).collect();
+    if !changed.is_empty() {
+        // Counted again from what nobody else changes any more. Receivers that are well, nearly all of
+        // them, are not locked: every node would wait for the others at their rows.
+        let mut locked = known;
+        locked.extend(load(conn, &changed, true)?);
+        count(&mut locked, batches);
+        receivers = locked;
+    }
+    for (id, one) in &receivers {
+        store(conn, *id, one)?;
+    }
+    batches.iter().map(|(batch, rule)| disable(conn, codec, &receivers, batch, rule)).collect()
+}
+
+/// In the order of their ids, so that nodes do not wait for each other crosswise.
+fn load(conn: &mut Conn, ids: &[i64], is_locked: bool) -> QueryResult<Receivers> {
+    type Row = (i64, Option<SqlTime>, i32, Option<SqlTime>);
+    let mut receivers = Receivers::new();
+    for chunk in ids.chunks(CHUNK) {
+        let query = webhooks::table.filter(webhooks::id.eq_any(chunk)).order(webhooks::id.asc()).select((
+            webhooks::id,
+            webhooks::failing_since,
+            webhooks::n_failures,
+            webhooks::last_triggered_at,
+        ));
+        let rows: Vec<Row> = if is_locked { for_update!(query).load(conn)? } else { query.load(conn)? };
+        receivers.extend(rows.into_iter().map(|(id, failing_since, n_failures, triggered)| {
+            let failing_since = failing_since.map(|at| at.0);
+            let before = WebhookHealth { failing_since, n_failures: n_failures.max(0) as u32, disabled: None };
+            let triggered = triggered.map(|at| at.0);
+            (id, Known { before, after: before, triggered_before: triggered, triggered })
+        }));
+    }
+    Ok(receivers)
+}
+
+fn count(receivers: &mut Receivers, batches: &[(Vec<Attempted>, DisableRule)]) {
+    for attempted in batches.iter().flat_map(|(batch, _)| batch) {
+        let row = &attempted.row;
+        if let Some(known) = receivers.get_mut(&row.webhook.0) {
+            known.after.note(row.response_code.is_some_and(|code| (200..300).contains(&code)), row.at);
+            known.triggered = known.triggered.max(Some(row.at));
+        }
+    }
+}
+
+fn store(conn: &mut Conn, id: i64, known: &Known) -> QueryResult<()> {
+    let Some(triggered) = known.triggered else { return Ok(()) };
+    let is_news =
+        known.triggered_before.is_none_or(|before| triggered > before && triggered.since(before) >= TRIGGER_STEP);
+    if is_news || known.before != known.after {
+        let failing_since = known.after.failing_since.map(SqlTime);
+        let n_failures = i32::try_from(known.after.n_failures).unwrap_or(i32::MAX);
+        dialect::note_health(conn, id, failing_since, n_failures, SqlTime(triggered))?;
+    }
+    Ok(())
+}
+
+fn disable(
+    conn: &mut Conn,
+    codec: &Codec,
+    receivers: &Receivers,
+    batch: &[Attempted],
+    rule: &DisableRule,
+) -> QueryResult<Vec<DisabledWebhook>> {
+    // The last attempt of each decides when; a 410 among them decides why.
+    let mut ends: BTreeMap<i64, (Timestamp, bool)> = BTreeMap::new();
+    for attempted in batch {
+        let end = ends.entry(attempted.row.webhook.0).or_insert((attempted.row.at, false));
+        *end = (end.0.max(attempted.row.at), end.1 || attempted.verdict == Verdict::Gone);
+    }
+    let mut disabled = Vec::new();
+    for (id, (at, is_gone)) in ends {
+        let is_hopeless = receivers.get(&id).is_some_and(|known| known.after.is_hopeless(rule, at));
+        if is_gone || is_hopeless {
+            let reason = if is_gone { DisableReason::Gone } else { DisableReason::Failing };
+            let webhook = registrations::disable(conn, codec, WebhookId(id), reason, at)?;
+            disabled.extend(webhook.map(|webhook| DisabledWebhook { webhook, reason }));
+        }
+    }
+    Ok(disabled)
+}
