@@ -214,7 +214,7 @@ async fn a_living_node_keeps_its_leases(rig: &Rig) {
     assert_eq!(rig.sweep().await.n_nodes, 1, "this one lives");
     rig.lease_one(webhook).await;
     let mut waited = Duration::ZERO;
-    while waited < HOLD - DEAD_AFTER {
+    while waited + DEAD_AFTER < HOLD {
         rig.clock.advance(DEAD_AFTER / 2);
         waited += DEAD_AFTER / 2;
         assert_eq!(rig.sweep().await.n_leases, 0, "it says so again and again");
@@ -241,7 +241,7 @@ pub async fn check_takeover(open: impl AsyncFn(Clock) -> WebhookSeams) {
     sweep("node-1").await;
     assert_eq!(sweep("node-2").await.n_nodes, 2, "two live");
     assert_eq!((lease("node-1").await.len(), lease("node-2").await.len()), (1, 1));
-    rig.clock.advance(DEAD_AFTER - Duration::from_secs(1));
+    rig.clock.advance(DEAD_AFTER.saturating_sub(Duration::from_secs(1)));
     let swept = sweep("node-1").await;
     assert_eq!((swept.n_leases, swept.n_nodes), (0, 2), "silent, but not for long enough");
     rig.clock.advance(Duration::from_secs(2));

@@ -24,6 +24,13 @@ pub(super) struct Due {
     pub(super) retry: bool,
 }
 
+/// Whether a lane stands in the line for leases, and in the line for slots.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct InLine {
+    pub(super) asking: bool,
+    pub(super) starting: bool,
+}
+
 /// A lane. What it may do follows from what it was told; the lines it stands in are its owner's.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -42,13 +49,13 @@ pub(super) struct Lane {
     took: Option<Duration>,
     bucket: Option<Bucket>,
     breaker: Breaker,
-    /// Whether it stands in the line for leases, and in the line for slots.
-    pub(super) in_asking: bool,
-    pub(super) in_starting: bool,
+    pub(super) in_line: InLine,
     /// Out of both lines until then.
     pub(super) parked_until: Option<Instant>,
     /// Takes turns between kinds where there is one slot only.
     fresh_was_last: bool,
+    /// The ledger had as many first attempts as were wished for, the last time it was asked.
+    is_backlogged: bool,
 }
 
 impl Lane {
@@ -64,10 +71,10 @@ impl Lane {
             took: None,
             bucket: None,
             breaker: Breaker::default(),
-            in_asking: false,
-            in_starting: false,
+            in_line: InLine::default(),
             parked_until: None,
             fresh_was_last: false,
+            is_backlogged: false,
         }
     }
 
@@ -133,7 +140,7 @@ impl Lane {
 
     /// Deliveries worth leasing beyond the slots.
     fn ahead(&self) -> usize {
-        let Some(took) = self.took.filter(|_| self.cut == 0) else { return 0 };
+        let Some(took) = self.took.filter(|_| self.cut == 0 && self.is_backlogged) else { return 0 };
         // Ready and not started though there is a slot: the node is full, and more would only wait.
         if self.n_ready() > 0 && self.busy.total() < self.allowance() {
             return 0;
@@ -151,7 +158,8 @@ impl Lane {
     }
 
     /// How much to ask for: within the lane's limits, at most `most`, and what the node leaves it.
-    pub(super) fn wish(&mut self, webhook: WebhookId, share: Share, most: usize, now: Instant) -> LeaseWish {
+    /// The second number is how many of the first attempts are ahead of slots.
+    pub(super) fn wish(&mut self, webhook: WebhookId, share: Share, most: usize, now: Instant) -> (LeaseWish, usize) {
         let most = self.bucket.as_mut().map_or(usize::MAX, |bucket| bucket.available(now)).min(most);
         let (slots, is_probe) = self.slots(now);
         let held = self.held();
@@ -162,7 +170,8 @@ impl Lane {
         );
         if slots == 1 && self.due.fresh && self.due.retry {
             let (fresh, retries) = if self.fresh_was_last { (0, 1) } else { (1, 0) };
-            return wish_of(webhook, room.min(fresh).min(free_fresh), room.min(retries).min(free_retries));
+            let wish = wish_of(webhook, room.min(fresh).min(free_fresh), room.min(retries).min(free_retries));
+            return (wish, 0);
         }
         let own_retries = share_of_retries(slots, share.fresh_percent).saturating_sub(held.retries);
         let wanted = |has: bool, most: usize| if has { most.min(room) } else { 0 };
@@ -174,7 +183,8 @@ impl Lane {
         let fresh = wanted(self.due.fresh, (room - retries).min(free_fresh));
         let has_ahead = self.due.fresh && !is_probe && share.per_kind >= slots;
         let ahead = if has_ahead { self.ahead().saturating_sub(held.total().saturating_sub(slots)) } else { 0 };
-        wish_of(webhook, fresh + ahead.min(share.ahead).min(most - fresh - retries), retries)
+        let ahead = ahead.min(share.ahead).min(most - fresh - retries);
+        (wish_of(webhook, fresh + ahead, retries), ahead)
     }
 
     /// The wish goes to the ledger: what is told from here on is news.
@@ -194,6 +204,9 @@ impl Lane {
         let got = given.unwrap_or_default();
         self.due.fresh |= wish.fresh > 0 && given.is_none_or(|got| got.fresh >= wish.fresh as usize);
         self.due.retry |= wish.retries > 0 && given.is_none_or(|got| got.retries >= wish.retries as usize);
+        if wish.fresh > 0 {
+            self.is_backlogged = got.fresh >= wish.fresh as usize;
+        }
         if got.total() > 0 {
             self.fresh_was_last = got.fresh > 0;
         }
@@ -268,7 +281,7 @@ impl Lane {
         !self.has_due()
             && self.held() == Busy::default()
             && self.asked.is_none()
-            && !(self.in_asking || self.in_starting)
+            && !(self.in_line.asking || self.in_line.starting)
             && self.parked_until.is_none()
     }
 

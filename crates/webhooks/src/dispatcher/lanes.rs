@@ -24,7 +24,7 @@ use super::agenda::{Ended, Freed, Kind, Letters};
 use super::breaker::Turn;
 use super::bucket::Bucket;
 use super::lane::{Lane, total};
-use super::slots::{Busy, NodeSlots};
+use super::slots::{Busy, NodeSlots, Taken};
 use super::turns::Turns;
 use crate::config::WebhookConfig;
 use crate::ledger::{DueWebhook, LeaseWish, LeasedDelivery};
@@ -145,22 +145,23 @@ impl Lanes {
 
     /// Whether a plan may find something to ask for.
     pub(super) fn may_ask(&self) -> bool {
-        self.asking.has_next() && self.node.may_lease(self.busy, self.ready)
+        self.asking.has_next() && self.node.may_lease(self.taken())
     }
 
     /// What to ask the ledger for now; empty when nothing is due or nothing has room. The lanes asked
     /// for are out of line until [`Lanes::granted`] or [`Lanes::refused`].
     pub(super) fn plan(&mut self, now: Instant) -> Vec<LeaseWish> {
         let mut wishes = Vec::new();
-        let mut planned = Busy::default();
+        let mut taken = self.taken();
         for _ in 0..self.asking.len() {
-            if wishes.len() >= WISHES || !self.node.may_lease(self.busy, self.ready + planned.total()) {
+            if wishes.len() >= WISHES || !self.node.may_lease(taken) {
                 break;
             }
             let Some(most) = self.tokens_of_next_tenant(now) else { continue };
             let Some(webhook) = self.asking.pop() else { break };
-            let Some(wish) = self.wish(webhook, planned, most, now) else { continue };
-            planned = planned.plus(Busy { fresh: wish.fresh as usize, retries: wish.retries as usize });
+            let Some((wish, ahead)) = self.wish(webhook, taken, most, now) else { continue };
+            let slots = Busy { fresh: wish.fresh as usize - ahead, retries: wish.retries as usize };
+            taken = Taken { slots: taken.slots.plus(slots), ahead: taken.ahead + ahead };
             wishes.push(wish);
         }
         wishes
@@ -203,7 +204,7 @@ impl Lanes {
 
     fn start_in(&mut self, webhook: WebhookId, started: &mut Vec<LeasedDelivery>, now: Instant) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        lane.in_starting = false;
+        lane.in_line.starting = false;
         loop {
             let (busy, node) = (self.busy, self.node);
             let before = lane.busy;
@@ -216,9 +217,9 @@ impl Lanes {
     }
 
     /// What one lane asks for; `None` when it has to wait, for which it was put where it waits.
-    fn wish(&mut self, webhook: WebhookId, planned: Busy, most: usize, now: Instant) -> Option<LeaseWish> {
+    fn wish(&mut self, webhook: WebhookId, taken: Taken, most: usize, now: Instant) -> Option<(LeaseWish, usize)> {
         let lane = self.lanes.get_mut(&webhook)?;
-        lane.in_asking = false;
+        lane.in_line.asking = false;
         rebind(lane, webhook, (&self.table, &self.config, self.n_nodes), now);
         if let Some(until) = lane.held_back(now) {
             self.told.n_rate_limited += u64::from(lane.is_out_of_tokens(now));
@@ -226,8 +227,8 @@ impl Lanes {
             self.parked.push(Reverse((until, Parked::Lane(webhook))));
             return None;
         }
-        let share = self.node.share(lane.is_answering(), self.busy, planned, self.ready);
-        let wish = lane.wish(webhook, share, most, now);
+        let share = self.node.share(lane.is_answering(), taken);
+        let (wish, ahead) = lane.wish(webhook, share, most, now);
         if total(wish) == 0 {
             // Held up by the node's shares only: keep its place.
             self.line_up(webhook);
@@ -237,7 +238,11 @@ impl Lanes {
         if let Some(bucket) = self.tenants.get_mut(&lane.tenant) {
             bucket.take(total(wish));
         }
-        Some(wish)
+        Some((wish, ahead))
+    }
+
+    fn taken(&self) -> Taken {
+        Taken { slots: self.busy, ahead: self.ready }
     }
 
     fn answered(&mut self, wish: LeaseWish, given: Option<Busy>) {
@@ -291,12 +296,12 @@ impl Lanes {
     /// Puts a lane in the lines it belongs to.
     fn line_up(&mut self, webhook: WebhookId) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        if !lane.in_asking && lane.may_ask() {
-            lane.in_asking = true;
+        if !lane.in_line.asking && lane.may_ask() {
+            lane.in_line.asking = true;
             self.asking.push(&lane.tenant, webhook);
         }
-        if !lane.in_starting && lane.may_start() {
-            lane.in_starting = true;
+        if !lane.in_line.starting && lane.may_start() {
+            lane.in_line.starting = true;
             self.starting.push(&lane.tenant, webhook);
         }
     }

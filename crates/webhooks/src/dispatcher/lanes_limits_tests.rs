@@ -207,3 +207,18 @@ fn without_a_breaker_failures_change_nothing() {
         end_all(&mut play, &started, Ended::Badly);
     }
 }
+
+#[test]
+fn what_quick_lanes_lease_ahead_keeps_no_slot_from_the_others() {
+    let mut play = Play::new(512, 10);
+    play.took = Duration::from_millis(1);
+    for webhook in 0..3 {
+        play.due(webhook, 10_000, 0);
+        let started = play.run();
+        end_all(&mut play, &started, Ended::Well);
+    }
+    play.run();
+    assert!(play.lanes.n_ready() >= 500, "{} are ready", play.lanes.n_ready());
+    (10..40).for_each(|webhook| play.due(webhook, 1, 0));
+    assert_eq!(count(&play.turn(), |one| one.0 >= 10), 30, "all in one call");
+}

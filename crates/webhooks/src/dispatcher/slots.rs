@@ -13,6 +13,14 @@ pub(super) struct Busy {
     pub(super) retries: usize,
 }
 
+/// What runs, or is asked for to run at once; and what waits, or is asked for to wait. The two are
+/// kept apart: what a quick lane has waiting must not keep slots from the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    pub(super) slots: Busy,
+    pub(super) ahead: usize,
+}
+
 /// What the node leaves to one lane.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Share {
@@ -50,22 +58,21 @@ impl NodeSlots {
         busy.total() < self.total && busy.of_kind(kind) < self.by_kind.of_kind(kind)
     }
 
-    /// Whether anything more may be leased with so many running and so many waiting to start.
-    pub(super) fn may_lease(&self, busy: Busy, ready: usize) -> bool {
-        ready < self.ahead || busy.total() + ready < self.total
+    /// Whether anything more may be leased beside what runs and waits already.
+    pub(super) fn may_lease(&self, taken: Taken) -> bool {
+        taken.ahead < self.ahead || taken.slots.total() < self.total
     }
 
     /// What is left to one lane beside what runs and waits already.
-    pub(super) fn share(&self, is_answering: bool, busy: Busy, planned: Busy, ready: usize) -> Share {
-        let (taken, waiting) = (busy.plus(planned), ready + planned.total());
+    pub(super) fn share(&self, is_answering: bool, taken: Taken) -> Share {
         Share {
-            per_kind: slots_in_a_crowd(is_answering, taken.total(), self.total),
+            per_kind: slots_in_a_crowd(is_answering, taken.slots.total(), self.total),
             free: Busy {
-                fresh: self.by_kind.fresh.saturating_sub(taken.fresh),
-                retries: self.by_kind.retries.saturating_sub(taken.retries),
+                fresh: self.by_kind.fresh.saturating_sub(taken.slots.fresh),
+                retries: self.by_kind.retries.saturating_sub(taken.slots.retries),
             },
-            free_total: self.total.saturating_sub(busy.total() + waiting),
-            ahead: self.ahead.saturating_sub(waiting),
+            free_total: self.total.saturating_sub(taken.slots.total()),
+            ahead: self.ahead.saturating_sub(taken.ahead),
             fresh_percent: self.fresh_percent,
         }
     }

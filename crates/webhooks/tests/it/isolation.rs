@@ -71,15 +71,15 @@ async fn a_silent_receiver_times_out_and_is_logged_so() {
     assert!((1_000..10_000).contains(&rows[0].duration_ms), "{} ms", rows[0].duration_ms);
 }
 
-/// Rounds of one event for every webhook.
-const ROUNDS: usize = 100;
+/// Rounds of one event for every webhook: slow enough that a debug build has time to spare.
+const ROUNDS: usize = 60;
 
 /// The 99th percentile of the time from publishing to the first attempt, over rounds of one event for
 /// each of these webhooks; only the arrivals at `watched` count.
 async fn p99(node: &Node, webhooks: &[hookswitch_protocol::WebhookId], watched: &[Receiver]) -> Duration {
     let before: Vec<usize> = watched.iter().map(Receiver::count).collect();
     let mut published = Vec::new();
-    let mut rounds = tokio::time::interval(Duration::from_millis(15));
+    let mut rounds = tokio::time::interval(Duration::from_millis(40));
     for _ in 0..ROUNDS {
         rounds.tick().await;
         published.push(Instant::now());
