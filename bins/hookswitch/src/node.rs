@@ -10,8 +10,8 @@ use hookswitch::Switch;
 use hookswitch::gateway::{GatewayConfig, JwtAuthenticator, listen};
 use hookswitch::hub::HubConfig;
 use hookswitch::runtime::{Clock, Crash, Scope};
-use hookswitch::store::StoreConfig;
 use hookswitch::store::migrations::Database;
+use hookswitch::store::{MySqlConfig, StoreConfig};
 use hookswitch::webhooks::{DisableRule, WebhookConfig};
 use tokio::runtime::{Builder, Runtime};
 
@@ -75,9 +75,10 @@ impl Node {
             .webhooks(webhooks(config))
             .addresses(config.webhooks.addresses.clone())
             .gateway(gateway(config), Arc::new(authenticator));
+        let secret_keys = config.webhooks.deliveries.secret_keys.clone();
         let builder = match config.database.clone() {
-            Database::Sqlite(path) => builder.sqlite(StoreConfig::new(path)),
-            Database::MySql(server) => builder.mysql(*server),
+            Database::Sqlite(path) => builder.sqlite(StoreConfig { secret_keys, ..StoreConfig::new(path) }),
+            Database::MySql(server) => builder.mysql(MySqlConfig { secret_keys, ..*server }),
         };
         let builder = match config.redis.clone() {
             Some(redis) => builder.redis(redis),

@@ -19,9 +19,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hookswitch::Secret;
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
 use hookswitch::redis::RedisConfig;
+use hookswitch::store::SecretKeys;
 use hookswitch::store::migrations::Database;
 use hookswitch::webhooks::AddressPolicy;
 
@@ -90,14 +90,9 @@ pub(crate) struct Deliveries {
     pub(crate) disable_after: Duration,
     /// How long logs and ended deliveries are kept.
     pub(crate) retention: Duration,
-    /// What secrets are sealed with in the database; `None` leaves them as they are.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the store takes it as its `SecretKeys`"))]
-    pub(crate) secret_keys: Option<SecretKeys>,
+    /// What secrets are sealed with in the database; none leaves them as they are.
+    pub(crate) secret_keys: SecretKeys,
 }
-
-/// Keys of 32 bytes each, as they were given: base64 or hex, separated by commas.
-#[derive(Debug, Clone)]
-pub(crate) struct SecretKeys(pub(crate) Secret);
 
 /// What is logged, and how a line looks.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
 use hookswitch::runtime::Clock;
+use hookswitch::store::SecretKeys;
 use hookswitch::store::migrations::Database;
 use hookswitch::webhooks::{AddressPolicy, WebhookConfig};
 use hookswitch::{Secret, TenantId, UserId};
@@ -95,7 +96,7 @@ fn deliveries() -> Deliveries {
         expiry: defaults.expiry,
         disable_after: defaults.disable.after,
         retention: defaults.retention,
-        secret_keys: None,
+        secret_keys: SecretKeys::default(),
     }
 }
 

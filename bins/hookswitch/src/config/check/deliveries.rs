@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use hookswitch::Secret;
 use hookswitch::protocol::{EventType, SubscriptionName};
+use hookswitch::store::SecretKeys;
 
 use super::super::settings::{self, Setting};
-use super::super::{Deliveries, SecretKeys, values};
+use super::super::{Deliveries, values};
 use super::Checker;
 
 /// As a webhook's own.
@@ -47,16 +47,19 @@ impl Checker<'_> {
     }
 
     /// Never quotes what was given.
-    fn secret_keys(&mut self) -> Option<SecretKeys> {
-        let text = &self.raw.get(&settings::WEBHOOK_SECRET_KEY)?.text;
+    fn secret_keys(&mut self) -> SecretKeys {
+        let Some(given) = self.raw.get(&settings::WEBHOOK_SECRET_KEY) else { return SecretKeys::default() };
+        let text = &given.text;
         let n_bad = values::list(text).filter(|key| !values::is_key(key)).count();
         let n_keys = values::list(text).count();
-        if n_bad == 0 && n_keys > 0 {
-            return Some(SecretKeys(Secret::new(text.as_str())));
+        if let Ok(keys) = SecretKeys::parse(text)
+            && !keys.is_empty()
+        {
+            return keys;
         }
         let wrong = format!("{n_bad} of its {n_keys} keys are not 32 bytes in base64 or hex");
         self.refuse(&settings::WEBHOOK_SECRET_KEY, &wrong, "make one by `openssl rand -hex 32`");
-        None
+        SecretKeys::default()
     }
 }
 
