@@ -92,6 +92,9 @@ pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {
     .get_result(conn)
 }
 
+/// Whether other processes write at the same time.
+pub(crate) const IS_SHARED: bool = true;
+
 /// How far apart two noted attempts at a webhook are at least: all nodes wait for each other at its row.
 pub(crate) const TRIGGER_STEP: Duration = Duration::from_secs(1);
 

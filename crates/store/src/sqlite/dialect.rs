@@ -90,6 +90,9 @@ pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {
     Ok(revision.to_string())
 }
 
+/// Whether other processes write at the same time.
+pub(crate) const IS_SHARED: bool = false;
+
 /// How far apart two noted attempts at a webhook are at least: nobody else waits for its row.
 pub(crate) const TRIGGER_STEP: Duration = Duration::ZERO;
 

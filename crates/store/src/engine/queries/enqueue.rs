@@ -1,5 +1,7 @@
 //! Acceptance: events and their deliveries, for many callers at once.
 
+#![expect(clippy::ref_option_ref, reason = "diesel's derive makes such references of optional texts")]
+
 use std::collections::HashMap;
 
 use diesel::prelude::*;

@@ -44,7 +44,7 @@ pub(crate) fn entries(
     Ok(Listed { rows: load(conn, &keys)?, total: (total + n_skips) as u64 })
 }
 
-fn attempts<'a>(webhook: WebhookId, filter: &'a LogFilter) -> logs::BoxedQuery<'a, Backend> {
+fn attempts(webhook: WebhookId, filter: &LogFilter) -> logs::BoxedQuery<'_, Backend> {
     let mut query = logs::table.filter(logs::webhook_id.eq(webhook.0)).into_boxed();
     if let Some(event_type) = &filter.event_type {
         query = query.filter(logs::event.eq(event_type.as_str()));
@@ -63,7 +63,7 @@ fn attempts<'a>(webhook: WebhookId, filter: &'a LogFilter) -> logs::BoxedQuery<'
     }
 }
 
-fn not_sent<'a>(webhook: WebhookId, filter: &'a LogFilter) -> skips::BoxedQuery<'a, Backend> {
+fn not_sent(webhook: WebhookId, filter: &LogFilter) -> skips::BoxedQuery<'_, Backend> {
     let mut query = skips::table.filter(skips::webhook_id.eq(webhook.0)).into_boxed();
     if let Some(event_type) = &filter.event_type {
         query = query.filter(skips::event.eq(event_type.as_str()));

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use hookswitch_protocol::{Timestamp, WebhookId};
 use hookswitch_webhooks::{Attempted, DisableReason, DisableRule, DisabledWebhook, Verdict, WebhookHealth};
 
-use super::dialect::{self, CHUNK, Conn, TRIGGER_STEP, for_update};
+use super::dialect::{self, CHUNK, Conn, IS_SHARED, TRIGGER_STEP, for_update};
 use super::webhooks as registrations;
 use crate::codec::Codec;
 use crate::schema::webhooks;
@@ -31,15 +31,15 @@ pub(crate) fn note(
 ) -> QueryResult<Vec<Vec<DisabledWebhook>>> {
     let ids: BTreeSet<i64> = batches.iter().flat_map(|(batch, _)| batch).map(|one| one.row.webhook.0).collect();
     let ids: Vec<i64> = ids.into_iter().collect();
-    let known = load(conn, &ids, false)?;
+    let known = load(conn, &ids)?;
     let mut receivers = known.clone();
     count(&mut receivers, batches);
     let changed: Vec<i64> = receivers.iter().filter(|(_, one)| one.before != one.after).map(|(id, _)| *id).collect();
-    if !changed.is_empty() {
+    if !changed.is_empty() && IS_SHARED {
         // Counted again from what nobody else changes any more. Receivers that are well, nearly all of
         // them, are not locked: every node would wait for the others at their rows.
         let mut locked = known;
-        locked.extend(load(conn, &changed, true)?);
+        locked.extend(load_locked(conn, &changed)?);
         count(&mut locked, batches);
         receivers = locked;
     }
@@ -49,26 +49,44 @@ pub(crate) fn note(
     batches.iter().map(|(batch, rule)| disable(conn, codec, &receivers, batch, rule)).collect()
 }
 
+/// What stands in a receiver's row: its number, health and last attempt.
+type Row = (i64, Option<SqlTime>, i32, Option<SqlTime>);
+
 /// In the order of their ids, so that nodes do not wait for each other crosswise.
-fn load(conn: &mut Conn, ids: &[i64], is_locked: bool) -> QueryResult<Receivers> {
-    type Row = (i64, Option<SqlTime>, i32, Option<SqlTime>);
-    let mut receivers = Receivers::new();
-    for chunk in ids.chunks(CHUNK) {
-        let query = webhooks::table.filter(webhooks::id.eq_any(chunk)).order(webhooks::id.asc()).select((
+macro_rules! rows_of {
+    ($ids:expr) => {
+        webhooks::table.filter(webhooks::id.eq_any($ids)).order(webhooks::id.asc()).select((
             webhooks::id,
             webhooks::failing_since,
             webhooks::n_failures,
             webhooks::last_triggered_at,
-        ));
-        let rows: Vec<Row> = if is_locked { for_update!(query).load(conn)? } else { query.load(conn)? };
-        receivers.extend(rows.into_iter().map(|(id, failing_since, n_failures, triggered)| {
-            let failing_since = failing_since.map(|at| at.0);
-            let before = WebhookHealth { failing_since, n_failures: n_failures.max(0) as u32, disabled: None };
-            let triggered = triggered.map(|at| at.0);
-            (id, Known { before, after: before, triggered_before: triggered, triggered })
-        }));
+        ))
+    };
+}
+
+fn load(conn: &mut Conn, ids: &[i64]) -> QueryResult<Receivers> {
+    let mut receivers = Receivers::new();
+    for chunk in ids.chunks(CHUNK) {
+        let rows: Vec<Row> = rows_of!(chunk).load(conn)?;
+        receivers.extend(rows.into_iter().map(read));
     }
     Ok(receivers)
+}
+
+fn load_locked(conn: &mut Conn, ids: &[i64]) -> QueryResult<Receivers> {
+    let mut receivers = Receivers::new();
+    for chunk in ids.chunks(CHUNK) {
+        let rows: Vec<Row> = for_update!(rows_of!(chunk)).load(conn)?;
+        receivers.extend(rows.into_iter().map(read));
+    }
+    Ok(receivers)
+}
+
+fn read((id, failing_since, n_failures, triggered): Row) -> (i64, Known) {
+    let failing_since = failing_since.map(|at| at.0);
+    let before = WebhookHealth { failing_since, n_failures: n_failures.max(0) as u32, disabled: None };
+    let triggered = triggered.map(|at| at.0);
+    (id, Known { before, after: before, triggered_before: triggered, triggered })
 }
 
 fn count(receivers: &mut Receivers, batches: &[(Vec<Attempted>, DisableRule)]) {

@@ -56,7 +56,7 @@ pub(crate) fn lease(conn: &mut Conn, codec: &Codec, request: &LeaseRequest) -> Q
         }
     }
     let events = load_events(conn, &picked)?;
-    let leased: Vec<_> = picked.into_iter().filter_map(|(row, webhook)| hand_out(row, webhook, &events)).collect();
+    let leased: Vec<_> = picked.into_iter().filter_map(|(row, webhook)| hand_out(&row, webhook, &events)).collect();
     mark(conn, request, &leased)?;
     Ok(leased)
 }
@@ -119,7 +119,7 @@ fn load_events(conn: &mut Conn, picked: &[(Row, &Arc<Webhook>)]) -> QueryResult<
     Ok(loaded)
 }
 
-fn hand_out(row: Row, webhook: &Arc<Webhook>, events: &Events) -> Option<LeasedDelivery> {
+fn hand_out(row: &Row, webhook: &Arc<Webhook>, events: &Events) -> Option<LeasedDelivery> {
     let (event_type, body) = events.get(&row.event_row)?;
     Some(LeasedDelivery {
         lease: Lease { number: row.id, fence: row.fence + 1 },

@@ -1,5 +1,7 @@
 //! The attempt log: one row per attempt.
 
+#![expect(clippy::ref_option_ref, reason = "diesel's derive makes such references of optional texts")]
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 

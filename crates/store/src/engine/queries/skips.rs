@@ -1,5 +1,7 @@
 //! What was not sent, and why.
 
+#![expect(clippy::ref_option_ref, reason = "diesel's derive makes such references of optional texts")]
+
 use diesel::prelude::*;
 use hookswitch_protocol::{DeliveryId, EventType, Timestamp, WebhookId};
 use hookswitch_webhooks::{LoggedSkip, SkipReason, SkipRow};

@@ -54,7 +54,7 @@ impl WebhookRow {
     }
 
     /// Whether everything that is sealed in it can be opened.
-    pub(crate) fn is_readable(self, codec: &Codec) -> bool {
+    pub(crate) fn can_be_read(self, codec: &Codec) -> bool {
         TenantId::parse(&self.tenant_id).ok().is_none_or(|tenant| self.open(codec, tenant).is_ok())
     }
 

@@ -1,5 +1,7 @@
 //! Registrations: the table that operators also write by hand.
 
+#![expect(clippy::option_option, reason = "diesel's changesets tell so what is left alone from what becomes NULL")]
+
 use diesel::prelude::*;
 use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{DisableReason, Listed, NewWebhook, Page, Webhook, WebhookChange};
@@ -247,7 +249,7 @@ pub(crate) fn n_unreadable(conn: &mut Conn, codec: &Codec) -> QueryResult<usize>
         .filter(sealed)
         .select(WebhookRow::as_select())
         .load(conn)?;
-    Ok(rows.into_iter().map(|row| row.is_readable(codec)).filter(|is_readable| !is_readable).count())
+    Ok(rows.into_iter().map(|row| row.can_be_read(codec)).filter(|is_readable| !is_readable).count())
 }
 
 /// Those of `ids` that may be sent to: active and not deleted.
