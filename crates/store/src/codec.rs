@@ -50,6 +50,11 @@ impl Codec {
         Self { keys, told: Mutex::default() }
     }
 
+    /// Whether what is written is sealed.
+    pub(crate) fn seals(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     pub(crate) fn write_secret(&self, tenant: &str, column: Column, secret: Option<&Secret>) -> SecretColumns {
         let Some(secret) = secret.map(Secret::reveal) else { return SecretColumns::default() };
         match self.keys.seal(&place(tenant, column), secret) {

@@ -103,7 +103,8 @@ pub struct WebhookChange {
     pub url: Option<String>,
     /// New list.
     pub events: Option<Vec<String>>,
-    /// New secret, in force at once; [`WebhookDirectory::rotate_secret`] keeps the old one valid for a while.
+    /// New secret, in force at once and by itself: one that was still valid from a rotation no longer is.
+    /// [`WebhookDirectory::rotate_secret`] keeps the old one valid for a while.
     pub secret: Option<Secret>,
     /// On or off. Switching on forgets failures and why it was disabled.
     pub is_active: Option<bool>,

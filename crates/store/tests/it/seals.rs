@@ -62,16 +62,21 @@ async fn with_a_key_nothing_stands_in_clear_and_without_it_the_store_does_not_op
     let secret = Some(Secret::new("hunter-third"));
     let change = WebhookChange { secret, ..WebhookChange::default() };
     opened.store.update(&tenant(), found.id, change).await.expect("update");
-    // By hand, in clear: it works, and the next change seals it.
+    // By hand, in clear: it works, and the next change seals it, whatever it changes.
     operator.run("UPDATE webhooks SET secret = 'hunter-hand'");
     let found = opened.store.all().await.expect("all").remove(0);
     assert_eq!(found.secret, Some(Secret::new("hunter-hand")));
+    let change = WebhookChange { name: Some("renamed".to_owned()), ..WebhookChange::default() };
+    let renamed = opened.store.update(&tenant(), found.id, change).await.expect("update").expect("theirs");
+    assert_eq!((&renamed.secret, &renamed.options), (&found.secret, &found.options));
+    assert_eq!(operator.value("SELECT IFNULL(secret, 'none') AS value FROM webhooks"), "none");
     let (tenant, now) = (tenant(), Clock::system().now());
     let rotated = opened.store.rotate_secret(&tenant, found.id, Secret::new("hunter-last"), now);
     let rotated = rotated.await.expect("rotate").expect("theirs");
     assert_eq!(rotated.previous_secret.map(|former| former.secret), Some(Secret::new("hunter-hand")));
     assert_eq!(operator.value("SELECT IFNULL(secret, 'none') AS value FROM webhooks"), "none");
     opened.close().await;
+    open_with(&rig, NEW).await.expect("nothing needs the former key any more").close().await;
 }
 
 #[tokio::test]

@@ -163,6 +163,13 @@ async fn a_rotated_secret_leaves_the_former_one_valid(rig: &Rig) {
     assert_eq!(rig.get("a", webhook.id).await, rotated);
     let again = rotate("a", "third", until).await.expect("it is theirs");
     assert_eq!(again.previous_secret.map(|p| p.secret), Some(Secret::new("second")), "only the last one stays valid");
+    let renamed = WebhookChange { name: Some("else".to_owned()), ..WebhookChange::default() };
+    let renamed = update(rig, "a", webhook.id, renamed).await.expect("it is theirs");
+    assert_eq!(renamed.previous_secret.map(|p| p.valid_until), Some(until), "another change leaves it valid");
+    let leaked = WebhookChange { secret: Some(Secret::new("fourth")), ..WebhookChange::default() };
+    let set = update(rig, "a", webhook.id, leaked).await.expect("it is theirs");
+    assert_eq!((&set.secret, &set.previous_secret), (&Some(Secret::new("fourth")), &None), "set, it is the only one");
+    assert_eq!(rig.get("a", webhook.id).await, set);
 }
 
 async fn disabling_happens_once_and_ends_with_switching_on(rig: &Rig) {

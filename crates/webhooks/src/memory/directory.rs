@@ -54,7 +54,9 @@ impl WebhookDirectory for MemoryWebhooks {
             webhook.name = change.name.unwrap_or_else(|| webhook.name.clone());
             webhook.url = change.url.unwrap_or_else(|| webhook.url.clone());
             webhook.events = change.events.unwrap_or_else(|| webhook.events.clone());
-            webhook.secret = change.secret.or_else(|| webhook.secret.clone());
+            if let Some(secret) = change.secret {
+                (webhook.secret, webhook.previous_secret) = (Some(secret), None);
+            }
             webhook.is_active = change.is_active.unwrap_or(webhook.is_active);
             if change.is_active == Some(true) {
                 webhook.health = WebhookHealth::default();

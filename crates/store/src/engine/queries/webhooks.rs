@@ -38,6 +38,9 @@ struct Change<'a> {
     events: Option<String>,
     secret: Option<Option<String>>,
     secret_sealed: Option<Option<String>>,
+    previous_secret: Option<Option<String>>,
+    previous_secret_sealed: Option<Option<String>>,
+    previous_secret_until: Option<Option<SqlTime>>,
     is_active: Option<bool>,
     retry_count: Option<i32>,
     timeout: Option<i32>,
@@ -136,23 +139,35 @@ pub(crate) fn update(
 }
 
 fn columns_of<'a>(codec: &Codec, before: &Webhook, change: &'a WebhookChange) -> Change<'a> {
-    let secret =
-        change.secret.as_ref().map(|new| codec.write_secret(before.tenant.as_str(), Column::Secret, Some(new)));
-    let (clear, sealed) = secret.map(|columns| (columns.clear, columns.sealed)).unzip();
+    let tenant = before.tenant.as_str();
+    // Whatever is changed, what stands there in clear or under a former key is sealed with the present one.
+    let is_sealed_anew = codec.seals();
+    let secret = change.secret.as_ref().or(before.secret.as_ref().filter(|_| is_sealed_anew));
+    let secret = secret.map(|secret| codec.write_secret(tenant, Column::Secret, Some(secret)));
+    // A new secret leaves none before it any time.
+    let former = before.previous_secret.as_ref().filter(|_| is_sealed_anew && change.secret.is_none());
+    let former = former.map(|former| codec.write_secret(tenant, Column::PreviousSecret, Some(&former.secret)));
+    let former = former.or_else(|| change.secret.as_ref().map(|_| SecretColumns::default()));
     let mut options = before.options.clone();
     options.apply(change.options.clone());
+    let are_options_written = options != before.options || (is_sealed_anew && !options.headers.is_empty());
+    let (secret, secret_sealed) = secret.map(|columns| (columns.clear, columns.sealed)).unzip();
+    let (previous_secret, previous_secret_sealed) = former.map(|columns| (columns.clear, columns.sealed)).unzip();
     // Switching on forgets failures and why it was disabled.
     let is_switched_on = change.is_active == Some(true);
     Change {
         name: change.name.as_deref(),
         url: change.url.as_deref(),
         events: change.events.as_deref().map(json),
-        secret: clear,
-        secret_sealed: sealed,
+        secret,
+        secret_sealed,
+        previous_secret,
+        previous_secret_sealed,
+        previous_secret_until: change.secret.is_some().then_some(None),
         is_active: change.is_active,
         retry_count: change.retry_count.map(|n| n as i32),
         timeout: change.timeout_secs.map(|n| n as i32),
-        options: (options != before.options).then(|| codec.write_options(&before.tenant, &options)),
+        options: are_options_written.then(|| codec.write_options(&before.tenant, &options)),
         failing_since: is_switched_on.then_some(None),
         n_failures: is_switched_on.then_some(0),
         disabled_reason: is_switched_on.then_some(None),
