@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use hookswitch_protocol::{Secret, TenantId};
-use hookswitch_webhooks::{CustomHeader, OrderedBy, RetryProfile, WebhookOptions};
+use hookswitch_webhooks::{CustomHeader, OrderedBy, RetryProfile, Webhook, WebhookOptions};
 use serde_json::{Map, Value, json};
 
 use crate::secret_keys::{BadSeal, SecretKeys};
@@ -108,46 +108,53 @@ impl Codec {
         }
     }
 
-    /// A value made by hand that cannot be read counts as its default.
+    /// What is no text counts for nothing, as names do that are no event types.
+    pub(crate) fn read_events(&self, id: i64, tenant: &TenantId, text: &str) -> Vec<String> {
+        let Ok(entries) = serde_json::from_str::<Vec<Value>>(text) else {
+            self.complain(id, tenant.as_str(), "events", "no list of texts");
+            return Vec::new();
+        };
+        let n_entries = entries.len();
+        let names = entries.into_iter().filter_map(|entry| match entry {
+            Value::String(name) => Some(name),
+            _ => None,
+        });
+        let names: Vec<String> = names.collect();
+        if names.len() < n_entries {
+            self.complain(id, tenant.as_str(), "entry of events", "no text");
+        }
+        names
+    }
+
+    /// A value made by hand that cannot be read counts as its default. The options come without
+    /// headers when one of those cannot be opened.
     pub(crate) fn read_options(
         &self,
         id: i64,
         tenant: &TenantId,
         text: Option<&str>,
-    ) -> Result<WebhookOptions, BadSeal> {
-        let Some(text) = text else { return Ok(WebhookOptions::default()) };
+    ) -> (WebhookOptions, Result<(), BadSeal>) {
+        let Some(text) = text else { return (WebhookOptions::default(), Ok(())) };
         let Ok(mut object) = serde_json::from_str::<Map<String, Value>>(text) else {
-            self.complain(id, "options", "no JSON object");
-            return Ok(WebhookOptions::default());
+            self.complain(id, tenant.as_str(), "options", "no JSON object");
+            return (WebhookOptions::default(), Ok(()));
         };
         let mut take = |name| object.remove(name).filter(|value| !value.is_null());
         let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
         let profile = |value: &Value| value.as_str().and_then(RetryProfile::parse);
         let order = |value: &Value| value.as_str().and_then(OrderedBy::parse);
-        Ok(WebhookOptions {
-            retry_profile: self.read(id, "retry_profile", take("retry_profile"), profile).unwrap_or_default(),
-            retry_statuses: self.read(id, "retry_statuses", take("retry_statuses"), statuses).unwrap_or_default(),
-            max_in_flight: self.read(id, "max_in_flight", take("max_in_flight"), number),
-            rate_limit: self.read(id, "rate_limit", take("rate_limit"), number),
-            expiry: self.read(id, "expiry", take("expiry"), expiry).unwrap_or_default(),
-            ordered_by: self.read(id, "ordered_by", take("ordered_by"), order),
-            headers: self.read_headers(id, tenant, take("headers"))?,
-        })
-    }
-
-    fn read<T>(
-        &self,
-        id: i64,
-        name: &'static str,
-        value: Option<Value>,
-        parse: impl Fn(&Value) -> Option<T>,
-    ) -> Option<T> {
-        let value = value?;
-        let read = parse(&value);
-        if read.is_none() {
-            self.complain(id, name, "not what can stand there");
-        }
-        read
+        let headers = self.read_headers(id, tenant, take("headers"));
+        let read_as = Reading { codec: self, id, tenant };
+        let options = WebhookOptions {
+            retry_profile: read_as.value("retry_profile", take("retry_profile"), profile).unwrap_or_default(),
+            retry_statuses: read_as.value("retry_statuses", take("retry_statuses"), statuses).unwrap_or_default(),
+            max_in_flight: read_as.value("max_in_flight", take("max_in_flight"), number),
+            rate_limit: read_as.value("rate_limit", take("rate_limit"), number),
+            expiry: read_as.value("expiry", take("expiry"), expiry).unwrap_or_default(),
+            ordered_by: read_as.value("ordered_by", take("ordered_by"), order),
+            headers: headers.as_ref().cloned().unwrap_or_default(),
+        };
+        (options, headers.map(drop))
     }
 
     fn read_headers(&self, id: i64, tenant: &TenantId, value: Option<Value>) -> Result<Vec<CustomHeader>, BadSeal> {
@@ -159,7 +166,7 @@ impl Codec {
                 (Some(_), Some(clear), _) => clear.to_owned(),
                 (Some(name), None, Some(sealed)) => self.keys.open(&header_place(tenant, name), sealed)?,
                 _ => {
-                    self.complain(id, "headers", "not what can stand there");
+                    self.complain(id, tenant.as_str(), "headers", "not what can stand there");
                     continue;
                 }
             };
@@ -170,10 +177,47 @@ impl Codec {
     }
 
     /// Says once that a value of a row means nothing.
-    pub(crate) fn complain(&self, id: i64, what: &'static str, problem: &str) {
-        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert((id, what)) {
-            tracing::warn!(webhook = id, "the webhook's {what} cannot be read ({problem}) and counts as not set");
+    pub(crate) fn complain(&self, id: i64, tenant: &str, what: &'static str, problem: &str) {
+        if self.is_news(id, what) {
+            tracing::warn!(
+                tenant,
+                webhook = id,
+                "the webhook's {what} cannot be read ({problem}) and counts as not set"
+            );
         }
+    }
+
+    /// Says once that this node cannot send to a webhook.
+    pub(crate) fn tell_sealed(&self, webhook: &Webhook, why: BadSeal) {
+        let (id, tenant) = (webhook.id, &webhook.tenant);
+        let what = match why {
+            BadSeal::UnknownKey => "a webhook's secrets cannot be opened here: its events wait for a node with the key",
+            BadSeal::Forged => "a webhook's secrets cannot be opened: it gets no events until they are set anew",
+        };
+        if self.is_news(id.0, what) {
+            tracing::error!(%tenant, webhook = %id, error = %why, "{what}");
+        }
+    }
+
+    fn is_news(&self, id: i64, what: &'static str) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert((id, what))
+    }
+}
+
+/// Whose options are read.
+struct Reading<'a> {
+    codec: &'a Codec,
+    id: i64,
+    tenant: &'a TenantId,
+}
+
+impl Reading<'_> {
+    fn value<T>(&self, name: &'static str, value: Option<Value>, parse: impl Fn(&Value) -> Option<T>) -> Option<T> {
+        let read = parse(&value?);
+        if read.is_none() {
+            self.codec.complain(self.id, self.tenant.as_str(), name, "not what can stand there");
+        }
+        read
     }
 }
 
@@ -225,7 +269,7 @@ mod tests {
         for (codec, is_sealed) in codecs().into_iter().zip([false, true]) {
             let text = codec.write_options(&tenant(), &options).expect("not the default");
             assert_eq!(text.contains("sealed") && !text.contains("hun"), is_sealed, "{text}");
-            assert_eq!(codec.read_options(1, &tenant(), Some(&text)), Ok(options.clone()));
+            assert_eq!(codec.read_options(1, &tenant(), Some(&text)), (options.clone(), Ok(())));
             assert_eq!(codec.write_options(&tenant(), &WebhookOptions::default()), None);
         }
     }
@@ -235,12 +279,22 @@ mod tests {
         let [codec, _] = codecs();
         let text = r#"{"rate_limit": 5, "max_in_flight": "many", "retry_profile": "never", "retry_statuses": [500],
                        "expiry": {"x": -1}, "ordered_by": null, "headers": [{"name": 1}, {"name": "a", "value": "b"}]}"#;
-        let read = codec.read_options(1, &tenant(), Some(text)).expect("nothing is sealed");
+        let read = codec.read_options(1, &tenant(), Some(text)).0;
         let header = CustomHeader { name: "a".to_owned(), value: Secret::new("b") };
         let wanted = WebhookOptions { rate_limit: Some(5), headers: vec![header], ..WebhookOptions::default() };
         assert_eq!(read, wanted);
         for text in ["[]", "soon", "{}"] {
-            assert_eq!(codec.read_options(1, &tenant(), Some(text)), Ok(WebhookOptions::default()), "{text}");
+            assert_eq!(codec.read_options(1, &tenant(), Some(text)).0, WebhookOptions::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_among_events_counts_for_nothing() {
+        let codec = Codec::new(SecretKeys::default());
+        let cases: [(&str, &[&str]); 4] =
+            [(r#"["call.*"]"#, &["call.*"]), (r#"["a",5,null,"B"]"#, &["a", "B"]), ("{}", &[]), ("call.*", &[])];
+        for (text, wanted) in cases {
+            assert_eq!(codec.read_events(1, &tenant(), text), wanted, "{text}");
         }
     }
 

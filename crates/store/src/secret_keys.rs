@@ -33,7 +33,7 @@ pub struct BadSecretKey {
 }
 
 /// Why a sealed text cannot be opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub(crate) enum BadSeal {
     #[error("it is sealed with a key that is not known here")]
     UnknownKey,

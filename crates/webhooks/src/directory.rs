@@ -183,7 +183,8 @@ pub trait WebhookDirectory: Send + Sync {
         at: Timestamp,
     ) -> BoxFuture<'_, Result<Option<Webhook>, DirectoryError>>;
 
-    /// Every webhook of every tenant that is not deleted, inactive ones included, for the match table.
+    /// Every webhook of every tenant that is not deleted, inactive ones included, for the match table. A
+    /// keeper that cannot read the secrets of one, which others can, gives it without them.
     fn all(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>>;
 
     /// Changes whenever a row may have changed, also by hand; cheap enough to ask every second.

@@ -44,46 +44,67 @@ impl WebhookRow {
     /// events as empty. `None` when no tenant can have that `tenant_id`, or when a seal cannot be
     /// opened, for nothing goes out unsigned. One odd row must not make the others unusable.
     pub(crate) fn read(self, codec: &Codec) -> Option<Webhook> {
-        let id = self.id;
-        let Ok(tenant) = TenantId::parse(&self.tenant_id) else {
-            codec.complain(id, "tenant_id", "no tenant can have it, the row is passed over");
-            return None;
-        };
-        let read = self.open(codec, tenant);
-        read.inspect_err(|error| tracing::error!(webhook = id, %error, "the webhook's secret cannot be opened")).ok()
+        let (webhook, sealed) = self.opened(codec)?;
+        sealed.is_none().then_some(webhook)
+    }
+
+    /// The same for matching events. A row that is sealed with a key that only other nodes have is
+    /// there without what is sealed: its events are theirs to send, and none is lost for it.
+    pub(crate) fn read_to_match(self, codec: &Codec) -> Option<Webhook> {
+        let (webhook, sealed) = self.opened(codec)?;
+        (sealed != Some(BadSeal::Forged)).then_some(webhook)
     }
 
     /// Whether everything that is sealed in it can be opened.
     pub(crate) fn can_be_read(self, codec: &Codec) -> bool {
-        TenantId::parse(&self.tenant_id).ok().is_none_or(|tenant| self.open(codec, tenant).is_ok())
+        let Ok(tenant) = TenantId::parse(&self.tenant_id) else { return true };
+        self.open(codec, tenant).1.is_none()
     }
 
-    fn open(self, codec: &Codec, tenant: TenantId) -> Result<Webhook, BadSeal> {
+    fn opened(self, codec: &Codec) -> Option<(Webhook, Option<BadSeal>)> {
+        let id = self.id;
+        let Ok(tenant) = TenantId::parse(&self.tenant_id) else {
+            codec.complain(id, &self.tenant_id, "tenant_id", "no tenant can have it, the row is passed over");
+            return None;
+        };
+        let (webhook, sealed) = self.open(codec, tenant);
+        if let Some(why) = sealed {
+            codec.tell_sealed(&webhook, why);
+        }
+        Some((webhook, sealed))
+    }
+
+    /// The registration without what cannot be opened, and why it cannot.
+    fn open(self, codec: &Codec, tenant: TenantId) -> (Webhook, Option<BadSeal>) {
         let health = self.health();
-        let events = serde_json::from_str(&self.events).unwrap_or_else(|_| {
-            codec.complain(self.id, "events", "no list of texts");
-            Vec::new()
-        });
+        let events = codec.read_events(self.id, &tenant, &self.events);
         let secret = SecretColumns { clear: self.secret, sealed: self.secret_sealed };
         let former = SecretColumns { clear: self.previous_secret, sealed: self.previous_secret_sealed };
-        let former = codec.read_secret(&tenant, Column::PreviousSecret, former)?.zip(self.previous_secret_until);
-        Ok(Webhook {
+        let secret = codec.read_secret(&tenant, Column::Secret, secret);
+        let former = codec.read_secret(&tenant, Column::PreviousSecret, former);
+        let (options, headers) = codec.read_options(self.id, &tenant, self.options.as_deref());
+        let why = [secret.as_ref().err(), former.as_ref().err(), headers.as_ref().err()].into_iter().flatten().copied();
+        // Worst last: what was changed is nobody's to send.
+        let why = why.max();
+        let former = former.unwrap_or_default().zip(self.previous_secret_until);
+        let webhook = Webhook {
             id: WebhookId(self.id),
             name: self.name,
             url: self.url,
             events,
-            secret: codec.read_secret(&tenant, Column::Secret, secret)?,
+            secret: secret.unwrap_or_default(),
             previous_secret: former.map(|(secret, until)| PreviousSecret { secret, valid_until: until.0 }),
             is_active: self.is_active.unwrap_or(false),
             retry_count: self.retry_count.unwrap_or(3).clamp(0, MAX_RETRIES) as u32,
             timeout_secs: self.timeout.unwrap_or(30).clamp(1, MAX_TIMEOUT_SECS) as u32,
-            options: codec.read_options(self.id, &tenant, self.options.as_deref())?,
+            options,
             health,
             last_triggered_at: self.last_triggered_at.map(|at| at.0),
             created_at: self.created_at.0,
             updated_at: self.updated_at.0,
             tenant,
-        })
+        };
+        (webhook, why)
     }
 
     fn health(&self) -> WebhookHealth {

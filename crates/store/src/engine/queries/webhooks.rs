@@ -250,7 +250,7 @@ pub(crate) fn all(conn: &mut Conn, codec: &Codec) -> QueryResult<Vec<Webhook>> {
         .order(webhooks::id.asc())
         .select(WebhookRow::as_select())
         .load(conn)?;
-    Ok(read_all(rows, codec))
+    Ok(rows.into_iter().filter_map(|row| row.read_to_match(codec)).collect())
 }
 
 /// How many rows hold something sealed that no key opens.
