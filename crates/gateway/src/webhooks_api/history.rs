@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::filter::log_filter;
 use super::log_views::{AttemptView, LineView, StatsView};
 use super::views::ResentView;
-use super::{Answered, Problem, WebhookCall, meta, refusal};
+use super::{Answered, Problem, WebhookCall, meta};
 
 const LOG_LIMIT: u64 = 50;
 const STATS_SINCE: Duration = Duration::from_hours(24);
@@ -19,7 +19,7 @@ impl WebhookCall<'_> {
     pub(super) async fn logs(self, id: WebhookId) -> Answered {
         let page = self.page(LOG_LIMIT)?;
         let filter = log_filter(self.query)?;
-        let found = self.webhooks.logs(self.tenant, id, &filter, page).await.map_err(refusal)?;
+        let found = self.webhooks.logs(self.tenant, id, &filter, page).await.map_err(|error| self.refusal(error))?;
         let rows: Vec<_> = found.rows.iter().map(line).collect();
         Ok(self.answer.success(StatusCode::OK, rows, Some(meta(page, found.total))))
     }
@@ -27,26 +27,26 @@ impl WebhookCall<'_> {
     pub(super) async fn failed(self) -> Answered {
         let page = self.page(LOG_LIMIT)?;
         let since = self.since(FAILED_SINCE)?;
-        let found = self.webhooks.failed(self.tenant, since, page).await.map_err(refusal)?;
+        let found = self.webhooks.failed(self.tenant, since, page).await.map_err(|error| self.refusal(error))?;
         let rows: Vec<_> = found.rows.iter().map(AttemptView::from).collect();
         Ok(self.answer.success(StatusCode::OK, rows, Some(meta(page, found.total))))
     }
 
     pub(super) async fn stats(self, id: WebhookId) -> Answered {
         let since = self.since(STATS_SINCE)?;
-        let stats = self.webhooks.stats(self.tenant, id, since).await.map_err(refusal)?;
+        let stats = self.webhooks.stats(self.tenant, id, since).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::OK, StatsView::from(stats), None))
     }
 
     pub(super) async fn resend(self, id: WebhookId, since: Timestamp) -> Answered {
-        let resent = self.webhooks.resend(self.tenant, id, since).await.map_err(refusal)?;
+        let resent = self.webhooks.resend(self.tenant, id, since).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::OK, ResentView::from(resent), None))
     }
 
     pub(super) async fn resend_one(self, id: WebhookId, delivery: Option<&str>) -> Answered {
         let delivery = delivery.and_then(|id| DeliveryId::parse(id).ok());
         let delivery = delivery.ok_or_else(|| Problem::not_found("there is no such delivery"))?;
-        let resent = self.webhooks.resend_one(self.tenant, id, delivery).await.map_err(refusal)?;
+        let resent = self.webhooks.resend_one(self.tenant, id, delivery).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::OK, ResentView::from(resent), None))
     }
 }

@@ -78,7 +78,7 @@ impl WebhookCall<'_> {
 
     /// Whether the tenant has this webhook; asked before a body or a query is looked at.
     async fn check_owner(self, id: WebhookId) -> Result<(), Problem> {
-        self.webhooks.get(self.tenant, id).await.map(drop).map_err(refusal)
+        self.webhooks.get(self.tenant, id).await.map(drop).map_err(|error| self.refusal(error))
     }
 
     /// `limit` with `offset`, or with `page` counted from 1.
@@ -92,6 +92,18 @@ impl WebhookCall<'_> {
     fn since(self, default: Duration) -> Result<Timestamp, Problem> {
         self.query.moment("since", self.answer.now.before(default))
     }
+
+    fn refusal(self, error: WebhookError) -> Problem {
+        if matches!(error, WebhookError::Directory(_) | WebhookError::Ledger(_)) {
+            let (tenant, request_id) = (self.tenant, &self.answer.request_id);
+            tracing::warn!(%tenant, %request_id, error = %Chain(&error), "webhooks cannot be read or changed");
+        }
+        let problem = Problem::new(error.code(), error.to_string());
+        match error {
+            WebhookError::Invalid(invalid) => problem.with_details(serde_json::json!({ "field": invalid.field })),
+            _ => problem,
+        }
+    }
 }
 
 /// The id in the path; anything but a positive number cannot be a webhook of anybody.
@@ -102,17 +114,6 @@ fn webhook_id(segment: Option<&str>) -> Result<WebhookId, Problem> {
 
 const fn meta(page: Page, total: u64) -> PageMeta {
     PageMeta { total, limit: page.limit, offset: page.offset }
-}
-
-fn refusal(error: WebhookError) -> Problem {
-    if matches!(error, WebhookError::Directory(_) | WebhookError::Ledger(_)) {
-        tracing::warn!(error = %Chain(&error), "webhooks cannot be read or changed");
-    }
-    let problem = Problem::new(error.code(), error.to_string());
-    match error {
-        WebhookError::Invalid(invalid) => problem.with_details(serde_json::json!({ "field": invalid.field })),
-        _ => problem,
-    }
 }
 
 #[cfg(test)]

@@ -5,53 +5,54 @@ use hookswitch_webhooks::{Rotation, Webhook, WebhookInput};
 use http::StatusCode;
 
 use super::views::{EnabledView, TestView, WebhookView};
-use super::{Answered, WebhookCall, meta, refusal};
+use super::{Answered, WebhookCall, meta};
 
 const LIST_LIMIT: u64 = 100;
 
 impl WebhookCall<'_> {
     pub(super) async fn create(self, input: WebhookInput) -> Answered {
         let is_made_here = input.generate_secret == Some(true);
-        let webhook = self.webhooks.create(self.tenant, input).await.map_err(refusal)?;
+        let webhook = self.webhooks.create(self.tenant, input).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::CREATED, self.view_after(&webhook, is_made_here), None))
     }
 
     pub(super) async fn list(self) -> Answered {
         let page = self.page(LIST_LIMIT)?;
-        let found = self.webhooks.list(self.tenant, page).await.map_err(refusal)?;
+        let found = self.webhooks.list(self.tenant, page).await.map_err(|error| self.refusal(error))?;
         let rows: Vec<_> = found.rows.iter().map(|webhook| self.view(webhook)).collect();
         Ok(self.answer.success(StatusCode::OK, rows, Some(meta(page, found.total))))
     }
 
     pub(super) async fn get(self, id: WebhookId) -> Answered {
-        let webhook = self.webhooks.get(self.tenant, id).await.map_err(refusal)?;
+        let webhook = self.webhooks.get(self.tenant, id).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::OK, self.view(&webhook), None))
     }
 
     pub(super) async fn update(self, id: WebhookId, input: WebhookInput) -> Answered {
         let is_made_here = input.generate_secret == Some(true);
-        let webhook = self.webhooks.update(self.tenant, id, input).await.map_err(refusal)?;
+        let webhook = self.webhooks.update(self.tenant, id, input).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::OK, self.view_after(&webhook, is_made_here), None))
     }
 
     pub(super) async fn delete(self, id: WebhookId) -> Answered {
-        self.webhooks.delete(self.tenant, id).await.map_err(refusal)?;
+        self.webhooks.delete(self.tenant, id).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::OK, (), None))
     }
 
     pub(super) async fn test(self, id: WebhookId) -> Answered {
-        let report = self.webhooks.test(self.tenant, id).await.map_err(refusal)?;
+        let report = self.webhooks.test(self.tenant, id).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::OK, TestView::from(report), None))
     }
 
     pub(super) async fn rotate(self, id: WebhookId, rotation: Rotation) -> Answered {
         let is_made_here = rotation.secret.is_none();
-        let webhook = self.webhooks.rotate_secret(self.tenant, id, rotation).await.map_err(refusal)?;
+        let webhook =
+            self.webhooks.rotate_secret(self.tenant, id, rotation).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::OK, self.view_after(&webhook, is_made_here), None))
     }
 
     pub(super) async fn enable(self, id: WebhookId, missed_since: Option<Timestamp>) -> Answered {
-        let enabled = self.webhooks.enable(self.tenant, id, missed_since).await.map_err(refusal)?;
+        let enabled = self.webhooks.enable(self.tenant, id, missed_since).await.map_err(|error| self.refusal(error))?;
         let view = EnabledView { webhook: self.view(&enabled.webhook), missed: enabled.missed.into() };
         Ok(self.answer.success(StatusCode::OK, view, None))
     }
