@@ -53,13 +53,14 @@ impl Switch {
             hub,
             webhooks,
             clock,
-            scope: scope.clone(),
+            scope,
             in_flight: InFlight::new(config.in_flight_ids.max(at_least), config.store_wait),
             store_room: Semaphore::new(store_events),
             store_wait: config.store_wait,
             topics: Arc::default(),
             counters: Counters::default(),
         }));
+        let scope = &switch.0.scope;
         scope.spawn("webhook news", news::tell(switch.clone(), scope.clone(), disabled));
         switch
     }

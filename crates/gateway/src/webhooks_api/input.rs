@@ -66,11 +66,11 @@ pub(super) fn parse(body: &[u8]) -> Result<WebhookInput, Problem> {
         is_active: field("is_active", raw.is_active, "must be true or false")?,
         retry_count: field("retry_count", raw.retry_count, "must be a whole number")?,
         timeout: field("timeout", raw.timeout, "must be a whole number of seconds")?,
-        options: options(object(body)?)?,
+        options: options(&object(body)?)?,
     })
 }
 
-fn options(raw: RawOptions<'_>) -> Result<OptionsInput, Problem> {
+fn options(raw: &RawOptions<'_>) -> Result<OptionsInput, Problem> {
     let headers = field("headers", raw.headers, "must be an object of header names and their values as strings")?;
     let secret = |(name, value): (String, String)| (name, Secret::new(value));
     Ok(OptionsInput {
