@@ -1,4 +1,5 @@
-//! Keys that seal what nobody should read in the database: signing secrets and custom header values.
+//! Keys that seal what nobody should read in the database: signing secrets and custom header values. See
+//! `docs/decisions/0014-sealed-secrets-and-the-once-shown-one.md`.
 
 use std::fmt;
 use std::sync::Arc;

@@ -23,7 +23,8 @@ const READINGS: usize = 3;
 /// The match table. Readers take a snapshot; writers replace it. It follows the directory: at once
 /// after changes made through it, within one interval after changes made elsewhere or by hand.
 ///
-/// It holds webhooks that are switched off too: what they miss can be delivered later.
+/// It holds webhooks that are switched off too: what they miss can be delivered later, see
+/// `docs/decisions/0013-missed-deliveries-are-rows.md`.
 #[derive(Debug)]
 pub(crate) struct MatchTable {
     index: ArcSwap<Index>,

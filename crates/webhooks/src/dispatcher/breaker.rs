@@ -5,7 +5,8 @@
 //! within the window; when there are enough of them and too large a part failed in a way the receiver
 //! is to blame for (no answer, a time-out, 5xx, 429), it opens. After a while one delivery is tried as
 //! a probe: a good answer closes it, a failure opens it again for twice as long. Each node has its
-//! own breakers: what one of them learns costs another at most a few attempts.
+//! own breakers: what one of them learns costs another at most some hundred attempts, see
+//! `docs/decisions/0012-breakers-per-node.md`.
 
 use std::collections::VecDeque;
 use std::time::Duration;
