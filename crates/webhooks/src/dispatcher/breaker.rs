@@ -21,7 +21,7 @@ const STEPS: u32 = 12;
 pub struct BreakerRule {
     /// It looks this far back; 60 s by default, in twelve steps.
     pub window: Duration,
-    /// It opens when at least so many attempts ended within the window; 20 by default. So many cannot
+    /// It opens when at least so many attempts ended within the window; 100 by default. So many cannot
     /// come from one delivery and its retries, whose times stay as the schedule says. `u32::MAX`
     /// switches breakers off.
     pub min_attempts: u32,
@@ -37,7 +37,7 @@ impl Default for BreakerRule {
     fn default() -> Self {
         Self {
             window: Duration::from_mins(1),
-            min_attempts: 20,
+            min_attempts: 100,
             failed_percent: 80,
             open_for: Duration::from_secs(30),
             open_for_at_most: Duration::from_mins(5),
