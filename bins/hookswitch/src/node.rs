@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use hookswitch::Switch;
 use hookswitch::gateway::{GatewayConfig, JwtAuthenticator, listen};
 use hookswitch::hub::HubConfig;
+use hookswitch::protocol::NodeId;
 use hookswitch::runtime::{Clock, Crash, Scope};
 use hookswitch::store::migrations::Database;
 use hookswitch::store::{MySqlConfig, StoreConfig};
@@ -69,7 +70,9 @@ impl Node {
         let address = listener.local_addr().context("the socket has no address")?;
         let clock = Clock::system();
         let authenticator = JwtAuthenticator::new(&config.tokens, clock.clone()).context("the token keys")?;
+        let node = NodeId::generate(clock.now());
         let builder = Switch::builder()
+            .node_id(node.clone())
             .clock(clock)
             .hub(hub(config))
             .webhooks(webhooks(config))
@@ -91,7 +94,7 @@ impl Node {
             async move { switch.serve(listener).await }
         });
         announce(address)?;
-        log_start(config, address);
+        log_start(config, address, &node);
         Ok(Self { switch, address, scope, signals, shutdown_deadline: config.server.shutdown_deadline })
     }
 
@@ -134,7 +137,7 @@ fn announce(address: SocketAddr) -> anyhow::Result<()> {
     writeln!(out, "listening on http://{address}").and_then(|()| out.flush()).context("standard output is closed")
 }
 
-fn log_start(config: &Config, address: SocketAddr) {
+fn log_start(config: &Config, address: SocketAddr, node: &NodeId) {
     let version = env!("CARGO_PKG_VERSION");
     let database = match &config.database {
         Database::Sqlite(path) => path.display().to_string(),
@@ -145,7 +148,8 @@ fn log_start(config: &Config, address: SocketAddr) {
     if let Some(proxy) = config.webhooks.addresses.proxy_address() {
         tracing::info!(proxy, "webhooks go through a proxy");
     }
-    tracing::info!(%address, version, %others, %database, "started");
+    // Under this name it stands in Redis and in the leases of a shared database.
+    tracing::info!(%address, %node, version, %others, %database, "started");
 }
 
 fn hub(config: &Config) -> HubConfig {

@@ -5,7 +5,7 @@
 //! beside them a `dialect` (the connection, and what its SQL says differently), a `connect` (where
 //! connections come from) and a `store` (how it opens). Generic functions instead would need every
 //! query's traits spelt out again in its signature; macros would hide the code from tools. See
-//! `docs/decisions/0011-queries-once-compiled-per-database.md`.
+//! `docs/decisions/0011-one-engine-two-databases.md`.
 
 mod chat;
 mod directory;

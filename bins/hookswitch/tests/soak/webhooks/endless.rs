@@ -42,9 +42,7 @@ async fn two_hundred_endless_answers_leave_memory_flat() {
 async fn ended(node: &NodeProcess, n_attempts: usize) {
     eventually("every attempt ends by its deadline", DEADLINE, || async {
         let metrics = node.api().get("/metrics").await.text();
-        let delivered = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("hookswitch_webhook_deliveries_total{result=\"delivered\"} "));
+        let delivered = metrics.lines().find_map(|line| line.strip_prefix("hookswitch_deliveries_done_total "));
         delivered.and_then(|n| n.parse::<f64>().ok()).is_some_and(|n| n as usize >= n_attempts)
     })
     .await;
