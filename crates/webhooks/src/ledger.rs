@@ -53,8 +53,9 @@ pub trait DeliveryLedger: Send + Sync {
 
     /// Makes ended deliveries of one webhook due again, with their ids and bodies, for a fresh round
     /// of attempts whose numbers go on from the last: at most `limit` of them, oldest first; call
-    /// again until fewer went. What still waits or runs is left alone. Deliveries that retention has
-    /// taken are gone.
+    /// again with the same `now` until fewer went. What still waits or runs is left alone, and so is
+    /// what has failed after `now`, or one that fails again meanwhile would come around again and
+    /// again. Deliveries that retention has taken are gone.
     fn requeue(
         &self,
         webhook: WebhookId,

@@ -73,7 +73,6 @@ async fn requeue(inner: &Inner, tenant: &TenantId, webhook: WebhookId, which: Re
     inner.counters.resent.add(resent.n_queued);
     if resent.n_queued > 0 {
         tracing::info!(%tenant, %webhook, ?which, n_queued = resent.n_queued, "deliveries are due again");
-        // At the end only: what is sent and fails meanwhile would come around again in this very loop.
         inner.agenda.work_arrived(&[(tenant.clone(), vec![webhook])]);
     }
     outcome.map(|()| resent)
@@ -85,12 +84,14 @@ async fn requeue_steps(
     which: &Requeue,
     resent: &mut Resent,
 ) -> Result<(), WebhookError> {
+    // One moment for all steps: what is sent and fails meanwhile must not come around again in this
+    // very loop.
+    let now = inner.clock.now();
     for _ in 0..MAX_STEPS {
         if inner.scope.soft().is_cancelled() {
             return Ok(());
         }
-        let Requeued { n_due, is_under_way } =
-            inner.seams.ledger.requeue(webhook, which.clone(), inner.clock.now(), STEP).await?;
+        let Requeued { n_due, is_under_way } = inner.seams.ledger.requeue(webhook, which.clone(), now, STEP).await?;
         resent.n_queued += n_due;
         if let Requeue::One(delivery) = which {
             resent.has_more = false;

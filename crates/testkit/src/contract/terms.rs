@@ -148,12 +148,20 @@ async fn failed_ones_are_requeued_since_a_moment(rig: &Rig) {
     end("failed", Verdict::Failed).await;
     end("good", Verdict::Delivered).await;
     end("later", Verdict::Failed).await;
-    let limited = rig.seams.ledger.requeue(webhook, Requeue::FailedSince(since), rig.clock.now(), 1).await;
-    assert_eq!(limited.expect("requeue").n_due, 1, "at most so many");
-    assert_eq!(rig.requeue(webhook, Requeue::FailedSince(since)).await.n_due, 1, "and the rest");
-    let mut leased = rig.lease(&[(webhook, 9, 0)]).await;
-    leased.sort_by(|a, b| a.body.cmp(&b.body));
-    assert_eq!(data_of(&leased), data(&["failed", "later"]));
+    let asked_at = rig.clock.now();
+    let next = async || {
+        let requeued = rig.seams.ledger.requeue(webhook, Requeue::FailedSince(since), asked_at, 1).await;
+        assert_eq!(requeued.expect("requeue").n_due, 1, "at most so many");
+        rig.clock.advance(Duration::from_secs(1));
+        let leased = rig.lease(&[(webhook, 9, 0)]).await;
+        rig.finish(&leased[0], Verdict::Failed).await;
+        data_of(&leased)
+    };
+    assert_eq!(next().await, data(&["failed"]), "oldest first");
+    assert_eq!(next().await, data(&["later"]), "what failed again does not come around again");
+    let rest = rig.seams.ledger.requeue(webhook, Requeue::FailedSince(since), asked_at, 9).await;
+    assert_eq!(rest.expect("requeue").n_due, 0);
+    assert_eq!(rig.requeue(webhook, Requeue::FailedSince(since)).await.n_due, 2, "asked again, it does");
 }
 
 async fn a_deleted_webhooks_deliveries_are_skipped(rig: &Rig) {

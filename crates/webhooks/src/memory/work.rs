@@ -101,12 +101,13 @@ impl State {
 
     fn finish(&mut self, attempted: Attempted) -> Finished {
         let Attempted { lease, row, verdict } = attempted;
+        let at = row.at;
         self.log(row);
         let Some(delivery) = self.held(&lease) else { return Finished::LeaseLost };
         delivery.n_attempts += 1;
         match verdict {
-            Verdict::Delivered => self.end(lease.number, End::Delivered),
-            Verdict::Failed | Verdict::Gone => self.end(lease.number, End::Failed),
+            Verdict::Delivered => self.end(lease.number, End::Delivered, at),
+            Verdict::Failed | Verdict::Gone => self.end(lease.number, End::Failed, at),
             Verdict::RetryAt(due) => {
                 delivery.due_at = due;
                 self.put_in_line(lease.number);
@@ -119,7 +120,9 @@ impl State {
         let of_webhook = self.deliveries.iter().filter(|(_, delivery)| delivery.webhook == webhook);
         let wanted = of_webhook.filter(|(_, delivery)| match which {
             Requeue::One(id) => delivery.id == *id,
-            Requeue::FailedSince(since) => delivery.end == Some(End::Failed) && delivery.accepted_at >= *since,
+            Requeue::FailedSince(since) => {
+                delivery.end == Some(End::Failed) && delivery.ended_at <= now && delivery.accepted_at >= *since
+            }
             Requeue::MissedSince(since) => delivery.end == Some(End::Missed) && delivery.accepted_at >= *since,
         });
         let wanted: Vec<(i64, bool)> =
