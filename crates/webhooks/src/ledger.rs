@@ -64,8 +64,9 @@ pub trait DeliveryLedger: Send + Sync {
         limit: u32,
     ) -> BoxFuture<'_, Result<Requeued, LedgerError>>;
 
-    /// Says that this node lives, and gives back every lease that ran out before `sweep.now` or whose
-    /// holder has not said so for `sweep.dead_after`.
+    /// Says that this node lives, and gives back every lease of its own that ran out before `sweep.now`,
+    /// and every one whose holder was not seen to say so for `sweep.dead_after`. No two nodes' clocks
+    /// are compared, unless a node was never seen before.
     fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>>;
 
     /// Gives back every lease of this node's former self; how many. On SQLite, a file of one

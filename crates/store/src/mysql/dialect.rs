@@ -1,5 +1,7 @@
 //! Everything that MySQL and MariaDB say differently from SQLite, in one place; that one's `dialect` has the same names.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::dsl::sql;
@@ -13,6 +15,7 @@ use hookswitch_protocol::{NodeId, Timestamp};
 use hookswitch_webhooks::Sweep;
 
 pub(crate) use super::payload::{logged_text, payload};
+use super::sightings::SeenBy;
 use super::timed::Timed;
 use crate::backlog::{BacklogRow, Nodes};
 use crate::time::SqlTime;
@@ -127,33 +130,37 @@ struct Node {
     seen_at: i64,
 }
 
+/// What has been seen of other nodes, by who looked: nearly always one.
+pub(crate) type Sightings = HashMap<String, SeenBy>;
+
 /// Says that this node lives, and hears of the others.
 ///
 /// One that was silent itself judges nobody: the database was away then, and the others, who are only
 /// about to say that they live, would lose what they are doing.
-pub(crate) fn beat(conn: &mut Conn, sweep: &Sweep) -> QueryResult<Nodes> {
+pub(crate) fn beat(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<Sightings>) -> QueryResult<Nodes> {
     let (now, silent) = (sweep.now.as_millis(), sweep.now.before(sweep.dead_after).as_millis());
     let known: Vec<Node> = sql_query("SELECT node_id, seen_at FROM webhook_nodes").load(conn)?;
     sql_query(
         "INSERT INTO webhook_nodes (node_id, seen_at) VALUES (?, ?)
-         ON DUPLICATE KEY UPDATE seen_at = GREATEST(seen_at, VALUES(seen_at))",
+         ON DUPLICATE KEY UPDATE seen_at = VALUES(seen_at)",
     )
     .bind::<Text, _>(sweep.by.as_str())
     .bind::<BigInt, _>(now)
     .execute(conn)?;
-    let was_silent = known.iter().all(|node| node.node_id != sweep.by.as_str() || node.seen_at < silent);
-    let others = known.into_iter().filter(|node| node.node_id != sweep.by.as_str());
-    let (alive, dead): (Vec<Node>, Vec<Node>) = others.partition(|node| node.seen_at >= silent);
-    let n_alive = 1 + alive.len() as u32;
-    if was_silent {
-        return Ok(Nodes { dead: Vec::new(), n_alive });
+    let (own, others): (Vec<Node>, Vec<Node>) = known.into_iter().partition(|node| node.node_id == sweep.by.as_str());
+    let others: Vec<(String, i64)> = others.into_iter().map(|node| (node.node_id, node.seen_at)).collect();
+    let mut sightings = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = sightings.entry(sweep.by.as_str().to_owned()).or_default();
+    if own.iter().all(|node| node.seen_at < silent) {
+        seen.begin_anew(sweep.now);
     }
-    if dead.iter().any(|node| node.seen_at < now - FORGET_MILLIS) {
-        sql_query("DELETE FROM webhook_nodes WHERE seen_at < ?")
-            .bind::<BigInt, _>(now - FORGET_MILLIS)
-            .execute(conn)?;
+    let nodes = seen.judge(&others, sweep.now, sweep.dead_after);
+    drop(sightings);
+    let forgotten = now - FORGET_MILLIS;
+    if others.iter().any(|(node, seen_at)| *seen_at < forgotten && nodes.dead.contains(node)) {
+        sql_query("DELETE FROM webhook_nodes WHERE seen_at < ?").bind::<BigInt, _>(forgotten).execute(conn)?;
     }
-    Ok(Nodes { dead: dead.into_iter().map(|node| node.node_id).collect(), n_alive })
+    Ok(nodes)
 }
 
 /// A node that has been dead for a day holds nothing any more.

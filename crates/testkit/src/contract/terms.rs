@@ -6,7 +6,7 @@ use hookswitch_protocol::{Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
     DisableReason, DutyTarget, LeaseRequest, LeaseWish, NewDuty, OptionsChange, OrderedBy, Requeue, Requeued,
-    SkipReason, Sweep, Verdict, WebhookChange, WebhookHealth, WebhookSeams,
+    SkipReason, Sweep, Swept, Verdict, WebhookChange, WebhookHealth, WebhookSeams,
 };
 
 use super::webhook_rig::{DEAD_AFTER, HOLD, Rig, duty, node, tenant};
@@ -229,12 +229,46 @@ async fn a_living_node_keeps_its_leases(rig: &Rig) {
     }
 }
 
-/// For keepers that several nodes share: what a node holds that has fallen silent goes to others.
+/// For keepers that several nodes share: what a node holds that has fallen silent goes to others, and
+/// what one holds that lives does not, whatever its clock says.
 ///
 /// # Panics
 /// When it does not.
 pub async fn check_takeover(open: impl AsyncFn(Clock) -> WebhookSeams) {
-    let rig = Rig::open(&open).await;
+    what_the_dead_hold_goes_to_others(&Rig::open(&open).await).await;
+    a_wrong_clock_is_no_death(&Rig::open(&open).await).await;
+}
+
+async fn a_wrong_clock_is_no_death(rig: &Rig) {
+    let webhook = rig.webhook("a").await.id;
+    rig.enqueue("a", &["x"], &[webhook]).await;
+    let slow_now = || rig.clock.now().before(HOLD * 2);
+    let sweep = async |by: &str, now: Timestamp| {
+        let sweep = Sweep { by: node(by), now, dead_after: DEAD_AFTER };
+        rig.seams.ledger.sweep(sweep).await.expect("sweep")
+    };
+    sweep("slow", slow_now()).await;
+    sweep("right", rig.clock.now()).await;
+    rig.clock.advance(DEAD_AFTER / 4);
+    sweep("slow", slow_now()).await;
+    sweep("right", rig.clock.now()).await;
+    let wishes = vec![LeaseWish { webhook, fresh: 1, retries: 0 }];
+    let request = LeaseRequest { by: node("slow"), now: rig.clock.now(), hold: Duration::ZERO, wishes };
+    assert_eq!(rig.seams.ledger.lease(request).await.expect("lease").len(), 1);
+    for _ in 0..10 {
+        rig.clock.advance(DEAD_AFTER / 4);
+        assert_eq!(sweep("right", rig.clock.now()).await, Swept { n_leases: 0, n_nodes: 2 }, "its lease is its own");
+        assert_eq!(sweep("slow", slow_now()).await, Swept { n_leases: 0, n_nodes: 2 });
+    }
+    rig.clock.advance(DEAD_AFTER + Duration::from_secs(1));
+    sweep("right", rig.clock.now()).await;
+    rig.clock.advance(DEAD_AFTER);
+    assert_eq!(sweep("right", rig.clock.now()).await.n_nodes, 2, "it was silent itself, and judges nobody at first");
+    rig.clock.advance(Duration::from_secs(1));
+    assert_eq!(sweep("right", rig.clock.now()).await, Swept { n_leases: 1, n_nodes: 1 });
+}
+
+async fn what_the_dead_hold_goes_to_others(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
     rig.enqueue("a", &["mine", "theirs"], &[webhook]).await;
     let sweep = async |by: &str| {
@@ -248,6 +282,7 @@ pub async fn check_takeover(open: impl AsyncFn(Clock) -> WebhookSeams) {
     };
     sweep("node-1").await;
     assert_eq!(sweep("node-2").await.n_nodes, 2, "two live");
+    assert_eq!(sweep("node-1").await.n_nodes, 2, "and know of each other");
     assert_eq!((lease("node-1").await.len(), lease("node-2").await.len()), (1, 1));
     rig.clock.advance(DEAD_AFTER.saturating_sub(Duration::from_secs(1)));
     let swept = sweep("node-1").await;
