@@ -13,7 +13,7 @@ use hookswitch_protocol::Timestamp;
 ///
 /// Reading from SQLite takes every spelling SQLite's own functions produce; a hand-made row with something else
 /// reads as 1970 instead of making the whole table unreadable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, AsExpression, FromSqlRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql_types::Timestamp)]
 pub(crate) struct SqlTime(pub(crate) Timestamp);
 

@@ -42,7 +42,9 @@ pub trait DeliveryLedger: Send + Sync {
 
     /// Settles attempts: the attempt's log row, the delivery's new state and the webhook's
     /// `last_triggered_at` and health, together. One answer per attempt, in order. A stale fence
-    /// changes nothing but still logs the attempt and counts for the health, for it was made.
+    /// changes nothing but still logs the attempt and counts for the health, for it was made. The very
+    /// same attempt again, because the answer to the first call was lost, changes nothing, is not logged
+    /// again, and is answered as recorded.
     ///
     /// A webhook that said 410 ([`Verdict::Gone`]), or is hopeless by `rule`, is switched off here;
     /// each is told once, in the answer to the call that did it, whichever node it came from.

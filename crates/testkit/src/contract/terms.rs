@@ -178,6 +178,7 @@ async fn health_follows_the_attempts(rig: &Rig) {
     let leased = rig.lease(&[(webhook, 9, 0)]).await;
     let start = rig.clock.now();
     rig.finish(&leased[0], Verdict::Failed).await;
+    rig.finish(&leased[0], Verdict::Failed).await;
     rig.clock.advance(Duration::from_secs(5));
     rig.finish(&leased[1], Verdict::Failed).await;
     let found = rig.get("a", webhook).await;

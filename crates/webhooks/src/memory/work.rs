@@ -76,6 +76,10 @@ impl State {
         let mut settled = Settled::default();
         let mut touched = BTreeSet::new();
         for attempted in results {
+            if self.held(&attempted.lease).is_none() && self.has_logged(&attempted.row) {
+                settled.finished.push(Finished::Recorded);
+                continue;
+            }
             let (webhook, at) = (attempted.row.webhook, attempted.row.at);
             if let Some(known) = self.webhooks.get_mut(&webhook) {
                 let is_success = attempted.row.response_code.is_some_and(|code| (200..300).contains(&code));

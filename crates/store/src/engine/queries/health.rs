@@ -27,7 +27,7 @@ type Receivers = BTreeMap<i64, Known>;
 pub(crate) fn note(
     conn: &mut Conn,
     codec: &Codec,
-    batches: &[(Vec<Attempted>, DisableRule)],
+    batches: &[(Vec<&Attempted>, &DisableRule)],
 ) -> QueryResult<Vec<Vec<DisabledWebhook>>> {
     let ids: BTreeSet<i64> = batches.iter().flat_map(|(batch, _)| batch).map(|one| one.row.webhook.0).collect();
     let ids: Vec<i64> = ids.into_iter().collect();
@@ -89,7 +89,7 @@ fn read((id, failing_since, n_failures, triggered): Row) -> (i64, Known) {
     (id, Known { before, after: before, triggered_before: triggered, triggered })
 }
 
-fn count(receivers: &mut Receivers, batches: &[(Vec<Attempted>, DisableRule)]) {
+fn count(receivers: &mut Receivers, batches: &[(Vec<&Attempted>, &DisableRule)]) {
     for attempted in batches.iter().flat_map(|(batch, _)| batch) {
         let row = &attempted.row;
         if let Some(known) = receivers.get_mut(&row.webhook.0) {
@@ -115,7 +115,7 @@ fn disable(
     conn: &mut Conn,
     codec: &Codec,
     receivers: &Receivers,
-    batch: &[Attempted],
+    batch: &[&Attempted],
     rule: &DisableRule,
 ) -> QueryResult<Vec<DisabledWebhook>> {
     // The last attempt of each decides when; a 410 among them decides why.
