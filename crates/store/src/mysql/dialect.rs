@@ -14,7 +14,7 @@ use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use hookswitch_protocol::{NodeId, Timestamp};
 use hookswitch_webhooks::Sweep;
 
-pub(crate) use super::payload::{logged_text, payload};
+pub(crate) use super::payload::{as_json_string, logged_text, payload};
 use super::sightings::SeenBy;
 use super::timed::Timed;
 use crate::backlog::{BacklogRow, Nodes};
@@ -51,6 +51,12 @@ pub(crate) fn is_worth_repeating(error: &Error) -> bool {
 pub(crate) fn may_concern_one(error: &Error) -> bool {
     let Error::DatabaseError(DatabaseErrorKind::Unknown, said) = error else { return false };
     !["Input/output error", "Driver error"].iter().any(|lost| said.message().starts_with(lost))
+}
+
+/// Whether a log row may have been refused for its payload, which servers do with JSON that others
+/// take. The transaction goes on after it.
+pub(crate) fn may_refuse_payload(error: &Error) -> bool {
+    may_concern_one(error) && !is_worth_repeating(error)
 }
 
 /// Locks the rows of a query until the transaction ends.

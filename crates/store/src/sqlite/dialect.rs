@@ -48,6 +48,16 @@ pub(crate) fn payload(body: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(body)
 }
 
+/// Whether a log row may have been refused for its payload: never, it is a text like others.
+pub(crate) fn may_refuse_payload(_error: &diesel::result::Error) -> bool {
+    false
+}
+
+/// A text as JSON.
+pub(crate) fn as_json_string(text: &str) -> String {
+    serde_json::Value::String(text.to_owned()).to_string()
+}
+
 /// As much of a text as the log takes.
 pub(crate) fn logged_text(text: &str) -> &str {
     text
