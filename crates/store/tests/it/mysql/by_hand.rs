@@ -90,6 +90,32 @@ async fn changes_and_deletions_by_hand_are_noticed_and_deliveries_are_not() {
     rig.opened.close().await;
 }
 
+#[tokio::test]
+async fn one_that_is_switched_on_again_by_hand_begins_anew() {
+    let rig = Rig::start().await;
+    let (store, database) = (rig.store(), &rig.database);
+    let id = store.create(&tenant(), webhook("x")).await.expect("create").id;
+    database
+        .sql(
+            "UPDATE webhooks SET is_active = 0, failing_since = NOW() - INTERVAL 6 DAY, n_failures = 50,
+                    disabled_reason = 'failing', disabled_at = NOW() - INTERVAL 1 HOUR",
+        )
+        .await;
+    let get = async || store.get(&tenant(), id).await.expect("get").expect("there");
+    assert!(get().await.health.disabled.is_some());
+    database.sql("UPDATE webhooks SET is_active = 1").await;
+    assert_eq!(get().await.health.disabled, None);
+    for n in 1..=2 {
+        store.enqueue(vec![duty(&format!("e-{n}"), &[id])]).await.expect("enqueue");
+        settle(&rig, id, Some(500)).await;
+        let found = get().await;
+        assert!(found.is_active, "after {n} failures");
+        assert_eq!(found.health.n_failures, n);
+        assert!(found.health.failing_since.is_some_and(|since| now().since(since) < Duration::from_mins(1)));
+    }
+    rig.opened.close().await;
+}
+
 /// Leases the one delivery that is due and settles it with this answer.
 async fn settle(rig: &Rig, id: WebhookId, code: Option<u16>) {
     let leased = rig.store().lease(wish(id, 1)).await.expect("lease");
