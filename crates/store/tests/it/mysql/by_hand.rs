@@ -116,6 +116,17 @@ async fn one_that_is_switched_on_again_by_hand_begins_anew() {
     rig.opened.close().await;
 }
 
+#[tokio::test]
+async fn a_moment_that_never_was_does_not_spoil_the_table() {
+    let rig = Rig::start().await;
+    let insert = "SET sql_mode = ''; INSERT INTO webhooks (tenant_id, name, url, events, created_at, last_triggered_at)
+                  VALUES ('tenant-123','x','https://x','[\"*\"]', 0, '0000-00-00')";
+    rig.database.sql(insert).await;
+    let rows = rig.store().all().await.expect("all");
+    assert_eq!((rows.len(), rows[0].created_at.as_millis()), (1, 0));
+    rig.opened.close().await;
+}
+
 /// Leases the one delivery that is due and settles it with this answer.
 async fn settle(rig: &Rig, id: WebhookId, code: Option<u16>) {
     let leased = rig.store().lease(wish(id, 1)).await.expect("lease");
