@@ -61,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) scope: Scope,
     pub(crate) tests: Arc<Semaphore>,
     pub(crate) resends: Arc<Semaphore>,
+    /// How often every node reads the directory.
+    pub(crate) table_interval: Duration,
 }
 
 impl Webhooks {
@@ -96,6 +98,7 @@ impl Webhooks {
             table: Arc::new(MatchTable::new(config.expiry.clone())),
             tests: Arc::new(Semaphore::new(TESTS)),
             resends: Arc::new(Semaphore::new(RESENDS)),
+            table_interval: config.table_interval,
             guard,
             seams,
             clock,
