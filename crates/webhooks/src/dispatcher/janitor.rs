@@ -1,6 +1,7 @@
 //! Sweeps leases that ran out and purges what is past retention.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hookswitch_protocol::Chain;
 use tokio::time::Instant;
@@ -28,6 +29,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 async fn sweep(shared: &Shared) {
+    if shared.n_held.load(Ordering::Acquire) > 0 {
+        // Their leases may have run out while the ledger was away: swept before they are settled, they
+        // would all be sent again. Should settling fail for good, others take over.
+        return;
+    }
     let sweep = Sweep { by: shared.node.clone(), now: shared.clock.now(), dead_after: shared.config.node_dead_after };
     // Failures are not told: the leaser and the watcher meet the same ledger and tell.
     if let Ok(Swept { n_leases, n_nodes }) = shared.ledger.sweep(sweep).await {

@@ -1,6 +1,7 @@
 //! Settles finished attempts in batches, and does not let go of them while the database is away.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hookswitch_protocol::{Chain, Retry};
@@ -8,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{Shared, disabled};
 use crate::ledger::{Attempted, DueWebhook, Finished, Lease, LedgerError, Verdict};
+use crate::seam::BoxFuture;
 
 /// How an attempt ended, for the ledger.
 #[derive(Debug)]
@@ -50,6 +52,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut ended: mpsc::Receiver<Ending>) 
         let n_endings = batch.len() as u64;
         settle(&shared, batch.drain(..)).await;
         shared.counters.unsettled.sub(n_endings);
+        // First come, first settled: what was held goes before what ended since.
+        let n_held = shared.n_held.load(Ordering::Relaxed).saturating_sub(n_endings);
+        shared.n_held.store(n_held, Ordering::Release);
     }
 }
 
@@ -75,20 +80,20 @@ async fn settle(shared: &Shared, endings: impl Iterator<Item = Ending>) {
     }
     if !leases.is_empty() {
         shared.counters.given_back.add(leases.len() as u64);
-        until_done(|| shared.ledger.give_back(leases.clone())).await;
+        until_done(shared, || shared.ledger.give_back(leases.clone())).await;
         shared.agenda.found_due(&due);
     }
 }
 
 async fn finish(shared: &Shared, attempts: Vec<Attempted>) {
     let rule = shared.config.disable;
-    let settled = until_done(|| shared.ledger.finish(attempts.clone(), rule)).await;
+    let settled = until_done(shared, || shared.ledger.finish(attempts.clone(), rule)).await;
     attempts.iter().zip(settled.finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
     settled.disabled.iter().for_each(|disabled| disabled::announce(shared, disabled));
 }
 
 /// Calls again until the ledger has answered. The hard token ends it; then the leases run out.
-async fn until_done<'a, T>(mut call: impl FnMut() -> crate::seam::BoxFuture<'a, Result<T, LedgerError>>) -> T {
+async fn until_done<'a, T>(shared: &Shared, mut call: impl FnMut() -> BoxFuture<'a, Result<T, LedgerError>>) -> T {
     let mut is_away = false;
     loop {
         let error = match call().await {
@@ -99,6 +104,7 @@ async fn until_done<'a, T>(mut call: impl FnMut() -> crate::seam::BoxFuture<'a, 
             tracing::warn!(error = %Chain(&error), "webhook attempts are held until they can be settled");
         }
         is_away = true;
+        shared.n_held.store(shared.counters.unsettled.get(), Ordering::Release);
         let wait = match error.retry() {
             Retry::Now => Duration::ZERO,
             Retry::After(wait) => wait,

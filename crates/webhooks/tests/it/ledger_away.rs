@@ -124,3 +124,28 @@ async fn a_node_with_much_to_purge_goes_on_saying_that_it_lives() {
     eventually("sweeps in the middle of a purge", PATIENCE, n_sweeps).await;
     assert!(node.stop().await, "and it can be stopped");
 }
+
+#[tokio::test]
+async fn leases_that_ran_out_while_the_ledger_was_away_are_settled_before_they_are_swept() {
+    let receiver = Receiver::start([Behaviour::After(Duration::from_millis(300))]).await;
+    let memory = WebhookSeams::memory(&Clock::system());
+    let ledger = Arc::new(Switched::new(Arc::clone(&memory.ledger)));
+    let seams = WebhookSeams { ledger: Arc::clone(&ledger) as _, ..memory };
+    let config = WebhookConfig {
+        settle_batch: 2,
+        lease_hold: Duration::from_millis(600),
+        sweep_interval: Duration::from_millis(5),
+        ..WebhookConfig::default()
+    };
+    let node = Node::start_on(config, seams).await;
+    let webhook = node.webhook(&receiver.url("/")).await;
+    node.publish(10).await;
+    receiver.wait_for(10).await;
+    ledger.is_away.store(true, Ordering::SeqCst);
+    // All leases have run out then.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ledger.is_away.store(false, Ordering::SeqCst);
+    node.rows_when(webhook.id, 10).await;
+    eventually("all are settled", PATIENCE, || async { node.webhooks.counters().delivered == 10 }).await;
+    assert_eq!((receiver.count(), node.webhooks.counters().lease_lost), (10, 0), "nothing was sent twice");
+}
