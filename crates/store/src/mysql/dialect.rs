@@ -236,7 +236,8 @@ pub(crate) fn fresh_bytes() -> SqlLiteral<Binary> {
     sql("REPEAT(MD5(RAND()), 2048)")
 }
 
-/// Skips along the index from one webhook and kind to the next, however much waits for each.
+/// Skips along the index from one webhook and kind to the next, however much waits for each: with many
+/// rows the server does so only where the grouping names all columns of the index, the state as well.
 const BACKLOG: &str = "
 SELECT waiting.webhook_id AS webhook_id, waiting.is_retry AS is_retry,
        IF(waiting.first_due <= ?,
@@ -244,8 +245,8 @@ SELECT waiting.webhook_id AS webhook_id, waiting.is_retry AS is_retry,
            WHERE d.state = 'due' AND d.webhook_id = waiting.webhook_id AND d.is_retry = waiting.is_retry
            ORDER BY d.due_at LIMIT 1), NULL) AS tenant_id,
        upcoming.next_due AS next_due
-FROM (SELECT webhook_id, is_retry, MIN(due_at) AS first_due
-      FROM webhook_deliveries WHERE state = 'due' GROUP BY webhook_id, is_retry) AS waiting
+FROM (SELECT state, webhook_id, is_retry, MIN(due_at) AS first_due
+      FROM webhook_deliveries WHERE state = 'due' GROUP BY state, webhook_id, is_retry) AS waiting
 CROSS JOIN (SELECT MIN(due_at) AS next_due FROM webhook_deliveries WHERE state = 'due' AND due_at > ?) AS upcoming
 ORDER BY waiting.webhook_id, waiting.is_retry";
 
