@@ -318,7 +318,9 @@ pub struct Retention {
 /// Why the ledger could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The database is down, busy or did not answer in time; nothing was changed.
+    /// The database is down, busy or did not answer in time. Nothing was changed, unless it fell silent
+    /// while it was committing: then all was done or nothing, and nobody can know. So `finish` may be
+    /// called again, and who publishes again gets no second delivery where he chose the event's id.
     #[error("delivery ledger is unavailable while trying to {operation}")]
     Unavailable {
         /// What was tried.

@@ -135,7 +135,7 @@ impl Webhooks {
     /// is stored is delivered.
     ///
     /// # Errors
-    /// [`LedgerError`]: nothing was stored.
+    /// [`LedgerError`]: nothing was stored, but for the case that it tells of.
     pub async fn enqueue(&self, batch: Vec<NewDuty>) -> Result<Vec<Seen>, LedgerError> {
         let due = |duty: &NewDuty| duty.targets.iter().filter(|t| !t.is_missed).map(|t| t.webhook).collect();
         let targets: Vec<(TenantId, Vec<WebhookId>)> =

@@ -66,12 +66,14 @@ fn load_held(conn: &mut Conn, batches: &[(Vec<Attempted>, DisableRule)]) -> Quer
 }
 
 /// What tells a made attempt from all others: delivery, number, end, answer and duration.
-type Made = (String, i32, SqlTime, Option<i32>, i32);
+type Made = (Option<String>, i32, SqlTime, Option<i32>, Option<i32>);
 
+/// `None` for an attempt of no delivery, which nothing tells from others.
 fn made(Attempted { row, .. }: &Attempted) -> Option<Made> {
     let duration = i32::try_from(row.duration_ms).unwrap_or(i32::MAX);
     let delivery = row.delivery.as_ref()?.as_str().to_owned();
-    Some((delivery, row.attempt as i32, SqlTime(row.at), row.response_code.map(i32::from), duration))
+    let code = row.response_code.map(i32::from);
+    Some((Some(delivery), row.attempt as i32, SqlTime(row.at), code, Some(duration)))
 }
 
 /// The attempts whose results are in the log already: a call whose connection broke while it was
@@ -89,7 +91,7 @@ fn load_settled(
         .collect();
     let mut settled = HashSet::new();
     for chunk in stale.chunks(CHUNK) {
-        let rows: Vec<(Option<String>, i32, SqlTime, Option<i32>, Option<i32>)> = webhook_logs::table
+        let rows: Vec<Made> = webhook_logs::table
             .filter(webhook_logs::delivery_id.eq_any(chunk))
             .select((
                 webhook_logs::delivery_id,
@@ -99,11 +101,7 @@ fn load_settled(
                 webhook_logs::duration_ms,
             ))
             .load(conn)?;
-        let read =
-            |(delivery, attempt, at, code, duration): (Option<String>, i32, SqlTime, Option<i32>, Option<i32>)| {
-                Some((delivery?, attempt, at, code, duration?))
-            };
-        settled.extend(rows.into_iter().filter_map(read));
+        settled.extend(rows);
     }
     Ok(settled)
 }
