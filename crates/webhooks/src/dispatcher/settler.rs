@@ -11,6 +11,10 @@ use super::{Shared, disabled};
 use crate::ledger::{Attempted, DueWebhook, Finished, Lease, LedgerError, Verdict};
 use crate::seam::BoxFuture;
 
+/// Most bytes that are logged in one call. A batch of the largest bodies takes a database seconds: more
+/// than it is given, and the same batch again would take as long.
+const PIECE_BYTES: usize = 4 * 1024 * 1024;
+
 /// How an attempt ended, for the ledger.
 #[derive(Debug)]
 pub(super) enum Ending {
@@ -87,9 +91,29 @@ async fn settle(shared: &Shared, endings: impl Iterator<Item = Ending>) {
 
 async fn finish(shared: &Shared, attempts: Vec<Attempted>) {
     let rule = shared.config.disable;
-    let settled = until_done(shared, || shared.ledger.finish(attempts.clone(), rule)).await;
-    attempts.iter().zip(settled.finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
-    settled.disabled.iter().for_each(|disabled| disabled::announce(shared, disabled));
+    for piece in pieces(attempts) {
+        let settled = until_done(shared, || shared.ledger.finish(piece.clone(), rule)).await;
+        piece.iter().zip(settled.finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
+        settled.disabled.iter().for_each(|disabled| disabled::announce(shared, disabled));
+    }
+}
+
+/// Cuts a batch so that no piece of more than one has more than [`PIECE_BYTES`].
+fn pieces(attempts: Vec<Attempted>) -> Vec<Vec<Attempted>> {
+    let mut pieces: Vec<Vec<Attempted>> = Vec::new();
+    let mut n_bytes = 0;
+    for attempted in attempts {
+        let row = &attempted.row;
+        let weight = row.body.len() + row.response_body.as_ref().map_or(0, String::len);
+        n_bytes += weight;
+        if let Some(piece) = pieces.last_mut().filter(|_| n_bytes <= PIECE_BYTES) {
+            piece.push(attempted);
+        } else {
+            n_bytes = weight;
+            pieces.push(vec![attempted]);
+        }
+    }
+    pieces
 }
 
 /// Calls again until the ledger has answered. The hard token ends it; then the leases run out.
@@ -127,5 +151,42 @@ fn count(shared: &Shared, attempted: &Attempted, finished: Finished) {
             counters.retried.add(1);
             shared.agenda.retry_at(due);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use hookswitch_protocol::{EventType, Timestamp, WebhookId};
+
+    use super::*;
+    use crate::log::AttemptRow;
+    use crate::timings::Timings;
+
+    fn attempted(n_bytes: usize) -> Attempted {
+        let row = AttemptRow {
+            webhook: WebhookId(1),
+            event_type: EventType::ALERT,
+            body: Bytes::from(vec![b' '; n_bytes]),
+            response_code: None,
+            response_body: None,
+            error: None,
+            duration_ms: 0,
+            attempt: 1,
+            delivery: None,
+            timings: Timings::default(),
+            at: Timestamp::from_millis(0),
+        };
+        Attempted { lease: Lease { number: 1, fence: 1 }, row, verdict: Verdict::Delivered }
+    }
+
+    #[test]
+    fn large_bodies_are_settled_a_few_at_a_time() {
+        let lengths = |sizes: &[usize]| {
+            pieces(sizes.iter().copied().map(attempted).collect()).iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(&[]), [0; 0]);
+        assert_eq!(lengths(&[1_000; 256]), [256]);
+        assert_eq!(lengths(&[1, PIECE_BYTES * 2, 1, PIECE_BYTES - 1, 1]), [1, 1, 2, 1]);
     }
 }
