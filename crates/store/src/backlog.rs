@@ -20,10 +20,11 @@ pub(crate) struct BacklogRow {
     pub(crate) next_due: Option<i64>,
 }
 
-/// What a sweep hears of the nodes.
+/// What a sweep hears of the other nodes.
+#[derive(Debug, Default)]
 pub(crate) struct Nodes {
     /// Those that have fallen silent.
     pub(crate) dead: Vec<String>,
-    /// Those that live, at least this one.
-    pub(crate) n_alive: u32,
+    /// Those that live.
+    pub(crate) alive: Vec<String>,
 }

@@ -11,9 +11,9 @@ use hookswitch_protocol::Timestamp;
 
 /// A moment in a `TIMESTAMP` column, in SQLite written as `2025-10-25 12:00:00.123`.
 ///
-/// Reading from SQLite takes every spelling SQLite's own functions produce; a hand-made row with something else
-/// reads as 1970 instead of making the whole table unreadable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, AsExpression, FromSqlRow)]
+/// Reading from SQLite takes every spelling SQLite's own functions produce; a hand-made row with something else,
+/// and MySQL's `0000-00-00`, reads as 1970 instead of making the whole table unreadable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql_types::Timestamp)]
 pub(crate) struct SqlTime(pub(crate) Timestamp);
 
@@ -87,8 +87,9 @@ mod mysql {
 
     impl FromSql<sql_types::Timestamp, Mysql> for SqlTime {
         fn from_sql(value: <Mysql as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-            let read = <NaiveDateTime as FromSql<sql_types::Timestamp, Mysql>>::from_sql(value)?;
-            Ok(Self(Timestamp::from_millis(read.and_utc().timestamp_millis())))
+            let read = <NaiveDateTime as FromSql<sql_types::Timestamp, Mysql>>::from_sql(value);
+            let millis = read.map_or(0, |moment| moment.and_utc().timestamp_millis());
+            Ok(Self(Timestamp::from_millis(millis)))
         }
     }
 }

@@ -42,7 +42,9 @@ pub trait DeliveryLedger: Send + Sync {
 
     /// Settles attempts: the attempt's log row, the delivery's new state and the webhook's
     /// `last_triggered_at` and health, together. One answer per attempt, in order. A stale fence
-    /// changes nothing but still logs the attempt and counts for the health, for it was made.
+    /// changes nothing but still logs the attempt and counts for the health, for it was made. The very
+    /// same attempt again, because the answer to the first call was lost, changes nothing, is not logged
+    /// again, and is answered as recorded.
     ///
     /// A webhook that said 410 ([`Verdict::Gone`]), or is hopeless by `rule`, is switched off here;
     /// each is told once, in the answer to the call that did it, whichever node it came from.
@@ -53,8 +55,9 @@ pub trait DeliveryLedger: Send + Sync {
 
     /// Makes ended deliveries of one webhook due again, with their ids and bodies, for a fresh round
     /// of attempts whose numbers go on from the last: at most `limit` of them, oldest first; call
-    /// again until fewer went. What still waits or runs is left alone. Deliveries that retention has
-    /// taken are gone.
+    /// again with the same `now` until fewer went. What still waits or runs is left alone, and so is
+    /// what has failed after `now`, or one that fails again meanwhile would come around again and
+    /// again. Deliveries that retention has taken are gone.
     fn requeue(
         &self,
         webhook: WebhookId,
@@ -63,8 +66,9 @@ pub trait DeliveryLedger: Send + Sync {
         limit: u32,
     ) -> BoxFuture<'_, Result<Requeued, LedgerError>>;
 
-    /// Says that this node lives, and gives back every lease that ran out before `sweep.now` or whose
-    /// holder has not said so for `sweep.dead_after`.
+    /// Says that this node lives, and gives back every lease of its own that ran out before `sweep.now`,
+    /// and every one whose holder was not seen to say so for `sweep.dead_after`. No two nodes' clocks
+    /// are compared, unless a node was never seen before.
     fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>>;
 
     /// Gives back every lease of this node's former self; how many. On SQLite, a file of one
@@ -314,7 +318,9 @@ pub struct Retention {
 /// Why the ledger could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The database is down, busy or did not answer in time; nothing was changed.
+    /// The database is down, busy or did not answer in time. Nothing was changed, unless it fell silent
+    /// while it was committing: then all was done or nothing, and nobody can know. So `finish` may be
+    /// called again, and who publishes again gets no second delivery where he chose the event's id.
     #[error("delivery ledger is unavailable while trying to {operation}")]
     Unavailable {
         /// What was tried.

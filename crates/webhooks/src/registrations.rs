@@ -104,7 +104,8 @@ impl Webhooks {
     }
 
     /// Switches a webhook on, forgets its failures, and, if wanted, makes due what it missed since
-    /// then, as [`Webhooks::resend`] does. It all happens in a task of its own.
+    /// then, as [`Webhooks::resend`] does. It all happens in a task of its own. What other nodes let it
+    /// miss in the moment before they hear of it follows within seconds, and is not counted in the answer.
     ///
     /// # Errors
     /// [`WebhookError::NotFound`], [`WebhookError::Directory`]; [`WebhookError::Ledger`] and

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{Chain, TenantId, Timestamp, WebhookId};
 
 use crate::directory::WebhookChange;
 use crate::error::WebhookError;
@@ -15,6 +15,9 @@ const STEP: u32 = 1_000;
 
 /// Steps of one resend; what is left after them, its caller is told of.
 const MAX_STEPS: u64 = 100;
+
+/// After so many readings of the directory every node knows of a change.
+const LATE_ROUNDS: u32 = 5;
 
 /// What a resend did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub(crate) async fn run(
     task.await.ok().flatten().unwrap_or(Err(WebhookError::Stopping))
 }
 
-/// Switches on, then makes due again what was missed.
+/// Switches on, then makes due again what was missed: now, and a little later once more.
 pub(crate) async fn enable(
     inner: &Arc<Inner>,
     tenant: &TenantId,
@@ -57,14 +60,29 @@ pub(crate) async fn enable(
             let updated = inner.seams.directory.update(&tenant, id, on).await?;
             let webhook = updated.ok_or(WebhookError::NotFound { id })?;
             inner.table.put(&webhook);
-            let missed = match missed_since {
-                Some(since) => run(&inner, &tenant, id, Requeue::MissedSince(since)).await?,
-                None => Resent::default(),
-            };
+            let Some(since) = missed_since else { return Ok(Enabled { webhook, missed: Resent::default() }) };
+            let late = requeue_late(Arc::clone(&inner), tenant.clone(), id, Requeue::MissedSince(since));
+            inner.scope.spawn_contained("webhook missed late", late);
+            let missed = run(&inner, &tenant, id, Requeue::MissedSince(since)).await?;
             Ok(Enabled { webhook, missed })
         }
     });
     task.await.ok().flatten().unwrap_or(Err(WebhookError::Stopping))
+}
+
+/// Once more, for what other nodes let it miss that had not heard yet that it is on, and for what was
+/// on its way into the ledger.
+async fn requeue_late(inner: Arc<Inner>, tenant: TenantId, webhook: WebhookId, which: Requeue) {
+    tokio::select! {
+        () = tokio::time::sleep(inner.table_interval * LATE_ROUNDS) => {}
+        () = inner.scope.soft().cancelled() => return,
+    }
+    let Ok(_permit) = Arc::clone(&inner.resends).acquire_owned().await else { return };
+    if inner.table.is_active(&tenant, webhook)
+        && let Err(error) = requeue(&inner, &tenant, webhook, which).await
+    {
+        tracing::warn!(%tenant, %webhook, error = %Chain(&error), "what was missed at the last moment stays missed");
+    }
 }
 
 async fn requeue(inner: &Inner, tenant: &TenantId, webhook: WebhookId, which: Requeue) -> Result<Resent, WebhookError> {
@@ -73,7 +91,6 @@ async fn requeue(inner: &Inner, tenant: &TenantId, webhook: WebhookId, which: Re
     inner.counters.resent.add(resent.n_queued);
     if resent.n_queued > 0 {
         tracing::info!(%tenant, %webhook, ?which, n_queued = resent.n_queued, "deliveries are due again");
-        // At the end only: what is sent and fails meanwhile would come around again in this very loop.
         inner.agenda.work_arrived(&[(tenant.clone(), vec![webhook])]);
     }
     outcome.map(|()| resent)
@@ -85,12 +102,14 @@ async fn requeue_steps(
     which: &Requeue,
     resent: &mut Resent,
 ) -> Result<(), WebhookError> {
+    // One moment for all steps: what is sent and fails meanwhile must not come around again in this
+    // very loop.
+    let now = inner.clock.now();
     for _ in 0..MAX_STEPS {
         if inner.scope.soft().is_cancelled() {
             return Ok(());
         }
-        let Requeued { n_due, is_under_way } =
-            inner.seams.ledger.requeue(webhook, which.clone(), inner.clock.now(), STEP).await?;
+        let Requeued { n_due, is_under_way } = inner.seams.ledger.requeue(webhook, which.clone(), now, STEP).await?;
         resent.n_queued += n_due;
         if let Requeue::One(delivery) = which {
             resent.has_more = false;

@@ -61,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) scope: Scope,
     pub(crate) tests: Arc<Semaphore>,
     pub(crate) resends: Arc<Semaphore>,
+    /// How often every node reads the directory.
+    pub(crate) table_interval: Duration,
 }
 
 impl Webhooks {
@@ -96,6 +98,7 @@ impl Webhooks {
             table: Arc::new(MatchTable::new(config.expiry.clone())),
             tests: Arc::new(Semaphore::new(TESTS)),
             resends: Arc::new(Semaphore::new(RESENDS)),
+            table_interval: config.table_interval,
             guard,
             seams,
             clock,
@@ -132,7 +135,7 @@ impl Webhooks {
     /// is stored is delivered.
     ///
     /// # Errors
-    /// [`LedgerError`]: nothing was stored.
+    /// [`LedgerError`]: nothing was stored, but for the case that it tells of.
     pub async fn enqueue(&self, batch: Vec<NewDuty>) -> Result<Vec<Seen>, LedgerError> {
         let due = |duty: &NewDuty| duty.targets.iter().filter(|t| !t.is_missed).map(|t| t.webhook).collect();
         let targets: Vec<(TenantId, Vec<WebhookId>)> =

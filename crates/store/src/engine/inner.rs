@@ -1,12 +1,13 @@
 //! What an open store consists of, and its chores.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use hookswitch_hub::OfflineLimits;
 use hookswitch_runtime::{Clock, Scope};
 use tokio::time::Instant;
 
+use super::dialect::Sightings;
 use super::queries::offline::{self, Holder};
 use super::{Conn, Readers, Waiting, Writer};
 use crate::codec::Codec;
@@ -29,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) dispatch: Writer,
     pub(crate) readers: Readers,
     pub(crate) waiting: Waiting,
+    /// What this node sees of the others on the database.
+    pub(crate) sightings: Arc<Mutex<Sightings>>,
     /// In whose name offline messages are claimed.
     pub(crate) holder: Holder,
 }

@@ -1,5 +1,7 @@
 //! The delivery ledger, kept in `webhook_events`, `webhook_deliveries` and `event_ids`.
 
+use std::sync::Arc;
+
 use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
     Attempted, Backlog, BoxFuture, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery,
@@ -81,7 +83,8 @@ impl DeliveryLedger for Store {
 
     fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>> {
         Box::pin(async move {
-            let work = move |conn: &mut _| deliveries::sweep(conn, &sweep);
+            let seen = Arc::clone(&self.inner.sightings);
+            let work = move |conn: &mut _| deliveries::sweep(conn, &sweep, &seen);
             self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("sweep leases"))
         })
     }

@@ -1,5 +1,7 @@
 //! Everything that MySQL and MariaDB say differently from SQLite, in one place; that one's `dialect` has the same names.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::dsl::sql;
@@ -12,7 +14,8 @@ use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use hookswitch_protocol::{NodeId, Timestamp};
 use hookswitch_webhooks::Sweep;
 
-pub(crate) use super::payload::{logged_text, payload};
+pub(crate) use super::payload::{as_json_string, logged_text, payload};
+use super::sightings::SeenBy;
 use super::timed::Timed;
 use crate::backlog::{BacklogRow, Nodes};
 use crate::time::SqlTime;
@@ -48,6 +51,12 @@ pub(crate) fn is_worth_repeating(error: &Error) -> bool {
 pub(crate) fn may_concern_one(error: &Error) -> bool {
     let Error::DatabaseError(DatabaseErrorKind::Unknown, said) = error else { return false };
     !["Input/output error", "Driver error"].iter().any(|lost| said.message().starts_with(lost))
+}
+
+/// Whether a log row may have been refused for its payload, which servers do with JSON that others
+/// take. The transaction goes on after it.
+pub(crate) fn may_refuse_payload(error: &Error) -> bool {
+    may_concern_one(error) && !is_worth_repeating(error)
 }
 
 /// Locks the rows of a query until the transaction ends.
@@ -127,33 +136,37 @@ struct Node {
     seen_at: i64,
 }
 
+/// What has been seen of other nodes, by who looked: nearly always one.
+pub(crate) type Sightings = HashMap<String, SeenBy>;
+
 /// Says that this node lives, and hears of the others.
 ///
 /// One that was silent itself judges nobody: the database was away then, and the others, who are only
 /// about to say that they live, would lose what they are doing.
-pub(crate) fn beat(conn: &mut Conn, sweep: &Sweep) -> QueryResult<Nodes> {
+pub(crate) fn beat(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<Sightings>) -> QueryResult<Nodes> {
     let (now, silent) = (sweep.now.as_millis(), sweep.now.before(sweep.dead_after).as_millis());
     let known: Vec<Node> = sql_query("SELECT node_id, seen_at FROM webhook_nodes").load(conn)?;
     sql_query(
         "INSERT INTO webhook_nodes (node_id, seen_at) VALUES (?, ?)
-         ON DUPLICATE KEY UPDATE seen_at = GREATEST(seen_at, VALUES(seen_at))",
+         ON DUPLICATE KEY UPDATE seen_at = VALUES(seen_at)",
     )
     .bind::<Text, _>(sweep.by.as_str())
     .bind::<BigInt, _>(now)
     .execute(conn)?;
-    let was_silent = known.iter().all(|node| node.node_id != sweep.by.as_str() || node.seen_at < silent);
-    let others = known.into_iter().filter(|node| node.node_id != sweep.by.as_str());
-    let (alive, dead): (Vec<Node>, Vec<Node>) = others.partition(|node| node.seen_at >= silent);
-    let n_alive = 1 + alive.len() as u32;
-    if was_silent {
-        return Ok(Nodes { dead: Vec::new(), n_alive });
+    let (own, others): (Vec<Node>, Vec<Node>) = known.into_iter().partition(|node| node.node_id == sweep.by.as_str());
+    let others: Vec<(String, i64)> = others.into_iter().map(|node| (node.node_id, node.seen_at)).collect();
+    let mut sightings = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = sightings.entry(sweep.by.as_str().to_owned()).or_default();
+    if own.iter().all(|node| node.seen_at < silent) {
+        seen.begin_anew(sweep.now);
     }
-    if dead.iter().any(|node| node.seen_at < now - FORGET_MILLIS) {
-        sql_query("DELETE FROM webhook_nodes WHERE seen_at < ?")
-            .bind::<BigInt, _>(now - FORGET_MILLIS)
-            .execute(conn)?;
+    let nodes = seen.judge(&others, sweep.now, sweep.dead_after);
+    drop(sightings);
+    let forgotten = now - FORGET_MILLIS;
+    if others.iter().any(|(node, seen_at)| *seen_at < forgotten && nodes.dead.contains(node)) {
+        sql_query("DELETE FROM webhook_nodes WHERE seen_at < ?").bind::<BigInt, _>(forgotten).execute(conn)?;
     }
-    Ok(Nodes { dead: dead.into_iter().map(|node| node.node_id).collect(), n_alive })
+    Ok(nodes)
 }
 
 /// A node that has been dead for a day holds nothing any more.
@@ -223,7 +236,8 @@ pub(crate) fn fresh_bytes() -> SqlLiteral<Binary> {
     sql("REPEAT(MD5(RAND()), 2048)")
 }
 
-/// Skips along the index from one webhook and kind to the next, however much waits for each.
+/// Skips along the index from one webhook and kind to the next, however much waits for each: with many
+/// rows the server does so only where the grouping names all columns of the index, the state as well.
 const BACKLOG: &str = "
 SELECT waiting.webhook_id AS webhook_id, waiting.is_retry AS is_retry,
        IF(waiting.first_due <= ?,
@@ -231,8 +245,8 @@ SELECT waiting.webhook_id AS webhook_id, waiting.is_retry AS is_retry,
            WHERE d.state = 'due' AND d.webhook_id = waiting.webhook_id AND d.is_retry = waiting.is_retry
            ORDER BY d.due_at LIMIT 1), NULL) AS tenant_id,
        upcoming.next_due AS next_due
-FROM (SELECT webhook_id, is_retry, MIN(due_at) AS first_due
-      FROM webhook_deliveries WHERE state = 'due' GROUP BY webhook_id, is_retry) AS waiting
+FROM (SELECT state, webhook_id, is_retry, MIN(due_at) AS first_due
+      FROM webhook_deliveries WHERE state = 'due' GROUP BY state, webhook_id, is_retry) AS waiting
 CROSS JOIN (SELECT MIN(due_at) AS next_due FROM webhook_deliveries WHERE state = 'due' AND due_at > ?) AS upcoming
 ORDER BY waiting.webhook_id, waiting.is_retry";
 

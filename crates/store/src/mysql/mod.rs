@@ -8,6 +8,7 @@ mod engine;
 mod line;
 pub(crate) mod migrate;
 mod payload;
+mod sightings;
 mod store;
 mod timed;
 mod url;

@@ -8,19 +8,31 @@ const MAX_DEPTH: usize = 31;
 /// What a `TEXT` column holds.
 const TEXT_BYTES: usize = 65_535;
 
-/// The body sent, as the `JSON` column takes it. A body nested too deeply for MariaDB is kept as one
-/// JSON string: one refused row would otherwise refuse everybody's.
+/// The body sent, as the `JSON` column takes it. A body that MariaDB is known to refuse, nested too
+/// deeply or with half a surrogate pair, is kept as one JSON string.
 pub(crate) fn payload(body: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(body);
-    if depth(body) <= MAX_DEPTH {
+    if depth(body) <= MAX_DEPTH && !has_surrogate(body) {
         return text;
     }
-    Cow::Owned(serde_json::Value::String(text.into_owned()).to_string())
+    Cow::Owned(as_json_string(&text))
+}
+
+/// A text as JSON that every server takes.
+pub(crate) fn as_json_string(text: &str) -> String {
+    serde_json::Value::String(text.to_owned()).to_string()
 }
 
 /// As much of a text as its column holds.
 pub(crate) fn logged_text(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES)]
+}
+
+/// Whether a surrogate is spelt out, as bodies have them only without their other half. A text that
+/// merely looks like one counts too.
+fn has_surrogate(json: &[u8]) -> bool {
+    let is_one = |at: &[u8]| at.starts_with(br"\ud") && matches!(at.get(3), Some(b'8'..=b'9' | b'a'..=b'f'));
+    json.windows(4).any(is_one)
 }
 
 /// How deep lists and objects stand in each other.
@@ -53,6 +65,17 @@ mod tests {
         assert_eq!(payload(nested(32).as_bytes()), format!("\"{}\"", nested(32)));
         let quoted = format!(r#"{{"text":"\"{}"}}"#, "[".repeat(99));
         assert_eq!(payload(quoted.as_bytes()), quoted);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_kept_as_a_string() {
+        for (body, wanted) in [
+            (r#"["\ud83d"]"#, r#""[\"\\ud83d\"]""#),
+            (r#"["\udc00!"]"#, r#""[\"\\udc00!\"]""#),
+            ("[\"\u{1f600}\\ud7ff\"]", "[\"\u{1f600}\\ud7ff\"]"),
+        ] {
+            assert_eq!(payload(body.as_bytes()), wanted);
+        }
     }
 
     #[test]

@@ -55,6 +55,7 @@ impl MySqlStore {
             dispatch: Writer::start(source.clone(), dispatch, codec.clone(), bounds, scope),
             readers: Readers::new(source, config.n_readers, config.wait),
             waiting: Waiting::new(None),
+            sightings: Arc::default(),
             holder: Arc::from(NodeId::generate(clock.now()).as_str()),
             clock,
         };

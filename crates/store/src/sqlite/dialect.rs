@@ -1,6 +1,7 @@
 //! Everything that SQLite says differently from MySQL, in one place; that one's `dialect` has the same names.
 
 use std::borrow::Cow;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use diesel::dsl::sql;
@@ -45,6 +46,16 @@ pub(crate) fn may_concern_one(_error: &diesel::result::Error) -> bool {
 /// The body sent, as the log takes it.
 pub(crate) fn payload(body: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(body)
+}
+
+/// Whether a log row may have been refused for its payload: never, it is a text like others.
+pub(crate) fn may_refuse_payload(_error: &diesel::result::Error) -> bool {
+    false
+}
+
+/// A text as JSON.
+pub(crate) fn as_json_string(text: &str) -> String {
+    serde_json::Value::String(text.to_owned()).to_string()
 }
 
 /// As much of a text as the log takes.
@@ -116,9 +127,12 @@ pub(crate) fn note_health(
 
 /// Who lives: this process, for the file is its own.
 #[expect(clippy::unnecessary_wraps, reason = "other databases have to ask")]
-pub(crate) fn beat(_conn: &mut Conn, _sweep: &Sweep) -> QueryResult<Nodes> {
-    Ok(Nodes { dead: Vec::new(), n_alive: 1 })
+pub(crate) fn beat(_conn: &mut Conn, _sweep: &Sweep, _seen: &Mutex<Sightings>) -> QueryResult<Nodes> {
+    Ok(Nodes::default())
 }
+
+/// What it sees of others: there are none.
+pub(crate) type Sightings = ();
 
 /// From whom a starting node takes leases back: everybody, for the file belongs to one process, so
 /// whoever held one is this process or dead.

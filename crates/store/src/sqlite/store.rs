@@ -54,6 +54,7 @@ impl Store {
             dispatch: writer,
             readers,
             waiting: Waiting::new(Some(waiting)),
+            sightings: Arc::default(),
             holder: Arc::from("this process"),
         };
         Ok(Self { inner: inner.share(scope) })

@@ -6,7 +6,7 @@ use hookswitch_protocol::{Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
     DisableReason, DutyTarget, LeaseRequest, LeaseWish, NewDuty, OptionsChange, OrderedBy, Requeue, Requeued,
-    SkipReason, Sweep, Verdict, WebhookChange, WebhookHealth, WebhookSeams,
+    SkipReason, Sweep, Swept, Verdict, WebhookChange, WebhookHealth, WebhookSeams,
 };
 
 use super::webhook_rig::{DEAD_AFTER, HOLD, Rig, duty, node, tenant};
@@ -148,12 +148,20 @@ async fn failed_ones_are_requeued_since_a_moment(rig: &Rig) {
     end("failed", Verdict::Failed).await;
     end("good", Verdict::Delivered).await;
     end("later", Verdict::Failed).await;
-    let limited = rig.seams.ledger.requeue(webhook, Requeue::FailedSince(since), rig.clock.now(), 1).await;
-    assert_eq!(limited.expect("requeue").n_due, 1, "at most so many");
-    assert_eq!(rig.requeue(webhook, Requeue::FailedSince(since)).await.n_due, 1, "and the rest");
-    let mut leased = rig.lease(&[(webhook, 9, 0)]).await;
-    leased.sort_by(|a, b| a.body.cmp(&b.body));
-    assert_eq!(data_of(&leased), data(&["failed", "later"]));
+    let asked_at = rig.clock.now();
+    let next = async || {
+        let requeued = rig.seams.ledger.requeue(webhook, Requeue::FailedSince(since), asked_at, 1).await;
+        assert_eq!(requeued.expect("requeue").n_due, 1, "at most so many");
+        rig.clock.advance(Duration::from_secs(1));
+        let leased = rig.lease(&[(webhook, 9, 0)]).await;
+        rig.finish(&leased[0], Verdict::Failed).await;
+        data_of(&leased)
+    };
+    assert_eq!(next().await, data(&["failed"]), "oldest first");
+    assert_eq!(next().await, data(&["later"]), "what failed again does not come around again");
+    let rest = rig.seams.ledger.requeue(webhook, Requeue::FailedSince(since), asked_at, 9).await;
+    assert_eq!(rest.expect("requeue").n_due, 0);
+    assert_eq!(rig.requeue(webhook, Requeue::FailedSince(since)).await.n_due, 2, "asked again, it does");
 }
 
 async fn a_deleted_webhooks_deliveries_are_skipped(rig: &Rig) {
@@ -169,6 +177,7 @@ async fn health_follows_the_attempts(rig: &Rig) {
     rig.enqueue("a", &["x", "y", "z"], &[webhook]).await;
     let leased = rig.lease(&[(webhook, 9, 0)]).await;
     let start = rig.clock.now();
+    rig.finish(&leased[0], Verdict::Failed).await;
     rig.finish(&leased[0], Verdict::Failed).await;
     rig.clock.advance(Duration::from_secs(5));
     rig.finish(&leased[1], Verdict::Failed).await;
@@ -221,12 +230,46 @@ async fn a_living_node_keeps_its_leases(rig: &Rig) {
     }
 }
 
-/// For keepers that several nodes share: what a node holds that has fallen silent goes to others.
+/// For keepers that several nodes share: what a node holds that has fallen silent goes to others, and
+/// what one holds that lives does not, whatever its clock says.
 ///
 /// # Panics
 /// When it does not.
 pub async fn check_takeover(open: impl AsyncFn(Clock) -> WebhookSeams) {
-    let rig = Rig::open(&open).await;
+    what_the_dead_hold_goes_to_others(&Rig::open(&open).await).await;
+    a_wrong_clock_is_no_death(&Rig::open(&open).await).await;
+}
+
+async fn a_wrong_clock_is_no_death(rig: &Rig) {
+    let webhook = rig.webhook("a").await.id;
+    rig.enqueue("a", &["x"], &[webhook]).await;
+    let slow_now = || rig.clock.now().before(HOLD * 2);
+    let sweep = async |by: &str, now: Timestamp| {
+        let sweep = Sweep { by: node(by), now, dead_after: DEAD_AFTER };
+        rig.seams.ledger.sweep(sweep).await.expect("sweep")
+    };
+    sweep("slow", slow_now()).await;
+    sweep("right", rig.clock.now()).await;
+    rig.clock.advance(DEAD_AFTER / 4);
+    sweep("slow", slow_now()).await;
+    sweep("right", rig.clock.now()).await;
+    let wishes = vec![LeaseWish { webhook, fresh: 1, retries: 0 }];
+    let request = LeaseRequest { by: node("slow"), now: rig.clock.now(), hold: Duration::ZERO, wishes };
+    assert_eq!(rig.seams.ledger.lease(request).await.expect("lease").len(), 1);
+    for _ in 0..10 {
+        rig.clock.advance(DEAD_AFTER / 4);
+        assert_eq!(sweep("right", rig.clock.now()).await, Swept { n_leases: 0, n_nodes: 2 }, "its lease is its own");
+        assert_eq!(sweep("slow", slow_now()).await, Swept { n_leases: 0, n_nodes: 2 });
+    }
+    rig.clock.advance(DEAD_AFTER + Duration::from_secs(1));
+    sweep("right", rig.clock.now()).await;
+    rig.clock.advance(DEAD_AFTER);
+    assert_eq!(sweep("right", rig.clock.now()).await.n_nodes, 2, "it was silent itself, and judges nobody at first");
+    rig.clock.advance(Duration::from_secs(1));
+    assert_eq!(sweep("right", rig.clock.now()).await, Swept { n_leases: 1, n_nodes: 1 });
+}
+
+async fn what_the_dead_hold_goes_to_others(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
     rig.enqueue("a", &["mine", "theirs"], &[webhook]).await;
     let sweep = async |by: &str| {
@@ -240,6 +283,7 @@ pub async fn check_takeover(open: impl AsyncFn(Clock) -> WebhookSeams) {
     };
     sweep("node-1").await;
     assert_eq!(sweep("node-2").await.n_nodes, 2, "two live");
+    assert_eq!(sweep("node-1").await.n_nodes, 2, "and know of each other");
     assert_eq!((lease("node-1").await.len(), lease("node-2").await.len()), (1, 1));
     rig.clock.advance(DEAD_AFTER.saturating_sub(Duration::from_secs(1)));
     let swept = sweep("node-1").await;

@@ -1,12 +1,13 @@
 //! Sweeps leases that ran out and purges what is past retention.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hookswitch_protocol::Chain;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::ledger::{LedgerError, Retention, Sweep, Swept};
+use crate::ledger::{Retention, Sweep, Swept};
 
 /// Most rows removed in one call, so that publishers do not wait behind a purge.
 const PURGE_ROWS: u32 = 500;
@@ -15,35 +16,47 @@ const PURGE_ROWS: u32 = 500;
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut next_purge = Instant::now() + shared.config.purge_interval;
     loop {
-        let sweep =
-            Sweep { by: shared.node.clone(), now: shared.clock.now(), dead_after: shared.config.node_dead_after };
-        // Failures are not told: the leaser and the watcher meet the same ledger and tell.
-        if let Ok(Swept { n_leases, n_nodes }) = shared.ledger.sweep(sweep).await {
-            if n_leases > 0 {
-                tracing::info!(n_leases, "webhook deliveries are due again, nobody kept up their leases");
-            }
-            shared.agenda.nodes_counted(n_nodes);
-        }
-        if Instant::now() >= next_purge {
-            if let Err(error) = purge(&shared).await {
-                tracing::debug!(error = %Chain(&error), "old webhook rows stay for now");
-            }
+        let next_sweep = Instant::now() + shared.config.sweep_interval;
+        sweep(&shared).await;
+        if Instant::now() >= next_purge && purge(&shared, next_sweep).await {
             next_purge = Instant::now() + shared.config.purge_interval;
         }
         tokio::select! {
             () = shared.scope.soft().cancelled() => return,
-            () = tokio::time::sleep(shared.config.sweep_interval) => {}
+            () = tokio::time::sleep_until(next_sweep) => {}
         }
     }
 }
 
-/// Purges step by step until a step finds less than its limit.
-async fn purge(shared: &Shared) -> Result<(), LedgerError> {
-    while !shared.scope.soft().is_cancelled() {
+async fn sweep(shared: &Shared) {
+    if shared.n_held.load(Ordering::Acquire) > 0 {
+        // Their leases may have run out while the ledger was away: swept before they are settled, they
+        // would all be sent again. Should settling fail for good, others take over.
+        return;
+    }
+    let sweep = Sweep { by: shared.node.clone(), now: shared.clock.now(), dead_after: shared.config.node_dead_after };
+    // Failures are not told: the leaser and the watcher meet the same ledger and tell.
+    if let Ok(Swept { n_leases, n_nodes }) = shared.ledger.sweep(sweep).await {
+        if n_leases > 0 {
+            tracing::info!(n_leases, "webhook deliveries are due again, nobody kept up their leases");
+        }
+        shared.agenda.nodes_counted(n_nodes);
+    }
+}
+
+/// Purges step by step until a step finds less than its limit or fails; whether it was done by `until`.
+/// A sweep must not wait for a million old rows: others would take this node for dead.
+async fn purge(shared: &Shared, until: Instant) -> bool {
+    while !shared.scope.soft().is_cancelled() && Instant::now() < until {
         let retention = Retention { now: shared.clock.now(), ended: shared.config.retention, limit: PURGE_ROWS };
-        if shared.ledger.purge(retention).await? < u64::from(PURGE_ROWS) {
-            break;
+        match shared.ledger.purge(retention).await {
+            Ok(n_rows) if n_rows >= u64::from(PURGE_ROWS) => {}
+            Ok(_) => return true,
+            Err(error) => {
+                tracing::debug!(error = %Chain(&error), "old webhook rows stay for now");
+                return true;
+            }
         }
     }
-    Ok(())
+    false
 }

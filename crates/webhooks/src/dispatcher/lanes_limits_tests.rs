@@ -20,7 +20,8 @@ fn turns(play: &mut Play) -> Vec<(i64, Turn)> {
 
 #[test]
 fn an_open_breaker_leases_nothing_and_one_probe_closes_it() {
-    let mut play = Play::new(64, 10);
+    let breaker = BreakerRule { min_attempts: 20, ..BreakerRule::default() };
+    let mut play = Play::with(&WebhookConfig { breaker, concurrency: 64, ..WebhookConfig::default() });
     play.due(1, 100, 0);
     play.due(2, 100, 0);
     for _ in 0..2 {

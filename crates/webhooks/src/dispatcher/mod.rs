@@ -29,6 +29,7 @@ mod watcher;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use hookswitch_protocol::NodeId;
 use hookswitch_runtime::{Clock, Scope};
@@ -66,6 +67,8 @@ struct Shared {
     scope: Scope,
     /// Tripped when the grace for running attempts is over.
     cut: CancellationToken,
+    /// Finished attempts that wait since the ledger could not take them.
+    n_held: AtomicU64,
 }
 
 /// Starts the four tasks in the facade's scope.
@@ -84,6 +87,7 @@ pub(crate) fn start(config: WebhookConfig, node: NodeId, inner: &Inner) {
         clock: inner.clock.clone(),
         scope: inner.scope.clone(),
         cut: CancellationToken::new(),
+        n_held: AtomicU64::new(0),
         config,
     });
     let (ended, to_settle) = mpsc::channel(shared.config.unsettled.max(1));

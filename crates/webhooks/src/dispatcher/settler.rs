@@ -1,6 +1,7 @@
 //! Settles finished attempts in batches, and does not let go of them while the database is away.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hookswitch_protocol::{Chain, Retry};
@@ -8,6 +9,11 @@ use tokio::sync::mpsc;
 
 use super::{Shared, disabled};
 use crate::ledger::{Attempted, DueWebhook, Finished, Lease, LedgerError, Verdict};
+use crate::seam::BoxFuture;
+
+/// Most bytes that are logged in one call. A batch of the largest bodies takes a database seconds: more
+/// than it is given, and the same batch again would take as long.
+const PIECE_BYTES: usize = 4 * 1024 * 1024;
 
 /// How an attempt ended, for the ledger.
 #[derive(Debug)]
@@ -50,6 +56,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut ended: mpsc::Receiver<Ending>) 
         let n_endings = batch.len() as u64;
         settle(&shared, batch.drain(..)).await;
         shared.counters.unsettled.sub(n_endings);
+        // First come, first settled: what was held goes before what ended since.
+        let n_held = shared.n_held.load(Ordering::Relaxed).saturating_sub(n_endings);
+        shared.n_held.store(n_held, Ordering::Release);
     }
 }
 
@@ -75,20 +84,40 @@ async fn settle(shared: &Shared, endings: impl Iterator<Item = Ending>) {
     }
     if !leases.is_empty() {
         shared.counters.given_back.add(leases.len() as u64);
-        until_done(|| shared.ledger.give_back(leases.clone())).await;
+        until_done(shared, || shared.ledger.give_back(leases.clone())).await;
         shared.agenda.found_due(&due);
     }
 }
 
 async fn finish(shared: &Shared, attempts: Vec<Attempted>) {
     let rule = shared.config.disable;
-    let settled = until_done(|| shared.ledger.finish(attempts.clone(), rule)).await;
-    attempts.iter().zip(settled.finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
-    settled.disabled.iter().for_each(|disabled| disabled::announce(shared, disabled));
+    for piece in pieces(attempts) {
+        let settled = until_done(shared, || shared.ledger.finish(piece.clone(), rule)).await;
+        piece.iter().zip(settled.finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
+        settled.disabled.iter().for_each(|disabled| disabled::announce(shared, disabled));
+    }
+}
+
+/// Cuts a batch so that no piece of more than one has more than [`PIECE_BYTES`].
+fn pieces(attempts: Vec<Attempted>) -> Vec<Vec<Attempted>> {
+    let mut pieces: Vec<Vec<Attempted>> = Vec::new();
+    let mut n_bytes = 0;
+    for attempted in attempts {
+        let row = &attempted.row;
+        let weight = row.body.len() + row.response_body.as_ref().map_or(0, String::len);
+        n_bytes += weight;
+        if let Some(piece) = pieces.last_mut().filter(|_| n_bytes <= PIECE_BYTES) {
+            piece.push(attempted);
+        } else {
+            n_bytes = weight;
+            pieces.push(vec![attempted]);
+        }
+    }
+    pieces
 }
 
 /// Calls again until the ledger has answered. The hard token ends it; then the leases run out.
-async fn until_done<'a, T>(mut call: impl FnMut() -> crate::seam::BoxFuture<'a, Result<T, LedgerError>>) -> T {
+async fn until_done<'a, T>(shared: &Shared, mut call: impl FnMut() -> BoxFuture<'a, Result<T, LedgerError>>) -> T {
     let mut is_away = false;
     loop {
         let error = match call().await {
@@ -99,6 +128,7 @@ async fn until_done<'a, T>(mut call: impl FnMut() -> crate::seam::BoxFuture<'a, 
             tracing::warn!(error = %Chain(&error), "webhook attempts are held until they can be settled");
         }
         is_away = true;
+        shared.n_held.store(shared.counters.unsettled.get(), Ordering::Release);
         let wait = match error.retry() {
             Retry::Now => Duration::ZERO,
             Retry::After(wait) => wait,
@@ -121,5 +151,42 @@ fn count(shared: &Shared, attempted: &Attempted, finished: Finished) {
             counters.retried.add(1);
             shared.agenda.retry_at(due);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use hookswitch_protocol::{EventType, Timestamp, WebhookId};
+
+    use super::*;
+    use crate::log::AttemptRow;
+    use crate::timings::Timings;
+
+    fn attempted(n_bytes: usize) -> Attempted {
+        let row = AttemptRow {
+            webhook: WebhookId(1),
+            event_type: EventType::ALERT,
+            body: Bytes::from(vec![b' '; n_bytes]),
+            response_code: None,
+            response_body: None,
+            error: None,
+            duration_ms: 0,
+            attempt: 1,
+            delivery: None,
+            timings: Timings::default(),
+            at: Timestamp::from_millis(0),
+        };
+        Attempted { lease: Lease { number: 1, fence: 1 }, row, verdict: Verdict::Delivered }
+    }
+
+    #[test]
+    fn large_bodies_are_settled_a_few_at_a_time() {
+        let lengths = |sizes: &[usize]| {
+            pieces(sizes.iter().copied().map(attempted).collect()).iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(&[]), [0; 0]);
+        assert_eq!(lengths(&[1_000; 256]), [256]);
+        assert_eq!(lengths(&[1, PIECE_BYTES * 2, 1, PIECE_BYTES - 1, 1]), [1, 1, 2, 1]);
     }
 }

@@ -112,6 +112,11 @@ impl State {
         }
     }
 
+    /// Whether there is a row of this very attempt.
+    pub(super) fn has_logged(&self, row: &AttemptRow) -> bool {
+        row.delivery.is_some() && self.rows.values().any(|logged| logged.row == *row)
+    }
+
     /// Adds a skip row, likewise.
     pub(super) fn log_skip(&mut self, row: SkipRow) {
         self.last_skip += 1;

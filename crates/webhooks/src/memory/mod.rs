@@ -93,6 +93,8 @@ struct Delivery {
     fence: i64,
     leased_until: Option<Timestamp>,
     end: Option<End>,
+    /// When; means nothing before that.
+    ended_at: Timestamp,
 }
 
 /// How a delivery ended.

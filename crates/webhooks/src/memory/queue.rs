@@ -28,6 +28,7 @@ impl State {
             fence: 0,
             leased_until: None,
             end: None,
+            ended_at: now,
         };
         self.deliveries.insert(self.last_delivery, delivery);
         self.hold_up_others(self.last_delivery);
@@ -117,13 +118,14 @@ impl State {
     }
 
     /// Ends a delivery, whatever it was doing.
-    pub(super) fn end(&mut self, number: i64, end: End) {
+    pub(super) fn end(&mut self, number: i64, end: End, at: Timestamp) {
         self.leave_line(number);
         self.hold_up_nobody(number);
         let Some(delivery) = self.deliveries.get_mut(&number) else { return };
         if let Some(until) = delivery.leased_until.take() {
             self.leased.remove(&(until, number));
         }
+        delivery.ended_at = at;
         if delivery.end.replace(end).is_none() {
             self.ended.push_back(number);
         }
@@ -146,7 +148,7 @@ impl State {
             };
             self.log_skip(row);
         }
-        self.end(number, end);
+        self.end(number, end, at);
     }
 
     /// Makes an ended delivery due again.

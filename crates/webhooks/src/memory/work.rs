@@ -76,6 +76,10 @@ impl State {
         let mut settled = Settled::default();
         let mut touched = BTreeSet::new();
         for attempted in results {
+            if self.held(&attempted.lease).is_none() && self.has_logged(&attempted.row) {
+                settled.finished.push(Finished::Recorded);
+                continue;
+            }
             let (webhook, at) = (attempted.row.webhook, attempted.row.at);
             if let Some(known) = self.webhooks.get_mut(&webhook) {
                 let is_success = attempted.row.response_code.is_some_and(|code| (200..300).contains(&code));
@@ -101,12 +105,13 @@ impl State {
 
     fn finish(&mut self, attempted: Attempted) -> Finished {
         let Attempted { lease, row, verdict } = attempted;
+        let at = row.at;
         self.log(row);
         let Some(delivery) = self.held(&lease) else { return Finished::LeaseLost };
         delivery.n_attempts += 1;
         match verdict {
-            Verdict::Delivered => self.end(lease.number, End::Delivered),
-            Verdict::Failed | Verdict::Gone => self.end(lease.number, End::Failed),
+            Verdict::Delivered => self.end(lease.number, End::Delivered, at),
+            Verdict::Failed | Verdict::Gone => self.end(lease.number, End::Failed, at),
             Verdict::RetryAt(due) => {
                 delivery.due_at = due;
                 self.put_in_line(lease.number);
@@ -119,7 +124,9 @@ impl State {
         let of_webhook = self.deliveries.iter().filter(|(_, delivery)| delivery.webhook == webhook);
         let wanted = of_webhook.filter(|(_, delivery)| match which {
             Requeue::One(id) => delivery.id == *id,
-            Requeue::FailedSince(since) => delivery.end == Some(End::Failed) && delivery.accepted_at >= *since,
+            Requeue::FailedSince(since) => {
+                delivery.end == Some(End::Failed) && delivery.ended_at <= now && delivery.accepted_at >= *since
+            }
             Requeue::MissedSince(since) => delivery.end == Some(End::Missed) && delivery.accepted_at >= *since,
         });
         let wanted: Vec<(i64, bool)> =

@@ -1,7 +1,8 @@
-//! The database goes away in the middle and comes back.
+//! The database goes away in the middle and comes back, or has much to forget.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
@@ -13,13 +14,19 @@ use hookswitch_webhooks::{
 
 use crate::node::Node;
 
-/// A ledger that can be switched off.
+/// A ledger that can be switched off, and can have more to purge than ever goes.
 struct Switched {
     inner: Arc<dyn DeliveryLedger>,
     is_away: AtomicBool,
+    purges_for_ever: bool,
+    n_sweeps: AtomicU32,
 }
 
 impl Switched {
+    fn new(inner: Arc<dyn DeliveryLedger>) -> Self {
+        Self { inner, is_away: AtomicBool::new(false), purges_for_ever: false, n_sweeps: AtomicU32::new(0) }
+    }
+
     fn through<'a, T: Send + 'a>(
         &'a self,
         call: impl FnOnce(&'a dyn DeliveryLedger) -> BoxFuture<'a, Result<T, LedgerError>>,
@@ -65,21 +72,28 @@ impl DeliveryLedger for Switched {
         self.through(|inner| inner.requeue(webhook, which, now, limit))
     }
     fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>> {
+        self.n_sweeps.fetch_add(1, Ordering::SeqCst);
         self.through(|inner| inner.sweep(sweep))
     }
     fn reclaim<'a>(&'a self, node: &'a NodeId) -> BoxFuture<'a, Result<u64, LedgerError>> {
         self.through(|inner| inner.reclaim(node))
     }
     fn purge(&self, retention: Retention) -> BoxFuture<'_, Result<u64, LedgerError>> {
+        if self.purges_for_ever {
+            return Box::pin(async move {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                Ok(u64::from(retention.limit))
+            });
+        }
         self.through(|inner| inner.purge(retention))
     }
 }
 
 #[tokio::test]
 async fn results_are_held_while_the_ledger_is_away_and_no_delivery_is_made_twice() {
-    let receiver = Receiver::start([Behaviour::After(std::time::Duration::from_millis(300))]).await;
+    let receiver = Receiver::start([Behaviour::After(Duration::from_millis(300))]).await;
     let memory = WebhookSeams::memory(&Clock::system());
-    let ledger = Arc::new(Switched { inner: Arc::clone(&memory.ledger), is_away: AtomicBool::new(false) });
+    let ledger = Arc::new(Switched::new(Arc::clone(&memory.ledger)));
     let seams = WebhookSeams { ledger: Arc::clone(&ledger) as _, ..memory };
     // Room for two results only: the others keep their slots until they are settled.
     let config = WebhookConfig { unsettled: 2, settle_batch: 2, ..WebhookConfig::default() };
@@ -90,10 +104,48 @@ async fn results_are_held_while_the_ledger_is_away_and_no_delivery_is_made_twice
     ledger.is_away.store(true, Ordering::SeqCst);
     eventually("all answers are held", PATIENCE, || async { node.webhooks.in_flight() == 0 }).await;
     let refused = node.webhooks.enqueue(Vec::new()).await.expect_err("the ledger is away");
-    assert_eq!(refused.retry(), hookswitch_protocol::Retry::After(std::time::Duration::from_secs(1)));
+    assert_eq!(refused.retry(), hookswitch_protocol::Retry::After(Duration::from_secs(1)));
     assert!(receiver.count() <= 20, "no more than its slots and the results let through: {}", receiver.count());
     ledger.is_away.store(false, Ordering::SeqCst);
     node.rows_when(webhook.id, 30).await;
     assert_eq!(receiver.count(), 30, "nothing was sent twice");
     eventually("all are settled", PATIENCE, || async { node.webhooks.counters().delivered == 30 }).await;
+}
+
+#[tokio::test]
+async fn a_node_with_much_to_purge_goes_on_saying_that_it_lives() {
+    let memory = WebhookSeams::memory(&Clock::system());
+    let ledger = Arc::new(Switched { purges_for_ever: true, ..Switched::new(Arc::clone(&memory.ledger)) });
+    let seams = WebhookSeams { ledger: Arc::clone(&ledger) as _, ..memory };
+    let often = Duration::from_millis(20);
+    let config = WebhookConfig { sweep_interval: often, purge_interval: often, ..WebhookConfig::default() };
+    let node = Node::start_on(config, seams).await;
+    let n_sweeps = || async { ledger.n_sweeps.load(Ordering::SeqCst) >= 10 };
+    eventually("sweeps in the middle of a purge", PATIENCE, n_sweeps).await;
+    assert!(node.stop().await, "and it can be stopped");
+}
+
+#[tokio::test]
+async fn leases_that_ran_out_while_the_ledger_was_away_are_settled_before_they_are_swept() {
+    let receiver = Receiver::start([Behaviour::After(Duration::from_millis(300))]).await;
+    let memory = WebhookSeams::memory(&Clock::system());
+    let ledger = Arc::new(Switched::new(Arc::clone(&memory.ledger)));
+    let seams = WebhookSeams { ledger: Arc::clone(&ledger) as _, ..memory };
+    let config = WebhookConfig {
+        settle_batch: 2,
+        lease_hold: Duration::from_millis(600),
+        sweep_interval: Duration::from_millis(5),
+        ..WebhookConfig::default()
+    };
+    let node = Node::start_on(config, seams).await;
+    let webhook = node.webhook(&receiver.url("/")).await;
+    node.publish(10).await;
+    receiver.wait_for(10).await;
+    ledger.is_away.store(true, Ordering::SeqCst);
+    // All leases have run out then.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ledger.is_away.store(false, Ordering::SeqCst);
+    node.rows_when(webhook.id, 10).await;
+    eventually("all are settled", PATIENCE, || async { node.webhooks.counters().delivered == 10 }).await;
+    assert_eq!((receiver.count(), node.webhooks.counters().lease_lost), (10, 0), "nothing was sent twice");
 }

@@ -23,7 +23,7 @@ async fn skips(node: &Node, webhook: hookswitch_protocol::WebhookId) -> Vec<Skip
 #[tokio::test]
 async fn a_receiver_that_only_fails_is_left_alone_and_nothing_is_lost() {
     let receiver = Receiver::start([Behaviour::status(503)]).await;
-    let breaker = BreakerRule { open_for: Duration::from_secs(3), ..BreakerRule::default() };
+    let breaker = BreakerRule { min_attempts: 20, open_for: Duration::from_secs(3), ..BreakerRule::default() };
     let node = Node::start(WebhookConfig { breaker, ..WebhookConfig::default() }).await;
     let webhook = node.webhook(&receiver.url("/")).await;
     node.publish(100).await;

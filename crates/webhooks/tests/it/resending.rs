@@ -110,6 +110,19 @@ async fn switched_on_again_it_gets_what_it_missed_if_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn what_another_node_lets_it_miss_because_it_has_not_heard_yet_follows() {
+    let receiver = Receiver::healthy().await;
+    let often = std::time::Duration::from_millis(50);
+    let node = Node::start(WebhookConfig { table_interval: often, ..WebhookConfig::default() }).await;
+    let webhook = node.webhook(&receiver.url("/")).await;
+    switch_off(&node, webhook.id).await;
+    let enabled = node.webhooks.enable(&tenant(), webhook.id, Some(node.clock.now())).await.expect("theirs");
+    assert_eq!(enabled.missed, resent(0));
+    miss(&node, webhook.id).await;
+    receiver.wait_for(1).await;
+}
+
+#[tokio::test]
 async fn a_resend_goes_in_steps_until_nothing_is_left() {
     let node = Node::start(WebhookConfig { concurrency: 2, ..WebhookConfig::default() }).await;
     let webhook = node.webhook("http://127.0.0.1:9/").await;

@@ -1,10 +1,12 @@
 //! Deliveries between lease and end: giving back, ending without an attempt, the backlog.
 
+use std::sync::Mutex;
+
 use diesel::prelude::*;
 use hookswitch_protocol::{NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{Backlog, DueWebhook, Lease, SkipReason, Sweep, Swept};
 
-use super::dialect::{self, CHUNK, Conn, is_due, is_leased, skip_locked};
+use super::dialect::{self, CHUNK, Conn, Sightings, is_due, is_leased, skip_locked};
 use super::skips;
 use crate::schema::webhook_deliveries as deliveries;
 
@@ -99,11 +101,17 @@ pub(crate) fn give_back(conn: &mut Conn, leases: &[Lease]) -> QueryResult<()> {
 }
 
 /// Says that `sweep.by` lives, and gives back what ran out and what the dead hold.
-pub(crate) fn sweep(conn: &mut Conn, sweep: &Sweep) -> QueryResult<Swept> {
+pub(crate) fn sweep(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<Sightings>) -> QueryResult<Swept> {
     let now = sweep.now.as_millis();
-    let ran_out = deliveries::table.filter(is_leased()).filter(deliveries::lease_until.lt(now)).select(deliveries::id);
+    let nodes = dialect::beat(conn, sweep, seen)?;
+    let n_nodes = 1 + nodes.alive.len() as u32;
+    // Whoever lives sees to his own leases, by his own clock.
+    let ran_out = deliveries::table
+        .filter(is_leased())
+        .filter(deliveries::lease_until.lt(now))
+        .filter(deliveries::lease_owner.is_null().or(deliveries::lease_owner.ne_all(nodes.alive)))
+        .select(deliveries::id);
     let mut ids: Vec<i64> = skip_locked!(ran_out).load(conn)?;
-    let nodes = dialect::beat(conn, sweep)?;
     if !nodes.dead.is_empty() {
         let orphaned = deliveries::table
             .filter(is_leased())
@@ -113,7 +121,7 @@ pub(crate) fn sweep(conn: &mut Conn, sweep: &Sweep) -> QueryResult<Swept> {
         let orphaned: Vec<i64> = skip_locked!(orphaned).load(conn)?;
         ids.extend(orphaned);
     }
-    Ok(Swept { n_leases: wait_again(conn, &ids)? as u64, n_nodes: nodes.n_alive })
+    Ok(Swept { n_leases: wait_again(conn, &ids)? as u64, n_nodes })
 }
 
 /// The leases of a node's former self; where the database belongs to one process, every lease.

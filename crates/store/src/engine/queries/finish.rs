@@ -1,16 +1,17 @@
 //! Settling attempts, for many callers at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use diesel::prelude::*;
-use hookswitch_protocol::Timestamp;
+use hookswitch_protocol::{DeliveryId, Timestamp};
 use hookswitch_webhooks::{Attempted, DisableRule, Finished, Settled, Verdict};
 
 use super::dialect::{CHUNK, Conn, for_update};
 use super::{health, logs};
 use crate::codec::Codec;
-use crate::schema::webhook_deliveries as deliveries;
+use crate::schema::{webhook_deliveries as deliveries, webhook_logs};
+use crate::time::SqlTime;
 
 /// What is in force of a batch's verdicts.
 #[derive(Default)]
@@ -28,17 +29,20 @@ pub(crate) fn finish(
     batches: &[(Vec<Attempted>, DisableRule)],
 ) -> QueryResult<Vec<Settled>> {
     let mut held = load_held(conn, batches)?;
+    let settled = load_settled(conn, &held, batches)?;
+    let is_settled = |one: &Attempted| made(one).is_some_and(|made| settled.contains(&made));
     let mut verdicts = Verdicts::default();
-    let finished: Vec<Vec<Finished>> = batches
-        .iter()
-        .map(|(batch, _)| batch.iter().map(|attempted| verdicts.take(&mut held, attempted)).collect())
-        .collect();
+    let mut judge = |one| if is_settled(one) { Finished::Recorded } else { verdicts.take(&mut held, one) };
+    let finished: Vec<Vec<Finished>> =
+        batches.iter().map(|(batch, _)| batch.iter().map(&mut judge).collect()).collect();
+    let news: Vec<(Vec<&Attempted>, &DisableRule)> =
+        batches.iter().map(|(batch, rule)| (batch.iter().filter(|one| !is_settled(one)).collect(), rule)).collect();
     // Before the log rows, which lock their webhooks for reading: two nodes that want more than that
     // afterwards would wait for each other.
-    let disabled = health::note(conn, codec, batches)?;
+    let disabled = health::note(conn, codec, &news)?;
     // Every attempt was made and gets its row, whoever holds the delivery now. Only a webhook whose row
     // an operator deleted by hand can have no log any more.
-    let rows: Vec<_> = batches.iter().flat_map(|(batch, _)| batch).map(|attempted| &attempted.row).collect();
+    let rows: Vec<_> = news.iter().flat_map(|(batch, _)| batch).map(|attempted| &attempted.row).collect();
     logs::append(conn, &rows)?;
     verdicts.store(conn)?;
     Ok(finished.into_iter().zip(disabled).map(|(finished, disabled)| Settled { finished, disabled }).collect())
@@ -59,6 +63,47 @@ fn load_held(conn: &mut Conn, batches: &[(Vec<Attempted>, DisableRule)]) -> Quer
         held.extend(rows);
     }
     Ok(held)
+}
+
+/// What tells a made attempt from all others: delivery, number, end, answer and duration.
+type Made = (Option<String>, i32, SqlTime, Option<i32>, Option<i32>);
+
+/// `None` for an attempt of no delivery, which nothing tells from others.
+fn made(Attempted { row, .. }: &Attempted) -> Option<Made> {
+    let duration = i32::try_from(row.duration_ms).unwrap_or(i32::MAX);
+    let delivery = row.delivery.as_ref()?.as_str().to_owned();
+    let code = row.response_code.map(i32::from);
+    Some((Some(delivery), row.attempt as i32, SqlTime(row.at), code, Some(duration)))
+}
+
+/// The attempts whose results are in the log already: a call whose connection broke while it was
+/// committed is made again by its caller, who cannot know that all was done. Only what is not held can
+/// be among them.
+fn load_settled(
+    conn: &mut Conn,
+    held: &HashMap<i64, i64>,
+    batches: &[(Vec<Attempted>, DisableRule)],
+) -> QueryResult<HashSet<Made>> {
+    let all = batches.iter().flat_map(|(batch, _)| batch);
+    let stale: Vec<&str> = all
+        .filter(|one| held.get(&one.lease.number) != Some(&one.lease.fence))
+        .filter_map(|one| one.row.delivery.as_ref().map(DeliveryId::as_str))
+        .collect();
+    let mut settled = HashSet::new();
+    for chunk in stale.chunks(CHUNK) {
+        let rows: Vec<Made> = webhook_logs::table
+            .filter(webhook_logs::delivery_id.eq_any(chunk))
+            .select((
+                webhook_logs::delivery_id,
+                webhook_logs::attempt,
+                webhook_logs::created_at,
+                webhook_logs::response_code,
+                webhook_logs::duration_ms,
+            ))
+            .load(conn)?;
+        settled.extend(rows);
+    }
+    Ok(settled)
 }
 
 impl Verdicts {

@@ -27,7 +27,7 @@ type Receivers = BTreeMap<i64, Known>;
 pub(crate) fn note(
     conn: &mut Conn,
     codec: &Codec,
-    batches: &[(Vec<Attempted>, DisableRule)],
+    batches: &[(Vec<&Attempted>, &DisableRule)],
 ) -> QueryResult<Vec<Vec<DisabledWebhook>>> {
     let ids: BTreeSet<i64> = batches.iter().flat_map(|(batch, _)| batch).map(|one| one.row.webhook.0).collect();
     let ids: Vec<i64> = ids.into_iter().collect();
@@ -49,8 +49,9 @@ pub(crate) fn note(
     batches.iter().map(|(batch, rule)| disable(conn, codec, &receivers, batch, rule)).collect()
 }
 
-/// What stands in a receiver's row: its number, health and last attempt.
-type Row = (i64, Option<SqlTime>, i32, Option<SqlTime>);
+/// What stands in a receiver's row: its number, health and last attempt, whether it is on, and when it
+/// was last switched off by us.
+type Row = (i64, Option<SqlTime>, i32, Option<SqlTime>, Option<bool>, Option<SqlTime>);
 
 /// In the order of their ids, so that nodes do not wait for each other crosswise.
 macro_rules! rows_of {
@@ -60,6 +61,8 @@ macro_rules! rows_of {
             webhooks::failing_since,
             webhooks::n_failures,
             webhooks::last_triggered_at,
+            webhooks::is_active,
+            webhooks::disabled_at,
         ))
     };
 }
@@ -82,14 +85,18 @@ fn load_locked(conn: &mut Conn, ids: &[i64]) -> QueryResult<Receivers> {
     Ok(receivers)
 }
 
-fn read((id, failing_since, n_failures, triggered): Row) -> (i64, Known) {
+fn read((id, failing_since, n_failures, triggered, is_active, disabled_at): Row) -> (i64, Known) {
+    // Switched on again by hand, which leaves the other columns as they are: what was before does not
+    // count, or the next failure would switch it off again.
+    let is_over = is_active == Some(true) && disabled_at.is_some() && failing_since <= disabled_at;
     let failing_since = failing_since.map(|at| at.0);
     let before = WebhookHealth { failing_since, n_failures: n_failures.max(0) as u32, disabled: None };
+    let after = if is_over { WebhookHealth::default() } else { before };
     let triggered = triggered.map(|at| at.0);
-    (id, Known { before, after: before, triggered_before: triggered, triggered })
+    (id, Known { before, after, triggered_before: triggered, triggered })
 }
 
-fn count(receivers: &mut Receivers, batches: &[(Vec<Attempted>, DisableRule)]) {
+fn count(receivers: &mut Receivers, batches: &[(Vec<&Attempted>, &DisableRule)]) {
     for attempted in batches.iter().flat_map(|(batch, _)| batch) {
         let row = &attempted.row;
         if let Some(known) = receivers.get_mut(&row.webhook.0) {
@@ -115,7 +122,7 @@ fn disable(
     conn: &mut Conn,
     codec: &Codec,
     receivers: &Receivers,
-    batch: &[Attempted],
+    batch: &[&Attempted],
     rule: &DisableRule,
 ) -> QueryResult<Vec<DisabledWebhook>> {
     // The last attempt of each decides when; a 410 among them decides why.

@@ -16,7 +16,7 @@ use super::webhooks as registrations;
 use crate::schema::{webhook_logs as logs, webhooks};
 use crate::time::{SqlBound, SqlTime};
 
-#[derive(Insertable)]
+#[derive(Clone, Insertable)]
 #[diesel(table_name = logs, treat_none_as_default_value = false)]
 struct NewRow<'a> {
     webhook_id: i64,
@@ -105,9 +105,28 @@ pub(crate) fn append(conn: &mut Conn, rows: &[&AttemptRow]) -> QueryResult<()> {
     let rows: Vec<NewRow<'_>> =
         rows.iter().filter(|row| existing.contains(&row.webhook.0)).map(|row| new_row(row)).collect();
     for chunk in chunks(&rows, NewRow::weight) {
-        diesel::insert_into(logs::table).values(chunk).execute(conn)?;
+        match diesel::insert_into(logs::table).values(chunk).execute(conn) {
+            Ok(_) => {}
+            Err(error) if dialect::may_refuse_payload(&error) => {
+                chunk.iter().try_for_each(|row| append_alone(conn, row))?;
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
+}
+
+/// Adds one row; as a JSON string where the server's JSON does not take its payload. The row must be
+/// written somehow: its attempt, and all that are settled with it, would be settled again for ever.
+fn append_alone(conn: &mut Conn, row: &NewRow<'_>) -> QueryResult<()> {
+    match diesel::insert_into(logs::table).values(row).execute(conn) {
+        Err(error) if dialect::may_refuse_payload(&error) => {
+            tracing::warn!(webhook = row.webhook_id, %error, "a body is logged as text");
+            let row = NewRow { payload: dialect::as_json_string(&row.payload).into(), ..row.clone() };
+            diesel::insert_into(logs::table).values(row).execute(conn).map(drop)
+        }
+        added => added.map(drop),
+    }
 }
 
 fn new_row(row: &AttemptRow) -> NewRow<'_> {

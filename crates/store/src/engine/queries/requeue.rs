@@ -42,7 +42,10 @@ pub(crate) fn requeue(
                 Some((id, Some(_))) => vec![id],
             }
         }
-        Requeue::FailedSince(since) => ended_since!(conn, is_failed(), webhook, *since, limit),
+        Requeue::FailedSince(since) => {
+            let failed = is_failed().and(deliveries::ended_at.le(now.as_millis()));
+            ended_since!(conn, failed, webhook, *since, limit)
+        }
         Requeue::MissedSince(since) => ended_since!(conn, is_missed(), webhook, *since, limit),
     };
     for chunk in ids.chunks(CHUNK) {

@@ -12,8 +12,8 @@ use crate::time::SqlTime;
 const MAX_RETRIES: i32 = 20;
 const MAX_TIMEOUT_SECS: i32 = 120;
 
-/// A row as it stands, possibly made by hand.
-#[derive(Debug, Queryable, Selectable)]
+/// A row as it stands, possibly made by hand. Does not print: its secrets may stand in clear.
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = webhooks)]
 pub(crate) struct WebhookRow {
     id: i64,
@@ -108,7 +108,9 @@ impl WebhookRow {
     }
 
     fn health(&self) -> WebhookHealth {
-        let reason = self.disabled_reason.as_deref().and_then(DisableReason::parse);
+        // Who switches it on by hand leaves the reason standing.
+        let reason = self.disabled_reason.as_deref().filter(|_| self.is_active != Some(true));
+        let reason = reason.and_then(DisableReason::parse);
         WebhookHealth {
             failing_since: self.failing_since.map(|at| at.0),
             n_failures: self.n_failures.max(0) as u32,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::{Timestamp, WebhookId};
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, Timings, Verdict, WebhookDirectory as _,
+    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, NewDuty, Timings, Verdict, WebhookDirectory as _,
 };
 
 use super::rig::Rig;
@@ -90,6 +90,43 @@ async fn changes_and_deletions_by_hand_are_noticed_and_deliveries_are_not() {
     rig.opened.close().await;
 }
 
+#[tokio::test]
+async fn one_that_is_switched_on_again_by_hand_begins_anew() {
+    let rig = Rig::start().await;
+    let (store, database) = (rig.store(), &rig.database);
+    let id = store.create(&tenant(), webhook("x")).await.expect("create").id;
+    database
+        .sql(
+            "UPDATE webhooks SET is_active = 0, failing_since = NOW() - INTERVAL 6 DAY, n_failures = 50,
+                    disabled_reason = 'failing', disabled_at = NOW() - INTERVAL 1 HOUR",
+        )
+        .await;
+    let get = async || store.get(&tenant(), id).await.expect("get").expect("there");
+    assert!(get().await.health.disabled.is_some());
+    database.sql("UPDATE webhooks SET is_active = 1").await;
+    assert_eq!(get().await.health.disabled, None);
+    for n in 1..=2 {
+        store.enqueue(vec![duty(&format!("e-{n}"), &[id])]).await.expect("enqueue");
+        settle(&rig, id, Some(500)).await;
+        let found = get().await;
+        assert!(found.is_active, "after {n} failures");
+        assert_eq!(found.health.n_failures, n);
+        assert!(found.health.failing_since.is_some_and(|since| now().since(since) < Duration::from_mins(1)));
+    }
+    rig.opened.close().await;
+}
+
+#[tokio::test]
+async fn a_moment_that_never_was_does_not_spoil_the_table() {
+    let rig = Rig::start().await;
+    let insert = "SET sql_mode = ''; INSERT INTO webhooks (tenant_id, name, url, events, created_at, last_triggered_at)
+                  VALUES ('tenant-123','x','https://x','[\"*\"]', 0, '0000-00-00')";
+    rig.database.sql(insert).await;
+    let rows = rig.store().all().await.expect("all");
+    assert_eq!((rows.len(), rows[0].created_at.as_millis()), (1, 0));
+    rig.opened.close().await;
+}
+
 /// Leases the one delivery that is due and settles it with this answer.
 async fn settle(rig: &Rig, id: WebhookId, code: Option<u16>) {
     let leased = rig.store().lease(wish(id, 1)).await.expect("lease");
@@ -139,13 +176,21 @@ async fn the_reports_are_right_word_for_word() {
 }
 
 #[tokio::test]
-async fn a_body_nested_too_deeply_for_the_server_stops_nothing() {
+async fn a_body_that_the_servers_json_does_not_take_stops_nothing() {
     let rig = Rig::start().await;
     let id = rig.store().create(&tenant(), webhook("x")).await.expect("create").id;
-    let mut deep = duty("deep", &[id]);
-    deep.body = format!("{}{}", "[".repeat(60), "]".repeat(60)).into();
-    rig.store().enqueue(vec![deep]).await.expect("enqueue");
-    settle(&rig, id, Some(200)).await;
-    assert_eq!(rig.database.sql("SELECT JSON_VALID(payload) FROM webhook_logs").await, "1");
+    // Nested too deeply; half an emoji, which JSON allows and JavaScript's `slice` makes; and no JSON,
+    // which stands for whatever else a server may refuse.
+    let deep = format!("{}{}", "[".repeat(60), "]".repeat(60));
+    let bodies = [&deep, r#"{"said":"well \ud83d"}"#, "none"].map(str::to_owned);
+    for (n, body) in bodies.iter().enumerate() {
+        let odd = NewDuty { body: body.clone().into(), ..duty(&format!("e-{n}"), &[id]) };
+        rig.store().enqueue(vec![odd]).await.expect("enqueue");
+        settle(&rig, id, Some(200)).await;
+    }
+    assert_eq!(rig.database.sql("SELECT SUM(JSON_VALID(payload)) FROM webhook_logs").await, "3");
+    let kept = "SELECT JSON_UNQUOTE(payload) FROM webhook_logs ORDER BY id";
+    let kept = rig.database.sql(kept).await;
+    assert_eq!(kept.replace(r"\\", r"\"), bodies.join("\n"), "as text");
     rig.opened.close().await;
 }

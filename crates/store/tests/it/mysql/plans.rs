@@ -73,7 +73,10 @@ fn check(statement: &str, plan: &str) {
         let is_skipping = extra.contains("Using index for group-by");
         assert!(key != "NULL" && access != "ALL", "{statement}\n{plan}");
         assert!(is_skipping || (access != "index" && n_rows < 20_000), "{statement}\n{plan}");
-        assert!(!extra.contains("filesort"), "{statement}\n{plan}");
+        assert!(is_skipping || !extra.contains("filesort"), "{statement}\n{plan}");
+        // Else it reads every row that waits, once a second on every node.
+        let must_skip = statement.contains("GROUP BY") && columns[2] == "webhook_deliveries";
+        assert!(is_skipping || !must_skip, "{statement}\n{plan}");
     }
     if statement.contains("SKIP LOCKED") && statement.contains("'due'") {
         assert_eq!(plan.split('\t').nth(5), Some("webhook_deliveries_due"), "{statement}\n{plan}");
