@@ -12,7 +12,7 @@ use crate::stage::{my_turn, service};
 
 const PUBLISHERS: usize = 4;
 const BEFORE: Duration = Duration::from_secs(5);
-const AWAY: Duration = Duration::from_secs(60);
+const AWAY: Duration = Duration::from_mins(1);
 const AFTER: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_mins(2);
 
