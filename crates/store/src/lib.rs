@@ -38,6 +38,7 @@ mod sqlite;
 
 mod backlog;
 mod codec;
+mod literals;
 mod schema;
 mod secret_keys;
 mod time;

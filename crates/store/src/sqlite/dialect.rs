@@ -8,7 +8,7 @@ use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Binary, Bool, Double};
+use diesel::sql_types::{BigInt, Binary, Double};
 use hookswitch_protocol::{NodeId, Timestamp};
 use hookswitch_webhooks::Sweep;
 
@@ -149,47 +149,6 @@ pub(crate) fn purge_ids(conn: &mut Conn, oldest: i64, limit: i64) -> QueryResult
     .bind::<BigInt, _>(oldest)
     .bind::<BigInt, _>(limit)
     .execute(conn)
-}
-
-/// `state = 'due'` as literal text: a partial index is used only when the query repeats its condition
-/// word for word, which a bound parameter does not.
-pub(crate) fn is_due() -> SqlLiteral<Bool> {
-    sql("webhook_deliveries.state = 'due'")
-}
-
-/// `state = 'leased'`, likewise.
-pub(crate) fn is_leased() -> SqlLiteral<Bool> {
-    sql("webhook_deliveries.state = 'leased'")
-}
-
-/// Whether no earlier delivery of the same webhook and order key waits or runs.
-pub(crate) fn is_next_in_order() -> SqlLiteral<Bool> {
-    sql("(webhook_deliveries.order_key IS NULL OR NOT EXISTS (
-            SELECT 1 FROM webhook_deliveries earlier
-            WHERE earlier.webhook_id = webhook_deliveries.webhook_id
-              AND earlier.order_key = webhook_deliveries.order_key
-              AND earlier.id < webhook_deliveries.id AND earlier.order_key IS NOT NULL
-              AND earlier.state IN ('due', 'leased')))")
-}
-
-/// `state = 'failed'`, likewise.
-pub(crate) fn is_failed() -> SqlLiteral<Bool> {
-    sql("webhook_deliveries.state = 'failed'")
-}
-
-/// `state = 'missed'`, likewise.
-pub(crate) fn is_missed() -> SqlLiteral<Bool> {
-    sql("webhook_deliveries.state = 'missed'")
-}
-
-/// Whether a log row's answer was 2xx; `NULL` answers count as no.
-pub(crate) fn is_success() -> SqlLiteral<Bool> {
-    sql("COALESCE(webhook_logs.response_code BETWEEN 200 AND 299, FALSE)")
-}
-
-/// How many of the selected log rows have a 2xx.
-pub(crate) fn n_successes() -> SqlLiteral<BigInt> {
-    sql("COUNT(CASE WHEN webhook_logs.response_code BETWEEN 200 AND 299 THEN 1 END)")
 }
 
 /// The mean of the selected log rows' durations; 0 without rows.

@@ -6,8 +6,9 @@ use diesel::prelude::*;
 use hookswitch_protocol::{NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{Backlog, DueWebhook, Lease, SkipReason, Sweep, Swept};
 
-use super::dialect::{self, CHUNK, Conn, Sightings, is_due, is_leased, skip_locked};
+use super::dialect::{self, CHUNK, Conn, Sightings, skip_locked};
 use super::skips;
+use crate::literals::{is_due, is_leased};
 use crate::schema::webhook_deliveries as deliveries;
 
 /// How a delivery ends that is not attempted.

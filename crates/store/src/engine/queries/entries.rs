@@ -4,9 +4,10 @@ use diesel::prelude::*;
 use hookswitch_protocol::WebhookId;
 use hookswitch_webhooks::{Listed, LogEntry, LogFilter, LogOutcome, Page};
 
-use super::dialect::{CHUNK, Conn, is_success};
+use super::dialect::{CHUNK, Conn};
 use super::logs::LogRow;
 use super::skips::SkipLine;
+use crate::literals::is_success;
 use crate::schema::{webhook_logs as logs, webhook_skips as skips};
 use crate::time::{SqlBound, SqlTime};
 

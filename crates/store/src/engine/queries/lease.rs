@@ -9,9 +9,10 @@ use hookswitch_protocol::{DeliveryId, EventType, Timestamp, WebhookId};
 use hookswitch_webhooks::{Lease, LeaseRequest, LeasedDelivery, Webhook};
 
 use super::deliveries::{self as ends, DELETED, MISSED};
-use super::dialect::{CHUNK, Conn, is_due, is_next_in_order, skip_locked};
+use super::dialect::{CHUNK, Conn, skip_locked};
 use super::webhooks;
 use crate::codec::Codec;
+use crate::literals::{is_due, is_next_in_order};
 use crate::schema::{webhook_deliveries as deliveries, webhook_events as events};
 
 /// A delivery to hand out.

@@ -11,8 +11,9 @@ use hookswitch_protocol::{DeliveryId, EventType, TenantId, Timestamp, WebhookId}
 use hookswitch_webhooks::{AttemptRow, DeliveryStats, Listed, LoggedAttempt, Page, Timings};
 
 use super::chunks::chunks;
-use super::dialect::{self, CHUNK, Conn, is_success};
+use super::dialect::{self, CHUNK, Conn};
 use super::webhooks as registrations;
+use crate::literals::{is_success, n_successes};
 use crate::schema::{webhook_logs as logs, webhooks};
 use crate::time::{SqlBound, SqlTime};
 
@@ -187,7 +188,7 @@ pub(crate) fn stats(conn: &mut Conn, webhook: WebhookId, since: Timestamp) -> Qu
     let (total, successful, avg_latency_ms): (i64, i64, f64) = logs::table
         .filter(logs::webhook_id.eq(webhook.0))
         .filter(logs::created_at.ge(SqlBound(since)))
-        .select((diesel::dsl::count_star(), dialect::n_successes(), dialect::mean_duration()))
+        .select((diesel::dsl::count_star(), n_successes(), dialect::mean_duration()))
         .first(conn)?;
     Ok(DeliveryStats { total: total as u64, successful: successful as u64, avg_latency_ms })
 }

@@ -4,7 +4,8 @@ use diesel::prelude::*;
 use hookswitch_protocol::{Timestamp, WebhookId};
 use hookswitch_webhooks::{Requeue, Requeued};
 
-use super::dialect::{CHUNK, Conn, for_update, is_failed, is_missed, skip_locked};
+use super::dialect::{CHUNK, Conn, for_update, skip_locked};
+use crate::literals::{is_failed, is_missed};
 use crate::schema::webhook_deliveries as deliveries;
 
 /// What ended so, of events accepted since then; an ended row's `due_at` is when that was.
