@@ -23,8 +23,13 @@ struct Switched {
 }
 
 impl Switched {
-    fn new(inner: Arc<dyn DeliveryLedger>) -> Self {
-        Self { inner, is_away: AtomicBool::new(false), purges_for_ever: false, n_sweeps: AtomicU32::new(0) }
+    /// Around the ledger of memory keepers, with the seams it stands among.
+    fn in_memory(purges_for_ever: bool) -> (Arc<Self>, WebhookSeams) {
+        let memory = WebhookSeams::memory(&Clock::system());
+        let inner = Arc::clone(&memory.ledger);
+        let (is_away, n_sweeps) = (AtomicBool::new(false), AtomicU32::new(0));
+        let ledger = Arc::new(Self { inner, is_away, purges_for_ever, n_sweeps });
+        (Arc::clone(&ledger), WebhookSeams { ledger, ..memory })
     }
 
     fn through<'a, T: Send + 'a>(
@@ -92,9 +97,7 @@ impl DeliveryLedger for Switched {
 #[tokio::test]
 async fn results_are_held_while_the_ledger_is_away_and_no_delivery_is_made_twice() {
     let receiver = Receiver::start([Behaviour::After(Duration::from_millis(300))]).await;
-    let memory = WebhookSeams::memory(&Clock::system());
-    let ledger = Arc::new(Switched::new(Arc::clone(&memory.ledger)));
-    let seams = WebhookSeams { ledger: Arc::clone(&ledger) as _, ..memory };
+    let (ledger, seams) = Switched::in_memory(false);
     // Room for two results only: the others keep their slots until they are settled.
     let config = WebhookConfig { unsettled: 2, settle_batch: 2, ..WebhookConfig::default() };
     let node = Node::start_on(config, seams).await;
@@ -114,9 +117,7 @@ async fn results_are_held_while_the_ledger_is_away_and_no_delivery_is_made_twice
 
 #[tokio::test]
 async fn a_node_with_much_to_purge_goes_on_saying_that_it_lives() {
-    let memory = WebhookSeams::memory(&Clock::system());
-    let ledger = Arc::new(Switched { purges_for_ever: true, ..Switched::new(Arc::clone(&memory.ledger)) });
-    let seams = WebhookSeams { ledger: Arc::clone(&ledger) as _, ..memory };
+    let (ledger, seams) = Switched::in_memory(true);
     let often = Duration::from_millis(20);
     let config = WebhookConfig { sweep_interval: often, purge_interval: often, ..WebhookConfig::default() };
     let node = Node::start_on(config, seams).await;
@@ -128,9 +129,7 @@ async fn a_node_with_much_to_purge_goes_on_saying_that_it_lives() {
 #[tokio::test]
 async fn leases_that_ran_out_while_the_ledger_was_away_are_settled_before_they_are_swept() {
     let receiver = Receiver::start([Behaviour::After(Duration::from_millis(300))]).await;
-    let memory = WebhookSeams::memory(&Clock::system());
-    let ledger = Arc::new(Switched::new(Arc::clone(&memory.ledger)));
-    let seams = WebhookSeams { ledger: Arc::clone(&ledger) as _, ..memory };
+    let (ledger, seams) = Switched::in_memory(false);
     let config = WebhookConfig {
         settle_batch: 2,
         lease_hold: Duration::from_millis(600),
