@@ -97,7 +97,11 @@ impl Webhooks {
         let (secret, overlap) = rules::check_rotation(rotation, present.secret.as_ref())?;
         let valid_until = self.0.clock.now().after(overlap);
         let rotated = self.0.seams.directory.rotate_secret(tenant, id, secret, valid_until).await?;
-        let webhook = rotated.ok_or(WebhookError::NotFound { id })?;
+        let mut webhook = rotated.ok_or(WebhookError::NotFound { id })?;
+        // It is over already, also for a caller whose "now" was read a moment before ours.
+        if overlap.is_zero() {
+            webhook.previous_secret = None;
+        }
         self.0.table.put(&webhook);
         tracing::info!(%tenant, webhook = %id, ?overlap, "a webhook's secret was rotated");
         Ok(webhook)

@@ -136,6 +136,16 @@ async fn a_resend_goes_in_steps_until_nothing_is_left() {
 }
 
 #[tokio::test]
+async fn a_secret_rotated_without_overlap_is_over_at_once() {
+    let node = Node::start(WebhookConfig::default()).await;
+    let webhook = node.webhook("https://1.1.1.1/hook").await;
+    let rotation = Rotation { overlap_seconds: Some(0), ..Rotation::default() };
+    let rotated = node.webhooks.rotate_secret(&tenant(), webhook.id, rotation).await.expect("theirs");
+    assert_ne!(rotated.secret, webhook.secret);
+    assert_eq!(rotated.previous_secret, None);
+}
+
+#[tokio::test]
 async fn a_rotation_keeps_the_former_secret_for_a_while() {
     let node = Node::start(WebhookConfig::default()).await;
     let webhook = node.webhook("http://127.0.0.1:9/").await;
