@@ -27,8 +27,8 @@ pub trait Broker: Send + Sync {
 
     /// Hands events, in order, to all other nodes that watch their tenants. They take their place in
     /// the order when this is called, not when the future is polled: then the other nodes' order is
-    /// this node's own. The call itself does not wait for anything. Ready when the transport has them,
-    /// or keeps them for when it is back.
+    /// this node's own. The call itself does not wait for anything, nor does it compute for long: it may
+    /// be made on a shard's thread. Ready when the transport has them, or keeps them for when it is back.
     fn publish<'a>(&'a self, publications: &'a [Publication]) -> BoxFuture<'a, Result<(), BrokerError>>;
 
     /// Tells the other nodes that something was kept for a user who may be connected to them.

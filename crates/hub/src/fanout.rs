@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_protocol::{ConnectionId, Event, TenantId};
+use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use crate::affinity::{Load, ShardId};
 use crate::counters::Counters;
 use crate::error::HubError;
 use crate::frame;
@@ -34,6 +36,9 @@ const TURNS: usize = 64;
 pub(crate) struct ShardLane {
     pub(crate) batches: mpsc::Sender<Batch>,
     pub(crate) room: Arc<Semaphore>,
+    /// The runtime of the shard's thread.
+    pub(crate) runtime: Handle,
+    pub(crate) load: Arc<Load>,
 }
 
 /// Room for some events of one tenant in every shard's mailbox; given back when dropped, or when the
@@ -55,6 +60,10 @@ impl Fanout {
             turns: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
         }
+    }
+
+    pub(crate) fn lane(&self, shard: ShardId) -> &ShardLane {
+        &self.lanes[usize::from(shard.0)]
     }
 
     /// Takes room in the tenant's share and then in the shards one after the other, always in the

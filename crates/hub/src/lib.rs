@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+mod affinity;
 mod attachment;
 mod broker;
 mod census;
@@ -66,6 +67,7 @@ mod shared;
 mod start;
 mod tenant;
 
+pub use affinity::ShardId;
 pub use attachment::{Attachment, Clearance, Occupant};
 pub use broker::{Broker, BrokerError, BrokerSink, GapScope, Origin, Publication, Received};
 pub use chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};

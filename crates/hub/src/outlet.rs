@@ -18,7 +18,7 @@ pub trait Outlet: Sized + 'static {
     /// not, the hub asks the client by a WebSocket ping and takes the pong as proof.
     const WRITE_IS_RECEIPT: bool = false;
 
-    /// Opens the outlet on the shard's thread, inside its runtime and local task set, and starts
+    /// Opens the outlet on the shard's thread, inside its local runtime, and starts
     /// whatever reads from the client. `line` must not be used before this returns.
     ///
     /// # Errors

@@ -91,10 +91,10 @@ impl Hub {
         let shared = Arc::new(Shared::new(config.home_connections));
         let (mut lanes, mut shards) = (Vec::new(), Vec::new());
         for index in 0..config.shards.clamp(1, 255) {
-            let (mailbox, _thread) =
+            let mailbox =
                 shard::spawn::<O>(index as u8, Arc::clone(&config), clock.clone(), Arc::clone(&shared), scope.clone())?;
             let room = Arc::new(Semaphore::new(config.mailbox_events.max(1)));
-            lanes.push(ShardLane { batches: mailbox.batches, room });
+            lanes.push(ShardLane { batches: mailbox.batches, room, runtime: mailbox.runtime, load: mailbox.load });
             shards.push(mailbox.requests);
         }
         let fanout = Arc::new(Fanout::new(shared, lanes, config.mailbox_events.max(1)));

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -78,7 +79,7 @@ impl Scope {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.start(task, self.crash_guard(task), future)
+        self.start(&Handle::current(), task, self.crash_guard(task), future)
     }
 
     /// Starts a task whose panic concerns nobody else, such as one HTTP connection; the panic hook
@@ -88,24 +89,46 @@ impl Scope {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.start(task, CrashGuard { scope: None, task }, future)
+        self.spawn_contained_on(&Handle::current(), task, future)
+    }
+
+    /// The same on another runtime than the present one.
+    pub fn spawn_contained_on<F>(
+        &self,
+        runtime: &Handle,
+        task: &'static str,
+        future: F,
+    ) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.start(runtime, task, CrashGuard { scope: None, task }, future)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
-    fn start<F>(&self, task: &'static str, guard: CrashGuard, future: F) -> JoinHandle<Option<F::Output>>
+    fn start<F>(
+        &self,
+        runtime: &Handle,
+        task: &'static str,
+        guard: CrashGuard,
+        future: F,
+    ) -> JoinHandle<Option<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let hard = self.hard.clone();
-        let span = tracing::debug_span!("task", scope = self.name, task);
+        // With no parent: a task that starts its successor would otherwise keep its own span, and that
+        // of every task before it.
+        let span = tracing::debug_span!(parent: None, "task", scope = self.name, task);
         let tracked = self.tracker.track_future(async move {
             let guard = guard;
             let ended = hard.run_until_cancelled(future).await;
             drop(guard);
             ended
         });
-        tokio::spawn(tracked.instrument(span))
+        runtime.spawn(tracked.instrument(span))
     }
 
     /// Trips the soft token, waits up to `grace` for all tasks to end, then trips the hard token.

@@ -2,15 +2,18 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::panic::resume_unwind;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::{Arc, mpsc as blocking};
 
 use hookswitch_protocol::CloseCode;
 use hookswitch_runtime::{Clock, Scope};
+use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
+use tokio::task::spawn_local;
 
 use super::{Request, Shard, watch};
+use crate::affinity::Load;
 use crate::config::HubConfig;
 use crate::outlet::Outlet;
 use crate::shared::Shared;
@@ -30,6 +33,9 @@ pub(crate) struct Mailbox<O: Outlet> {
     /// Bounded by the permits that every sender of events must hold.
     pub(crate) batches: mpsc::Sender<Batch>,
     pub(crate) requests: mpsc::Sender<Request<O>>,
+    /// Where else work may be put that belongs beside the shard.
+    pub(crate) runtime: Handle,
+    pub(crate) load: Arc<Load>,
 }
 
 /// Starts a shard's thread. It ends with the scope's hard token; a panic in it trips the soft one,
@@ -43,25 +49,49 @@ pub(crate) fn spawn<O: Outlet>(
     clock: Clock,
     shared: Arc<Shared>,
     scope: Scope,
-) -> io::Result<(Mailbox<O>, JoinHandle<()>)> {
+) -> io::Result<Mailbox<O>> {
     let (batches, batch_inbox) = mpsc::channel(config.mailbox_events.max(1));
     let (requests, request_inbox) = mpsc::channel(REQUESTS);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let thread = std::thread::Builder::new().name(format!("{THREAD}-{index}")).spawn(move || {
+    let inbox = Inbox { batches: batch_inbox, requests: request_inbox };
+    let (started, start) = blocking::sync_channel(1);
+    let load = Arc::new(Load::default());
+    let own_load = Arc::clone(&load);
+    std::thread::Builder::new().name(format!("{THREAD}-{index}")).spawn(move || {
         let _crash_guard = scope.crash_guard(THREAD);
-        let tasks = tokio::task::LocalSet::new();
-        // Inside the runtime, because the shard's clock starts here.
-        let shard = {
-            let _entered = runtime.enter();
-            Shard::<O>::new(index, config, clock, shared, scope)
-        };
-        let inbox = Inbox { batches: batch_inbox, requests: request_inbox };
-        tasks.block_on(&runtime, async {
-            watch::start(&shard);
-            run(&shard, inbox).await;
-        });
+        // Made here, for it cannot change threads.
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        match runtime {
+            Ok(runtime) => {
+                let _nobody_waits = started.send(Ok(runtime.handle().clone()));
+                live(&runtime, || Shard::<O>::new(index, config, clock, shared, scope), own_load, inbox);
+            }
+            Err(error) => _ = started.send(Err(error)),
+        }
     })?;
-    Ok((Mailbox { batches, requests }, thread))
+    let runtime = start.recv().map_err(|_| io::Error::other("a shard's thread ended at once"))??;
+    Ok(Mailbox { batches, requests, runtime, load })
+}
+
+/// Runs the shard until it is over. Its turn is a task like its readers: woken by one of them, or by
+/// a publisher beside it, it comes next, without asking the system in between.
+fn live<O: Outlet>(
+    runtime: &LocalRuntime,
+    new: impl FnOnce() -> Rc<RefCell<Shard<O>>>,
+    load: Arc<Load>,
+    inbox: Inbox<O>,
+) {
+    // Inside the runtime, because the shard's clock starts here.
+    let shard = {
+        let _entered = runtime.enter();
+        new()
+    };
+    let ended = runtime.block_on(async move {
+        watch::start(&shard, load);
+        spawn_local(async move { run(&shard, inbox).await }).await
+    });
+    if let Err(panicked) = ended.map_err(tokio::task::JoinError::try_into_panic) {
+        resume_unwind(panicked.unwrap_or_else(|_| Box::new("the shard's turn was cancelled")));
+    }
 }
 
 struct Inbox<O: Outlet> {

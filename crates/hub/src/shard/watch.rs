@@ -3,29 +3,33 @@
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use hookswitch_protocol::CloseCode;
 use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Shard, run};
+use crate::affinity::{Load, LoadMeter};
 use crate::outlet::Outlet;
 
 /// Starts the tasks. They hold the shard weakly: what it owns must go with the thread, before the
 /// runtime does. A panic in one of them is a crash of the shard.
-pub(super) fn start<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>) {
-    spawn_local(sweep(Rc::downgrade(shard)));
+pub(super) fn start<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, load: Arc<Load>) {
+    spawn_local(sweep(Rc::downgrade(shard), load));
     spawn_local(drain(Rc::downgrade(shard)));
     spawn_local(end(Rc::downgrade(shard)));
 }
 
-async fn sweep<O: Outlet>(shard: Weak<RefCell<Shard<O>>>) {
+async fn sweep<O: Outlet>(shard: Weak<RefCell<Shard<O>>>, load: Arc<Load>) {
+    let mut meter = LoadMeter::start();
     let Some(every) = shard.upgrade().map(|shard| shard.borrow().sweep_interval()) else { return };
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let Some(()) = with_shard(&shard, Shard::sweep) else { return };
+        meter.note(&load);
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use hookswitch_hub::{HubConfig, Occupant};
-use hookswitch_protocol::UserId;
+use hookswitch_protocol::{EventType, NewEvent, Payload, Topic, UserId};
+use hookswitch_runtime::Scope;
 
 use crate::rig::{Client, Rig, config, event, in_session, tenant, to_user};
 
@@ -40,6 +41,37 @@ async fn apart(near: &str, far: &str) -> (Rig, Client, Client) {
     near_client.subscribe(&[near]).await;
     far_client.subscribe(&[far]).await;
     (rig, near_client, far_client)
+}
+
+#[tokio::test]
+async fn who_publishes_belongs_beside_the_only_shard_that_hears_it() {
+    let (rig, _near, far) = apart("alert", "call.*").await;
+    far.subscribe(&["queue.stats"]).await;
+    far.unsubscribe(&["call.*"]).await;
+    let kind = |kind: &str| NewEvent::new(EventType::parse(kind).expect(kind), Payload::empty());
+    // Starting may have kept the shards busy for longer than a publisher likes.
+    let beside = async |event_type: &str| {
+        let taken_in = async {
+            loop {
+                if let Some(shard) = rig.hub.assign_place(&tenant("t"), &kind(event_type), None) {
+                    break shard;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), taken_in).await.expect("the shard has time")
+    };
+    let (near, far) = (beside("alert").await, beside("queue.stats").await);
+    assert_ne!(near, far);
+    let place = |event: NewEvent, now| rig.hub.assign_place(&tenant("t"), &event, now);
+    assert_eq!(place(kind("call.ended"), None), None, "nobody hears it");
+    assert_eq!(place(kind("alert").to_user(UserId::from(1)), None), None, "where that user is, is not looked up");
+    let to_topic = |event: NewEvent| NewEvent { topic: Some(Topic::parse("wall").expect("legal")), ..event };
+    assert_eq!(place(to_topic(kind("alert")), None), None, "a topic is heard by those who named it");
+    assert_ne!(rig.hub.runtime_beside(near).id(), rig.hub.runtime_beside(far).id());
+    let name = async { std::thread::current().name().map(str::to_owned) };
+    let ran = Scope::root("test").spawn_contained_on(rig.hub.runtime_beside(far), "test", name).await;
+    assert!(ran.is_ok_and(|name| name.flatten().is_some_and(|name| name.starts_with("hub-shard-"))));
 }
 
 #[tokio::test]
