@@ -8,19 +8,21 @@
 //! Ids are remembered last of all that is durable: had they been first, a crash behind them would
 //! make the publisher's second try a repetition without the effects that were still to come.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use hookswitch_hub::{Hub, OfflineMessage, Publication, Reservation, UserKey, Whereabouts};
-use hookswitch_protocol::{Event, EventId, NodeId, SessionKey, SessionNames, TenantId, Timestamp};
+use hookswitch_protocol::{Event, EventId, TenantId, Timestamp};
 use hookswitch_runtime::{Clock, Scope};
-use hookswitch_webhooks::{DutyTarget, Fingerprint, NewDuty, Seen, Webhooks, delivery_body};
+use hookswitch_webhooks::Webhooks;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::checked::{Checked, CheckedBatch, moves_session};
+use crate::checked::{CheckedBatch, moves_session};
 use crate::counters::Counters;
+use crate::detached::Finisher;
+use crate::draft::{Addressees, Draft, Parcel};
 use crate::error::AcceptError;
 use crate::in_flight::InFlight;
 use crate::sessions::{SessionChanges, SessionPlan, Step};
@@ -33,6 +35,7 @@ pub(crate) struct Parts {
     pub(crate) webhooks: Webhooks,
     pub(crate) clock: Clock,
     pub(crate) scope: Scope,
+    pub(crate) finisher: Finisher,
     pub(crate) in_flight: InFlight,
     /// Events that may wait for the store at once, so that a slow store leaves room in the hub for
     /// events that do not need it.
@@ -45,9 +48,6 @@ pub(crate) struct Parts {
 /// Users and sessions that a shared store is asked about at the same time.
 const ASKED_AT_ONCE: usize = 32;
 
-/// Where each user addressed by the batch is.
-type Addressees = HashMap<UserKey, Whereabouts>;
-
 struct Acceptance<'a> {
     parts: &'a Parts,
     tenant: TenantId,
@@ -55,31 +55,24 @@ struct Acceptance<'a> {
     parcels: Vec<Parcel>,
 }
 
-/// One event and what it means.
-struct Parcel {
-    index: usize,
-    event: Event,
-    names: SessionNames,
-    fingerprint: Option<Fingerprint>,
-    targets: Vec<DutyTarget>,
-    /// The one user it is for, when it waits for that user.
-    addressee: Option<UserKey>,
-    /// Accepted before under the same id: nothing is left to do.
-    is_repeated: bool,
-}
-
 impl Parts {
-    /// Accepts a checked batch; gives the ids of the request's events in order.
-    pub(crate) async fn accept(
+    /// Accepts a checked batch in which ids are chosen, as soon as none of these is under way.
+    pub(crate) async fn accept_in_turn(
         self: Arc<Self>,
         tenant: TenantId,
         batch: CheckedBatch,
     ) -> Result<Vec<EventId>, AcceptError> {
-        let CheckedBatch { events, places } = batch;
-        let n_events = events.len();
-        let chosen = events.iter().filter_map(|event| event.new.id.clone());
+        let chosen = batch.events.iter().filter_map(|event| event.new.id.clone());
         let _turn = self.in_flight.claim(chosen.map(|id| (tenant.clone(), id)).collect()).await?;
-        let mut acceptance = Acceptance::new(&self, tenant, events);
+        let draft = Draft::new(&self, &tenant, batch);
+        Arc::clone(&self).accept(draft).await
+    }
+
+    /// Accepts a drafted batch; gives the ids of the request's events in order.
+    pub(crate) async fn accept(self: Arc<Self>, draft: Draft) -> Result<Vec<EventId>, AcceptError> {
+        let Draft { tenant, now, parcels, places } = draft;
+        let n_events = parcels.len();
+        let mut acceptance = Acceptance { parts: &self, tenant, now, parcels };
         let mut addressees = acceptance.addressees().await?;
         // Before any room is taken: a shared store may be slow to answer.
         acceptance.refresh_sessions().await;
@@ -146,13 +139,7 @@ impl Parts {
     }
 }
 
-impl<'a> Acceptance<'a> {
-    fn new(parts: &'a Parts, tenant: TenantId, events: Vec<Checked>) -> Self {
-        let now = parts.clock.now();
-        let parcels = events.into_iter().map(|checked| Parcel::new(parts, &tenant, now, checked)).collect();
-        Self { parts, tenant, now, parcels }
-    }
-
+impl Acceptance<'_> {
     /// Where the users addressed are.
     async fn addressees(&self) -> Result<Addressees, AcceptError> {
         let users: HashSet<_> = self.parcels.iter().filter_map(|parcel| parcel.addressee.clone()).collect();
@@ -285,66 +272,5 @@ impl<'a> Acceptance<'a> {
             self.parts.bring_backlog(&user).await;
         }
         Ok(())
-    }
-}
-
-impl Parcel {
-    fn new(parts: &Parts, tenant: &TenantId, now: Timestamp, checked: Checked) -> Self {
-        let Checked { index, new, names, fingerprint } = checked;
-        let targets = parts.webhooks.targets(tenant, &new.event_type, &new.payload, now);
-        let event = Event {
-            id: new.id.unwrap_or_else(|| EventId::generate(now)),
-            event_type: new.event_type,
-            tenant: tenant.clone(),
-            user: new.user,
-            session: None::<SessionKey>,
-            topic: new.topic,
-            payload: new.payload,
-            timestamp: now,
-        };
-        let addressee = UserKey::addressee(&event);
-        Self { index, event, names, fingerprint, targets, addressee, is_repeated: false }
-    }
-
-    /// Whether the ledger must know of it.
-    fn is_duty(&self) -> bool {
-        self.fingerprint.is_some() || !self.targets.is_empty()
-    }
-
-    /// Whether it waits for a user who is away.
-    fn waits(&self, addressees: &Addressees) -> bool {
-        !self.is_repeated
-            && self.addressee.as_ref().is_some_and(|user| addressees.get(user) == Some(&Whereabouts::Away))
-    }
-
-    /// The other nodes at which its user was found.
-    fn holders(&self, addressees: &Addressees) -> Vec<NodeId> {
-        match self.addressee.as_ref().and_then(|user| addressees.get(user)) {
-            Some(Whereabouts::Elsewhere(holders)) => holders.clone(),
-            Some(Whereabouts::Away | Whereabouts::Here) | None => Vec::new(),
-        }
-    }
-
-    fn mark(&mut self, seen: Seen) -> Result<(), AcceptError> {
-        match seen {
-            Seen::New => Ok(()),
-            Seen::Repeated => {
-                self.is_repeated = true;
-                Ok(())
-            }
-            Seen::Conflict => Err(AcceptError::IdConflict { index: self.index, id: self.event.id.clone() }),
-        }
-    }
-
-    fn duty(&self, now: Timestamp) -> NewDuty {
-        NewDuty {
-            tenant: self.event.tenant.clone(),
-            event_id: self.event.id.clone(),
-            event_type: self.event.event_type.clone(),
-            body: delivery_body(&self.event.event_type, now, &self.event.payload),
-            accepted_at: now,
-            targets: self.targets.clone(),
-            fingerprint: self.fingerprint,
-        }
     }
 }

@@ -32,6 +32,13 @@ pub(crate) struct CheckedBatch {
     pub(crate) places: Vec<usize>,
 }
 
+impl CheckedBatch {
+    /// Whether the publisher chose the id of any event.
+    pub(crate) fn has_chosen_ids(&self) -> bool {
+        self.events.iter().any(|event| event.fingerprint.is_some())
+    }
+}
+
 /// Checks a batch that came from outside.
 pub(crate) fn check(batch: Vec<NewEvent>) -> Result<CheckedBatch, AcceptError> {
     let n_events = batch.len();

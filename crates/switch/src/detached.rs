@@ -5,32 +5,68 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use hookswitch_runtime::Scope;
+use tokio::runtime::Handle;
 
 use crate::error::AcceptError;
 
-/// Runs `work` to its end. What ends without waiting needs no task; what has to wait goes on in a
-/// tracked task, so that a caller who goes away cannot leave half of it done.
-pub(crate) async fn finish<T: Send + 'static>(
-    scope: &Scope,
-    task: &'static str,
-    mut work: Pin<Box<dyn Future<Output = Result<T, AcceptError>> + Send>>,
-) -> Result<T, AcceptError> {
-    if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
-        return done;
+/// Work that may be handed to a task.
+type Work<T> = Pin<Box<dyn Future<Output = Result<T, AcceptError>> + Send>>;
+
+/// Where work may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On the runtime of whoever asks for it, which may be a shard's.
+    Anywhere,
+    /// On the switchboard's own runtime only. What a store opens, such as a connection, would end with
+    /// the runtime it was opened on.
+    Home,
+}
+
+/// Runs work to its end.
+#[derive(Debug)]
+pub(crate) struct Finisher {
+    scope: Scope,
+    home: Handle,
+}
+
+impl Finisher {
+    /// At home on the present runtime; tasks are the scope's.
+    pub(crate) fn new(scope: Scope) -> Self {
+        Self { scope, home: Handle::current() }
     }
-    match scope.spawn_contained(task, work).await {
-        Ok(Some(done)) => done,
-        // Ended by the hard token: how far it came is for the next start to find out.
-        Ok(None) => Err(AcceptError::Stopping),
-        Err(_panicked) => Err(AcceptError::Internal),
+
+    /// What ends without waiting needs no task; what has to wait goes on in a tracked task, so that a
+    /// caller who goes away cannot leave half of it done.
+    pub(crate) async fn finish<T: Send + 'static>(
+        &self,
+        place: Place,
+        task: &'static str,
+        mut work: Work<T>,
+    ) -> Result<T, AcceptError> {
+        let here = Handle::try_current().ok();
+        let is_home = here.as_ref().is_some_and(|here| here.id() == self.home.id());
+        if (is_home || place == Place::Anywhere)
+            && let Poll::Ready(done) = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await
+        {
+            return done;
+        }
+        let runtime = here.as_ref().filter(|_| place == Place::Anywhere).unwrap_or(&self.home);
+        match self.scope.spawn_contained_on(runtime, task, work).await {
+            Ok(Some(done)) => done,
+            // Ended by the hard token: how far it came is for the next start to find out.
+            Ok(None) => Err(AcceptError::Stopping),
+            Err(_panicked) => Err(AcceptError::Internal),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::task::{Context, Waker};
     use std::time::Duration;
 
+    use tokio::runtime::{Builder, Id};
     use tokio::sync::Notify;
 
     use super::*;
@@ -47,10 +83,42 @@ mod tests {
                 Ok(())
             })
         };
-        let caller = tokio::time::timeout(Duration::from_millis(1), finish(&scope, "test", work));
+        let finisher = Finisher::new(scope);
+        let caller = tokio::time::timeout(Duration::from_millis(1), finisher.finish(Place::Home, "test", work));
         assert!(caller.await.is_err(), "the caller gives up");
         start.notify_one();
         tokio::time::timeout(Duration::from_secs(5), done.notified()).await.expect("the work went on");
+    }
+
+    /// Work that tells on which runtime it began and ended.
+    fn places() -> Work<[Option<Id>; 2]> {
+        let here = || Handle::try_current().ok().map(|here| here.id());
+        Box::pin(async move {
+            let before = here();
+            tokio::task::yield_now().await;
+            Ok([before, here()])
+        })
+    }
+
+    #[test]
+    fn work_for_home_is_done_nowhere_else() {
+        let [home, shard] = [1, 2].map(|n| Builder::new_multi_thread().worker_threads(n).build().expect("a runtime"));
+        let finisher = home.block_on(async { Finisher::new(Scope::root("test")) });
+        let [at_home, beside] = [home.handle().id(), shard.handle().id()].map(Some);
+        let done = |place| shard.block_on(finisher.finish(place, "test", places())).expect("done");
+        assert_eq!(done(Place::Home), [at_home; 2]);
+        assert_eq!(done(Place::Anywhere), [beside; 2]);
+        // A caller without a runtime.
+        let mut context = Context::from_waker(Waker::noop());
+        let mut work = std::pin::pin!(finisher.finish(Place::Anywhere, "test", places()));
+        let done = (0..1_000_000).find_map(|_| match work.as_mut().poll(&mut context) {
+            Poll::Ready(done) => Some(done.expect("done")),
+            Poll::Pending => {
+                std::thread::yield_now();
+                None
+            }
+        });
+        assert_eq!(done, Some([None, at_home]));
     }
 
     #[tokio::test]
@@ -60,9 +128,11 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("on purpose")
         });
-        assert!(matches!(finish::<()>(&scope, "test", panicking).await, Err(AcceptError::Internal)));
+        let finisher = Finisher::new(scope.clone());
+        let ended = finisher.finish::<()>(Place::Home, "test", panicking).await;
+        assert!(matches!(ended, Err(AcceptError::Internal)));
         scope.hard().cancel();
-        let endless = Box::pin(std::future::pending());
-        assert!(matches!(finish::<()>(&scope, "test", endless).await, Err(AcceptError::Stopping)));
+        let ended = finisher.finish::<()>(Place::Home, "test", Box::pin(std::future::pending())).await;
+        assert!(matches!(ended, Err(AcceptError::Stopping)));
     }
 }

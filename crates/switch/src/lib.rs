@@ -30,10 +30,12 @@
 //! ```
 
 mod acceptance;
+mod affinity;
 mod broadcaster;
 mod checked;
 mod counters;
 mod detached;
+mod draft;
 mod error;
 mod in_flight;
 mod news;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::{Hub, OfflineMessage, Publication, UserKey};
-use hookswitch_protocol::{Event, EventId, EventType, NewEvent, Payload, TenantId, Topic, UserId, limits};
+use hookswitch_protocol::{EventId, EventType, NewEvent, Payload, TenantId, Topic, UserId, limits};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::Webhooks;
 use tokio::sync::Semaphore;
@@ -13,7 +13,8 @@ use tokio::sync::Semaphore;
 use crate::acceptance::Parts;
 use crate::checked::{check, moves_session};
 use crate::counters::{Counters, SwitchCounters};
-use crate::detached;
+use crate::detached::{Finisher, Place};
+use crate::draft::Draft;
 use crate::error::AcceptError;
 use crate::in_flight::InFlight;
 use crate::news;
@@ -40,11 +41,17 @@ impl Default for SwitchConfig {
 
 /// Accepts events and does everything they mean. Clones are the same switchboard.
 #[derive(Debug, Clone)]
-pub struct Switch(Arc<Parts>);
+pub struct Switch(pub(crate) Arc<Parts>);
 
 impl Switch {
-    /// A switchboard over this hub and these webhooks. Work that a caller no longer waits for is
-    /// finished as a task of `scope`; after the scope's soft token nothing new is accepted.
+    /// A switchboard over this hub and these webhooks. Work that a caller no longer waits for is finished
+    /// as a task of `scope`; after the scope's soft token nothing new is accepted.
+    ///
+    /// What needs a store, or may, is done on the runtime that this is called on, from wherever the
+    /// switchboard is asked for it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn new(config: SwitchConfig, hub: Hub, webhooks: Webhooks, clock: Clock, scope: Scope) -> Self {
         let at_least = limits::EVENTS_PER_REQUEST;
         let store_events = config.store_events.clamp(at_least, Semaphore::MAX_PERMITS);
@@ -53,6 +60,7 @@ impl Switch {
             hub,
             webhooks,
             clock,
+            finisher: Finisher::new(scope.clone()),
             scope,
             in_flight: InFlight::new(config.in_flight_ids.max(at_least), config.store_wait),
             store_room: Semaphore::new(store_events),
@@ -80,9 +88,15 @@ impl Switch {
     /// [`AcceptError`]; nothing was accepted.
     pub async fn accept(&self, tenant: &TenantId, batch: Vec<NewEvent>) -> Result<Vec<EventId>, AcceptError> {
         let accepted = match self.is_open().and_then(|()| check(batch)) {
+            Ok(batch) if batch.has_chosen_ids() => {
+                let work = Arc::clone(&self.0).accept_in_turn(tenant.clone(), batch);
+                self.0.finisher.finish(Place::Home, "accept", Box::pin(work)).await
+            }
             Ok(batch) => {
-                let work = Arc::clone(&self.0).accept(tenant.clone(), batch);
-                detached::finish(&self.0.scope, "accept", Box::pin(work)).await
+                let draft = Draft::new(&self.0, tenant, batch);
+                let place = if draft.is_live_only() { Place::Anywhere } else { Place::Home };
+                let work = Arc::clone(&self.0).accept(draft);
+                self.0.finisher.finish(place, "accept", Box::pin(work)).await
             }
             Err(error) => Err(error),
         };
@@ -108,32 +122,17 @@ impl Switch {
         if moves_session(&event.event_type) {
             return Err(AcceptError::invalid(0, "type", "starts or ends a chat session, so it must be accepted"));
         }
-        let (parts, event) = (Arc::clone(&self.0), Arc::new(self.live_event(tenant, event).await));
+        // Where sessions are shared, its name is asked for.
+        let place = if event.session.is_some() { Place::Home } else { Place::Anywhere };
+        let (parts, tenant) = (Arc::clone(&self.0), tenant.clone());
         let work = async move {
+            let event = Arc::new(parts.live_event(&tenant, event).await);
             let room = parts.hub.reserve(&event.tenant, 1).await.map_err(AcceptError::Hub)?;
             let id = event.id.clone();
             parts.publish(room, &[Publication::new(event)]).await;
             Ok(id)
         };
-        detached::finish(&self.0.scope, "broadcast", Box::pin(work)).await
-    }
-
-    async fn live_event(&self, tenant: &TenantId, new: NewEvent) -> Event {
-        let now = self.0.clock.now();
-        let session = match new.session {
-            Some(name) => self.0.hub.sessions().resolve(tenant, &name).await,
-            None => None,
-        };
-        Event {
-            id: new.id.unwrap_or_else(|| EventId::generate(now)),
-            event_type: new.event_type,
-            tenant: tenant.clone(),
-            user: new.user,
-            session,
-            topic: new.topic,
-            payload: new.payload,
-            timestamp: now,
-        }
+        self.0.finisher.finish(place, "broadcast", Box::pin(work)).await
     }
 
     fn is_open(&self) -> Result<(), AcceptError> {
@@ -163,9 +162,9 @@ impl Switch {
     ) -> Result<EventId, AcceptError> {
         self.is_open()?;
         let event = NewEvent::new(event_type, payload).to_user(user.user.clone());
-        let event = self.live_event(&user.tenant, event).await;
         let (parts, user) = (Arc::clone(&self.0), user.clone());
         let work = async move {
+            let event = parts.live_event(&user.tenant, event).await;
             let message = OfflineMessage {
                 user: user.clone(),
                 event_id: event.id.clone(),
@@ -177,7 +176,7 @@ impl Switch {
             parts.bring_backlog(&user).await;
             Ok(event.id)
         };
-        detached::finish(&self.0.scope, "save offline", Box::pin(work)).await
+        self.0.finisher.finish(Place::Home, "save offline", Box::pin(work)).await
     }
 
     /// Listens to a custom topic of a tenant from within the process. It hears what this node

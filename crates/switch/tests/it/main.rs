@@ -1,5 +1,6 @@
 //! The switchboard over memory keepers that write down what is asked of them, fail and stall on command.
 
+mod affinity;
 mod batches;
 mod broadcaster;
 mod ids;

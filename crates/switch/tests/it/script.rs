@@ -13,6 +13,7 @@ use hookswitch_webhooks::{
     Attempted, Backlog, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery, LedgerError,
     MemoryWebhooks, NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
 };
+use tokio::runtime::{self, Handle};
 use tokio::sync::watch;
 
 /// What the keepers share.
@@ -21,6 +22,8 @@ pub(crate) struct Script {
     calls: Mutex<Vec<String>>,
     failing: Mutex<HashSet<&'static str>>,
     held: Mutex<HashMap<&'static str, watch::Sender<bool>>>,
+    /// On which runtime each call was made.
+    places: Mutex<Vec<(&'static str, runtime::Id)>>,
 }
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -54,12 +57,18 @@ impl Script {
         held.send_replace(false);
     }
 
+    /// The calls so far and the runtimes on which they were made; forgotten by this.
+    pub(crate) fn take_places(&self) -> Vec<(&'static str, runtime::Id)> {
+        std::mem::take(&mut self.places.lock().expect("not poisoned"))
+    }
+
     fn write(&self, call: String) {
         self.calls.lock().expect("not poisoned").push(call);
     }
 
     async fn enter(&self, call: &'static str, about: String) -> Result<(), Cause> {
         self.write(format!("{call} {about}"));
+        self.places.lock().expect("not poisoned").push((call, Handle::current().id()));
         let held = self.held.lock().expect("not poisoned").get(call).map(watch::Sender::subscribe);
         if let Some(mut held) = held {
             held.wait_for(|is_held| !is_held).await.expect("released, not dropped");

@@ -1,0 +1,132 @@
+//! What a batch means, as far as this node knows without asking anybody.
+
+use std::collections::HashMap;
+
+use hookswitch_hub::{UserKey, Whereabouts};
+use hookswitch_protocol::{Event, EventId, NewEvent, NodeId, SessionKey, SessionNames, TenantId, Timestamp};
+use hookswitch_webhooks::{DutyTarget, Fingerprint, NewDuty, Seen, delivery_body};
+
+use crate::acceptance::Parts;
+use crate::checked::{Checked, CheckedBatch};
+use crate::error::AcceptError;
+
+/// Where each user addressed by the batch is.
+pub(crate) type Addressees = HashMap<UserKey, Whereabouts>;
+
+/// A legal batch with what each event means to the webhooks.
+pub(crate) struct Draft {
+    pub(crate) tenant: TenantId,
+    pub(crate) now: Timestamp,
+    pub(crate) parcels: Vec<Parcel>,
+    pub(crate) places: Vec<usize>,
+}
+
+/// One event and what it means.
+pub(crate) struct Parcel {
+    pub(crate) index: usize,
+    pub(crate) event: Event,
+    pub(crate) names: SessionNames,
+    pub(crate) fingerprint: Option<Fingerprint>,
+    pub(crate) targets: Vec<DutyTarget>,
+    /// The one user it is for, when it waits for that user.
+    pub(crate) addressee: Option<UserKey>,
+    /// Accepted before under the same id: nothing is left to do.
+    pub(crate) is_repeated: bool,
+}
+
+impl Draft {
+    pub(crate) fn new(parts: &Parts, tenant: &TenantId, batch: CheckedBatch) -> Self {
+        let now = parts.clock.now();
+        let parcels = batch.events.into_iter().map(|checked| Parcel::new(parts, tenant, now, checked));
+        Self { tenant: tenant.clone(), now, parcels: parcels.collect(), places: batch.places }
+    }
+
+    /// Whether it is certain that no store and no other node will be asked about anything.
+    pub(crate) fn is_live_only(&self) -> bool {
+        self.parcels
+            .iter()
+            .all(|parcel| !parcel.is_duty() && parcel.addressee.is_none() && parcel.names.in_order().next().is_none())
+    }
+}
+
+impl Parts {
+    /// An event as `broadcast` and `save_offline` deliver it.
+    pub(crate) async fn live_event(&self, tenant: &TenantId, new: NewEvent) -> Event {
+        let now = self.clock.now();
+        let session = match new.session {
+            Some(name) => self.hub.sessions().resolve(tenant, &name).await,
+            None => None,
+        };
+        Event {
+            id: new.id.unwrap_or_else(|| EventId::generate(now)),
+            event_type: new.event_type,
+            tenant: tenant.clone(),
+            user: new.user,
+            session,
+            topic: new.topic,
+            payload: new.payload,
+            timestamp: now,
+        }
+    }
+}
+
+impl Parcel {
+    fn new(parts: &Parts, tenant: &TenantId, now: Timestamp, checked: Checked) -> Self {
+        let Checked { index, new, names, fingerprint } = checked;
+        let targets = parts.webhooks.targets(tenant, &new.event_type, &new.payload, now);
+        let event = Event {
+            id: new.id.unwrap_or_else(|| EventId::generate(now)),
+            event_type: new.event_type,
+            tenant: tenant.clone(),
+            user: new.user,
+            session: None::<SessionKey>,
+            topic: new.topic,
+            payload: new.payload,
+            timestamp: now,
+        };
+        let addressee = UserKey::addressee(&event);
+        Self { index, event, names, fingerprint, targets, addressee, is_repeated: false }
+    }
+
+    /// Whether the ledger must know of it.
+    pub(crate) fn is_duty(&self) -> bool {
+        self.fingerprint.is_some() || !self.targets.is_empty()
+    }
+
+    /// Whether it waits for a user who is away.
+    pub(crate) fn waits(&self, addressees: &Addressees) -> bool {
+        !self.is_repeated
+            && self.addressee.as_ref().is_some_and(|user| addressees.get(user) == Some(&Whereabouts::Away))
+    }
+
+    /// The other nodes at which its user was found.
+    pub(crate) fn holders(&self, addressees: &Addressees) -> Vec<NodeId> {
+        match self.addressee.as_ref().and_then(|user| addressees.get(user)) {
+            Some(Whereabouts::Elsewhere(holders)) => holders.clone(),
+            Some(Whereabouts::Away | Whereabouts::Here) | None => Vec::new(),
+        }
+    }
+
+    pub(crate) fn mark(&mut self, seen: Seen) -> Result<(), AcceptError> {
+        match seen {
+            Seen::New => Ok(()),
+            Seen::Repeated => {
+                self.is_repeated = true;
+                Ok(())
+            }
+            Seen::Conflict => Err(AcceptError::IdConflict { index: self.index, id: self.event.id.clone() }),
+        }
+    }
+
+    pub(crate) fn duty(&self, now: Timestamp) -> NewDuty {
+        NewDuty {
+            tenant: self.event.tenant.clone(),
+            event_id: self.event.id.clone(),
+            event_type: self.event.event_type.clone(),
+            body: delivery_body(&self.event.event_type, now, &self.event.payload),
+            accepted_at: now,
+            targets: self.targets.clone(),
+            fingerprint: self.fingerprint,
+        }
+    }
+}
