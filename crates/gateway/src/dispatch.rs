@@ -1,6 +1,5 @@
 //! From an admitted request to the handler of its route.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,7 +12,7 @@ use hyper::upgrade::OnUpgrade;
 use serde::Serialize;
 
 use crate::auth::{Principal, Role};
-use crate::gateway::{Admitted, Gateway};
+use crate::gateway::{Admitted, Caller, Gateway};
 use crate::http::{Answer, Body, BoxError, Problem, Query, decode_segment, read_body};
 use crate::routes::Endpoint;
 use crate::socket::Session;
@@ -29,7 +28,7 @@ struct Accepted {
 }
 
 impl Gateway {
-    pub(crate) async fn dispatch<B>(&self, mut request: Request<B>, peer: SocketAddr, answer: &Answer) -> Answered
+    pub(crate) async fn dispatch<B>(&self, mut request: Request<B>, caller: Caller<'_>, answer: &Answer) -> Answered
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -38,7 +37,7 @@ impl Gateway {
         let upgrade = request.extensions_mut().remove::<OnUpgrade>();
         let (head, body) = request.into_parts();
         let (path, query) = (head.uri.path(), head.uri.query());
-        let admitted = inner.admit(&head.method, path, query, &head.headers, peer).await?;
+        let admitted = inner.admit(&head.method, path, query, &head.headers, caller.peer).await?;
         let query = Query::new(query);
         let Some(principal) = admitted.principal.as_deref() else {
             return self.open_page(&admitted, query, &head, upgrade).await;
@@ -48,7 +47,7 @@ impl Gateway {
             Endpoint::SocketStats => Ok(pages::socket_stats(inner.hub(), principal)),
             Endpoint::UserOnline => pages::user_online(inner.hub(), principal, admitted.params.get("user_id")).await,
             Endpoint::OnlineUsers => pages::online_users(inner.hub(), principal, answer).await,
-            Endpoint::Publish => self.publish(principal, body, answer).await,
+            Endpoint::Publish => self.publish(principal, caller, body, answer).await,
             _ => self.webhook(&admitted, principal, query, body, answer).await,
         }
     }
@@ -74,7 +73,7 @@ impl Gateway {
         }
     }
 
-    async fn publish<B>(&self, principal: &Principal, body: B, answer: &Answer) -> Answered
+    async fn publish<B>(&self, principal: &Principal, caller: Caller<'_>, body: B, answer: &Answer) -> Answered
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<BoxError>,
@@ -84,6 +83,9 @@ impl Gateway {
         let parsed = body.and_then(|body| publish::parse(&body));
         // What the switchboard refuses, it counts itself.
         let (events, is_batch) = parsed.inspect_err(|problem| inner.figures.refused_events(problem.code))?;
+        if let (Some(seat), Some(first)) = (caller.seat, events.first()) {
+            seat.published(&inner.parts.switch, &principal.tenant, first);
+        }
         let accepted = inner.parts.switch.accept(&principal.tenant, events).await;
         let ids = accepted.map_err(|error| not_accepted(&error, is_batch, principal, answer))?;
         Ok(answer.success(StatusCode::ACCEPTED, Accepted { ids }, None))

@@ -20,6 +20,7 @@ use crate::cors;
 use crate::http::{Answer, Body, BoxError, Problem, RequestIds};
 use crate::pages::{FigureSource, Figures, Health, Metrics, Readiness};
 use crate::routes::{Access, Endpoint, Route, Routes};
+use crate::server::Seat;
 use crate::socket::{SocketContext, TcpOutlet};
 use crate::tenant_limit::TenantLimit;
 
@@ -61,6 +62,14 @@ pub(crate) struct Inner {
     pub(crate) routes: Routes,
     limit: Option<TenantLimit>,
     request_ids: RequestIds,
+}
+
+/// Who makes a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) peer: SocketAddr,
+    /// The seat of its connection, where that is served by our own server.
+    pub(crate) seat: Option<&'a Seat>,
 }
 
 /// A request whose route is known and whose caller may use it.
@@ -106,11 +115,20 @@ impl Gateway {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        self.handle_at(request, Caller { peer, seat: None }).await
+    }
+
+    /// The same for a connection of our own server.
+    pub(crate) async fn handle_at<B>(&self, request: Request<B>, caller: Caller<'_>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
         let inner = &*self.0;
         let request_id = inner.request_ids.for_request(request.headers());
         let answer = Answer { request_id, now: inner.parts.clock.now() };
         let origin = cors::answer_origin(&inner.config.origins, request.headers());
-        let response = AssertUnwindSafe(self.answer(request, peer, &answer)).catch_unwind().await;
+        let response = AssertUnwindSafe(self.answer(request, caller, &answer)).catch_unwind().await;
         let mut response = response.unwrap_or_else(|_| {
             // The panic hook has logged where; this line says which request.
             tracing::error!(request_id = %answer.request_id, "a request ended in a panic");
@@ -122,7 +140,13 @@ impl Gateway {
         response
     }
 
-    async fn answer<B>(&self, request: Request<B>, peer: SocketAddr, answer: &Answer) -> Response<Body>
+    /// The answer to a request whose work was cut off: not known to be done.
+    pub(crate) fn cut_off(&self) -> Response<Body> {
+        let request_id = self.0.request_ids.for_request(&http::HeaderMap::new());
+        Answer { request_id, now: self.0.parts.clock.now() }.problem(&Problem::draining())
+    }
+
+    async fn answer<B>(&self, request: Request<B>, caller: Caller<'_>, answer: &Answer) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -131,7 +155,7 @@ impl Gateway {
         if request.method() == Method::OPTIONS {
             return cors::preflight(&inner.config.origins, &inner.routes, &request, answer);
         }
-        self.dispatch(request, peer, answer).await.unwrap_or_else(|problem| answer.problem(&problem))
+        self.dispatch(request, caller, answer).await.unwrap_or_else(|problem| answer.problem(&problem))
     }
 
     /// Refuses new upgrades with 503 and tells every open WebSocket to reconnect elsewhere (1012); waits,

@@ -92,6 +92,17 @@ impl RawSocket {
         }
     }
 
+    /// Reads so many bytes, such as an HTTP answer's body.
+    ///
+    /// # Panics
+    /// When they do not come in time.
+    pub async fn read_exactly(&mut self, n_bytes: usize) -> Bytes {
+        while self.buffer.len() < n_bytes {
+            assert!(self.fill(PATIENCE).await, "the connection ended too soon: {:?}", self.buffer);
+        }
+        self.buffer.split_to(n_bytes).freeze()
+    }
+
     /// The next frame, or nothing when the connection ended.
     ///
     /// # Panics

@@ -234,6 +234,10 @@ impl Authenticator for JwtAuthenticator {
     fn authenticate<'a>(&'a self, credential: Credential<'a>) -> BoxFuture<'a, Result<Arc<Principal>, AuthError>> {
         Box::pin(std::future::ready(self.check(credential.token)))
     }
+
+    fn is_immediate(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

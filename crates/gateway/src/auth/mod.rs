@@ -26,6 +26,13 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Authenticator: Send + Sync {
     /// Checks one token.
     fn authenticate<'a>(&'a self, credential: Credential<'a>) -> BoxFuture<'a, Result<Arc<Principal>, AuthError>>;
+
+    /// Whether it neither waits, nor blocks, nor computes for longer than a signature takes. Then it
+    /// may be asked on a thread that delivers events, and connections of publishers are served there
+    /// when that is quicker. By default it is not.
+    fn is_immediate(&self) -> bool {
+        false
+    }
 }
 
 /// A token as it came, and where it stood. Prints without the token.

@@ -36,6 +36,8 @@ pub(crate) struct Figures {
     pub(crate) panics: AtomicU64,
     pub(crate) accept_errors: AtomicU64,
     pub(crate) refused_connections: AtomicU64,
+    /// Moves of HTTP connections from thread to thread.
+    pub(crate) relocations: AtomicU64,
     /// HTTP connections now.
     pub(crate) http_connections: AtomicU64,
 }
@@ -191,6 +193,8 @@ impl Sources {
         page.counter("accept_errors", "Failures to accept a connection", load(&figures.accept_errors))?;
         let refused = load(&figures.refused_connections);
         page.counter("refused_connections", "Connections refused, the limit being reached", refused)?;
+        let help = "Moves of publishing connections to the thread of those they publish to, or away from it";
+        page.counter("relocations", help, load(&figures.relocations))?;
         page.gauge("http_connections", "HTTP connections open now", load(&figures.http_connections))
     }
 

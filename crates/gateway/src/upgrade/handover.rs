@@ -9,6 +9,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::server::Transport;
 use crate::socket::{Session, SocketContext, SocketTicket, TcpOutlet};
 
 /// What the hand-over needs besides the socket.
@@ -42,10 +43,19 @@ pub(crate) async fn hand_over(upgrade: OnUpgrade, to: HandOver) {
     }
 }
 
-/// The TCP socket under an upgraded connection, be it served by hyper itself or by hyper-util's
-/// `auto` server, and what the client sent together with its request. That is copied: even empty it
+/// The TCP socket under an upgraded connection, be it served by our own server, by hyper itself or by
+/// hyper-util's `auto` server, and what the client sent together with its request. That is copied: even empty it
 /// would keep the server's read buffer of 8 KiB alive.
 fn take_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
+    let (stream, leftover) = match upgraded.downcast::<TokioIo<Transport>>() {
+        Ok(parts) => (parts.io.into_inner().into_stream()?, parts.read_buf),
+        Err(upgraded) => take_foreign_socket(upgraded)?,
+    };
+    Some((stream, Bytes::copy_from_slice(&leftover)))
+}
+
+/// The same under a connection of the embedder's server.
+fn take_foreign_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
     let (io, leftover) = match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => (parts.io, parts.read_buf),
         Err(upgraded) => {
@@ -53,5 +63,5 @@ fn take_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
             (parts.io, parts.read_buf)
         }
     };
-    Some((io.into_inner(), Bytes::copy_from_slice(&leftover)))
+    Some((io.into_inner(), leftover))
 }

@@ -74,6 +74,18 @@ async fn an_authenticator_of_the_embedder_decides() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authenticator_that_may_wait_is_never_asked_on_a_shards_thread() {
+    let house = House::trusting(Doorman).await;
+    let mut agent = WsRequest::new(&house.addr, "/ws").bearer("sesame").open().await;
+    let service = house.api().with_token("sesame");
+    for _ in 0..100 {
+        service.publish(serde_json::json!({"type": "alert"})).await;
+        agent.expect("alert").await;
+    }
+    assert!(house.api().get("/metrics").await.text().contains("hookswitch_relocations_total 0"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_is_an_answer_and_the_node_goes_on() {
     let house = House::trusting(Doorman).await;
     for _ in 0..3 {

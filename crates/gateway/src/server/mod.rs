@@ -1,22 +1,24 @@
 //! A server of our own around the gateway: listening, accepting, serving, draining.
 
-use std::convert::Infallible;
+mod connection;
+mod seat;
+mod transport;
+
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hookswitch_runtime::Scope;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::gateway::{Gateway, Inner};
+use crate::gateway::Gateway;
+
+pub(crate) use seat::Seat;
+pub(crate) use transport::Transport;
 
 /// Connections the kernel keeps until they are accepted; a deploy brings thousands at once.
 const BACKLOG: i32 = 4_096;
@@ -47,7 +49,7 @@ impl Gateway {
     /// Accepts and serves connections until the scope's soft token; then nothing new is accepted and
     /// every connection ends after the request it is at. Connections are tasks of `scope`.
     pub async fn serve(&self, listener: TcpListener, scope: &Scope) {
-        let server = Arc::new(self.http_server());
+        let server = self.http_server();
         loop {
             let accepted = tokio::select! {
                 () = scope.soft().cancelled() => return,
@@ -71,7 +73,7 @@ impl Gateway {
         server
     }
 
-    fn serve_one(&self, stream: TcpStream, peer: SocketAddr, server: &Arc<http1::Builder>, scope: &Scope) {
+    fn serve_one(&self, stream: TcpStream, peer: SocketAddr, server: &http1::Builder, scope: &Scope) {
         let inner = &self.0;
         let n_open = inner.figures.http_connections.load(Ordering::Relaxed) + inner.hub().n_connections() as u64;
         if n_open >= inner.config.max_connections as u64 {
@@ -83,26 +85,7 @@ impl Gateway {
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        let counted = Counted::new(inner);
-        let (gateway, server, soft) = (self.clone(), Arc::clone(server), scope.soft().clone());
-        scope.spawn_contained("http connection", async move {
-            let _counted = counted;
-            let service = service_fn(move |request: hyper::Request<Incoming>| {
-                let gateway = gateway.clone();
-                async move { Ok::<_, Infallible>(gateway.handle(request, peer).await) }
-            });
-            let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service).with_upgrades());
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = soft.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%peer, %error, "a connection ended badly");
-            }
-        });
+        connection::serve(self, server, stream, peer, scope);
     }
 
     /// Out of sockets or memory: pause, so that the loop does not spin on a connection it cannot take.
@@ -117,26 +100,6 @@ impl Gateway {
             () = scope.soft().cancelled() => {}
             () = tokio::time::sleep(EXHAUSTED_PAUSE) => {}
         }
-    }
-}
-
-/// One HTTP connection in the count, until it ends or becomes a WebSocket.
-struct Counted(Arc<Inner>);
-
-impl Counted {
-    fn new(inner: &Arc<Inner>) -> Self {
-        inner.figures.http_connections.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(inner))
-    }
-
-    fn counter(&self) -> &AtomicU64 {
-        &self.0.figures.http_connections
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.counter().fetch_sub(1, Ordering::Relaxed);
     }
 }
 
