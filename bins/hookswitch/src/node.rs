@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +46,8 @@ pub(crate) fn run(config: &Config, life: impl Future<Output = anyhow::Result<()>
     ended
 }
 
-/// The runtime for HTTP, webhooks and chores, beside the hub's own threads. It has half a thread per
-/// processor, since the shards have one each: more of them mostly wake each other up.
+/// The runtime for HTTP, webhooks and chores, beside the hub's own threads. It has one thread for every
+/// two processors, like the hub: more of them mostly wake each other up.
 fn runtime() -> std::io::Result<Runtime> {
     let n_processors = std::thread::available_parallelism().map_or(1, usize::from);
     Builder::new_multi_thread().worker_threads(n_processors.div_ceil(2)).enable_all().build()
@@ -153,10 +154,12 @@ fn log_start(config: &Config, address: SocketAddr, node: &NodeId) {
 }
 
 fn hub(config: &Config) -> HubConfig {
+    let default = HubConfig::default();
     HubConfig {
+        shards: config.websocket.threads.map_or(default.shards, NonZeroUsize::get),
         ping_interval: config.websocket.ping_interval,
         pong_timeout: config.websocket.pong_timeout,
-        ..HubConfig::default()
+        ..default
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Settings of a hub, each with its default.
 #[derive(Debug, Clone)]
 pub struct HubConfig {
-    /// Threads that own connections; by default one per processor. At least 1, at most 255.
+    /// Threads that own connections; by default one for every two processors, since whatever publishes
+    /// and the system's network stack need some too. At least 1, at most 255.
     pub shards: usize,
     /// A tenant's first connections (128) are kept together on one shard, so that an event of a small
     /// tenant wakes one thread and not all of them; further ones go to the shards in turn.
@@ -41,7 +42,7 @@ pub struct HubConfig {
 impl Default for HubConfig {
     fn default() -> Self {
         Self {
-            shards: std::thread::available_parallelism().map_or(1, usize::from).min(255),
+            shards: std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2)).min(255),
             home_connections: 128,
             mailbox_events: 8_192,
             publish_deadline: Duration::from_secs(1),

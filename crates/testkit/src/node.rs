@@ -59,6 +59,8 @@ impl NodeSpec {
             .env("SERVER_HOST", "127.0.0.1")
             .env("SERVER_PORT", "0")
             .env("DATABASE_URL", &database)
+            // On every machine more than one shard.
+            .env("WS_THREADS", "2")
     }
 
     /// The same, allowed to call webhooks on loopback over plain http.

@@ -15,7 +15,7 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,6 +63,8 @@ pub(crate) struct Server {
 pub(crate) struct WebSocket {
     pub(crate) ping_interval: Duration,
     pub(crate) pong_timeout: Duration,
+    /// `None` for as many as suit the machine.
+    pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) read_buffer_bytes: usize,
     pub(crate) origins: AllowedOrigins,
     pub(crate) public_origins: AllowedOrigins,

@@ -139,6 +139,16 @@ pub(crate) const WS_PONG_TIMEOUT: Setting = Setting {
           connections on slow networks; too large keeps dead ones counted as online.",
 };
 
+pub(crate) const WS_THREADS: Setting = Setting {
+    env: "WS_THREADS",
+    key: "websocket.threads",
+    kind: Kind::Number { min: 0, max: 255 },
+    default: "0",
+    doc: "The threads that own the WebSocket connections and write to them; 0 is one for every two processors. The other \
+          half has HTTP, webhooks and the system's own network work to do. More threads deliver a large tenant's event \
+          sooner as long as processors are idle, and each event costs more.",
+};
+
 pub(crate) const WS_READ_BUFFER_SIZE: Setting = Setting {
     env: "WS_READ_BUFFER_SIZE",
     key: "websocket.read_buffer_size",
@@ -263,6 +273,7 @@ pub(crate) const ALL: &[&Setting] = &[
     &JWT_ALGORITHMS,
     &WS_PING_INTERVAL,
     &WS_PONG_TIMEOUT,
+    &WS_THREADS,
     &WS_READ_BUFFER_SIZE,
     &WS_WRITE_BUFFER_SIZE,
     &WS_ALLOWED_ORIGINS,

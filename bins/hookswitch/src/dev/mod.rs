@@ -115,6 +115,7 @@ fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, log: Log) -> Config {
         redis: None,
         tokens: JwtConfig { secret: Some(secret.clone()), ..JwtConfig::default() },
         websocket: WebSocket {
+            threads: None,
             ping_interval: Duration::from_secs(54),
             pong_timeout: Duration::from_mins(1),
             read_buffer_bytes: 1024,

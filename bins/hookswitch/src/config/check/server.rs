@@ -1,6 +1,7 @@
 //! `[server]`, `[websocket]`, `[webhooks]` and `[log]`: where to listen, whom to let in, what to say.
 
 use std::net::Ipv4Addr;
+use std::num::NonZeroUsize;
 
 use hookswitch::gateway::AllowedOrigins;
 use hookswitch::webhooks::AddressPolicy;
@@ -41,6 +42,7 @@ impl Checker<'_> {
         WebSocket {
             ping_interval,
             pong_timeout,
+            threads: NonZeroUsize::new(self.number(&settings::WS_THREADS) as usize),
             read_buffer_bytes: self.number(&settings::WS_READ_BUFFER_SIZE) as usize,
             origins: self.origins(&settings::WS_ALLOWED_ORIGINS),
             public_origins: self.origins(&settings::WS_PUBLIC_ALLOWED_ORIGINS),

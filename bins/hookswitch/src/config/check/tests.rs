@@ -123,6 +123,15 @@ fn every_mistake_about_deliveries_is_listed_and_no_key_is_quoted() {
 }
 
 #[test]
+fn the_threads_of_websockets_can_be_set() {
+    let threads = |text: &str| load([GOOD_SECRET, ("WS_THREADS", text)]).map(|config| config.websocket.threads);
+    assert_eq!(threads("0").expect("good"), None);
+    assert_eq!(threads("3").expect("good").map(std::num::NonZeroUsize::get), Some(3));
+    let error = threads("256").expect_err("too many").to_string();
+    assert!(error.contains("WS_THREADS: \"256\" is not a whole number from 0 to 255; the default is 0"), "{error}");
+}
+
+#[test]
 fn deliveries_are_paced_and_kept_as_the_operator_says() {
     let config = load([
         GOOD_SECRET,
