@@ -190,7 +190,12 @@ impl<O: Outlet> Round<'_, O> {
             }
             let numbers: Vec<MessageNumber> = claim.messages.iter().map(|m| m.number).collect();
             let frames = self.frames(&claim, *n_untold);
-            self.note(|asked| asked.is_paging = true);
+            // Whoever asked while the claim was made is in this page or in the claim behind it: not
+            // to be kept waiting until the client has proved the page's arrival.
+            self.note(|asked| {
+                asked.is_paging = true;
+                asked.waiting.clear();
+            });
             let (done, arrived) = oneshot::channel();
             let sent = self.couriers.shards[shard].send(Request::Backlog { key, frames, done }).await;
             let counters = &self.couriers.shared.counters;

@@ -322,6 +322,26 @@ async fn a_request_at_the_last_moment_of_a_courier_is_not_lost() {
     confirmed(&rig, 2).await;
 }
 
+/// Or whoever publishes for a user that is just coming would wait for that user's pong.
+#[tokio::test]
+async fn no_client_can_delay_who_asks_while_a_claim_is_made() {
+    let clock = Clock::manual(Timestamp::from_millis(0));
+    let offline = FailingOffline { answers: Arc::new(Semaphore::new(0)), ..FailingOffline::new(clock.clone()) };
+    let (answers, n_claims) = (Arc::clone(&offline.answers), Arc::clone(&offline.n_claims));
+    let seams = Seams { offline: Arc::new(offline), ..Seams::memory(&clock) };
+    let rig = Rig::assemble(config(), clock, |_| seams).await;
+    keep(&rig, &ids("m", 0..1)).await;
+    let mut client = rig.user("t", 7).await;
+    rig.until("the first claim is made", |_| n_claims.load(Ordering::SeqCst) == 1).await;
+    keep(&rig, &["late".to_owned()]).await;
+    let notice = rig.hub.backlog_arrived(&user("t", 7));
+    answers.add_permits(10);
+    let (_, ping) = page(&mut client).await;
+    tokio::time::timeout(PATIENCE, notice.taken()).await.expect("although no pong has come");
+    client.pong(&ping).await;
+    client.until("late").await;
+}
+
 /// Who came while the store was away gets what waited when it is back, not at his next connection.
 #[tokio::test]
 async fn a_store_that_was_away_for_long_is_asked_again_when_it_is_back() {
