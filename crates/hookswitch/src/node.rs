@@ -144,8 +144,11 @@ impl Switch {
     pub async fn shut_down(&self, grace: Duration) -> bool {
         let deadline = Instant::now() + grace;
         self.scopes.gateway.soft().cancel();
+        // What is answered with 202 goes to those who are connected: so nothing more is accepted, and what
+        // was begun is done, before their connections close. A store that hangs may hold that up.
+        self.scopes.acceptance.finish(grace / 5).await;
         // A tenth stays for requests under way and for the store.
-        let first = grace * 9 / 10;
+        let first = deadline.saturating_duration_since(Instant::now()).mul_f64(0.9);
         let clients = tokio::time::timeout(first, self.hub().drain());
         let (clients, deliveries) = tokio::join!(clients, self.scopes.webhooks.shut_down(first));
         let rest = self.scopes.end(deadline.saturating_duration_since(Instant::now())).await;

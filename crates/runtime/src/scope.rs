@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
 
 /// A family of tasks that ends together, in two stages.
@@ -131,22 +132,43 @@ impl Scope {
         runtime.spawn(tracked.instrument(span))
     }
 
-    /// Trips the soft token, waits up to `grace` for all tasks to end, then trips the hard token.
-    /// Whether they ended by themselves. Cancel safe; calling it again waits again.
-    pub async fn shut_down(&self, grace: Duration) -> bool {
+    /// Begins work that is no task, unless the soft token is tripped. The scope does not end before the
+    /// guard is dropped, or its grace is over.
+    pub fn begin(&self) -> Option<WorkGuard> {
+        // Before looking at the token: whoever trips it next waits for this.
+        let guard = WorkGuard { _token: self.tracker.token() };
+        (!self.soft.is_cancelled()).then_some(guard)
+    }
+
+    /// Trips the soft token and waits up to `grace` for all that was begun to end by itself; whether it
+    /// did. Cancel safe; calling it again waits again.
+    pub async fn finish(&self, grace: Duration) -> bool {
         self.soft.cancel();
         self.tracker.close();
-        let ended = tokio::select! {
+        tokio::select! {
             // First, because a scope that has ended has also tripped its hard token.
             biased;
             () = self.tracker.wait() => true,
             () = self.hard.cancelled() => false,
             () = tokio::time::sleep(grace) => false,
-        };
+        }
+    }
+
+    /// [`Scope::finish`], and then trips the hard token. Whether all ended by itself. Cancel safe; calling
+    /// it again waits again.
+    pub async fn shut_down(&self, grace: Duration) -> bool {
+        let ended = self.finish(grace).await;
         self.hard.cancel();
         self.tracker.wait().await;
         ended
     }
+}
+
+/// Work under way in a scope.
+#[derive(Debug)]
+#[must_use = "work whose guard is dropped is not waited for"]
+pub struct WorkGuard {
+    _token: TaskTrackerToken,
 }
 
 /// Notices a panic: dropped while unwinding, it reports the crash.
@@ -199,6 +221,17 @@ mod tests {
         let ended = scope.spawn_contained("bad", async { panic!("on purpose") }).await;
         assert!(ended.is_err_and(|e| e.is_panic()));
         assert!(!scope.soft().is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_was_begun_is_waited_for_and_none_begins_later() {
+        let scope = Scope::root("test");
+        let guard = scope.begin().expect("it is open");
+        assert!(!scope.finish(Duration::from_secs(5)).await, "it is under way");
+        assert!(scope.begin().is_none());
+        assert!(!scope.hard().is_cancelled());
+        drop(guard);
+        assert!(scope.finish(Duration::ZERO).await);
     }
 
     #[tokio::test(start_paused = true)]

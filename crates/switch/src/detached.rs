@@ -43,6 +43,8 @@ impl Finisher {
         task: &'static str,
         mut work: Work<T>,
     ) -> Result<T, AcceptError> {
+        // What was begun is waited for before connections close, whether or not it needs a task.
+        let _under_way = self.scope.begin().ok_or(AcceptError::Stopping)?;
         let here = Handle::try_current().ok();
         let is_home = here.as_ref().is_some_and(|here| here.id() == self.home.id());
         if (is_home || place == Place::Anywhere)

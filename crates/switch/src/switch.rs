@@ -87,7 +87,7 @@ impl Switch {
     /// # Errors
     /// [`AcceptError`]; nothing was accepted.
     pub async fn accept(&self, tenant: &TenantId, batch: Vec<NewEvent>) -> Result<Vec<EventId>, AcceptError> {
-        let accepted = match self.is_open().and_then(|()| check(batch)) {
+        let accepted = match check(batch) {
             Ok(batch) if batch.has_chosen_ids() => {
                 let work = Arc::clone(&self.0).accept_in_turn(tenant.clone(), batch);
                 self.0.finisher.finish(Place::Home, "accept", Box::pin(work)).await
@@ -112,7 +112,6 @@ impl Switch {
     /// # Errors
     /// [`AcceptError`]; nothing was delivered.
     pub async fn broadcast(&self, tenant: &TenantId, event: NewEvent) -> Result<EventId, AcceptError> {
-        self.is_open()?;
         if !event.event_type.is_publishable() && !event.event_type.is_opt_in() {
             return Err(AcceptError::Reserved { index: 0, event_type: event.event_type });
         }
@@ -133,10 +132,6 @@ impl Switch {
             Ok(id)
         };
         self.0.finisher.finish(place, "broadcast", Box::pin(work)).await
-    }
-
-    fn is_open(&self) -> Result<(), AcceptError> {
-        if self.0.scope.soft().is_cancelled() { Err(AcceptError::Stopping) } else { Ok(()) }
     }
 
     /// The hub behind it.
@@ -160,7 +155,6 @@ impl Switch {
         event_type: EventType,
         payload: Payload,
     ) -> Result<EventId, AcceptError> {
-        self.is_open()?;
         let event = NewEvent::new(event_type, payload).to_user(user.user.clone());
         let (parts, user) = (Arc::clone(&self.0), user.clone());
         let work = async move {

@@ -1,10 +1,13 @@
 //! How a node ends: clients are told, deliveries finish or are kept, and it does not take long.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use hookswitch_testkit::{Behaviour, Receiver, Token, WsRequest, eventually};
-use serde_json::json;
+use bytes::Bytes;
+use hookswitch_testkit::{ApiClient, Behaviour, Opcode, RawSocket, Receiver, Token, WsRequest, eventually};
+use http::Method;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -157,4 +160,54 @@ async fn a_second_node_on_the_same_file_is_refused_and_the_first_lives_on() {
     assert!(second.stderr.contains("hookswitch.db"), "names the file: {}", second.stderr);
     stage.service().publish(event_for(7, "notification")).await;
     stage.agent(7).await.expect("notification").await;
+}
+
+/// Publishes numbered events one by one until the node refuses.
+async fn publish_until_refused(service: &ApiClient, is_chosen: bool, n_accepted: &AtomicI64) {
+    loop {
+        let n = n_accepted.load(Ordering::Relaxed);
+        let mut event = event("alert");
+        event["payload"] = json!({ "n": n });
+        if is_chosen {
+            event["id"] = json!(format!("e-{n}"));
+        }
+        let body = Bytes::from(event.to_string());
+        let answer = service.try_send(Method::POST, "/api/v1/events", body, &[]).await;
+        if !answer.is_ok_and(|answer| answer.status == 202) {
+            return;
+        }
+        n_accepted.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The numbers of all events until the connection ends.
+async fn read_to_the_end(mut agent: RawSocket) -> HashSet<i64> {
+    let mut seen = HashSet::new();
+    while let Some(frame) = agent.read_frame(GRACE).await {
+        if frame.opcode == Opcode::Text {
+            let event: Value = serde_json::from_slice(&frame.payload).expect("JSON");
+            seen.extend(event["payload"]["n"].as_i64());
+        }
+    }
+    seen
+}
+
+#[tokio::test]
+async fn every_accepted_event_reaches_those_who_are_connected_until_the_end() {
+    for is_chosen in [true, false, true, false] {
+        let mut stage = Stage::start().await;
+        let mut agent = RawSocket::connect(stage.addr()).await;
+        agent.upgrade("/ws", &stage.sign(&Token::new(TENANT, 1))).await;
+        let (service, n_accepted) = (stage.service(), AtomicI64::new(0));
+        let ending = async {
+            let many = || std::future::ready(n_accepted.load(Ordering::Relaxed) > 100);
+            eventually("events are accepted", GRACE, many).await;
+            stage.node.terminate();
+            assert_eq!(stage.node.wait(GRACE).await.code(), Some(0));
+        };
+        let publishing = publish_until_refused(&service, is_chosen, &n_accepted);
+        let ((), seen, ()) = tokio::join!(publishing, read_to_the_end(agent), ending);
+        let missed: Vec<i64> = (0..n_accepted.into_inner()).filter(|n| !seen.contains(n)).collect();
+        assert!(missed.is_empty(), "with chosen ids: {is_chosen}; missed {missed:?}, got {}", seen.len());
+    }
 }

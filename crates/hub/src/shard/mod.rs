@@ -58,6 +58,15 @@ pub(crate) enum Request<O: Outlet> {
     Release { user: UserKey },
 }
 
+/// How far the shard is with sending everybody away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// As soon as what was handed over is in the outboxes.
+    Asked,
+    Done,
+}
+
 /// The state of one shard. Used on its own thread only, by its turn and by its readers.
 pub(crate) struct Shard<O: Outlet> {
     index: u8,
@@ -72,6 +81,7 @@ pub(crate) struct Shard<O: Outlet> {
     ring: VecDeque<u32>,
     /// Wakes the turn when a reader left something to do.
     wake: Rc<Notify>,
+    leaving: Leaving,
     /// The node has come to its hard end: no further turn.
     is_over: bool,
     n_attached: u64,
@@ -95,6 +105,7 @@ impl<O: Outlet> Shard<O> {
             by_tenant: HashMap::new(),
             ring: VecDeque::new(),
             wake: Rc::new(Notify::new()),
+            leaving: Leaving::No,
             is_over: false,
             n_attached: 0,
             n_batches: 0,

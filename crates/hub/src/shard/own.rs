@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, TenantId};
 use smallvec::SmallVec;
 
-use super::{Key, Shard};
+use super::{Key, Leaving, Shard};
 use crate::connection::PageReceipt;
 use crate::counters::Counters;
 use crate::frame;
@@ -88,11 +88,21 @@ impl<O: Outlet> Shard<O> {
     }
 
     /// Closes every connection, because the node goes away.
-    pub(super) fn close_all(&mut self, code: CloseCode) {
+    pub(super) fn leave(&mut self) {
+        if self.leaving == Leaving::Done {
+            return;
+        }
+        self.leaving = Leaving::Done;
         let keys: Vec<Key> = self.connections.iter().map(|(slot, c)| Key { slot: slot as u32, id: c.id }).collect();
         for key in keys {
-            self.close(key, code);
+            self.close(key, CloseCode::Restarting);
         }
+    }
+
+    /// Whether closing was asked for and nothing is left to append before.
+    pub(super) fn may_leave(&self) -> bool {
+        self.leaving == Leaving::Asked
+            && self.tenants.iter().all(|(_, table)| table.lane.is_empty() && table.chunk.is_none())
     }
 
     /// Tells connections that events of other nodes may be missing; those that are themselves behind

@@ -111,6 +111,9 @@ async fn run<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, mut inbox: Inbox<O>) {
     let wake = Rc::clone(&shard.borrow().wake);
     while !shard.borrow().is_over {
         take_waiting(shard, &mut inbox);
+        if inbox.batches.is_empty() && shard.borrow().may_leave() {
+            shard.borrow_mut().leave();
+        }
         if shard.borrow().has_work() {
             shard.borrow_mut().turn();
             // Lets readers, the system's readiness and the clock in between slices. When nothing

@@ -4,12 +4,12 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
-use hookswitch_protocol::CloseCode;
 use tokio::task::spawn_local;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::{Shard, run};
+use super::{Leaving, Shard, run};
 use crate::affinity::{Load, LoadMeter};
 use crate::outlet::Outlet;
 
@@ -33,11 +33,21 @@ async fn sweep<O: Outlet>(shard: Weak<RefCell<Shard<O>>>, load: Arc<Load>) {
     }
 }
 
-/// Closes every connection when the node goes away.
+/// How long what was handed over may hold up the closing when the node goes away.
+const LAST_EVENTS: Duration = Duration::from_millis(250);
+
+/// Closes every connection when the node goes away, behind the events that were handed over before.
 async fn drain<O: Outlet>(shard: Weak<RefCell<Shard<O>>>) {
     let Some(draining) = shard.upgrade().map(|shard| shard.borrow().shared.draining.clone()) else { return };
     draining.cancelled().await;
-    with_shard(&shard, |shard| shard.close_all(CloseCode::Restarting));
+    let asked = with_shard(&shard, |shard| {
+        shard.leaving = Leaving::Asked;
+        shard.wake.notify_one();
+    });
+    if asked.is_some() {
+        sleep(LAST_EVENTS).await;
+        with_shard(&shard, Shard::leave);
+    }
 }
 
 /// Ends the shard with the scope's hard token.
