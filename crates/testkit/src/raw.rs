@@ -74,6 +74,22 @@ impl RawSocket {
         self.stream.write_all(bytes).await
     }
 
+    /// The port of our side, which no other open connection to the node has.
+    ///
+    /// # Panics
+    /// When the connection is gone.
+    pub fn local_port(&self) -> u16 {
+        self.stream.local_addr().expect("a live socket").port()
+    }
+
+    /// Ends our side of the connection; answers can still come.
+    ///
+    /// # Panics
+    /// When the connection is gone.
+    pub async fn finish_sending(&mut self) {
+        self.stream.shutdown().await.expect("the connection lasts");
+    }
+
     /// Sends a whole text message, masked.
     pub async fn send_text(&mut self, text: &str) {
         self.send(&Frame::new(Opcode::Text, text.to_owned()).masked()).await;

@@ -68,6 +68,8 @@ impl Gateway {
         // Not `pipeline_flush`: with it, a 101 is never sent when the client's first frame came along.
         server
             .timer(TokioTimer::new())
+            // A client may end its side as soon as it has asked, and still gets its answer.
+            .half_close(true)
             .header_read_timeout(config.header_deadline)
             .max_buf_size(config.header_bytes.max(MIN_BUFFER_BYTES));
         server

@@ -193,6 +193,36 @@ async fn a_moved_connection_can_become_a_websocket() {
     assert_eq!(agent.expect("alert").await["payload"]["n"], -1);
 }
 
+/// Some clients end their side right behind the request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_only_listens_any_more_is_answered_before_and_after_a_move() {
+    let house = House::open().await;
+    let mut agent = house.agent("tenant-1", 1).await;
+    for has_moved in [false, true, false, true] {
+        for id in [None, Some("e")] {
+            let mut publisher = Publisher::open(&house).await;
+            if has_moved {
+                let n_moves = relocations(&house).await;
+                publisher.until_moved(&house, &mut agent, n_moves + 1).await;
+            }
+            let n = publisher.n_sent;
+            let id = id.map(|id| format!("{id}-{has_moved}-{}", publisher.socket.local_port()));
+            let mut event = json!({"type": "alert", "payload": {"n": n}});
+            if let Some(id) = id {
+                event["id"] = json!(id);
+            }
+            let body = event.to_string();
+            let length = format!("Content-Length: {}\r\n", body.len());
+            let request = publisher.request("POST /api/v1/events", &length, &body);
+            publisher.socket.send(request.as_bytes()).await;
+            publisher.socket.finish_sending().await;
+            publisher.answer(202).await;
+            assert_eq!(agent.expect("alert").await["payload"]["n"], n);
+            assert!(publisher.socket.read_to_end().await.is_empty());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_publishes_what_a_store_must_keep_stays_where_it_is() {
     let house = House::open().await;
