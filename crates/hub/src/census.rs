@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hookswitch_protocol::{NewEvent, TenantId, Topic, UserId};
+use hookswitch_protocol::{NewEvent, TenantId, UserId};
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
@@ -115,7 +115,7 @@ impl Census {
         let stripe = self.stripe(tenant);
         let shards = stripe.get(tenant).map_or(&[][..], |count| &count.shards);
         let is_large = deliveries.len() > EVENTS_LOOKED_AT;
-        let may_want = |shard: &Listening| deliveries.iter().any(|delivery| shard.may_want_event(&delivery.event));
+        let may_want = |shard: &Listening| deliveries.iter().any(|delivery| shard.may_want(&delivery.event));
         shards.iter().map(|shard| if is_large { shard.is_anybody() } else { may_want(shard) }).collect()
     }
 
@@ -123,9 +123,7 @@ impl Census {
     pub(crate) fn only_hearer(&self, tenant: &TenantId, event: &NewEvent) -> Option<u8> {
         let stripe = self.stripe(tenant);
         let shards = &stripe.get(tenant)?.shards;
-        let name = event.topic.as_ref().map_or(event.event_type.as_str(), Topic::as_str);
-        let is_addressed = event.user.is_some() || event.session.is_some();
-        let hearers = shards.iter().enumerate().filter(|(_, shard)| shard.may_want(name, is_addressed));
+        let hearers = shards.iter().enumerate().filter(|(_, shard)| shard.may_want_new(event));
         let mut indexes = hearers.map(|(index, _)| index as u8);
         indexes.next().filter(|_| indexes.next().is_none())
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hookswitch_protocol::{Event, SubscriptionName, Topic};
+use hookswitch_protocol::{Event, EventType, NewEvent, SubscriptionName, Topic};
 
 use crate::attachment::Occupant;
 
@@ -76,20 +76,25 @@ impl Listening {
     }
 
     /// Whether anybody here may want the event. Users and sessions are not looked up.
-    pub(crate) fn may_want_event(&self, event: &Event) -> bool {
-        let name = event.topic.as_ref().map_or(event.event_type.as_str(), Topic::as_str);
-        self.may_want(name, event.user.is_some() || event.session.is_some())
+    pub(crate) fn may_want(&self, event: &Event) -> bool {
+        self.hears(&event.event_type, event.topic.as_ref(), event.user.is_some() || event.session.is_some())
     }
 
-    /// The same of an event with this type or topic; `is_addressed` says that it is for a user or session.
-    pub(crate) fn may_want(&self, name: &str, is_addressed: bool) -> bool {
+    /// The same of an event that is not accepted yet.
+    pub(crate) fn may_want_new(&self, event: &NewEvent) -> bool {
+        self.hears(&event.event_type, event.topic.as_ref(), event.user.is_some() || event.session.is_some())
+    }
+
+    /// `is_addressed` says that it is for a user or a session.
+    fn hears(&self, event_type: &EventType, topic: Option<&Topic>, is_addressed: bool) -> bool {
+        let name = topic.map_or(event_type.as_str(), Topic::as_str);
         self.is_anybody() && (is_addressed || self.n_broad > 0 || self.exact.contains_key(name))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use hookswitch_protocol::{EventId, EventType, Payload, SessionKey, TenantId, Timestamp, UserId};
+    use hookswitch_protocol::{EventId, Payload, SessionKey, TenantId, Timestamp, UserId};
 
     use super::*;
 
@@ -114,21 +119,21 @@ mod tests {
     fn who_wants_an_event_is_never_denied() {
         let user = Occupant::User(UserId::from(1));
         let mut listening = Listening::default();
-        assert!(!listening.may_want_event(&Event { user: Some(UserId::from(1)), ..alert() }), "nobody is here");
+        assert!(!listening.may_want(&Event { user: Some(UserId::from(1)), ..alert() }), "nobody is here");
         listening.join(&user);
-        assert!(listening.may_want_event(&alert()), "it gets everything");
+        assert!(listening.may_want(&alert()), "it gets everything");
         listening.add(&name("call.ended"));
         listening.narrow();
-        assert!(!listening.may_want_event(&alert()));
+        assert!(!listening.may_want(&alert()));
         let of_session = Event { session: Some(SessionKey::parse("s").expect("legal")), ..alert() };
-        assert!(listening.may_want_event(&of_session), "sessions are looked up by the shard");
+        assert!(listening.may_want(&of_session), "sessions are looked up by the shard");
         let on_wall = Event { topic: Some(Topic::parse("wall").expect("legal")), ..alert() };
         for wanted in ["alert", "*", "wall"].map(name) {
             let event = if wanted == name("wall") { &on_wall } else { &alert() };
             listening.add(&wanted);
-            assert!(listening.may_want_event(event), "{wanted:?}");
+            assert!(listening.may_want(event), "{wanted:?}");
             listening.remove(&wanted);
-            assert!(!listening.may_want_event(event), "{wanted:?} was given up");
+            assert!(!listening.may_want(event), "{wanted:?} was given up");
         }
         listening.leave(&user, Some(&[name("call.ended")]));
         assert!(listening.exact.is_empty() && listening.n_broad == 0 && !listening.is_anybody());
