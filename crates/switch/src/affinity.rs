@@ -1,8 +1,10 @@
 //! Where a publisher best runs, as far as it depends on what its events mean.
 
 use hookswitch_hub::ShardId;
-use hookswitch_protocol::{Category, NewEvent, TenantId};
+use hookswitch_protocol::{NewEvent, TenantId};
 
+use crate::checked::check;
+use crate::draft::Draft;
 use crate::switch::Switch;
 
 impl Switch {
@@ -10,15 +12,10 @@ impl Switch {
     /// [`hookswitch_hub::Hub::assign_place`]. `None` when a store has to be asked about such events, for
     /// that is done on the switchboard's own runtime.
     ///
-    /// Takes a short lock, so it is not for every event.
+    /// Looks at what the event means as its acceptance does, so it is not for every event.
     pub fn assign_place(&self, tenant: &TenantId, event: &NewEvent, now: Option<ShardId>) -> Option<ShardId> {
-        if self.may_ask_store(tenant, event) { None } else { self.hub().assign_place(tenant, event, now) }
-    }
-
-    fn may_ask_store(&self, tenant: &TenantId, event: &NewEvent) -> bool {
-        let is_of_session = event.session.is_some() || event.event_type.category() == Category::Chat;
-        let NewEvent { id, user, event_type, payload, .. } = event;
-        let is_wanted = || !self.webhooks().targets(tenant, event_type, payload, self.0.clock.now()).is_empty();
-        id.is_some() || user.is_some() || is_of_session || is_wanted()
+        let batch = check(vec![event.clone()]).ok()?;
+        let is_live_only = Draft::new(&self.0, tenant, batch).is_live_only();
+        if is_live_only { self.hub().assign_place(tenant, event, now) } else { None }
     }
 }

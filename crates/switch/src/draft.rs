@@ -53,20 +53,25 @@ impl Parts {
     /// An event as `broadcast` and `save_offline` deliver it.
     pub(crate) async fn live_event(&self, tenant: &TenantId, new: NewEvent) -> Event {
         let now = self.clock.now();
-        let session = match new.session {
-            Some(name) => self.hub.sessions().resolve(tenant, &name).await,
+        let session = match &new.session {
+            Some(name) => self.hub.sessions().resolve(tenant, name).await,
             None => None,
         };
-        Event {
-            id: new.id.unwrap_or_else(|| EventId::generate(now)),
-            event_type: new.event_type,
-            tenant: tenant.clone(),
-            user: new.user,
-            session,
-            topic: new.topic,
-            payload: new.payload,
-            timestamp: now,
-        }
+        event(new, tenant, session, now)
+    }
+}
+
+/// The event under its own id, or under a new one.
+fn event(new: NewEvent, tenant: &TenantId, session: Option<SessionKey>, now: Timestamp) -> Event {
+    Event {
+        id: new.id.unwrap_or_else(|| EventId::generate(now)),
+        event_type: new.event_type,
+        tenant: tenant.clone(),
+        user: new.user,
+        session,
+        topic: new.topic,
+        payload: new.payload,
+        timestamp: now,
     }
 }
 
@@ -74,16 +79,8 @@ impl Parcel {
     fn new(parts: &Parts, tenant: &TenantId, now: Timestamp, checked: Checked) -> Self {
         let Checked { index, new, names, fingerprint } = checked;
         let targets = parts.webhooks.targets(tenant, &new.event_type, &new.payload, now);
-        let event = Event {
-            id: new.id.unwrap_or_else(|| EventId::generate(now)),
-            event_type: new.event_type,
-            tenant: tenant.clone(),
-            user: new.user,
-            session: None::<SessionKey>,
-            topic: new.topic,
-            payload: new.payload,
-            timestamp: now,
-        };
+        // Its session is found once the whole batch is known.
+        let event = event(new, tenant, None, now);
         let addressee = UserKey::addressee(&event);
         Self { index, event, names, fingerprint, targets, addressee, is_repeated: false }
     }
