@@ -44,7 +44,7 @@ impl Finisher {
         mut work: Work<T>,
     ) -> Result<T, AcceptError> {
         // What was begun is waited for before connections close, whether or not it needs a task.
-        let _under_way = self.scope.begin().ok_or(AcceptError::Stopping)?;
+        let under_way = self.scope.begin().ok_or(AcceptError::Stopping)?;
         let here = Handle::try_current().ok();
         let is_home = here.as_ref().is_some_and(|here| here.id() == self.home.id());
         if (is_home || place == Place::Anywhere)
@@ -53,7 +53,10 @@ impl Finisher {
             return done;
         }
         let runtime = here.as_ref().filter(|_| place == Place::Anywhere).unwrap_or(&self.home);
-        match self.scope.spawn_contained_on(runtime, task, work).await {
+        let task = self.scope.spawn_contained_on(runtime, task, work);
+        // The task is waited for by itself; who asked for it may be slow to look at the answer.
+        drop(under_way);
+        match task.await {
             Ok(Some(done)) => done,
             // Ended by the hard token: how far it came is for the next start to find out.
             Ok(None) => Err(AcceptError::Stopping),
