@@ -141,9 +141,13 @@ impl Gateway {
     }
 
     /// The answer to a request whose work was cut off: not known to be done.
-    pub(crate) fn cut_off(&self) -> Response<Body> {
+    pub(crate) fn cut_off(&self, peer: SocketAddr) -> Response<Body> {
         let request_id = self.0.request_ids.for_request(&http::HeaderMap::new());
-        Answer { request_id, now: self.0.parts.clock.now() }.problem(&Problem::draining())
+        tracing::warn!(%peer, %request_id, "a request was cut off by the node's end");
+        let answer = Answer { request_id, now: self.0.parts.clock.now() };
+        let response = answer.problem(&Problem::draining());
+        self.0.figures.answered(response.status());
+        response
     }
 
     async fn answer<B>(&self, request: Request<B>, caller: Caller<'_>, answer: &Answer) -> Response<Body>

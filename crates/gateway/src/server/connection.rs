@@ -137,7 +137,7 @@ impl Served {
         match self.scope.spawn_contained_on(&self.home, "http request", answer).await {
             Ok(Some(response)) => response,
             // Cut off by the hard token, or with its runtime.
-            _ => self.gateway.cut_off(),
+            _ => self.gateway.cut_off(self.peer),
         }
     }
 
