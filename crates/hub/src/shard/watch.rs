@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -33,19 +32,18 @@ async fn sweep<O: Outlet>(shard: Weak<RefCell<Shard<O>>>, load: Arc<Load>) {
     }
 }
 
-/// How long what was handed over may hold up the closing when the node goes away.
-const LAST_EVENTS: Duration = Duration::from_millis(250);
-
-/// Closes every connection when the node goes away, behind the events that were handed over before.
+/// Closes every connection when the node goes away, behind the events that were handed over before. Where
+/// more keep coming, from other nodes, it waits for a quarter of the time that the closing may take.
 async fn drain<O: Outlet>(shard: Weak<RefCell<Shard<O>>>) {
     let Some(draining) = shard.upgrade().map(|shard| shard.borrow().shared.draining.clone()) else { return };
     draining.cancelled().await;
-    let asked = with_shard(&shard, |shard| {
+    let patience = with_shard(&shard, |shard| {
         shard.leaving = Leaving::Asked;
         shard.wake.notify_one();
+        shard.config.close_timeout / 4
     });
-    if asked.is_some() {
-        sleep(LAST_EVENTS).await;
+    if let Some(patience) = patience {
+        sleep(patience).await;
         with_shard(&shard, Shard::leave);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookswitch_hub::{HubConfig, HubError};
+use hookswitch_hub::{Hub, HubConfig, HubError};
 use hookswitch_testkit::{PATIENCE, eventually};
 
 use crate::rig::{Client, Rig, config, event, tenant};
@@ -137,4 +137,23 @@ async fn a_tenant_that_publishes_more_than_can_be_delivered_waits_for_itself() {
     near.until("e1-999").await;
     eventually("the share is given back", PATIENCE, async || rig.hub.reserve(&tenant("flood"), 2_000).await.is_ok())
         .await;
+}
+
+/// Slices let others have a turn, the closing among them: it must not come before the rest.
+#[tokio::test]
+async fn when_the_node_goes_what_was_handed_over_comes_before_the_close() {
+    let rig = one_shard().await;
+    let mut crowd = crowd(&rig, "big", 300).await;
+    let hold = crowd[0].hold_shard().await;
+    let kinds = ["queue.stats", "agent.login"];
+    rig.publish((0..200).map(|n| event("big", kinds[n % 2], &format!("e{n}")))).await;
+    let (draining, ()) = tokio::join!(rig.hub.drain(), async {
+        rig.until("draining has begun", Hub::is_draining).await;
+        drop(hold);
+    });
+    assert!(draining, "all are out");
+    let expected: Vec<String> = (0..200).map(|n| format!("e{n}")).chain(["close 1012".to_owned()]).collect();
+    for client in &mut crowd {
+        assert_eq!(client.until("close 1012").await, expected);
+    }
 }
