@@ -72,6 +72,15 @@ impl Publisher {
     }
 }
 
+/// A house, an agent of tenant 1, and a connection that has moved beside that agent's shard.
+async fn moved() -> (House, WsClient, Publisher) {
+    let house = House::open().await;
+    let mut agent = house.agent("tenant-1", 1).await;
+    let mut publisher = Publisher::open(&house).await;
+    publisher.until_moved(&house, &mut agent, 1).await;
+    (house, agent, publisher)
+}
+
 async fn relocations(house: &House) -> u64 {
     let metrics = house.api().get("/metrics").await.text();
     let line = metrics.lines().find_map(|line| line.strip_prefix("hookswitch_relocations_total "));
@@ -80,10 +89,7 @@ async fn relocations(house: &House) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publisher_moves_and_every_event_arrives_once_and_in_order() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let mut publisher = Publisher::open(&house).await;
-    publisher.until_moved(&house, &mut agent, 1).await;
+    let (house, mut agent, mut publisher) = moved().await;
     for _ in 0..200 {
         publisher.publish(&mut agent).await;
     }
@@ -118,10 +124,7 @@ async fn requests_sent_ahead_are_answered_in_order_across_a_move() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moved_connection_serves_everything_else_too_and_goes_back_for_it() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let mut publisher = Publisher::open(&house).await;
-    publisher.until_moved(&house, &mut agent, 1).await;
+    let (house, mut agent, mut publisher) = moved().await;
     let others: [(u16, NextRequest); 6] = [
         (400, |publisher| publisher.request("POST /api/v1/events", "Content-Length: 1\r\n", "{")),
         (401, |_| "POST /api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{".to_owned()),
@@ -164,10 +167,7 @@ async fn a_request_right_behind_the_one_that_moves_the_connection_is_not_taken_a
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_the_end_cuts_off_is_not_answered_as_if_done() {
     for _ in 0..10 {
-        let house = House::open().await;
-        let mut agent = house.agent("tenant-1", 1).await;
-        let mut publisher = Publisher::open(&house).await;
-        publisher.until_moved(&house, &mut agent, 1).await;
+        let (house, mut agent, mut publisher) = moved().await;
         // Its body never comes, so that it is under way when the end comes.
         let unfinished = publisher.request("POST /api/v1/events", "Content-Length: 20000\r\n", "{");
         publisher.socket.send(unfinished.as_bytes()).await;
@@ -183,10 +183,7 @@ async fn a_request_that_the_end_cuts_off_is_not_answered_as_if_done() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moved_connection_can_become_a_websocket() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let mut publisher = Publisher::open(&house).await;
-    publisher.until_moved(&house, &mut agent, 1).await;
+    let (house, mut agent, mut publisher) = moved().await;
     publisher.socket.upgrade("/ws", &token("tenant-1", 2)).await;
     house.service("tenant-1").publish(json!({"type": "alert", "payload": {"n": -1}})).await;
     assert!(publisher.socket.read_text().await.contains(r#""n":-1"#));
@@ -237,10 +234,7 @@ async fn who_publishes_what_a_store_must_keep_stays_where_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moved_connection_is_closed_with_the_others_when_the_node_ends() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let mut publisher = Publisher::open(&house).await;
-    publisher.until_moved(&house, &mut agent, 1).await;
+    let (house, mut agent, mut publisher) = moved().await;
     house.scope.soft().cancel();
     assert!(publisher.socket.read_to_end().await.is_empty(), "it was idle");
 }

@@ -1,7 +1,7 @@
 //! What a user missed: comes first, in order, once, and is never lost between store and client.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -302,13 +302,19 @@ async fn a_store_that_fails_is_asked_again() {
     eventually("it is gone for good", PATIENCE, async || left(&rig).await == 0).await;
 }
 
-#[tokio::test]
-async fn a_request_at_the_last_moment_of_a_courier_is_not_lost() {
+/// A hub whose store looks up each claim at once, and answers only as many as there are permits; and
+/// how many were made.
+async fn answering(n_claims: usize) -> (Rig, Arc<Semaphore>, Arc<AtomicUsize>) {
     let clock = Clock::manual(Timestamp::from_millis(0));
-    let offline = FailingOffline { answers: Arc::new(Semaphore::new(1)), ..FailingOffline::new(clock.clone()) };
+    let offline = FailingOffline { answers: Arc::new(Semaphore::new(n_claims)), ..FailingOffline::new(clock.clone()) };
     let (answers, n_claims) = (Arc::clone(&offline.answers), Arc::clone(&offline.n_claims));
     let seams = Seams { offline: Arc::new(offline), ..Seams::memory(&clock) };
-    let rig = Rig::assemble(config(), clock, |_| seams).await;
+    (Rig::assemble(config(), clock, |_| seams).await, answers, n_claims)
+}
+
+#[tokio::test]
+async fn a_request_at_the_last_moment_of_a_courier_is_not_lost() {
+    let (rig, answers, n_claims) = answering(1).await;
     keep(&rig, &ids("m", 0..1)).await;
     let berth = rig.berth("t", Occupant::User(7.into())).await;
     let mut client = rig.open_answering(berth).await;
@@ -325,11 +331,7 @@ async fn a_request_at_the_last_moment_of_a_courier_is_not_lost() {
 /// Or whoever publishes for a user that is just coming would wait for that user's pong.
 #[tokio::test]
 async fn no_client_can_delay_who_asks_while_a_claim_is_made() {
-    let clock = Clock::manual(Timestamp::from_millis(0));
-    let offline = FailingOffline { answers: Arc::new(Semaphore::new(0)), ..FailingOffline::new(clock.clone()) };
-    let (answers, n_claims) = (Arc::clone(&offline.answers), Arc::clone(&offline.n_claims));
-    let seams = Seams { offline: Arc::new(offline), ..Seams::memory(&clock) };
-    let rig = Rig::assemble(config(), clock, |_| seams).await;
+    let (rig, answers, n_claims) = answering(0).await;
     keep(&rig, &ids("m", 0..1)).await;
     let mut client = rig.user("t", 7).await;
     rig.until("the first claim is made", |_| n_claims.load(Ordering::SeqCst) == 1).await;
