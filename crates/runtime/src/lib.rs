@@ -1,4 +1,4 @@
-//! The floor everything stands on: named task scopes with two-stage shutdown, and the clock.
+//! The floor everything stands on: named task scopes with two-stage shutdown, the clock, and metrics.
 //!
 //! Knows nothing of events, sockets, SQL or HTTP.
 //!
@@ -15,6 +15,7 @@
 //! ```
 
 mod clock;
+pub mod metrics;
 mod scope;
 
 pub use clock::Clock;

@@ -86,7 +86,7 @@ pub(crate) const HOMES: &[Home] = &[
     Home { package: "tokio-tungstenite", rooms: &[GATEWAY] },
     Home { package: "jsonwebtoken", rooms: &[GATEWAY] },
     Home { package: "matchit", rooms: &[GATEWAY] },
-    Home { package: "prometheus-client", rooms: &[GATEWAY] },
+    Home { package: "prometheus-client", rooms: &[RUNTIME, GATEWAY] },
     Home { package: "hyper", rooms: &[WEBHOOKS, GATEWAY] },
     Home { package: "fred", rooms: &[REDIS] },
     Home { package: "mysql_async", rooms: &[STORE] },

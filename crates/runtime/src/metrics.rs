@@ -1,0 +1,140 @@
+//! Metrics: what a part counts, under one name, and the registry it is read from.
+//!
+//! Each crate owns its metrics: it declares them once, with [`counters!`](crate::counters), and registers
+//! them in the [`Registry`] that it is given. Names are written without the registry's prefix and without
+//! `_total`.
+
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::family::Family;
+
+pub use prometheus_client::metrics::counter::Counter;
+pub use prometheus_client::registry::Registry;
+
+/// Counters that differ in one label, whose values come from a closed set.
+pub type LabelledCounter = Family<[(&'static str, &'static str); 1], Counter>;
+
+/// One with a row for each value from the start, so that a rate over it has a zero to start from.
+pub fn labelled(label: &'static str, values: impl IntoIterator<Item = &'static str>) -> LabelledCounter {
+    let family = LabelledCounter::default();
+    for value in values {
+        drop(family.get_or_create(&[(label, value)]));
+    }
+    family
+}
+
+/// Registers a gauge whose value is read whenever somebody looks.
+pub fn register_gauge(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    read: impl Fn() -> u64 + Send + Sync + 'static,
+) {
+    registry.register(name, help, Gauge(Box::new(read)));
+}
+
+struct Gauge(Box<dyn Fn() -> u64 + Send + Sync>);
+
+impl fmt::Debug for Gauge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Gauge").finish_non_exhaustive()
+    }
+}
+
+impl EncodeMetric for Gauge {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        encoder.encode_gauge(&((self.0)() as i64))
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Gauge
+    }
+}
+
+/// Declares a struct of [`Counter`]s, each with its help, and with the name under which it is registered
+/// where that is not the field's. `register` puts all of them into a registry; a counter that is declared
+/// cannot be forgotten there.
+///
+/// ```
+/// use hookswitch_runtime::metrics::Registry;
+///
+/// hookswitch_runtime::counters! {
+///     /// What a queue counts.
+///     pub struct QueueMetrics {
+///         pushed: "Items pushed",
+///         lost as "queue_lost": "Items dropped, the queue being full",
+///     }
+/// }
+///
+/// let metrics = QueueMetrics::default();
+/// let mut registry = Registry::default();
+/// metrics.register(&mut registry);
+/// metrics.lost.inc();
+/// assert_eq!(metrics.lost.get(), 1);
+/// ```
+#[macro_export]
+macro_rules! counters {
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $name:literal) => { $name };
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $struct:ident { $($field:ident $(as $name:literal)?: $help:literal,)* }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Default)]
+        $vis struct $struct {
+            $(
+                #[doc = $help]
+                pub $field: $crate::metrics::Counter,
+            )*
+        }
+
+        impl $struct {
+            /// Registers every counter under its name; the registry shares them.
+            pub fn register(&self, registry: &mut $crate::metrics::Registry) {
+                $(registry.register($crate::counters!(@name $field $($name)?), $help, self.$field.clone());)*
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    crate::counters! {
+        /// Two counters.
+        pub(crate) struct Two {
+            first: "The first",
+            other as "second": "The other",
+        }
+    }
+
+    #[test]
+    fn what_is_declared_is_printed_under_its_name() {
+        let (two, mut registry) = (Two::default(), Registry::with_prefix("x"));
+        two.register(&mut registry);
+        let closed = labelled("reason", ["a", "b"]);
+        registry.register("closed", "Closed", closed.clone());
+        register_gauge(&mut registry, "open", "Open now", || 7);
+        two.other.inc_by(2);
+        closed.get_or_create(&[("reason", "b")]).inc();
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("a string takes everything");
+        for line in [
+            "# HELP x_first The first.",
+            "x_first_total 0",
+            "x_second_total 2",
+            "x_closed_total{reason=\"a\"} 0",
+            "x_closed_total{reason=\"b\"} 1",
+            "# TYPE x_open gauge",
+            "x_open 7",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+        }
+    }
+}
