@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use hookswitch_hub::{Attachment, Clearance, Occupant};
+use hookswitch_hub::{Attachment, Clearance, Subject};
 use hookswitch_protocol::{Chain, ErrorCode, EventId, SessionKey};
 use hookswitch_switch::AcceptError;
 use http::{Request, Response, StatusCode};
@@ -15,7 +15,7 @@ use crate::auth::{Principal, Role};
 use crate::gateway::{Admitted, Caller, Gateway};
 use crate::http::{Answer, Body, BoxError, Problem, Query, decode_segment, read_body};
 use crate::routes::Endpoint;
-use crate::socket::Session;
+use crate::socket::CommandHandler;
 use crate::upgrade::{AllowedOrigins, HandOver, Handshake, hand_over, switching_protocols};
 use crate::webhooks_api::WebhookCall;
 use crate::{pages, publish};
@@ -83,8 +83,8 @@ impl Gateway {
         let parsed = body.and_then(|body| publish::parse(&body));
         // What the switchboard refuses, it counts itself.
         let (events, is_batch) = parsed.inspect_err(|problem| inner.figures.refused_events(problem.code))?;
-        if let (Some(seat), Some(first)) = (caller.seat, events.first()) {
-            seat.published(&inner.parts.switch, &principal.tenant, first);
+        if let (Some(placement), Some(first)) = (caller.placement, events.first()) {
+            placement.published(&inner.parts.switch, &principal.tenant, first);
         }
         let accepted = inner.parts.switch.accept(&principal.tenant, events).await;
         let ids = accepted.map_err(|error| not_accepted(&error, is_batch, principal, answer))?;
@@ -120,7 +120,7 @@ impl Gateway {
         self.check_origin(&self.0.config.origins, admitted, head)?;
         let who = Attachment {
             tenant: principal.tenant.clone(),
-            occupant: Occupant::User(principal.user.clone()),
+            subject: Subject::User(principal.user.clone()),
             clearance: if principal.role == Role::Admin { Clearance::Admin } else { Clearance::Standard },
             expires_at: Some(principal.expires_at),
         };
@@ -140,7 +140,7 @@ impl Gateway {
         let session = self.0.hub().sessions().find(&key).await.ok_or_else(unknown_session)?;
         let who = Attachment {
             tenant: session.tenant,
-            occupant: Occupant::Visitor(session.key),
+            subject: Subject::Visitor(session.key),
             clearance: Clearance::Standard,
             expires_at: None,
         };
@@ -175,12 +175,12 @@ impl Gateway {
             tracing::error!("the HTTP server in front of the gateway serves without upgrades");
             Problem::internal()
         })?;
-        let session = Session::new(who.tenant.clone(), who.occupant.clone());
-        let visited = match &who.occupant {
-            Occupant::Visitor(key) => Some(key.clone()),
-            Occupant::User(_) => None,
+        let commands = CommandHandler::new(who.tenant.clone(), who.subject.clone());
+        let visited = match &who.subject {
+            Subject::Visitor(key) => Some(key.clone()),
+            Subject::User(_) => None,
         };
-        let berth = inner.parts.door.attach(who).await.map_err(|error| {
+        let pending = inner.parts.admission.attach(who).await.map_err(|error| {
             tracing::debug!(error = %Chain(&error), "a connection was refused");
             Problem::new(error.code(), error.to_string())
         })?;
@@ -192,7 +192,7 @@ impl Gateway {
             return Err(unknown_session());
         }
         let context = Arc::clone(&inner.sockets);
-        let to = HandOver { berth, session, context, deadline: inner.config.upgrade_deadline };
+        let to = HandOver { pending, commands, context, deadline: inner.config.upgrade_deadline };
         inner.parts.scope.spawn_contained("upgrade", hand_over(upgrade, to));
         Ok(switching_protocols(handshake))
     }

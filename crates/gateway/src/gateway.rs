@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use hookswitch_hub::{Door, Hub};
+use hookswitch_hub::{Admission, Hub};
 use hookswitch_protocol::ErrorCode;
 use hookswitch_runtime::{Clock, Scope};
-use hookswitch_switch::Switch;
+use hookswitch_switch::Switchboard;
 use http::{Method, Request, Response};
 
 use crate::auth::{AuthError, Authenticator, Credential, Principal, find_token};
@@ -20,16 +20,16 @@ use crate::cors;
 use crate::http::{Answer, Body, BoxError, Problem, RequestIds};
 use crate::pages::{FigureSource, Figures, Health, Metrics, Readiness};
 use crate::routes::{Access, Endpoint, Route, Routes};
-use crate::server::Seat;
-use crate::socket::{SocketContext, TcpOutlet};
+use crate::server::ThreadPlacement;
+use crate::socket::{SocketContext, WebSocketTransport};
 use crate::tenant_limit::TenantLimit;
 
-/// What a gateway opens the door to.
+/// What a gateway is made of.
 pub struct GatewayParts {
     /// Takes connections in.
-    pub door: Door<TcpOutlet>,
+    pub admission: Admission<WebSocketTransport>,
     /// Takes events in; its hub and its webhooks are the ones shown and changed here.
-    pub switch: Switch,
+    pub switch: Switchboard,
     /// Turns tokens into principals.
     pub authenticator: Arc<dyn Authenticator>,
     /// What readiness depends on.
@@ -48,7 +48,7 @@ impl fmt::Debug for GatewayParts {
     }
 }
 
-/// The door of one node. Clones are the same door.
+/// HTTP and WebSocket of one node. Clones are the same gateway.
 #[derive(Clone)]
 pub struct Gateway(pub(crate) Arc<Inner>);
 
@@ -68,8 +68,8 @@ pub(crate) struct Inner {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
     pub(crate) peer: SocketAddr,
-    /// The seat of its connection, where that is served by our own server.
-    pub(crate) seat: Option<&'a Seat>,
+    /// The placement of its connection, where that is served by our own server.
+    pub(crate) placement: Option<&'a ThreadPlacement>,
 }
 
 /// A request whose route is known and whose caller may use it.
@@ -115,7 +115,7 @@ impl Gateway {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.handle_at(request, Caller { peer, seat: None }).await
+        self.handle_at(request, Caller { peer, placement: None }).await
     }
 
     /// The same for a connection of our own server.

@@ -41,5 +41,5 @@ pub use config::GatewayConfig;
 pub use gateway::{Gateway, GatewayParts};
 pub use pages::{Figure, FigureKind, FigureSource, Health, Probe, ProbeCheck, Weight};
 pub use server::listen;
-pub use socket::{SocketTicket, TcpOutlet};
+pub use socket::{AcceptedSocket, WebSocketTransport};
 pub use upgrade::{AllowedOrigins, InvalidOrigin};

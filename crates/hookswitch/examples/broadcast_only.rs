@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hookswitch::payloads::{Alert, Call};
 use hookswitch::webhooks::WebhookInput;
-use hookswitch::{EventType, Heard, Payload, Secret, Switch, TenantId, Topic, UserId};
+use hookswitch::{EventType, Payload, Secret, Switch, TenantId, Topic, TopicEvent, UserId};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -43,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
     let mut listener = broadcaster.subscribe_to_topic(&tenant, &wall);
     let payload = Payload::parse(r#"{"score":9}"#)?;
     broadcaster.publish_to_topic(&tenant, wall, EventType::parse("survey.completed")?, payload).await?;
-    if let Heard::Event(event) = listener.next().await {
+    if let TopicEvent::Event(event) = listener.next().await {
         println!("{}", String::from_utf8_lossy(&event.encode()));
     }
 

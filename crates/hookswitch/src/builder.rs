@@ -4,7 +4,7 @@ use std::time::Duration;
 
 #[cfg(feature = "redis")]
 use hookswitch_hub::OfflineLimits;
-use hookswitch_hub::{Door, Hub, HubConfig, Outlet, Seams};
+use hookswitch_hub::{Admission, Hub, HubConfig, Seams, Transport};
 use hookswitch_protocol::NodeId;
 #[cfg(feature = "redis")]
 use hookswitch_redis::{RedisConfig, RedisKeepers};
@@ -36,7 +36,7 @@ pub struct SwitchBuilder {
     #[cfg(feature = "redis")]
     redis: Option<RedisConfig>,
     #[cfg(feature = "gateway")]
-    pub(crate) gateway: Option<crate::door::DoorConfig>,
+    pub(crate) gateway: Option<crate::gateway_part::GatewayPart>,
 }
 
 /// How long a node among others still takes in events after its clients are gone: longer than another
@@ -132,7 +132,7 @@ impl SwitchBuilder {
         config: hookswitch_gateway::GatewayConfig,
         authenticator: std::sync::Arc<dyn hookswitch_gateway::Authenticator>,
     ) -> Self {
-        Self { gateway: Some(crate::door::DoorConfig { config, authenticator }), ..self }
+        Self { gateway: Some(crate::gateway_part::GatewayPart { config, authenticator }), ..self }
     }
 
     /// Starts the node inside the present Tokio runtime, a multi-threaded one.
@@ -182,11 +182,11 @@ impl SwitchBuilder {
         Ok(self.memory_keepers())
     }
 
-    pub(crate) async fn start_hub<O: Outlet>(
+    pub(crate) async fn start_hub<O: Transport>(
         &self,
         keepers: &mut Keepers,
         scopes: &Scopes,
-    ) -> Result<(Hub, Door<O>), StartError> {
+    ) -> Result<(Hub, Admission<O>), StartError> {
         let prepared = Hub::prepare::<O>(self.hub_config(), self.clock.clone(), &scopes.hub)?;
         #[cfg(feature = "redis")]
         if let Some(config) = self.redis.clone() {
@@ -215,11 +215,11 @@ impl SwitchBuilder {
         hub: Hub,
         keepers: Keepers,
         scopes: &Scopes,
-    ) -> Result<hookswitch_switch::Switch, StartError> {
+    ) -> Result<hookswitch_switch::Switchboard, StartError> {
         let clock = self.clock.clone();
         let node = self.node.clone().unwrap_or_else(|| NodeId::generate(clock.now()));
         let (config, addresses, scope) = (self.webhooks.clone(), self.addresses.clone(), scopes.webhooks.clone());
         let webhooks = Webhooks::start(config, addresses, keepers.webhooks, node, clock.clone(), scope).await?;
-        Ok(hookswitch_switch::Switch::new(self.acceptance, hub, webhooks, clock, scopes.acceptance.clone()))
+        Ok(hookswitch_switch::Switchboard::new(self.acceptance, hub, webhooks, clock, scopes.acceptance.clone()))
     }
 }

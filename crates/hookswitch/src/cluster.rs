@@ -3,7 +3,7 @@
 use hookswitch_gateway::{Figure, FigureSource, Probe, Weight};
 use hookswitch_redis::RedisKeepers;
 
-use crate::door::Outside;
+use crate::gateway_part::Outside;
 
 /// The same pages for a node among others.
 pub(crate) fn tell(mut probes: Vec<Probe>, redis: &RedisKeepers) -> Outside {

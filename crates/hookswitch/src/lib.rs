@@ -27,9 +27,9 @@ mod builder;
 mod cluster;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod database;
-#[cfg(feature = "gateway")]
-mod door;
 mod error;
+#[cfg(feature = "gateway")]
+mod gateway_part;
 mod node;
 
 pub use builder::SwitchBuilder;
@@ -51,5 +51,5 @@ pub use hookswitch_runtime as runtime;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub use hookswitch_store as store;
 pub use hookswitch_switch as switchboard;
-pub use hookswitch_switch::{AcceptError, Broadcaster, Heard, Subscription, SwitchConfig};
+pub use hookswitch_switch::{AcceptError, Broadcaster, Subscription, SwitchConfig, TopicEvent};
 pub use hookswitch_webhooks as webhooks;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hookswitch_hub::Hub;
-use hookswitch_hub::memory::MemoryOutlet;
+use hookswitch_hub::memory::MemoryTransport;
 use hookswitch_runtime::{Crash, Scope};
 use hookswitch_switch::Broadcaster;
 use hookswitch_webhooks::Webhooks;
@@ -16,7 +16,7 @@ use crate::error::StartError;
 /// [`Switch::shut_down`].
 #[derive(Debug, Clone)]
 pub struct Switch {
-    switch: hookswitch_switch::Switch,
+    switch: hookswitch_switch::Switchboard,
     #[cfg(feature = "gateway")]
     gateway: Option<hookswitch_gateway::Gateway>,
     scopes: Scopes,
@@ -71,13 +71,14 @@ impl Switch {
         let mut keepers = builder.keepers(&scopes).await?;
         #[cfg(feature = "gateway")]
         if let Some(door) = builder.gateway.clone() {
-            let (hub, entrance) = builder.start_hub::<hookswitch_gateway::TcpOutlet>(&mut keepers, &scopes).await?;
-            let outside = crate::door::Outside::of(&keepers);
+            let (hub, entrance) =
+                builder.start_hub::<hookswitch_gateway::WebSocketTransport>(&mut keepers, &scopes).await?;
+            let outside = crate::gateway_part::Outside::of(&keepers);
             let switch = builder.switchboard(hub, keepers, &scopes).await?;
             let gateway = door.open(entrance, &switch, outside, &builder.clock, &scopes.gateway);
             return Ok(Self { switch, gateway: Some(gateway), scopes });
         }
-        let (hub, _nobody_enters) = builder.start_hub::<MemoryOutlet>(&mut keepers, &scopes).await?;
+        let (hub, _nobody_enters) = builder.start_hub::<MemoryTransport>(&mut keepers, &scopes).await?;
         let switch = builder.switchboard(hub, keepers, &scopes).await?;
         Ok(Self {
             switch,
@@ -93,7 +94,7 @@ impl Switch {
     }
 
     /// The switchboard itself: batches and figures.
-    pub fn switchboard(&self) -> &hookswitch_switch::Switch {
+    pub fn switchboard(&self) -> &hookswitch_switch::Switchboard {
         &self.switch
     }
 

@@ -29,19 +29,19 @@ impl Hub {
     /// measured, so that the next decision knows what the last one did. Takes a short lock, so it is not
     /// for every event.
     pub fn assign_place(&self, tenant: &TenantId, event: &NewEvent, now: Option<ShardId>) -> Option<ShardId> {
-        let hearer = self.0.fanout.shared.census.only_hearer(tenant, event).map(ShardId);
-        place(hearer, now, |shard| &self.0.fanout.lane(shard).load)
+        let interested = self.0.fanout.shared.connection_counts.only_interested_shard(tenant, event).map(ShardId);
+        place(interested, now, |shard| &self.0.fanout.mailbox(shard).load)
     }
 
     /// The runtime of the shard's thread, for publishers. What runs there must not block nor compute
     /// for long: the shard's connections wait meanwhile. It ends with the hub's scope.
     pub fn runtime_beside(&self, shard: ShardId) -> &Handle {
-        &self.0.fanout.lane(shard).runtime
+        &self.0.fanout.mailbox(shard).runtime
     }
 }
 
-fn place<'a>(hearer: Option<ShardId>, now: Option<ShardId>, load: impl Fn(ShardId) -> &'a Load) -> Option<ShardId> {
-    let comes = hearer.filter(|hearer| Some(*hearer) != now && load(*hearer).takes_in());
+fn place<'a>(interested: Option<ShardId>, now: Option<ShardId>, load: impl Fn(ShardId) -> &'a Load) -> Option<ShardId> {
+    let comes = interested.filter(|interested| Some(*interested) != now && load(*interested).takes_in());
     comes.or_else(|| now.filter(|shard| !load(*shard).sends_away()))
 }
 
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_publisher_comes_to_a_shard_with_time_and_leaves_a_crowded_one() {
         let (a, b) = (Some(ShardId(0)), Some(ShardId(1)));
-        for (hearer, now, load_of_a, load_of_b, expected) in [
+        for (interested, now, load_of_a, load_of_b, expected) in [
             (a, None, 0, 0, a),
             (a, None, 39, 100, a),
             (a, None, 40, 0, None),
@@ -140,9 +140,9 @@ mod tests {
         ] {
             let loads = [load_of_a, load_of_b].map(measured);
             assert_eq!(
-                place(hearer, now, |shard| &loads[usize::from(shard.0)]),
+                place(interested, now, |shard| &loads[usize::from(shard.0)]),
                 expected,
-                "{hearer:?} {now:?} {load_of_a} {load_of_b}"
+                "{interested:?} {now:?} {load_of_a} {load_of_b}"
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use hookswitch_protocol::{SessionKey, TenantId, Timestamp, UserId};
 
-use crate::seam::UserKey;
+use crate::user_key::UserKey;
 
 /// What the hub must know of a connection before it takes part.
 #[derive(Debug, Clone)]
@@ -10,7 +10,7 @@ pub struct Attachment {
     /// Whose events it may see.
     pub tenant: TenantId,
     /// Who it is.
-    pub occupant: Occupant,
+    pub subject: Subject,
     /// What it may see beyond what everybody of the tenant may.
     pub clearance: Clearance,
     /// When its token expires; it is then closed with 4401.
@@ -29,7 +29,7 @@ pub enum Clearance {
 
 /// Who is at the far end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Occupant {
+pub enum Subject {
     /// An agent, supervisor, admin or service.
     User(UserId),
     /// Somebody in a chat widget, known by the session only.
@@ -38,9 +38,9 @@ pub enum Occupant {
 
 impl Attachment {
     pub(crate) fn user_key(&self) -> Option<UserKey> {
-        match &self.occupant {
-            Occupant::User(user) => Some(UserKey { tenant: self.tenant.clone(), user: user.clone() }),
-            Occupant::Visitor(_) => None,
+        match &self.subject {
+            Subject::User(user) => Some(UserKey { tenant: self.tenant.clone(), user: user.clone() }),
+            Subject::Visitor(_) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use hookswitch_protocol::{Retry, SessionKey, TenantId, Timestamp};
 
-use crate::seam::BoxFuture;
+use crate::user_key::BoxFuture;
 
 /// Keeps the live chat sessions over restarts.
 ///

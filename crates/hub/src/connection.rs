@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, ConnectionId, Event, SubscriptionName};
 use tokio::sync::oneshot;
 
-use crate::attachment::Occupant;
+use crate::attachment::Subject;
 use crate::config::HubConfig;
 use crate::outbox::Outbox;
 
@@ -29,7 +29,7 @@ pub(crate) struct Connection<O> {
     /// Answers to its own commands queued since the outbox was last empty.
     pub(crate) n_answers: u32,
     /// `None` between attach and open.
-    pub(crate) outlet: Option<O>,
+    pub(crate) transport: Option<O>,
     pub(crate) outbox: Outbox,
     /// Shard time of the last sign of life, in milliseconds.
     pub(crate) heard_at: u64,
@@ -37,7 +37,7 @@ pub(crate) struct Connection<O> {
     pub(crate) stirred_at: u64,
     /// Shard time at which the token expires.
     pub(crate) expires_at: u64,
-    pub(crate) occupant: Occupant,
+    pub(crate) subject: Subject,
     /// What it subscribed to; `None` when it never did.
     pub(crate) names: Option<Box<[SubscriptionName]>>,
     pub(crate) backlog: Option<Box<BacklogState>>,
@@ -46,7 +46,7 @@ pub(crate) struct Connection<O> {
 /// A connection whose user's missed messages come first.
 #[derive(Debug, Default)]
 pub(crate) struct BacklogState {
-    /// Whether a courier brings them here; before, and on the user's other connections, newer
+    /// Whether a delivery task brings them here; before, and on the user's other connections, newer
     /// events are only held back.
     pub(crate) is_served: bool,
     /// Newer events for the user, waiting behind the backlog.
@@ -86,7 +86,7 @@ impl BacklogState {
     /// The page arrived.
     pub(crate) fn settle(&mut self) {
         if let Some(page) = self.page.take() {
-            // The courier may have been ended by a shutdown; then the store takes the page back.
+            // The delivery task may have been ended by a shutdown; then the store takes the page back.
             let _gone = page.done.send(());
         }
     }
@@ -116,7 +116,7 @@ impl<O> Connection<O> {
 
     /// Whether the client reads as fast as it is sent to: what waits, waits for its flush only.
     fn keeps_up(&self) -> bool {
-        self.outbox.is_empty() || (self.outlet.is_some() && !self.is_blocked)
+        self.outbox.is_empty() || (self.transport.is_some() && !self.is_blocked)
     }
 
     /// Queues frames as far as there is room; gives how many were queued. Not for a closing one.

@@ -14,26 +14,26 @@ use crate::affinity::{Load, ShardId};
 use crate::counters::Counters;
 use crate::error::HubError;
 use crate::frame;
-use crate::meeting::Meeting;
-use crate::share::{Shares, TenantRoom};
+use crate::receipt::DeliveryReceipt;
 use crate::shared::Shared;
-use crate::tenant::{Batch, Delivery};
+use crate::tenant_quota::{QuotaPermit, TenantQuotas};
+use crate::tenant_table::{Batch, PreparedEvent};
 
 /// The publishing side of all shards' mailboxes.
 pub(crate) struct Fanout {
     pub(crate) shared: Arc<Shared>,
-    lanes: Vec<ShardLane>,
-    shares: Arc<Shares>,
+    mailboxes: Vec<ShardMailbox>,
+    quotas: Arc<TenantQuotas>,
     /// One turn per tenant, held while a batch is handed to all shards: so two publishers at once
     /// appear in one order to every connection. Contended by publishers of one tenant only.
-    turns: [Mutex<()>; TURNS],
+    publish_locks: [Mutex<()>; PUBLISH_LOCKS],
     hasher: RandomState,
 }
 
-const TURNS: usize = 64;
+const PUBLISH_LOCKS: usize = 64;
 
 /// One shard's mailbox and the room in it.
-pub(crate) struct ShardLane {
+pub(crate) struct ShardMailbox {
     pub(crate) batches: mpsc::Sender<Batch>,
     pub(crate) room: Arc<Semaphore>,
     /// The runtime of the shard's thread.
@@ -48,22 +48,22 @@ pub(crate) struct ShardLane {
 pub struct Reservation {
     n_events: usize,
     rooms: Vec<OwnedSemaphorePermit>,
-    tenant_room: Arc<TenantRoom>,
+    quota: Arc<QuotaPermit>,
 }
 
 impl Fanout {
-    pub(crate) fn new(shared: Arc<Shared>, lanes: Vec<ShardLane>, mailbox_events: usize) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, mailboxes: Vec<ShardMailbox>, mailbox_events: usize) -> Self {
         Self {
             shared,
-            lanes,
-            shares: Arc::new(Shares::new(mailbox_events)),
-            turns: std::array::from_fn(|_| Mutex::default()),
+            mailboxes,
+            quotas: Arc::new(TenantQuotas::new(mailbox_events)),
+            publish_locks: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
         }
     }
 
-    pub(crate) fn lane(&self, shard: ShardId) -> &ShardLane {
-        &self.lanes[usize::from(shard.0)]
+    pub(crate) fn mailbox(&self, shard: ShardId) -> &ShardMailbox {
+        &self.mailboxes[usize::from(shard.0)]
     }
 
     /// Takes room in the tenant's share and then in the shards one after the other, always in the
@@ -78,12 +78,12 @@ impl Fanout {
             return Ok(room);
         }
         let waiting = async {
-            let tenant_room = Arc::new(self.shares.take(tenant, n_events).await?);
-            let mut rooms = Vec::with_capacity(self.lanes.len());
-            for lane in &self.lanes {
-                rooms.push(Arc::clone(&lane.room).acquire_many_owned(n_events as u32).await?);
+            let quota = Arc::new(self.quotas.take(tenant, n_events).await?);
+            let mut rooms = Vec::with_capacity(self.mailboxes.len());
+            for mailbox in &self.mailboxes {
+                rooms.push(Arc::clone(&mailbox.room).acquire_many_owned(n_events as u32).await?);
             }
-            Ok::<_, AcquireError>(Reservation { n_events, rooms, tenant_room })
+            Ok::<_, AcquireError>(Reservation { n_events, rooms, quota })
         };
         match tokio::time::timeout(deadline, waiting).await {
             Ok(Ok(reservation)) => Ok(reservation),
@@ -97,15 +97,16 @@ impl Fanout {
 
     pub(crate) fn try_reserve(&self, tenant: &TenantId, n_events: usize) -> Result<Reservation, HubError> {
         let full = |_| HubError::Overloaded { n_events, waited: Duration::ZERO };
-        let tenant_room = Arc::new(self.shares.try_take(tenant, n_events).map_err(full)?);
-        let rooms = self.lanes.iter().map(|lane| Arc::clone(&lane.room).try_acquire_many_owned(n_events as u32));
-        Ok(Reservation { n_events, rooms: rooms.collect::<Result<_, _>>().map_err(full)?, tenant_room })
+        let quota = Arc::new(self.quotas.try_take(tenant, n_events).map_err(full)?);
+        let rooms =
+            self.mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.room).try_acquire_many_owned(n_events as u32));
+        Ok(Reservation { n_events, rooms: rooms.collect::<Result<_, _>>().map_err(full)?, quota })
     }
 
     /// Encodes once and hands over to every shard. Events of several tenants part here: a batch is
     /// looked at as its first event's tenant from here on.
     ///
-    /// Gives the outcome of each event for one user, in order: whether the user was met here.
+    /// Gives the outcome of each event for one user, in order: whether the user was reached here.
     pub(crate) fn deliver(
         &self,
         room: Reservation,
@@ -129,12 +130,12 @@ impl Fanout {
         let (mut outcomes, mut start) = (Vec::new(), 0);
         for events in events.chunk_by(|a, b| a.tenant == b.tenant) {
             let share = room.split(events.len());
-            let is_heard = self.shared.census.n_tenant(&events[0].tenant) > 0;
-            let deliveries: Arc<[Delivery]> =
-                events.iter().map(|event| delivery(event, except, is_heard, &mut outcomes)).collect();
+            let is_heard = self.shared.connection_counts.n_tenant(&events[0].tenant) > 0;
+            let prepared: Arc<[PreparedEvent]> =
+                events.iter().map(|event| prepare(event, except, is_heard, &mut outcomes)).collect();
             let _turn = self.turn(&events[0].tenant);
             if is_heard {
-                self.deliver_batch(share, &deliveries);
+                self.deliver_batch(share, &prepared);
             }
             hand_on(start..start + events.len());
             start += events.len();
@@ -143,51 +144,52 @@ impl Fanout {
     }
 
     fn turn(&self, tenant: &TenantId) -> MutexGuard<'_, ()> {
-        let turn = self.hasher.hash_one(tenant) as usize % TURNS;
-        self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner)
+        let turn = self.hasher.hash_one(tenant) as usize % PUBLISH_LOCKS;
+        self.publish_locks[turn].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Within the tenant's turn.
-    fn deliver_batch(&self, room: Reservation, deliveries: &Arc<[Delivery]>) {
-        let Reservation { rooms, tenant_room, .. } = room;
+    fn deliver_batch(&self, room: Reservation, prepared: &Arc<[PreparedEvent]>) {
+        let Reservation { rooms, quota, .. } = room;
         // Within the turn, or somebody might get a later event and not this one.
-        let hearers = self.shared.census.hearers(&deliveries[0].event.tenant, deliveries);
-        for ((lane, room), _) in self.lanes.iter().zip(rooms).zip(hearers).filter(|(_, hears)| *hears) {
-            let rooms = (room, Arc::clone(&tenant_room));
-            let batch = Batch { number: 0, deliveries: Arc::clone(deliveries), n_taken: 0, _rooms: rooms };
+        let interested_shards = self.shared.connection_counts.interested_shards(&prepared[0].event.tenant, prepared);
+        for ((mailbox, room), _) in self.mailboxes.iter().zip(rooms).zip(interested_shards).filter(|(_, hears)| *hears)
+        {
+            let rooms = (room, Arc::clone(&quota));
+            let batch = Batch { number: 0, events: Arc::clone(prepared), n_taken: 0, _rooms: rooms };
             // There are as many places as permits, so it is never full; it is closed when the node
             // goes down, and then there is nobody to deliver to.
-            let _closed = lane.batches.try_send(batch);
+            let _closed = mailbox.batches.try_send(batch);
         }
     }
 }
 
 /// One event ready for the shards; encoded only when somebody is there.
-fn delivery(
+fn prepare(
     event: &Arc<Event>,
     except: Option<ConnectionId>,
     is_heard: bool,
     outcomes: &mut Vec<oneshot::Receiver<bool>>,
-) -> Delivery {
-    let meeting = event.user.is_some().then(|| {
-        let (meeting, outcome) = Meeting::new();
+) -> PreparedEvent {
+    let receipt = event.user.is_some().then(|| {
+        let (receipt, outcome) = DeliveryReceipt::new();
         outcomes.push(outcome);
-        meeting
+        receipt
     });
     let frame = if is_heard { frame::event_frame(event) } else { Bytes::new() };
-    Delivery { event: Arc::clone(event), frame, except, meeting }
+    PreparedEvent { event: Arc::clone(event), frame, except, receipt }
 }
 
 impl Reservation {
     /// Parts room for `n_events` off; all of it when there is no more.
     fn split(&mut self, n_events: usize) -> Self {
-        let tenant_room = Arc::clone(&self.tenant_room);
+        let quota = Arc::clone(&self.quota);
         if n_events >= self.n_events {
             let rooms = std::mem::take(&mut self.rooms);
-            return Self { n_events: std::mem::take(&mut self.n_events), rooms, tenant_room };
+            return Self { n_events: std::mem::take(&mut self.n_events), rooms, quota };
         }
         self.n_events -= n_events;
         let rooms = self.rooms.iter_mut().filter_map(|room| room.split(n_events)).collect();
-        Self { n_events, rooms, tenant_room }
+        Self { n_events, rooms, quota }
     }
 }

@@ -10,19 +10,19 @@ use tokio::time::Instant;
 use crate::broker::{Broker, BrokerError, Publication};
 use crate::config::HubConfig;
 use crate::counters::{Counters, HubCounters};
-use crate::courier::BacklogNotice;
-use crate::errands::Errand;
 use crate::error::HubError;
 use crate::fanout::{Fanout, Reservation};
-use crate::intake::Intake;
+use crate::inbound::RemoteInbound;
+use crate::inbound_jobs::InboundJob;
 use crate::offline::{OfflineError, OfflineMessage, OfflineStore};
+use crate::offline_delivery::BacklogNotice;
 use crate::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
-use crate::seam::UserKey;
 use crate::sessions::ChatSessions;
+use crate::user_key::UserKey;
 
 /// Connections, subscriptions and fan-out of one node. Clones are the same hub.
 ///
-/// An embedder without sockets attaches [`crate::memory::MemoryOutlet`]s; the gateway attaches TCP.
+/// An embedder without sockets attaches [`crate::memory::MemoryTransport`]s; the gateway attaches TCP.
 #[derive(Clone)]
 pub struct Hub(pub(crate) Arc<HubParts>);
 
@@ -33,10 +33,10 @@ pub(crate) struct HubParts {
     pub(crate) presence: Arc<dyn PresenceStore>,
     pub(crate) offline: Arc<dyn OfflineStore>,
     pub(crate) sessions: Arc<ChatSessions>,
-    pub(crate) intake: Arc<Intake>,
+    pub(crate) remote_inbound: Arc<RemoteInbound>,
     /// When lingering ends; set once the first drain has seen everybody out.
     pub(crate) linger_deadline: OnceLock<Instant>,
-    /// Starts a courier for a user; keeps the outlet's type out of this handle.
+    /// Starts a delivery task for a user; keeps the transport's type out of this handle.
     pub(crate) serve_backlog: Box<dyn Fn(UserKey) -> BacklogNotice + Send + Sync>,
 }
 
@@ -54,7 +54,7 @@ impl Hub {
     /// Delivers events, in order, to this node's connections and hands them to the other nodes.
     /// At most as many as were reserved for; the order is kept within each tenant.
     ///
-    /// Gives the events for one user that met no connection of that user on this node, and for which
+    /// Gives the events for one user that reached no connection of that user on this node, and for which
     /// no other node is answerable: whoever closes the last connection counts as present for a moment
     /// longer. Events for everybody are not waited for.
     ///
@@ -71,7 +71,7 @@ impl Hub {
         let mut missed = Vec::new();
         let targeted = publications.iter().filter(|publication| publication.event.user.is_some());
         for (Publication { event, holders }, outcome) in targeted.zip(outcomes) {
-            // A shard that is gone met nobody.
+            // A shard that is gone reached nobody.
             if holders.is_empty() && !outcome.await.unwrap_or(false) {
                 missed.push(Arc::clone(event));
             }
@@ -115,7 +115,7 @@ impl Hub {
     /// Keeps a message as soon as the store takes it, and brings it to its user; whether there is room
     /// to wait for that. Until then it is in this process only.
     pub fn keep_later(&self, message: OfflineMessage) -> bool {
-        self.0.intake.run(Errand::Keep(message))
+        self.0.remote_inbound.run(InboundJob::Keep(message))
     }
 
     /// Whether the user has a connection on any node.
@@ -133,12 +133,12 @@ impl Hub {
     ///
     /// # Errors
     /// What the presence store says, unless the user is connected right here.
-    pub async fn whereabouts(&self, user: &UserKey) -> Result<Whereabouts, PresenceError> {
+    pub async fn user_location(&self, user: &UserKey) -> Result<UserLocation, PresenceError> {
         if self.n_user_connections(user) > 0 {
-            return Ok(Whereabouts::Here);
+            return Ok(UserLocation::Here);
         }
         let holders = self.0.presence.other_holders(user).await?;
-        Ok(if holders.is_empty() { Whereabouts::Away } else { Whereabouts::Elsewhere(holders) })
+        Ok(if holders.is_empty() { UserLocation::Away } else { UserLocation::Elsewhere(holders) })
     }
 
     /// Tells the other nodes that messages were kept for a user who may have come to one of them.
@@ -185,17 +185,17 @@ impl Hub {
 
     /// Connections of this node.
     pub fn n_connections(&self) -> usize {
-        self.0.fanout.shared.census.n_total()
+        self.0.fanout.shared.connection_counts.n_total()
     }
 
     /// Connections of one tenant on this node, visitors included.
     pub fn n_tenant_connections(&self, tenant: &TenantId) -> usize {
-        self.0.fanout.shared.census.n_tenant(tenant)
+        self.0.fanout.shared.connection_counts.n_tenant(tenant)
     }
 
     /// Connections of one user on this node.
     pub fn n_user_connections(&self, user: &UserKey) -> u32 {
-        self.0.fanout.shared.census.n_user(user)
+        self.0.fanout.shared.connection_counts.n_user(user)
     }
 
     /// The live chat sessions.
@@ -219,7 +219,7 @@ impl Hub {
     pub async fn drain(&self) -> bool {
         let shared = &self.0.fanout.shared;
         shared.draining.cancel();
-        let are_out = tokio::time::timeout(self.0.config.close_timeout, shared.census.empty()).await.is_ok();
+        let are_out = tokio::time::timeout(self.0.config.close_timeout, shared.connection_counts.empty()).await.is_ok();
         // Once: whoever drains again waits for what is left of it. And not at all where nothing is
         // left: even the shortest sleep takes until the timer's next tick, too long for a caller in
         // a hurry.
@@ -233,7 +233,7 @@ impl Hub {
 
 /// Where a user is connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whereabouts {
+pub enum UserLocation {
     /// Nowhere.
     Away,
     /// To this node, and maybe to others.

@@ -6,35 +6,35 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::census::Census;
+use crate::connection_counts::ConnectionCounts;
 use crate::counters::Counters;
-use crate::gaps::Gaps;
-use crate::seam::UserKey;
+use crate::gap_notices::PendingGaps;
+use crate::user_key::UserKey;
 
 /// Counts and signals shared by all threads. Nothing here is locked on the fan-out path.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) census: Census,
+    pub(crate) connection_counts: ConnectionCounts,
     pub(crate) counters: Counters,
     /// Cancelled once: shards close every connection with 1012.
     pub(crate) draining: CancellationToken,
     pub(crate) departures: Departures,
-    pub(crate) gaps: Gaps,
+    pub(crate) gaps: PendingGaps,
 }
 
 impl Shared {
     pub(crate) fn new(home_connections: usize) -> Self {
         Self {
-            census: Census::new(home_connections),
+            connection_counts: ConnectionCounts::new(home_connections),
             counters: Counters::default(),
             draining: CancellationToken::new(),
             departures: Departures::default(),
-            gaps: Gaps::default(),
+            gaps: PendingGaps::default(),
         }
     }
 }
 
-/// Users who lost a connection, for the roster to look after. A set, so that its size is bounded by
+/// Users who lost a connection, for presence to look after. A set, so that its size is bounded by
 /// the number of users.
 #[derive(Debug, Default)]
 pub(crate) struct Departures {

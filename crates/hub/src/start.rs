@@ -8,24 +8,24 @@ use std::sync::{Arc, Mutex, OnceLock};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::admission::{Admission, AdmissionParts};
 use crate::broker::{Broker, BrokerSink};
 use crate::chat::{ChatSessionError, ChatSessionStore};
 use crate::config::HubConfig;
-use crate::courier::Couriers;
-use crate::door::{Door, DoorParts};
-use crate::errands::{Errand, Errands};
-use crate::fanout::{Fanout, ShardLane};
-use crate::gaps::GapTeller;
+use crate::fanout::{Fanout, ShardMailbox};
+use crate::gap_notices::GapNotifier;
 use crate::hub::{Hub, HubParts};
-use crate::intake::Intake;
+use crate::inbound::RemoteInbound;
+use crate::inbound_jobs::{InboundJob, InboundJobs};
 use crate::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence};
 use crate::offline::{OfflineLimits, OfflineStore};
-use crate::outlet::Outlet;
+use crate::offline_delivery::OfflineDelivery;
 use crate::presence::PresenceStore;
-use crate::roster::Roster;
+use crate::presence_sync::PresenceSync;
 use crate::sessions::ChatSessions;
 use crate::shard::{self, Request};
 use crate::shared::Shared;
+use crate::transport::Transport;
 
 /// The keepers a hub works with.
 #[derive(Clone)]
@@ -70,14 +70,14 @@ pub enum StartError {
 }
 
 /// Shards that run but take no connections yet: brokers need the sink before the hub can start.
-pub struct Prepared<O: Outlet> {
+pub struct Prepared<O: Transport> {
     config: Arc<HubConfig>,
     clock: Clock,
     scope: Scope,
     fanout: Arc<Fanout>,
     shards: Arc<[mpsc::Sender<Request<O>>]>,
-    intake: Arc<Intake>,
-    errands: mpsc::Receiver<Errand>,
+    remote_inbound: Arc<RemoteInbound>,
+    jobs: mpsc::Receiver<InboundJob>,
 }
 
 impl Hub {
@@ -86,57 +86,62 @@ impl Hub {
     ///
     /// # Errors
     /// [`StartError::Threads`].
-    pub fn prepare<O: Outlet>(config: HubConfig, clock: Clock, scope: &Scope) -> Result<Prepared<O>, StartError> {
+    pub fn prepare<O: Transport>(config: HubConfig, clock: Clock, scope: &Scope) -> Result<Prepared<O>, StartError> {
         let config = Arc::new(config);
         let shared = Arc::new(Shared::new(config.home_connections));
-        let (mut lanes, mut shards) = (Vec::new(), Vec::new());
+        let (mut mailboxes, mut shards) = (Vec::new(), Vec::new());
         for index in 0..config.shards.clamp(1, 255) {
             let mailbox =
                 shard::spawn::<O>(index as u8, Arc::clone(&config), clock.clone(), Arc::clone(&shared), scope.clone())?;
             let room = Arc::new(Semaphore::new(config.mailbox_events.max(1)));
-            lanes.push(ShardLane { batches: mailbox.batches, room, runtime: mailbox.runtime, load: mailbox.load });
+            mailboxes.push(ShardMailbox {
+                batches: mailbox.batches,
+                room,
+                runtime: mailbox.runtime,
+                load: mailbox.load,
+            });
             shards.push(mailbox.requests);
         }
-        let fanout = Arc::new(Fanout::new(shared, lanes, config.mailbox_events.max(1)));
-        let (intake, errands) = Intake::new(Arc::clone(&fanout), scope.clone(), config.publish_deadline);
-        Ok(Prepared { config, clock, scope: scope.clone(), fanout, shards: shards.into(), intake, errands })
+        let fanout = Arc::new(Fanout::new(shared, mailboxes, config.mailbox_events.max(1)));
+        let (remote_inbound, jobs) = RemoteInbound::new(Arc::clone(&fanout), scope.clone(), config.publish_deadline);
+        Ok(Prepared { config, clock, scope: scope.clone(), fanout, shards: shards.into(), remote_inbound, jobs })
     }
 
     /// A hub with memory keepers, for embedders and tests.
     ///
     /// # Errors
     /// [`StartError::Threads`].
-    pub async fn in_memory<O: Outlet>(
+    pub async fn in_memory<O: Transport>(
         config: HubConfig,
         clock: Clock,
         scope: &Scope,
-    ) -> Result<(Self, Door<O>), StartError> {
+    ) -> Result<(Self, Admission<O>), StartError> {
         let seams = Seams::memory(&clock);
         Self::prepare(config, clock, scope)?.start(seams).await
     }
 }
 
-impl<O: Outlet> Prepared<O> {
+impl<O: Transport> Prepared<O> {
     /// Where a broker puts what other nodes published.
     pub fn sink(&self) -> Arc<dyn BrokerSink> {
-        Arc::clone(&self.intake) as Arc<dyn BrokerSink>
+        Arc::clone(&self.remote_inbound) as Arc<dyn BrokerSink>
     }
 
-    /// Loads the chat sessions and opens the door.
+    /// Loads the chat sessions and opens the admission.
     ///
     /// # Errors
     /// [`StartError::Sessions`].
-    pub async fn start(self, seams: Seams) -> Result<(Hub, Door<O>), StartError> {
-        let Self { config, clock, scope, fanout, shards, intake, errands } = self;
+    pub async fn start(self, seams: Seams) -> Result<(Hub, Admission<O>), StartError> {
+        let Self { config, clock, scope, fanout, shards, remote_inbound, jobs } = self;
         let sessions =
             ChatSessions::load(Arc::clone(&seams.chat), clock.clone(), config.session_silence, config.max_sessions)
                 .await?;
         let sessions = Arc::new(sessions);
-        intake.know(Arc::clone(&sessions));
+        remote_inbound.know(Arc::clone(&sessions));
         scope.spawn("chat-sessions", until_soft(&scope, Arc::clone(&sessions).run()));
         let shared = Arc::clone(&fanout.shared);
-        let roster = start_roster(&config, &fanout, &seams, &clock, &scope);
-        let couriers = Arc::new(Couriers {
+        let presence_sync = start_roster(&config, &fanout, &seams, &clock, &scope);
+        let offline_delivery = Arc::new(OfflineDelivery {
             shared: Arc::clone(&shared),
             offline: Arc::clone(&seams.offline),
             shards: Arc::clone(&shards),
@@ -144,26 +149,26 @@ impl<O: Outlet> Prepared<O> {
             clock,
             active: Mutex::default(),
         });
-        let doing = Errands {
+        let doing = InboundJobs {
             shared: Arc::clone(&shared),
             broker: Arc::clone(&seams.broker),
             presence: Arc::clone(&seams.presence),
             offline: Arc::clone(&seams.offline),
-            couriers: Arc::clone(&couriers),
+            offline_delivery: Arc::clone(&offline_delivery),
             scope: scope.clone(),
         };
-        scope.spawn("errands", doing.run(errands));
-        let telling = GapTeller {
+        scope.spawn("jobs", doing.run(jobs));
+        let telling = GapNotifier {
             shared: Arc::clone(&shared),
             shards: Arc::clone(&shards),
             sessions: Arc::clone(&sessions),
-            couriers: Arc::clone(&couriers),
+            offline_delivery: Arc::clone(&offline_delivery),
             scope: scope.clone(),
         };
         scope.spawn("gaps", until_soft(&scope, telling.run()));
         let serve_backlog = {
-            let couriers = Arc::clone(&couriers);
-            Box::new(move |user| couriers.serve(user))
+            let offline_delivery = Arc::clone(&offline_delivery);
+            Box::new(move |user| offline_delivery.serve(user))
         };
         let hub = Hub(Arc::new(HubParts {
             config,
@@ -172,28 +177,43 @@ impl<O: Outlet> Prepared<O> {
             presence: seams.presence,
             offline: seams.offline,
             sessions,
-            intake,
+            remote_inbound,
             linger_deadline: OnceLock::new(),
             serve_backlog,
         }));
-        Ok((hub, Door::new(DoorParts { shared, roster, shards, couriers, next: AtomicUsize::new(0) })))
+        Ok((
+            hub,
+            Admission::new(AdmissionParts {
+                shared,
+                presence_sync,
+                shards,
+                offline_delivery,
+                next: AtomicUsize::new(0),
+            }),
+        ))
     }
 }
 
-/// The roster, looking after those who come and go.
-fn start_roster(config: &HubConfig, fanout: &Arc<Fanout>, seams: &Seams, clock: &Clock, scope: &Scope) -> Arc<Roster> {
-    let roster = Arc::new(Roster::new(
+/// Presence synchronisation, looking after those who come and go.
+fn start_roster(
+    config: &HubConfig,
+    fanout: &Arc<Fanout>,
+    seams: &Seams,
+    clock: &Clock,
+    scope: &Scope,
+) -> Arc<PresenceSync> {
+    let presence_sync = Arc::new(PresenceSync::new(
         Arc::clone(fanout),
         Arc::clone(&seams.broker),
         Arc::clone(&seams.presence),
         clock.clone(),
         config.publish_deadline,
     ));
-    let tenants = Arc::clone(&roster).run_tenants(config.unwatch_after);
-    scope.spawn("roster tenants", until_soft(scope, tenants));
-    let (looking, soft) = (Arc::clone(&roster), scope.soft().clone());
-    scope.spawn("roster", async move { looking.run(&soft).await });
-    roster
+    let tenants = Arc::clone(&presence_sync).run_tenants(config.unwatch_after);
+    scope.spawn("presence_sync tenants", until_soft(scope, tenants));
+    let (looking, soft) = (Arc::clone(&presence_sync), scope.soft().clone());
+    scope.spawn("presence_sync", async move { looking.run(&soft).await });
+    presence_sync
 }
 
 /// Ends background work with the soft token.
@@ -207,7 +227,7 @@ fn until_soft<F: Future<Output = ()> + Send + 'static>(
     }
 }
 
-impl<O: Outlet> fmt::Debug for Prepared<O> {
+impl<O: Transport> fmt::Debug for Prepared<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prepared").field("shards", &self.shards.len()).finish_non_exhaustive()
     }

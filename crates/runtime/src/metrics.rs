@@ -26,12 +26,7 @@ pub fn labelled(label: &'static str, values: impl IntoIterator<Item = &'static s
 }
 
 /// Registers a gauge whose value is read whenever somebody looks.
-pub fn register_gauge(
-    registry: &mut Registry,
-    name: &str,
-    help: &str,
-    read: impl Fn() -> u64 + Send + Sync + 'static,
-) {
+pub fn register_gauge(registry: &mut Registry, name: &str, help: &str, read: impl Fn() -> u64 + Send + Sync + 'static) {
     registry.register(name, help, Gauge(Box::new(read)));
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use hookswitch_hub::{Hub, OfflineMessage, Publication, Reservation, UserKey, Whereabouts};
+use hookswitch_hub::{Hub, OfflineMessage, Publication, Reservation, UserKey, UserLocation};
 use hookswitch_protocol::{Event, EventId, TenantId, Timestamp};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::Webhooks;
@@ -21,21 +21,21 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::checked::{CheckedBatch, moves_session};
 use crate::counters::Counters;
-use crate::detached::Finisher;
-use crate::draft::{Addressees, Draft, Parcel};
+use crate::detached::DetachedRunner;
 use crate::error::AcceptError;
 use crate::in_flight::InFlight;
+use crate::prepared_batch::{Addressees, PendingEvent, PreparedBatch};
 use crate::sessions::{SessionChanges, SessionPlan, Step};
 use crate::topics::Topics;
 
 /// What every acceptance works with.
 #[derive(Debug)]
-pub(crate) struct Parts {
+pub(crate) struct Context {
     pub(crate) hub: Hub,
     pub(crate) webhooks: Webhooks,
     pub(crate) clock: Clock,
     pub(crate) scope: Scope,
-    pub(crate) finisher: Finisher,
+    pub(crate) detached: DetachedRunner,
     pub(crate) in_flight: InFlight,
     /// Events that may wait for the store at once, so that a slow store leaves room in the hub for
     /// events that do not need it.
@@ -49,13 +49,13 @@ pub(crate) struct Parts {
 const ASKED_AT_ONCE: usize = 32;
 
 struct Acceptance<'a> {
-    parts: &'a Parts,
+    context: &'a Context,
     tenant: TenantId,
     now: Timestamp,
-    parcels: Vec<Parcel>,
+    events: Vec<PendingEvent>,
 }
 
-impl Parts {
+impl Context {
     /// Accepts a checked batch in which ids are chosen, as soon as none of these is under way.
     pub(crate) async fn accept_in_turn(
         self: Arc<Self>,
@@ -64,15 +64,15 @@ impl Parts {
     ) -> Result<Vec<EventId>, AcceptError> {
         let chosen = batch.events.iter().filter_map(|event| event.new.id.clone());
         let _turn = self.in_flight.claim(chosen.map(|id| (tenant.clone(), id)).collect()).await?;
-        let draft = Draft::new(&self, &tenant, batch);
-        Arc::clone(&self).accept(draft).await
+        let prepared = PreparedBatch::new(&self, &tenant, batch);
+        Arc::clone(&self).accept(prepared).await
     }
 
     /// Accepts a drafted batch; gives the ids of the request's events in order.
-    pub(crate) async fn accept(self: Arc<Self>, draft: Draft) -> Result<Vec<EventId>, AcceptError> {
-        let Draft { tenant, now, parcels, places } = draft;
-        let n_events = parcels.len();
-        let mut acceptance = Acceptance { parts: &self, tenant, now, parcels };
+    pub(crate) async fn accept(self: Arc<Self>, prepared: PreparedBatch) -> Result<Vec<EventId>, AcceptError> {
+        let PreparedBatch { tenant, now, events, places } = prepared;
+        let n_events = events.len();
+        let mut acceptance = Acceptance { context: &self, tenant, now, events };
         let mut addressees = acceptance.addressees().await?;
         // Before any room is taken: a shared store may be slow to answer.
         acceptance.refresh_sessions().await;
@@ -87,7 +87,7 @@ impl Parts {
         let steps = acceptance.plan_sessions()?;
         acceptance.make_durable(&steps, &addressees).await?;
         acceptance.count(needs_store);
-        let ids: Vec<_> = acceptance.parcels.iter().map(|parcel| parcel.event.id.clone()).collect();
+        let ids: Vec<_> = acceptance.events.iter().map(|event| event.event.id.clone()).collect();
         acceptance.publish(room, &addressees).await?;
         Ok(places.into_iter().map(|place| ids[place].clone()).collect())
     }
@@ -121,12 +121,12 @@ impl Parts {
 
     /// Looks again after a user for whom something was kept, who may have come meanwhile.
     pub(crate) async fn bring_backlog(&self, user: &UserKey) {
-        match self.hub.whereabouts(user).await {
-            Ok(Whereabouts::Away) => {}
-            Ok(Whereabouts::Elsewhere(_)) => self.hub.backlog_kept(user).await,
+        match self.hub.user_location(user).await {
+            Ok(UserLocation::Away) => {}
+            Ok(UserLocation::Elsewhere(_)) => self.hub.backlog_kept(user).await,
             // Asked even when presence is not known now: a backlog that nobody is there for stays.
             // What is published for this user next must not overtake it.
-            Ok(Whereabouts::Here) | Err(_) => self.hub.backlog_arrived(user).taken().await,
+            Ok(UserLocation::Here) | Err(_) => self.hub.backlog_arrived(user).taken().await,
         }
     }
 
@@ -142,57 +142,56 @@ impl Parts {
 impl Acceptance<'_> {
     /// Where the users addressed are.
     async fn addressees(&self) -> Result<Addressees, AcceptError> {
-        let users: HashSet<_> = self.parcels.iter().filter_map(|parcel| parcel.addressee.clone()).collect();
-        let hub = &self.parts.hub;
+        let users: HashSet<_> = self.events.iter().filter_map(|event| event.addressee.clone()).collect();
+        let hub = &self.context.hub;
         let asked = stream::iter(users).map(|user| async move {
-            let place = hub.whereabouts(&user).await?;
+            let place = hub.user_location(&user).await?;
             Ok((user, place))
         });
         asked.buffer_unordered(ASKED_AT_ONCE).try_collect().await
     }
 
     fn needs_store(&self, addressees: &Addressees) -> bool {
-        addressees.values().any(|place| *place == Whereabouts::Away)
-            || self.parcels.iter().any(|parcel| {
-                parcel.is_duty()
-                    || (moves_session(&parcel.event.event_type) && parcel.names.in_order().next().is_some())
+        addressees.values().any(|place| *place == UserLocation::Away)
+            || self.events.iter().any(|event| {
+                event.is_duty() || (moves_session(&event.event.event_type) && event.names.in_order().next().is_some())
             })
     }
 
     /// Marks what was accepted before.
     async fn look_up(&mut self) -> Result<(), AcceptError> {
-        let chosen: Vec<_> = self.parcels.iter_mut().filter(|parcel| parcel.fingerprint.is_some()).collect();
+        let chosen: Vec<_> = self.events.iter_mut().filter(|event| event.fingerprint.is_some()).collect();
         if chosen.is_empty() {
             return Ok(());
         }
         let ids: Vec<_> =
-            chosen.iter().filter_map(|parcel| Some((parcel.event.id.clone(), parcel.fingerprint?))).collect();
-        let seen = self.parts.webhooks.look_up(&self.tenant, &ids).await?;
-        for (parcel, seen) in chosen.into_iter().zip(seen) {
-            parcel.mark(seen)?;
+            chosen.iter().filter_map(|event| Some((event.event.id.clone(), event.fingerprint?))).collect();
+        let seen = self.context.webhooks.look_up(&self.tenant, &ids).await?;
+        for (event, seen) in chosen.into_iter().zip(seen) {
+            event.mark(seen)?;
         }
         Ok(())
     }
 
     /// Learns what other nodes did to the sessions that the batch names.
     async fn refresh_sessions(&self) {
-        let sessions = self.parts.hub.sessions();
-        let names: HashSet<_> = self.parcels.iter().flat_map(|parcel| parcel.names.in_order()).cloned().collect();
+        let sessions = self.context.hub.sessions();
+        let names: HashSet<_> = self.events.iter().flat_map(|event| event.names.in_order()).cloned().collect();
         let asked = stream::iter(names).map(|name| async move { sessions.refresh(&self.tenant, &name).await });
         asked.buffer_unordered(ASKED_AT_ONCE).for_each(|()| std::future::ready(())).await;
     }
 
     /// Finds each event's session and what the batch does to sessions.
     fn plan_sessions(&mut self) -> Result<Vec<Step>, AcceptError> {
-        let mut plan = SessionPlan::new(self.parts.hub.sessions(), &self.tenant);
-        for parcel in self.parcels.iter_mut().filter(|parcel| !parcel.is_repeated) {
-            parcel.event.session = plan.take(parcel.index, &parcel.event.event_type, &parcel.names)?;
+        let mut plan = SessionPlan::new(self.context.hub.sessions(), &self.tenant);
+        for event in self.events.iter_mut().filter(|event| !event.is_repeated) {
+            event.event.session = plan.take(event.index, &event.event.event_type, &event.names)?;
         }
         Ok(plan.steps)
     }
 
     async fn make_durable(&mut self, steps: &[Step], addressees: &Addressees) -> Result<(), AcceptError> {
-        let hub = self.parts.hub.clone();
+        let hub = self.context.hub.clone();
         let tenant = self.tenant.clone();
         let mut changes = SessionChanges::new(hub.sessions(), &tenant);
         let stored = async {
@@ -208,36 +207,36 @@ impl Acceptance<'_> {
     }
 
     async fn keep_offline(&self, addressees: &Addressees) -> Result<(), AcceptError> {
-        let waiting = self.parcels.iter().filter(|parcel| parcel.waits(addressees));
-        let messages: Vec<_> = waiting.filter_map(|parcel| OfflineMessage::of(&parcel.event)).collect();
+        let waiting = self.events.iter().filter(|event| event.waits(addressees));
+        let messages: Vec<_> = waiting.filter_map(|event| OfflineMessage::of(&event.event)).collect();
         let n_messages = messages.len();
         if n_messages > 0 {
-            self.parts.hub.keep_offline(messages).await?;
-            Counters::add(&self.parts.counters.kept_offline, n_messages);
+            self.context.hub.keep_offline(messages).await?;
+            Counters::add(&self.context.counters.kept_offline, n_messages);
         }
         Ok(())
     }
 
     async fn enqueue(&mut self) -> Result<(), AcceptError> {
-        let mut duties: Vec<_> = self.parcels.iter_mut().filter(|p| !p.is_repeated && p.is_duty()).collect();
+        let mut duties: Vec<_> = self.events.iter_mut().filter(|p| !p.is_repeated && p.is_duty()).collect();
         if duties.is_empty() {
             return Ok(());
         }
-        let batch: Vec<_> = duties.iter().map(|parcel| parcel.duty(self.now)).collect();
+        let batch: Vec<_> = duties.iter().map(|event| event.duty(self.now)).collect();
         let n_deliveries = batch.iter().map(|duty| duty.targets.len()).sum();
-        let seen = self.parts.webhooks.enqueue(batch).await?;
+        let seen = self.context.webhooks.enqueue(batch).await?;
         // Normally all are new; another node may have accepted an id since it was looked up.
-        for (parcel, seen) in duties.iter_mut().zip(seen) {
-            parcel.mark(seen)?;
+        for (event, seen) in duties.iter_mut().zip(seen) {
+            event.mark(seen)?;
         }
-        Counters::add(&self.parts.counters.deliveries, n_deliveries);
+        Counters::add(&self.context.counters.deliveries, n_deliveries);
         Ok(())
     }
 
     fn count(&self, needs_store: bool) {
-        let n_repeated = self.parcels.iter().filter(|parcel| parcel.is_repeated).count();
-        let n_new = self.parcels.len() - n_repeated;
-        let counters = &self.parts.counters;
+        let n_repeated = self.events.iter().filter(|event| event.is_repeated).count();
+        let n_new = self.events.len() - n_repeated;
+        let counters = &self.context.counters;
         Counters::add(&counters.repeated, n_repeated);
         Counters::add(&counters.accepted, n_new);
         if !needs_store {
@@ -247,29 +246,29 @@ impl Acceptance<'_> {
 
     /// Delivers to who is there, and looks again after who was not.
     async fn publish(self, room: Reservation, addressees: &Addressees) -> Result<(), AcceptError> {
-        let fresh = self.parcels.into_iter().filter(|parcel| !parcel.is_repeated);
+        let fresh = self.events.into_iter().filter(|event| !event.is_repeated);
         let (mut live, mut users) = (Vec::new(), Vec::new());
-        for parcel in fresh {
-            let waits = parcel.waits(addressees);
+        for event in fresh {
+            let waits = event.waits(addressees);
             // What was kept reaches its user from the store alone, or it would come twice. The end of
             // a chat session concerns its visitors all the same: it disconnects them.
-            if !waits || parcel.event.event_type.ends_session() {
-                let holders = parcel.holders(addressees);
-                live.push(Publication { event: Arc::new(parcel.event), holders });
+            if !waits || event.event.event_type.ends_session() {
+                let holders = event.holders(addressees);
+                live.push(Publication { event: Arc::new(event.event), holders });
             }
-            users.extend(parcel.addressee.filter(|_| waits));
+            users.extend(event.addressee.filter(|_| waits));
         }
         for session in live.iter().filter_map(|publication| publication.event.session.as_ref()) {
-            self.parts.hub.sessions().seen(session);
+            self.context.hub.sessions().seen(session);
         }
         if !live.is_empty() {
-            let missed = self.parts.publish(room, &live).await;
-            users.extend(self.parts.keep_missed(&missed).await?);
+            let missed = self.context.publish(room, &live).await;
+            users.extend(self.context.keep_missed(&missed).await?);
         }
         users.sort_unstable();
         users.dedup();
         for user in users {
-            self.parts.bring_backlog(&user).await;
+            self.context.bring_backlog(&user).await;
         }
         Ok(())
     }

@@ -24,12 +24,12 @@ pub(crate) enum Place {
 
 /// Runs work to its end.
 #[derive(Debug)]
-pub(crate) struct Finisher {
+pub(crate) struct DetachedRunner {
     scope: Scope,
     home: Handle,
 }
 
-impl Finisher {
+impl DetachedRunner {
     /// At home on the present runtime; tasks are the scope's.
     pub(crate) fn new(scope: Scope) -> Self {
         Self { scope, home: Handle::current() }
@@ -88,8 +88,8 @@ mod tests {
                 Ok(())
             })
         };
-        let finisher = Finisher::new(scope);
-        let caller = tokio::time::timeout(Duration::from_millis(1), finisher.finish(Place::Home, "test", work));
+        let detached = DetachedRunner::new(scope);
+        let caller = tokio::time::timeout(Duration::from_millis(1), detached.finish(Place::Home, "test", work));
         assert!(caller.await.is_err(), "the caller gives up");
         start.notify_one();
         tokio::time::timeout(Duration::from_secs(5), done.notified()).await.expect("the work went on");
@@ -108,14 +108,14 @@ mod tests {
     #[test]
     fn work_for_home_is_done_nowhere_else() {
         let [home, shard] = [1, 2].map(|n| Builder::new_multi_thread().worker_threads(n).build().expect("a runtime"));
-        let finisher = home.block_on(async { Finisher::new(Scope::root("test")) });
+        let detached = home.block_on(async { DetachedRunner::new(Scope::root("test")) });
         let [at_home, beside] = [home.handle().id(), shard.handle().id()].map(Some);
-        let done = |place| shard.block_on(finisher.finish(place, "test", places())).expect("done");
+        let done = |place| shard.block_on(detached.finish(place, "test", places())).expect("done");
         assert_eq!(done(Place::Home), [at_home; 2]);
         assert_eq!(done(Place::Anywhere), [beside; 2]);
         // A caller without a runtime.
         let mut context = Context::from_waker(Waker::noop());
-        let mut work = std::pin::pin!(finisher.finish(Place::Anywhere, "test", places()));
+        let mut work = std::pin::pin!(detached.finish(Place::Anywhere, "test", places()));
         let done = (0..1_000_000).find_map(|_| match work.as_mut().poll(&mut context) {
             Poll::Ready(done) => Some(done.expect("done")),
             Poll::Pending => {
@@ -133,11 +133,11 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("on purpose")
         });
-        let finisher = Finisher::new(scope.clone());
-        let ended = finisher.finish::<()>(Place::Home, "test", panicking).await;
+        let detached = DetachedRunner::new(scope.clone());
+        let ended = detached.finish::<()>(Place::Home, "test", panicking).await;
         assert!(matches!(ended, Err(AcceptError::Internal)));
         scope.hard().cancel();
-        let ended = finisher.finish::<()>(Place::Home, "test", Box::pin(std::future::pending())).await;
+        let ended = detached.finish::<()>(Place::Home, "test", Box::pin(std::future::pending())).await;
         assert!(matches!(ended, Err(AcceptError::Stopping)));
     }
 }

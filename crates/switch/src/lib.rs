@@ -5,22 +5,22 @@
 //! (who must be informed), which do not know each other.
 //!
 //! ```
-//! use hookswitch_hub::memory::MemoryOutlet;
+//! use hookswitch_hub::memory::MemoryTransport;
 //! use hookswitch_hub::{Hub, HubConfig};
 //! use hookswitch_protocol::payloads::Call;
 //! use hookswitch_protocol::{NodeId, TenantId};
 //! use hookswitch_runtime::{Clock, Scope};
-//! use hookswitch_switch::{Broadcaster, Switch, SwitchConfig};
+//! use hookswitch_switch::{Broadcaster, Switchboard, SwitchConfig};
 //! use hookswitch_webhooks::{AddressPolicy, WebhookConfig, WebhookSeams, Webhooks};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (scope, clock) = (Scope::root("example"), Clock::system());
-//! let (hub, _door) = Hub::in_memory::<MemoryOutlet>(HubConfig::default(), clock.clone(), &scope).await?;
+//! let (hub, _door) = Hub::in_memory::<MemoryTransport>(HubConfig::default(), clock.clone(), &scope).await?;
 //! let (node, seams) = (NodeId::generate(clock.now()), WebhookSeams::memory(&clock));
 //! let (config, policy) = (WebhookConfig::default(), AddressPolicy::strict());
 //! let webhooks = Webhooks::start(config, policy, seams, node, clock.clone(), scope.clone()).await?;
-//! let switch = Switch::new(SwitchConfig::default(), hub, webhooks, clock, scope.clone());
+//! let switch = Switchboard::new(SwitchConfig::default(), hub, webhooks, clock, scope.clone());
 //! let broadcaster = Broadcaster::new(switch);
 //! let call = Call { caller_id: "+4930123".into(), ..Call::new("1.2") };
 //! broadcaster.call_incoming(&TenantId::parse("tenant-123")?, call).await?;
@@ -35,16 +35,16 @@ mod broadcaster;
 mod checked;
 mod counters;
 mod detached;
-mod draft;
 mod error;
 mod in_flight;
-mod news;
+mod prepared_batch;
 mod sessions;
 mod switch;
 mod topics;
+mod webhook_notices;
 
 pub use broadcaster::Broadcaster;
 pub use counters::SwitchCounters;
 pub use error::AcceptError;
-pub use switch::{Switch, SwitchConfig};
-pub use topics::{Heard, Subscription};
+pub use switch::{SwitchConfig, Switchboard};
+pub use topics::{Subscription, TopicEvent};

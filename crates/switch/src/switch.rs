@@ -10,15 +10,15 @@ use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::Webhooks;
 use tokio::sync::Semaphore;
 
-use crate::acceptance::Parts;
+use crate::acceptance::Context;
 use crate::checked::{check, moves_session};
 use crate::counters::{Counters, SwitchCounters};
-use crate::detached::{Finisher, Place};
-use crate::draft::Draft;
+use crate::detached::{DetachedRunner, Place};
 use crate::error::AcceptError;
 use crate::in_flight::InFlight;
-use crate::news;
+use crate::prepared_batch::PreparedBatch;
 use crate::topics::Subscription;
+use crate::webhook_notices;
 
 /// Bounds of the switchboard, each with its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +41,9 @@ impl Default for SwitchConfig {
 
 /// Accepts events and does everything they mean. Clones are the same switchboard.
 #[derive(Debug, Clone)]
-pub struct Switch(pub(crate) Arc<Parts>);
+pub struct Switchboard(pub(crate) Arc<Context>);
 
-impl Switch {
+impl Switchboard {
     /// A switchboard over this hub and these webhooks. Work that a caller no longer waits for is finished
     /// as a task of `scope`; after the scope's soft token nothing new is accepted.
     ///
@@ -56,11 +56,11 @@ impl Switch {
         let at_least = limits::EVENTS_PER_REQUEST;
         let store_events = config.store_events.clamp(at_least, Semaphore::MAX_PERMITS);
         let disabled = webhooks.subscribe_disabled();
-        let switch = Self(Arc::new(Parts {
+        let switch = Self(Arc::new(Context {
             hub,
             webhooks,
             clock,
-            finisher: Finisher::new(scope.clone()),
+            detached: DetachedRunner::new(scope.clone()),
             scope,
             in_flight: InFlight::new(config.in_flight_ids.max(at_least), config.store_wait),
             store_room: Semaphore::new(store_events),
@@ -69,7 +69,7 @@ impl Switch {
             counters: Counters::default(),
         }));
         let scope = &switch.0.scope;
-        scope.spawn("webhook news", news::tell(switch.clone(), scope.clone(), disabled));
+        scope.spawn("webhook news", webhook_notices::run(switch.clone(), scope.clone(), disabled));
         switch
     }
 
@@ -90,13 +90,13 @@ impl Switch {
         let accepted = match check(batch) {
             Ok(batch) if batch.has_chosen_ids() => {
                 let work = Arc::clone(&self.0).accept_in_turn(tenant.clone(), batch);
-                self.0.finisher.finish(Place::Home, "accept", Box::pin(work)).await
+                self.0.detached.finish(Place::Home, "accept", Box::pin(work)).await
             }
             Ok(batch) => {
-                let draft = Draft::new(&self.0, tenant, batch);
-                let place = if draft.is_live_only() { Place::Anywhere } else { Place::Home };
-                let work = Arc::clone(&self.0).accept(draft);
-                self.0.finisher.finish(place, "accept", Box::pin(work)).await
+                let prepared = PreparedBatch::new(&self.0, tenant, batch);
+                let place = if prepared.is_live_only() { Place::Anywhere } else { Place::Home };
+                let work = Arc::clone(&self.0).accept(prepared);
+                self.0.detached.finish(place, "accept", Box::pin(work)).await
             }
             Err(error) => Err(error),
         };
@@ -107,7 +107,7 @@ impl Switch {
     /// chat session starts or ends. Event types of our own are allowed here; they reach connections
     /// that subscribed to them.
     ///
-    /// Cancel safe in the same way as [`Switch::accept`].
+    /// Cancel safe in the same way as [`Switchboard::accept`].
     ///
     /// # Errors
     /// [`AcceptError`]; nothing was delivered.
@@ -123,15 +123,15 @@ impl Switch {
         }
         // Where sessions are shared, its name is asked for.
         let place = if event.session.is_some() { Place::Home } else { Place::Anywhere };
-        let (parts, tenant) = (Arc::clone(&self.0), tenant.clone());
+        let (context, tenant) = (Arc::clone(&self.0), tenant.clone());
         let work = async move {
-            let event = Arc::new(parts.live_event(&tenant, event).await);
-            let room = parts.hub.reserve(&event.tenant, 1).await.map_err(AcceptError::Hub)?;
+            let event = Arc::new(context.live_event(&tenant, event).await);
+            let room = context.hub.reserve(&event.tenant, 1).await.map_err(AcceptError::Hub)?;
             let id = event.id.clone();
-            parts.publish(room, &[Publication::new(event)]).await;
+            context.publish(room, &[Publication::new(event)]).await;
             Ok(id)
         };
-        self.0.finisher.finish(place, "broadcast", Box::pin(work)).await
+        self.0.detached.finish(place, "broadcast", Box::pin(work)).await
     }
 
     /// The hub behind it.
@@ -156,21 +156,21 @@ impl Switch {
         payload: Payload,
     ) -> Result<EventId, AcceptError> {
         let event = NewEvent::new(event_type, payload).to_user(user.user.clone());
-        let (parts, user) = (Arc::clone(&self.0), user.clone());
+        let (context, user) = (Arc::clone(&self.0), user.clone());
         let work = async move {
-            let event = parts.live_event(&user.tenant, event).await;
+            let event = context.live_event(&user.tenant, event).await;
             let message = OfflineMessage {
                 user: user.clone(),
                 event_id: event.id.clone(),
                 envelope: Bytes::from(event.encode()),
                 at: event.timestamp,
             };
-            parts.hub.keep_offline(vec![message]).await?;
-            Counters::add(&parts.counters.kept_offline, 1);
-            parts.bring_backlog(&user).await;
+            context.hub.keep_offline(vec![message]).await?;
+            Counters::add(&context.counters.kept_offline, 1);
+            context.bring_backlog(&user).await;
             Ok(event.id)
         };
-        self.0.finisher.finish(Place::Home, "save offline", Box::pin(work)).await
+        self.0.detached.finish(Place::Home, "save offline", Box::pin(work)).await
     }
 
     /// Listens to a custom topic of a tenant from within the process. It hears what this node

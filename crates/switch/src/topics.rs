@@ -27,7 +27,7 @@ pub struct Subscription {
 
 /// What a listener hears.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
+pub enum TopicEvent {
     /// An event of the topic; [`Event::encode`] gives its envelope.
     Event(Arc<Event>),
     /// So many events were lost because the listener was too slow.
@@ -57,10 +57,10 @@ impl Topics {
 
 impl Subscription {
     /// The next event, in the order of publishing. Cancel safe.
-    pub async fn next(&mut self) -> Heard {
+    pub async fn next(&mut self) -> TopicEvent {
         match self.from.recv().await {
-            Ok(event) => Heard::Event(event),
-            Err(RecvError::Lagged(n_missed)) => Heard::Missed(n_missed),
+            Ok(event) => TopicEvent::Event(event),
+            Err(RecvError::Lagged(n_missed)) => TopicEvent::Missed(n_missed),
             // Not reached: the sending end stays in the table as long as this listener lives.
             Err(RecvError::Closed) => std::future::pending().await,
         }
@@ -107,7 +107,7 @@ mod tests {
         for event in [event(None, 1), event(Some("floor"), 2), Arc::new(for_one), event(Some("wall"), 3)] {
             topics.deliver(&event);
         }
-        assert_eq!(here.next().await, Heard::Event(event(Some("wall"), 3)));
+        assert_eq!(here.next().await, TopicEvent::Event(event(Some("wall"), 3)));
         let nothing = tokio::time::timeout(std::time::Duration::from_millis(1), elsewhere.next()).await;
         assert!(nothing.is_err(), "{nothing:?}");
         drop((here, elsewhere));
@@ -121,7 +121,7 @@ mod tests {
         for number in 0..WAITING as i64 + 3 {
             topics.deliver(&event(Some("wall"), number));
         }
-        assert_eq!(slow.next().await, Heard::Missed(3));
-        assert_eq!(slow.next().await, Heard::Event(event(Some("wall"), 3)));
+        assert_eq!(slow.next().await, TopicEvent::Missed(3));
+        assert_eq!(slow.next().await, TopicEvent::Event(event(Some("wall"), 3)));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hookswitch_protocol::{CloseCode, ErrorCode};
-use hookswitch_switch::Switch;
+use hookswitch_switch::Switchboard;
 use http::header::ACCEPT;
 use http::{HeaderMap, Response, StatusCode};
 use prometheus_client::collector::Collector;
@@ -73,7 +73,7 @@ impl Figures {
 pub(crate) struct Metrics(Registry);
 
 impl Metrics {
-    pub(crate) fn new(figures: Arc<Figures>, switch: &Switch, others: Vec<FigureSource>) -> Self {
+    pub(crate) fn new(figures: Arc<Figures>, switch: &Switchboard, others: Vec<FigureSource>) -> Self {
         let mut registry = Registry::with_prefix("hookswitch");
         registry.register_collector(Box::new(Sources { figures, switch: switch.clone(), others }));
         Self(registry)
@@ -117,7 +117,7 @@ fn prometheus_text(openmetrics: &str) -> String {
 
 struct Sources {
     figures: Arc<Figures>,
-    switch: Switch,
+    switch: Switchboard,
     /// Parts that the gateway does not know.
     others: Vec<FigureSource>,
 }
@@ -208,7 +208,7 @@ impl Sources {
         page.counter("events_overflowed", "Passing events dropped, a mailbox being full", c.events_overflowed)?;
         page.counter("publish_refused", "Publishing calls refused as overloaded", c.publish_refused)?;
         page.counter("broker_failures", "Events the broker did not take", c.broker_failures)?;
-        page.counter("broker_gaps", "Gaps the broker reported", c.broker_gaps)?;
+        page.counter("broker_gaps", "PendingGaps the broker reported", c.broker_gaps)?;
         page.counter("attached", "WebSockets attached", c.attached)?;
         page.counter("detached", "WebSockets gone", c.detached)?;
         page.counter("offline_delivered", "Offline messages confirmed", c.offline_delivered)?;

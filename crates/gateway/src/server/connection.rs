@@ -18,8 +18,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
-use super::seat::{Move, Seat};
-use super::transport::{Relocation, Transport};
+use super::http_stream::{HttpStream, Relocation};
+use super::thread_placement::{Move, ThreadPlacement};
 use crate::gateway::{Caller, Gateway, Inner};
 use crate::http::Body;
 use crate::routes::Endpoint;
@@ -32,7 +32,7 @@ const LIGHT_BODY_BYTES: u64 = 4 * 1024;
 struct Served {
     gateway: Gateway,
     peer: SocketAddr,
-    seat: Seat,
+    placement: ThreadPlacement,
     relocation: Relocation,
     /// The gateway's own runtime.
     home: Handle,
@@ -40,17 +40,17 @@ struct Served {
     _counted: Counted,
 }
 
-type Http<S> = UpgradeableConnection<TokioIo<Transport>, S>;
+type Http<S> = UpgradeableConnection<TokioIo<HttpStream>, S>;
 
 /// Serves an accepted connection as a task of `scope`.
 pub(super) fn serve(gateway: &Gateway, server: &http1::Builder, stream: TcpStream, peer: SocketAddr, scope: &Scope) {
     let relocation = Relocation::default();
-    let transport = Transport::new(stream, relocation.clone());
+    let transport = HttpStream::new(stream, relocation.clone());
     let home = Handle::current();
     let served = Arc::new(Served {
         gateway: gateway.clone(),
         peer,
-        seat: Seat::new(gateway.0.parts.authenticator.is_immediate()),
+        placement: ThreadPlacement::new(gateway.0.parts.authenticator.is_immediate()),
         relocation,
         home: home.clone(),
         scope: scope.clone(),
@@ -97,7 +97,7 @@ where
     let serving = poll_fn(|cx| match Pin::new(&mut *http).poll(cx) {
         Poll::Ready(ended) => Poll::Ready(ended.map(|()| None)),
         // A publishing request that is under way goes along: the task there polls it first of all.
-        Poll::Pending => served.seat.take_move().map_or(Poll::Pending, |due| Poll::Ready(Ok(Some(due)))),
+        Poll::Pending => served.placement.take_move().map_or(Poll::Pending, |due| Poll::Ready(Ok(Some(due)))),
     });
     tokio::select! {
         ended = serving => ended,
@@ -115,16 +115,16 @@ impl Served {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         if self.is_light(&request) {
-            let caller = Caller { peer: self.peer, seat: Some(&self.seat) };
+            let caller = Caller { peer: self.peer, placement: Some(&self.placement) };
             let response = self.gateway.handle_at(request, caller).await;
             if response.status() != StatusCode::ACCEPTED {
-                self.seat.leave_shard();
+                self.placement.leave_shard();
             }
             return response;
         }
         // First of all: a move that is due would take the request along.
-        self.seat.leave_shard();
-        if self.seat.is_beside_shard() {
+        self.placement.leave_shard();
+        if self.placement.is_beside_shard() {
             self.answer_at_home(request).await
         } else {
             self.gateway.handle(request, self.peer).await

@@ -1,8 +1,8 @@
 //! A server of our own around the gateway: listening, accepting, serving, draining.
 
 mod connection;
-mod seat;
-mod transport;
+mod http_stream;
+mod thread_placement;
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -17,8 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::gateway::Gateway;
 
-pub(crate) use seat::Seat;
-pub(crate) use transport::Transport;
+pub(crate) use http_stream::HttpStream;
+pub(crate) use thread_placement::ThreadPlacement;
 
 /// Connections the kernel keeps until they are accepted; a deploy brings thousands at once.
 const BACKLOG: i32 = 4_096;

@@ -1,13 +1,13 @@
 //! One WebSocket on its shard's thread: a writing end for the hub, a reading task for the client.
 
-mod outlet;
+mod command_handler;
 mod reader;
 mod scan;
-mod session;
-mod shim;
+mod stream_adapter;
 mod tcp;
+mod transport;
 mod typing;
 
-pub use outlet::{SocketTicket, TcpOutlet};
-pub(crate) use session::Session;
+pub(crate) use command_handler::CommandHandler;
 pub(crate) use tcp::SocketContext;
+pub use transport::{AcceptedSocket, WebSocketTransport};

@@ -12,17 +12,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hookswitch_hub::Line;
+use hookswitch_hub::ConnectionHandle;
 use hookswitch_protocol::{CloseCode, CommandError, ErrorCode, limits};
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 
-use super::outlet::TcpOutlet;
+use super::command_handler::{CommandHandler, Effect};
 use super::scan::FrameScan;
-use super::session::{Effect, Session};
-use super::shim::Shim;
+use super::stream_adapter::StreamAdapter;
 use super::tcp::{Socket, Writer};
+use super::transport::WebSocketTransport;
 use super::typing;
 
 /// Messages handled before the other connections of the shard get their turn.
@@ -35,8 +35,8 @@ const DISCARD_BYTES: usize = 2 * 1024;
 /// Reads one WebSocket until its end.
 pub(crate) struct Reader {
     socket: Rc<Socket>,
-    line: Line<TcpOutlet>,
-    session: Session,
+    handle: ConnectionHandle<WebSocketTransport>,
+    commands: CommandHandler,
     leftover: Bytes,
     scan: FrameScan,
     websocket: Option<Box<WebSocketContext>>,
@@ -51,7 +51,7 @@ pub(crate) struct Reader {
 type Relay = Pin<Box<dyn Future<Output = Result<(), CommandError>>>>;
 
 /// How a turn of reading ended.
-enum Turn {
+enum ReadOutcome {
     /// Everything that was there is read.
     Rested,
     /// There may be more; the others come first.
@@ -63,13 +63,18 @@ enum Turn {
 }
 
 impl Reader {
-    pub(crate) fn new(socket: Rc<Socket>, line: Line<TcpOutlet>, session: Session, leftover: Bytes) -> Self {
+    pub(crate) fn new(
+        socket: Rc<Socket>,
+        handle: ConnectionHandle<WebSocketTransport>,
+        commands: CommandHandler,
+        leftover: Bytes,
+    ) -> Self {
         let scan = FrameScan::default();
         let has_more = !leftover.is_empty();
         Self {
             socket,
-            line,
-            session,
+            handle,
+            commands,
             leftover,
             scan,
             websocket: None,
@@ -86,25 +91,25 @@ impl Reader {
             match self.socket.poll_unblocked(cx) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(_)) => return Err(()),
-                Poll::Ready(Ok(())) => self.line.writable(),
+                Poll::Ready(Ok(())) => self.handle.writable(),
             }
         }
         Ok(())
     }
 
     /// Reads and handles messages until nothing is there or the turn is over.
-    fn read_messages(&mut self) -> Turn {
+    fn read_messages(&mut self) -> ReadOutcome {
         let mut websocket = self.websocket.take().unwrap_or_else(|| self.new_websocket());
         let mut budget = BYTES_PER_TURN;
         for _ in 0..MESSAGES_PER_TURN {
-            let mut shim = Shim {
+            let mut adapter = StreamAdapter {
                 socket: &self.socket,
-                line: &self.line,
+                handle: &self.handle,
                 leftover: &mut self.leftover,
                 scan: &mut self.scan,
                 budget: &mut budget,
             };
-            match websocket.read(&mut shim) {
+            match websocket.read(&mut adapter) {
                 Ok(message) => {
                     self.on_message(message);
                     if self.relay.is_some() {
@@ -116,19 +121,19 @@ impl Reader {
                     if !self.scan.is_at_rest() {
                         self.websocket = Some(websocket);
                     }
-                    return if budget == 0 { Turn::Yield } else { Turn::Rested };
+                    return if budget == 0 { ReadOutcome::Yield } else { ReadOutcome::Rested };
                 }
                 Err(error) => return self.on_read_error(&error),
             }
         }
         self.websocket = Some(websocket);
-        Turn::Yield
+        ReadOutcome::Yield
     }
 
     fn new_websocket(&self) -> Box<WebSocketContext> {
         let config = WebSocketConfig::default()
             .read_buffer_size(self.socket.context.read_buffer_bytes)
-            // Zero: each control frame reaches the shim at once, and whole.
+            // Zero: each control frame reaches the adapter at once, and whole.
             .write_buffer_size(0)
             .max_message_size(Some(limits::CLIENT_MESSAGE_BYTES))
             .max_frame_size(Some(limits::CLIENT_MESSAGE_BYTES))
@@ -141,23 +146,23 @@ impl Reader {
         let effect = match message {
             Message::Text(text) => {
                 let sessions = self.socket.context.hub.sessions();
-                self.session.on_text(text.as_str(), now, |key| sessions.resolve_known(self.session.tenant(), key))
+                self.commands.on_text(text.as_str(), now, |key| sessions.resolve_known(self.commands.tenant(), key))
             }
-            Message::Binary(_) => self.session.on_binary(now),
-            Message::Pong(payload) => return self.line.pong(&payload),
-            // Answered by tungstenite through the shim.
+            Message::Binary(_) => self.commands.on_binary(now),
+            Message::Pong(payload) => return self.handle.pong(&payload),
+            // Answered by tungstenite through the adapter.
             Message::Ping(_) | Message::Close(_) | Message::Frame(_) => return,
         };
         match effect {
-            Effect::Answer(text) => self.line.send(&text),
+            Effect::Answer(text) => self.handle.send(&text),
             Effect::Subscribe(names) => {
-                let added = self.line.subscribe(&names);
+                let added = self.handle.subscribe(&names);
                 self.tell(added.map_err(|error| CommandError::new(ErrorCode::TooManyNames, error.to_string())));
             }
-            Effect::Unsubscribe(names) => self.line.unsubscribe(&names),
+            Effect::Unsubscribe(names) => self.handle.unsubscribe(&names),
             Effect::Typing(session, payload) => {
                 let context = Arc::clone(&self.socket.context);
-                let (tenant, sender) = (self.session.tenant().clone(), self.line.id());
+                let (tenant, sender) = (self.commands.tenant().clone(), self.handle.id());
                 self.relay = Some(Box::pin(typing::relay(context, tenant, session, payload, sender)));
             }
         }
@@ -166,7 +171,7 @@ impl Reader {
     /// Tells the client of a command's failure.
     fn tell(&self, outcome: Result<(), CommandError>) {
         if let Err(error) = outcome {
-            self.line.send(&self.session.error(&error, self.socket.context.clock.now()));
+            self.handle.send(&self.commands.error(&error, self.socket.context.clock.now()));
         }
     }
 
@@ -181,32 +186,32 @@ impl Reader {
     }
 
     /// Queues the close that fits, or notes that there is nobody to close with.
-    fn on_read_error(&mut self, error: &Error) -> Turn {
+    fn on_read_error(&mut self, error: &Error) -> ReadOutcome {
         let code = match error {
             Error::Capacity(_) => CloseCode::TooLarge,
             Error::Utf8(_) => CloseCode::InvalidUtf8,
-            // The close's answer went through the shim.
-            Error::ConnectionClosed => return Turn::Closing,
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return Turn::Ended,
+            // The close's answer went through the adapter.
+            Error::ConnectionClosed => return ReadOutcome::Closing,
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return ReadOutcome::Ended,
             Error::Protocol(_) | Error::AttackAttempt => CloseCode::ProtocolError,
-            _ => return Turn::Ended,
+            _ => return ReadOutcome::Ended,
         };
-        self.line.close(code);
-        Turn::Closing
+        self.handle.close(code);
+        ReadOutcome::Closing
     }
 
     /// Throws away what a closing client still sends; whether it is done.
-    fn discard(&mut self) -> Turn {
+    fn discard(&mut self) -> ReadOutcome {
         let mut buffer = [0; DISCARD_BYTES];
         for _ in 0..MESSAGES_PER_TURN {
             match self.socket.try_read(&mut buffer) {
-                Ok(0) => return Turn::Ended,
+                Ok(0) => return ReadOutcome::Ended,
                 Ok(n_read) => self.scan.feed(&buffer[..n_read]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Turn::Closing,
-                Err(_) => return Turn::Ended,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return ReadOutcome::Closing,
+                Err(_) => return ReadOutcome::Ended,
             }
         }
-        Turn::Yield
+        ReadOutcome::Yield
     }
 
     /// Handles what can be read now; ready when nothing will ever come again.
@@ -219,14 +224,14 @@ impl Reader {
                 return Poll::Ready(());
             }
             match if self.is_closing { self.discard() } else { self.read_messages() } {
-                Turn::Rested => {}
-                Turn::Ended => return Poll::Ready(()),
-                Turn::Yield => {
+                ReadOutcome::Rested => {}
+                ReadOutcome::Ended => return Poll::Ready(()),
+                ReadOutcome::Yield => {
                     self.has_more = true;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Turn::Closing => {
+                ReadOutcome::Closing => {
                     self.start_closing();
                     if self.scan.has_closed() && self.socket.writer() == Writer::Finished {
                         return Poll::Ready(());
@@ -271,7 +276,7 @@ impl Drop for Reader {
     /// A panic in here concerns this connection only, and must end it: nobody would read it any more.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.line.gone();
+            self.handle.gone();
         }
     }
 }
@@ -281,7 +286,7 @@ impl Future for Reader {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         std::task::ready!(self.poll_ends(cx));
-        self.line.gone();
+        self.handle.gone();
         Poll::Ready(())
     }
 }

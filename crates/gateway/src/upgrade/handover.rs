@@ -4,26 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_hub::Berth;
+use hookswitch_hub::PendingConnection;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::server::Transport;
-use crate::socket::{Session, SocketContext, SocketTicket, TcpOutlet};
+use crate::server::HttpStream;
+use crate::socket::{AcceptedSocket, CommandHandler, SocketContext, WebSocketTransport};
 
 /// What the hand-over needs besides the socket.
 #[derive(Debug)]
 pub(crate) struct HandOver {
     /// The connection's place in the hub's tables; dropping it gives the place up.
-    pub(crate) berth: Berth<TcpOutlet>,
-    pub(crate) session: Session,
+    pub(crate) pending: PendingConnection<WebSocketTransport>,
+    pub(crate) commands: CommandHandler,
     pub(crate) context: Arc<SocketContext>,
     /// How long the 101 may take to go out.
     pub(crate) deadline: Duration,
 }
 
-/// Waits for the socket and opens the berth with it. Whatever fails on the way, the berth is dropped
+/// Waits for the socket and opens the pending with it. Whatever fails on the way, the pending is dropped
 /// and the connection leaves the tables.
 pub(crate) async fn hand_over(upgrade: OnUpgrade, to: HandOver) {
     let upgraded = match tokio::time::timeout(to.deadline, upgrade).await {
@@ -36,8 +36,8 @@ pub(crate) async fn hand_over(upgrade: OnUpgrade, to: HandOver) {
     };
     match stream.set_nodelay(true).and_then(|()| stream.into_std()) {
         Ok(stream) => {
-            let ticket = SocketTicket { stream, leftover, session: to.session, context: to.context };
-            to.berth.open(ticket).await;
+            let accepted = AcceptedSocket { stream, leftover, commands: to.commands, context: to.context };
+            to.pending.open(accepted).await;
         }
         Err(error) => tracing::debug!(%error, "the socket died during the handshake"),
     }
@@ -47,7 +47,7 @@ pub(crate) async fn hand_over(upgrade: OnUpgrade, to: HandOver) {
 /// hyper-util's `auto` server, and what the client sent together with its request. That is copied: even empty it
 /// would keep the server's read buffer of 8 KiB alive.
 fn take_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
-    let (stream, leftover) = match upgraded.downcast::<TokioIo<Transport>>() {
+    let (stream, leftover) = match upgraded.downcast::<TokioIo<HttpStream>>() {
         Ok(parts) => (parts.io.into_inner().into_stream()?, parts.read_buf),
         Err(upgraded) => take_foreign_socket(upgraded)?,
     };

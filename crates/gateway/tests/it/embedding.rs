@@ -11,13 +11,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
-use crate::house::{House, token};
+use crate::rig::{Rig, token};
 
 /// Serves with hyper-util's `auto` server, which wraps the socket in a type of its own.
-async fn serve_auto(house: &House) -> String {
+async fn serve_auto(rig: &Rig) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("bound").to_string();
-    let gateway = house.gateway.clone();
+    let gateway = rig.gateway.clone();
     tokio::spawn(async move {
         while let Ok((stream, peer)) = listener.accept().await {
             let gateway = gateway.clone();
@@ -36,10 +36,10 @@ async fn serve_auto(house: &House) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_embedders_auto_server_upgrades_too() {
-    let house = House::open().await;
-    let addr = serve_auto(&house).await;
+    let rig = Rig::open().await;
+    let addr = serve_auto(&rig).await;
     let mut agent = WsRequest::new(&addr, "/ws").bearer(&token("tenant-1", 1)).open().await;
-    house.service("tenant-1").publish(serde_json::json!({"type": "alert"})).await;
+    rig.service("tenant-1").publish(serde_json::json!({"type": "alert"})).await;
     agent.expect("alert").await;
     agent.sync().await;
 }
@@ -66,32 +66,32 @@ impl Authenticator for Doorman {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_authenticator_of_the_embedder_decides() {
-    let house = House::trusting(Doorman).await;
-    let mut agent = WsRequest::new(&house.addr, "/ws").bearer("sesame").open().await;
+    let rig = Rig::trusting(Doorman).await;
+    let mut agent = WsRequest::new(&rig.addr, "/ws").bearer("sesame").open().await;
     agent.sync().await;
-    let answer = house.api().with_token("else").get("/ws/stats").await;
+    let answer = rig.api().with_token("else").get("/ws/stats").await;
     answer.expect_error(503, "storage_unavailable");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_authenticator_that_may_wait_is_never_asked_on_a_shards_thread() {
-    let house = House::trusting(Doorman).await;
-    let mut agent = WsRequest::new(&house.addr, "/ws").bearer("sesame").open().await;
-    let service = house.api().with_token("sesame");
+    let rig = Rig::trusting(Doorman).await;
+    let mut agent = WsRequest::new(&rig.addr, "/ws").bearer("sesame").open().await;
+    let service = rig.api().with_token("sesame");
     for _ in 0..100 {
         service.publish(serde_json::json!({"type": "alert"})).await;
         agent.expect("alert").await;
     }
-    assert!(house.api().get("/metrics").await.text().contains("hookswitch_relocations_total 0"));
+    assert!(rig.api().get("/metrics").await.text().contains("hookswitch_relocations_total 0"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_is_an_answer_and_the_node_goes_on() {
-    let house = House::trusting(Doorman).await;
+    let rig = Rig::trusting(Doorman).await;
     for _ in 0..3 {
-        let message = house.api().with_token("panic").get("/ws/stats").await.expect_error(500, "internal");
+        let message = rig.api().with_token("panic").get("/ws/stats").await.expect_error(500, "internal");
         assert!(!message.contains("purpose"), "a bug's words are for the log");
     }
-    assert_eq!(house.api().with_token("sesame").get("/ws/stats").await.status, 200);
-    assert!(house.api().get("/metrics").await.text().contains("hookswitch_panics_total 3"));
+    assert_eq!(rig.api().with_token("sesame").get("/ws/stats").await.status, 200);
+    assert!(rig.api().get("/metrics").await.text().contains("hookswitch_panics_total 3"));
 }

@@ -6,19 +6,19 @@ use bytes::Bytes;
 use hookswitch_testkit::{Frame, Opcode, PATIENCE, RawSocket, eventually};
 use serde_json::json;
 
-use crate::house::{House, token};
+use crate::rig::{Rig, token};
 
-async fn raw(house: &House) -> RawSocket {
-    let mut socket = RawSocket::connect(&house.addr).await;
+async fn raw(rig: &Rig) -> RawSocket {
+    let mut socket = RawSocket::connect(&rig.addr).await;
     socket.upgrade("/ws", &token("tenant-1", 1)).await;
     socket
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_frame_in_the_same_packet_as_the_request_is_served() {
-    let house = House::open().await;
+    let rig = Rig::open().await;
     for _ in 0..20 {
-        let mut socket = RawSocket::connect(&house.addr).await;
+        let mut socket = RawSocket::connect(&rig.addr).await;
         let authorization = format!("Authorization: Bearer {}\r\n", token("tenant-1", 1));
         let mut packet = RawSocket::upgrade_request("/ws", &authorization);
         packet.extend(Frame::new(Opcode::Text, r#"{"type":"ping"}"#).masked());
@@ -30,8 +30,8 @@ async fn a_first_frame_in_the_same_packet_as_the_request_is_served() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_may_come_byte_by_byte_and_in_fragments() {
-    let house = House::open().await;
-    let mut socket = raw(&house).await;
+    let rig = Rig::open().await;
+    let mut socket = raw(&rig).await;
     for byte in Frame::new(Opcode::Text, r#"{"type":"ping"}"#).masked() {
         socket.send(&[byte]).await;
     }
@@ -46,8 +46,8 @@ async fn a_message_may_come_byte_by_byte_and_in_fragments() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_commands_in_one_packet_are_answered_in_order() {
-    let house = House::open().await;
-    let mut socket = raw(&house).await;
+    let rig = Rig::open().await;
+    let mut socket = raw(&rig).await;
     let mut packet = Vec::new();
     for n in 0..200 {
         packet.extend(Frame::new(Opcode::Text, format!(r#"{{"type":"odd-{n}"}}"#)).masked());
@@ -61,7 +61,7 @@ async fn many_commands_in_one_packet_are_answered_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_broken_frame_has_its_close_code() {
-    let house = House::open().await;
+    let rig = Rig::open().await;
     let text = |bytes: Vec<u8>| Frame::new(Opcode::Text, bytes).masked();
     let huge = text(vec![b' '; 600 * 1024]);
     let mut fragments = Frame::new(Opcode::Text, vec![b' '; 400 * 1024]).unfinished().masked();
@@ -76,17 +76,17 @@ async fn each_broken_frame_has_its_close_code() {
         (Frame::new(Opcode::Ping, vec![b'x'; 126]).masked(), 1002),
     ];
     for (bytes, code) in cases {
-        let mut socket = raw(&house).await;
+        let mut socket = raw(&rig).await;
         socket.send(&bytes).await;
         assert_eq!(socket.read_close().await, Some(code));
     }
-    eventually("all are gone", PATIENCE, async || house.hub.n_connections() == 0).await;
+    eventually("all are gone", PATIENCE, async || rig.hub.n_connections() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_of_the_largest_size_passes() {
-    let house = House::open().await;
-    let mut socket = raw(&house).await;
+    let rig = Rig::open().await;
+    let mut socket = raw(&rig).await;
     let mut text = r#"{"type":"ping"}"#.to_owned();
     text.push_str(&" ".repeat(512 * 1024 - text.len()));
     socket.send_text(&text).await;
@@ -95,8 +95,8 @@ async fn a_message_of_the_largest_size_passes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mistakes_in_messages_are_told_and_the_connection_stays() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
     agent.send_binary(vec![1, 2, 3]).await;
     agent.expect_error("not_text").await;
     agent.send_text("{").await;
@@ -115,35 +115,35 @@ async fn mistakes_in_messages_are_told_and_the_connection_stays() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clients_close_is_answered_and_the_socket_ended() {
-    let house = House::open().await;
-    let mut socket = raw(&house).await;
+    let rig = Rig::open().await;
+    let mut socket = raw(&rig).await;
     socket.send(&Frame::new(Opcode::Close, Bytes::from_static(b"\x03\xe8bye")).masked()).await;
     assert_eq!(socket.read_close().await, Some(1000));
     assert!(socket.read_to_end().await.is_empty(), "nothing follows a close");
-    eventually("it is gone", PATIENCE, async || house.hub.n_connections() == 0).await;
+    eventually("it is gone", PATIENCE, async || rig.hub.n_connections() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_vanishes_leaves_the_tables() {
-    let house = House::open().await;
-    let socket = raw(&house).await;
+    let rig = Rig::open().await;
+    let socket = raw(&rig).await;
     drop(socket);
-    eventually("it is gone", PATIENCE, async || house.hub.n_connections() == 0).await;
+    eventually("it is gone", PATIENCE, async || rig.hub.n_connections() == 0).await;
     // And one that leaves before it has read the 101.
-    let mut socket = RawSocket::connect(&house.addr).await;
+    let mut socket = RawSocket::connect(&rig.addr).await;
     let authorization = format!("Authorization: Bearer {}\r\n", token("tenant-1", 1));
     socket.send(&RawSocket::upgrade_request("/ws", &authorization)).await;
     drop(socket);
-    eventually("it is gone too", PATIENCE, async || house.hub.n_connections() == 0).await;
+    eventually("it is gone too", PATIENCE, async || rig.hub.n_connections() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_stops_reading_is_told_what_it_missed_and_holds_up_nobody() {
-    let house = House::with(|_, hub| hub.outbox_bytes = 256 * 1024).await;
-    let mut slow = RawSocket::connect_narrow(&house.addr).await;
+    let rig = Rig::with(|_, hub| hub.outbox_bytes = 256 * 1024).await;
+    let mut slow = RawSocket::connect_narrow(&rig.addr).await;
     slow.upgrade("/ws", &token("tenant-1", 1)).await;
-    let mut quick = house.agent("tenant-1", 2).await;
-    let service = house.service("tenant-1");
+    let mut quick = rig.agent("tenant-1", 2).await;
+    let service = rig.service("tenant-1");
     let filler = "x".repeat(16 * 1024);
     let n_events = 600;
     for n in 0..n_events {

@@ -8,13 +8,13 @@ use hookswitch_testkit::{PATIENCE, RawSocket};
 use http::Method;
 use serde_json::json;
 
-use crate::house::{House, token};
+use crate::rig::{Rig, token};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishing_answers_202_with_ids_and_keeps_order() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
+    let service = rig.service("tenant-1");
     let events: Vec<_> = (0..500).map(|n| json!({"type": "alert", "payload": {"n": n}})).collect();
     let ids = service.publish(json!({ "events": events })).await;
     assert_eq!(ids.len(), 500);
@@ -26,9 +26,9 @@ async fn publishing_answers_202_with_ids_and_keeps_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_id_counts_once_and_a_conflict_is_409() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
+    let service = rig.service("tenant-1");
     let event = json!({"type": "alert", "payload": {"n": 1}, "id": "e-1"});
     assert_eq!(service.publish(event.clone()).await, ["e-1"]);
     assert_eq!(service.publish(event).await, ["e-1"]);
@@ -41,9 +41,9 @@ async fn an_id_counts_once_and_a_conflict_is_409() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_of_a_bad_request_is_accepted() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
+    let service = rig.service("tenant-1");
     let bad = json!({"events": [{"type": "alert"}, {"type": "alert", "user_id": 0}]});
     let answer = service.try_publish(bad).await;
     assert!(answer.expect_error(400, "invalid_field").starts_with("events[1].user_id"));
@@ -60,17 +60,17 @@ async fn nothing_of_a_bad_request_is_accepted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_body_is_413_whichever_way_its_length_is_told() {
-    let house = House::open().await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
     let body = format!(r#"{{"type":"alert","payload":{{"x":"{}"}}}}"#, "x".repeat(1024 * 1024));
     service.post_text("/api/v1/events", body).await.expect_error(413, "too_large");
     let fits = format!(r#"{{"type":"alert","payload":{{"x":"{}"}}}}"#, "x".repeat(1024 * 1024 - 60));
     assert_eq!(service.post_text("/api/v1/events", fits).await.status, 202);
-    let mut socket = RawSocket::connect(&house.addr).await;
+    let mut socket = RawSocket::connect(&rig.addr).await;
     let token = hookswitch_testkit::Token::service("tenant-1");
     let head = format!(
         "POST /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nTransfer-Encoding: chunked\r\n\r\n",
-        crate::house::sign(&token)
+        crate::rig::sign(&token)
     );
     socket.send(head.as_bytes()).await;
     let chunk = format!("{:x}\r\n{}\r\n", 600_000, "x".repeat(600_000));
@@ -81,11 +81,11 @@ async fn a_large_body_is_413_whichever_way_its_length_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_does_not_arrive_is_408() {
-    let house = House::with(|config, _| config.body_deadline = Duration::from_millis(300)).await;
-    let mut socket = RawSocket::connect(&house.addr).await;
+    let rig = Rig::with(|config, _| config.body_deadline = Duration::from_millis(300)).await;
+    let mut socket = RawSocket::connect(&rig.addr).await;
     let head = format!(
         "POST /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: 100\r\n\r\n{{",
-        crate::house::sign(&hookswitch_testkit::Token::service("tenant-1"))
+        crate::rig::sign(&hookswitch_testkit::Token::service("tenant-1"))
     );
     socket.send(head.as_bytes()).await;
     assert!(socket.read_head().await.starts_with("HTTP/1.1 408"));
@@ -93,9 +93,9 @@ async fn a_body_that_does_not_arrive_is_408() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pipelined_requests_are_answered_in_order() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let token = crate::house::sign(&hookswitch_testkit::Token::service("tenant-1"));
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
+    let token = crate::rig::sign(&hookswitch_testkit::Token::service("tenant-1"));
     let request = |n: usize| {
         let body = format!(r#"{{"type":"alert","payload":{{"n":{n}}}}}"#);
         let length = body.len();
@@ -105,7 +105,7 @@ async fn pipelined_requests_are_answered_in_order() {
         )
     };
     let packet: String = (0..8).map(request).collect();
-    let mut socket = RawSocket::connect(&house.addr).await;
+    let mut socket = RawSocket::connect(&rig.addr).await;
     socket.send(packet.as_bytes()).await;
     for n in 0..8 {
         // The head is preceded by the body of the answer before it.
@@ -116,44 +116,44 @@ async fn pipelined_requests_are_answered_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_are_json_everywhere() {
-    let house = House::open().await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
     service.get("/nope").await.expect_error(404, "not_found");
     let answer = service.send(Method::PATCH, "/api/v1/events", Bytes::new(), &[]).await;
     answer.expect_error(405, "method_not_allowed");
     assert_eq!(answer.header("allow"), "POST, OPTIONS");
-    house.api().post("/api/v1/events", json!({"type": "alert"})).await.expect_error(401, "unauthorized");
+    rig.api().post("/api/v1/events", json!({"type": "alert"})).await.expect_error(401, "unauthorized");
     for role in ["agent", "supervisor", "wizard"] {
-        let answer = house.role("tenant-1", role).try_publish(json!({"type": "alert"})).await;
+        let answer = rig.role("tenant-1", role).try_publish(json!({"type": "alert"})).await;
         answer.expect_error(403, "forbidden");
     }
-    assert_eq!(house.role("tenant-1", "admin").try_publish(json!({"type": "alert"})).await.status, 202);
+    assert_eq!(rig.role("tenant-1", "admin").try_publish(json!({"type": "alert"})).await.status, 202);
     let answer = service.send(Method::GET, "/nope", Bytes::new(), &[("x-request-id", "mine-1")]).await;
     assert_eq!(answer.json()["request_id"], "mine-1");
-    let plain = house.role("tenant-1", "agent").get("/ws").await;
+    let plain = rig.role("tenant-1", "agent").get("/ws").await;
     plain.expect_error(426, "upgrade_required");
     assert_eq!(plain.header("sec-websocket-version"), "13");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_follows_the_store() {
-    let house = House::with(|config, _| config.probe_interval = Duration::ZERO).await;
-    let page = house.api().get("/readyz").await;
+    let rig = Rig::with(|config, _| config.probe_interval = Duration::ZERO).await;
+    let page = rig.api().get("/readyz").await;
     assert_eq!((page.status, &page.json()["mode"]), (200, &json!("single-node")));
-    house.is_store_well.store(false, Ordering::Relaxed);
-    let page = house.api().get("/readyz").await;
+    rig.is_store_well.store(false, Ordering::Relaxed);
+    let page = rig.api().get("/readyz").await;
     assert_eq!((page.status, &page.json()["checks"]["store"]), (503, &json!("locked")));
-    assert_eq!(house.api().get("/healthz").await.status, 200);
+    assert_eq!(rig.api().get("/healthz").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_count_what_happened() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    house.service("tenant-1").publish(json!({"type": "alert"})).await;
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
+    rig.service("tenant-1").publish(json!({"type": "alert"})).await;
     agent.expect("alert").await;
-    house.api().get("/ws/stats").await;
-    let text = house.api().get("/metrics").await.text();
+    rig.api().get("/ws/stats").await;
+    let text = rig.api().get("/metrics").await.text();
     for line in [
         "hookswitch_connections 1",
         "hookswitch_events_accepted_total 1",
@@ -165,7 +165,7 @@ async fn metrics_count_what_happened() {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
     let wish = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2";
-    let openmetrics = house.api().send(Method::GET, "/metrics", Bytes::new(), &[("accept", wish)]).await;
+    let openmetrics = rig.api().send(Method::GET, "/metrics", Bytes::new(), &[("accept", wish)]).await;
     assert!(openmetrics.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
     assert!(openmetrics.text().ends_with("# EOF\n"));
     assert!(!text.contains("tenant-1"), "no tenant is named");
@@ -173,21 +173,21 @@ async fn metrics_count_what_happened() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_beyond_the_limit_are_told_so() {
-    let house = House::with(|config, _| config.max_connections = 1).await;
-    let mut first = RawSocket::connect(&house.addr).await;
+    let rig = Rig::with(|config, _| config.max_connections = 1).await;
+    let mut first = RawSocket::connect(&rig.addr).await;
     first.upgrade("/ws", &token("tenant-1", 1)).await;
-    let mut second = RawSocket::connect(&house.addr).await;
+    let mut second = RawSocket::connect(&rig.addr).await;
     let answer = second.read_to_end().await;
     assert!(answer.starts_with(b"HTTP/1.1 503"), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_that_does_not_end_and_one_too_large_are_refused() {
-    let house = House::with(|config, _| config.header_deadline = Duration::from_millis(300)).await;
-    let mut slow = RawSocket::connect(&house.addr).await;
+    let rig = Rig::with(|config, _| config.header_deadline = Duration::from_millis(300)).await;
+    let mut slow = RawSocket::connect(&rig.addr).await;
     slow.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").await;
     assert!(tokio::time::timeout(PATIENCE, slow.read_to_end()).await.is_ok(), "closed");
-    let mut large = RawSocket::connect(&house.addr).await;
+    let mut large = RawSocket::connect(&rig.addr).await;
     // Exactly the limit: bytes that nobody reads could turn the answer into a reset.
     let head = format!("{:x<16384}", "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Large: ");
     large.send(head.as_bytes()).await;
@@ -196,10 +196,10 @@ async fn a_head_that_does_not_end_and_one_too_large_are_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shutting_down_ends_the_server_and_its_idle_connections() {
-    let house = House::open().await;
-    assert_eq!(house.api().get("/healthz").await.status, 200);
-    let mut idle = RawSocket::connect(&house.addr).await;
+    let rig = Rig::open().await;
+    assert_eq!(rig.api().get("/healthz").await.status, 200);
+    let mut idle = RawSocket::connect(&rig.addr).await;
     idle.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(idle.read_head().await.starts_with("HTTP/1.1 200"));
-    assert!(house.scope.shut_down(PATIENCE).await, "every task ended by itself");
+    assert!(rig.scope.shut_down(PATIENCE).await, "every task ended by itself");
 }

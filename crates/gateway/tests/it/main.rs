@@ -1,6 +1,6 @@
 //! The door from outside: real sockets and clients, memory keepers behind it.
 
-mod house;
+mod rig;
 
 mod embedding;
 mod frames;

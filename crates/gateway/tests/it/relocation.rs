@@ -4,7 +4,7 @@ use hookswitch_testkit::{PATIENCE, RawSocket, Token, WsClient};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::house::{House, sign, token};
+use crate::rig::{Rig, sign, token};
 
 /// A keep-alive connection of tenant 1's back-end.
 struct Publisher {
@@ -17,8 +17,8 @@ struct Publisher {
 type NextRequest = fn(&mut Publisher) -> String;
 
 impl Publisher {
-    async fn open(house: &House) -> Self {
-        let socket = RawSocket::connect(&house.addr).await;
+    async fn open(rig: &Rig) -> Self {
+        let socket = RawSocket::connect(&rig.addr).await;
         Self { socket, token: sign(&Token::service("tenant-1")), n_sent: 0 }
     }
 
@@ -63,33 +63,33 @@ impl Publisher {
     }
 
     /// Publishes until the connection has moved so often, by the node's own count.
-    async fn until_moved(&mut self, house: &House, agent: &mut WsClient, n_moves: u64) {
+    async fn until_moved(&mut self, rig: &Rig, agent: &mut WsClient, n_moves: u64) {
         let deadline = Instant::now() + PATIENCE;
-        while relocations(house).await < n_moves {
+        while relocations(rig).await < n_moves {
             assert!(Instant::now() < deadline, "moves in time");
             self.publish(agent).await;
         }
     }
 }
 
-/// A house, an agent of tenant 1, and a connection that has moved beside that agent's shard.
-async fn moved() -> (House, WsClient, Publisher) {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let mut publisher = Publisher::open(&house).await;
-    publisher.until_moved(&house, &mut agent, 1).await;
-    (house, agent, publisher)
+/// A rig, an agent of tenant 1, and a connection that has moved beside that agent's shard.
+async fn moved() -> (Rig, WsClient, Publisher) {
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
+    let mut publisher = Publisher::open(&rig).await;
+    publisher.until_moved(&rig, &mut agent, 1).await;
+    (rig, agent, publisher)
 }
 
-async fn relocations(house: &House) -> u64 {
-    let metrics = house.api().get("/metrics").await.text();
+async fn relocations(rig: &Rig) -> u64 {
+    let metrics = rig.api().get("/metrics").await.text();
     let line = metrics.lines().find_map(|line| line.strip_prefix("hookswitch_relocations_total "));
     line.expect("is counted").parse().expect("a number")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publisher_moves_and_every_event_arrives_once_and_in_order() {
-    let (house, mut agent, mut publisher) = moved().await;
+    let (_rig, mut agent, mut publisher) = moved().await;
     for _ in 0..200 {
         publisher.publish(&mut agent).await;
     }
@@ -98,13 +98,13 @@ async fn a_publisher_moves_and_every_event_arrives_once_and_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_sent_ahead_are_answered_in_order_across_a_move() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let mut publisher = Publisher::open(&house).await;
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
+    let mut publisher = Publisher::open(&rig).await;
     let deadline = Instant::now() + PATIENCE;
     let mut n_seen = 0;
     // The first look comes amid the first hundred; a busy machine may put the move off.
-    while n_seen == 0 || relocations(&house).await == 0 {
+    while n_seen == 0 || relocations(&rig).await == 0 {
         assert!(Instant::now() < deadline, "moves in time");
         let requests: String = (0..100).map(|_| publisher.alert(0)).collect();
         // The last one in halves, so that the connection moves with a part of it read.
@@ -124,7 +124,7 @@ async fn requests_sent_ahead_are_answered_in_order_across_a_move() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moved_connection_serves_everything_else_too_and_goes_back_for_it() {
-    let (house, mut agent, mut publisher) = moved().await;
+    let (rig, mut agent, mut publisher) = moved().await;
     let others: [(u16, NextRequest); 6] = [
         (400, |publisher| publisher.request("POST /api/v1/events", "Content-Length: 1\r\n", "{")),
         (401, |_| "POST /api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{".to_owned()),
@@ -134,23 +134,23 @@ async fn a_moved_connection_serves_everything_else_too_and_goes_back_for_it() {
         (400, |publisher| publisher.request("POST /api/v1/webhooks", "Content-Length: 2\r\n", "{}")),
     ];
     for (status, other) in others {
-        let (n, n_moves, request) = (publisher.n_sent, relocations(&house).await, other(&mut publisher));
+        let (n, n_moves, request) = (publisher.n_sent, relocations(&rig).await, other(&mut publisher));
         publisher.exchange(&request, status).await;
         if status == 202 {
             assert_eq!(agent.expect("alert").await["payload"]["n"], n);
         }
         // Away from the shard, and beside it again.
-        publisher.until_moved(&house, &mut agent, n_moves + 2).await;
+        publisher.until_moved(&rig, &mut agent, n_moves + 2).await;
     }
 }
 
 /// It would run on the shard's thread, with whatever it asks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_right_behind_the_one_that_moves_the_connection_is_not_taken_along() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
     for _ in 0..10 {
-        let mut publisher = Publisher::open(&house).await;
+        let mut publisher = Publisher::open(&rig).await;
         let mut requests: String = (0..8).map(|_| publisher.alert(0)).collect();
         requests.push_str(&publisher.request("GET /readyz", "", ""));
         publisher.socket.send(requests.as_bytes()).await;
@@ -160,22 +160,22 @@ async fn a_request_right_behind_the_one_that_moves_the_connection_is_not_taken_a
         }
         publisher.answer(200).await;
     }
-    assert_eq!(relocations(&house).await, 0);
+    assert_eq!(relocations(&rig).await, 0);
 }
 
 /// Cut off is not done, and must not look like it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_the_end_cuts_off_is_not_answered_as_if_done() {
     for _ in 0..10 {
-        let (house, mut agent, mut publisher) = moved().await;
+        let (rig, _agent, mut publisher) = moved().await;
         // Its body never comes, so that it is under way when the end comes.
         let unfinished = publisher.request("POST /api/v1/events", "Content-Length: 20000\r\n", "{");
         publisher.socket.send(unfinished.as_bytes()).await;
         let deadline = Instant::now() + PATIENCE;
-        while relocations(&house).await < 2 {
+        while relocations(&rig).await < 2 {
             assert!(Instant::now() < deadline, "it is taken up in time");
         }
-        house.scope.hard().cancel();
+        rig.scope.hard().cancel();
         let rest = publisher.socket.read_to_end().await;
         assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 503 "), "{rest:?}");
     }
@@ -183,9 +183,9 @@ async fn a_request_that_the_end_cuts_off_is_not_answered_as_if_done() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moved_connection_can_become_a_websocket() {
-    let (house, mut agent, mut publisher) = moved().await;
+    let (rig, mut agent, mut publisher) = moved().await;
     publisher.socket.upgrade("/ws", &token("tenant-1", 2)).await;
-    house.service("tenant-1").publish(json!({"type": "alert", "payload": {"n": -1}})).await;
+    rig.service("tenant-1").publish(json!({"type": "alert", "payload": {"n": -1}})).await;
     assert!(publisher.socket.read_text().await.contains(r#""n":-1"#));
     assert_eq!(agent.expect("alert").await["payload"]["n"], -1);
 }
@@ -193,14 +193,14 @@ async fn a_moved_connection_can_become_a_websocket() {
 /// Some clients end their side right behind the request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_only_listens_any_more_is_answered_before_and_after_a_move() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
     for has_moved in [false, true, false, true] {
         for id in [None, Some("e")] {
-            let mut publisher = Publisher::open(&house).await;
+            let mut publisher = Publisher::open(&rig).await;
             if has_moved {
-                let n_moves = relocations(&house).await;
-                publisher.until_moved(&house, &mut agent, n_moves + 1).await;
+                let n_moves = relocations(&rig).await;
+                publisher.until_moved(&rig, &mut agent, n_moves + 1).await;
             }
             let n = publisher.n_sent;
             let id = id.map(|id| format!("{id}-{has_moved}-{}", publisher.socket.local_port()));
@@ -222,19 +222,19 @@ async fn who_only_listens_any_more_is_answered_before_and_after_a_move() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_publishes_what_a_store_must_keep_stays_where_it_is() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
+    let service = rig.service("tenant-1");
     for n in 0..100 {
         service.publish(json!({"type": "alert", "payload": {"n": n}, "id": format!("e-{n}")})).await;
         assert_eq!(agent.expect("alert").await["payload"]["n"], n);
     }
-    assert_eq!(relocations(&house).await, 0);
+    assert_eq!(relocations(&rig).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moved_connection_is_closed_with_the_others_when_the_node_ends() {
-    let (house, mut agent, mut publisher) = moved().await;
-    house.scope.soft().cancel();
+    let (rig, _agent, mut publisher) = moved().await;
+    rig.scope.soft().cancel();
     assert!(publisher.socket.read_to_end().await.is_empty(), "it was idle");
 }

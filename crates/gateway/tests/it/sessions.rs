@@ -2,20 +2,20 @@
 
 use serde_json::json;
 
-use crate::house::House;
+use crate::rig::Rig;
 
-async fn start(house: &House, session: &str) {
+async fn start(rig: &Rig, session: &str) {
     let payload = json!({"session_id": session, "status": "open"});
-    house.service("tenant-1").publish(json!({"type": "chat.session.started", "payload": payload})).await;
+    rig.service("tenant-1").publish(json!({"type": "chat.session.started", "payload": payload})).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_visitor_gets_only_its_own_session() {
-    let house = House::open().await;
-    start(&house, "s-1").await;
-    start(&house, "s-2").await;
-    let mut visitor = house.visitor("s-1").await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    start(&rig, "s-1").await;
+    start(&rig, "s-2").await;
+    let mut visitor = rig.visitor("s-1").await;
+    let service = rig.service("tenant-1");
     service.publish(json!({"type": "chat.message", "payload": {"session_id": "s-2", "body": "not yours"}})).await;
     service.publish(json!({"type": "call.incoming", "payload": {}})).await;
     service.publish(json!({"type": "chat.message", "session_id": "s-1", "payload": {"body": "yours"}})).await;
@@ -25,37 +25,37 @@ async fn a_visitor_gets_only_its_own_session() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_or_ended_session_is_404_before_the_upgrade() {
-    let house = House::open().await;
-    house.api().upgrade("/ws/public/nobody", &[]).await.expect_error(404, "unknown_session");
-    house.api().get("/ws/public/nobody").await.expect_error(404, "unknown_session");
-    house.api().get("/ws/public").await.expect_error(404, "unknown_session");
-    start(&house, "s-1").await;
+    let rig = Rig::open().await;
+    rig.api().upgrade("/ws/public/nobody", &[]).await.expect_error(404, "unknown_session");
+    rig.api().get("/ws/public/nobody").await.expect_error(404, "unknown_session");
+    rig.api().get("/ws/public").await.expect_error(404, "unknown_session");
+    start(&rig, "s-1").await;
     for path in ["/ws/public/s-1", "/ws/public?session_id=s-1&utm=x", "/api/v1/ws/public/s-1", "/ws/public/s%2D1"] {
-        assert_eq!(house.api().upgrade(path, &[]).await.status, 101, "{path}");
+        assert_eq!(rig.api().upgrade(path, &[]).await.status, 101, "{path}");
     }
-    let mut visitor = house.visitor("s-1").await;
-    house.service("tenant-1").publish(json!({"type": "chat.session.ended", "payload": {"session_id": "s-1"}})).await;
+    let mut visitor = rig.visitor("s-1").await;
+    rig.service("tenant-1").publish(json!({"type": "chat.session.ended", "payload": {"session_id": "s-1"}})).await;
     assert_eq!(visitor.close_code().await, 4410);
-    house.api().upgrade("/ws/public/s-1", &[]).await.expect_error(404, "unknown_session");
+    rig.api().upgrade("/ws/public/s-1", &[]).await.expect_error(404, "unknown_session");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_live_key_belongs_to_its_tenant() {
-    let house = House::open().await;
-    start(&house, "s-1").await;
+    let rig = Rig::open().await;
+    start(&rig, "s-1").await;
     let thief = json!({"type": "chat.session.started", "payload": {"session_id": "s-1"}});
-    house.service("tenant-2").try_publish(thief).await.expect_error(409, "conflict");
+    rig.service("tenant-2").try_publish(thief).await.expect_error(409, "conflict");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn typing_reaches_the_others_of_the_session_only() {
-    let house = House::open().await;
-    start(&house, "s-1").await;
-    start(&house, "s-2").await;
-    let mut visitor = house.visitor("s-1").await;
-    let mut bystander = house.visitor("s-2").await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let mut colleague = house.agent("tenant-1", 2).await;
+    let rig = Rig::open().await;
+    start(&rig, "s-1").await;
+    start(&rig, "s-2").await;
+    let mut visitor = rig.visitor("s-1").await;
+    let mut bystander = rig.visitor("s-2").await;
+    let mut agent = rig.agent("tenant-1", 1).await;
+    let mut colleague = rig.agent("tenant-1", 2).await;
     let typing = |sender: &str| {
         json!({"type": "chat.typing", "payload":
             {"session_id": "s-1", "sender_type": sender, "sender_name": "Ada", "is_typing": true}})
@@ -80,12 +80,12 @@ async fn typing_reaches_the_others_of_the_session_only() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_visitors_subscription_narrows_and_never_widens() {
-    let house = House::open().await;
-    start(&house, "s-1").await;
-    let mut visitor = house.visitor("s-1").await;
+    let rig = Rig::open().await;
+    start(&rig, "s-1").await;
+    let mut visitor = rig.visitor("s-1").await;
     visitor.subscribe(&["chat.message", "call.*"]).await;
     visitor.sync().await;
-    let service = house.service("tenant-1");
+    let service = rig.service("tenant-1");
     service.publish(json!({"type": "call.incoming"})).await;
     service.publish(json!({"type": "chat.agent.joined", "session_id": "s-1"})).await;
     service.publish(json!({"type": "chat.message", "session_id": "s-1"})).await;

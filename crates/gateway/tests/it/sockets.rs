@@ -6,21 +6,20 @@ use std::time::Duration;
 use hookswitch_testkit::{PATIENCE, Token, WsRequest, eventually};
 use serde_json::json;
 
-use crate::house::{House, sign, token};
+use crate::rig::{Rig, sign, token};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_reaches_whoever_may_see_it() {
-    let house = House::open().await;
-    let mut everything = house.agent("tenant-1", 1).await;
-    let mut calls = house.agent("tenant-1", 2).await;
-    let mut queues = house.agent("tenant-1", 3).await;
-    let mut stranger = house.agent("tenant-2", 1).await;
+    let rig = Rig::open().await;
+    let mut everything = rig.agent("tenant-1", 1).await;
+    let mut calls = rig.agent("tenant-1", 2).await;
+    let mut queues = rig.agent("tenant-1", 3).await;
+    let mut stranger = rig.agent("tenant-2", 1).await;
     calls.subscribe(&["call.*"]).await;
     queues.subscribe(&["queue.stats"]).await;
     calls.sync().await;
     queues.sync().await;
-    let ids =
-        house.service("tenant-1").publish(json!({"type": "call.incoming", "payload": {"unique_id": "1.2"}})).await;
+    let ids = rig.service("tenant-1").publish(json!({"type": "call.incoming", "payload": {"unique_id": "1.2"}})).await;
     for agent in [&mut everything, &mut calls] {
         let event = agent.expect("call.incoming").await;
         assert_eq!(event["payload"]["unique_id"], "1.2");
@@ -32,11 +31,11 @@ async fn an_event_reaches_whoever_may_see_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_targeted_event_reaches_all_connections_of_its_user_only() {
-    let house = House::open().await;
-    let mut phone = house.agent("tenant-1", 456).await;
-    let mut desk = house.agent("tenant-1", 456).await;
-    let mut other = house.agent("tenant-1", 457).await;
-    house.service("tenant-1").publish(json!({"type": "notification", "user_id": "456"})).await;
+    let rig = Rig::open().await;
+    let mut phone = rig.agent("tenant-1", 456).await;
+    let mut desk = rig.agent("tenant-1", 456).await;
+    let mut other = rig.agent("tenant-1", 457).await;
+    rig.service("tenant-1").publish(json!({"type": "notification", "user_id": "456"})).await;
     for connection in [&mut phone, &mut desk] {
         assert_eq!(connection.expect("notification").await["user_id"], 456);
     }
@@ -45,19 +44,19 @@ async fn a_targeted_event_reaches_all_connections_of_its_user_only() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_may_stand_in_three_places_under_two_prefixes() {
-    let house = House::open().await;
+    let rig = Rig::open().await;
     let token = token("tenant-1", 1);
     for path in ["/ws", "/api/v1/ws", "/ws/"] {
-        WsRequest::new(&house.addr, path).bearer(&token).open().await;
-        WsRequest::new(&house.addr, &format!("{path}?token={token}")).open().await;
-        let browser = WsRequest::new(&house.addr, path).subprotocol(&token).open().await;
+        WsRequest::new(&rig.addr, path).bearer(&token).open().await;
+        WsRequest::new(&rig.addr, &format!("{path}?token={token}")).open().await;
+        let browser = WsRequest::new(&rig.addr, path).subprotocol(&token).open().await;
         assert_eq!(browser.protocol(), Some("bearer"));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_tokens_are_refused_with_a_reason() {
-    let house = House::open().await;
+    let rig = Rig::open().await;
     let agent = || Token::new("tenant-1", 1);
     let cases = [
         (String::new(), "unauthorized"),
@@ -70,42 +69,42 @@ async fn bad_tokens_are_refused_with_a_reason() {
     ];
     for (token, code) in cases {
         let bearer = format!("Bearer {token}");
-        let answer = house.api().upgrade("/ws", &[("authorization", &bearer)]).await;
+        let answer = rig.api().upgrade("/ws", &[("authorization", &bearer)]).await;
         answer.expect_error(401, code);
         assert_eq!(answer.header("www-authenticate"), "Bearer");
     }
-    assert_eq!(house.hub.n_connections(), 0);
+    assert_eq!(rig.hub.n_connections(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_ends_with_its_token() {
-    let house = House::open().await;
+    let rig = Rig::open().await;
     let token = sign(&Token::new("tenant-1", 1).expires_in(2));
-    let mut agent = WsRequest::new(&house.addr, "/ws").bearer(&token).open().await;
+    let mut agent = WsRequest::new(&rig.addr, "/ws").bearer(&token).open().await;
     assert_eq!(agent.close_code().await, 4401);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_ends_a_connection() {
-    let house = House::with(|_, hub| {
+    let rig = Rig::with(|_, hub| {
         hub.ping_interval = Duration::from_millis(200);
         hub.pong_timeout = Duration::from_millis(400);
     })
     .await;
-    let mut socket = hookswitch_testkit::RawSocket::connect(&house.addr).await;
+    let mut socket = hookswitch_testkit::RawSocket::connect(&rig.addr).await;
     socket.upgrade("/ws", &token("tenant-1", 1)).await;
     assert_eq!(socket.read_close().await, Some(4408));
-    eventually("the connection is gone", PATIENCE, async || house.hub.n_connections() == 0).await;
+    eventually("the connection is gone", PATIENCE, async || rig.hub.n_connections() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_answers_pings_stays() {
-    let house = House::with(|_, hub| {
+    let rig = Rig::with(|_, hub| {
         hub.ping_interval = Duration::from_millis(100);
         hub.pong_timeout = Duration::from_millis(300);
     })
     .await;
-    let mut agent = house.agent("tenant-1", 1).await;
+    let mut agent = rig.agent("tenant-1", 1).await;
     // Reading answers the server's pings; this lasts several timeouts.
     agent.expect_silence().await;
     agent.sync().await;
@@ -113,10 +112,10 @@ async fn a_client_that_answers_pings_stays() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counts_and_presence_are_told() {
-    let house = House::open().await;
-    let (first, _second) = (house.agent("tenant-1", 123).await, house.agent("tenant-1", 123).await);
-    let _other = house.agent("tenant-2", 5).await;
-    let api = house.role("tenant-1", "agent");
+    let rig = Rig::open().await;
+    let (first, _second) = (rig.agent("tenant-1", 123).await, rig.agent("tenant-1", 123).await);
+    let _other = rig.agent("tenant-2", 5).await;
+    let api = rig.role("tenant-1", "agent");
     for prefix in ["", "/api/v1"] {
         let stats = api.get(&format!("{prefix}/ws/stats")).await;
         assert_eq!(stats.json(), json!({"tenant_connections": 2, "total_connections": 3}));
@@ -127,24 +126,24 @@ async fn counts_and_presence_are_told() {
     assert_eq!(foreign.json(), json!({"user_id": 5, "is_online": false, "connection_count": 0}));
     assert_eq!(api.get("/api/v1/presence/online").await.data(), json!([123]));
     api.get("/ws/users/a%20b/online").await.expect_error(400, "invalid_field");
-    house.api().get("/ws/stats").await.expect_error(401, "unauthorized");
+    rig.api().get("/ws/stats").await.expect_error(401, "unauthorized");
     first.close().await;
-    eventually("one is gone", PATIENCE, async || house.hub.n_connections() == 2).await;
+    eventually("one is gone", PATIENCE, async || rig.hub.n_connections() == 2).await;
     let online = api.get("/ws/users/123/online").await;
     assert_eq!(online.json()["is_online"], true);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_tells_clients_to_come_back_and_refuses_new_ones() {
-    let house = House::open().await;
-    let mut agent = house.agent("tenant-1", 1).await;
-    let gateway = house.gateway.clone();
+    let rig = Rig::open().await;
+    let mut agent = rig.agent("tenant-1", 1).await;
+    let gateway = rig.gateway.clone();
     let drained = tokio::spawn(async move { gateway.drain().await });
     assert_eq!(agent.close_code().await, 1012);
     drop(agent);
     assert!(drained.await.expect("no panic"), "every connection is out");
     let bearer = format!("Bearer {}", token("tenant-1", 1));
-    house.api().upgrade("/ws", &[("authorization", &bearer)]).await.expect_error(503, "draining");
-    assert_eq!(house.api().get("/readyz").await.status, 503);
-    assert_eq!(house.api().get("/healthz").await.status, 200);
+    rig.api().upgrade("/ws", &[("authorization", &bearer)]).await.expect_error(503, "draining");
+    assert_eq!(rig.api().get("/readyz").await.status, 503);
+    assert_eq!(rig.api().get("/healthz").await.status, 200);
 }

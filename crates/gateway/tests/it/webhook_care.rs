@@ -4,7 +4,7 @@
 use hookswitch_testkit::{ApiClient, Behaviour, PATIENCE, Receiver, eventually};
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::rig::Rig;
 
 const WEBHOOKS: &str = "/api/v1/webhooks";
 const EVER: &str = "1970-01-01T00:00:00Z";
@@ -33,8 +33,8 @@ async fn logs_when(service: &ApiClient, path: &str, query: &str, n: usize) -> Va
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_is_rotated_with_an_overlap() {
-    let house = House::open().await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
     let path = webhook(&service, "https://1.1.1.1/hook").await;
     let path = format!("{path}/rotate-secret");
     let rotate = |body: Value| service.post(&path, body);
@@ -53,8 +53,8 @@ async fn a_secret_is_rotated_with_an_overlap() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn switched_on_again_a_webhook_can_get_what_it_missed() {
-    let (house, receiver) = (House::with_receivers().await, Receiver::healthy().await);
-    let service = house.service("tenant-1");
+    let (rig, receiver) = (Rig::with_receivers().await, Receiver::healthy().await);
+    let service = rig.service("tenant-1");
     let path = webhook(&service, &receiver.url("/")).await;
     assert_eq!(service.put(&path, json!({"is_active": false})).await.data()["is_active"], json!(false));
     publish(&service, 2).await;
@@ -77,9 +77,9 @@ async fn switched_on_again_a_webhook_can_get_what_it_missed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_failed_is_sent_again_all_of_it_or_one() {
-    let house = House::with_receivers().await;
+    let rig = Rig::with_receivers().await;
     let receiver = Receiver::start([Behaviour::status(404)]).await;
-    let service = house.service("tenant-1");
+    let service = rig.service("tenant-1");
     let path = webhook(&service, &receiver.url("/")).await;
     publish(&service, 2).await;
     let failed = logs_when(&service, &path, "?status=failed", 2).await;
@@ -103,9 +103,9 @@ async fn what_failed_is_sent_again_all_of_it_or_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_that_waits_is_not_sent_again() {
-    let house = House::with_receivers().await;
+    let rig = Rig::with_receivers().await;
     let receiver = Receiver::start([Behaviour::status(503)]).await;
-    let service = house.service("tenant-1");
+    let service = rig.service("tenant-1");
     let path = webhook(&service, &receiver.url("/")).await;
     service.put(&path, json!({"retry_count": 20})).await;
     publish(&service, 1).await;
@@ -117,9 +117,9 @@ async fn a_delivery_that_waits_is_not_sent_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logs_are_filtered_and_each_bad_filter_is_named() {
-    let house = House::with_receivers().await;
+    let rig = Rig::with_receivers().await;
     let receiver = Receiver::start([Behaviour::status(404), Behaviour::status(200)]).await;
-    let service = house.service("tenant-1");
+    let service = rig.service("tenant-1");
     let path = webhook(&service, &receiver.url("/")).await;
     publish(&service, 1).await;
     logs_when(&service, &path, "", 1).await;
@@ -158,35 +158,35 @@ async fn changes(api: &ApiClient, prefix: &str, id: &str) -> Vec<(u16, String)> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_tenants_webhook_is_404_before_the_body_is_read_under_both_prefixes() {
-    let house = House::open().await;
-    let path = webhook(&house.service("tenant-1"), "https://1.1.1.1/hook").await;
+    let rig = Rig::open().await;
+    let path = webhook(&rig.service("tenant-1"), "https://1.1.1.1/hook").await;
     let id = path.rsplit('/').next().expect("an id");
-    let stranger = house.service("tenant-2");
+    let stranger = rig.service("tenant-2");
     let not_found = vec![(404, "not_found".to_owned()); 4];
     let bad_bodies = |code: &str| (400, code.to_owned());
     for prefix in [WEBHOOKS, "/api/webhooks"] {
         assert_eq!(changes(&stranger, prefix, id).await, not_found);
-        assert_eq!(changes(&house.service("tenant-1"), prefix, "999").await, not_found);
+        assert_eq!(changes(&rig.service("tenant-1"), prefix, "999").await, not_found);
         stranger.get(&format!("{prefix}/{id}/logs?status=x")).await.expect_error(404, "not_found");
-        let own = changes(&house.service("tenant-1"), prefix, id).await;
+        let own = changes(&rig.service("tenant-1"), prefix, id).await;
         assert_eq!(own[..3], vec![bad_bodies("invalid_json"); 3], "the owner is told of the body");
     }
-    let untouched = house.service("tenant-1").get(&path).await.data();
+    let untouched = rig.service("tenant-1").get(&path).await.data();
     assert_eq!(untouched["previous_secret_valid_until"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn supervisors_and_agents_change_nothing() {
-    let house = House::open().await;
-    let path = webhook(&house.service("tenant-1"), "https://1.1.1.1/hook").await;
+    let rig = Rig::open().await;
+    let path = webhook(&rig.service("tenant-1"), "https://1.1.1.1/hook").await;
     let id = path.rsplit('/').next().expect("an id");
     let forbidden = vec![(403, "forbidden".to_owned()); 4];
     for role in ["supervisor", "agent", "janitor"] {
-        assert_eq!(changes(&house.role("tenant-1", role), WEBHOOKS, id).await, forbidden, "{role}");
+        assert_eq!(changes(&rig.role("tenant-1", role), WEBHOOKS, id).await, forbidden, "{role}");
     }
-    assert_eq!(changes(&house.api(), WEBHOOKS, id).await, vec![(401, "unauthorized".to_owned()); 4]);
-    let supervisor = house.role("tenant-1", "supervisor");
+    assert_eq!(changes(&rig.api(), WEBHOOKS, id).await, vec![(401, "unauthorized".to_owned()); 4]);
+    let supervisor = rig.role("tenant-1", "supervisor");
     assert_eq!(supervisor.get(&format!("{path}/logs?include=skipped")).await.status, 200);
-    let admin = house.role("tenant-1", "admin");
+    let admin = rig.role("tenant-1", "admin");
     assert_eq!(admin.post(&format!("{path}/enable"), json!({})).await.status, 200);
 }

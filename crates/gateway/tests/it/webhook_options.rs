@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::rig::Rig;
 
 const WEBHOOKS: &str = "/api/v1/webhooks";
 
@@ -23,8 +23,8 @@ fn all_options() -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn options_are_answered_as_they_are_written_and_header_values_never() {
-    let house = House::open().await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
     let created = service.post(WEBHOOKS, with(&all_options())).await;
     assert_eq!(created.status, 201, "{}", created.text());
     let webhook = created.data();
@@ -46,8 +46,8 @@ async fn options_are_answered_as_they_are_written_and_header_values_never() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_get_answers_can_be_sent_back() {
-    let house = House::open().await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
     let webhook = service.post(WEBHOOKS, with(&all_options())).await.data();
     let path = format!("{WEBHOOKS}/{}", webhook["id"]);
     let back = service.put(&path, webhook.clone()).await;
@@ -68,8 +68,8 @@ async fn what_get_answers_can_be_sent_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_mistake_names_its_field_on_create_and_on_update() {
-    let house = House::open().await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
     let id = service.post(WEBHOOKS, with(&json!({}))).await.data()["id"].clone();
     for (field, value) in [
         ("retry_profile", json!("fast")),
@@ -100,8 +100,8 @@ async fn each_mistake_names_its_field_on_create_and_on_update() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_made_here_is_shown_once() {
-    let house = House::open().await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
     let created = service.post(WEBHOOKS, with(&json!({"generate_secret": true}))).await.data();
     let secret = created["generated_secret"].as_str().expect("shown once").to_owned();
     assert!(secret.starts_with("whsec_"), "{secret}");

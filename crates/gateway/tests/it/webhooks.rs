@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::house::House;
+use crate::rig::Rig;
 
 fn crm() -> serde_json::Value {
     json!({"name": "CRM", "url": "https://1.1.1.1/hook", "events": ["call.*"], "secret": "hush"})
@@ -10,8 +10,8 @@ fn crm() -> serde_json::Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_is_made_read_changed_and_deleted_under_both_prefixes() {
-    let house = House::open().await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
     for prefix in ["/api/v1/webhooks", "/api/webhooks"] {
         let created = service.post(&format!("{prefix}/"), crm()).await;
         assert_eq!(created.status, 201, "{}", created.text());
@@ -30,8 +30,8 @@ async fn a_webhook_is_made_read_changed_and_deleted_under_both_prefixes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_are_pages() {
-    let house = House::open().await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
     for _ in 0..3 {
         assert_eq!(service.post("/api/v1/webhooks", crm()).await.status, 201);
     }
@@ -47,9 +47,9 @@ async fn lists_are_pages() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_tenants_webhook_is_404_before_anything_else() {
-    let house = House::open().await;
-    let id = house.service("tenant-1").post("/api/v1/webhooks", crm()).await.data()["id"].clone();
-    let stranger = house.service("tenant-2");
+    let rig = Rig::open().await;
+    let id = rig.service("tenant-1").post("/api/v1/webhooks", crm()).await.data()["id"].clone();
+    let stranger = rig.service("tenant-2");
     let path = format!("/api/v1/webhooks/{id}");
     stranger.get(&path).await.expect_error(404, "not_found");
     stranger.put(&path, json!({"timeout": "not a number"})).await.expect_error(404, "not_found");
@@ -63,8 +63,8 @@ async fn another_tenants_webhook_is_404_before_anything_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_fields_are_named_and_nothing_is_stored() {
-    let house = House::open().await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
     let refuse = async |field: &str, value: serde_json::Value, code: &str| {
         let mut body = crm();
         body[field] = value;
@@ -86,18 +86,18 @@ async fn bad_fields_are_named_and_nothing_is_stored() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn supervisors_read_and_agents_see_nothing() {
-    let house = House::open().await;
-    let (supervisor, agent) = (house.role("tenant-1", "supervisor"), house.role("tenant-1", "agent"));
+    let rig = Rig::open().await;
+    let (supervisor, agent) = (rig.role("tenant-1", "supervisor"), rig.role("tenant-1", "agent"));
     assert_eq!(supervisor.get("/api/v1/webhooks").await.status, 200);
     supervisor.post("/api/v1/webhooks", crm()).await.expect_error(403, "forbidden");
     agent.get("/api/v1/webhooks").await.expect_error(403, "forbidden");
-    house.api().get("/api/v1/webhooks").await.expect_error(401, "unauthorized");
+    rig.api().get("/api/v1/webhooks").await.expect_error(401, "unauthorized");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn figures_of_a_new_webhook_are_zero() {
-    let house = House::open().await;
-    let service = house.service("tenant-1");
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
     let id = service.post("/api/v1/webhooks", crm()).await.data()["id"].clone();
     let stats = service.get(&format!("/api/v1/webhooks/{id}/stats")).await.data();
     assert_eq!((&stats["total_deliveries"], &stats["success_rate"]), (&json!(0), &json!(0.0)));

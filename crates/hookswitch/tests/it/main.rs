@@ -1,7 +1,7 @@
 //! Whole nodes in this process, as an embedder runs them.
 
 #[cfg(feature = "gateway")]
-mod door;
+mod gateway_part;
 mod life;
 #[cfg(feature = "sqlite")]
 mod restart;

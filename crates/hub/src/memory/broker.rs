@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hookswitch_protocol::TenantId;
 
 use crate::broker::{Broker, BrokerError, BrokerSink, Origin, Publication, Received};
-use crate::seam::{BoxFuture, UserKey};
+use crate::user_key::{BoxFuture, UserKey};
 
 /// One hub's place on a bus inside the process. A hub on its own has a bus to itself.
 pub struct MemoryBroker {
@@ -20,8 +20,8 @@ struct Bus {
     members: Mutex<Vec<Member>>,
     /// What was published and is still to be handed over, with the publisher's number. Apart from the
     /// members: whoever publishes holds its tenant's turn, which handing over takes at another hub.
-    line: Mutex<VecDeque<(usize, Publication)>>,
-    /// One hands over at a time, or the line's order would be lost again.
+    pending: Mutex<VecDeque<(usize, Publication)>>,
+    /// One hands over at a time, or their order would be lost again.
     handing_over: Mutex<()>,
 }
 
@@ -30,14 +30,14 @@ impl Bus {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn line(&self) -> MutexGuard<'_, VecDeque<(usize, Publication)>> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, VecDeque<(usize, Publication)>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hand_over(&self) {
         let _alone = self.handing_over.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let Some((from, Publication { event, .. })) = self.line().pop_front() else { return };
+            let Some((from, Publication { event, .. })) = self.pending().pop_front() else { return };
             for member in self.members().iter().filter(|member| member.number != from) {
                 if member.watched.contains(&event.tenant) {
                     // Presence in memory knows of no holders elsewhere, so nobody is answerable.
@@ -90,7 +90,7 @@ impl Broker for MemoryBroker {
     }
 
     fn publish<'a>(&'a self, publications: &'a [Publication]) -> BoxFuture<'a, Result<(), BrokerError>> {
-        self.bus.line().extend(publications.iter().map(|publication| (self.number, publication.clone())));
+        self.bus.pending().extend(publications.iter().map(|publication| (self.number, publication.clone())));
         Box::pin(async {
             self.bus.hand_over();
             Ok(())

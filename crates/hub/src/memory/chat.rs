@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use hookswitch_protocol::{SessionKey, TenantId, Timestamp};
 
 use crate::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart};
-use crate::seam::BoxFuture;
+use crate::user_key::BoxFuture;
 
 /// Keeps sessions in a map.
 #[derive(Debug, Default)]

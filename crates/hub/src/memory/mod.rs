@@ -3,11 +3,11 @@
 mod broker;
 mod chat;
 mod offline;
-mod outlet;
 mod presence;
+mod transport;
 
 pub use broker::MemoryBroker;
 pub use chat::MemoryChatSessions;
 pub use offline::MemoryOffline;
-pub use outlet::{Inbox, MemoryOutlet};
 pub use presence::MemoryPresence;
+pub use transport::{Inbox, MemoryTransport};

@@ -7,7 +7,7 @@ use hookswitch_protocol::EventId;
 use hookswitch_runtime::Clock;
 
 use crate::offline::{Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore};
-use crate::seam::{BoxFuture, UserKey};
+use crate::user_key::{BoxFuture, UserKey};
 
 /// Keeps messages in a queue per user.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use hookswitch_protocol::{NodeId, TenantId, Timestamp, UserId};
 use hookswitch_runtime::Clock;
 
 use crate::presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
-use crate::seam::{BoxFuture, UserKey};
+use crate::user_key::{BoxFuture, UserKey};
 
 /// Knows one node only, whose connections it hears of at once: nobody is ever away.
 #[derive(Debug)]

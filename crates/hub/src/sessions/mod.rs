@@ -26,11 +26,11 @@ pub struct ChatSessions {
     max_sessions: usize,
     known: Mutex<Known>,
     /// One turn per key: what starts and ends at once must end alike in memory and in the store.
-    turns: [tokio::sync::Mutex<()>; TURNS],
+    key_locks: [tokio::sync::Mutex<()>; KEY_LOCKS],
     hasher: RandomState,
 }
 
-const TURNS: usize = 32;
+const KEY_LOCKS: usize = 32;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -102,13 +102,13 @@ impl ChatSessions {
             silence,
             max_sessions,
             known: Mutex::new(known),
-            turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            key_locks: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             hasher: RandomState::new(),
         })
     }
 
     async fn turn(&self, key: &SessionKey) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turns[self.hasher.hash_one(key) as usize % TURNS].lock().await
+        self.key_locks[self.hasher.hash_one(key) as usize % KEY_LOCKS].lock().await
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

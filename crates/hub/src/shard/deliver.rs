@@ -1,12 +1,12 @@
-//! From a tenant's lane into outboxes: the fan-out.
+//! From a tenant's pending events into outboxes: the fan-out.
 
 use hookswitch_protocol::CloseCode;
 
-use super::{Key, Shard};
-use crate::chunk::{Chunk, Group};
+use super::{Shard, SlotKey};
+use crate::append_batch::{AppendBatch, Group};
 use crate::counters::Counters;
-use crate::outlet::Outlet;
-use crate::tenant::{Audience, Batch};
+use crate::tenant_table::{Audience, Batch};
+use crate::transport::Transport;
 
 /// So many appends to outboxes take as long as writing to one connection: some tens of nanoseconds
 /// each, to some microseconds.
@@ -15,47 +15,49 @@ const APPENDS_PER_FLUSH: usize = 64;
 /// What finding the audience of one group of events costs, in appends.
 const GROUP_APPENDS: usize = 4;
 
-impl<O: Outlet> Shard<O> {
-    /// Takes a batch into its tenant's lane. A tenant without connections here is passed over.
+impl<O: Transport> Shard<O> {
+    /// Takes a batch into its tenant's pending ones. A tenant without connections here is passed over.
     pub(super) fn enqueue(&mut self, mut batch: Batch) {
-        let Some(first) = batch.deliveries.first() else { return };
+        let Some(first) = batch.events.first() else { return };
         if let Some(index) = self.by_tenant.get(&first.event.tenant).copied() {
             self.n_batches += 1;
             batch.number = self.n_batches;
-            self.tenants[index as usize].lane.push_back(batch);
+            self.tenants[index as usize].pending.push_back(batch);
             self.queue_tenant(index);
         }
     }
 
-    /// Appends events of a tenant's lane to the outboxes of those they are for, until a chunk is
+    /// Appends pending events of a tenant to the outboxes of those they are for, until an append batch is
     /// through or `limit` is reached; gives what it cost, both in flushes.
     pub(super) fn append_some(&mut self, tenant: u32, limit: usize) -> usize {
         let table = &mut self.tenants[tenant as usize];
-        let Some(mut chunk) = table.chunk.take().or_else(|| Chunk::take(&mut table.lane)) else { return 0 };
+        let Some(mut append_batch) = table.append_batch.take().or_else(|| AppendBatch::take(&mut table.pending)) else {
+            return 0;
+        };
         let mut audience = std::mem::take(&mut self.audience);
         let mut ends = std::mem::take(&mut self.ends);
         let mut n_appends = 0;
         while n_appends < limit * APPENDS_PER_FLUSH
-            && let Some(group) = chunk.next_group(&mut ends)
+            && let Some(group) = append_batch.next_group(&mut ends)
         {
-            self.tenants[tenant as usize].audience(&group.delivery.event, &mut audience);
+            self.tenants[tenant as usize].audience(&group.prepared.event, &mut audience);
             self.append_to(tenant, &audience, &group);
             n_appends += GROUP_APPENDS + audience.slots.len();
         }
         self.audience = audience;
         self.ends = ends;
         let table = &mut self.tenants[tenant as usize];
-        if chunk.is_done() {
+        if append_batch.is_done() {
             table.n_to_flush = table.dirty.len();
         } else {
-            table.chunk = Some(chunk);
+            table.append_batch = Some(append_batch);
         }
         n_appends / APPENDS_PER_FLUSH
     }
 
     /// The walk over one group's audience: per connection a few comparisons and one reference.
     fn append_to(&mut self, tenant: u32, audience: &Audience, group: &Group<'_>) {
-        let Group { delivery, frames } = group;
+        let Group { prepared, frames } = group;
         let table = &mut self.tenants[tenant as usize];
         let (mut n_queued, mut n_dropped) = (0, 0);
         for (at, slot) in audience.slots.iter().enumerate() {
@@ -64,13 +66,13 @@ impl<O: Outlet> Shard<O> {
             if connection.closing.is_some() {
                 continue;
             }
-            if let Some(meeting) = &delivery.meeting {
-                meeting.met();
+            if let Some(receipt) = &prepared.receipt {
+                receipt.received();
             }
-            if delivery.except == Some(connection.id) || !(is_indexed || connection.wants(&delivery.event)) {
+            if prepared.except == Some(connection.id) || !(is_indexed || connection.wants(&prepared.event)) {
                 continue;
             }
-            if delivery.event.user.is_some()
+            if prepared.event.user.is_some()
                 && let Some(backlog) = connection.backlog.as_deref_mut()
             {
                 n_dropped += frames.ends.len() - backlog.hold(*frames, self.config.outbox_messages);
@@ -88,18 +90,18 @@ impl<O: Outlet> Shard<O> {
         if n_dropped > 0 {
             Counters::add(&self.shared.counters.messages_dropped, n_dropped as u64);
         }
-        if delivery.event.event_type.ends_session() {
+        if prepared.event.event_type.ends_session() {
             self.end_session(tenant, group);
         }
     }
 
     /// Closes the visitors of an ended session, also when the event itself was for one user only.
     fn end_session(&mut self, tenant: u32, group: &Group<'_>) {
-        let Some(session) = &group.delivery.event.session else { return };
+        let Some(session) = &group.prepared.event.session else { return };
         let slots = self.tenants[tenant as usize].visitors(session).to_vec();
         for slot in slots {
             let id = self.connections[slot as usize].id;
-            self.close(Key { slot, id }, CloseCode::SessionEnded);
+            self.close(SlotKey { slot, id }, CloseCode::SessionEnded);
         }
     }
 }

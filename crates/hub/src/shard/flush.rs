@@ -1,14 +1,14 @@
 //! From outboxes into sockets, in slices, round robin between tenants.
 
-use super::{Key, Shard};
+use super::{Shard, SlotKey};
 use crate::counters::Counters;
 use crate::frame;
-use crate::outlet::{Flushed, Outlet};
+use crate::transport::{Flushed, Transport};
 
 /// Connections flushed before readers and others get a turn, and before the next tenant has one.
 const SLICE_CONNECTIONS: usize = 256;
 
-impl<O: Outlet> Shard<O> {
+impl<O: Transport> Shard<O> {
     /// Whether a turn would do anything.
     pub(super) fn has_work(&self) -> bool {
         !self.ring.is_empty()
@@ -31,14 +31,14 @@ impl<O: Outlet> Shard<O> {
         }
     }
 
-    /// Appends what one tenant's lane holds and flushes, up to `limit`; gives what it cost, in
+    /// Appends what one tenant has pending and flushes, up to `limit`; gives what it cost, in
     /// flushes.
     fn serve_tenant(&mut self, tenant: u32, limit: usize) -> usize {
         let mut n_spent = 0;
-        // What was appended before goes out first: at most one chunk per outbox and flush.
+        // What was appended before goes out first: at most one append batch per outbox and flush.
         if self.tenants[tenant as usize].n_to_flush == 0 {
             n_spent = self.append_some(tenant, limit);
-            if self.tenants[tenant as usize].chunk.is_some() {
+            if self.tenants[tenant as usize].append_batch.is_some() {
                 return n_spent;
             }
         }
@@ -58,7 +58,7 @@ impl<O: Outlet> Shard<O> {
                 && connection.tenant == tenant
             {
                 connection.is_dirty = false;
-                let key = Key { slot, id: connection.id };
+                let key = SlotKey { slot, id: connection.id };
                 self.flush(key);
                 n_flushed += 1;
             }
@@ -66,15 +66,15 @@ impl<O: Outlet> Shard<O> {
         n_flushed
     }
 
-    fn flush(&mut self, key: Key) {
+    fn flush(&mut self, key: SlotKey) {
         loop {
             let Some(connection) = self.connection(key) else { return };
             if connection.is_blocked {
                 return;
             }
-            let Some(outlet) = &mut connection.outlet else { return };
+            let Some(transport) = &mut connection.transport else { return };
             let flushed =
-                if connection.outbox.is_empty() { Flushed::Drained } else { outlet.flush(&mut connection.outbox) };
+                if connection.outbox.is_empty() { Flushed::Drained } else { transport.flush(&mut connection.outbox) };
             match flushed {
                 Flushed::Gone => return self.detach(key),
                 Flushed::Blocked => {
@@ -98,13 +98,13 @@ impl<O: Outlet> Shard<O> {
     }
 
     /// Queues the notice of dropped messages, where there is one to give and room for it.
-    fn tell_missed(&mut self, key: Key) -> bool {
+    fn tell_missed(&mut self, key: SlotKey) -> bool {
         let connection = self.connections.get(key.slot as usize).filter(|c| c.id == key.id);
         connection.is_some_and(|c| c.may_be_told(&self.config)) && self.push_notice(key)
     }
 
     /// Queues the notice of dropped messages, where there is one to give.
-    pub(super) fn push_notice(&mut self, key: Key) -> bool {
+    pub(super) fn push_notice(&mut self, key: SlotKey) -> bool {
         let now = self.clock.now();
         let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else {
             return false;
@@ -125,13 +125,13 @@ impl<O: Outlet> Shard<O> {
     }
 
     /// The close frame is out.
-    fn finish(&mut self, key: Key) {
+    fn finish(&mut self, key: SlotKey) {
         if let Some(code) = self.connection(key).and_then(|connection| connection.closing) {
             self.shared.counters.closed(code);
         }
         let connection = self.take_out(key);
-        if let Some(outlet) = connection.outlet {
-            outlet.finish();
+        if let Some(transport) = connection.transport {
+            transport.finish();
         }
     }
 }

@@ -5,19 +5,19 @@ use std::rc::Rc;
 
 use hookswitch_protocol::{ConnectionId, SubscriptionName, limits};
 
-use super::{Key, Shard};
-use crate::attachment::{Attachment, Occupant};
+use super::{Shard, SlotKey};
+use crate::attachment::{Attachment, Subject};
 use crate::connection::Connection;
+use crate::connection_handle::{ConnectionHandle, TooManyNames};
 use crate::counters::Counters;
-use crate::line::{Line, TooManyNames};
 use crate::outbox::Outbox;
-use crate::outlet::Outlet;
-use crate::seam::UserKey;
+use crate::transport::Transport;
+use crate::user_key::UserKey;
 
-impl<O: Outlet> Shard<O> {
-    /// Puts a connection into the tables. It is counted in the census already; its user, who is told
+impl<O: Transport> Shard<O> {
+    /// Puts a connection into the tables. It is counted already; its user, who is told
     /// to be connected from here on, is not.
-    pub(super) fn attach(&mut self, who: &Attachment, holds_back: bool) -> Key {
+    pub(super) fn attach(&mut self, who: &Attachment, holds_back: bool) -> SlotKey {
         self.n_attached += 1;
         let id = ConnectionId::new(u64::from(self.index) << 56 | self.n_attached);
         let tenant = self.tenant_index(&who.tenant);
@@ -32,39 +32,39 @@ impl<O: Outlet> Shard<O> {
             n_dropped: 0,
             admitted_batch: 0,
             n_answers: 0,
-            outlet: None,
+            transport: None,
             outbox: Outbox::default(),
             heard_at: now,
             stirred_at: now,
             expires_at,
-            occupant: who.occupant.clone(),
+            subject: who.subject.clone(),
             names: None,
             backlog: holds_back.then(Box::default),
         }) as u32;
         self.tenants[tenant as usize].insert(slot, who);
-        self.shared.census.listen(&who.tenant, self.index, |listening| listening.join(&who.occupant));
-        if let Occupant::User(user) = &who.occupant {
-            self.shared.census.add_user(&who.tenant, user);
+        self.shared.connection_counts.listen(&who.tenant, self.index, |interest| interest.join(&who.subject));
+        if let Subject::User(user) = &who.subject {
+            self.shared.connection_counts.add_user(&who.tenant, user);
         }
         Counters::add(&self.shared.counters.attached, 1);
-        Key { slot, id }
+        SlotKey { slot, id }
     }
 
     /// Hands the socket to its connection.
-    pub(super) fn open(shard: &Rc<RefCell<Self>>, key: Key, ticket: O::Ticket) {
-        let opened = O::open(ticket, Line::new(shard, key));
+    pub(super) fn open(shard: &Rc<RefCell<Self>>, key: SlotKey, ticket: O::Ticket) {
+        let opened = O::open(ticket, ConnectionHandle::new(shard, key));
         let mut this = shard.borrow_mut();
         let now = this.millis();
         match (opened, this.connection(key)) {
-            (Ok(outlet), Some(connection)) => {
-                connection.outlet = Some(outlet);
+            (Ok(transport), Some(connection)) => {
+                connection.transport = Some(transport);
                 connection.heard_at = now;
                 connection.stirred_at = now;
                 this.mark_dirty(key.slot);
             }
-            (Ok(outlet), None) => {
+            (Ok(transport), None) => {
                 drop(this);
-                drop(outlet);
+                drop(transport);
             }
             (Err(error), _) => {
                 tracing::debug!(connection = %key.id, %error, "socket could not be opened");
@@ -74,32 +74,32 @@ impl<O: Outlet> Shard<O> {
     }
 
     /// Takes a connection out of everything and drops its socket.
-    pub(crate) fn detach(&mut self, key: Key) {
+    pub(crate) fn detach(&mut self, key: SlotKey) {
         if self.connection(key).is_some() {
             drop(self.take_out(key));
         }
     }
 
     /// Takes a connection out of everything. The caller decides about its socket.
-    pub(super) fn take_out(&mut self, key: Key) -> Connection<O> {
+    pub(super) fn take_out(&mut self, key: SlotKey) -> Connection<O> {
         let connection = self.connections.remove(key.slot as usize);
         let table = &mut self.tenants[connection.tenant as usize];
         let tenant = table.tenant.clone();
-        let (occupant, names) = (&connection.occupant, connection.names.as_deref());
-        table.remove(key.slot, occupant, names);
-        self.shared.census.listen(&tenant, self.index, |listening| listening.leave(occupant, names));
+        let (subject, names) = (&connection.subject, connection.names.as_deref());
+        table.remove(key.slot, subject, names);
+        self.shared.connection_counts.listen(&tenant, self.index, |interest| interest.leave(subject, names));
         self.tenant_forget_if_idle(connection.tenant);
         Counters::add(&self.shared.counters.detached, 1);
-        if let Occupant::User(user) = &connection.occupant {
-            self.shared.census.remove_user(&tenant, user);
+        if let Subject::User(user) = &connection.subject {
+            self.shared.connection_counts.remove_user(&tenant, user);
             self.shared.departures.user(UserKey { tenant: tenant.clone(), user: user.clone() });
         }
-        self.shared.census.remove(&tenant);
+        self.shared.connection_counts.remove(&tenant);
         self.shared.departures.tenant(tenant);
         connection
     }
 
-    pub(crate) fn subscribe(&mut self, key: Key, names: &[SubscriptionName]) -> Result<(), TooManyNames> {
+    pub(crate) fn subscribe(&mut self, key: SlotKey, names: &[SubscriptionName]) -> Result<(), TooManyNames> {
         let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else {
             return Ok(());
         };
@@ -120,16 +120,16 @@ impl<O: Outlet> Shard<O> {
             table.leave_everything(key.slot);
         }
         // A visitor is found by its session and asked for its names there.
-        if matches!(connection.occupant, Occupant::User(_)) {
+        if matches!(connection.subject, Subject::User(_)) {
             for name in &added {
                 table.interest.add(key.slot, name);
             }
-            self.shared.census.listen(&table.tenant, self.index, |listening| {
+            self.shared.connection_counts.listen(&table.tenant, self.index, |interest| {
                 for name in &added {
-                    listening.add(name);
+                    interest.add(name);
                 }
                 if is_first {
-                    listening.narrow();
+                    interest.narrow();
                 }
             });
         }
@@ -138,7 +138,7 @@ impl<O: Outlet> Shard<O> {
         Ok(())
     }
 
-    pub(crate) fn unsubscribe(&mut self, key: Key, names: &[SubscriptionName]) {
+    pub(crate) fn unsubscribe(&mut self, key: SlotKey, names: &[SubscriptionName]) {
         let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else {
             return;
         };
@@ -148,9 +148,9 @@ impl<O: Outlet> Shard<O> {
         for name in names {
             let Some(at) = held.iter().position(|n| n == name) else { continue };
             held.swap_remove(at);
-            if matches!(connection.occupant, Occupant::User(_)) {
+            if matches!(connection.subject, Subject::User(_)) {
                 table.interest.remove(key.slot, name, &held);
-                self.shared.census.listen(&table.tenant, self.index, |listening| listening.remove(name));
+                self.shared.connection_counts.listen(&table.tenant, self.index, |interest| interest.remove(name));
             }
         }
         connection.names = Some(held.into_boxed_slice());

@@ -25,33 +25,33 @@ use tokio::time::Instant;
 use crate::attachment::Attachment;
 use crate::config::HubConfig;
 use crate::connection::Connection;
-use crate::outlet::Outlet;
-use crate::seam::UserKey;
 use crate::shared::Shared;
-use crate::tenant::{Audience, TenantTable};
+use crate::tenant_table::{Audience, TenantTable};
+use crate::transport::Transport;
+use crate::user_key::UserKey;
 
 pub(crate) use run::spawn;
 
 /// A connection within its shard. The id tells a slot's present owner from an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Key {
+pub(crate) struct SlotKey {
     pub(crate) slot: u32,
     pub(crate) id: ConnectionId,
 }
 
-/// What doors and couriers ask of a shard.
-pub(crate) enum Request<O: Outlet> {
+/// What admission and offline delivery ask of a shard.
+pub(crate) enum Request<O: Transport> {
     /// Puts a connection into the tables; from then on events are queued for it. With `holds_back`
-    /// those for its user wait until a courier was there.
-    Attach { who: Attachment, holds_back: bool, reply: oneshot::Sender<Key> },
+    /// those for its user wait until a delivery task was there.
+    Attach { who: Attachment, holds_back: bool, reply: oneshot::Sender<SlotKey> },
     /// Hands over the socket.
-    Open { key: Key, ticket: O::Ticket },
+    Open { key: SlotKey, ticket: O::Ticket },
     /// Takes a connection out that was never opened.
-    Detach { key: Key },
+    Detach { key: SlotKey },
     /// Finds an open connection of the user and holds newer events for it back.
-    BeginBacklog { user: UserKey, reply: oneshot::Sender<Option<Key>> },
+    BeginBacklog { user: UserKey, reply: oneshot::Sender<Option<SlotKey>> },
     /// Sends a page of missed messages; `done` is told when the client has them, or dropped.
-    Backlog { key: Key, frames: Vec<Bytes>, done: oneshot::Sender<()> },
+    Backlog { key: SlotKey, frames: Vec<Bytes>, done: oneshot::Sender<()> },
     /// Tells every connection of the tenant, or of all, that events of other nodes may be missing.
     Gap { tenant: Option<TenantId>, n_missed: Option<u64> },
     /// The backlog is through: releases what the user's open connections hold back.
@@ -68,7 +68,7 @@ enum Leaving {
 }
 
 /// The state of one shard. Used on its own thread only, by its turn and by its readers.
-pub(crate) struct Shard<O: Outlet> {
+pub(crate) struct Shard<O: Transport> {
     index: u8,
     config: Arc<HubConfig>,
     clock: Clock,
@@ -92,7 +92,7 @@ pub(crate) struct Shard<O: Outlet> {
     ends: Vec<u32>,
 }
 
-impl<O: Outlet> Shard<O> {
+impl<O: Transport> Shard<O> {
     fn new(index: u8, config: Arc<HubConfig>, clock: Clock, shared: Arc<Shared>, scope: Scope) -> Rc<RefCell<Self>> {
         Rc::new(RefCell::new(Self {
             index,
@@ -125,7 +125,7 @@ impl<O: Outlet> Shard<O> {
         self.started.elapsed().as_millis() as u64
     }
 
-    fn connection(&mut self, key: Key) -> Option<&mut Connection<O>> {
+    fn connection(&mut self, key: SlotKey) -> Option<&mut Connection<O>> {
         self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id)
     }
 

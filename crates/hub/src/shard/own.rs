@@ -6,22 +6,22 @@ use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, TenantId};
 use smallvec::SmallVec;
 
-use super::{Key, Leaving, Shard};
+use super::{Leaving, Shard, SlotKey};
 use crate::connection::PageReceipt;
 use crate::counters::Counters;
 use crate::frame;
-use crate::outlet::Outlet;
-use crate::seam::UserKey;
+use crate::transport::Transport;
+use crate::user_key::UserKey;
 
-impl<O: Outlet> Shard<O> {
-    pub(crate) fn heard(&mut self, key: Key) {
+impl<O: Transport> Shard<O> {
+    pub(crate) fn heard(&mut self, key: SlotKey) {
         let now = self.millis();
         if let Some(connection) = self.connection(key) {
             connection.heard_at = now;
         }
     }
 
-    pub(crate) fn writable(&mut self, key: Key) {
+    pub(crate) fn writable(&mut self, key: SlotKey) {
         if let Some(connection) = self.connection(key) {
             connection.is_blocked = false;
             self.mark_dirty(key.slot);
@@ -29,7 +29,7 @@ impl<O: Outlet> Shard<O> {
     }
 
     /// Queues one message to the connection itself.
-    pub(crate) fn send(&mut self, key: Key, frame: &Bytes) {
+    pub(crate) fn send(&mut self, key: SlotKey, frame: &Bytes) {
         let config = std::sync::Arc::clone(&self.config);
         let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
         if !connection.answer(frame, &config) {
@@ -39,7 +39,7 @@ impl<O: Outlet> Shard<O> {
     }
 
     /// Queues a control frame; whether there was room.
-    pub(crate) fn send_urgent(&mut self, key: Key, frame: Bytes) -> bool {
+    pub(crate) fn send_urgent(&mut self, key: SlotKey, frame: Bytes) -> bool {
         let limit = self.config.outbox_messages * 2;
         let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return false };
         // A client that pings without reading could grow the outbox by pongs: past the bound they
@@ -53,7 +53,7 @@ impl<O: Outlet> Shard<O> {
     }
 
     /// Asks the client for a sign of life; whether there was room to ask.
-    pub(super) fn ping(&mut self, key: Key) -> bool {
+    pub(super) fn ping(&mut self, key: SlotKey) -> bool {
         let Some(connection) = self.connection(key) else { return false };
         let Some(page) = connection.backlog.as_deref().and_then(|backlog| backlog.page.as_ref()) else {
             return self.send_urgent(key, frame::ping_frame(b""));
@@ -66,12 +66,12 @@ impl<O: Outlet> Shard<O> {
         true
     }
 
-    pub(crate) fn close(&mut self, key: Key, code: CloseCode) {
+    pub(crate) fn close(&mut self, key: SlotKey, code: CloseCode) {
         self.close_with(key, code, &frame::close_frame(code));
     }
 
     /// Queues a ready close frame behind everything waiting.
-    pub(crate) fn close_with(&mut self, key: Key, code: CloseCode, frame: &Bytes) {
+    pub(crate) fn close_with(&mut self, key: SlotKey, code: CloseCode, frame: &Bytes) {
         let now = self.millis();
         let Some(connection) = self.connection(key) else { return };
         if connection.closing.is_some() {
@@ -93,7 +93,8 @@ impl<O: Outlet> Shard<O> {
             return;
         }
         self.leaving = Leaving::Done;
-        let keys: Vec<Key> = self.connections.iter().map(|(slot, c)| Key { slot: slot as u32, id: c.id }).collect();
+        let keys: Vec<SlotKey> =
+            self.connections.iter().map(|(slot, c)| SlotKey { slot: slot as u32, id: c.id }).collect();
         for key in keys {
             self.close(key, CloseCode::Restarting);
         }
@@ -102,7 +103,7 @@ impl<O: Outlet> Shard<O> {
     /// Whether closing was asked for and nothing is left to append before.
     pub(super) fn may_leave(&self) -> bool {
         self.leaving == Leaving::Asked
-            && self.tenants.iter().all(|(_, table)| table.lane.is_empty() && table.chunk.is_none())
+            && self.tenants.iter().all(|(_, table)| table.pending.is_empty() && table.append_batch.is_none())
     }
 
     /// Tells connections that events of other nodes may be missing; those that are themselves behind
@@ -112,10 +113,10 @@ impl<O: Outlet> Shard<O> {
         let text = "events of other nodes may be missing; fetch the present state again";
         let only = tenant.map(|tenant| self.by_tenant.get(tenant).copied());
         let concerned = self.connections.iter().filter(|(_, c)| only.is_none_or(|only| only == Some(c.tenant)));
-        let keys: Vec<(u32, Key)> =
-            concerned.map(|(slot, c)| (c.tenant, Key { slot: slot as u32, id: c.id })).collect();
+        let keys: Vec<(u32, SlotKey)> =
+            concerned.map(|(slot, c)| (c.tenant, SlotKey { slot: slot as u32, id: c.id })).collect();
         Counters::add(&self.shared.counters.gap_notices, keys.len() as u64);
-        // One notice per tenant, made when its first connection is met.
+        // One notice per tenant, made when its first connection is found.
         let mut notices: HashMap<u32, Bytes> = HashMap::new();
         for (index, key) in keys {
             let tenant = &self.tenants[index as usize].tenant;
@@ -126,26 +127,26 @@ impl<O: Outlet> Shard<O> {
     }
 
     /// Finds an open connection of the user that is not yet being served a backlog.
-    pub(super) fn begin_backlog(&mut self, user: &UserKey) -> Option<Key> {
+    pub(super) fn begin_backlog(&mut self, user: &UserKey) -> Option<SlotKey> {
         let slot = self.open_slots(user).into_iter().find(|slot| {
             let connection = &self.connections[*slot as usize];
             connection.closing.is_none() && !connection.backlog.as_ref().is_some_and(|backlog| backlog.is_served)
         })?;
         let connection = &mut self.connections[slot as usize];
         connection.backlog.get_or_insert_default().is_served = true;
-        Some(Key { slot, id: connection.id })
+        Some(SlotKey { slot, id: connection.id })
     }
 
-    /// The user's open connections. Those still to be opened ask for a courier when they are.
+    /// The user's open connections. Those still to be opened ask for a delivery task when they are.
     fn open_slots(&self, user: &UserKey) -> SmallVec<[u32; 2]> {
         let Some(tenant) = self.by_tenant.get(&user.tenant) else { return SmallVec::new() };
         let slots = self.tenants[*tenant as usize].user(&user.user).iter().copied();
-        slots.filter(|slot| self.connections[*slot as usize].outlet.is_some()).collect()
+        slots.filter(|slot| self.connections[*slot as usize].transport.is_some()).collect()
     }
 
     /// Queues one page of missed messages and, behind it, the ping whose pong proves its arrival.
     /// Pages stand outside the bound on messages: there is only ever one on its way.
-    pub(super) fn send_backlog(&mut self, key: Key, frames: &[Bytes], done: tokio::sync::oneshot::Sender<()>) {
+    pub(super) fn send_backlog(&mut self, key: SlotKey, frames: &[Bytes], done: tokio::sync::oneshot::Sender<()>) {
         let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
         let Some(backlog) = connection.backlog.as_deref_mut() else { return };
         backlog.n_pages += 1;
@@ -160,7 +161,7 @@ impl<O: Outlet> Shard<O> {
         self.mark_dirty(key.slot);
     }
 
-    pub(crate) fn pong(&mut self, key: Key, payload: &[u8]) {
+    pub(crate) fn pong(&mut self, key: SlotKey, payload: &[u8]) {
         self.heard(key);
         let Some(backlog) = self.connection(key).and_then(|c| c.backlog.as_deref_mut()) else { return };
         if backlog.page.as_ref().is_some_and(|page| page.ping == payload) {
@@ -169,7 +170,7 @@ impl<O: Outlet> Shard<O> {
     }
 
     /// Everything is written.
-    pub(super) fn written(&mut self, key: Key) {
+    pub(super) fn written(&mut self, key: SlotKey) {
         let now = self.millis();
         let Some(connection) = self.connection(key) else { return };
         if O::WRITE_IS_RECEIPT {
@@ -188,12 +189,12 @@ impl<O: Outlet> Shard<O> {
     pub(super) fn release(&mut self, user: &UserKey) {
         for slot in self.open_slots(user) {
             let id = self.connections[slot as usize].id;
-            self.end_backlog(Key { slot, id });
+            self.end_backlog(SlotKey { slot, id });
         }
     }
 
     /// What was held back follows.
-    pub(super) fn end_backlog(&mut self, key: Key) {
+    pub(super) fn end_backlog(&mut self, key: SlotKey) {
         let Some(backlog) = self.connection(key).and_then(|c| c.backlog.take()) else { return };
         // What was dropped before is older than some of what was held.
         self.push_notice(key);

@@ -15,9 +15,9 @@ use tokio::task::spawn_local;
 use super::{Request, Shard, watch};
 use crate::affinity::Load;
 use crate::config::HubConfig;
-use crate::outlet::Outlet;
 use crate::shared::Shared;
-use crate::tenant::Batch;
+use crate::tenant_table::Batch;
+use crate::transport::Transport;
 
 /// What a crash of a shard is reported as.
 pub(super) const THREAD: &str = "hub-shard";
@@ -29,7 +29,7 @@ const REQUESTS: usize = 1_024;
 const TAKEN_AT_ONCE: usize = 256;
 
 /// The ways into one shard.
-pub(crate) struct Mailbox<O: Outlet> {
+pub(crate) struct Mailbox<O: Transport> {
     /// Bounded by the permits that every sender of events must hold.
     pub(crate) batches: mpsc::Sender<Batch>,
     pub(crate) requests: mpsc::Sender<Request<O>>,
@@ -43,7 +43,7 @@ pub(crate) struct Mailbox<O: Outlet> {
 ///
 /// # Errors
 /// When the system gives no thread or no runtime.
-pub(crate) fn spawn<O: Outlet>(
+pub(crate) fn spawn<O: Transport>(
     index: u8,
     config: Arc<HubConfig>,
     clock: Clock,
@@ -74,7 +74,7 @@ pub(crate) fn spawn<O: Outlet>(
 
 /// Runs the shard until it is over. Its turn is a task like its readers: woken by one of them, or by
 /// a publisher beside it, it comes next, without asking the system in between.
-fn live<O: Outlet>(
+fn live<O: Transport>(
     runtime: &LocalRuntime,
     new: impl FnOnce() -> Rc<RefCell<Shard<O>>>,
     load: Arc<Load>,
@@ -94,12 +94,12 @@ fn live<O: Outlet>(
     }
 }
 
-struct Inbox<O: Outlet> {
+struct Inbox<O: Transport> {
     batches: mpsc::Receiver<Batch>,
     requests: mpsc::Receiver<Request<O>>,
 }
 
-impl<O: Outlet> Inbox<O> {
+impl<O: Transport> Inbox<O> {
     fn is_empty(&self) -> bool {
         self.batches.is_empty() && self.requests.is_empty()
     }
@@ -107,7 +107,7 @@ impl<O: Outlet> Inbox<O> {
 
 /// Works until the shard is over. What comes from the clock or from the node's end is not waited for
 /// here but by tasks of its own (see [`watch`]), for each further thing to wait for costs every event.
-async fn run<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, mut inbox: Inbox<O>) {
+async fn run<O: Transport>(shard: &Rc<RefCell<Shard<O>>>, mut inbox: Inbox<O>) {
     let wake = Rc::clone(&shard.borrow().wake);
     while !shard.borrow().is_over {
         take_waiting(shard, &mut inbox);
@@ -134,7 +134,7 @@ async fn run<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, mut inbox: Inbox<O>) {
 }
 
 /// Takes what has arrived, without waiting.
-fn take_waiting<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, inbox: &mut Inbox<O>) {
+fn take_waiting<O: Transport>(shard: &Rc<RefCell<Shard<O>>>, inbox: &mut Inbox<O>) {
     for _ in 0..TAKEN_AT_ONCE {
         let Ok(request) = inbox.requests.try_recv() else { break };
         serve(shard, request);
@@ -146,7 +146,7 @@ fn take_waiting<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, inbox: &mut Inbox<O>) 
     }
 }
 
-fn serve<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, request: Request<O>) {
+fn serve<O: Transport>(shard: &Rc<RefCell<Shard<O>>>, request: Request<O>) {
     if let Request::Open { key, ticket } = request {
         return Shard::open(shard, key, ticket);
     }
@@ -166,7 +166,7 @@ fn serve<O: Outlet>(shard: &Rc<RefCell<Shard<O>>>, request: Request<O>) {
         Request::Detach { key } => this.detach(key),
         Request::BeginBacklog { user, reply } => {
             let key = this.begin_backlog(&user);
-            // The courier was ended meanwhile.
+            // The delivery task was ended meanwhile.
             if let Err(Some(key)) = reply.send(key) {
                 this.end_backlog(key);
             }

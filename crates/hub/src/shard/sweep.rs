@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hookswitch_protocol::CloseCode;
 
-use super::{Key, Shard};
-use crate::outlet::Outlet;
+use super::{Shard, SlotKey};
+use crate::transport::Transport;
 
 /// What the sweep found due for one connection.
 enum Due {
@@ -15,7 +15,7 @@ enum Due {
     Drop,
 }
 
-impl<O: Outlet> Shard<O> {
+impl<O: Transport> Shard<O> {
     /// How often to sweep: one walk over an array instead of a timer per connection.
     pub(super) fn sweep_interval(&self) -> Duration {
         let shortest = self.config.ping_interval.min(self.config.pong_timeout).min(self.config.close_timeout);
@@ -24,10 +24,10 @@ impl<O: Outlet> Shard<O> {
 
     pub(super) fn sweep(&mut self) {
         let now = self.millis();
-        let due: Vec<(Key, Due)> = self
+        let due: Vec<(SlotKey, Due)> = self
             .connections
             .iter()
-            .filter_map(|(slot, c)| Some((Key { slot: slot as u32, id: c.id }, self.due(c, now)?)))
+            .filter_map(|(slot, c)| Some((SlotKey { slot: slot as u32, id: c.id }, self.due(c, now)?)))
             .collect();
         for (key, due) in due {
             match due {
@@ -47,7 +47,7 @@ impl<O: Outlet> Shard<O> {
 
     fn due(&self, connection: &crate::connection::Connection<O>, now: u64) -> Option<Due> {
         let has_passed = |since: u64, limit: Duration| now.saturating_sub(since) >= limit.as_millis() as u64;
-        if connection.closing.is_some() || connection.outlet.is_none() {
+        if connection.closing.is_some() || connection.transport.is_none() {
             return has_passed(connection.stirred_at, self.config.close_timeout).then_some(Due::Drop);
         }
         if connection.expires_at <= now {
@@ -65,7 +65,7 @@ impl<O: Outlet> Shard<O> {
         has_passed(connection.stirred_at, self.config.ping_interval).then_some(Due::Ping)
     }
 
-    fn drop_unfinished(&mut self, key: Key) {
+    fn drop_unfinished(&mut self, key: SlotKey) {
         let Some(code) = self.connection(key).map(|c| c.closing) else { return };
         if let Some(code) = code {
             self.shared.counters.closed(code);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::memory::MemoryOffline;
-use hookswitch_hub::{HubConfig, Occupant, OfflineLimits, OfflineMessage, Seams};
+use hookswitch_hub::{HubConfig, OfflineLimits, OfflineMessage, Seams, Subject};
 use hookswitch_protocol::Timestamp;
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -85,10 +85,10 @@ async fn it_comes_oldest_first_and_newer_events_for_the_user_wait_behind_it() {
 async fn an_event_between_attach_and_open_does_not_overtake_it() {
     let rig = Rig::new().await;
     keep(&rig, &ids("m", 0..2)).await;
-    let berth = rig.berth("t", Occupant::User(7.into())).await;
+    let pending = rig.pending("t", Subject::User(7.into())).await;
     rig.publish([to_user(event("t", "alert", "newer"), 7)]).await;
     rig.settle("t").await;
-    let mut client = rig.open_answering(berth).await;
+    let mut client = rig.open_answering(pending).await;
     let mut got = client.until("newer").await;
     got.retain(|id| !id.starts_with("fence-"));
     assert_eq!(got, ["m0", "m1", "newer"]);
@@ -162,11 +162,11 @@ async fn a_connection_that_is_cut_hands_over_to_one_that_is_there() {
 async fn of_two_connections_at_once_one_is_served_and_both_go_on() {
     let rig = Rig::new().await;
     keep(&rig, &ids("m", 0..2)).await;
-    let berths = [rig.berth("t", Occupant::User(7.into())).await, rig.berth("t", Occupant::User(7.into())).await];
+    let berths = [rig.pending("t", Subject::User(7.into())).await, rig.pending("t", Subject::User(7.into())).await];
     rig.publish([to_user(event("t", "alert", "newer"), 7)]).await;
     let mut all = Vec::new();
-    for berth in berths {
-        all.push(rig.open_answering(berth).await);
+    for pending in berths {
+        all.push(rig.open_answering(pending).await);
     }
     let mut n_served = 0;
     for client in &mut all {
@@ -185,7 +185,7 @@ async fn messages_kept_for_somebody_who_came_meanwhile_are_brought() {
     let rig = Rig::new().await;
     let mut client = rig.user("t", 7).await;
     client.wire(|wire| wire.answers_pings = true);
-    // Each round may fall into the last moments of the courier before: none may be forgotten.
+    // Each round may fall into the last moments of the delivery task before: none may be forgotten.
     for round in 0..100 {
         let id = format!("m{round}");
         keep(&rig, std::slice::from_ref(&id)).await;
@@ -269,7 +269,7 @@ async fn a_client_that_talks_but_never_proves_is_sent_away() {
     let (mut closed, deadline) = (false, tokio::time::Instant::now() + PATIENCE);
     while !closed {
         assert!(tokio::time::Instant::now() < deadline, "it is never sent away");
-        client.tell(hookswitch_hub::Line::heard).await;
+        client.tell(hookswitch_hub::ConnectionHandle::heard).await;
         client
             .until_some("a ping or a close", |client| {
                 let frames = client.frames();
@@ -292,9 +292,9 @@ async fn a_store_that_fails_is_asked_again() {
     keep(&rig, &ids("m", 0..1)).await;
     claims.next(1);
     settlements.next(1);
-    let berth = rig.berth("t", Occupant::User(7.into())).await;
+    let pending = rig.pending("t", Subject::User(7.into())).await;
     rig.publish([to_user(event("t", "alert", "live"), 7)]).await;
-    let mut client = rig.open_answering(berth).await;
+    let mut client = rig.open_answering(pending).await;
     assert_eq!(client.until("live").await, ["live"], "a failing store does not hold up live events");
     client.until("m0").await;
     confirmed(&rig, 1).await;
@@ -316,10 +316,10 @@ async fn answering(n_claims: usize) -> (Rig, Arc<Semaphore>, Arc<AtomicUsize>) {
 async fn a_request_at_the_last_moment_of_a_courier_is_not_lost() {
     let (rig, answers, n_claims) = answering(1).await;
     keep(&rig, &ids("m", 0..1)).await;
-    let berth = rig.berth("t", Occupant::User(7.into())).await;
-    let mut client = rig.open_answering(berth).await;
+    let pending = rig.pending("t", Subject::User(7.into())).await;
+    let mut client = rig.open_answering(pending).await;
     client.until("m0").await;
-    // The second claim has found nothing, but the courier has not heard it yet.
+    // The second claim has found nothing, but the delivery task has not heard it yet.
     rig.until("the second claim is made", |_| n_claims.load(Ordering::SeqCst) == 2).await;
     keep(&rig, &["late".to_owned()]).await;
     let _held_back = rig.hub.backlog_arrived(&user("t", 7));
@@ -354,9 +354,9 @@ async fn a_store_that_was_away_for_long_is_asked_again_when_it_is_back() {
     let rig = Rig::assemble(config(), clock, |_| seams).await;
     keep(&rig, &ids("m", 0..1)).await;
     claims.next(5);
-    let berth = rig.berth("t", Occupant::User(7.into())).await;
-    let mut client = rig.open_answering(berth).await;
-    rig.until("the courier gave up", |hub| hub.counters().keeper_failures == 5).await;
+    let pending = rig.pending("t", Subject::User(7.into())).await;
+    let mut client = rig.open_answering(pending).await;
+    rig.until("the delivery task gave up", |hub| hub.counters().keeper_failures == 5).await;
     // What a broker says when the way to the store is open again.
     rig.sink.on_gap(hookswitch_hub::GapScope::All, None);
     client.until("m0").await;

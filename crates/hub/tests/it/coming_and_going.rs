@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch_hub::memory::MemoryPresence;
-use hookswitch_hub::{Attachment, Clearance, HubConfig, HubError, Occupant, PresenceState, Seams};
+use hookswitch_hub::{Attachment, Clearance, HubConfig, HubError, PresenceState, Seams, Subject};
 use hookswitch_protocol::{CloseCode, Timestamp};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -14,7 +14,7 @@ use crate::rig::{Client, Failing, FailingPresence, Rig, config, event, tenant, u
 fn who(of: &str, number: i64) -> Attachment {
     Attachment {
         tenant: tenant(of),
-        occupant: Occupant::User(number.into()),
+        subject: Subject::User(number.into()),
         clearance: Clearance::Standard,
         expires_at: None,
     }
@@ -62,10 +62,10 @@ async fn a_user_is_not_online_before_events_reach_him() {
     rig.until("it is on its way", |hub| hub.n_connections() == 2).await;
     assert!(!rig.hub.is_online(&user("t", 7)).await.expect("memory"), "an event sent now would be lost");
     drop(hold);
-    let berth = attaching.await.expect("no panic").expect("not ended").expect("attached");
+    let pending = attaching.await.expect("no panic").expect("not ended").expect("attached");
     assert!(rig.hub.is_online(&user("t", 7)).await.expect("memory"));
     rig.publish([event("t", "alert", "early")]).await;
-    rig.open(berth).await.until("early").await;
+    rig.open(pending).await.until("early").await;
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn an_attach_that_is_cancelled_leaves_nothing() {
 #[tokio::test]
 async fn a_berth_that_is_given_up_leaves_nothing() {
     let rig = Rig::new().await;
-    drop(rig.berth("t", Occupant::User(7.into())).await);
+    drop(rig.pending("t", Subject::User(7.into())).await);
     rig.until("it is counted out", |hub| hub.n_connections() == 0).await;
     offline(&rig, 7).await;
 }
@@ -91,10 +91,10 @@ async fn a_berth_that_is_given_up_leaves_nothing() {
 #[tokio::test]
 async fn a_socket_that_cannot_be_opened_leaves_nothing() {
     let rig = Rig::new().await;
-    let berth = rig.berth("t", Occupant::User(7.into())).await;
-    let (ticket, client) = Client::pair(berth.id(), Arc::default());
+    let pending = rig.pending("t", Subject::User(7.into())).await;
+    let (ticket, client) = Client::pair(pending.id(), Arc::default());
     client.wire(|wire| wire.is_dead = true);
-    berth.open(ticket).await;
+    pending.open(ticket).await;
     rig.until("it is counted out", |hub| hub.n_connections() == 0).await;
     offline(&rig, 7).await;
 }
@@ -154,7 +154,7 @@ async fn a_drain_sends_everybody_elsewhere_and_takes_nobody_in() {
     let rig = Rig::new().await;
     let mut agent = rig.user("t", 7).await;
     let mut visitor = rig.visitor("t", "s1").await;
-    let berth = rig.berth("t", Occupant::User(8.into())).await;
+    let pending = rig.pending("t", Subject::User(8.into())).await;
     let hub = rig.hub.clone();
     let draining = rig.scope.spawn("drain", async move { hub.drain().await });
     assert_eq!(agent.closed().await, 1012);
@@ -162,7 +162,7 @@ async fn a_drain_sends_everybody_elsewhere_and_takes_nobody_in() {
     assert!(matches!(rig.door.attach(who("t", 9)).await, Err(HubError::Draining)));
     assert!(rig.hub.is_draining());
     // Who was half in hears it too.
-    assert_eq!(rig.open(berth).await.closed().await, 1012);
+    assert_eq!(rig.open(pending).await.closed().await, 1012);
     assert_eq!(draining.await.expect("no panic"), Some(true), "all were out in time");
     assert_eq!(rig.hub.n_connections(), 0);
     let restarting = CloseCode::ALL.iter().position(|code| *code == CloseCode::Restarting).expect("listed");
@@ -197,7 +197,7 @@ async fn when_the_scope_ends_the_sockets_end() {
     let rig = Rig::new().await;
     let client = rig.user("t", 7).await;
     rig.scope.hard().cancel();
-    client.until_wire("the outlet is dropped", |wire| wire.is_dropped).await;
+    client.until_wire("the transport is dropped", |wire| wire.is_dropped).await;
     eventually("the door is shut", PATIENCE, async || rig.door.attach(who("t", 8)).await.is_err()).await;
 }
 
@@ -220,5 +220,5 @@ async fn a_panic_inside_the_tables_is_noticed_although_a_reader_caused_it() {
     client.leave().await;
     tokio::time::timeout(PATIENCE, rig.scope.soft().cancelled()).await.expect("the scope hears of it");
     assert_eq!(rig.scope.crash().map(|crash| crash.task), Some("hub-shard"));
-    client.until_wire("the outlet is dropped", |wire| wire.is_dropped).await;
+    client.until_wire("the transport is dropped", |wire| wire.is_dropped).await;
 }

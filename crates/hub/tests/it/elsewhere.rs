@@ -56,9 +56,9 @@ async fn it_is_left_alone_by_a_node_that_is_not_answerable_or_met_him() {
     let (rig, offline) = with_offline().await;
     let mut here = rig.user("t", 8).await;
     rig.sink.on_event(from_a_node(to_user(event("t", "alert", "not-ours"), 7)));
-    rig.sink.on_event(answerable(to_user(event("t", "alert", "met"), 8), &[]));
-    assert_eq!(here.until("met").await, ["met"]);
-    // Errands are done in turn: when this one is kept, those before it are settled.
+    rig.sink.on_event(answerable(to_user(event("t", "alert", "received"), 8), &[]));
+    assert_eq!(here.until("received").await, ["received"]);
+    // InboundJobs are done in turn: when this one is kept, those before it are settled.
     rig.sink.on_event(answerable(to_user(event("t", "alert", "missed"), 9), &[]));
     until_kept(&offline, &user("t", 9)).await;
     assert!(!offline.may_have(&user("t", 7)) && !offline.may_have(&user("t", 8)));

@@ -1,10 +1,10 @@
-//! Connections inside the process: `MemoryOutlet`, the embedder's.
+//! Connections inside the process: `MemoryTransport`, the embedder's.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_hub::memory::{Inbox, MemoryOutlet};
-use hookswitch_hub::{Attachment, Clearance, Door, Hub, HubConfig, Occupant, OfflineMessage, Publication};
+use hookswitch_hub::memory::{Inbox, MemoryTransport};
+use hookswitch_hub::{Admission, Attachment, Clearance, Hub, HubConfig, OfflineMessage, Publication, Subject};
 use hookswitch_protocol::Event;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -14,7 +14,7 @@ use crate::rig::{config, event, tenant, to_user, user};
 struct Embedded {
     scope: Scope,
     hub: Hub,
-    door: Door<MemoryOutlet>,
+    door: Admission<MemoryTransport>,
 }
 
 impl Embedded {
@@ -27,11 +27,11 @@ impl Embedded {
     async fn attach(&self, capacity: usize) -> Inbox {
         let who = Attachment {
             tenant: tenant("t"),
-            occupant: Occupant::User(7.into()),
+            subject: Subject::User(7.into()),
             clearance: Clearance::Standard,
             expires_at: None,
         };
-        let (ticket, inbox) = MemoryOutlet::pair(capacity);
+        let (ticket, inbox) = MemoryTransport::pair(capacity);
         self.door.attach(who).await.expect("the door is open").open(ticket).await;
         inbox
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookswitch_hub::{HubConfig, Occupant};
+use hookswitch_hub::{HubConfig, Subject};
 use hookswitch_protocol::{EventType, NewEvent, Payload, Topic, UserId};
 use hookswitch_runtime::Scope;
 
@@ -10,8 +10,8 @@ use crate::rig::{Client, Rig, config, event, in_session, tenant, to_user};
 
 /// The shard stands in the upper bits of a connection's id.
 async fn shard_of_next(rig: &Rig, of: &str, number: i64) -> (u64, Client) {
-    let berth = rig.berth(of, Occupant::User(UserId::from(number))).await;
-    (berth.id().get() >> 56, rig.open(berth).await)
+    let pending = rig.pending(of, Subject::User(UserId::from(number))).await;
+    (pending.id().get() >> 56, rig.open(pending).await)
 }
 
 #[tokio::test]

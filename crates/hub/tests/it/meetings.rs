@@ -7,7 +7,7 @@ use hookswitch_protocol::{CloseCode, Event};
 
 use crate::rig::{Rig, event, tenant, to_user};
 
-/// Publishes one batch and gives the ids of what met nobody.
+/// Publishes one batch and gives the ids of what received nobody.
 async fn missed(rig: &Rig, events: Vec<Event>) -> Vec<String> {
     let events: Vec<_> = events.into_iter().map(|event| Publication::new(Arc::new(event))).collect();
     let room = rig.hub.reserve(&tenant("t"), events.len()).await.expect("there is room");

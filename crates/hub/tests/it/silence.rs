@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookswitch_hub::{Attachment, Clearance, HubConfig, Occupant};
+use hookswitch_hub::{Attachment, Clearance, HubConfig, Subject};
 
 use crate::rig::{Client, Rig, config, tenant};
 
@@ -44,12 +44,12 @@ async fn an_expired_token_ends_the_connection() {
     let expires_at = Some(rig.clock.now().after(Duration::from_millis(150)));
     let who = Attachment {
         tenant: tenant("t"),
-        occupant: Occupant::User(7.into()),
+        subject: Subject::User(7.into()),
         clearance: Clearance::Standard,
         expires_at,
     };
-    let berth = rig.door.attach(who).await.expect("not yet expired");
-    let mut brief = rig.open(berth).await;
+    let pending = rig.door.attach(who).await.expect("not yet expired");
+    let mut brief = rig.open(pending).await;
     let mut other = rig.user("t", 8).await;
     assert_eq!(brief.closed().await, 4401);
     assert_eq!(rig.ids("t", &mut other).await, [""; 0]);
@@ -58,13 +58,13 @@ async fn an_expired_token_ends_the_connection() {
 #[tokio::test]
 async fn a_connection_that_is_never_opened_is_dropped() {
     let rig = Rig::with(quick()).await;
-    let berth = rig.berth("t", Occupant::User(7.into())).await;
+    let pending = rig.pending("t", Subject::User(7.into())).await;
     assert_eq!(rig.hub.n_connections(), 1);
     rig.until("the sweep drops it", |hub| hub.n_connections() == 0).await;
     // The late comer is refused, and nothing is counted twice.
-    let (ticket, client) = Client::pair(berth.id(), std::sync::Arc::default());
-    berth.open(ticket).await;
-    client.until_wire("the outlet is dropped", |wire| wire.is_dropped).await;
+    let (ticket, client) = Client::pair(pending.id(), std::sync::Arc::default());
+    pending.open(ticket).await;
+    client.until_wire("the transport is dropped", |wire| wire.is_dropped).await;
     assert_eq!(rig.hub.n_connections(), 0);
 }
 
@@ -74,7 +74,7 @@ async fn a_closing_connection_that_does_not_drain_is_dropped() {
     let client = rig.user("t", 7).await;
     client.stall_after(0);
     client.call(|line| line.close(hookswitch_protocol::CloseCode::Normal)).await;
-    client.until_wire("the outlet is dropped", |wire| wire.is_dropped && !wire.is_finished).await;
+    client.until_wire("the transport is dropped", |wire| wire.is_dropped && !wire.is_finished).await;
     rig.until("it is counted out", |hub| hub.n_connections() == 0).await;
     assert_eq!(rig.hub.counters().closed[0], 1);
 }

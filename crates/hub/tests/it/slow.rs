@@ -197,11 +197,11 @@ async fn a_connection_that_missed_something_hears_of_it_even_as_it_is_closed() {
 #[tokio::test]
 async fn what_comes_between_attach_and_open_waits_within_the_same_bound() {
     let rig = Rig::new().await;
-    let berth = rig.berth("t", hookswitch_hub::Occupant::User(7.into())).await;
+    let pending = rig.pending("t", hookswitch_hub::Subject::User(7.into())).await;
     publish_each(&rig, &ids("e", 0..300)).await;
     rig.publish([to_user(event("t", "alert", "mine"), 7)]).await;
     rig.settle("t").await;
-    let mut client = rig.open(berth).await;
+    let mut client = rig.open(pending).await;
     let got = client.until("messages_dropped 46").await;
     assert_eq!(got[..256], ids("e", 0..256));
 }
@@ -212,7 +212,7 @@ async fn a_dead_socket_is_taken_out_at_the_next_write() {
     let mut client = rig.user("t", 7).await;
     client.wire(|wire| wire.is_dead = true);
     rig.publish([event("t", "alert", "e")]).await;
-    client.until_wire("the outlet is dropped", |wire| wire.is_dropped).await;
+    client.until_wire("the transport is dropped", |wire| wire.is_dropped).await;
     rig.until("it is counted out", |hub| hub.n_connections() == 0).await;
     assert_eq!(client.frames(), [] as [Frame; 0]);
 }

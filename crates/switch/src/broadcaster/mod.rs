@@ -8,20 +8,20 @@ use hookswitch_protocol::{EventId, EventType, NewEvent, Payload, TenantId, UserI
 use serde::Serialize;
 
 use crate::error::AcceptError;
-use crate::switch::Switch;
+use crate::switch::Switchboard;
 
 /// What a service in the same process says and asks. Clones are the same broadcaster.
 ///
-/// Every publishing call keeps the promise of [`Switch::accept`], is cancel safe like it, and fails
+/// Every publishing call keeps the promise of [`Switchboard::accept`], is cancel safe like it, and fails
 /// with [`AcceptError`] when nothing was accepted.
 #[derive(Debug, Clone)]
 pub struct Broadcaster {
-    switch: Switch,
+    switch: Switchboard,
 }
 
 impl Broadcaster {
     /// Speaks through this switchboard.
-    pub fn new(switch: Switch) -> Self {
+    pub fn new(switch: Switchboard) -> Self {
         Self { switch }
     }
 

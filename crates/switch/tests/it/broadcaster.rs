@@ -5,7 +5,7 @@ use hookswitch_protocol::payloads::{
     Agent, Alert, Call, ChatMessage, ChatSession, ChatTyping, Notification, QueueMember, QueueStats,
 };
 use hookswitch_protocol::{EventType, Payload, Timestamp, Topic, UserId};
-use hookswitch_switch::{Broadcaster, Heard};
+use hookswitch_switch::{Broadcaster, TopicEvent};
 
 use crate::stage::{Stage, tenant, user};
 
@@ -115,7 +115,7 @@ async fn a_topic_is_heard_within_the_process() {
     let live = stage.broadcaster.broadcast_to_topic(&own, topic.clone(), custom.clone(), payload(r#"{"n":3}"#));
     live.await.expect("published");
     for wanted in [r#"{"n":2}"#, r#"{"n":3}"#] {
-        let Heard::Event(event) = listener.next().await else { panic!("nothing was missed") };
+        let TopicEvent::Event(event) = listener.next().await else { panic!("nothing was missed") };
         assert_eq!((event.payload.as_str(), event.topic.as_ref()), (wanted, Some(&topic)));
     }
 }

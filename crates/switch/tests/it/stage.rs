@@ -4,11 +4,11 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch_hub::memory::{Inbox, MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryOutlet};
-use hookswitch_hub::{Attachment, Clearance, Door, Hub, HubConfig, Occupant, OfflineLimits, Seams, UserKey};
+use hookswitch_hub::memory::{Inbox, MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryTransport};
+use hookswitch_hub::{Admission, Attachment, Clearance, Hub, HubConfig, OfflineLimits, Seams, Subject, UserKey};
 use hookswitch_protocol::{EventId, EventType, NewEvent, NodeId, Payload, SessionKey, TenantId, UserId};
 use hookswitch_runtime::{Clock, Scope};
-use hookswitch_switch::{AcceptError, Broadcaster, Switch, SwitchConfig};
+use hookswitch_switch::{AcceptError, Broadcaster, SwitchConfig, Switchboard};
 use hookswitch_webhooks::{AddressPolicy, MemoryWebhooks, WebhookConfig, WebhookInput, WebhookSeams, Webhooks};
 
 use crate::script::{Script, ScriptedBroker, ScriptedChat, ScriptedLedger, ScriptedOffline};
@@ -17,11 +17,11 @@ use crate::script::{Script, ScriptedBroker, ScriptedChat, ScriptedLedger, Script
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Stage {
-    pub(crate) switch: Switch,
+    pub(crate) switch: Switchboard,
     pub(crate) broadcaster: Broadcaster,
     pub(crate) script: Arc<Script>,
     pub(crate) scope: Scope,
-    door: Door<MemoryOutlet>,
+    door: Admission<MemoryTransport>,
     /// Takes connections and never answers, so that deliveries stay under way.
     silent: TcpListener,
 }
@@ -56,7 +56,7 @@ impl Stage {
         let webhooks = Webhooks::start(WebhookConfig::default(), policy, seams, node, clock.clone(), scope.clone())
             .await
             .expect("starts");
-        let switch = Switch::new(config, hub, webhooks, clock, scope.clone());
+        let switch = Switchboard::new(config, hub, webhooks, clock, scope.clone());
         let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
         Self { broadcaster: Broadcaster::new(switch.clone()), switch, script, scope, door, silent }
     }
@@ -81,16 +81,16 @@ impl Stage {
     }
 
     pub(crate) async fn agent(&self, of: &str, user: i64) -> Listener {
-        self.join(of, Occupant::User(UserId::from(user))).await
+        self.join(of, Subject::User(UserId::from(user))).await
     }
 
     pub(crate) async fn visitor(&self, of: &str, session: &str) -> Listener {
-        self.join(of, Occupant::Visitor(key(session))).await
+        self.join(of, Subject::Visitor(key(session))).await
     }
 
-    async fn join(&self, of: &str, occupant: Occupant) -> Listener {
-        let (ticket, inbox) = MemoryOutlet::pair(4_096);
-        let who = Attachment { tenant: tenant(of), occupant, clearance: Clearance::Standard, expires_at: None };
+    async fn join(&self, of: &str, subject: Subject) -> Listener {
+        let (ticket, inbox) = MemoryTransport::pair(4_096);
+        let who = Attachment { tenant: tenant(of), subject, clearance: Clearance::Standard, expires_at: None };
         self.door.attach(who).await.expect("the door is open").open(ticket).await;
         Listener(inbox)
     }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use hookswitch_hub::{Line, frame};
+use hookswitch_hub::{ConnectionHandle, frame};
 use hookswitch_protocol::{ConnectionId, SubscriptionName};
 use hookswitch_testkit::PATIENCE;
 use tokio::sync::{mpsc, oneshot};
 
 use super::events::name;
-use super::outlet::{FarEnd, Scripted, Ticket, Wire};
+use super::transport::{FarEnd, Scripted, Ticket, Wire};
 
 /// One frame the client got.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ pub(crate) struct Hold {
 pub(crate) struct Client {
     pub(crate) id: ConnectionId,
     far_end: Arc<FarEnd>,
-    acts: mpsc::Sender<super::outlet::Act>,
+    acts: mpsc::Sender<super::transport::Act>,
     /// Bytes looked at.
     n_read: usize,
 }
@@ -51,28 +51,31 @@ impl Client {
     ///
     /// # Panics
     /// When the connection is gone.
-    pub(crate) async fn call<T: Send + 'static>(&self, act: impl FnOnce(&Line<Scripted>) -> T + Send + 'static) -> T {
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&ConnectionHandle<Scripted>) -> T + Send + 'static,
+    ) -> T {
         let (reply, answer) = oneshot::channel();
-        let act = move |line: &Line<Scripted>| _ = reply.send(act(line));
+        let act = move |line: &ConnectionHandle<Scripted>| _ = reply.send(act(line));
         self.acts.send(Box::new(act)).await.expect("the connection is there");
         tokio::time::timeout(PATIENCE, answer).await.expect("the shard answers").expect("the connection is there")
     }
 
     /// The same without waiting for it to be done.
-    pub(crate) async fn tell(&self, act: impl FnOnce(&Line<Scripted>) + Send + 'static) {
+    pub(crate) async fn tell(&self, act: impl FnOnce(&ConnectionHandle<Scripted>) + Send + 'static) {
         self.acts.send(Box::new(act)).await.expect("the connection is there");
     }
 
     /// The socket ends.
     pub(crate) async fn leave(&self) {
-        self.tell(Line::gone).await;
+        self.tell(ConnectionHandle::gone).await;
     }
 
     /// Keeps this connection's shard from doing anything until the hold is dropped.
     pub(crate) async fn hold_shard(&self) -> Hold {
         let (hold, released) = std::sync::mpsc::channel();
         let (entered, is_held) = oneshot::channel();
-        let act = move |_: &Line<Scripted>| {
+        let act = move |_: &ConnectionHandle<Scripted>| {
             _ = entered.send(());
             // Until the sender is dropped, or the test is long over.
             _ = released.recv_timeout(PATIENCE);
@@ -120,7 +123,7 @@ impl Client {
             (std::mem::take(&mut wire.is_blocked), wire.n_flushes)
         });
         if was_blocked {
-            self.tell(Line::writable).await;
+            self.tell(ConnectionHandle::writable).await;
             self.until_wire("the shard writes", |wire| wire.n_flushes > n_before).await;
         }
         self.turn_over().await;

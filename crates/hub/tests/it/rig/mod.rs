@@ -2,15 +2,16 @@
 
 mod client;
 mod events;
-mod outlet;
 mod stores;
+mod transport;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hookswitch_hub::memory::MemoryBroker;
 use hookswitch_hub::{
-    Attachment, Berth, Broker, BrokerSink, Clearance, Door, Hub, HubConfig, Occupant, Publication, Seams,
+    Admission, Attachment, Broker, BrokerSink, Clearance, Hub, HubConfig, PendingConnection, Publication, Seams,
+    Subject,
 };
 use hookswitch_protocol::{Event, Timestamp, UserId};
 use hookswitch_runtime::{Clock, Scope};
@@ -19,10 +20,10 @@ use tokio::sync::Mutex;
 
 pub(crate) use client::{Client, Frame};
 pub(crate) use events::{event, in_session, key, name, tenant, to_user, topic, user};
-pub(crate) use outlet::Scripted;
 pub(crate) use stores::{Failing, FailingOffline, FailingPresence};
+pub(crate) use transport::Scripted;
 
-use outlet::Wire;
+use transport::Wire;
 
 /// Tells that everything published before has gone through a shard.
 const FENCE: &str = "test.fence";
@@ -32,7 +33,7 @@ pub(crate) struct Rig {
     pub(crate) scope: Scope,
     pub(crate) clock: Clock,
     pub(crate) hub: Hub,
-    pub(crate) door: Door<Scripted>,
+    pub(crate) door: Admission<Scripted>,
     /// Where other nodes' events come in.
     pub(crate) sink: Arc<dyn BrokerSink>,
     n_shards: usize,
@@ -88,44 +89,44 @@ impl Rig {
     }
 
     /// A connection in the tables that waits for its socket.
-    pub(crate) async fn berth(&self, of: &str, occupant: Occupant) -> Berth<Scripted> {
-        let who = Attachment { tenant: tenant(of), occupant, clearance: Clearance::Standard, expires_at: None };
+    pub(crate) async fn pending(&self, of: &str, subject: Subject) -> PendingConnection<Scripted> {
+        let who = Attachment { tenant: tenant(of), subject, clearance: Clearance::Standard, expires_at: None };
         self.door.attach(who).await.expect("the door is open")
     }
 
-    pub(crate) async fn open(&self, berth: Berth<Scripted>) -> Client {
-        self.open_as(berth, |_| ()).await
+    pub(crate) async fn open(&self, pending: PendingConnection<Scripted>) -> Client {
+        self.open_as(pending, |_| ()).await
     }
 
     /// One whose client answers every ping from the first on.
-    pub(crate) async fn open_answering(&self, berth: Berth<Scripted>) -> Client {
-        self.open_as(berth, |wire| wire.answers_pings = true).await
+    pub(crate) async fn open_answering(&self, pending: PendingConnection<Scripted>) -> Client {
+        self.open_as(pending, |wire| wire.answers_pings = true).await
     }
 
-    async fn open_as(&self, berth: Berth<Scripted>, prepare: impl FnOnce(&mut Wire)) -> Client {
-        let (ticket, client) = Client::pair(berth.id(), Arc::clone(&self.flushes));
+    async fn open_as(&self, pending: PendingConnection<Scripted>, prepare: impl FnOnce(&mut Wire)) -> Client {
+        let (ticket, client) = Client::pair(pending.id(), Arc::clone(&self.flushes));
         client.wire(prepare);
-        berth.open(ticket).await;
+        pending.open(ticket).await;
         client.turn_over().await;
         client
     }
 
     pub(crate) async fn user(&self, of: &str, number: i64) -> Client {
-        let berth = self.berth(of, Occupant::User(UserId::from(number))).await;
-        self.open(berth).await
+        let pending = self.pending(of, Subject::User(UserId::from(number))).await;
+        self.open(pending).await
     }
 
     /// A user who may see what is for administrators only.
     pub(crate) async fn admin(&self, of: &str, number: i64) -> Client {
-        let occupant = Occupant::User(UserId::from(number));
-        let who = Attachment { tenant: tenant(of), occupant, clearance: Clearance::Admin, expires_at: None };
-        let berth = self.door.attach(who).await.expect("the door is open");
-        self.open(berth).await
+        let subject = Subject::User(UserId::from(number));
+        let who = Attachment { tenant: tenant(of), subject, clearance: Clearance::Admin, expires_at: None };
+        let pending = self.door.attach(who).await.expect("the door is open");
+        self.open(pending).await
     }
 
     pub(crate) async fn visitor(&self, of: &str, session: &str) -> Client {
-        let berth = self.berth(of, Occupant::Visitor(key(session))).await;
-        self.open(berth).await
+        let pending = self.pending(of, Subject::Visitor(key(session))).await;
+        self.open(pending).await
     }
 
     /// Publishes as one batch.

@@ -12,10 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::counters::Counters;
 use crate::frame;
 use crate::offline::{Claim, MessageNumber, OfflineError, OfflineStore};
-use crate::outlet::Outlet;
-use crate::seam::UserKey;
-use crate::shard::{Key, Request};
+use crate::shard::{Request, SlotKey};
 use crate::shared::Shared;
+use crate::transport::Transport;
+use crate::user_key::UserKey;
 
 /// Messages claimed and sent at once.
 const PAGE_MESSAGES: usize = 200;
@@ -23,8 +23,8 @@ const PAGE_MESSAGES: usize = 200;
 /// How often a failing claim is tried before it is left to the user's next connection.
 const CLAIM_TRIES: u32 = 5;
 
-/// At most one courier per user, so that pages reach him in order over one connection.
-pub(crate) struct Couriers<O: Outlet> {
+/// At most one delivery task per user, so that pages reach him in order over one connection.
+pub(crate) struct OfflineDelivery<O: Transport> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) offline: Arc<dyn OfflineStore>,
     pub(crate) shards: Arc<[mpsc::Sender<Request<O>>]>,
@@ -34,7 +34,7 @@ pub(crate) struct Couriers<O: Outlet> {
     pub(crate) active: Mutex<HashMap<UserKey, Asked>>,
 }
 
-/// What was asked of a courier on its way.
+/// What was asked of a delivery task on its way.
 #[derive(Default)]
 pub(crate) struct Asked {
     /// Somebody asked again since the last walk began.
@@ -53,13 +53,13 @@ impl BacklogNotice {
     /// Waits for that moment, which no client can delay. Cancel safe.
     pub async fn taken(self) {
         if let Some(taken) = self.0 {
-            // Nothing is ever sent: the courier lets go of the other end.
+            // Nothing is ever sent: the delivery task lets go of the other end.
             let Err(_taken) = taken.await;
         }
     }
 }
 
-/// How a courier's walk ended.
+/// How a delivery task's walk ended.
 enum Walk {
     /// Nothing waits any more, or nobody is there to take it.
     Done,
@@ -74,13 +74,13 @@ enum Settlement {
     GivenBack,
 }
 
-impl<O: Outlet> Couriers<O> {
+impl<O: Transport> OfflineDelivery<O> {
     /// Whether anything may wait for this user.
     pub(crate) fn may_have(&self, user: &UserKey) -> bool {
         self.offline.may_have(user)
     }
 
-    /// Starts a courier for this user unless one is on its way or nothing waits. Never blocks.
+    /// Starts a delivery task for this user unless one is on its way or nothing waits. Never blocks.
     pub(crate) fn serve(self: &Arc<Self>, user: UserKey) -> BacklogNotice {
         if !self.may_have(&user) {
             return BacklogNotice(None);
@@ -90,8 +90,8 @@ impl<O: Outlet> Couriers<O> {
         BacklogNotice(Some(taken))
     }
 
-    /// A connection of this user was opened. One that holds events back needs a courier in any
-    /// case: it is the courier that releases them.
+    /// A connection of this user was opened. One that holds events back needs a delivery task in any
+    /// case: it is the delivery task that releases them.
     pub(crate) fn greet(self: &Arc<Self>, user: UserKey, holds_back: bool) {
         if holds_back || self.may_have(&user) {
             self.start(user, None);
@@ -107,9 +107,9 @@ impl<O: Outlet> Couriers<O> {
         }
         active.insert(user.clone(), Asked { waiting: waiting.into_iter().collect(), ..Asked::default() });
         drop(active);
-        let couriers = Arc::clone(self);
-        self.scope.spawn_contained("courier", async move {
-            let mut round = Round { couriers: &couriers, user: &user, is_over: false };
+        let offline_delivery = Arc::clone(self);
+        self.scope.spawn_contained("offline delivery", async move {
+            let mut round = Round { offline_delivery: &offline_delivery, user: &user, is_over: false };
             round.run().await;
         });
     }
@@ -119,14 +119,14 @@ impl<O: Outlet> Couriers<O> {
     }
 }
 
-/// One user's courier while it is on its way.
-struct Round<'a, O: Outlet> {
-    couriers: &'a Couriers<O>,
+/// One user's delivery task while it is on its way.
+struct Round<'a, O: Transport> {
+    offline_delivery: &'a OfflineDelivery<O>,
     user: &'a UserKey,
     is_over: bool,
 }
 
-impl<O: Outlet> Round<'_, O> {
+impl<O: Transport> Round<'_, O> {
     async fn run(&mut self) {
         let (mut n_failures, mut n_untold) = (0, 0);
         while !self.is_over {
@@ -146,10 +146,10 @@ impl<O: Outlet> Round<'_, O> {
         }
     }
 
-    /// Ends the round, unless somebody asked for the courier since the last walk began. Both under
+    /// Ends the round, unless somebody asked for the delivery task since the last walk began. Both under
     /// one lock, or a request in between would be lost.
     fn end_unless_asked_again(&mut self) {
-        let mut active = self.couriers.active();
+        let mut active = self.offline_delivery.active();
         if !active.get(self.user).is_some_and(|asked| asked.again) {
             active.remove(self.user);
             self.is_over = true;
@@ -159,13 +159,13 @@ impl<O: Outlet> Round<'_, O> {
     /// Waits before the next try; after a few of them the messages stay for the next connection.
     async fn after_failure(&mut self, error: &OfflineError, n_failures: u32) {
         let user = self.user;
-        Counters::add(&self.couriers.shared.counters.keeper_failures, 1);
+        Counters::add(&self.offline_delivery.shared.counters.keeper_failures, 1);
         tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(error), n_failures, "offline messages could not be fetched");
         match error.retry() {
             Retry::After(pause) if n_failures < CLAIM_TRIES => tokio::time::sleep(pause * n_failures).await,
             Retry::Now if n_failures < CLAIM_TRIES => {}
             Retry::Never | Retry::Now | Retry::After(_) => {
-                self.couriers.active().remove(user);
+                self.offline_delivery.active().remove(user);
                 self.is_over = true;
             }
         }
@@ -180,7 +180,7 @@ impl<O: Outlet> Round<'_, O> {
         };
         loop {
             self.before_claim();
-            let claim = self.couriers.offline.claim(self.user, PAGE_MESSAGES).await?;
+            let claim = self.offline_delivery.offline.claim(self.user, PAGE_MESSAGES).await?;
             *n_untold += claim.n_dropped;
             if claim.messages.is_empty() && *n_untold == 0 {
                 if self.waited_for_others(&claim).await {
@@ -197,8 +197,8 @@ impl<O: Outlet> Round<'_, O> {
                 asked.waiting.clear();
             });
             let (done, arrived) = oneshot::channel();
-            let sent = self.couriers.shards[shard].send(Request::Backlog { key, frames, done }).await;
-            let counters = &self.couriers.shared.counters;
+            let sent = self.offline_delivery.shards[shard].send(Request::Backlog { key, frames, done }).await;
+            let counters = &self.offline_delivery.shared.counters;
             if sent.is_err() || arrived.await.is_err() {
                 self.settle(&numbers, Settlement::GivenBack).await?;
                 Counters::add(&counters.offline_given_back, numbers.len() as u64);
@@ -213,7 +213,9 @@ impl<O: Outlet> Round<'_, O> {
     /// Waits while another node is bringing the user what was kept, as long as the user is here too;
     /// whether it did. Newer events stay held back: they would overtake what the other node brings.
     async fn waited_for_others(&self, claim: &Claim) -> bool {
-        let Some(pause) = claim.held_elsewhere.filter(|_| self.couriers.shared.census.n_user(self.user) > 0) else {
+        let Some(pause) =
+            claim.held_elsewhere.filter(|_| self.offline_delivery.shared.connection_counts.n_user(self.user) > 0)
+        else {
             return false;
         };
         tokio::time::sleep(pause).await;
@@ -229,7 +231,7 @@ impl<O: Outlet> Round<'_, O> {
     }
 
     fn note(&self, change: impl FnOnce(&mut Asked)) {
-        if let Some(asked) = self.couriers.active().get_mut(self.user) {
+        if let Some(asked) = self.offline_delivery.active().get_mut(self.user) {
             change(asked);
         }
     }
@@ -237,18 +239,18 @@ impl<O: Outlet> Round<'_, O> {
     /// Tells the store what became of the messages, until it has heard: what stays claimed reaches
     /// nobody before the next restart. Ended by the scope's hard token.
     async fn settle(&self, numbers: &[MessageNumber], settlement: Settlement) -> Result<(), OfflineError> {
-        let (offline, user) = (&self.couriers.offline, self.user);
+        let (offline, user) = (&self.offline_delivery.offline, self.user);
         loop {
             let settled = match settlement {
                 Settlement::Confirmed => offline.confirm(user, numbers).await,
                 Settlement::GivenBack => offline.give_back(user, numbers).await,
             };
             let Err(error) = settled else { return Ok(()) };
-            Counters::add(&self.couriers.shared.counters.keeper_failures, 1);
+            Counters::add(&self.offline_delivery.shared.counters.keeper_failures, 1);
             tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(&error), ?settlement, "offline messages stay claimed");
             match error.retry() {
                 // The node ends: the store takes back by itself what a node that is gone has claimed.
-                _ if self.couriers.scope.soft().is_cancelled() => return Err(error),
+                _ if self.offline_delivery.scope.soft().is_cancelled() => return Err(error),
                 Retry::Never => return Err(error),
                 Retry::Now => tokio::task::yield_now().await,
                 Retry::After(pause) => tokio::time::sleep(pause).await,
@@ -258,14 +260,14 @@ impl<O: Outlet> Round<'_, O> {
 
     /// Lets go what the user's connections hold back.
     async fn release(&self) {
-        for requests in self.couriers.shards.iter() {
+        for requests in self.offline_delivery.shards.iter() {
             // The shard may be gone with the whole node; then so are its connections.
             let _gone = requests.send(Request::Release { user: self.user.clone() }).await;
         }
     }
 
-    async fn find(&self) -> Option<(usize, Key)> {
-        for (shard, requests) in self.couriers.shards.iter().enumerate() {
+    async fn find(&self) -> Option<(usize, SlotKey)> {
+        for (shard, requests) in self.offline_delivery.shards.iter().enumerate() {
             let (reply, key) = oneshot::channel();
             requests.send(Request::BeginBacklog { user: self.user.clone(), reply }).await.ok()?;
             if let Some(key) = key.await.ok()? {
@@ -280,7 +282,7 @@ impl<O: Outlet> Round<'_, O> {
         if n_untold > 0 {
             let text =
                 format!("{n_untold} messages kept for you were dropped because too many waited or they were too old");
-            let now = self.couriers.clock.now();
+            let now = self.offline_delivery.clock.now();
             frames.push(frame::missed_frame(&text, Some(n_untold), now, &self.user.tenant));
         }
         frames.extend(claim.messages.iter().map(|message| frame::text_frame(&message.envelope)));
@@ -288,11 +290,11 @@ impl<O: Outlet> Round<'_, O> {
     }
 }
 
-impl<O: Outlet> Drop for Round<'_, O> {
-    /// Takes the user off the list also when the courier is ended midway.
+impl<O: Transport> Drop for Round<'_, O> {
+    /// Takes the user off the list also when the delivery task is ended midway.
     fn drop(&mut self) {
         if !self.is_over {
-            self.couriers.active().remove(self.user);
+            self.offline_delivery.active().remove(self.user);
         }
     }
 }

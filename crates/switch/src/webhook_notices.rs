@@ -6,10 +6,10 @@ use hookswitch_runtime::Scope;
 use hookswitch_webhooks::DisabledWebhook;
 use tokio::sync::mpsc;
 
-use crate::switch::Switch;
+use crate::switch::Switchboard;
 
 /// Runs until the soft token, or until no more webhooks can be switched off.
-pub(crate) async fn tell(switch: Switch, scope: Scope, mut disabled: mpsc::Receiver<DisabledWebhook>) {
+pub(crate) async fn run(switch: Switchboard, scope: Scope, mut disabled: mpsc::Receiver<DisabledWebhook>) {
     while let Some(Some(one)) = scope.soft().run_until_cancelled(disabled.recv()).await {
         let tenant = one.webhook.tenant.clone();
         let event = NewEvent::new(EventType::WEBHOOK_DISABLED, payload(&one));

@@ -1,4 +1,4 @@
-//! What a connection's reader holds: a line to its shard, on the same thread.
+//! What a connection's reader holds: a handle to its shard, on the same thread.
 
 use std::cell::{RefCell, RefMut};
 use std::fmt;
@@ -8,16 +8,16 @@ use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, ConnectionId, SubscriptionName};
 
 use crate::frame;
-use crate::outlet::Outlet;
-use crate::shard::{Key, Shard};
+use crate::shard::{Shard, SlotKey};
+use crate::transport::Transport;
 
 /// The reader's way to its shard. Lives on the shard's thread; every call takes effect at once and
 /// none waits. Calls on a connection that is gone do nothing.
-pub struct Line<O: Outlet> {
-    /// Weak, because outlets hold lines and the shard holds outlets: when the thread ends, all of
+pub struct ConnectionHandle<O: Transport> {
+    /// Weak, because transports hold handles and the shard holds transports: when the thread ends, all of
     /// them must go.
     shard: Weak<RefCell<Shard<O>>>,
-    key: Key,
+    key: SlotKey,
 }
 
 /// A subscription would hold more names than allowed; it stays as it was.
@@ -30,12 +30,12 @@ pub struct TooManyNames {
     pub limit: usize,
 }
 
-impl<O: Outlet> Line<O> {
-    pub(crate) fn new(shard: &Rc<RefCell<Shard<O>>>, key: Key) -> Self {
+impl<O: Transport> ConnectionHandle<O> {
+    pub(crate) fn new(shard: &Rc<RefCell<Shard<O>>>, key: SlotKey) -> Self {
         Self { shard: Rc::downgrade(shard), key }
     }
 
-    fn with_shard<T>(&self, act: impl FnOnce(&mut Shard<O>, Key) -> T) -> Option<T> {
+    fn with_shard<T>(&self, act: impl FnOnce(&mut Shard<O>, SlotKey) -> T) -> Option<T> {
         let shard = self.shard.upgrade()?;
         let mut entered = Entered(shard.borrow_mut());
         Some(act(&mut entered.0, self.key))
@@ -85,12 +85,12 @@ impl<O: Outlet> Line<O> {
         self.with_shard(|shard, key| shard.unsubscribe(key, names));
     }
 
-    /// Queues a close behind everything waiting; when it is out, the outlet is finished.
+    /// Queues a close behind everything waiting; when it is out, the transport is finished.
     pub fn close(&self, code: CloseCode) {
         self.with_shard(|shard, key| shard.close(key, code));
     }
 
-    /// The client closed: queues `reply`, its ready close frame, and then ends like [`Line::close`].
+    /// The client closed: queues `reply`, its ready close frame, and then ends like [`ConnectionHandle::close`].
     pub fn close_with(&self, reply: &Bytes) {
         self.with_shard(|shard, key| shard.close_with(key, CloseCode::Normal, reply));
     }
@@ -109,9 +109,9 @@ impl<O: Outlet> Line<O> {
 
 /// A reader inside its shard. A reader's own panic ends one connection; one in here leaves tables
 /// that everybody on the shard depends on in doubt, and must not pass for the former.
-struct Entered<'a, O: Outlet>(RefMut<'a, Shard<O>>);
+struct Entered<'a, O: Transport>(RefMut<'a, Shard<O>>);
 
-impl<O: Outlet> Drop for Entered<'_, O> {
+impl<O: Transport> Drop for Entered<'_, O> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.report_crash();
@@ -119,14 +119,14 @@ impl<O: Outlet> Drop for Entered<'_, O> {
     }
 }
 
-impl<O: Outlet> Clone for Line<O> {
+impl<O: Transport> Clone for ConnectionHandle<O> {
     fn clone(&self) -> Self {
         Self { shard: Weak::clone(&self.shard), key: self.key }
     }
 }
 
-impl<O: Outlet> fmt::Debug for Line<O> {
+impl<O: Transport> fmt::Debug for ConnectionHandle<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("id", &self.key.id).finish_non_exhaustive()
+        f.debug_struct("ConnectionHandle").field("id", &self.key.id).finish_non_exhaustive()
     }
 }

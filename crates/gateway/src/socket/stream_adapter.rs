@@ -6,18 +6,18 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use bytes::Bytes;
-use hookswitch_hub::Line;
+use hookswitch_hub::ConnectionHandle;
 
-use super::outlet::TcpOutlet;
 use super::scan::FrameScan;
 use super::tcp::Socket;
+use super::transport::WebSocketTransport;
 
 const CLOSE_FRAME: u8 = 0x88;
 
 /// What tungstenite sees as its stream during one call.
-pub(crate) struct Shim<'a> {
+pub(crate) struct StreamAdapter<'a> {
     pub(crate) socket: &'a Socket,
-    pub(crate) line: &'a Line<TcpOutlet>,
+    pub(crate) handle: &'a ConnectionHandle<WebSocketTransport>,
     /// Bytes that came with the upgrade request; read before the socket.
     pub(crate) leftover: &'a mut Bytes,
     pub(crate) scan: &'a mut FrameScan,
@@ -25,7 +25,7 @@ pub(crate) struct Shim<'a> {
     pub(crate) budget: &'a mut usize,
 }
 
-impl Read for Shim<'_> {
+impl Read for StreamAdapter<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_read = if !self.leftover.is_empty() {
             let n = self.leftover.len().min(buffer.len());
@@ -39,19 +39,19 @@ impl Read for Shim<'_> {
         *self.budget = self.budget.saturating_sub(n_read);
         self.scan.feed(&buffer[..n_read]);
         if n_read > 0 {
-            self.line.heard();
+            self.handle.heard();
         }
         Ok(n_read)
     }
 }
 
-impl Write for Shim<'_> {
+impl Write for StreamAdapter<'_> {
     fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
         // A close goes to the tail: no data may follow it. A pong may not wait behind a backlog.
         if frame.first() == Some(&CLOSE_FRAME) {
-            self.line.close_with(&Bytes::copy_from_slice(frame));
+            self.handle.close_with(&Bytes::copy_from_slice(frame));
         } else {
-            self.line.send_control(Bytes::copy_from_slice(frame));
+            self.handle.send_control(Bytes::copy_from_slice(frame));
         }
         Ok(frame.len())
     }

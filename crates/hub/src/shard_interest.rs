@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use hookswitch_protocol::{Event, EventType, NewEvent, SubscriptionName, Topic};
 
-use crate::attachment::Occupant;
+use crate::attachment::Subject;
 
 /// Counts of what is listened to. It never denies a listener; it may name one who does not care.
 #[derive(Debug, Default)]
-pub(crate) struct Listening {
+pub(crate) struct ShardInterest {
     n_connections: usize,
     /// Users that never subscribed, and subscribed patterns: whoever may hear of any event type.
     n_broad: usize,
@@ -18,27 +18,27 @@ pub(crate) struct Listening {
     exact: HashMap<Arc<str>, usize>,
 }
 
-impl Listening {
+impl ShardInterest {
     /// A connection was attached.
-    pub(crate) fn join(&mut self, occupant: &Occupant) {
+    pub(crate) fn join(&mut self, subject: &Subject) {
         self.n_connections += 1;
-        if matches!(occupant, Occupant::User(_)) {
+        if matches!(subject, Subject::User(_)) {
             self.n_broad += 1;
         }
     }
 
     /// It is gone; `names` is its subscription, if it ever had one.
-    pub(crate) fn leave(&mut self, occupant: &Occupant, names: Option<&[SubscriptionName]>) {
+    pub(crate) fn leave(&mut self, subject: &Subject, names: Option<&[SubscriptionName]>) {
         self.n_connections -= 1;
-        match (occupant, names) {
-            (Occupant::User(_), None) => self.n_broad -= 1,
-            (Occupant::User(_), Some(names)) => {
+        match (subject, names) {
+            (Subject::User(_), None) => self.n_broad -= 1,
+            (Subject::User(_), Some(names)) => {
                 for name in names {
                     self.remove(name);
                 }
             }
             // Visitors hear of their session only, and its events are not asked for here.
-            (Occupant::Visitor(_), _) => {}
+            (Subject::Visitor(_), _) => {}
         }
     }
 
@@ -117,25 +117,25 @@ mod tests {
 
     #[test]
     fn who_wants_an_event_is_never_denied() {
-        let user = Occupant::User(UserId::from(1));
-        let mut listening = Listening::default();
-        assert!(!listening.may_want(&Event { user: Some(UserId::from(1)), ..alert() }), "nobody is here");
-        listening.join(&user);
-        assert!(listening.may_want(&alert()), "it gets everything");
-        listening.add(&name("call.ended"));
-        listening.narrow();
-        assert!(!listening.may_want(&alert()));
+        let user = Subject::User(UserId::from(1));
+        let mut interest = ShardInterest::default();
+        assert!(!interest.may_want(&Event { user: Some(UserId::from(1)), ..alert() }), "nobody is here");
+        interest.join(&user);
+        assert!(interest.may_want(&alert()), "it gets everything");
+        interest.add(&name("call.ended"));
+        interest.narrow();
+        assert!(!interest.may_want(&alert()));
         let of_session = Event { session: Some(SessionKey::parse("s").expect("legal")), ..alert() };
-        assert!(listening.may_want(&of_session), "sessions are looked up by the shard");
+        assert!(interest.may_want(&of_session), "sessions are looked up by the shard");
         let on_wall = Event { topic: Some(Topic::parse("wall").expect("legal")), ..alert() };
         for wanted in ["alert", "*", "wall"].map(name) {
             let event = if wanted == name("wall") { &on_wall } else { &alert() };
-            listening.add(&wanted);
-            assert!(listening.may_want(event), "{wanted:?}");
-            listening.remove(&wanted);
-            assert!(!listening.may_want(event), "{wanted:?} was given up");
+            interest.add(&wanted);
+            assert!(interest.may_want(event), "{wanted:?}");
+            interest.remove(&wanted);
+            assert!(!interest.may_want(event), "{wanted:?} was given up");
         }
-        listening.leave(&user, Some(&[name("call.ended")]));
-        assert!(listening.exact.is_empty() && listening.n_broad == 0 && !listening.is_anybody());
+        interest.leave(&user, Some(&[name("call.ended")]));
+        assert!(interest.exact.is_empty() && interest.n_broad == 0 && !interest.is_anybody());
     }
 }

@@ -1,4 +1,4 @@
-//! Each tenant's share of the mailboxes: whoever publishes more than the shards can deliver waits
+//! Each tenant's quota of the mailboxes: whoever publishes more than the shards can deliver waits
 //! for himself, and leaves room for everybody else.
 
 use std::collections::HashMap;
@@ -15,51 +15,55 @@ const PARTS: usize = 4;
 
 /// Which tenants have events on their way, and how many more they may have.
 #[derive(Debug)]
-pub(crate) struct Shares {
+pub(crate) struct TenantQuotas {
     n_events: usize,
-    stripes: [Mutex<HashMap<TenantId, Share>>; STRIPES],
+    stripes: [Mutex<HashMap<TenantId, TenantQuota>>; STRIPES],
     hasher: RandomState,
 }
 
 #[derive(Debug)]
-struct Share {
+struct TenantQuota {
     room: Arc<Semaphore>,
     n_holders: usize,
 }
 
-/// Part of a tenant's share; given back when dropped.
+/// Part of a tenant's quota; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct TenantRoom {
-    shares: Arc<Shares>,
+pub(crate) struct QuotaPermit {
+    quotas: Arc<TenantQuotas>,
     tenant: TenantId,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Shares {
-    /// Shares of mailboxes that hold `mailbox_events` each.
+impl TenantQuotas {
+    /// TenantQuotas of mailboxes that hold `mailbox_events` each.
     pub(crate) fn new(mailbox_events: usize) -> Self {
         let n_events = (mailbox_events / PARTS).max(limits::EVENTS_PER_REQUEST).min(mailbox_events);
         Self { n_events, stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
     }
 
-    fn stripe(&self, tenant: &TenantId) -> MutexGuard<'_, HashMap<TenantId, Share>> {
+    fn stripe(&self, tenant: &TenantId) -> MutexGuard<'_, HashMap<TenantId, TenantQuota>> {
         let at = self.hasher.hash_one(tenant) as usize % STRIPES;
         self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A holder with nothing yet. It keeps the tenant's entry alive, also while it waits.
-    fn holder(self: &Arc<Self>, tenant: &TenantId) -> (TenantRoom, Arc<Semaphore>) {
+    fn holder(self: &Arc<Self>, tenant: &TenantId) -> (QuotaPermit, Arc<Semaphore>) {
         let mut stripe = self.stripe(tenant);
-        let fresh = || Share { room: Arc::new(Semaphore::new(self.n_events)), n_holders: 0 };
-        let share = stripe.entry(tenant.clone()).or_insert_with(fresh);
-        share.n_holders += 1;
-        let room = Arc::clone(&share.room);
+        let fresh = || TenantQuota { room: Arc::new(Semaphore::new(self.n_events)), n_holders: 0 };
+        let quota = stripe.entry(tenant.clone()).or_insert_with(fresh);
+        quota.n_holders += 1;
+        let room = Arc::clone(&quota.room);
         drop(stripe);
-        (TenantRoom { shares: Arc::clone(self), tenant: tenant.clone(), permit: None }, room)
+        (QuotaPermit { quotas: Arc::clone(self), tenant: tenant.clone(), permit: None }, room)
     }
 
     /// Waits for room for `n_events` of the tenant. Cancel safe.
-    pub(crate) async fn take(self: &Arc<Self>, tenant: &TenantId, n_events: usize) -> Result<TenantRoom, AcquireError> {
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        n_events: usize,
+    ) -> Result<QuotaPermit, AcquireError> {
         let (mut holder, room) = self.holder(tenant);
         holder.permit = Some(room.acquire_many_owned(n_events as u32).await?);
         Ok(holder)
@@ -70,21 +74,21 @@ impl Shares {
         self: &Arc<Self>,
         tenant: &TenantId,
         n_events: usize,
-    ) -> Result<TenantRoom, TryAcquireError> {
+    ) -> Result<QuotaPermit, TryAcquireError> {
         let (mut holder, room) = self.holder(tenant);
         holder.permit = Some(room.try_acquire_many_owned(n_events as u32)?);
         Ok(holder)
     }
 }
 
-impl Drop for TenantRoom {
+impl Drop for QuotaPermit {
     fn drop(&mut self) {
-        // Before the entry goes, or a newcomer would find a whole share beside this part.
+        // Before the entry goes, or a newcomer would find a whole quota beside this part.
         self.permit = None;
-        let mut stripe = self.shares.stripe(&self.tenant);
-        if let Some(share) = stripe.get_mut(&self.tenant) {
-            share.n_holders -= 1;
-            if share.n_holders == 0 {
+        let mut stripe = self.quotas.stripe(&self.tenant);
+        if let Some(quota) = stripe.get_mut(&self.tenant) {
+            quota.n_holders -= 1;
+            if quota.n_holders == 0 {
                 stripe.remove(&self.tenant);
             }
         }
@@ -101,20 +105,20 @@ mod tests {
 
     #[test]
     fn a_share_is_bounded_and_apart_from_others_and_forgotten_when_unused() {
-        let shares = Arc::new(Shares::new(8_000));
+        let quotas = Arc::new(TenantQuotas::new(8_000));
         let (a, b) = (tenant("a"), tenant("b"));
-        let all = shares.try_take(&a, 2_000).expect("a quarter");
-        assert!(shares.try_take(&a, 1).is_err());
-        let other = shares.try_take(&b, 2_000).expect("its own quarter");
+        let all = quotas.try_take(&a, 2_000).expect("a quarter");
+        assert!(quotas.try_take(&a, 1).is_err());
+        let other = quotas.try_take(&b, 2_000).expect("its own quarter");
         drop(all);
-        let again = shares.try_take(&a, 2_000).expect("given back");
+        let again = quotas.try_take(&a, 2_000).expect("given back");
         drop((again, other));
-        assert!(shares.stripes.iter().all(|stripe| stripe.lock().is_ok_and(|stripe| stripe.is_empty())));
+        assert!(quotas.stripes.iter().all(|stripe| stripe.lock().is_ok_and(|stripe| stripe.is_empty())));
     }
 
     #[test]
     fn a_small_mailbox_still_takes_the_largest_batch() {
-        let n_events = |mailbox| Shares::new(mailbox).n_events;
+        let n_events = |mailbox| TenantQuotas::new(mailbox).n_events;
         assert_eq!([n_events(8_192), n_events(1_500), n_events(10)], [2_048, 1_000, 10]);
     }
 }

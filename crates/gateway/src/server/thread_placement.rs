@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hookswitch_hub::ShardId;
 use hookswitch_protocol::{NewEvent, TenantId};
-use hookswitch_switch::Switch;
+use hookswitch_switch::Switchboard;
 
 /// A connection counts as a publisher's, and its place is looked at, from this request on.
 const FIRST_LOOK: u32 = 8;
@@ -14,11 +14,11 @@ const LOOK_EVERY: u32 = 64;
 /// to this power.
 const MOST_DOUBLINGS: u32 = 10;
 
-/// The seat of one connection. Its requests say where it should be, its task takes it there. They are
+/// The placement of one connection. Its requests say where it should be, its task takes it there. They are
 /// the same task, so the lock is never waited for.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    places: Mutex<Places<ShardId>>,
+pub(crate) struct ThreadPlacement {
+    places: Mutex<PlacementState<ShardId>>,
     /// Whether it may move at all.
     is_movable: bool,
 }
@@ -30,14 +30,14 @@ pub(super) struct Move<P = ShardId> {
     pub(super) to: Option<P>,
 }
 
-impl Seat {
+impl ThreadPlacement {
     /// On the gateway's own runtime, where every connection begins.
     pub(super) fn new(is_movable: bool) -> Self {
-        Self { places: Mutex::new(Places::new()), is_movable }
+        Self { places: Mutex::new(PlacementState::new()), is_movable }
     }
 
     /// One more publishing request came, with this event at its head.
-    pub(crate) fn published(&self, switch: &Switch, tenant: &TenantId, first: &NewEvent) {
+    pub(crate) fn published(&self, switch: &Switchboard, tenant: &TenantId, first: &NewEvent) {
         if self.is_movable {
             self.places().published(|now| switch.assign_place(tenant, first, now));
         }
@@ -59,13 +59,13 @@ impl Seat {
         self.places().take_move()
     }
 
-    fn places(&self) -> MutexGuard<'_, Places<ShardId>> {
+    fn places(&self) -> MutexGuard<'_, PlacementState<ShardId>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Debug)]
-struct Places<P> {
+struct PlacementState<P> {
     now: Option<P>,
     wanted: Option<P>,
     /// Publishing requests until the next look.
@@ -73,7 +73,7 @@ struct Places<P> {
     n_sent_away: u32,
 }
 
-impl<P: Copy + PartialEq> Places<P> {
+impl<P: Copy + PartialEq> PlacementState<P> {
     fn new() -> Self {
         Self { now: None, wanted: None, n_left: FIRST_LOOK, n_sent_away: 0 }
     }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     /// Publishes until the next look, which assigns this place; gives how many requests it took.
-    fn until_look(places: &mut Places<u8>, assigned: Option<u8>) -> u32 {
+    fn until_look(places: &mut PlacementState<u8>, assigned: Option<u8>) -> u32 {
         for n in 1.. {
             let mut has_looked = false;
             places.published(|_| {
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_publisher_moves_with_its_eighth_request_and_looks_again_at_every_64th() {
-        let mut places = Places::new();
+        let mut places = PlacementState::new();
         assert_eq!(until_look(&mut places, Some(1)), 8);
         assert_eq!((places.take_move(), places.take_move()), (Some(Move { to: Some(1) }), None));
         assert_eq!(until_look(&mut places, Some(1)), 64);
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn who_was_sent_away_comes_back_later_each_time() {
-        let mut places = Places::new();
+        let mut places = PlacementState::new();
         let mut waits = Vec::new();
         for _ in 0..12 {
             waits.push(until_look(&mut places, Some(1)));
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn another_request_calls_a_move_off_and_sends_back_who_has_moved() {
-        let mut places = Places::new();
+        let mut places = PlacementState::new();
         until_look(&mut places, Some(1));
         places.leave();
         assert_eq!(places.take_move(), None);

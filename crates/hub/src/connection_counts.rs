@@ -9,9 +9,9 @@ use hookswitch_protocol::{NewEvent, TenantId, UserId};
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
-use crate::listening::Listening;
-use crate::seam::UserKey;
-use crate::tenant::Delivery;
+use crate::shard_interest::ShardInterest;
+use crate::tenant_table::PreparedEvent;
+use crate::user_key::UserKey;
 
 const STRIPES: usize = 16;
 
@@ -22,7 +22,7 @@ const EVENTS_LOOKED_AT: usize = 16;
 /// the fan-out path; the locks are held for one look-up. Why shards are told apart:
 /// `docs/decisions/0010-home-shards.md`.
 #[derive(Debug)]
-pub(crate) struct Census {
+pub(crate) struct ConnectionCounts {
     hasher: RandomState,
     home_connections: usize,
     stripes: [Mutex<HashMap<TenantId, TenantCount>>; STRIPES],
@@ -35,10 +35,10 @@ struct TenantCount {
     n_connections: usize,
     users: HashMap<UserId, u32>,
     /// By shard, as far as one had a connection of the tenant.
-    shards: Vec<Listening>,
+    shards: Vec<ShardInterest>,
 }
 
-impl Census {
+impl ConnectionCounts {
     /// The first `home_connections` of each tenant belong on one shard.
     pub(crate) fn new(home_connections: usize) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Census {
         }
     }
 
-    /// The user has one less. Comes before [`Census::remove`].
+    /// The user has one less. Comes before [`ConnectionCounts::remove`].
     pub(crate) fn remove_user(&self, tenant: &TenantId, user: &UserId) {
         let mut stripe = self.stripe(tenant);
         if let Some(count) = stripe.get_mut(tenant)
@@ -99,11 +99,11 @@ impl Census {
 
     /// Changes what a shard's connections of the tenant listen to. The shard does it before the
     /// change is acknowledged to anybody, so that what is published after that is not kept from it.
-    pub(crate) fn listen(&self, tenant: &TenantId, shard: u8, change: impl FnOnce(&mut Listening)) {
+    pub(crate) fn listen(&self, tenant: &TenantId, shard: u8, change: impl FnOnce(&mut ShardInterest)) {
         if let Some(count) = self.stripe(tenant).get_mut(tenant) {
             let shard = usize::from(shard);
             if count.shards.len() <= shard {
-                count.shards.resize_with(shard + 1, Listening::default);
+                count.shards.resize_with(shard + 1, ShardInterest::default);
             }
             change(&mut count.shards[shard]);
         }
@@ -111,20 +111,20 @@ impl Census {
 
     /// For each shard whether anybody there may want any of these events of the tenant; shards
     /// beyond the end have nobody.
-    pub(crate) fn hearers(&self, tenant: &TenantId, deliveries: &[Delivery]) -> SmallVec<[bool; 16]> {
+    pub(crate) fn interested_shards(&self, tenant: &TenantId, deliveries: &[PreparedEvent]) -> SmallVec<[bool; 16]> {
         let stripe = self.stripe(tenant);
         let shards = stripe.get(tenant).map_or(&[][..], |count| &count.shards);
         let is_large = deliveries.len() > EVENTS_LOOKED_AT;
-        let may_want = |shard: &Listening| deliveries.iter().any(|delivery| shard.may_want(&delivery.event));
+        let may_want = |shard: &ShardInterest| deliveries.iter().any(|delivery| shard.may_want(&delivery.event));
         shards.iter().map(|shard| if is_large { shard.is_anybody() } else { may_want(shard) }).collect()
     }
 
     /// The shard with the only connections of the tenant that may want the event, when it is one.
-    pub(crate) fn only_hearer(&self, tenant: &TenantId, event: &NewEvent) -> Option<u8> {
+    pub(crate) fn only_interested_shard(&self, tenant: &TenantId, event: &NewEvent) -> Option<u8> {
         let stripe = self.stripe(tenant);
         let shards = &stripe.get(tenant)?.shards;
-        let hearers = shards.iter().enumerate().filter(|(_, shard)| shard.may_want_new(event));
-        let mut indexes = hearers.map(|(index, _)| index as u8);
+        let interested_shards = shards.iter().enumerate().filter(|(_, shard)| shard.may_want_new(event));
+        let mut indexes = interested_shards.map(|(index, _)| index as u8);
         indexes.next().filter(|_| indexes.next().is_none())
     }
 

@@ -1,4 +1,4 @@
-//! What events of other nodes ask for beyond delivery: keeping what met nobody, bringing what was kept
+//! What events of other nodes ask for beyond delivery: keeping what reached nobody, bringing what was kept
 //! elsewhere.
 
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use tokio::time::Instant;
 
 use crate::broker::{Broker, Origin, Received};
 use crate::counters::Counters;
-use crate::courier::Couriers;
 use crate::offline::{OfflineMessage, OfflineStore};
-use crate::outlet::Outlet;
+use crate::offline_delivery::OfflineDelivery;
 use crate::presence::PresenceStore;
-use crate::seam::UserKey;
 use crate::shared::Shared;
+use crate::transport::Transport;
+use crate::user_key::UserKey;
 
-/// Errands done at the same time: one whose store does not answer must not hold up the others.
+/// Jobs done at the same time: one whose store does not answer must not hold up the others.
 const AT_ONCE: usize = 64;
 
 /// How long keeping a message is tried before it is given up, and said so: longer than a fail-over.
@@ -28,7 +28,7 @@ const KEEP_DEADLINE: Duration = Duration::from_mins(1);
 
 /// What takes longer than handing an event on.
 #[derive(Debug)]
-pub(crate) enum Errand {
+pub(crate) enum InboundJob {
     /// An event for one user, for whom this node is answerable together with others.
     Missed { received: Received, outcome: oneshot::Receiver<bool> },
     /// A message of an accepted event that the store did not take yet.
@@ -37,37 +37,37 @@ pub(crate) enum Errand {
     Backlog(UserKey),
 }
 
-/// Does errands, many at a time.
-pub(crate) struct Errands<O: Outlet> {
+/// Does jobs, many at a time.
+pub(crate) struct InboundJobs<O: Transport> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) presence: Arc<dyn PresenceStore>,
     pub(crate) offline: Arc<dyn OfflineStore>,
-    pub(crate) couriers: Arc<Couriers<O>>,
+    pub(crate) offline_delivery: Arc<OfflineDelivery<O>>,
     pub(crate) scope: Scope,
 }
 
-impl<O: Outlet> Errands<O> {
+impl<O: Transport> InboundJobs<O> {
     /// Until the node goes away and all that were begun are done.
-    pub(crate) async fn run(self, mut todo: mpsc::Receiver<Errand>) {
+    pub(crate) async fn run(self, mut todo: mpsc::Receiver<InboundJob>) {
         let soft = self.scope.soft().clone();
         let mut ending = Box::pin(soft.cancelled());
         let mut is_closed = false;
-        let errands = stream::poll_fn(|cx| {
+        let jobs = stream::poll_fn(|cx| {
             if !is_closed && ending.as_mut().poll(cx).is_ready() {
                 is_closed = true;
                 todo.close();
             }
             Poll::Ready(std::task::ready!(todo.poll_recv(cx)))
         });
-        errands.for_each_concurrent(AT_ONCE, |errand| self.run_one(errand)).await;
+        jobs.for_each_concurrent(AT_ONCE, |job| self.run_one(job)).await;
     }
 
-    async fn run_one(&self, errand: Errand) {
-        match errand {
-            Errand::Missed { received, outcome } => self.missed(received, outcome).await,
-            Errand::Keep(message) => self.keep(message).await,
-            Errand::Backlog(user) => drop(self.couriers.serve(user)),
+    async fn run_one(&self, job: InboundJob) {
+        match job {
+            InboundJob::Missed { received, outcome } => self.missed(received, outcome).await,
+            InboundJob::Keep(message) => self.keep(message).await,
+            InboundJob::Backlog(user) => drop(self.offline_delivery.serve(user)),
         }
     }
 
@@ -91,7 +91,7 @@ impl<O: Outlet> Errands<O> {
         if !self.put(message).await {
             return;
         }
-        drop(self.couriers.serve(user.clone()));
+        drop(self.offline_delivery.serve(user.clone()));
         if let Err(error) = self.broker.backlog_kept(&user).await {
             let UserKey { tenant, user } = &user;
             tracing::warn!(%tenant, %user, error = %Chain(&error), "other nodes do not hear of a kept message");

@@ -10,11 +10,11 @@ use hookswitch_runtime::Scope;
 use tokio::sync::{Notify, mpsc};
 
 use crate::broker::GapScope;
-use crate::courier::Couriers;
-use crate::outlet::Outlet;
+use crate::offline_delivery::OfflineDelivery;
 use crate::sessions::ChatSessions;
 use crate::shard::Request;
 use crate::shared::Shared;
+use crate::transport::Transport;
 
 /// Connections are told at most so often: one notice says it for all gaps since the last.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -24,13 +24,13 @@ const LOOKED_AFTER_AT_ONCE: usize = 64;
 
 /// Gaps that connections were not told of yet. Bounded by the number of tenants served.
 #[derive(Debug, Default)]
-pub(crate) struct Gaps {
+pub(crate) struct PendingGaps {
     /// By tenant, or for everybody; how many events, where that is known.
     untold: Mutex<HashMap<Option<TenantId>, Option<u64>>>,
     noted: Notify,
 }
 
-impl Gaps {
+impl PendingGaps {
     pub(crate) fn note(&self, scope: GapScope, n_missed: Option<u64>) {
         let tenant = match scope {
             GapScope::Tenant(tenant) => Some(tenant),
@@ -49,15 +49,15 @@ impl Gaps {
 }
 
 /// Passes gaps on to all shards.
-pub(crate) struct GapTeller<O: Outlet> {
+pub(crate) struct GapNotifier<O: Transport> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) shards: Arc<[mpsc::Sender<Request<O>>]>,
     pub(crate) sessions: Arc<ChatSessions>,
-    pub(crate) couriers: Arc<Couriers<O>>,
+    pub(crate) offline_delivery: Arc<OfflineDelivery<O>>,
     pub(crate) scope: Scope,
 }
 
-impl<O: Outlet> GapTeller<O> {
+impl<O: Transport> GapNotifier<O> {
     /// Until the task is ended.
     pub(crate) async fn run(self) {
         loop {
@@ -81,12 +81,12 @@ impl<O: Outlet> GapTeller<O> {
         }
     }
 
-    /// While the way was closed, couriers gave up and other nodes' notices did not arrive: what was
+    /// While the way was closed, delivery tasks gave up and other nodes' notices did not arrive: what was
     /// kept for whoever is here is looked for again.
     fn look_after_everybody(&self) {
-        let (couriers, users) = (Arc::clone(&self.couriers), self.shared.census.users());
+        let (offline_delivery, users) = (Arc::clone(&self.offline_delivery), self.shared.connection_counts.users());
         self.scope.spawn_contained("backlogs", async move {
-            let notices = stream::iter(users).map(|user| couriers.serve(user).taken());
+            let notices = stream::iter(users).map(|user| offline_delivery.serve(user).taken());
             notices.buffer_unordered(LOOKED_AFTER_AT_ONCE).for_each(|()| std::future::ready(())).await;
         });
     }

@@ -1,4 +1,4 @@
-//! One tenant on one shard: its connections by every key an event may ask for, and its lane.
+//! One tenant on one shard: its connections by every key an event may ask for, and its pending events.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use hookswitch_protocol::{ConnectionId, Event, SessionKey, SubscriptionName, Ten
 use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::attachment::{Attachment, Clearance, Occupant};
-use crate::chunk::Chunk;
-use crate::interest::{Interest, SlotSet};
-use crate::meeting::Meeting;
-use crate::share::TenantRoom;
+use crate::append_batch::AppendBatch;
+use crate::attachment::{Attachment, Clearance, Subject};
+use crate::receipt::DeliveryReceipt;
+use crate::subscription_index::{SlotSet, SubscriptionIndex};
+use crate::tenant_quota::QuotaPermit;
 
 /// One event on its way to the shards.
 #[derive(Debug)]
-pub(crate) struct Delivery {
+pub(crate) struct PreparedEvent {
     pub(crate) event: Arc<Event>,
     /// The encoded frame, made once for all shards and connections.
     pub(crate) frame: Bytes,
     /// The connection it came from, which does not get it back.
     pub(crate) except: Option<ConnectionId>,
-    /// For an event of one user: tells the publisher whether the user was met.
-    pub(crate) meeting: Option<Meeting>,
+    /// For an event of one user: tells the publisher whether the user was reached.
+    pub(crate) receipt: Option<DeliveryReceipt>,
 }
 
 /// Events accepted together; a connection that reads loses none of them.
@@ -31,12 +31,12 @@ pub(crate) struct Delivery {
 pub(crate) struct Batch {
     /// Tells the batches of one shard apart: later ones have higher numbers. Given on arrival.
     pub(crate) number: u64,
-    pub(crate) deliveries: Arc<[Delivery]>,
+    pub(crate) events: Arc<[PreparedEvent]>,
     /// How many of them were taken already.
     pub(crate) n_taken: usize,
     /// Room in this mailbox, given back when the batch is through, and in the tenant's share, given
     /// back when it is through everywhere.
-    pub(crate) _rooms: (OwnedSemaphorePermit, Arc<TenantRoom>),
+    pub(crate) _rooms: (OwnedSemaphorePermit, Arc<QuotaPermit>),
 }
 
 /// What a shard knows of one tenant.
@@ -47,18 +47,18 @@ pub(crate) struct TenantTable {
     everything: SlotSet,
     /// Connections that may see what is for administrators only.
     admins: SlotSet,
-    pub(crate) interest: Interest,
+    pub(crate) interest: SubscriptionIndex,
     users: HashMap<UserId, SmallVec<[u32; 2]>>,
     visitors: HashMap<SessionKey, SmallVec<[u32; 2]>>,
     n_connections: usize,
     /// Events waiting for their turn.
-    pub(crate) lane: VecDeque<Batch>,
-    /// Events off the lane that are not yet with everybody they are for.
-    pub(crate) chunk: Option<Chunk>,
+    pub(crate) pending: VecDeque<Batch>,
+    /// Events no longer pending that are not yet with everybody they are for.
+    pub(crate) append_batch: Option<AppendBatch>,
     /// Connections with something to flush, in the order they got it.
     pub(crate) dirty: VecDeque<u32>,
     /// How many of these must be flushed before more events are appended. Not all: connections that
-    /// keep getting answers must not hold up the lane.
+    /// keep getting answers must not hold up the events.
     pub(crate) n_to_flush: usize,
     /// Whether the tenant stands in the shard's ring.
     pub(crate) is_queued: bool,
@@ -70,12 +70,12 @@ impl TenantTable {
             tenant,
             everything: SlotSet::default(),
             admins: SlotSet::default(),
-            interest: Interest::default(),
+            interest: SubscriptionIndex::default(),
             users: HashMap::new(),
             visitors: HashMap::new(),
             n_connections: 0,
-            lane: VecDeque::new(),
-            chunk: None,
+            pending: VecDeque::new(),
+            append_batch: None,
             dirty: VecDeque::new(),
             n_to_flush: 0,
             is_queued: false,
@@ -89,7 +89,7 @@ impl TenantTable {
 
     /// Whether anything is to be appended or flushed.
     pub(crate) fn has_work(&self) -> bool {
-        !self.lane.is_empty() || self.chunk.is_some() || !self.dirty.is_empty()
+        !self.pending.is_empty() || self.append_batch.is_some() || !self.dirty.is_empty()
     }
 
     pub(crate) fn insert(&mut self, slot: u32, who: &Attachment) {
@@ -97,28 +97,28 @@ impl TenantTable {
         if who.clearance == Clearance::Admin {
             self.admins.insert(slot);
         }
-        match &who.occupant {
-            Occupant::User(user) => {
+        match &who.subject {
+            Subject::User(user) => {
                 self.everything.insert(slot);
                 self.users.entry(user.clone()).or_default().push(slot);
             }
-            Occupant::Visitor(session) => self.visitors.entry(session.clone()).or_default().push(slot),
+            Subject::Visitor(session) => self.visitors.entry(session.clone()).or_default().push(slot),
         }
     }
 
     /// Takes a connection out; `names` is its subscription, if it ever had one.
-    pub(crate) fn remove(&mut self, slot: u32, occupant: &Occupant, names: Option<&[SubscriptionName]>) {
+    pub(crate) fn remove(&mut self, slot: u32, subject: &Subject, names: Option<&[SubscriptionName]>) {
         self.n_connections -= 1;
         self.admins.swap_remove(&slot);
-        match occupant {
-            Occupant::User(user) => {
+        match subject {
+            Subject::User(user) => {
                 take_slot(&mut self.users, user, slot);
                 self.everything.swap_remove(&slot);
                 for name in names.unwrap_or_default() {
                     self.interest.remove(slot, name, &[]);
                 }
             }
-            Occupant::Visitor(session) => take_slot(&mut self.visitors, session, slot),
+            Subject::Visitor(session) => take_slot(&mut self.visitors, session, slot),
         }
     }
 

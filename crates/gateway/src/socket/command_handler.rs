@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hookswitch_hub::Occupant;
+use hookswitch_hub::Subject;
 use hookswitch_protocol::{
     Command, CommandError, ErrorCode, EventType, Payload, SessionKey, SubscriptionName, TenantId, Timestamp,
     TypingCommand, control_message, error_message,
@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 
 /// The commands of one connection. Commands take effect in the order they came.
 #[derive(Debug, Clone)]
-pub(crate) struct Session {
+pub(crate) struct CommandHandler {
     tenant: TenantId,
-    occupant: Occupant,
+    subject: Subject,
 }
 
 /// What one message asks for.
@@ -30,9 +30,9 @@ pub(crate) enum Effect {
     Typing(SessionKey, Payload),
 }
 
-impl Session {
-    pub(crate) const fn new(tenant: TenantId, occupant: Occupant) -> Self {
-        Self { tenant, occupant }
+impl CommandHandler {
+    pub(crate) const fn new(tenant: TenantId, subject: Subject) -> Self {
+        Self { tenant, subject }
     }
 
     pub(crate) const fn tenant(&self) -> &TenantId {
@@ -78,13 +78,13 @@ impl Session {
         typing: TypingCommand,
         resolve: impl FnOnce(&SessionKey) -> Option<SessionKey>,
     ) -> Result<Effect, CommandError> {
-        match &self.occupant {
-            Occupant::User(_) => Ok(Effect::Typing(typing.session, typing.payload)),
-            Occupant::Visitor(own) if resolve(&typing.session).as_ref() == Some(own) => {
+        match &self.subject {
+            Subject::User(_) => Ok(Effect::Typing(typing.session, typing.payload)),
+            Subject::Visitor(own) if resolve(&typing.session).as_ref() == Some(own) => {
                 Ok(Effect::Typing(own.clone(), signed_by_visitor(&typing.payload)?))
             }
             // Said alike for live and unknown sessions: a visitor cannot probe for other people's chats.
-            Occupant::Visitor(_) => {
+            Subject::Visitor(_) => {
                 Err(CommandError::new(ErrorCode::Forbidden, "payload.session_id is not this connection's chat session"))
             }
         }
@@ -114,14 +114,14 @@ mod tests {
         SessionKey::parse(text).expect("legal")
     }
 
-    fn session(occupant: Occupant) -> Session {
-        Session::new(TenantId::parse("tenant-1").expect("legal"), occupant)
+    fn session(subject: Subject) -> CommandHandler {
+        CommandHandler::new(TenantId::parse("tenant-1").expect("legal"), subject)
     }
 
-    /// Session `k1` is live; the tenant's own id of it is `7`.
-    fn say(occupant: &Occupant, text: &str) -> Effect {
+    /// CommandHandler `k1` is live; the tenant's own id of it is `7`.
+    fn say(subject: &Subject, text: &str) -> Effect {
         let resolve = |asked: &SessionKey| ["k1", "7"].contains(&asked.as_str()).then(|| key("k1"));
-        session(occupant.clone()).on_text(text, Timestamp::from_millis(0), resolve)
+        session(subject.clone()).on_text(text, Timestamp::from_millis(0), resolve)
     }
 
     fn answer(effect: Effect) -> String {
@@ -129,8 +129,8 @@ mod tests {
         String::from_utf8(bytes).expect("UTF-8")
     }
 
-    fn agent() -> Occupant {
-        Occupant::User(UserId::from(456))
+    fn agent() -> Subject {
+        Subject::User(UserId::from(456))
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
         check(say(&agent(), "{"), "invalid_json");
         check(say(&agent(), r#"{"type":"dance"}"#), "unknown_command");
         check(session(agent()).on_binary(Timestamp::from_millis(0)), "not_text");
-        let visitor = Occupant::Visitor(key("k9"));
+        let visitor = Subject::Visitor(key("k9"));
         check(say(&visitor, r#"{"type":"chat.typing","payload":{"session_id":"k1"}}"#), "forbidden");
         check(say(&visitor, r#"{"type":"chat.typing","payload":{"session_id":"k2"}}"#), "forbidden");
     }
@@ -158,7 +158,7 @@ mod tests {
             r#"{"type":"chat.typing","payload":{"session_id":7,"sender_type":"agent","is_typing":true,"x":1.50}}"#;
         let payload = r#"{"session_id":7,"sender_type":"agent","is_typing":true,"x":1.50}"#;
         assert_eq!(say(&agent(), text), Effect::Typing(key("7"), Payload::parse(payload).expect("legal")));
-        let Effect::Typing(session, payload) = say(&Occupant::Visitor(key("k1")), text) else { panic!("relayed") };
+        let Effect::Typing(session, payload) = say(&Subject::Visitor(key("k1")), text) else { panic!("relayed") };
         assert_eq!(session, key("k1"));
         assert_eq!(payload.as_str(), r#"{"is_typing":true,"sender_type":"visitor","session_id":7,"x":1.50}"#);
     }
@@ -171,7 +171,7 @@ mod tests {
 
         #[test]
         fn no_payload_makes_it_panic(kind in "[a-z.]{0,12}", payload in any::<String>(), visitor in any::<bool>()) {
-            let who = if visitor { Occupant::Visitor(key("k1")) } else { agent() };
+            let who = if visitor { Subject::Visitor(key("k1")) } else { agent() };
             say(&who, &format!(r#"{{"type":"{kind}","payload":{payload}}}"#));
             say(&who, &format!(r#"{{"type":"chat.typing","payload":{{"session_id":"k1","x":{payload:?}}}}}"#));
         }

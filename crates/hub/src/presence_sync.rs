@@ -17,17 +17,17 @@ use crate::counters::Counters;
 use crate::error::HubError;
 use crate::fanout::Fanout;
 use crate::presence::{PresenceChange, PresenceError, PresenceStore};
-use crate::seam::UserKey;
 use crate::shared::Shared;
+use crate::user_key::UserKey;
 
 const STRIPES: usize = 64;
 
 /// Departures told at the same time: ten thousand users may leave at once.
 const DEPARTED_AT_ONCE: usize = 64;
 
-/// Writes the present truth of the census to the seams, one user and one tenant at a time, so that
+/// Writes the present truth of the counts to the seams, one user and one tenant at a time, so that
 /// a coming and a going that overlap cannot end in the wrong order.
-pub(crate) struct Roster {
+pub(crate) struct PresenceSync {
     shared: Arc<Shared>,
     broker: Arc<dyn Broker>,
     presence: Arc<dyn PresenceStore>,
@@ -39,7 +39,7 @@ pub(crate) struct Roster {
     watched: [Mutex<HashSet<TenantId>>; STRIPES],
 }
 
-impl Roster {
+impl PresenceSync {
     pub(crate) fn new(
         fanout: Arc<Fanout>,
         broker: Arc<dyn Broker>,
@@ -75,10 +75,10 @@ impl Roster {
         Ok(())
     }
 
-    /// Says what the census says of this user: connected here, or not any more.
+    /// Says what the counts say of this user: connected here, or not any more.
     pub(crate) async fn reconcile(&self, user: &UserKey) -> Result<(), PresenceError> {
         let _turn = self.users[self.stripe(user)].lock().await;
-        let change = match self.shared.census.n_user(user) {
+        let change = match self.shared.connection_counts.n_user(user) {
             0 => self.presence.leave(user).await?,
             n => self.presence.touch(user, n).await?,
         };
@@ -174,7 +174,7 @@ impl Roster {
 
     async fn tenant_departed(&self, tenant: &TenantId) -> Result<(), BrokerError> {
         let mut watched = self.watched[self.stripe(tenant)].lock().await;
-        if self.shared.census.n_tenant(tenant) > 0 {
+        if self.shared.connection_counts.n_tenant(tenant) > 0 {
             return Ok(());
         }
         // First, because after a failure nobody knows whether it is still watched.

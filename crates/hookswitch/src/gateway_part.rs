@@ -4,27 +4,27 @@ use std::fmt;
 use std::sync::Arc;
 
 use hookswitch_gateway::{
-    Authenticator, FigureSource, Gateway, GatewayConfig, GatewayParts, Health, Probe, TcpOutlet, Weight,
+    Authenticator, FigureSource, Gateway, GatewayConfig, GatewayParts, Health, Probe, WebSocketTransport, Weight,
 };
-use hookswitch_hub::{Door, Hub};
+use hookswitch_hub::{Admission, Hub};
 use hookswitch_protocol::TenantId;
 use hookswitch_runtime::{Clock, Scope};
-use hookswitch_switch::Switch;
+use hookswitch_switch::Switchboard;
 
 use crate::builder::Keepers;
 
 /// What a gateway is made of, before the rest of the node is there.
 #[derive(Clone)]
-pub(crate) struct DoorConfig {
+pub(crate) struct GatewayPart {
     pub(crate) config: GatewayConfig,
     pub(crate) authenticator: Arc<dyn Authenticator>,
 }
 
-impl DoorConfig {
+impl GatewayPart {
     pub(crate) fn open(
         self,
-        door: Door<TcpOutlet>,
-        switch: &Switch,
+        admission: Admission<WebSocketTransport>,
+        switch: &Switchboard,
         outside: Outside,
         clock: &Clock,
         scope: &Scope,
@@ -34,7 +34,7 @@ impl DoorConfig {
         probes.insert(0, hub_probe(switch.hub()));
         let health = Health { mode, probes };
         let (switch, clock, scope) = (switch.clone(), clock.clone(), scope.clone());
-        Gateway::new(GatewayParts { door, switch, authenticator, health, figures, clock, scope }, config)
+        Gateway::new(GatewayParts { admission, switch, authenticator, health, figures, clock, scope }, config)
     }
 }
 
@@ -93,8 +93,8 @@ fn store_probe(keepers: &Keepers) -> Probe {
     Probe { name: "store", weight: Weight::Vital, check: Box::new(|| Box::pin(std::future::ready(Ok(())))) }
 }
 
-impl fmt::Debug for DoorConfig {
+impl fmt::Debug for GatewayPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DoorConfig").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("GatewayPart").field("config", &self.config).finish_non_exhaustive()
     }
 }

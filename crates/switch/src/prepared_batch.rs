@@ -2,27 +2,27 @@
 
 use std::collections::HashMap;
 
-use hookswitch_hub::{UserKey, Whereabouts};
+use hookswitch_hub::{UserKey, UserLocation};
 use hookswitch_protocol::{Event, EventId, NewEvent, NodeId, SessionKey, SessionNames, TenantId, Timestamp};
 use hookswitch_webhooks::{DutyTarget, Fingerprint, NewDuty, Seen, delivery_body};
 
-use crate::acceptance::Parts;
+use crate::acceptance::Context;
 use crate::checked::{Checked, CheckedBatch};
 use crate::error::AcceptError;
 
 /// Where each user addressed by the batch is.
-pub(crate) type Addressees = HashMap<UserKey, Whereabouts>;
+pub(crate) type Addressees = HashMap<UserKey, UserLocation>;
 
 /// A legal batch with what each event means to the webhooks.
-pub(crate) struct Draft {
+pub(crate) struct PreparedBatch {
     pub(crate) tenant: TenantId,
     pub(crate) now: Timestamp,
-    pub(crate) parcels: Vec<Parcel>,
+    pub(crate) events: Vec<PendingEvent>,
     pub(crate) places: Vec<usize>,
 }
 
 /// One event and what it means.
-pub(crate) struct Parcel {
+pub(crate) struct PendingEvent {
     pub(crate) index: usize,
     pub(crate) event: Event,
     pub(crate) names: SessionNames,
@@ -34,22 +34,22 @@ pub(crate) struct Parcel {
     pub(crate) is_repeated: bool,
 }
 
-impl Draft {
-    pub(crate) fn new(parts: &Parts, tenant: &TenantId, batch: CheckedBatch) -> Self {
-        let now = parts.clock.now();
-        let parcels = batch.events.into_iter().map(|checked| Parcel::new(parts, tenant, now, checked));
-        Self { tenant: tenant.clone(), now, parcels: parcels.collect(), places: batch.places }
+impl PreparedBatch {
+    pub(crate) fn new(context: &Context, tenant: &TenantId, batch: CheckedBatch) -> Self {
+        let now = context.clock.now();
+        let events = batch.events.into_iter().map(|checked| PendingEvent::new(context, tenant, now, checked));
+        Self { tenant: tenant.clone(), now, events: events.collect(), places: batch.places }
     }
 
     /// Whether it is certain that no store and no other node will be asked about anything.
     pub(crate) fn is_live_only(&self) -> bool {
-        self.parcels
+        self.events
             .iter()
-            .all(|parcel| !parcel.is_duty() && parcel.addressee.is_none() && parcel.names.in_order().next().is_none())
+            .all(|event| !event.is_duty() && event.addressee.is_none() && event.names.in_order().next().is_none())
     }
 }
 
-impl Parts {
+impl Context {
     /// An event as `broadcast` and `save_offline` deliver it.
     pub(crate) async fn live_event(&self, tenant: &TenantId, new: NewEvent) -> Event {
         let now = self.clock.now();
@@ -75,10 +75,10 @@ fn event(new: NewEvent, tenant: &TenantId, session: Option<SessionKey>, now: Tim
     }
 }
 
-impl Parcel {
-    fn new(parts: &Parts, tenant: &TenantId, now: Timestamp, checked: Checked) -> Self {
+impl PendingEvent {
+    fn new(context: &Context, tenant: &TenantId, now: Timestamp, checked: Checked) -> Self {
         let Checked { index, new, names, fingerprint } = checked;
-        let targets = parts.webhooks.targets(tenant, &new.event_type, &new.payload, now);
+        let targets = context.webhooks.targets(tenant, &new.event_type, &new.payload, now);
         // Its session is found once the whole batch is known.
         let event = event(new, tenant, None, now);
         let addressee = UserKey::addressee(&event);
@@ -93,14 +93,14 @@ impl Parcel {
     /// Whether it waits for a user who is away.
     pub(crate) fn waits(&self, addressees: &Addressees) -> bool {
         !self.is_repeated
-            && self.addressee.as_ref().is_some_and(|user| addressees.get(user) == Some(&Whereabouts::Away))
+            && self.addressee.as_ref().is_some_and(|user| addressees.get(user) == Some(&UserLocation::Away))
     }
 
     /// The other nodes at which its user was found.
     pub(crate) fn holders(&self, addressees: &Addressees) -> Vec<NodeId> {
         match self.addressee.as_ref().and_then(|user| addressees.get(user)) {
-            Some(Whereabouts::Elsewhere(holders)) => holders.clone(),
-            Some(Whereabouts::Away | Whereabouts::Here) | None => Vec::new(),
+            Some(UserLocation::Elsewhere(holders)) => holders.clone(),
+            Some(UserLocation::Away | UserLocation::Here) | None => Vec::new(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The hub's outlet over TCP.
+//! The hub's transport over TCP.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
@@ -6,43 +6,43 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hookswitch_hub::{Flushed, Line, Outbox, Outlet};
+use hookswitch_hub::{ConnectionHandle, Flushed, Outbox, Transport};
 
+use super::command_handler::CommandHandler;
 use super::reader::Reader;
-use super::session::Session;
 use super::tcp::{Socket, SocketContext, Writer};
 
 /// Slices handed to one vectored write.
 const SLICES_PER_WRITE: usize = 64;
 
-/// The writing end of one WebSocket over TCP. Dropped without [`Outlet::finish`], it ends its
+/// The writing end of one WebSocket over TCP. Dropped without [`Transport::finish`], it ends its
 /// reading task too.
 #[derive(Debug)]
-pub struct TcpOutlet {
+pub struct WebSocketTransport {
     socket: Rc<Socket>,
 }
 
 /// A socket whose handshake is done, on its way to its shard's thread.
-pub struct SocketTicket {
+pub struct AcceptedSocket {
     pub(crate) stream: std::net::TcpStream,
     /// What the client sent together with its upgrade request.
     pub(crate) leftover: Bytes,
-    pub(crate) session: Session,
+    pub(crate) commands: CommandHandler,
     pub(crate) context: Arc<SocketContext>,
 }
 
-impl fmt::Debug for SocketTicket {
+impl fmt::Debug for AcceptedSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SocketTicket").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("AcceptedSocket").field("stream", &self.stream).finish_non_exhaustive()
     }
 }
 
-impl Outlet for TcpOutlet {
-    type Ticket = SocketTicket;
+impl Transport for WebSocketTransport {
+    type Ticket = AcceptedSocket;
 
-    fn open(ticket: SocketTicket, line: Line<Self>) -> io::Result<Self> {
-        let socket = Rc::new(Socket::register(ticket.stream, ticket.context)?);
-        let reader = Reader::new(Rc::clone(&socket), line, ticket.session, ticket.leftover);
+    fn open(accepted: AcceptedSocket, handle: ConnectionHandle<Self>) -> io::Result<Self> {
+        let socket = Rc::new(Socket::register(accepted.stream, accepted.context)?);
+        let reader = Reader::new(Rc::clone(&socket), handle, accepted.commands, accepted.leftover);
         tokio::task::spawn_local(reader);
         Ok(Self { socket })
     }
@@ -73,7 +73,7 @@ impl Outlet for TcpOutlet {
     }
 }
 
-impl TcpOutlet {
+impl WebSocketTransport {
     fn write_slices(&self, outbox: &Outbox) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         let n_slices = outbox.fill(&mut slices);
@@ -81,7 +81,7 @@ impl TcpOutlet {
     }
 }
 
-impl Drop for TcpOutlet {
+impl Drop for WebSocketTransport {
     fn drop(&mut self) {
         if self.socket.writer() != Writer::Finished {
             self.socket.set_writer(Writer::Abandoned);

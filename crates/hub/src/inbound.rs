@@ -15,10 +15,10 @@ use tokio::sync::mpsc;
 
 use crate::broker::{BrokerSink, GapScope, Origin, Received};
 use crate::counters::Counters;
-use crate::errands::Errand;
 use crate::fanout::{Fanout, Reservation};
-use crate::seam::UserKey;
+use crate::inbound_jobs::InboundJob;
 use crate::sessions::ChatSessions;
+use crate::user_key::UserKey;
 
 /// Events of one tenant that may wait here: one largest batch on top of the mailbox.
 const WAITING_EVENTS: usize = 4_096;
@@ -27,34 +27,38 @@ const WAITING_EVENTS: usize = 4_096;
 const TAKEN_AT_ONCE: usize = 64;
 
 /// Backlog notices and missed events that may wait to be looked after.
-const ERRANDS: usize = 4_096;
+const WAITING_JOBS: usize = 4_096;
 
 /// The hub's sink.
-pub(crate) struct Intake {
+pub(crate) struct RemoteInbound {
     fanout: Arc<Fanout>,
     scope: Scope,
     deadline: Duration,
-    errands: mpsc::Sender<Errand>,
+    jobs: mpsc::Sender<InboundJob>,
     waiting: Mutex<HashMap<TenantId, VecDeque<Received>>>,
     /// There once the hub has started.
     sessions: OnceLock<Arc<ChatSessions>>,
     this: Weak<Self>,
 }
 
-impl Intake {
-    /// An intake, and where its errands come out.
-    pub(crate) fn new(fanout: Arc<Fanout>, scope: Scope, deadline: Duration) -> (Arc<Self>, mpsc::Receiver<Errand>) {
-        let (errands, todo) = mpsc::channel(ERRANDS);
-        let intake = Arc::new_cyclic(|this| Self {
+impl RemoteInbound {
+    /// The sink, and where its jobs come out.
+    pub(crate) fn new(
+        fanout: Arc<Fanout>,
+        scope: Scope,
+        deadline: Duration,
+    ) -> (Arc<Self>, mpsc::Receiver<InboundJob>) {
+        let (jobs, todo) = mpsc::channel(WAITING_JOBS);
+        let remote_inbound = Arc::new_cyclic(|this| Self {
             fanout,
             scope,
             deadline,
-            errands,
+            jobs,
             waiting: Mutex::default(),
             sessions: OnceLock::new(),
             this: Weak::clone(this),
         });
-        (intake, todo)
+        (remote_inbound, todo)
     }
 
     /// From now on chat events are looked up among these.
@@ -84,8 +88,8 @@ impl Intake {
     }
 
     /// Leaves something to be done later; whether there was room for it.
-    pub(crate) fn run(&self, errand: Errand) -> bool {
-        let has_room = self.errands.try_send(errand).is_ok();
+    pub(crate) fn run(&self, job: InboundJob) -> bool {
+        let has_room = self.jobs.try_send(job).is_ok();
         if !has_room {
             Counters::add(&self.fanout.shared.counters.errands_dropped, 1);
             tracing::error!("too much to do for events of other nodes, some of it is left undone");
@@ -101,7 +105,7 @@ impl Intake {
         for (received, outcome) in targeted.zip(outcomes) {
             if received.is_answerable() {
                 // Said where there is no room.
-                let _has_room = self.run(Errand::Missed { received, outcome });
+                let _has_room = self.run(InboundJob::Missed { received, outcome });
             }
         }
     }
@@ -109,27 +113,27 @@ impl Intake {
     /// Puts an event behind those of its tenant that wait already.
     fn wait(&self, mut waiting: MutexGuard<'_, HashMap<TenantId, VecDeque<Received>>>, received: Received) {
         let tenant = received.event.tenant.clone();
-        // The entry stands for the one task that hands the line over; it takes it away with the last.
+        // The entry stands for the one task that hands the events over; it takes it away with the last.
         let is_first = !waiting.contains_key(&tenant);
-        let line = waiting.entry(tenant.clone()).or_default();
-        let has_room = line.len() < WAITING_EVENTS;
+        let events = waiting.entry(tenant.clone()).or_default();
+        let has_room = events.len() < WAITING_EVENTS;
         if has_room {
-            line.push_back(received);
+            events.push_back(received);
         }
         drop(waiting);
         if !has_room {
             self.dropped(tenant, 1);
         } else if is_first && let Some(this) = self.this.upgrade() {
-            self.scope.spawn("intake", async move { this.drain(&tenant).await });
+            self.scope.spawn("remote inbound", async move { this.drain(&tenant).await });
         }
     }
 
-    /// Hands a tenant's line on, as room comes, until it is empty.
+    /// Hands a tenant's events on, as room comes, until it is empty.
     async fn drain(&self, tenant: &TenantId) {
         loop {
             let n_events = {
                 let mut waiting = self.waiting();
-                let n_events = waiting.get(tenant).map_or(0, |line| line.len().min(TAKEN_AT_ONCE));
+                let n_events = waiting.get(tenant).map_or(0, |events| events.len().min(TAKEN_AT_ONCE));
                 if n_events == 0 {
                     waiting.remove(tenant);
                     return;
@@ -138,7 +142,7 @@ impl Intake {
             };
             let room = self.fanout.reserve(tenant, n_events, self.deadline).await;
             let taken: Vec<Received> =
-                self.waiting().get_mut(tenant).map(|line| line.drain(..n_events).collect()).unwrap_or_default();
+                self.waiting().get_mut(tenant).map(|events| events.drain(..n_events).collect()).unwrap_or_default();
             match room {
                 Ok(room) => self.hand_over(room, taken),
                 Err(_full) => self.dropped(tenant.clone(), taken.len() as u64),
@@ -152,15 +156,15 @@ impl Intake {
     }
 }
 
-impl fmt::Debug for Intake {
+impl fmt::Debug for RemoteInbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Intake").field("n_waiting_tenants", &self.waiting().len()).finish_non_exhaustive()
+        f.debug_struct("RemoteInbound").field("n_waiting_tenants", &self.waiting().len()).finish_non_exhaustive()
     }
 }
 
-impl BrokerSink for Intake {
+impl BrokerSink for RemoteInbound {
     fn on_event(&self, received: Received) {
-        if self.fanout.shared.census.n_tenant(&received.event.tenant) == 0 && !received.is_answerable() {
+        if self.fanout.shared.connection_counts.n_tenant(&received.event.tenant) == 0 && !received.is_answerable() {
             return;
         }
         let received = self.with_session(received);
@@ -183,8 +187,8 @@ impl BrokerSink for Intake {
     }
 
     fn on_backlog(&self, user: UserKey) {
-        if self.fanout.shared.census.n_user(&user) > 0 {
-            let _has_room = self.run(Errand::Backlog(user));
+        if self.fanout.shared.connection_counts.n_user(&user) > 0 {
+            let _has_room = self.run(InboundJob::Backlog(user));
         }
     }
 }

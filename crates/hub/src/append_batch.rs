@@ -1,4 +1,4 @@
-//! Events taken off a tenant's lane together, their frames side by side.
+//! Events taken off a tenant's pending ones together, their frames side by side.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,19 +6,19 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::connection::Frames;
-use crate::tenant::{Batch, Delivery};
+use crate::tenant_table::{Batch, PreparedEvent};
 
 /// Most events appended to an outbox before it is flushed.
-const EVENTS_PER_CHUNK: usize = 64;
+const EVENTS_PER_APPEND: usize = 64;
 
-/// Frames up to this size are copied into the chunk's shared memory, where they lie back to back
+/// Frames up to this size are copied into the batch's shared memory, where they lie back to back
 /// and one reference covers a run of them. Larger ones are shared as they are.
 const COPIED_FRAME_BYTES: usize = 16 * 1024;
 
-/// Up to [`EVENTS_PER_CHUNK`] events on their way into outboxes.
+/// Up to [`EVENTS_PER_APPEND`] events on their way into outboxes.
 #[derive(Debug)]
-pub(crate) struct Chunk {
-    /// The frames, back to back; all of it is one allocation per shard and chunk.
+pub(crate) struct AppendBatch {
+    /// The frames, back to back; all of it is one allocation per shard and append batch.
     memory: Bytes,
     items: Vec<Item>,
     /// How many of them are with everybody they are for.
@@ -26,11 +26,11 @@ pub(crate) struct Chunk {
     last_batch: u64,
 }
 
-/// One event with the place of its frame in the chunk's memory; none when it is too large.
+/// One event with the place of its frame in the batch's memory; none when it is too large.
 #[derive(Debug)]
 struct Item {
     batch: u64,
-    deliveries: Arc<[Delivery]>,
+    events: Arc<[PreparedEvent]>,
     index: usize,
     start: u32,
     end: u32,
@@ -40,13 +40,13 @@ struct Item {
 #[derive(Debug)]
 pub(crate) struct Group<'a> {
     /// The first of them; what it says of its audience is true of all.
-    pub(crate) delivery: &'a Delivery,
+    pub(crate) prepared: &'a PreparedEvent,
     pub(crate) frames: Frames<'a>,
 }
 
 impl Item {
-    fn delivery(&self) -> &Delivery {
-        &self.deliveries[self.index]
+    fn prepared(&self) -> &PreparedEvent {
+        &self.events[self.index]
     }
 
     fn is_copied(&self) -> bool {
@@ -54,11 +54,11 @@ impl Item {
     }
 
     fn shares_audience(&self, next: &Self) -> bool {
-        let (a, b) = (self.delivery(), next.delivery());
+        let (a, b) = (self.prepared(), next.prepared());
         self.is_copied()
             && next.is_copied()
             && a.except == b.except
-            && b.meeting.is_none()
+            && b.receipt.is_none()
             && a.event.event_type == b.event.event_type
             && a.event.user == b.event.user
             && a.event.topic == b.event.topic
@@ -67,35 +67,35 @@ impl Item {
     }
 }
 
-impl Chunk {
-    /// Takes the next events off the lane; `None` when it is empty.
-    pub(crate) fn take(lane: &mut VecDeque<Batch>) -> Option<Self> {
-        let last_batch = lane.front()?.number;
-        let mut chunk = Self { memory: Bytes::new(), items: Vec::new(), n_done: 0, last_batch };
+impl AppendBatch {
+    /// Takes the next pending events; `None` when it is empty.
+    pub(crate) fn take(pending: &mut VecDeque<Batch>) -> Option<Self> {
+        let last_batch = pending.front()?.number;
+        let mut append_batch = Self { memory: Bytes::new(), items: Vec::new(), n_done: 0, last_batch };
         let mut n_bytes = 0;
-        while let Some(batch) = lane.front_mut().filter(|_| chunk.items.len() < EVENTS_PER_CHUNK) {
-            chunk.last_batch = batch.number;
-            chunk.take_from(batch, &mut n_bytes);
-            if batch.n_taken == batch.deliveries.len() {
-                lane.pop_front();
+        while let Some(batch) = pending.front_mut().filter(|_| append_batch.items.len() < EVENTS_PER_APPEND) {
+            append_batch.last_batch = batch.number;
+            append_batch.take_from(batch, &mut n_bytes);
+            if batch.n_taken == batch.events.len() {
+                pending.pop_front();
             }
         }
         let mut memory = BytesMut::with_capacity(n_bytes);
-        for item in chunk.items.iter().filter(|item| item.is_copied()) {
-            memory.extend_from_slice(&item.delivery().frame);
+        for item in append_batch.items.iter().filter(|item| item.is_copied()) {
+            memory.extend_from_slice(&item.prepared().frame);
         }
-        chunk.memory = memory.freeze();
-        Some(chunk)
+        append_batch.memory = memory.freeze();
+        Some(append_batch)
     }
 
     fn take_from(&mut self, batch: &mut Batch, n_bytes: &mut usize) {
-        let n_left = batch.deliveries.len() - batch.n_taken;
-        let n_now = n_left.min(EVENTS_PER_CHUNK - self.items.len());
+        let n_left = batch.events.len() - batch.n_taken;
+        let n_now = n_left.min(EVENTS_PER_APPEND - self.items.len());
         for index in batch.n_taken..batch.n_taken + n_now {
-            let n_frame = batch.deliveries[index].frame.len();
+            let n_frame = batch.events[index].frame.len();
             let n_copied = if n_frame <= COPIED_FRAME_BYTES { n_frame } else { 0 };
             let (start, end) = (*n_bytes as u32, (*n_bytes + n_copied) as u32);
-            self.items.push(Item { batch: batch.number, deliveries: batch.deliveries.clone(), index, start, end });
+            self.items.push(Item { batch: batch.number, events: batch.events.clone(), index, start, end });
             *n_bytes += n_copied;
         }
         batch.n_taken += n_now;
@@ -107,17 +107,17 @@ impl Chunk {
         let first = rest.first()?;
         let n_alike = 1 + rest.windows(2).take_while(|pair| pair[0].shares_audience(&pair[1])).count();
         self.n_done += n_alike;
-        let delivery = first.delivery();
+        let prepared = first.prepared();
         ends.clear();
         let (memory, start) = if first.is_copied() {
             ends.extend(rest[..n_alike].iter().map(|item| item.end));
             (&self.memory, first.start)
         } else {
-            ends.push(delivery.frame.len() as u32);
-            (&delivery.frame, 0)
+            ends.push(prepared.frame.len() as u32);
+            (&prepared.frame, 0)
         };
         let frames = Frames { memory, start, ends, batch: first.batch, last_batch: self.last_batch };
-        Some(Group { delivery, frames })
+        Some(Group { prepared, frames })
     }
 
     /// Whether every event is with everybody it is for.

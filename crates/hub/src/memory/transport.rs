@@ -7,16 +7,16 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 
+use crate::connection_handle::ConnectionHandle;
 use crate::frame;
-use crate::line::Line;
 use crate::outbox::Outbox;
-use crate::outlet::{Flushed, Outlet};
+use crate::transport::{Flushed, Transport};
 
 /// The writing end of a connection inside the process.
 #[derive(Debug)]
-pub struct MemoryOutlet {
+pub struct MemoryTransport {
     to: mpsc::Sender<Bytes>,
-    line: Line<Self>,
+    handle: ConnectionHandle<Self>,
     /// Waits for the reading end to go away.
     watcher: JoinHandle<()>,
     /// Waits for room, after a write was refused.
@@ -30,8 +30,8 @@ pub struct Inbox {
     rest: Bytes,
 }
 
-impl MemoryOutlet {
-    /// A ticket for [`crate::Berth::open`] and the inbox that belongs to it. `capacity` is in
+impl MemoryTransport {
+    /// A ticket for [`crate::PendingConnection::open`] and the inbox that belongs to it. `capacity` is in
     /// writes; beyond it the connection counts as one that does not read.
     pub fn pair(capacity: usize) -> (mpsc::Sender<Bytes>, Inbox) {
         let (to, from) = mpsc::channel(capacity);
@@ -55,18 +55,18 @@ impl Inbox {
     }
 }
 
-impl Outlet for MemoryOutlet {
+impl Transport for MemoryTransport {
     type Ticket = mpsc::Sender<Bytes>;
 
     const WRITE_IS_RECEIPT: bool = true;
 
-    fn open(to: Self::Ticket, line: Line<Self>) -> io::Result<Self> {
-        let (watched, reader) = (to.clone(), line.clone());
-        let watcher = line.spawn(async move {
+    fn open(to: Self::Ticket, handle: ConnectionHandle<Self>) -> io::Result<Self> {
+        let (watched, reader) = (to.clone(), handle.clone());
+        let watcher = handle.spawn(async move {
             watched.closed().await;
             reader.gone();
         });
-        Ok(Self { to, line, watcher, waiter: None })
+        Ok(Self { to, handle, watcher, waiter: None })
     }
 
     fn flush(&mut self, outbox: &mut Outbox) -> Flushed {
@@ -87,18 +87,18 @@ impl Outlet for MemoryOutlet {
     }
 }
 
-impl MemoryOutlet {
+impl MemoryTransport {
     fn wait_for_room(&mut self) {
-        let (to, line) = (self.to.clone(), self.line.clone());
-        self.waiter = Some(self.line.spawn(async move {
+        let (to, handle) = (self.to.clone(), self.handle.clone());
+        self.waiter = Some(self.handle.spawn(async move {
             if to.reserve().await.is_ok() {
-                line.writable();
+                handle.writable();
             }
         }));
     }
 }
 
-impl Drop for MemoryOutlet {
+impl Drop for MemoryTransport {
     /// The tasks hold senders too; without them the reading end hears that it is over.
     fn drop(&mut self) {
         self.watcher.abort();

@@ -15,7 +15,7 @@ const RESOLVED_TYPES: usize = 1_024;
 
 /// The index from event type to connections. Kept up to date on subscribe, not searched on publish.
 #[derive(Debug, Default)]
-pub(crate) struct Interest {
+pub(crate) struct SubscriptionIndex {
     /// Who named an event type or topic exactly.
     exact: HashMap<Arc<str>, SlotSet>,
     /// Who named a pattern, by the text before its `*`.
@@ -24,7 +24,7 @@ pub(crate) struct Interest {
     resolved: HashMap<Arc<str>, SlotSet>,
 }
 
-impl Interest {
+impl SubscriptionIndex {
     /// Adds one name of a connection.
     pub(crate) fn add(&mut self, slot: u32, name: &SubscriptionName) {
         match name {
@@ -116,7 +116,7 @@ mod tests {
         fn the_index_agrees_with_a_search(
             steps in prop::collection::vec((0u32..6, 0usize..7, any::<bool>(), 0usize..5), 1..120)
         ) {
-            let mut interest = Interest::default();
+            let mut interest = SubscriptionIndex::default();
             let mut held: HashMap<u32, Vec<SubscriptionName>> = HashMap::new();
             for (slot, name, adds, asked) in steps {
                 let name = SubscriptionName::parse(NAMES[name]).expect("legal");

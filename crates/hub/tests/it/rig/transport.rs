@@ -1,16 +1,16 @@
-//! An outlet whose socket does what the test says: take everything, take a little, die.
+//! An transport whose socket does what the test says: take everything, take a little, die.
 
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hookswitch_hub::{Flushed, Line, Outbox, Outlet, frame};
+use hookswitch_hub::{ConnectionHandle, Flushed, Outbox, Transport, frame};
 use hookswitch_testkit::PATIENCE;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 /// Something to do on the shard's thread.
-pub(crate) type Act = Box<dyn FnOnce(&Line<Scripted>) + Send>;
+pub(crate) type Act = Box<dyn FnOnce(&ConnectionHandle<Scripted>) + Send>;
 
 /// What the far end has and how it behaves.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Wire {
     pub(crate) room: Option<usize>,
     /// The next write finds it dead.
     pub(crate) is_dead: bool,
-    /// The outlet was told that it takes no more.
+    /// The transport was told that it takes no more.
     pub(crate) is_blocked: bool,
     /// After the next write the shard stands still until the sender is dropped.
     pub(crate) gate: Option<std::sync::mpsc::Receiver<()>>,
@@ -35,7 +35,7 @@ pub(crate) struct Wire {
     pub(crate) keeps_asking: bool,
     /// A close frame went out and the hub let go.
     pub(crate) is_finished: bool,
-    /// The hub dropped the outlet.
+    /// The hub dropped the transport.
     pub(crate) is_dropped: bool,
     pub(crate) n_flushes: usize,
     /// Which flush of all connections was the last that wrote something here.
@@ -46,7 +46,7 @@ pub(crate) struct Wire {
 #[derive(Debug, Default)]
 pub(crate) struct FarEnd {
     wire: Mutex<Wire>,
-    /// Told whenever the hub did something to the outlet.
+    /// Told whenever the hub did something to the transport.
     pub(crate) changed: Notify,
     /// The same for the reader.
     written: Notify,
@@ -71,10 +71,10 @@ pub(crate) struct Ticket {
     pub(crate) flushes: Arc<AtomicUsize>,
 }
 
-impl Outlet for Scripted {
+impl Transport for Scripted {
     type Ticket = Ticket;
 
-    fn open(ticket: Ticket, line: Line<Self>) -> io::Result<Self> {
+    fn open(ticket: Ticket, line: ConnectionHandle<Self>) -> io::Result<Self> {
         if ticket.far_end.wire().is_dead {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
@@ -101,7 +101,7 @@ impl Outlet for Scripted {
 }
 
 /// What the far end does by itself, and what the test has it do.
-async fn read(far_end: Arc<FarEnd>, mut acts: mpsc::Receiver<Act>, line: Line<Scripted>) {
+async fn read(far_end: Arc<FarEnd>, mut acts: mpsc::Receiver<Act>, line: ConnectionHandle<Scripted>) {
     let mut n_seen = 0;
     loop {
         tokio::select! {

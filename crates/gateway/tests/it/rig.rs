@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hookswitch_gateway::{
-    Authenticator, Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe, TcpOutlet, Weight,
-    listen,
+    Authenticator, Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe,
+    WebSocketTransport, Weight, listen,
 };
 use hookswitch_hub::{Hub, HubConfig};
 use hookswitch_protocol::{NodeId, Secret};
 use hookswitch_runtime::{Clock, Scope};
-use hookswitch_switch::{Switch, SwitchConfig};
+use hookswitch_switch::{SwitchConfig, Switchboard};
 use hookswitch_testkit::{ApiClient, Token, WsClient, WsRequest};
 use hookswitch_webhooks::{AddressPolicy, WebhookConfig, WebhookSeams, Webhooks};
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
 
 /// A running node; it ends with the test's runtime.
-pub(crate) struct House {
+pub(crate) struct Rig {
     pub(crate) addr: String,
     pub(crate) gateway: Gateway,
     pub(crate) hub: Hub,
@@ -25,7 +25,7 @@ pub(crate) struct House {
     pub(crate) is_store_well: Arc<AtomicBool>,
 }
 
-impl House {
+impl Rig {
     pub(crate) async fn open() -> Self {
         Self::with(|_, _| {}).await
     }
@@ -110,15 +110,17 @@ async fn build(
     policy: AddressPolicy,
 ) -> (Gateway, Hub, Scope, Arc<AtomicBool>) {
     let (scope, clock) = (Scope::root("test"), Clock::system());
-    let (hub, door) = Hub::in_memory::<TcpOutlet>(hub_config, clock.clone(), &scope).await.expect("a hub");
+    let (hub, admission) =
+        Hub::in_memory::<WebSocketTransport>(hub_config, clock.clone(), &scope).await.expect("a hub");
     let node = NodeId::generate(clock.now());
     let seams = WebhookSeams::memory(&clock);
     let webhooks = Webhooks::start(WebhookConfig::default(), policy, seams, node, clock.clone(), scope.clone());
     let webhooks = webhooks.await.expect("webhooks");
-    let switch = Switch::new(SwitchConfig::default(), hub.clone(), webhooks, clock.clone(), scope.clone());
+    let switch = Switchboard::new(SwitchConfig::default(), hub.clone(), webhooks, clock.clone(), scope.clone());
     let is_store_well = Arc::new(AtomicBool::new(true));
     let health = Health { mode: Box::new(|| "single-node"), probes: vec![store_probe(&is_store_well)] };
-    let parts = GatewayParts { door, switch, authenticator, health, figures: Vec::new(), clock, scope: scope.clone() };
+    let parts =
+        GatewayParts { admission, switch, authenticator, health, figures: Vec::new(), clock, scope: scope.clone() };
     (Gateway::new(parts, config), hub, scope, is_store_well)
 }
 

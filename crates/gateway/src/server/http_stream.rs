@@ -22,13 +22,13 @@ impl Relocation {
 
 /// A TCP stream, registered with the runtime on which it is used.
 #[derive(Debug)]
-pub(crate) struct Transport {
+pub(crate) struct HttpStream {
     /// Missing only after a registration failed.
     stream: Option<TcpStream>,
     relocation: Relocation,
 }
 
-impl Transport {
+impl HttpStream {
     pub(super) fn new(stream: TcpStream, relocation: Relocation) -> Self {
         Self { stream: Some(stream), relocation }
     }
@@ -52,13 +52,13 @@ impl Transport {
     }
 }
 
-impl AsyncRead for Transport {
+impl AsyncRead for HttpStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.stream()?.poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Transport {
+impl AsyncWrite for HttpStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.stream()?.poll_write(cx, bytes)
     }
@@ -103,7 +103,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let far = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("accepted");
             let (near, _) = listener.accept().await.expect("a connection");
-            (far, Transport::new(near, relocation.clone()))
+            (far, HttpStream::new(near, relocation.clone()))
         });
         first.block_on(async { transport.write_all(b"here").await }).expect("written");
         relocation.announce();
