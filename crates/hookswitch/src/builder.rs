@@ -4,7 +4,8 @@ use std::time::Duration;
 
 #[cfg(feature = "redis")]
 use hookswitch_hub::OfflineLimits;
-use hookswitch_hub::{Admission, Hub, HubConfig, Seams, Transport};
+use hookswitch_hub::memory::MemoryTransport;
+use hookswitch_hub::{Admission, Hub, HubBuilder, HubConfig, Seams, Transport};
 use hookswitch_protocol::NodeId;
 #[cfg(feature = "redis")]
 use hookswitch_redis::{RedisConfig, RedisKeepers};
@@ -19,7 +20,9 @@ use hookswitch_webhooks::{AddressPolicy, WebhookConfig, WebhookSeams, Webhooks};
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 use crate::database::DatabaseConfig;
 use crate::error::StartError;
-use crate::node::{Scopes, Switch};
+use crate::keepers::Keepers;
+use crate::node::Switch;
+use crate::scopes::Scopes;
 
 /// Settings of a node; each has a default. Made by [`Switch::builder`].
 #[derive(Debug, Clone)]
@@ -44,16 +47,32 @@ pub struct SwitchBuilder {
 #[cfg(feature = "redis")]
 const DRAIN_LINGER: Duration = Duration::from_secs(1);
 
-/// The keepers of everything that may have to survive.
-pub(crate) struct Keepers {
-    pub(crate) hub: Seams,
-    pub(crate) webhooks: WebhookSeams,
-    /// `None` when all of it is kept in memory.
-    #[cfg(all(feature = "gateway", any(feature = "mysql", feature = "sqlite")))]
-    pub(crate) database: Option<crate::database::OpenDatabase>,
-    /// `None` for a node on its own.
-    #[cfg(feature = "redis")]
-    pub(crate) redis: Option<RedisKeepers>,
+impl Switch {
+    /// Settings, each with its default; end with [`SwitchBuilder::start`].
+    pub fn builder() -> SwitchBuilder {
+        SwitchBuilder::new()
+    }
+
+    pub(crate) async fn assemble(builder: SwitchBuilder, scopes: Scopes) -> Result<Self, StartError> {
+        let mut keepers = builder.keepers(&scopes).await?;
+        #[cfg(feature = "gateway")]
+        if let Some(door) = builder.gateway.clone() {
+            let (hub, entrance) =
+                builder.start_hub::<hookswitch_gateway::WebSocketTransport>(&mut keepers, &scopes).await?;
+            let outside = crate::gateway_part::Outside::of(&keepers);
+            let switch = builder.switchboard(hub, keepers, &scopes).await?;
+            let gateway = door.open(entrance, &switch, outside, &builder.clock, &scopes.gateway);
+            return Ok(Self { switch, gateway: Some(gateway), scopes });
+        }
+        let (hub, _nobody_enters) = builder.start_hub::<MemoryTransport>(&mut keepers, &scopes).await?;
+        let switch = builder.switchboard(hub, keepers, &scopes).await?;
+        Ok(Self {
+            switch,
+            #[cfg(feature = "gateway")]
+            gateway: None,
+            scopes,
+        })
+    }
 }
 
 impl SwitchBuilder {
@@ -187,7 +206,7 @@ impl SwitchBuilder {
         keepers: &mut Keepers,
         scopes: &Scopes,
     ) -> Result<(Hub, Admission<O>), StartError> {
-        let prepared = Hub::prepare::<O>(self.hub_config(), self.clock.clone(), &scopes.hub)?;
+        let prepared = HubBuilder::<O>::new(self.hub_config(), self.clock.clone(), &scopes.hub)?;
         #[cfg(feature = "redis")]
         if let Some(config) = self.redis.clone() {
             let (sink, clock, scope) = (prepared.sink(), self.clock.clone(), scopes.redis.clone());

@@ -11,7 +11,7 @@ use hookswitch_protocol::TenantId;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::Switchboard;
 
-use crate::builder::Keepers;
+use crate::keepers::Keepers;
 
 /// What a gateway is made of, before the rest of the node is there.
 #[derive(Clone)]

@@ -30,7 +30,9 @@ mod database;
 mod error;
 #[cfg(feature = "gateway")]
 mod gateway_part;
+mod keepers;
 mod node;
+mod scopes;
 
 pub use builder::SwitchBuilder;
 pub use error::StartError;

@@ -3,91 +3,24 @@
 use std::time::Duration;
 
 use hookswitch_hub::Hub;
-use hookswitch_hub::memory::MemoryTransport;
 use hookswitch_runtime::{Crash, Scope};
 use hookswitch_switch::Broadcaster;
 use hookswitch_webhooks::Webhooks;
 use tokio::time::Instant;
 
-use crate::builder::SwitchBuilder;
-use crate::error::StartError;
+use crate::scopes::Scopes;
 
 /// A running node. Clones are the same node; dropping the last one does not stop it, see
 /// [`Switch::shut_down`].
 #[derive(Debug, Clone)]
 pub struct Switch {
-    switch: hookswitch_switch::Switchboard,
+    pub(crate) switch: hookswitch_switch::Switchboard,
     #[cfg(feature = "gateway")]
-    gateway: Option<hookswitch_gateway::Gateway>,
-    scopes: Scopes,
-}
-
-/// One scope per part, so that each can end after those that use it.
-#[derive(Debug, Clone)]
-pub(crate) struct Scopes {
-    pub(crate) gateway: Scope,
-    pub(crate) acceptance: Scope,
-    pub(crate) webhooks: Scope,
-    pub(crate) hub: Scope,
-    pub(crate) redis: Scope,
-    pub(crate) store: Scope,
-}
-
-impl Scopes {
-    pub(crate) fn new() -> Self {
-        Self {
-            gateway: Scope::root("gateway"),
-            acceptance: Scope::root("acceptance"),
-            webhooks: Scope::root("webhooks"),
-            hub: Scope::root("hub"),
-            redis: Scope::root("redis"),
-            store: Scope::root("store"),
-        }
-    }
-
-    /// In the order in which they may end: users before what they use.
-    fn in_order(&self) -> [&Scope; 6] {
-        [&self.gateway, &self.acceptance, &self.webhooks, &self.hub, &self.redis, &self.store]
-    }
-
-    /// Ends all that is left; whether it ended by itself.
-    pub(crate) async fn end(&self, grace: Duration) -> bool {
-        let deadline = Instant::now() + grace;
-        let mut ended = true;
-        for scope in self.in_order() {
-            ended &= scope.shut_down(deadline.saturating_duration_since(Instant::now())).await;
-        }
-        ended
-    }
+    pub(crate) gateway: Option<hookswitch_gateway::Gateway>,
+    pub(crate) scopes: Scopes,
 }
 
 impl Switch {
-    /// Settings, each with its default; end with [`SwitchBuilder::start`].
-    pub fn builder() -> SwitchBuilder {
-        SwitchBuilder::new()
-    }
-
-    pub(crate) async fn assemble(builder: SwitchBuilder, scopes: Scopes) -> Result<Self, StartError> {
-        let mut keepers = builder.keepers(&scopes).await?;
-        #[cfg(feature = "gateway")]
-        if let Some(door) = builder.gateway.clone() {
-            let (hub, entrance) =
-                builder.start_hub::<hookswitch_gateway::WebSocketTransport>(&mut keepers, &scopes).await?;
-            let outside = crate::gateway_part::Outside::of(&keepers);
-            let switch = builder.switchboard(hub, keepers, &scopes).await?;
-            let gateway = door.open(entrance, &switch, outside, &builder.clock, &scopes.gateway);
-            return Ok(Self { switch, gateway: Some(gateway), scopes });
-        }
-        let (hub, _nobody_enters) = builder.start_hub::<MemoryTransport>(&mut keepers, &scopes).await?;
-        let switch = builder.switchboard(hub, keepers, &scopes).await?;
-        Ok(Self {
-            switch,
-            #[cfg(feature = "gateway")]
-            gateway: None,
-            scopes,
-        })
-    }
-
     /// Says typed things to everyone concerned, and answers questions.
     pub fn broadcaster(&self) -> Broadcaster {
         Broadcaster::new(self.switch.clone())

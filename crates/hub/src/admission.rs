@@ -8,12 +8,12 @@ use hookswitch_protocol::{ConnectionId, TenantId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::attachment::Attachment;
+use crate::cluster::presence_sync::PresenceSync;
 use crate::error::HubError;
 use crate::offline_delivery::OfflineDelivery;
-use crate::presence_sync::PresenceSync;
+use crate::shard::transport::Transport;
 use crate::shard::{Request, SlotKey};
 use crate::shared::Shared;
-use crate::transport::Transport;
 
 /// Takes connections in. Clones are the same admission.
 pub struct Admission<O: Transport>(Arc<AdmissionParts<O>>);

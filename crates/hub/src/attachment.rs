@@ -2,7 +2,7 @@
 
 use hookswitch_protocol::{SessionKey, TenantId, Timestamp, UserId};
 
-use crate::user_key::UserKey;
+use crate::seams::user_key::UserKey;
 
 /// What the hub must know of a connection before it takes part.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hookswitch_protocol::{ErrorCode, Retry, TenantId};
 
-use crate::broker::BrokerError;
-use crate::presence::PresenceError;
+use crate::seams::broker::BrokerError;
+use crate::seams::presence::PresenceError;
 
 /// Why a call to the hub failed; nothing was done then.
 #[derive(Debug, thiserror::Error)]

@@ -4,21 +4,23 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use hookswitch_protocol::{Chain, ConnectionId, Event, NodeId, TenantId, UserId};
+use hookswitch_protocol::{Chain, ConnectionId, Event, NewEvent, NodeId, TenantId, UserId};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::broker::{Broker, BrokerError, Publication};
+use crate::cluster::inbound::RemoteInbound;
+use crate::cluster::inbound_jobs::InboundJob;
 use crate::config::HubConfig;
 use crate::counters::{Counters, HubCounters};
 use crate::error::HubError;
-use crate::fanout::{Fanout, Reservation};
-use crate::inbound::RemoteInbound;
-use crate::inbound_jobs::InboundJob;
-use crate::offline::{OfflineError, OfflineMessage, OfflineStore};
 use crate::offline_delivery::BacklogNotice;
-use crate::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
+use crate::publish::affinity::{ShardId, place};
+use crate::publish::fanout::{Fanout, Reservation};
+use crate::seams::broker::{Broker, BrokerError, Publication};
+use crate::seams::offline::{OfflineError, OfflineMessage, OfflineStore};
+use crate::seams::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
+use crate::seams::user_key::UserKey;
 use crate::sessions::ChatSessions;
-use crate::user_key::UserKey;
 
 /// Connections, subscriptions and fan-out of one node. Clones are the same hub.
 ///
@@ -196,6 +198,24 @@ impl Hub {
     /// Connections of one user on this node.
     pub fn n_user_connections(&self, user: &UserKey) -> u32 {
         self.0.fanout.shared.connection_counts.n_user(user)
+    }
+
+    /// Assigns a publisher of events like this one its place: beside the only shard where they may be
+    /// wanted, while that has time to spare, or `None`, which is anywhere else. `now` is the shard beside
+    /// which it runs so far; where nothing speaks for another place, it stays.
+    ///
+    /// Counts on being obeyed: a shard takes in one publisher, and sends one away, each time its load was
+    /// measured, so that the next decision knows what the last one did. Takes a short lock, so it is not
+    /// for every event.
+    pub fn assign_place(&self, tenant: &TenantId, event: &NewEvent, now: Option<ShardId>) -> Option<ShardId> {
+        let interested = self.0.fanout.shared.connection_counts.only_interested_shard(tenant, event).map(ShardId);
+        place(interested, now, |shard| &self.0.fanout.mailbox(shard).load)
+    }
+
+    /// The runtime of the shard's thread, for publishers. What runs there must not block nor compute
+    /// for long: the shard's connections wait meanwhile. It ends with the hub's scope.
+    pub fn runtime_beside(&self, shard: ShardId) -> &Handle {
+        &self.0.fanout.mailbox(shard).runtime
     }
 
     /// The live chat sessions.

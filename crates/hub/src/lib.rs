@@ -5,14 +5,14 @@
 //! ```
 //! use std::sync::Arc;
 //! use hookswitch_hub::memory::MemoryTransport;
-//! use hookswitch_hub::{Attachment, Clearance, Hub, HubConfig, Subject, Publication};
+//! use hookswitch_hub::{Attachment, Clearance, HubBuilder, HubConfig, Subject, Publication};
 //! use hookswitch_protocol::{Event, EventId, EventType, Payload, TenantId, UserId};
 //! use hookswitch_runtime::{Clock, Scope};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (scope, clock) = (Scope::root("example"), Clock::system());
-//! let (hub, admission) = Hub::in_memory::<MemoryTransport>(HubConfig::default(), clock.clone(), &scope).await?;
+//! let (hub, admission) = HubBuilder::<MemoryTransport>::in_memory(HubConfig::default(), clock.clone(), &scope).await?;
 //! let tenant = TenantId::parse("tenant-123")?;
 //! let subject = Subject::User(UserId::from(456));
 //! let who = Attachment { tenant: tenant.clone(), subject, clearance: Clearance::Standard, expires_at: None };
@@ -32,57 +32,40 @@
 //! ```
 
 mod admission;
-mod affinity;
-mod append_batch;
 mod attachment;
-mod broker;
-mod chat;
+mod builder;
+mod cluster;
 mod config;
-mod connection;
-mod connection_counts;
-mod connection_handle;
 mod counters;
 mod error;
-mod fanout;
 pub mod frame;
-mod gap_notices;
 mod hub;
-mod inbound;
-mod inbound_jobs;
 pub mod memory;
-mod offline;
 mod offline_delivery;
-mod outbox;
-mod presence;
-mod presence_sync;
-mod receipt;
+mod publish;
+mod seams;
 mod sessions;
 mod shard;
-mod shard_interest;
 mod shared;
-mod start;
-mod subscription_index;
-mod tenant_quota;
-mod tenant_table;
-mod transport;
-mod user_key;
 
 pub use admission::{Admission, PendingConnection};
-pub use affinity::ShardId;
 pub use attachment::{Attachment, Clearance, Subject};
-pub use broker::{Broker, BrokerError, BrokerSink, GapScope, Origin, Publication, Received};
-pub use chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
+pub use builder::{HubBuilder, Seams, StartError};
 pub use config::HubConfig;
-pub use connection_handle::{ConnectionHandle, TooManyNames};
 pub use counters::HubCounters;
 pub use error::HubError;
-pub use fanout::Reservation;
 pub use hub::{Hub, UserLocation};
-pub use offline::{Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore};
 pub use offline_delivery::BacklogNotice;
-pub use outbox::Outbox;
-pub use presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
+pub use publish::affinity::ShardId;
+pub use publish::fanout::Reservation;
+pub use seams::broker::{Broker, BrokerError, BrokerSink, GapScope, Origin, Publication, Received};
+pub use seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
+pub use seams::offline::{
+    Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
+};
+pub use seams::presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
+pub use seams::user_key::{BoxFuture, UserKey};
 pub use sessions::{ChatSessions, SessionError};
-pub use start::{Prepared, Seams, StartError};
-pub use transport::{Flushed, Transport};
-pub use user_key::{BoxFuture, UserKey};
+pub use shard::connection_handle::{ConnectionHandle, TooManyNames};
+pub use shard::outbox::Outbox;
+pub use shard::transport::{Flushed, Transport};

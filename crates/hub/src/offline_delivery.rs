@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::counters::Counters;
 use crate::frame;
-use crate::offline::{Claim, MessageNumber, OfflineError, OfflineStore};
+use crate::seams::offline::{Claim, MessageNumber, OfflineError, OfflineStore};
+use crate::seams::user_key::UserKey;
+use crate::shard::transport::Transport;
 use crate::shard::{Request, SlotKey};
 use crate::shared::Shared;
-use crate::transport::Transport;
-use crate::user_key::UserKey;
 
 /// Messages claimed and sent at once.
 const PAGE_MESSAGES: usize = 200;

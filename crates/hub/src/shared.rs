@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection_counts::ConnectionCounts;
 use crate::counters::Counters;
-use crate::gap_notices::PendingGaps;
-use crate::user_key::UserKey;
+use crate::publish::connection_counts::ConnectionCounts;
+use crate::publish::pending_gaps::PendingGaps;
+use crate::seams::user_key::UserKey;
 
 /// Counts and signals shared by all threads. Nothing here is locked on the fan-out path.
 #[derive(Debug)]

@@ -82,13 +82,13 @@ macro_rules! counters {
         $vis struct $struct {
             $(
                 #[doc = $help]
-                pub $field: $crate::metrics::Counter,
+                $vis $field: $crate::metrics::Counter,
             )*
         }
 
         impl $struct {
             /// Registers every counter under its name; the registry shares them.
-            pub fn register(&self, registry: &mut $crate::metrics::Registry) {
+            $vis fn register(&self, registry: &mut $crate::metrics::Registry) {
                 $(registry.register($crate::counters!(@name $field $($name)?), $help, self.$field.clone());)*
             }
         }

@@ -10,40 +10,18 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use hookswitch_hub::{Hub, OfflineMessage, Publication, Reservation, UserKey, UserLocation};
+use hookswitch_hub::{OfflineMessage, Publication, Reservation, UserKey, UserLocation};
 use hookswitch_protocol::{Event, EventId, TenantId, Timestamp};
-use hookswitch_runtime::{Clock, Scope};
-use hookswitch_webhooks::Webhooks;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 
 use crate::checked::{CheckedBatch, moves_session};
+use crate::context::Context;
 use crate::counters::Counters;
-use crate::detached::DetachedRunner;
 use crate::error::AcceptError;
-use crate::in_flight::InFlight;
 use crate::prepared_batch::{Addressees, PendingEvent, PreparedBatch};
 use crate::sessions::{SessionChanges, SessionPlan, Step};
-use crate::topics::Topics;
-
-/// What every acceptance works with.
-#[derive(Debug)]
-pub(crate) struct Context {
-    pub(crate) hub: Hub,
-    pub(crate) webhooks: Webhooks,
-    pub(crate) clock: Clock,
-    pub(crate) scope: Scope,
-    pub(crate) detached: DetachedRunner,
-    pub(crate) in_flight: InFlight,
-    /// Events that may wait for the store at once, so that a slow store leaves room in the hub for
-    /// events that do not need it.
-    pub(crate) store_room: Semaphore,
-    pub(crate) store_wait: Duration,
-    pub(crate) topics: Arc<Topics>,
-    pub(crate) counters: Counters,
-}
 
 /// Users and sessions that a shared store is asked about at the same time.
 const ASKED_AT_ONCE: usize = 32;

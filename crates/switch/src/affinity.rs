@@ -5,7 +5,7 @@ use hookswitch_protocol::{NewEvent, TenantId};
 
 use crate::checked::check;
 use crate::prepared_batch::PreparedBatch;
-use crate::switch::Switchboard;
+use crate::switchboard::Switchboard;
 
 impl Switchboard {
     /// Assigns a publisher of events like this one its place, `now` being where it runs so far: see

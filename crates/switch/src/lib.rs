@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use hookswitch_hub::memory::MemoryTransport;
-//! use hookswitch_hub::{Hub, HubConfig};
+//! use hookswitch_hub::{Hub, HubBuilder, HubConfig};
 //! use hookswitch_protocol::payloads::Call;
 //! use hookswitch_protocol::{NodeId, TenantId};
 //! use hookswitch_runtime::{Clock, Scope};
@@ -16,7 +16,7 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (scope, clock) = (Scope::root("example"), Clock::system());
-//! let (hub, _door) = Hub::in_memory::<MemoryTransport>(HubConfig::default(), clock.clone(), &scope).await?;
+//! let (hub, _admission) = HubBuilder::<MemoryTransport>::in_memory(HubConfig::default(), clock.clone(), &scope).await?;
 //! let (node, seams) = (NodeId::generate(clock.now()), WebhookSeams::memory(&clock));
 //! let (config, policy) = (WebhookConfig::default(), AddressPolicy::strict());
 //! let webhooks = Webhooks::start(config, policy, seams, node, clock.clone(), scope.clone()).await?;
@@ -33,18 +33,19 @@ mod acceptance;
 mod affinity;
 mod broadcaster;
 mod checked;
+mod context;
 mod counters;
 mod detached;
 mod error;
 mod in_flight;
 mod prepared_batch;
 mod sessions;
-mod switch;
+mod switchboard;
 mod topics;
 mod webhook_notices;
 
 pub use broadcaster::Broadcaster;
 pub use counters::SwitchCounters;
 pub use error::AcceptError;
-pub use switch::{SwitchConfig, Switchboard};
+pub use switchboard::{SwitchConfig, Switchboard};
 pub use topics::{Subscription, TopicEvent};

@@ -6,8 +6,8 @@ use hookswitch_hub::{UserKey, UserLocation};
 use hookswitch_protocol::{Event, EventId, NewEvent, NodeId, SessionKey, SessionNames, TenantId, Timestamp};
 use hookswitch_webhooks::{DutyTarget, Fingerprint, NewDuty, Seen, delivery_body};
 
-use crate::acceptance::Context;
 use crate::checked::{Checked, CheckedBatch};
+use crate::context::Context;
 use crate::error::AcceptError;
 
 /// Where each user addressed by the batch is.

@@ -1,19 +1,25 @@
 //! Tells a tenant's administrators when one of their webhooks was switched off.
 
 use hookswitch_protocol::payloads::WebhookDisabled;
-use hookswitch_protocol::{Chain, EventType, NewEvent, Payload};
+use hookswitch_protocol::{Chain, EventId, EventType, NewEvent, Payload, TenantId};
 use hookswitch_runtime::Scope;
 use hookswitch_webhooks::DisabledWebhook;
 use tokio::sync::mpsc;
 
-use crate::switch::Switchboard;
+use crate::error::AcceptError;
 
-/// Runs until the soft token, or until no more webhooks can be switched off.
-pub(crate) async fn run(switch: Switchboard, scope: Scope, mut disabled: mpsc::Receiver<DisabledWebhook>) {
+/// Tells it through `broadcast`, until the soft token, or until no more webhooks can be switched off.
+pub(crate) async fn run<F>(
+    broadcast: impl Fn(TenantId, NewEvent) -> F,
+    scope: Scope,
+    mut disabled: mpsc::Receiver<DisabledWebhook>,
+) where
+    F: Future<Output = Result<EventId, AcceptError>>,
+{
     while let Some(Some(one)) = scope.soft().run_until_cancelled(disabled.recv()).await {
         let tenant = one.webhook.tenant.clone();
         let event = NewEvent::new(EventType::WEBHOOK_DISABLED, payload(&one));
-        if let Err(error) = switch.broadcast(&tenant, event).await {
+        if let Err(error) = broadcast(tenant.clone(), event).await {
             let webhook = one.webhook.id;
             tracing::warn!(%tenant, %webhook, error = %Chain(&error), "nobody was told that a webhook was switched off");
         }

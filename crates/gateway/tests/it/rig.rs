@@ -7,7 +7,7 @@ use hookswitch_gateway::{
     Authenticator, Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe,
     WebSocketTransport, Weight, listen,
 };
-use hookswitch_hub::{Hub, HubConfig};
+use hookswitch_hub::{Hub, HubBuilder, HubConfig};
 use hookswitch_protocol::{NodeId, Secret};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::{SwitchConfig, Switchboard};
@@ -111,7 +111,7 @@ async fn build(
 ) -> (Gateway, Hub, Scope, Arc<AtomicBool>) {
     let (scope, clock) = (Scope::root("test"), Clock::system());
     let (hub, admission) =
-        Hub::in_memory::<WebSocketTransport>(hub_config, clock.clone(), &scope).await.expect("a hub");
+        HubBuilder::<WebSocketTransport>::in_memory(hub_config, clock.clone(), &scope).await.expect("a hub");
     let node = NodeId::generate(clock.now());
     let seams = WebhookSeams::memory(&clock);
     let webhooks = Webhooks::start(WebhookConfig::default(), policy, seams, node, clock.clone(), scope.clone());

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use hookswitch_protocol::{SessionKey, TenantId, Timestamp};
 
-use crate::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart};
-use crate::user_key::BoxFuture;
+use crate::seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart};
+use crate::seams::user_key::BoxFuture;
 
 /// Keeps sessions in a map.
 #[derive(Debug, Default)]

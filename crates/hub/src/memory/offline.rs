@@ -6,8 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use hookswitch_protocol::EventId;
 use hookswitch_runtime::Clock;
 
-use crate::offline::{Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore};
-use crate::user_key::{BoxFuture, UserKey};
+use crate::seams::offline::{
+    Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
+};
+use crate::seams::user_key::{BoxFuture, UserKey};
 
 /// Keeps messages in a queue per user.
 #[derive(Debug)]

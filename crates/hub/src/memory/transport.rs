@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 
-use crate::connection_handle::ConnectionHandle;
 use crate::frame;
-use crate::outbox::Outbox;
-use crate::transport::{Flushed, Transport};
+use crate::shard::connection_handle::ConnectionHandle;
+use crate::shard::outbox::Outbox;
+use crate::shard::transport::{Flushed, Transport};
 
 /// The writing end of a connection inside the process.
 #[derive(Debug)]

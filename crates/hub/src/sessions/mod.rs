@@ -11,7 +11,7 @@ use std::time::Duration;
 use hookswitch_protocol::{Chain, ErrorCode, Retry, SessionKey, TenantId};
 use hookswitch_runtime::Clock;
 
-use crate::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart};
+use crate::seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart};
 
 /// How often last activities are written down. Losing a minute of them in a crash only lets a
 /// silent session be forgotten a minute early.

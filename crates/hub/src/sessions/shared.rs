@@ -6,7 +6,7 @@ use hookswitch_protocol::{Chain, Event, SessionKey, SessionNames, TenantId};
 use tokio::time::Instant;
 
 use super::ChatSessions;
-use crate::chat::{ChatSession, ChatSessionError, SharedChatSessions};
+use crate::seams::chat::{ChatSession, ChatSessionError, SharedChatSessions};
 
 /// How long what the shared store said of a session is taken for true without asking again. Ends are
 /// heard of at once by every node that serves the tenant; this bounds what the others believe.

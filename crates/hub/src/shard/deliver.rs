@@ -3,10 +3,11 @@
 use hookswitch_protocol::CloseCode;
 
 use super::{Shard, SlotKey};
-use crate::append_batch::{AppendBatch, Group};
 use crate::counters::Counters;
-use crate::tenant_table::{Audience, Batch};
-use crate::transport::Transport;
+use crate::publish::batch::Batch;
+use crate::shard::append_batch::{AppendBatch, Group};
+use crate::shard::tenant_table::Audience;
+use crate::shard::transport::Transport;
 
 /// So many appends to outboxes take as long as writing to one connection: some tens of nanoseconds
 /// each, to some microseconds.

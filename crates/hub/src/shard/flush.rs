@@ -3,7 +3,7 @@
 use super::{Shard, SlotKey};
 use crate::counters::Counters;
 use crate::frame;
-use crate::transport::{Flushed, Transport};
+use crate::shard::transport::{Flushed, Transport};
 
 /// Connections flushed before readers and others get a turn, and before the next tenant has one.
 const SLICE_CONNECTIONS: usize = 256;

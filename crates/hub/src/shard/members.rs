@@ -7,12 +7,12 @@ use hookswitch_protocol::{ConnectionId, SubscriptionName, limits};
 
 use super::{Shard, SlotKey};
 use crate::attachment::{Attachment, Subject};
-use crate::connection::Connection;
-use crate::connection_handle::{ConnectionHandle, TooManyNames};
 use crate::counters::Counters;
-use crate::outbox::Outbox;
-use crate::transport::Transport;
-use crate::user_key::UserKey;
+use crate::seams::user_key::UserKey;
+use crate::shard::connection::Connection;
+use crate::shard::connection_handle::{ConnectionHandle, TooManyNames};
+use crate::shard::outbox::Outbox;
+use crate::shard::transport::Transport;
 
 impl<O: Transport> Shard<O> {
     /// Puts a connection into the tables. It is counted already; its user, who is told

@@ -2,12 +2,19 @@
 //!
 //! Its turn: take what others sent, append frames to outboxes, flush each dirty connection once.
 
+pub(crate) mod append_batch;
+pub(crate) mod connection;
+pub(crate) mod connection_handle;
 mod deliver;
 mod flush;
 mod members;
+pub(crate) mod outbox;
 mod own;
 mod run;
-mod sweep;
+pub(crate) mod subscription_index;
+pub(crate) mod tenant_table;
+mod timeouts;
+pub(crate) mod transport;
 mod watch;
 
 use std::cell::RefCell;
@@ -24,13 +31,16 @@ use tokio::time::Instant;
 
 use crate::attachment::Attachment;
 use crate::config::HubConfig;
-use crate::connection::Connection;
+use crate::seams::user_key::UserKey;
+use crate::shard::connection::Connection;
+use crate::shard::tenant_table::{Audience, TenantTable};
+use crate::shard::transport::Transport;
 use crate::shared::Shared;
-use crate::tenant_table::{Audience, TenantTable};
-use crate::transport::Transport;
-use crate::user_key::UserKey;
 
 pub(crate) use run::spawn;
+
+/// What a crash of a shard is reported as.
+const THREAD: &str = "hub-shard";
 
 /// A connection within its shard. The id tells a slot's present owner from an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +127,7 @@ impl<O: Transport> Shard<O> {
 
     /// A reader's call panicked in here: nothing can be relied on any more.
     pub(crate) fn report_crash(&self) {
-        self.scope.report_crash(run::THREAD);
+        self.scope.report_crash(THREAD);
     }
 
     /// Milliseconds since the shard started.

@@ -7,11 +7,11 @@ use hookswitch_protocol::{CloseCode, TenantId};
 use smallvec::SmallVec;
 
 use super::{Leaving, Shard, SlotKey};
-use crate::connection::PageReceipt;
 use crate::counters::Counters;
 use crate::frame;
-use crate::transport::Transport;
-use crate::user_key::UserKey;
+use crate::seams::user_key::UserKey;
+use crate::shard::connection::PageReceipt;
+use crate::shard::transport::Transport;
 
 impl<O: Transport> Shard<O> {
     pub(crate) fn heard(&mut self, key: SlotKey) {

@@ -12,15 +12,12 @@ use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use super::{Request, Shard, watch};
-use crate::affinity::Load;
+use super::{Request, Shard, THREAD, watch};
 use crate::config::HubConfig;
+use crate::publish::affinity::Load;
+use crate::publish::batch::Batch;
+use crate::shard::transport::Transport;
 use crate::shared::Shared;
-use crate::tenant_table::Batch;
-use crate::transport::Transport;
-
-/// What a crash of a shard is reported as.
-pub(super) const THREAD: &str = "hub-shard";
 
 /// Requests that may wait; beyond it connecting waits.
 const REQUESTS: usize = 1_024;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::{Leaving, Shard, run};
-use crate::affinity::{Load, LoadMeter};
-use crate::transport::Transport;
+use super::{Leaving, Shard, THREAD};
+use crate::publish::affinity::{Load, LoadMeter};
+use crate::shard::transport::Transport;
 
 /// Starts the tasks. They hold the shard weakly: what it owns must go with the thread, before the
 /// runtime does. A panic in one of them is a crash of the shard.
@@ -60,6 +60,6 @@ async fn end<O: Transport>(shard: Weak<RefCell<Shard<O>>>) {
 
 fn with_shard<O: Transport, T>(shard: &Weak<RefCell<Shard<O>>>, act: impl FnOnce(&mut Shard<O>) -> T) -> Option<T> {
     let shard = shard.upgrade()?;
-    let _crash_guard = shard.borrow().scope.crash_guard(run::THREAD);
+    let _crash_guard = shard.borrow().scope.crash_guard(THREAD);
     Some(act(&mut shard.borrow_mut()))
 }

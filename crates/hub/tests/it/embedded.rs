@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::memory::{Inbox, MemoryTransport};
-use hookswitch_hub::{Admission, Attachment, Clearance, Hub, HubConfig, OfflineMessage, Publication, Subject};
+use hookswitch_hub::{
+    Admission, Attachment, Clearance, Hub, HubBuilder, HubConfig, OfflineMessage, Publication, Subject,
+};
 use hookswitch_protocol::Event;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -20,7 +22,7 @@ struct Embedded {
 impl Embedded {
     async fn new(config: HubConfig) -> Self {
         let scope = Scope::root("embedded");
-        let (hub, door) = Hub::in_memory(config, Clock::system(), &scope).await.expect("it starts");
+        let (hub, door) = HubBuilder::in_memory(config, Clock::system(), &scope).await.expect("it starts");
         Self { scope, hub, door }
     }
 

@@ -8,7 +8,7 @@ use hookswitch_protocol::{EventId, EventType, NewEvent, Payload, TenantId, UserI
 use serde::Serialize;
 
 use crate::error::AcceptError;
-use crate::switch::Switchboard;
+use crate::switchboard::Switchboard;
 
 /// What a service in the same process says and asks. Clones are the same broadcaster.
 ///

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch_hub::memory::{Inbox, MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryTransport};
-use hookswitch_hub::{Admission, Attachment, Clearance, Hub, HubConfig, OfflineLimits, Seams, Subject, UserKey};
+use hookswitch_hub::{
+    Admission, Attachment, Clearance, Hub, HubBuilder, HubConfig, OfflineLimits, Seams, Subject, UserKey,
+};
 use hookswitch_protocol::{EventId, EventType, NewEvent, NodeId, Payload, SessionKey, TenantId, UserId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::{AcceptError, Broadcaster, SwitchConfig, Switchboard};
@@ -43,7 +45,7 @@ impl Stage {
             ..Seams::memory(&clock)
         };
         let hub = HubConfig { shards: 2, ..hub };
-        let prepared = Hub::prepare(hub, clock.clone(), &scope).expect("threads");
+        let prepared = HubBuilder::new(hub, clock.clone(), &scope).expect("threads");
         let (hub, door) = prepared.start(seams).await.expect("starts");
         let memory = Arc::new(MemoryWebhooks::new(&clock));
         let seams = WebhookSeams {

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hookswitch_hub::memory::MemoryBroker;
 use hookswitch_hub::{
-    Admission, Attachment, Broker, BrokerSink, Clearance, Hub, HubConfig, PendingConnection, Publication, Seams,
-    Subject,
+    Admission, Attachment, Broker, BrokerSink, Clearance, Hub, HubBuilder, HubConfig, PendingConnection, Publication,
+    Seams, Subject,
 };
 use hookswitch_protocol::{Event, Timestamp, UserId};
 use hookswitch_runtime::{Clock, Scope};
@@ -80,7 +80,7 @@ impl Rig {
     ) -> Self {
         let scope = Scope::root("hub-test");
         let n_shards = config.shards;
-        let prepared = Hub::prepare::<Scripted>(config, clock.clone(), &scope).expect("threads start");
+        let prepared = HubBuilder::<Scripted>::new(config, clock.clone(), &scope).expect("threads start");
         let sink = prepared.sink();
         let seams = seams(Arc::clone(&sink));
         let (hub, door) = prepared.start(seams).await.expect("the hub starts");

@@ -9,9 +9,9 @@ use hookswitch_protocol::{NewEvent, TenantId, UserId};
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
-use crate::shard_interest::ShardInterest;
-use crate::tenant_table::PreparedEvent;
-use crate::user_key::UserKey;
+use crate::publish::batch::PreparedEvent;
+use crate::publish::shard_interest::ShardInterest;
+use crate::seams::user_key::UserKey;
 
 const STRIPES: usize = 16;
 

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::attachment::Subject;
 use crate::config::HubConfig;
-use crate::outbox::Outbox;
+use crate::shard::outbox::Outbox;
 
 /// State of one connection, owned by its shard. What is rarely used sits behind `cold`.
 #[derive(Debug)]

@@ -4,11 +4,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
-use hookswitch_protocol::{NewEvent, TenantId};
 use tokio::runtime::{Handle, RuntimeMetrics};
 use tokio::time::Instant;
-
-use crate::hub::Hub;
 
 /// A shard busier than this, in percent of its time, takes no publisher in.
 const BUSY_PERCENT: u8 = 40;
@@ -20,27 +17,12 @@ const CROWDED_PERCENT: u8 = 70;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardId(pub(crate) u8);
 
-impl Hub {
-    /// Assigns a publisher of events like this one its place: beside the only shard where they may be
-    /// wanted, while that has time to spare, or `None`, which is anywhere else. `now` is the shard beside
-    /// which it runs so far; where nothing speaks for another place, it stays.
-    ///
-    /// Counts on being obeyed: a shard takes in one publisher, and sends one away, each time its load was
-    /// measured, so that the next decision knows what the last one did. Takes a short lock, so it is not
-    /// for every event.
-    pub fn assign_place(&self, tenant: &TenantId, event: &NewEvent, now: Option<ShardId>) -> Option<ShardId> {
-        let interested = self.0.fanout.shared.connection_counts.only_interested_shard(tenant, event).map(ShardId);
-        place(interested, now, |shard| &self.0.fanout.mailbox(shard).load)
-    }
-
-    /// The runtime of the shard's thread, for publishers. What runs there must not block nor compute
-    /// for long: the shard's connections wait meanwhile. It ends with the hub's scope.
-    pub fn runtime_beside(&self, shard: ShardId) -> &Handle {
-        &self.0.fanout.mailbox(shard).runtime
-    }
-}
-
-fn place<'a>(interested: Option<ShardId>, now: Option<ShardId>, load: impl Fn(ShardId) -> &'a Load) -> Option<ShardId> {
+/// The place of a publisher whose events only `interested` may want; see [`crate::Hub::assign_place`].
+pub(crate) fn place<'a>(
+    interested: Option<ShardId>,
+    now: Option<ShardId>,
+    load: impl Fn(ShardId) -> &'a Load,
+) -> Option<ShardId> {
     let comes = interested.filter(|interested| Some(*interested) != now && load(*interested).takes_in());
     comes.or_else(|| now.filter(|shard| !load(*shard).sends_away()))
 }

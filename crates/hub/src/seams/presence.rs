@@ -3,7 +3,7 @@
 use hookswitch_protocol::payloads::{PresenceCause, PresenceWord};
 use hookswitch_protocol::{NodeId, Retry, TenantId, Timestamp, UserId};
 
-use crate::user_key::{BoxFuture, UserKey};
+use crate::seams::user_key::{BoxFuture, UserKey};
 
 /// Keeps who is connected, on any node, under leases.
 ///

@@ -2,7 +2,7 @@
 
 use hookswitch_protocol::{Retry, SessionKey, TenantId, Timestamp};
 
-use crate::user_key::BoxFuture;
+use crate::seams::user_key::BoxFuture;
 
 /// Keeps the live chat sessions over restarts.
 ///

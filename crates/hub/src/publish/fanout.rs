@@ -10,14 +10,14 @@ use hookswitch_protocol::{ConnectionId, Event, TenantId};
 use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::affinity::{Load, ShardId};
 use crate::counters::Counters;
 use crate::error::HubError;
 use crate::frame;
-use crate::receipt::DeliveryReceipt;
+use crate::publish::affinity::{Load, ShardId};
+use crate::publish::batch::{Batch, PreparedEvent};
+use crate::publish::receipt::DeliveryReceipt;
+use crate::publish::tenant_quota::{QuotaPermit, TenantQuotas};
 use crate::shared::Shared;
-use crate::tenant_quota::{QuotaPermit, TenantQuotas};
-use crate::tenant_table::{Batch, PreparedEvent};
 
 /// The publishing side of all shards' mailboxes.
 pub(crate) struct Fanout {

@@ -11,14 +11,14 @@ use hookswitch_runtime::Scope;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::broker::{Broker, Origin, Received};
 use crate::counters::Counters;
-use crate::offline::{OfflineMessage, OfflineStore};
 use crate::offline_delivery::OfflineDelivery;
-use crate::presence::PresenceStore;
+use crate::seams::broker::{Broker, Origin, Received};
+use crate::seams::offline::{OfflineMessage, OfflineStore};
+use crate::seams::presence::PresenceStore;
+use crate::seams::user_key::UserKey;
+use crate::shard::transport::Transport;
 use crate::shared::Shared;
-use crate::transport::Transport;
-use crate::user_key::UserKey;
 
 /// Jobs done at the same time: one whose store does not answer must not hold up the others.
 const AT_ONCE: usize = 64;

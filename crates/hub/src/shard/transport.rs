@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::connection_handle::ConnectionHandle;
-use crate::outbox::Outbox;
+use crate::shard::connection_handle::ConnectionHandle;
+use crate::shard::outbox::Outbox;
 
 /// The writing end of one connection, owned by its shard and used on the shard's thread only.
 ///

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hookswitch_protocol::{Event, EventId, Retry, Timestamp};
 
-use crate::user_key::{BoxFuture, UserKey};
+use crate::seams::user_key::{BoxFuture, UserKey};
 
 /// Keeps events for users who are away.
 ///

@@ -9,23 +9,23 @@ use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::admission::{Admission, AdmissionParts};
-use crate::broker::{Broker, BrokerSink};
-use crate::chat::{ChatSessionError, ChatSessionStore};
+use crate::cluster::gap_notices::GapNotifier;
+use crate::cluster::inbound::RemoteInbound;
+use crate::cluster::inbound_jobs::{InboundJob, InboundJobs};
+use crate::cluster::presence_sync::PresenceSync;
 use crate::config::HubConfig;
-use crate::fanout::{Fanout, ShardMailbox};
-use crate::gap_notices::GapNotifier;
 use crate::hub::{Hub, HubParts};
-use crate::inbound::RemoteInbound;
-use crate::inbound_jobs::{InboundJob, InboundJobs};
 use crate::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence};
-use crate::offline::{OfflineLimits, OfflineStore};
 use crate::offline_delivery::OfflineDelivery;
-use crate::presence::PresenceStore;
-use crate::presence_sync::PresenceSync;
+use crate::publish::fanout::{Fanout, ShardMailbox};
+use crate::seams::broker::{Broker, BrokerSink};
+use crate::seams::chat::{ChatSessionError, ChatSessionStore};
+use crate::seams::offline::{OfflineLimits, OfflineStore};
+use crate::seams::presence::PresenceStore;
 use crate::sessions::ChatSessions;
+use crate::shard::transport::Transport;
 use crate::shard::{self, Request};
 use crate::shared::Shared;
-use crate::transport::Transport;
 
 /// The keepers a hub works with.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ pub enum StartError {
 }
 
 /// Shards that run but take no connections yet: brokers need the sink before the hub can start.
-pub struct Prepared<O: Transport> {
+pub struct HubBuilder<O: Transport> {
     config: Arc<HubConfig>,
     clock: Clock,
     scope: Scope,
@@ -80,13 +80,13 @@ pub struct Prepared<O: Transport> {
     jobs: mpsc::Receiver<InboundJob>,
 }
 
-impl Hub {
+impl<O: Transport> HubBuilder<O> {
     /// Starts the shards' threads. They end with the scope's hard token; a crash of one trips the
     /// soft token, like that of a task.
     ///
     /// # Errors
     /// [`StartError::Threads`].
-    pub fn prepare<O: Transport>(config: HubConfig, clock: Clock, scope: &Scope) -> Result<Prepared<O>, StartError> {
+    pub fn new(config: HubConfig, clock: Clock, scope: &Scope) -> Result<Self, StartError> {
         let config = Arc::new(config);
         let shared = Arc::new(Shared::new(config.home_connections));
         let (mut mailboxes, mut shards) = (Vec::new(), Vec::new());
@@ -104,24 +104,20 @@ impl Hub {
         }
         let fanout = Arc::new(Fanout::new(shared, mailboxes, config.mailbox_events.max(1)));
         let (remote_inbound, jobs) = RemoteInbound::new(Arc::clone(&fanout), scope.clone(), config.publish_deadline);
-        Ok(Prepared { config, clock, scope: scope.clone(), fanout, shards: shards.into(), remote_inbound, jobs })
+        Ok(Self { config, clock, scope: scope.clone(), fanout, shards: shards.into(), remote_inbound, jobs })
     }
 
     /// A hub with memory keepers, for embedders and tests.
     ///
     /// # Errors
     /// [`StartError::Threads`].
-    pub async fn in_memory<O: Transport>(
-        config: HubConfig,
-        clock: Clock,
-        scope: &Scope,
-    ) -> Result<(Self, Admission<O>), StartError> {
+    pub async fn in_memory(config: HubConfig, clock: Clock, scope: &Scope) -> Result<(Hub, Admission<O>), StartError> {
         let seams = Seams::memory(&clock);
-        Self::prepare(config, clock, scope)?.start(seams).await
+        Self::new(config, clock, scope)?.start(seams).await
     }
 }
 
-impl<O: Transport> Prepared<O> {
+impl<O: Transport> HubBuilder<O> {
     /// Where a broker puts what other nodes published.
     pub fn sink(&self) -> Arc<dyn BrokerSink> {
         Arc::clone(&self.remote_inbound) as Arc<dyn BrokerSink>
@@ -227,8 +223,8 @@ fn until_soft<F: Future<Output = ()> + Send + 'static>(
     }
 }
 
-impl<O: Transport> fmt::Debug for Prepared<O> {
+impl<O: Transport> fmt::Debug for HubBuilder<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").field("shards", &self.shards.len()).finish_non_exhaustive()
+        f.debug_struct("HubBuilder").field("shards", &self.shards.len()).finish_non_exhaustive()
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::connection::Frames;
-use crate::tenant_table::{Batch, PreparedEvent};
+use crate::publish::batch::{Batch, PreparedEvent};
+use crate::shard::connection::Frames;
 
 /// Most events appended to an outbox before it is flushed.
 const EVENTS_PER_APPEND: usize = 64;

@@ -12,13 +12,13 @@ use hookswitch_runtime::Clock;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Broker, BrokerError, Publication};
 use crate::counters::Counters;
 use crate::error::HubError;
-use crate::fanout::Fanout;
-use crate::presence::{PresenceChange, PresenceError, PresenceStore};
+use crate::publish::fanout::Fanout;
+use crate::seams::broker::{Broker, BrokerError, Publication};
+use crate::seams::presence::{PresenceChange, PresenceError, PresenceStore};
+use crate::seams::user_key::UserKey;
 use crate::shared::Shared;
-use crate::user_key::UserKey;
 
 const STRIPES: usize = 64;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hookswitch_protocol::{Event, NodeId, Retry, TenantId};
 
-use crate::user_key::{BoxFuture, UserKey};
+use crate::seams::user_key::{BoxFuture, UserKey};
 
 /// Moves events between nodes.
 ///

@@ -10,8 +10,8 @@ use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::Webhooks;
 use tokio::sync::Semaphore;
 
-use crate::acceptance::Context;
 use crate::checked::{check, moves_session};
+use crate::context::Context;
 use crate::counters::{Counters, SwitchCounters};
 use crate::detached::{DetachedRunner, Place};
 use crate::error::AcceptError;
@@ -69,7 +69,12 @@ impl Switchboard {
             counters: Counters::default(),
         }));
         let scope = &switch.0.scope;
-        scope.spawn("webhook news", webhook_notices::run(switch.clone(), scope.clone(), disabled));
+        let broadcaster = switch.clone();
+        let broadcast = move |tenant, event| {
+            let switch = broadcaster.clone();
+            async move { switch.broadcast(&tenant, event).await }
+        };
+        scope.spawn("webhook notices", webhook_notices::run(broadcast, scope.clone(), disabled));
         switch
     }
 

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, ConnectionId, SubscriptionName};
 
 use crate::frame;
+use crate::shard::transport::Transport;
 use crate::shard::{Shard, SlotKey};
-use crate::transport::Transport;
 
 /// The reader's way to its shard. Lives on the shard's thread; every call takes effect at once and
 /// none waits. Calls on a connection that is gone do nothing.

@@ -13,12 +13,12 @@ use hookswitch_protocol::{Category, Event, TenantId};
 use hookswitch_runtime::Scope;
 use tokio::sync::mpsc;
 
-use crate::broker::{BrokerSink, GapScope, Origin, Received};
+use crate::cluster::inbound_jobs::InboundJob;
 use crate::counters::Counters;
-use crate::fanout::{Fanout, Reservation};
-use crate::inbound_jobs::InboundJob;
+use crate::publish::fanout::{Fanout, Reservation};
+use crate::seams::broker::{BrokerSink, GapScope, Origin, Received};
+use crate::seams::user_key::UserKey;
 use crate::sessions::ChatSessions;
-use crate::user_key::UserKey;
 
 /// Events of one tenant that may wait here: one largest batch on top of the mailbox.
 const WAITING_EVENTS: usize = 4_096;

@@ -1,0 +1,31 @@
+//! What the parts of the switchboard have in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookswitch_hub::Hub;
+use hookswitch_runtime::{Clock, Scope};
+use hookswitch_webhooks::Webhooks;
+use tokio::sync::Semaphore;
+
+use crate::counters::Counters;
+use crate::detached::DetachedRunner;
+use crate::in_flight::InFlight;
+use crate::topics::Topics;
+
+/// What every acceptance works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) hub: Hub,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) clock: Clock,
+    pub(crate) scope: Scope,
+    pub(crate) detached: DetachedRunner,
+    pub(crate) in_flight: InFlight,
+    /// Events that may wait for the store at once, so that a slow store leaves room in the hub for
+    /// events that do not need it.
+    pub(crate) store_room: Semaphore,
+    pub(crate) store_wait: Duration,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) counters: Counters,
+}
