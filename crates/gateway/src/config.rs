@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::limits;
 
-use crate::upgrade::AllowedOrigins;
+use crate::origin::AllowedOrigins;
 
 /// Settings of a gateway, each with its default.
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 
 use crate::http::{Answer, Body, Problem};
+use crate::origin::AllowedOrigins;
 use crate::routes::Routes;
-use crate::upgrade::AllowedOrigins;
 
 /// How long a browser may remember a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");

@@ -14,9 +14,12 @@ use serde::Serialize;
 use crate::auth::{Principal, Role};
 use crate::gateway::{Admitted, Caller, Gateway};
 use crate::http::{Answer, Body, BoxError, Problem, Query, decode_segment, read_body};
+use crate::origin::AllowedOrigins;
 use crate::routes::Endpoint;
-use crate::socket::CommandHandler;
-use crate::upgrade::{AllowedOrigins, HandOver, Handshake, hand_over, switching_protocols};
+use crate::transports::websocket::{
+    CommandHandler, HandOver, Handshake, WebSocketForm, hand_over, switching_protocols,
+};
+
 use crate::webhooks_api::WebhookCall;
 use crate::{pages, publish};
 
@@ -180,7 +183,7 @@ impl Gateway {
             Subject::Visitor(key) => Some(key.clone()),
             Subject::User(_) => None,
         };
-        let pending = inner.parts.admission.attach(who).await.map_err(|error| {
+        let pending = inner.parts.admission.attach(who, &WebSocketForm).await.map_err(|error| {
             tracing::debug!(error = %Chain(&error), "a connection was refused");
             Problem::new(error.code(), error.to_string())
         })?;

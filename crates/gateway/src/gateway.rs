@@ -21,13 +21,13 @@ use crate::http::{Answer, Body, BoxError, Problem, RequestIds};
 use crate::pages::{FigureSource, Figures, Health, Metrics, Readiness};
 use crate::routes::{Access, Endpoint, Route, Routes};
 use crate::server::ThreadPlacement;
-use crate::socket::{SocketContext, WebSocketTransport};
 use crate::tenant_limit::TenantLimit;
+use crate::transports::websocket::SocketContext;
 
 /// What a gateway is made of.
 pub struct GatewayParts {
     /// Takes connections in.
-    pub admission: Admission<WebSocketTransport>,
+    pub admission: Admission,
     /// Takes events in; its hub and its webhooks are the ones shown and changed here.
     pub switch: Switchboard,
     /// Turns tokens into principals.

@@ -1,4 +1,4 @@
-//! The door: HTTP, tokens, WebSocket upgrade and frames, REST, health and metrics.
+//! HTTP and WebSocket: tokens, upgrade and frames, REST, health and metrics.
 //!
 //! Knows nothing of SQL, Redis or what an event means. [`Gateway`] answers requests, in a server of
 //! the embedder's through [`Gateway::handle`] or in its own through [`Gateway::serve`]; who may do
@@ -23,13 +23,13 @@ mod cors;
 mod dispatch;
 mod gateway;
 mod http;
+mod origin;
 mod pages;
 mod publish;
 mod routes;
 mod server;
-mod socket;
 mod tenant_limit;
-mod upgrade;
+mod transports;
 mod webhooks_api;
 
 pub use self::http::Body;
@@ -39,7 +39,6 @@ pub use auth::{
 };
 pub use config::GatewayConfig;
 pub use gateway::{Gateway, GatewayParts};
+pub use origin::{AllowedOrigins, InvalidOrigin};
 pub use pages::{Figure, FigureKind, FigureSource, Health, Probe, ProbeCheck, Weight};
 pub use server::listen;
-pub use socket::{AcceptedSocket, WebSocketTransport};
-pub use upgrade::{AllowedOrigins, InvalidOrigin};

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 #[cfg(feature = "redis")]
 use hookswitch_hub::OfflineLimits;
-use hookswitch_hub::memory::MemoryTransport;
-use hookswitch_hub::{Admission, Hub, HubBuilder, HubConfig, Seams, Transport};
+use hookswitch_hub::{Admission, Hub, HubBuilder, HubConfig, Seams};
 use hookswitch_protocol::NodeId;
 #[cfg(feature = "redis")]
 use hookswitch_redis::{RedisConfig, RedisKeepers};
@@ -55,21 +54,19 @@ impl Switch {
 
     pub(crate) async fn assemble(builder: SwitchBuilder, scopes: Scopes) -> Result<Self, StartError> {
         let mut keepers = builder.keepers(&scopes).await?;
+        let (hub, admission) = builder.start_hub(&mut keepers, &scopes).await?;
         #[cfg(feature = "gateway")]
-        if let Some(door) = builder.gateway.clone() {
-            let (hub, entrance) =
-                builder.start_hub::<hookswitch_gateway::WebSocketTransport>(&mut keepers, &scopes).await?;
-            let outside = crate::gateway_part::Outside::of(&keepers);
-            let switch = builder.switchboard(hub, keepers, &scopes).await?;
-            let gateway = door.open(entrance, &switch, outside, &builder.clock, &scopes.gateway);
-            return Ok(Self { switch, gateway: Some(gateway), scopes });
-        }
-        let (hub, _nobody_enters) = builder.start_hub::<MemoryTransport>(&mut keepers, &scopes).await?;
+        let outside = crate::gateway_part::Outside::of(&keepers);
         let switch = builder.switchboard(hub, keepers, &scopes).await?;
+        #[cfg(feature = "gateway")]
+        let gateway = builder
+            .gateway
+            .map(|gateway| gateway.open(admission.clone(), &switch, outside, &builder.clock, &scopes.gateway));
         Ok(Self {
             switch,
+            admission,
             #[cfg(feature = "gateway")]
-            gateway: None,
+            gateway,
             scopes,
         })
     }
@@ -201,12 +198,12 @@ impl SwitchBuilder {
         Ok(self.memory_keepers())
     }
 
-    pub(crate) async fn start_hub<O: Transport>(
+    pub(crate) async fn start_hub(
         &self,
         keepers: &mut Keepers,
         scopes: &Scopes,
-    ) -> Result<(Hub, Admission<O>), StartError> {
-        let prepared = HubBuilder::<O>::new(self.hub_config(), self.clock.clone(), &scopes.hub)?;
+    ) -> Result<(Hub, Admission), StartError> {
+        let prepared = HubBuilder::new(self.hub_config(), self.clock.clone(), &scopes.hub)?;
         #[cfg(feature = "redis")]
         if let Some(config) = self.redis.clone() {
             let (sink, clock, scope) = (prepared.sink(), self.clock.clone(), scopes.redis.clone());

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hookswitch_gateway::{
-    Authenticator, FigureSource, Gateway, GatewayConfig, GatewayParts, Health, Probe, WebSocketTransport, Weight,
-};
+use hookswitch_gateway::{Authenticator, FigureSource, Gateway, GatewayConfig, GatewayParts, Health, Probe, Weight};
 use hookswitch_hub::{Admission, Hub};
 use hookswitch_protocol::TenantId;
 use hookswitch_runtime::{Clock, Scope};
@@ -23,7 +21,7 @@ pub(crate) struct GatewayPart {
 impl GatewayPart {
     pub(crate) fn open(
         self,
-        admission: Admission<WebSocketTransport>,
+        admission: Admission,
         switch: &Switchboard,
         outside: Outside,
         clock: &Clock,

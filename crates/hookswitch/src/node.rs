@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookswitch_hub::Hub;
+use hookswitch_hub::{Admission, Hub};
 use hookswitch_runtime::{Crash, Scope};
 use hookswitch_switch::Broadcaster;
 use hookswitch_webhooks::Webhooks;
@@ -15,6 +15,7 @@ use crate::scopes::Scopes;
 #[derive(Debug, Clone)]
 pub struct Switch {
     pub(crate) switch: hookswitch_switch::Switchboard,
+    pub(crate) admission: Admission,
     #[cfg(feature = "gateway")]
     pub(crate) gateway: Option<hookswitch_gateway::Gateway>,
     pub(crate) scopes: Scopes,
@@ -34,6 +35,11 @@ impl Switch {
     /// Connections and presence.
     pub fn hub(&self) -> &Hub {
         self.switch.hub()
+    }
+
+    /// Takes connections in over a transport of one's own, beside those of the gateway.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     /// Registrations of webhooks and their deliveries.

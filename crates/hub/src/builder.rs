@@ -23,8 +23,7 @@ use crate::seams::chat::{ChatSessionError, ChatSessionStore};
 use crate::seams::offline::{OfflineLimits, OfflineStore};
 use crate::seams::presence::PresenceStore;
 use crate::sessions::ChatSessions;
-use crate::shard::transport::Transport;
-use crate::shard::{self, Request};
+use crate::shard::{self, request::Request};
 use crate::shared::Shared;
 
 /// The keepers a hub works with.
@@ -70,17 +69,17 @@ pub enum StartError {
 }
 
 /// Shards that run but take no connections yet: brokers need the sink before the hub can start.
-pub struct HubBuilder<O: Transport> {
+pub struct HubBuilder {
     config: Arc<HubConfig>,
     clock: Clock,
     scope: Scope,
     fanout: Arc<Fanout>,
-    shards: Arc<[mpsc::Sender<Request<O>>]>,
+    shards: Arc<[mpsc::Sender<Request>]>,
     remote_inbound: Arc<RemoteInbound>,
     jobs: mpsc::Receiver<InboundJob>,
 }
 
-impl<O: Transport> HubBuilder<O> {
+impl HubBuilder {
     /// Starts the shards' threads. They end with the scope's hard token; a crash of one trips the
     /// soft token, like that of a task.
     ///
@@ -92,7 +91,7 @@ impl<O: Transport> HubBuilder<O> {
         let (mut mailboxes, mut shards) = (Vec::new(), Vec::new());
         for index in 0..config.shards.clamp(1, 255) {
             let mailbox =
-                shard::spawn::<O>(index as u8, Arc::clone(&config), clock.clone(), Arc::clone(&shared), scope.clone())?;
+                shard::spawn(index as u8, Arc::clone(&config), clock.clone(), Arc::clone(&shared), scope.clone())?;
             let room = Arc::new(Semaphore::new(config.mailbox_events.max(1)));
             mailboxes.push(ShardMailbox {
                 batches: mailbox.batches,
@@ -111,13 +110,13 @@ impl<O: Transport> HubBuilder<O> {
     ///
     /// # Errors
     /// [`StartError::Threads`].
-    pub async fn in_memory(config: HubConfig, clock: Clock, scope: &Scope) -> Result<(Hub, Admission<O>), StartError> {
+    pub async fn in_memory(config: HubConfig, clock: Clock, scope: &Scope) -> Result<(Hub, Admission), StartError> {
         let seams = Seams::memory(&clock);
         Self::new(config, clock, scope)?.start(seams).await
     }
 }
 
-impl<O: Transport> HubBuilder<O> {
+impl HubBuilder {
     /// Where a broker puts what other nodes published.
     pub fn sink(&self) -> Arc<dyn BrokerSink> {
         Arc::clone(&self.remote_inbound) as Arc<dyn BrokerSink>
@@ -127,7 +126,7 @@ impl<O: Transport> HubBuilder<O> {
     ///
     /// # Errors
     /// [`StartError::Sessions`].
-    pub async fn start(self, seams: Seams) -> Result<(Hub, Admission<O>), StartError> {
+    pub async fn start(self, seams: Seams) -> Result<(Hub, Admission), StartError> {
         let Self { config, clock, scope, fanout, shards, remote_inbound, jobs } = self;
         let sessions =
             ChatSessions::load(Arc::clone(&seams.chat), clock.clone(), config.session_silence, config.max_sessions)
@@ -162,10 +161,6 @@ impl<O: Transport> HubBuilder<O> {
             scope: scope.clone(),
         };
         scope.spawn("gaps", until_soft(&scope, telling.run()));
-        let serve_backlog = {
-            let offline_delivery = Arc::clone(&offline_delivery);
-            Box::new(move |user| offline_delivery.serve(user))
-        };
         let hub = Hub(Arc::new(HubParts {
             config,
             fanout,
@@ -175,7 +170,7 @@ impl<O: Transport> HubBuilder<O> {
             sessions,
             remote_inbound,
             linger_deadline: OnceLock::new(),
-            serve_backlog,
+            offline_delivery: Arc::clone(&offline_delivery),
         }));
         Ok((
             hub,
@@ -223,7 +218,7 @@ fn until_soft<F: Future<Output = ()> + Send + 'static>(
     }
 }
 
-impl<O: Transport> fmt::Debug for HubBuilder<O> {
+impl fmt::Debug for HubBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubBuilder").field("shards", &self.shards.len()).finish_non_exhaustive()
     }

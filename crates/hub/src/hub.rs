@@ -13,10 +13,10 @@ use crate::cluster::inbound_jobs::InboundJob;
 use crate::config::HubConfig;
 use crate::counters::{Counters, HubCounters};
 use crate::error::HubError;
-use crate::offline_delivery::BacklogNotice;
+use crate::offline_delivery::{BacklogNotice, OfflineDelivery};
 use crate::publish::affinity::{ShardId, place};
 use crate::publish::fanout::{Fanout, Reservation};
-use crate::seams::broker::{Broker, BrokerError, Publication};
+use crate::seams::broker::{Broker, BrokerError, EncodedEvent, Publication};
 use crate::seams::offline::{OfflineError, OfflineMessage, OfflineStore};
 use crate::seams::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
 use crate::seams::user_key::UserKey;
@@ -24,7 +24,8 @@ use crate::sessions::ChatSessions;
 
 /// Connections, subscriptions and fan-out of one node. Clones are the same hub.
 ///
-/// An embedder without sockets attaches [`crate::memory::MemoryTransport`]s; the gateway attaches TCP.
+/// Its connections may come over several transports at once, each with its own [`crate::WireForm`]: an
+/// embedder attaches [`crate::memory::MemoryTransport`]s, the gateway WebSockets over TCP.
 #[derive(Clone)]
 pub struct Hub(pub(crate) Arc<HubParts>);
 
@@ -38,8 +39,7 @@ pub(crate) struct HubParts {
     pub(crate) remote_inbound: Arc<RemoteInbound>,
     /// When lingering ends; set once the first drain has seen everybody out.
     pub(crate) linger_deadline: OnceLock<Instant>,
-    /// Starts a delivery task for a user; keeps the transport's type out of this handle.
-    pub(crate) serve_backlog: Box<dyn Fn(UserKey) -> BacklogNotice + Send + Sync>,
+    pub(crate) offline_delivery: Arc<OfflineDelivery>,
 }
 
 impl Hub {
@@ -62,11 +62,10 @@ impl Hub {
     ///
     /// Local delivery is under way when this is first polled; the rest is not cancel safe: dropped
     /// midway, other nodes may miss events.
-    pub async fn publish(&self, room: Reservation, publications: &[Publication]) -> Vec<Arc<Event>> {
-        let events: Vec<_> = publications.iter().map(|publication| Arc::clone(&publication.event)).collect();
+    pub async fn publish(&self, room: Reservation, publications: &[Publication]) -> Vec<EncodedEvent> {
         let mut sending = Vec::with_capacity(1);
         let hand_on = |part: Range<usize>| sending.push((part.clone(), self.0.broker.publish(&publications[part])));
-        let outcomes = self.0.fanout.deliver_and(room, &events, None, hand_on);
+        let outcomes = self.0.fanout.deliver_and(room, publications, None, hand_on);
         for (part, sending) in sending {
             self.note_failure(&publications[part], sending.await);
         }
@@ -75,7 +74,7 @@ impl Hub {
         for (Publication { event, holders }, outcome) in targeted.zip(outcomes) {
             // A shard that is gone reached nobody.
             if holders.is_empty() && !outcome.await.unwrap_or(false) {
-                missed.push(Arc::clone(event));
+                missed.push(event.clone());
             }
         }
         missed
@@ -96,10 +95,10 @@ impl Hub {
     /// [`HubError::Overloaded`] when there is no room now.
     pub async fn relay(&self, event: Arc<Event>, except: Option<ConnectionId>) -> Result<(), HubError> {
         let room = self.0.fanout.try_reserve(&event.tenant, 1)?;
-        let publication = [Publication::new(Arc::clone(&event))];
+        let publication = [Publication::new(event)];
         let mut sending = None;
         let hand_on = |_| sending = Some(self.0.broker.publish(&publication));
-        drop(self.0.fanout.deliver_and(room, std::slice::from_ref(&event), except, hand_on));
+        drop(self.0.fanout.deliver_and(room, &publication, except, hand_on));
         if let Some(sending) = sending {
             self.note_failure(&publication, sending.await);
         }
@@ -154,7 +153,7 @@ impl Hub {
     /// Says that messages were kept for a user who has come meanwhile: they are brought at once. What
     /// is published for that user after [`BacklogNotice::taken`] comes behind them.
     pub fn backlog_arrived(&self, user: &UserKey) -> BacklogNotice {
-        (self.0.serve_backlog)(user.clone())
+        self.0.offline_delivery.serve(user.clone())
     }
 
     /// Takes what waits for a user who fetches it by other means than a connection; what is taken

@@ -12,12 +12,12 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (scope, clock) = (Scope::root("example"), Clock::system());
-//! let (hub, admission) = HubBuilder::<MemoryTransport>::in_memory(HubConfig::default(), clock.clone(), &scope).await?;
+//! let (hub, admission) = HubBuilder::in_memory(HubConfig::default(), clock.clone(), &scope).await?;
 //! let tenant = TenantId::parse("tenant-123")?;
 //! let subject = Subject::User(UserId::from(456));
 //! let who = Attachment { tenant: tenant.clone(), subject, clearance: Clearance::Standard, expires_at: None };
-//! let (end, mut inbox) = MemoryTransport::pair(16);
-//! admission.attach(who).await?.open(end).await;
+//! let (open, mut inbox) = MemoryTransport::pair(16);
+//! admission.attach(who, MemoryTransport::FORM).await?.open(open).await;
 //!
 //! let event = Event {
 //!     id: EventId::generate(clock.now()), event_type: EventType::CALL_INCOMING, tenant: tenant.clone(), user: None,
@@ -38,9 +38,9 @@ mod cluster;
 mod config;
 mod counters;
 mod error;
-pub mod frame;
 mod hub;
 pub mod memory;
+mod notice;
 mod offline_delivery;
 mod publish;
 mod seams;
@@ -58,7 +58,8 @@ pub use hub::{Hub, UserLocation};
 pub use offline_delivery::BacklogNotice;
 pub use publish::affinity::ShardId;
 pub use publish::fanout::Reservation;
-pub use seams::broker::{Broker, BrokerError, BrokerSink, GapScope, Origin, Publication, Received};
+pub use publish::wire_form::WireForm;
+pub use seams::broker::{Broker, BrokerError, BrokerSink, EncodedEvent, GapScope, Origin, Publication, Received};
 pub use seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
 pub use seams::offline::{
     Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,

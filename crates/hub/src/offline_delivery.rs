@@ -10,11 +10,11 @@ use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::counters::Counters;
-use crate::frame;
+use crate::notice;
 use crate::seams::offline::{Claim, MessageNumber, OfflineError, OfflineStore};
 use crate::seams::user_key::UserKey;
-use crate::shard::transport::Transport;
-use crate::shard::{Request, SlotKey};
+use crate::shard::SlotKey;
+use crate::shard::request::Request;
 use crate::shared::Shared;
 
 /// Messages claimed and sent at once.
@@ -24,10 +24,10 @@ const PAGE_MESSAGES: usize = 200;
 const CLAIM_TRIES: u32 = 5;
 
 /// At most one delivery task per user, so that pages reach him in order over one connection.
-pub(crate) struct OfflineDelivery<O: Transport> {
+pub(crate) struct OfflineDelivery {
     pub(crate) shared: Arc<Shared>,
     pub(crate) offline: Arc<dyn OfflineStore>,
-    pub(crate) shards: Arc<[mpsc::Sender<Request<O>>]>,
+    pub(crate) shards: Arc<[mpsc::Sender<Request>]>,
     pub(crate) scope: Scope,
     pub(crate) clock: Clock,
     /// Users being served.
@@ -74,7 +74,7 @@ enum Settlement {
     GivenBack,
 }
 
-impl<O: Transport> OfflineDelivery<O> {
+impl OfflineDelivery {
     /// Whether anything may wait for this user.
     pub(crate) fn may_have(&self, user: &UserKey) -> bool {
         self.offline.may_have(user)
@@ -120,13 +120,13 @@ impl<O: Transport> OfflineDelivery<O> {
 }
 
 /// One user's delivery task while it is on its way.
-struct Round<'a, O: Transport> {
-    offline_delivery: &'a OfflineDelivery<O>,
+struct Round<'a> {
+    offline_delivery: &'a OfflineDelivery,
     user: &'a UserKey,
     is_over: bool,
 }
 
-impl<O: Transport> Round<'_, O> {
+impl Round<'_> {
     async fn run(&mut self) {
         let (mut n_failures, mut n_untold) = (0, 0);
         while !self.is_over {
@@ -189,7 +189,7 @@ impl<O: Transport> Round<'_, O> {
                 return Ok(Walk::Done);
             }
             let numbers: Vec<MessageNumber> = claim.messages.iter().map(|m| m.number).collect();
-            let frames = self.frames(&claim, *n_untold);
+            let messages = self.messages(&claim, *n_untold);
             // Whoever asked while the claim was made is in this page or in the claim behind it: not
             // to be kept waiting until the client has proved the page's arrival.
             self.note(|asked| {
@@ -197,7 +197,7 @@ impl<O: Transport> Round<'_, O> {
                 asked.waiting.clear();
             });
             let (done, arrived) = oneshot::channel();
-            let sent = self.offline_delivery.shards[shard].send(Request::Backlog { key, frames, done }).await;
+            let sent = self.offline_delivery.shards[shard].send(Request::Backlog { key, messages, done }).await;
             let counters = &self.offline_delivery.shared.counters;
             if sent.is_err() || arrived.await.is_err() {
                 self.settle(&numbers, Settlement::GivenBack).await?;
@@ -277,20 +277,20 @@ impl<O: Transport> Round<'_, O> {
         None
     }
 
-    fn frames(&self, claim: &Claim, n_untold: u64) -> Vec<Bytes> {
-        let mut frames = Vec::with_capacity(claim.messages.len() + 1);
+    fn messages(&self, claim: &Claim, n_untold: u64) -> Vec<Bytes> {
+        let mut messages = Vec::with_capacity(claim.messages.len() + 1);
         if n_untold > 0 {
             let text =
                 format!("{n_untold} messages kept for you were dropped because too many waited or they were too old");
             let now = self.offline_delivery.clock.now();
-            frames.push(frame::missed_frame(&text, Some(n_untold), now, &self.user.tenant));
+            messages.push(notice::missed(&text, Some(n_untold), now, &self.user.tenant).into());
         }
-        frames.extend(claim.messages.iter().map(|message| frame::text_frame(&message.envelope)));
-        frames
+        messages.extend(claim.messages.iter().map(|message| message.envelope.clone()));
+        messages
     }
 }
 
-impl<O: Transport> Drop for Round<'_, O> {
+impl Drop for Round<'_> {
     /// Takes the user off the list also when the delivery task is ended midway.
     fn drop(&mut self) {
         if !self.is_over {

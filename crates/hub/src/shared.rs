@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::counters::Counters;
 use crate::publish::connection_counts::ConnectionCounts;
 use crate::publish::pending_gaps::PendingGaps;
+use crate::publish::wire_form::WireForms;
 use crate::seams::user_key::UserKey;
 
 /// Counts and signals shared by all threads. Nothing here is locked on the fan-out path.
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) draining: CancellationToken,
     pub(crate) departures: Departures,
     pub(crate) gaps: PendingGaps,
+    pub(crate) forms: WireForms,
 }
 
 impl Shared {
@@ -30,6 +32,7 @@ impl Shared {
             draining: CancellationToken::new(),
             departures: Departures::default(),
             gaps: PendingGaps::default(),
+            forms: WireForms::default(),
         }
     }
 }

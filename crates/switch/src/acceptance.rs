@@ -12,8 +12,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use hookswitch_hub::{OfflineMessage, Publication, Reservation, UserKey, UserLocation};
-use hookswitch_protocol::{Event, EventId, TenantId, Timestamp};
+use hookswitch_hub::{EncodedEvent, OfflineMessage, Publication, Reservation, UserKey, UserLocation};
+use hookswitch_protocol::{EventId, TenantId, Timestamp};
 use tokio::sync::SemaphorePermit;
 
 use crate::checked::{CheckedBatch, moves_session};
@@ -72,15 +72,15 @@ impl Context {
 
     /// Delivers to connections, here and on other nodes, and to listeners in the process. Gives the
     /// events for one user that met nobody.
-    pub(crate) async fn publish(&self, room: Reservation, publications: &[Publication]) -> Vec<Arc<Event>> {
+    pub(crate) async fn publish(&self, room: Reservation, publications: &[Publication]) -> Vec<EncodedEvent> {
         for publication in publications {
-            self.topics.deliver(&publication.event);
+            self.topics.deliver(publication.event.event());
         }
         self.hub.publish(room, publications).await
     }
 
     /// Keeps what met nobody, because its user left between the look and the delivery.
-    async fn keep_missed(&self, missed: &[Arc<Event>]) -> Result<Vec<UserKey>, AcceptError> {
+    async fn keep_missed(&self, missed: &[EncodedEvent]) -> Result<Vec<UserKey>, AcceptError> {
         let messages: Vec<_> = missed.iter().filter_map(|event| OfflineMessage::of(event)).collect();
         if messages.is_empty() {
             return Ok(Vec::new());
@@ -232,7 +232,7 @@ impl Acceptance<'_> {
             // a chat session concerns its visitors all the same: it disconnects them.
             if !waits || event.event.event_type.ends_session() {
                 let holders = event.holders(addressees);
-                live.push(Publication { event: Arc::new(event.event), holders });
+                live.push(Publication { event: EncodedEvent::new(event.event), holders });
             }
             users.extend(event.addressee.filter(|_| waits));
         }

@@ -5,7 +5,6 @@
 //! (who must be informed), which do not know each other.
 //!
 //! ```
-//! use hookswitch_hub::memory::MemoryTransport;
 //! use hookswitch_hub::{Hub, HubBuilder, HubConfig};
 //! use hookswitch_protocol::payloads::Call;
 //! use hookswitch_protocol::{NodeId, TenantId};
@@ -16,7 +15,7 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (scope, clock) = (Scope::root("example"), Clock::system());
-//! let (hub, _admission) = HubBuilder::<MemoryTransport>::in_memory(HubConfig::default(), clock.clone(), &scope).await?;
+//! let (hub, _admission) = HubBuilder::in_memory(HubConfig::default(), clock.clone(), &scope).await?;
 //! let (node, seams) = (NodeId::generate(clock.now()), WebhookSeams::memory(&clock));
 //! let (config, policy) = (WebhookConfig::default(), AddressPolicy::strict());
 //! let webhooks = Webhooks::start(config, policy, seams, node, clock.clone(), scope.clone()).await?;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hookswitch_gateway::{
-    Authenticator, Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe,
-    WebSocketTransport, Weight, listen,
+    Authenticator, Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe, Weight, listen,
 };
 use hookswitch_hub::{Hub, HubBuilder, HubConfig};
 use hookswitch_protocol::{NodeId, Secret};
@@ -110,8 +109,7 @@ async fn build(
     policy: AddressPolicy,
 ) -> (Gateway, Hub, Scope, Arc<AtomicBool>) {
     let (scope, clock) = (Scope::root("test"), Clock::system());
-    let (hub, admission) =
-        HubBuilder::<WebSocketTransport>::in_memory(hub_config, clock.clone(), &scope).await.expect("a hub");
+    let (hub, admission) = HubBuilder::in_memory(hub_config, clock.clone(), &scope).await.expect("a hub");
     let node = NodeId::generate(clock.now());
     let seams = WebhookSeams::memory(&clock);
     let webhooks = Webhooks::start(WebhookConfig::default(), policy, seams, node, clock.clone(), scope.clone());

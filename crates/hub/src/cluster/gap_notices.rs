@@ -10,8 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::offline_delivery::OfflineDelivery;
 use crate::sessions::ChatSessions;
-use crate::shard::Request;
-use crate::shard::transport::Transport;
+use crate::shard::request::Request;
 use crate::shared::Shared;
 
 /// Connections are told at most so often: one notice says it for all gaps since the last.
@@ -21,15 +20,15 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const LOOKED_AFTER_AT_ONCE: usize = 64;
 
 /// Passes gaps on to all shards.
-pub(crate) struct GapNotifier<O: Transport> {
+pub(crate) struct GapNotifier {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) shards: Arc<[mpsc::Sender<Request<O>>]>,
+    pub(crate) shards: Arc<[mpsc::Sender<Request>]>,
     pub(crate) sessions: Arc<ChatSessions>,
-    pub(crate) offline_delivery: Arc<OfflineDelivery<O>>,
+    pub(crate) offline_delivery: Arc<OfflineDelivery>,
     pub(crate) scope: Scope,
 }
 
-impl<O: Transport> GapNotifier<O> {
+impl GapNotifier {
     /// Until the task is ended.
     pub(crate) async fn run(self) {
         loop {

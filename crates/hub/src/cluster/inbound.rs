@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::cluster::inbound_jobs::InboundJob;
 use crate::counters::Counters;
 use crate::publish::fanout::{Fanout, Reservation};
-use crate::seams::broker::{BrokerSink, GapScope, Origin, Received};
+use crate::seams::broker::{BrokerSink, EncodedEvent, GapScope, Origin, Received};
 use crate::seams::user_key::UserKey;
 use crate::sessions::ChatSessions;
 
@@ -98,7 +98,7 @@ impl RemoteInbound {
     }
 
     fn hand_over(&self, room: Reservation, received: Vec<Received>) {
-        let events: Vec<_> = received.iter().map(|received| Arc::clone(&received.event)).collect();
+        let events: Vec<_> = received.iter().map(|received| EncodedEvent::new(Arc::clone(&received.event))).collect();
         let outcomes = self.fanout.deliver(room, &events, None);
         // Outcomes are those of the events for one user, in order.
         let targeted = received.into_iter().filter(|received| received.event.user.is_some());
@@ -110,20 +110,25 @@ impl RemoteInbound {
         }
     }
 
-    /// Puts an event behind those of its tenant that wait already.
-    fn wait(&self, mut waiting: MutexGuard<'_, HashMap<TenantId, VecDeque<Received>>>, received: Received) {
-        let tenant = received.event.tenant.clone();
+    /// Puts events behind those of their tenant that wait already.
+    fn wait(
+        &self,
+        mut waiting: MutexGuard<'_, HashMap<TenantId, VecDeque<Received>>>,
+        tenant: &TenantId,
+        mut received: Vec<Received>,
+    ) {
         // The entry stands for the one task that hands the events over; it takes it away with the last.
-        let is_first = !waiting.contains_key(&tenant);
+        let is_first = !waiting.contains_key(tenant);
         let events = waiting.entry(tenant.clone()).or_default();
-        let has_room = events.len() < WAITING_EVENTS;
-        if has_room {
-            events.push_back(received);
-        }
+        let n_room = WAITING_EVENTS.saturating_sub(events.len()).min(received.len());
+        let n_dropped = received.len() - n_room;
+        events.extend(received.drain(..n_room));
         drop(waiting);
-        if !has_room {
-            self.dropped(tenant, 1);
-        } else if is_first && let Some(this) = self.this.upgrade() {
+        if n_dropped > 0 {
+            self.dropped(tenant.clone(), n_dropped as u64);
+        }
+        if is_first && let Some(this) = self.this.upgrade() {
+            let tenant = tenant.clone();
             self.scope.spawn("remote inbound", async move { this.drain(&tenant).await });
         }
     }
@@ -163,21 +168,23 @@ impl fmt::Debug for RemoteInbound {
 }
 
 impl BrokerSink for RemoteInbound {
-    fn on_event(&self, received: Received) {
-        if self.fanout.shared.connection_counts.n_tenant(&received.event.tenant) == 0 && !received.is_answerable() {
+    fn on_events(&self, tenant: &TenantId, received: Vec<Received>) {
+        let is_anybody = self.fanout.shared.connection_counts.n_tenant(tenant) > 0;
+        let concerns = received.into_iter().filter(|received| is_anybody || received.is_answerable());
+        let received: Vec<_> = concerns.map(|received| self.with_session(received)).collect();
+        if received.is_empty() {
             return;
         }
-        let received = self.with_session(received);
         let waiting = self.waiting();
-        if waiting.contains_key(&received.event.tenant) {
-            return self.wait(waiting, received);
+        if waiting.contains_key(tenant) {
+            return self.wait(waiting, tenant, received);
         }
-        match self.fanout.try_reserve(&received.event.tenant, 1) {
+        match self.fanout.try_reserve(tenant, received.len()) {
             Ok(room) => {
                 drop(waiting);
-                self.hand_over(room, vec![received]);
+                self.hand_over(room, received);
             }
-            Err(_full) => self.wait(waiting, received),
+            Err(_full) => self.wait(waiting, tenant, received),
         }
     }
 

@@ -17,7 +17,6 @@ use crate::seams::broker::{Broker, Origin, Received};
 use crate::seams::offline::{OfflineMessage, OfflineStore};
 use crate::seams::presence::PresenceStore;
 use crate::seams::user_key::UserKey;
-use crate::shard::transport::Transport;
 use crate::shared::Shared;
 
 /// Jobs done at the same time: one whose store does not answer must not hold up the others.
@@ -38,16 +37,16 @@ pub(crate) enum InboundJob {
 }
 
 /// Does jobs, many at a time.
-pub(crate) struct InboundJobs<O: Transport> {
+pub(crate) struct InboundJobs {
     pub(crate) shared: Arc<Shared>,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) presence: Arc<dyn PresenceStore>,
     pub(crate) offline: Arc<dyn OfflineStore>,
-    pub(crate) offline_delivery: Arc<OfflineDelivery<O>>,
+    pub(crate) offline_delivery: Arc<OfflineDelivery>,
     pub(crate) scope: Scope,
 }
 
-impl<O: Transport> InboundJobs<O> {
+impl InboundJobs {
     /// Until the node goes away and all that were begun are done.
     pub(crate) async fn run(self, mut todo: mpsc::Receiver<InboundJob>) {
         let soft = self.scope.soft().clone();

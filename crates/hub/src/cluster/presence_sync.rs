@@ -92,15 +92,15 @@ impl PresenceSync {
     /// Tells whoever subscribed to it that a user came or went.
     async fn tell(&self, change: PresenceChange) {
         let PresenceChange { user, state, cause } = change;
-        let event = Arc::new(self.event(&user, state, cause));
+        let publication = [Publication::new(self.event(&user, state, cause))];
         match self.fanout.reserve(&user.tenant, 1, self.deadline).await {
-            Ok(room) => drop(self.fanout.deliver(room, std::slice::from_ref(&event), None)),
+            Ok(room) => drop(self.fanout.deliver(room, &publication, None)),
             Err(error) => {
                 Counters::add(&self.shared.counters.events_overflowed, 1);
                 tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(&error), "a change of presence is not told");
             }
         }
-        if let Err(error) = self.broker.publish(&[Publication::new(event)]).await {
+        if let Err(error) = self.broker.publish(&publication).await {
             Counters::add(&self.shared.counters.broker_failures, 1);
             tracing::warn!(tenant = %user.tenant, error = %Chain(&error), "other nodes miss a change of presence");
         }

@@ -42,7 +42,8 @@ impl Bus {
                 if member.watched.contains(&event.tenant) {
                     // Presence in memory knows of no holders elsewhere, so nobody is answerable.
                     let origin = Origin::Node { answerable_with: None };
-                    member.sink.on_event(Received { event: Arc::clone(&event), origin });
+                    let received = Received { event: Arc::clone(event.event()), origin };
+                    member.sink.on_events(&event.tenant, vec![received]);
                 }
             }
         }

@@ -1,13 +1,14 @@
-//! A connection without a socket: frames go to a channel in the same process.
+//! A connection without a socket: messages go to a channel in the same process.
 
 use std::io::{self, IoSlice};
 
-use bytes::Bytes;
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use hookswitch_protocol::CloseCode;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 
-use crate::frame;
+use crate::publish::wire_form::WireForm;
 use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::outbox::Outbox;
 use crate::shard::transport::{Flushed, Transport};
@@ -16,7 +17,7 @@ use crate::shard::transport::{Flushed, Transport};
 #[derive(Debug)]
 pub struct MemoryTransport {
     to: mpsc::Sender<Bytes>,
-    handle: ConnectionHandle<Self>,
+    handle: ConnectionHandle,
     /// Waits for the reading end to go away.
     watcher: JoinHandle<()>,
     /// Waits for room, after a write was refused.
@@ -30,12 +31,43 @@ pub struct Inbox {
     rest: Bytes,
 }
 
+/// Each message behind its length, in four bytes.
+#[derive(Debug)]
+struct LengthPrefixed;
+
+/// Stands in place of a length where no message follows.
+const NO_MESSAGE: [u8; 4] = [u8::MAX; 4];
+
 impl MemoryTransport {
-    /// A ticket for [`crate::PendingConnection::open`] and the inbox that belongs to it. `capacity` is in
+    /// The form in which it reads: what [`crate::Admission::attach`] asks for.
+    pub const FORM: &dyn WireForm = &LengthPrefixed;
+
+    /// What opens a [`crate::PendingConnection`], and the inbox that belongs to it. `capacity` is in
     /// writes; beyond it the connection counts as one that does not read.
-    pub fn pair(capacity: usize) -> (mpsc::Sender<Bytes>, Inbox) {
+    pub fn pair(
+        capacity: usize,
+    ) -> (impl FnOnce(ConnectionHandle) -> io::Result<Box<dyn Transport>> + Send + use<>, Inbox) {
         let (to, from) = mpsc::channel(capacity);
-        (to, Inbox { from, rest: Bytes::new() })
+        let open = move |handle| Ok(Box::new(Self::open(to, handle)) as Box<dyn Transport>);
+        (open, Inbox { from, rest: Bytes::new() })
+    }
+
+    fn open(to: mpsc::Sender<Bytes>, handle: ConnectionHandle) -> Self {
+        let (watched, reader) = (to.clone(), handle.clone());
+        let watcher = handle.spawn(async move {
+            watched.closed().await;
+            reader.gone();
+        });
+        Self { to, handle, watcher, waiter: None }
+    }
+
+    fn wait_for_room(&mut self) {
+        let (to, handle) = (self.to.clone(), self.handle.clone());
+        self.waiter = Some(self.handle.spawn(async move {
+            if to.reserve().await.is_ok() {
+                handle.writable();
+            }
+        }));
     }
 }
 
@@ -46,29 +78,39 @@ impl Inbox {
             if self.rest.is_empty() {
                 self.rest = self.from.recv().await?;
             }
-            let n_frame = frame::frame_length(&self.rest)?;
-            let frame = self.rest.split_to(n_frame);
-            if let Some(text) = frame::text_of(&frame) {
-                return Some(String::from_utf8_lossy(text).into_owned());
+            let n_bytes = self.rest.get_u32();
+            if n_bytes != u32::from_be_bytes(NO_MESSAGE) {
+                let message = self.rest.split_to(n_bytes as usize);
+                return Some(String::from_utf8_lossy(&message).into_owned());
             }
         }
     }
 }
 
-impl Transport for MemoryTransport {
-    type Ticket = mpsc::Sender<Bytes>;
-
-    const WRITE_IS_RECEIPT: bool = true;
-
-    fn open(to: Self::Ticket, handle: ConnectionHandle<Self>) -> io::Result<Self> {
-        let (watched, reader) = (to.clone(), handle.clone());
-        let watcher = handle.spawn(async move {
-            watched.closed().await;
-            reader.gone();
-        });
-        Ok(Self { to, handle, watcher, waiter: None })
+impl WireForm for LengthPrefixed {
+    fn name(&self) -> &'static str {
+        "memory"
     }
 
+    fn message(&self, json: &[u8], out: &mut BytesMut) {
+        out.put_u32(json.len() as u32);
+        out.put_slice(json);
+    }
+
+    fn close(&self, _code: CloseCode) -> Bytes {
+        self.ping()
+    }
+
+    fn ping(&self) -> Bytes {
+        Bytes::from_static(&NO_MESSAGE)
+    }
+
+    fn receipt_request(&self, _number: u64) -> Option<Bytes> {
+        None
+    }
+}
+
+impl Transport for MemoryTransport {
     fn flush(&mut self, outbox: &mut Outbox) -> Flushed {
         while !outbox.is_empty() {
             let mut slice = [IoSlice::new(&[])];
@@ -84,17 +126,6 @@ impl Transport for MemoryTransport {
             }
         }
         Flushed::Drained
-    }
-}
-
-impl MemoryTransport {
-    fn wait_for_room(&mut self) {
-        let (to, handle) = (self.to.clone(), self.handle.clone());
-        self.waiter = Some(self.handle.spawn(async move {
-            if to.reserve().await.is_ok() {
-                handle.writable();
-            }
-        }));
     }
 }
 

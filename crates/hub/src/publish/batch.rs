@@ -1,24 +1,43 @@
 //! Events on their way from a publisher to the shards.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use hookswitch_protocol::{ConnectionId, Event};
+use hookswitch_protocol::ConnectionId;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::publish::receipt::DeliveryReceipt;
 use crate::publish::tenant_quota::QuotaPermit;
+use crate::publish::wire_form::{FormId, WireForm, encode};
+use crate::seams::broker::EncodedEvent;
 
 /// One event on its way to the shards.
 #[derive(Debug)]
 pub(crate) struct PreparedEvent {
-    pub(crate) event: Arc<Event>,
-    /// The encoded frame, made once for all shards and connections.
-    pub(crate) frame: Bytes,
+    pub(crate) event: EncodedEvent,
     /// The connection it came from, which does not get it back.
     pub(crate) except: Option<ConnectionId>,
     /// For an event of one user: tells the publisher whether the user was reached.
     pub(crate) receipt: Option<DeliveryReceipt>,
+    /// What shards encoded for all of them together.
+    encoded: Mutex<Vec<(FormId, Bytes)>>,
+}
+
+impl PreparedEvent {
+    pub(crate) fn new(event: EncodedEvent, except: Option<ConnectionId>, receipt: Option<DeliveryReceipt>) -> Self {
+        Self { event, except, receipt, encoded: Mutex::default() }
+    }
+
+    /// The event in this form, encoded by the first shard that asks. Locks, so it is for large ones.
+    pub(crate) fn encoded_once(&self, id: FormId, form: &dyn WireForm) -> Bytes {
+        let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, bytes)) = encoded.iter().find(|(known, _)| *known == id) {
+            return bytes.clone();
+        }
+        let bytes = encode(form, self.event.envelope());
+        encoded.push((id, bytes.clone()));
+        bytes
+    }
 }
 
 /// Events accepted together; a connection that reads loses none of them.

@@ -5,18 +5,17 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use hookswitch_protocol::{ConnectionId, Event, TenantId};
+use hookswitch_protocol::{ConnectionId, TenantId};
 use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::counters::Counters;
 use crate::error::HubError;
-use crate::frame;
 use crate::publish::affinity::{Load, ShardId};
 use crate::publish::batch::{Batch, PreparedEvent};
 use crate::publish::receipt::DeliveryReceipt;
 use crate::publish::tenant_quota::{QuotaPermit, TenantQuotas};
+use crate::seams::broker::EncodedEvent;
 use crate::shared::Shared;
 
 /// The publishing side of all shards' mailboxes.
@@ -103,14 +102,14 @@ impl Fanout {
         Ok(Reservation { n_events, rooms: rooms.collect::<Result<_, _>>().map_err(full)?, quota })
     }
 
-    /// Encodes once and hands over to every shard. Events of several tenants part here: a batch is
+    /// Hands over to every shard. Events of several tenants part here: a batch is
     /// looked at as its first event's tenant from here on.
     ///
     /// Gives the outcome of each event for one user, in order: whether the user was reached here.
     pub(crate) fn deliver(
         &self,
         room: Reservation,
-        events: &[Arc<Event>],
+        events: &[impl AsRef<EncodedEvent>],
         except: Option<ConnectionId>,
     ) -> Vec<oneshot::Receiver<bool>> {
         self.deliver_and(room, events, except, |_| ())
@@ -121,21 +120,22 @@ impl Fanout {
     pub(crate) fn deliver_and(
         &self,
         mut room: Reservation,
-        events: &[Arc<Event>],
+        events: &[impl AsRef<EncodedEvent>],
         except: Option<ConnectionId>,
         mut hand_on: impl FnMut(Range<usize>),
     ) -> Vec<oneshot::Receiver<bool>> {
         debug_assert!(events.len() <= room.n_events, "more events than room was reserved for");
         Counters::add(&self.shared.counters.events, events.len() as u64);
         let (mut outcomes, mut start) = (Vec::new(), 0);
-        for events in events.chunk_by(|a, b| a.tenant == b.tenant) {
+        for events in events.chunk_by(|a, b| a.as_ref().tenant == b.as_ref().tenant) {
             let share = room.split(events.len());
-            let is_heard = self.shared.connection_counts.n_tenant(&events[0].tenant) > 0;
-            let prepared: Arc<[PreparedEvent]> =
-                events.iter().map(|event| prepare(event, except, is_heard, &mut outcomes)).collect();
-            let _turn = self.turn(&events[0].tenant);
-            if is_heard {
-                self.deliver_batch(share, &prepared);
+            let tenant = &events[0].as_ref().tenant;
+            let prepared = (self.shared.connection_counts.n_tenant(tenant) > 0)
+                .then(|| events.iter().map(|event| prepare(event.as_ref(), except, &mut outcomes)).collect());
+            let _turn = self.turn(tenant);
+            match &prepared {
+                Some(prepared) => self.deliver_batch(share, prepared),
+                None => outcomes.extend(events.iter().filter(|event| event.as_ref().user.is_some()).map(|_| nobody())),
             }
             hand_on(start..start + events.len());
             start += events.len();
@@ -164,11 +164,10 @@ impl Fanout {
     }
 }
 
-/// One event ready for the shards; encoded only when somebody is there.
+/// One event ready for the shards.
 fn prepare(
-    event: &Arc<Event>,
+    event: &EncodedEvent,
     except: Option<ConnectionId>,
-    is_heard: bool,
     outcomes: &mut Vec<oneshot::Receiver<bool>>,
 ) -> PreparedEvent {
     let receipt = event.user.is_some().then(|| {
@@ -176,8 +175,12 @@ fn prepare(
         outcomes.push(outcome);
         receipt
     });
-    let frame = if is_heard { frame::event_frame(event) } else { Bytes::new() };
-    PreparedEvent { event: Arc::clone(event), frame, except, receipt }
+    PreparedEvent::new(event.clone(), except, receipt)
+}
+
+/// The outcome where nobody of the tenant is connected: the sender is gone.
+fn nobody() -> oneshot::Receiver<bool> {
+    oneshot::channel().1
 }
 
 impl Reservation {

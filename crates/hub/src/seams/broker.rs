@@ -1,6 +1,9 @@
 //! The seam between nodes: moves publications.
 
+use std::ops::Deref;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use hookswitch_protocol::{Event, NodeId, Retry, TenantId};
 
@@ -35,11 +38,51 @@ pub trait Broker: Send + Sync {
     fn backlog_kept<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), BrokerError>>;
 }
 
+/// An event with its envelope, which is printed once for all connections and all nodes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncodedEvent {
+    event: Arc<Event>,
+    envelope: Bytes,
+}
+
+impl EncodedEvent {
+    /// Prints the envelope.
+    pub fn new(event: impl Into<Arc<Event>>) -> Self {
+        let event = event.into();
+        let envelope = Bytes::from(event.encode());
+        Self { event, envelope }
+    }
+
+    /// The event by itself.
+    pub fn event(&self) -> &Arc<Event> {
+        &self.event
+    }
+
+    /// The envelope as compact JSON, as [`Event::encode`] prints it.
+    pub fn envelope(&self) -> &Bytes {
+        &self.envelope
+    }
+}
+
+impl Deref for EncodedEvent {
+    type Target = Event;
+
+    fn deref(&self) -> &Event {
+        &self.event
+    }
+}
+
+impl AsRef<EncodedEvent> for EncodedEvent {
+    fn as_ref(&self) -> &EncodedEvent {
+        self
+    }
+}
+
 /// One event on its way to the other nodes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publication {
     /// The event.
-    pub event: Arc<Event>,
+    pub event: EncodedEvent,
     /// Of an event for one user who is not connected here: the nodes that held connections of that
     /// user when it was accepted. It is theirs to keep the event should the user be gone by the time
     /// it arrives.
@@ -48,8 +91,14 @@ pub struct Publication {
 
 impl Publication {
     /// An event that waits for nobody.
-    pub fn new(event: Arc<Event>) -> Self {
-        Self { event, holders: Vec::new() }
+    pub fn new(event: impl Into<Arc<Event>>) -> Self {
+        Self { event: EncodedEvent::new(event), holders: Vec::new() }
+    }
+}
+
+impl AsRef<EncodedEvent> for Publication {
+    fn as_ref(&self) -> &EncodedEvent {
+        &self.event
     }
 }
 
@@ -83,8 +132,9 @@ pub enum Origin {
 
 /// Takes what other nodes published. Never blocks, never awaits.
 pub trait BrokerSink: Send + Sync {
-    /// One event of a watched tenant.
-    fn on_event(&self, received: Received);
+    /// Events of one watched tenant, in their order. Those that are given together take their room
+    /// together.
+    fn on_events(&self, tenant: &TenantId, received: Vec<Received>);
 
     /// Something may be missing: `n_missed` events where that is known.
     fn on_gap(&self, scope: GapScope, n_missed: Option<u64>);

@@ -1,62 +1,74 @@
-//! Events taken off a tenant's pending ones together, their frames side by side.
+//! Pending events of a tenant taken together, encoded side by side.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::publish::batch::{Batch, PreparedEvent};
+use crate::publish::wire_form::{FormId, WireForm};
 use crate::shard::connection::Frames;
 
 /// Most events appended to an outbox before it is flushed.
 const EVENTS_PER_APPEND: usize = 64;
 
-/// Frames up to this size are copied into the batch's shared memory, where they lie back to back
-/// and one reference covers a run of them. Larger ones are shared as they are.
-const COPIED_FRAME_BYTES: usize = 16 * 1024;
+/// Events up to this size are encoded into the batch's shared memory, where they lie back to back and one
+/// reference covers a run of them. Larger ones are encoded once for all shards.
+const COPIED_BYTES: usize = 16 * 1024;
+
+/// What a form may put around a message, as a first guess.
+const FRAMING_BYTES: usize = 8;
 
 /// Up to [`EVENTS_PER_APPEND`] events on their way into outboxes.
 #[derive(Debug)]
 pub(crate) struct AppendBatch {
-    /// The frames, back to back; all of it is one allocation per shard and append batch.
-    memory: Bytes,
     items: Vec<Item>,
+    /// The events by form, encoded when the first connection of that form wants one.
+    encoded: Vec<OnceCell<Encoded>>,
     /// How many of them are with everybody they are for.
     n_done: usize,
     last_batch: u64,
 }
 
-/// One event with the place of its frame in the batch's memory; none when it is too large.
 #[derive(Debug)]
 struct Item {
     batch: u64,
     events: Arc<[PreparedEvent]>,
     index: usize,
-    start: u32,
-    end: u32,
+}
+
+/// All events of the batch in one form.
+#[derive(Debug)]
+struct Encoded {
+    /// One allocation per shard, form and batch.
+    memory: Bytes,
+    /// Where each event ends; a large one ends where it starts.
+    ends: Vec<u32>,
+    /// The large ones by their place, with their length.
+    large: Vec<(usize, Bytes, [u32; 1])>,
 }
 
 /// Consecutive events that go to exactly the same connections.
 #[derive(Debug)]
-pub(crate) struct Group<'a> {
-    /// The first of them; what it says of its audience is true of all.
-    pub(crate) prepared: &'a PreparedEvent,
-    pub(crate) frames: Frames<'a>,
+pub(crate) struct Group {
+    items: Range<usize>,
 }
 
 impl Item {
-    fn prepared(&self) -> &PreparedEvent {
+    fn event(&self) -> &PreparedEvent {
         &self.events[self.index]
     }
 
-    fn is_copied(&self) -> bool {
-        self.end > self.start
+    fn is_large(&self) -> bool {
+        self.event().event.envelope().len() > COPIED_BYTES
     }
 
     fn shares_audience(&self, next: &Self) -> bool {
-        let (a, b) = (self.prepared(), next.prepared());
-        self.is_copied()
-            && next.is_copied()
+        let (a, b) = (self.event(), next.event());
+        !self.is_large()
+            && !next.is_large()
             && a.except == b.except
             && b.receipt.is_none()
             && a.event.event_type == b.event.event_type
@@ -68,60 +80,89 @@ impl Item {
 }
 
 impl AppendBatch {
-    /// Takes the next pending events; `None` when it is empty.
+    /// Takes the next pending events; `None` when there are none.
     pub(crate) fn take(pending: &mut VecDeque<Batch>) -> Option<Self> {
         let last_batch = pending.front()?.number;
-        let mut append_batch = Self { memory: Bytes::new(), items: Vec::new(), n_done: 0, last_batch };
-        let mut n_bytes = 0;
-        while let Some(batch) = pending.front_mut().filter(|_| append_batch.items.len() < EVENTS_PER_APPEND) {
-            append_batch.last_batch = batch.number;
-            append_batch.take_from(batch, &mut n_bytes);
+        let mut taken = Self { items: Vec::new(), encoded: Vec::new(), n_done: 0, last_batch };
+        while let Some(batch) = pending.front_mut().filter(|_| taken.items.len() < EVENTS_PER_APPEND) {
+            taken.last_batch = batch.number;
+            taken.take_from(batch);
             if batch.n_taken == batch.events.len() {
                 pending.pop_front();
             }
         }
-        let mut memory = BytesMut::with_capacity(n_bytes);
-        for item in append_batch.items.iter().filter(|item| item.is_copied()) {
-            memory.extend_from_slice(&item.prepared().frame);
-        }
-        append_batch.memory = memory.freeze();
-        Some(append_batch)
+        Some(taken)
     }
 
-    fn take_from(&mut self, batch: &mut Batch, n_bytes: &mut usize) {
+    fn take_from(&mut self, batch: &mut Batch) {
         let n_left = batch.events.len() - batch.n_taken;
         let n_now = n_left.min(EVENTS_PER_APPEND - self.items.len());
         for index in batch.n_taken..batch.n_taken + n_now {
-            let n_frame = batch.events[index].frame.len();
-            let n_copied = if n_frame <= COPIED_FRAME_BYTES { n_frame } else { 0 };
-            let (start, end) = (*n_bytes as u32, (*n_bytes + n_copied) as u32);
-            self.items.push(Item { batch: batch.number, events: batch.events.clone(), index, start, end });
-            *n_bytes += n_copied;
+            self.items.push(Item { batch: batch.number, events: batch.events.clone(), index });
         }
         batch.n_taken += n_now;
     }
 
-    /// The next group; `ends` lends the memory for where its frames end.
-    pub(crate) fn next_group<'a>(&'a mut self, ends: &'a mut Vec<u32>) -> Option<Group<'a>> {
+    /// Makes place for so many forms. Those that are encoded already stay.
+    pub(crate) fn prepare_for(&mut self, n_forms: usize) {
+        if self.encoded.len() < n_forms {
+            self.encoded.resize_with(n_forms, OnceCell::new);
+        }
+    }
+
+    /// The next group.
+    pub(crate) fn next_group(&mut self) -> Option<Group> {
         let rest = &self.items[self.n_done..];
-        let first = rest.first()?;
+        if rest.is_empty() {
+            return None;
+        }
         let n_alike = 1 + rest.windows(2).take_while(|pair| pair[0].shares_audience(&pair[1])).count();
+        let items = self.n_done..self.n_done + n_alike;
         self.n_done += n_alike;
-        let prepared = first.prepared();
-        ends.clear();
-        let (memory, start) = if first.is_copied() {
-            ends.extend(rest[..n_alike].iter().map(|item| item.end));
-            (&self.memory, first.start)
-        } else {
-            ends.push(prepared.frame.len() as u32);
-            (&prepared.frame, 0)
-        };
-        let frames = Frames { memory, start, ends, batch: first.batch, last_batch: self.last_batch };
-        Some(Group { prepared, frames })
+        Some(Group { items })
+    }
+
+    /// The first event of a group; what it says of its audience is true of all.
+    pub(crate) fn first(&self, group: &Group) -> &PreparedEvent {
+        self.items[group.items.start].event()
+    }
+
+    /// A group's events in this form.
+    pub(crate) fn frames(&self, group: &Group, id: FormId, form: &dyn WireForm) -> Frames<'_> {
+        let Range { start, end } = group.items.clone();
+        let encoded = self.encoded[usize::from(id.0)].get_or_init(|| Encoded::new(&self.items, id, form));
+        let (batch, last_batch) = (self.items[start].batch, self.last_batch);
+        if self.items[start].is_large() {
+            let large = encoded.large.iter().find(|(index, ..)| *index == start);
+            let (_, memory, ends) = large.expect("every large event was encoded");
+            return Frames { memory, start: 0, ends, batch, last_batch };
+        }
+        let from = if start == 0 { 0 } else { encoded.ends[start - 1] };
+        Frames { memory: &encoded.memory, start: from, ends: &encoded.ends[start..end], batch, last_batch }
     }
 
     /// Whether every event is with everybody it is for.
     pub(crate) fn is_done(&self) -> bool {
         self.n_done == self.items.len()
+    }
+}
+
+impl Encoded {
+    fn new(items: &[Item], id: FormId, form: &dyn WireForm) -> Self {
+        let copied = items.iter().filter(|item| !item.is_large());
+        let n_bytes = copied.map(|item| item.event().event.envelope().len() + FRAMING_BYTES).sum();
+        let (mut memory, mut ends) = (BytesMut::with_capacity(n_bytes), Vec::with_capacity(items.len()));
+        let mut large = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            if item.is_large() {
+                let encoded = item.event().encoded_once(id, form);
+                let n_bytes = encoded.len() as u32;
+                large.push((index, encoded, [n_bytes]));
+            } else {
+                form.message(item.event().event.envelope(), &mut memory);
+            }
+            ends.push(memory.len() as u32);
+        }
+        Self { memory: memory.freeze(), ends, large }
     }
 }

@@ -8,14 +8,19 @@ use tokio::sync::oneshot;
 
 use crate::attachment::Subject;
 use crate::config::HubConfig;
+use crate::publish::wire_form::FormId;
 use crate::shard::outbox::Outbox;
+use crate::shard::transport::Transport;
 
 /// State of one connection, owned by its shard. What is rarely used sits behind `cold`.
-#[derive(Debug)]
-pub(crate) struct Connection<O> {
+pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     /// Where its tenant stands in the shard's table.
     pub(crate) tenant: u32,
+    /// How its client reads.
+    pub(crate) form: FormId,
+    /// Whether an empty outbox proves that its client has everything.
+    pub(crate) is_write_receipt: bool,
     /// Queued for a flush.
     pub(crate) is_dirty: bool,
     /// The socket took no more; it will say when it does.
@@ -29,7 +34,7 @@ pub(crate) struct Connection<O> {
     /// Answers to its own commands queued since the outbox was last empty.
     pub(crate) n_answers: u32,
     /// `None` between attach and open.
-    pub(crate) transport: Option<O>,
+    pub(crate) transport: Option<Box<dyn Transport>>,
     pub(crate) outbox: Outbox,
     /// Shard time of the last sign of life, in milliseconds.
     pub(crate) heard_at: u64,
@@ -58,12 +63,12 @@ pub(crate) struct BacklogState {
     pub(crate) n_pages: u64,
 }
 
-/// Proof awaited for one page: the client's pong to the ping sent behind it.
+/// Proof awaited for one page: the client's answer to the request sent behind it.
 #[derive(Debug)]
 pub(crate) struct PageReceipt {
-    pub(crate) ping: Bytes,
+    pub(crate) number: u64,
     pub(crate) done: oneshot::Sender<()>,
-    /// Shard time at which everything, the ping included, was written.
+    /// Shard time at which everything, the request included, was written.
     pub(crate) written_at: Option<u64>,
 }
 
@@ -104,7 +109,7 @@ pub(crate) struct Frames<'a> {
     pub(crate) last_batch: u64,
 }
 
-impl<O> Connection<O> {
+impl Connection {
     /// Whether the connection's own subscription wants the event.
     pub(crate) fn wants(&self, event: &Event) -> bool {
         let Some(names) = &self.names else { return !event.event_type.is_opt_in() && event.topic.is_none() };

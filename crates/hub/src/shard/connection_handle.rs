@@ -7,16 +7,14 @@ use std::rc::{Rc, Weak};
 use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, ConnectionId, SubscriptionName};
 
-use crate::frame;
-use crate::shard::transport::Transport;
 use crate::shard::{Shard, SlotKey};
 
 /// The reader's way to its shard. Lives on the shard's thread; every call takes effect at once and
 /// none waits. Calls on a connection that is gone do nothing.
-pub struct ConnectionHandle<O: Transport> {
+pub struct ConnectionHandle {
     /// Weak, because transports hold handles and the shard holds transports: when the thread ends, all of
     /// them must go.
-    shard: Weak<RefCell<Shard<O>>>,
+    shard: Weak<RefCell<Shard>>,
     key: SlotKey,
 }
 
@@ -30,12 +28,12 @@ pub struct TooManyNames {
     pub limit: usize,
 }
 
-impl<O: Transport> ConnectionHandle<O> {
-    pub(crate) fn new(shard: &Rc<RefCell<Shard<O>>>, key: SlotKey) -> Self {
+impl ConnectionHandle {
+    pub(crate) fn new(shard: &Rc<RefCell<Shard>>, key: SlotKey) -> Self {
         Self { shard: Rc::downgrade(shard), key }
     }
 
-    fn with_shard<T>(&self, act: impl FnOnce(&mut Shard<O>, SlotKey) -> T) -> Option<T> {
+    fn with_shard<T>(&self, act: impl FnOnce(&mut Shard, SlotKey) -> T) -> Option<T> {
         let shard = self.shard.upgrade()?;
         let mut entered = Entered(shard.borrow_mut());
         Some(act(&mut entered.0, self.key))
@@ -51,9 +49,10 @@ impl<O: Transport> ConnectionHandle<O> {
         self.with_shard(Shard::heard);
     }
 
-    /// The client answered a ping; its payload may confirm a page of offline messages.
-    pub fn pong(&self, payload: &[u8]) {
-        self.with_shard(|shard, key| shard.pong(key, payload));
+    /// The client answered [`WireForm::receipt_request`](crate::WireForm::receipt_request): what was sent
+    /// before that has arrived.
+    pub fn received(&self, number: u64) {
+        self.with_shard(|shard, key| shard.received(key, number));
     }
 
     /// The socket has room again.
@@ -64,12 +63,12 @@ impl<O: Transport> ConnectionHandle<O> {
     /// Queues one text message to this client, such as a pong or an error. As many answers may wait
     /// as events; beyond that they are dropped like events, and told like those.
     pub fn send(&self, message: &[u8]) {
-        self.with_shard(|shard, key| shard.send(key, &frame::text_frame(message)));
+        self.with_shard(|shard, key| shard.send_message(key, message));
     }
 
-    /// Queues a ready control frame behind the frames in progress.
-    pub fn send_control(&self, frame: Bytes) {
-        self.with_shard(|shard, key| shard.send_urgent(key, frame));
+    /// Queues bytes of the transport's own, such as an answer to a ping, right behind what is being written.
+    pub fn send_control(&self, bytes: Bytes) {
+        self.with_shard(|shard, key| shard.send_urgent(key, bytes));
     }
 
     /// Adds names to the subscription. A visitor's narrows what it gets, it never widens it.
@@ -90,7 +89,7 @@ impl<O: Transport> ConnectionHandle<O> {
         self.with_shard(|shard, key| shard.close(key, code));
     }
 
-    /// The client closed: queues `reply`, its ready close frame, and then ends like [`ConnectionHandle::close`].
+    /// The client closed: queues `reply`, which is ready, and then ends like [`ConnectionHandle::close`].
     pub fn close_with(&self, reply: &Bytes) {
         self.with_shard(|shard, key| shard.close_with(key, CloseCode::Normal, reply));
     }
@@ -109,9 +108,9 @@ impl<O: Transport> ConnectionHandle<O> {
 
 /// A reader inside its shard. A reader's own panic ends one connection; one in here leaves tables
 /// that everybody on the shard depends on in doubt, and must not pass for the former.
-struct Entered<'a, O: Transport>(RefMut<'a, Shard<O>>);
+struct Entered<'a>(RefMut<'a, Shard>);
 
-impl<O: Transport> Drop for Entered<'_, O> {
+impl Drop for Entered<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.report_crash();
@@ -119,13 +118,13 @@ impl<O: Transport> Drop for Entered<'_, O> {
     }
 }
 
-impl<O: Transport> Clone for ConnectionHandle<O> {
+impl Clone for ConnectionHandle {
     fn clone(&self) -> Self {
         Self { shard: Weak::clone(&self.shard), key: self.key }
     }
 }
 
-impl<O: Transport> fmt::Debug for ConnectionHandle<O> {
+impl fmt::Debug for ConnectionHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectionHandle").field("id", &self.key.id).finish_non_exhaustive()
     }

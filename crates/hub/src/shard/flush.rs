@@ -2,13 +2,14 @@
 
 use super::{Shard, SlotKey};
 use crate::counters::Counters;
-use crate::frame;
-use crate::shard::transport::{Flushed, Transport};
+use crate::notice;
+use crate::publish::wire_form::encode;
+use crate::shard::transport::Flushed;
 
 /// Connections flushed before readers and others get a turn, and before the next tenant has one.
 const SLICE_CONNECTIONS: usize = 256;
 
-impl<O: Transport> Shard<O> {
+impl Shard {
     /// Whether a turn would do anything.
     pub(super) fn has_work(&self) -> bool {
         !self.ring.is_empty()
@@ -83,7 +84,7 @@ impl<O: Transport> Shard<O> {
                     self.tell_missed(key);
                     return;
                 }
-                Flushed::Drained if connection.awaits_nothing() && !O::WRITE_IS_RECEIPT => return,
+                Flushed::Drained if connection.awaits_nothing() && !connection.is_write_receipt => return,
                 Flushed::Drained => {}
             }
             let is_closing = connection.closing.is_some();
@@ -117,7 +118,8 @@ impl<O: Transport> Shard<O> {
         let message = format!(
             "{n_dropped} messages were dropped because they were not read in time; fetch the present state again"
         );
-        let notice = frame::missed_frame(&message, Some(u64::from(n_dropped)), now, tenant);
+        let message = notice::missed(&message, Some(u64::from(n_dropped)), now, tenant);
+        let notice = encode(self.forms[usize::from(connection.form.0)], &message);
         tracing::info!(%tenant, connection = %key.id, n_dropped, "slow client is told what it missed");
         connection.outbox.push(&notice);
         Counters::add(&self.shared.counters.drop_notices, 1);

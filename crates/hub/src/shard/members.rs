@@ -8,16 +8,20 @@ use hookswitch_protocol::{ConnectionId, SubscriptionName, limits};
 use super::{Shard, SlotKey};
 use crate::attachment::{Attachment, Subject};
 use crate::counters::Counters;
+use crate::publish::wire_form::FormId;
 use crate::seams::user_key::UserKey;
 use crate::shard::connection::Connection;
 use crate::shard::connection_handle::{ConnectionHandle, TooManyNames};
 use crate::shard::outbox::Outbox;
-use crate::shard::transport::Transport;
+use crate::shard::request::OpenTransport;
 
-impl<O: Transport> Shard<O> {
+impl Shard {
     /// Puts a connection into the tables. It is counted already; its user, who is told
     /// to be connected from here on, is not.
-    pub(super) fn attach(&mut self, who: &Attachment, holds_back: bool) -> SlotKey {
+    pub(super) fn attach(&mut self, who: &Attachment, form: FormId, holds_back: bool) -> SlotKey {
+        if self.forms.len() <= usize::from(form.0) {
+            self.forms = self.shared.forms.all();
+        }
         self.n_attached += 1;
         let id = ConnectionId::new(u64::from(self.index) << 56 | self.n_attached);
         let tenant = self.tenant_index(&who.tenant);
@@ -26,6 +30,8 @@ impl<O: Transport> Shard<O> {
         let slot = self.connections.insert(Connection {
             id,
             tenant,
+            form,
+            is_write_receipt: self.forms[usize::from(form.0)].receipt_request(0).is_none(),
             is_dirty: false,
             is_blocked: false,
             closing: None,
@@ -51,8 +57,8 @@ impl<O: Transport> Shard<O> {
     }
 
     /// Hands the socket to its connection.
-    pub(super) fn open(shard: &Rc<RefCell<Self>>, key: SlotKey, ticket: O::Ticket) {
-        let opened = O::open(ticket, ConnectionHandle::new(shard, key));
+    pub(super) fn open(shard: &Rc<RefCell<Self>>, key: SlotKey, open: OpenTransport) {
+        let opened = open(ConnectionHandle::new(shard, key));
         let mut this = shard.borrow_mut();
         let now = this.millis();
         match (opened, this.connection(key)) {
@@ -81,7 +87,7 @@ impl<O: Transport> Shard<O> {
     }
 
     /// Takes a connection out of everything. The caller decides about its socket.
-    pub(super) fn take_out(&mut self, key: SlotKey) -> Connection<O> {
+    pub(super) fn take_out(&mut self, key: SlotKey) -> Connection {
         let connection = self.connections.remove(key.slot as usize);
         let table = &mut self.tenants[connection.tenant as usize];
         let tenant = table.tenant.clone();

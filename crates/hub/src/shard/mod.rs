@@ -10,6 +10,7 @@ mod flush;
 mod members;
 pub(crate) mod outbox;
 mod own;
+pub(crate) mod request;
 mod run;
 pub(crate) mod subscription_index;
 pub(crate) mod tenant_table;
@@ -22,19 +23,16 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hookswitch_protocol::{ConnectionId, TenantId};
 use hookswitch_runtime::{Clock, Scope};
 use slab::Slab;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::attachment::Attachment;
 use crate::config::HubConfig;
-use crate::seams::user_key::UserKey;
+use crate::publish::wire_form::WireForm;
 use crate::shard::connection::Connection;
 use crate::shard::tenant_table::{Audience, TenantTable};
-use crate::shard::transport::Transport;
 use crate::shared::Shared;
 
 pub(crate) use run::spawn;
@@ -49,25 +47,6 @@ pub(crate) struct SlotKey {
     pub(crate) id: ConnectionId,
 }
 
-/// What admission and offline delivery ask of a shard.
-pub(crate) enum Request<O: Transport> {
-    /// Puts a connection into the tables; from then on events are queued for it. With `holds_back`
-    /// those for its user wait until a delivery task was there.
-    Attach { who: Attachment, holds_back: bool, reply: oneshot::Sender<SlotKey> },
-    /// Hands over the socket.
-    Open { key: SlotKey, ticket: O::Ticket },
-    /// Takes a connection out that was never opened.
-    Detach { key: SlotKey },
-    /// Finds an open connection of the user and holds newer events for it back.
-    BeginBacklog { user: UserKey, reply: oneshot::Sender<Option<SlotKey>> },
-    /// Sends a page of missed messages; `done` is told when the client has them, or dropped.
-    Backlog { key: SlotKey, frames: Vec<Bytes>, done: oneshot::Sender<()> },
-    /// Tells every connection of the tenant, or of all, that events of other nodes may be missing.
-    Gap { tenant: Option<TenantId>, n_missed: Option<u64> },
-    /// The backlog is through: releases what the user's open connections hold back.
-    Release { user: UserKey },
-}
-
 /// How far the shard is with sending everybody away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaving {
@@ -78,13 +57,15 @@ enum Leaving {
 }
 
 /// The state of one shard. Used on its own thread only, by its turn and by its readers.
-pub(crate) struct Shard<O: Transport> {
+pub(crate) struct Shard {
     index: u8,
     config: Arc<HubConfig>,
     clock: Clock,
     shared: Arc<Shared>,
     scope: Scope,
-    connections: Slab<Connection<O>>,
+    /// Every form that a connection here has had, by its number.
+    forms: Vec<&'static dyn WireForm>,
+    connections: Slab<Connection>,
     tenants: Slab<TenantTable>,
     by_tenant: HashMap<TenantId, u32>,
     /// Tenants with something to append or to flush, each once: round robin between them.
@@ -99,10 +80,9 @@ pub(crate) struct Shard<O: Transport> {
     started: Instant,
     /// Memory used again for each event.
     audience: Audience,
-    ends: Vec<u32>,
 }
 
-impl<O: Transport> Shard<O> {
+impl Shard {
     fn new(index: u8, config: Arc<HubConfig>, clock: Clock, shared: Arc<Shared>, scope: Scope) -> Rc<RefCell<Self>> {
         Rc::new(RefCell::new(Self {
             index,
@@ -110,6 +90,7 @@ impl<O: Transport> Shard<O> {
             clock,
             shared,
             scope,
+            forms: Vec::new(),
             connections: Slab::new(),
             tenants: Slab::new(),
             by_tenant: HashMap::new(),
@@ -121,7 +102,6 @@ impl<O: Transport> Shard<O> {
             n_batches: 0,
             started: Instant::now(),
             audience: Audience::default(),
-            ends: Vec::new(),
         }))
     }
 
@@ -135,7 +115,13 @@ impl<O: Transport> Shard<O> {
         self.started.elapsed().as_millis() as u64
     }
 
-    fn connection(&mut self, key: SlotKey) -> Option<&mut Connection<O>> {
+    /// How the connection's client reads; `None` when the connection is gone.
+    fn form_of(&self, key: SlotKey) -> Option<&'static dyn WireForm> {
+        let connection = self.connections.get(key.slot as usize).filter(|c| c.id == key.id)?;
+        Some(self.forms[usize::from(connection.form.0)])
+    }
+
+    fn connection(&mut self, key: SlotKey) -> Option<&mut Connection> {
         self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id)
     }
 

@@ -5,15 +5,16 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, TenantId};
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
 
 use super::{Leaving, Shard, SlotKey};
 use crate::counters::Counters;
-use crate::frame;
+use crate::notice;
+use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
 use crate::shard::connection::PageReceipt;
-use crate::shard::transport::Transport;
 
-impl<O: Transport> Shard<O> {
+impl Shard {
     pub(crate) fn heard(&mut self, key: SlotKey) {
         let now = self.millis();
         if let Some(connection) = self.connection(key) {
@@ -29,7 +30,12 @@ impl<O: Transport> Shard<O> {
     }
 
     /// Queues one message to the connection itself.
-    pub(crate) fn send(&mut self, key: SlotKey, frame: &Bytes) {
+    pub(crate) fn send_message(&mut self, key: SlotKey, json: &[u8]) {
+        let Some(form) = self.form_of(key) else { return };
+        self.send(key, &encode(form, json));
+    }
+
+    fn send(&mut self, key: SlotKey, frame: &Bytes) {
         let config = std::sync::Arc::clone(&self.config);
         let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
         if !connection.answer(frame, &config) {
@@ -54,20 +60,23 @@ impl<O: Transport> Shard<O> {
 
     /// Asks the client for a sign of life; whether there was room to ask.
     pub(super) fn ping(&mut self, key: SlotKey) -> bool {
+        let Some(form) = self.form_of(key) else { return false };
         let Some(connection) = self.connection(key) else { return false };
-        let Some(page) = connection.backlog.as_deref().and_then(|backlog| backlog.page.as_ref()) else {
-            return self.send_urgent(key, frame::ping_frame(b""));
-        };
         // A client may answer only the last of several pings. So while a page awaits its proof
         // every ping asks for just that, from behind the page.
-        let ping = frame::ping_frame(&page.ping);
-        connection.outbox.push(&ping);
+        let page = connection.backlog.as_deref().and_then(|backlog| backlog.page.as_ref());
+        let Some(request) = page.and_then(|page| form.receipt_request(page.number)) else {
+            return self.send_urgent(key, form.ping());
+        };
+        connection.outbox.push(&request);
         self.mark_dirty(key.slot);
         true
     }
 
     pub(crate) fn close(&mut self, key: SlotKey, code: CloseCode) {
-        self.close_with(key, code, &frame::close_frame(code));
+        if let Some(form) = self.form_of(key) {
+            self.close_with(key, code, &form.close(code));
+        }
     }
 
     /// Queues a ready close frame behind everything waiting.
@@ -117,12 +126,11 @@ impl<O: Transport> Shard<O> {
             concerned.map(|(slot, c)| (c.tenant, SlotKey { slot: slot as u32, id: c.id })).collect();
         Counters::add(&self.shared.counters.gap_notices, keys.len() as u64);
         // One notice per tenant, made when its first connection is found.
-        let mut notices: HashMap<u32, Bytes> = HashMap::new();
+        let mut notices: HashMap<u32, Vec<u8>> = HashMap::new();
         for (index, key) in keys {
             let tenant = &self.tenants[index as usize].tenant;
-            let notice =
-                notices.entry(index).or_insert_with(|| frame::missed_frame(text, n_missed, now, tenant)).clone();
-            self.send(key, &notice);
+            let notice = notices.entry(index).or_insert_with(|| notice::missed(text, n_missed, now, tenant));
+            self.send_message(key, notice);
         }
     }
 
@@ -144,27 +152,29 @@ impl<O: Transport> Shard<O> {
         slots.filter(|slot| self.connections[*slot as usize].transport.is_some()).collect()
     }
 
-    /// Queues one page of missed messages and, behind it, the ping whose pong proves its arrival.
+    /// Queues one page of missed messages and, behind it, the request for the proof of its arrival.
     /// Pages stand outside the bound on messages: there is only ever one on its way.
-    pub(super) fn send_backlog(&mut self, key: SlotKey, frames: &[Bytes], done: tokio::sync::oneshot::Sender<()>) {
+    pub(super) fn send_backlog(&mut self, key: SlotKey, messages: &[Bytes], done: oneshot::Sender<()>) {
+        let Some(form) = self.form_of(key) else { return };
         let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
         let Some(backlog) = connection.backlog.as_deref_mut() else { return };
         backlog.n_pages += 1;
-        let ping = Bytes::from(format!("page-{}", backlog.n_pages));
-        for frame in frames {
-            connection.outbox.push(frame);
+        let number = backlog.n_pages;
+        for message in messages {
+            connection.outbox.push(&encode(form, message));
         }
-        if !O::WRITE_IS_RECEIPT {
-            connection.outbox.push(&frame::ping_frame(&ping));
+        if let Some(request) = form.receipt_request(number) {
+            connection.outbox.push(&request);
         }
-        backlog.page = Some(PageReceipt { ping, done, written_at: None });
+        backlog.page = Some(PageReceipt { number, done, written_at: None });
         self.mark_dirty(key.slot);
     }
 
-    pub(crate) fn pong(&mut self, key: SlotKey, payload: &[u8]) {
+    /// The client has everything up to the request with this number.
+    pub(crate) fn received(&mut self, key: SlotKey, number: u64) {
         self.heard(key);
         let Some(backlog) = self.connection(key).and_then(|c| c.backlog.as_deref_mut()) else { return };
-        if backlog.page.as_ref().is_some_and(|page| page.ping == payload) {
+        if backlog.page.as_ref().is_some_and(|page| page.number == number) {
             backlog.settle();
         }
     }
@@ -173,12 +183,13 @@ impl<O: Transport> Shard<O> {
     pub(super) fn written(&mut self, key: SlotKey) {
         let now = self.millis();
         let Some(connection) = self.connection(key) else { return };
-        if O::WRITE_IS_RECEIPT {
+        let is_receipt = connection.is_write_receipt;
+        if is_receipt {
             // Nobody answers pings there: what was taken was heard.
             connection.heard_at = now;
         }
         let Some(backlog) = connection.backlog.as_deref_mut() else { return };
-        if O::WRITE_IS_RECEIPT {
+        if is_receipt {
             backlog.settle();
         } else if let Some(page) = &mut backlog.page {
             page.written_at.get_or_insert(now);

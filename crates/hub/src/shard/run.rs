@@ -12,11 +12,11 @@ use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
-use super::{Request, Shard, THREAD, watch};
+use super::request::Request;
+use super::{Shard, THREAD, watch};
 use crate::config::HubConfig;
 use crate::publish::affinity::Load;
 use crate::publish::batch::Batch;
-use crate::shard::transport::Transport;
 use crate::shared::Shared;
 
 /// Requests that may wait; beyond it connecting waits.
@@ -26,10 +26,10 @@ const REQUESTS: usize = 1_024;
 const TAKEN_AT_ONCE: usize = 256;
 
 /// The ways into one shard.
-pub(crate) struct Mailbox<O: Transport> {
+pub(crate) struct Mailbox {
     /// Bounded by the permits that every sender of events must hold.
     pub(crate) batches: mpsc::Sender<Batch>,
-    pub(crate) requests: mpsc::Sender<Request<O>>,
+    pub(crate) requests: mpsc::Sender<Request>,
     /// Where else work may be put that belongs beside the shard.
     pub(crate) runtime: Handle,
     pub(crate) load: Arc<Load>,
@@ -40,13 +40,13 @@ pub(crate) struct Mailbox<O: Transport> {
 ///
 /// # Errors
 /// When the system gives no thread or no runtime.
-pub(crate) fn spawn<O: Transport>(
+pub(crate) fn spawn(
     index: u8,
     config: Arc<HubConfig>,
     clock: Clock,
     shared: Arc<Shared>,
     scope: Scope,
-) -> io::Result<Mailbox<O>> {
+) -> io::Result<Mailbox> {
     let (batches, batch_inbox) = mpsc::channel(config.mailbox_events.max(1));
     let (requests, request_inbox) = mpsc::channel(REQUESTS);
     let inbox = Inbox { batches: batch_inbox, requests: request_inbox };
@@ -60,7 +60,7 @@ pub(crate) fn spawn<O: Transport>(
         match runtime {
             Ok(runtime) => {
                 let _nobody_waits = started.send(Ok(runtime.handle().clone()));
-                live(&runtime, || Shard::<O>::new(index, config, clock, shared, scope), own_load, inbox);
+                live(&runtime, || Shard::new(index, config, clock, shared, scope), own_load, inbox);
             }
             Err(error) => _ = started.send(Err(error)),
         }
@@ -71,12 +71,7 @@ pub(crate) fn spawn<O: Transport>(
 
 /// Runs the shard until it is over. Its turn is a task like its readers: woken by one of them, or by
 /// a publisher beside it, it comes next, without asking the system in between.
-fn live<O: Transport>(
-    runtime: &LocalRuntime,
-    new: impl FnOnce() -> Rc<RefCell<Shard<O>>>,
-    load: Arc<Load>,
-    inbox: Inbox<O>,
-) {
+fn live(runtime: &LocalRuntime, new: impl FnOnce() -> Rc<RefCell<Shard>>, load: Arc<Load>, inbox: Inbox) {
     // Inside the runtime, because the shard's clock starts here.
     let shard = {
         let _entered = runtime.enter();
@@ -91,12 +86,12 @@ fn live<O: Transport>(
     }
 }
 
-struct Inbox<O: Transport> {
+struct Inbox {
     batches: mpsc::Receiver<Batch>,
-    requests: mpsc::Receiver<Request<O>>,
+    requests: mpsc::Receiver<Request>,
 }
 
-impl<O: Transport> Inbox<O> {
+impl Inbox {
     fn is_empty(&self) -> bool {
         self.batches.is_empty() && self.requests.is_empty()
     }
@@ -104,7 +99,7 @@ impl<O: Transport> Inbox<O> {
 
 /// Works until the shard is over. What comes from the clock or from the node's end is not waited for
 /// here but by tasks of its own (see [`watch`]), for each further thing to wait for costs every event.
-async fn run<O: Transport>(shard: &Rc<RefCell<Shard<O>>>, mut inbox: Inbox<O>) {
+async fn run(shard: &Rc<RefCell<Shard>>, mut inbox: Inbox) {
     let wake = Rc::clone(&shard.borrow().wake);
     while !shard.borrow().is_over {
         take_waiting(shard, &mut inbox);
@@ -131,7 +126,7 @@ async fn run<O: Transport>(shard: &Rc<RefCell<Shard<O>>>, mut inbox: Inbox<O>) {
 }
 
 /// Takes what has arrived, without waiting.
-fn take_waiting<O: Transport>(shard: &Rc<RefCell<Shard<O>>>, inbox: &mut Inbox<O>) {
+fn take_waiting(shard: &Rc<RefCell<Shard>>, inbox: &mut Inbox) {
     for _ in 0..TAKEN_AT_ONCE {
         let Ok(request) = inbox.requests.try_recv() else { break };
         serve(shard, request);
@@ -143,15 +138,15 @@ fn take_waiting<O: Transport>(shard: &Rc<RefCell<Shard<O>>>, inbox: &mut Inbox<O
     }
 }
 
-fn serve<O: Transport>(shard: &Rc<RefCell<Shard<O>>>, request: Request<O>) {
-    if let Request::Open { key, ticket } = request {
-        return Shard::open(shard, key, ticket);
+fn serve(shard: &Rc<RefCell<Shard>>, request: Request) {
+    if let Request::Open { key, open } = request {
+        return Shard::open(shard, key, open);
     }
     let mut this = shard.borrow_mut();
     match request {
         Request::Open { .. } => {}
-        Request::Attach { who, holds_back, reply } => {
-            let key = this.attach(&who, holds_back);
+        Request::Attach { who, form, holds_back, reply } => {
+            let key = this.attach(&who, form, holds_back);
             if this.shared.draining.is_cancelled() {
                 this.close(key, CloseCode::Restarting);
             }
@@ -168,7 +163,7 @@ fn serve<O: Transport>(shard: &Rc<RefCell<Shard<O>>>, request: Request<O>) {
                 this.end_backlog(key);
             }
         }
-        Request::Backlog { key, frames, done } => this.send_backlog(key, &frames, done),
+        Request::Backlog { key, messages, done } => this.send_backlog(key, &messages, done),
         Request::Release { user } => this.release(&user),
         Request::Gap { tenant, n_missed } => this.tell_gap(tenant.as_ref(), n_missed),
     }

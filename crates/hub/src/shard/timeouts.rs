@@ -5,7 +5,6 @@ use std::time::Duration;
 use hookswitch_protocol::CloseCode;
 
 use super::{Shard, SlotKey};
-use crate::shard::transport::Transport;
 
 /// What the sweep found due for one connection.
 enum Due {
@@ -15,7 +14,7 @@ enum Due {
     Drop,
 }
 
-impl<O: Transport> Shard<O> {
+impl Shard {
     /// How often to sweep: one walk over an array instead of a timer per connection.
     pub(super) fn sweep_interval(&self) -> Duration {
         let shortest = self.config.ping_interval.min(self.config.pong_timeout).min(self.config.close_timeout);
@@ -45,7 +44,7 @@ impl<O: Transport> Shard<O> {
         }
     }
 
-    fn due(&self, connection: &crate::shard::connection::Connection<O>, now: u64) -> Option<Due> {
+    fn due(&self, connection: &crate::shard::connection::Connection, now: u64) -> Option<Due> {
         let has_passed = |since: u64, limit: Duration| now.saturating_sub(since) >= limit.as_millis() as u64;
         if connection.closing.is_some() || connection.transport.is_none() {
             return has_passed(connection.stirred_at, self.config.close_timeout).then_some(Due::Drop);

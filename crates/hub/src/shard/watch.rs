@@ -10,17 +10,16 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::{Leaving, Shard, THREAD};
 use crate::publish::affinity::{Load, LoadMeter};
-use crate::shard::transport::Transport;
 
 /// Starts the tasks. They hold the shard weakly: what it owns must go with the thread, before the
 /// runtime does. A panic in one of them is a crash of the shard.
-pub(super) fn start<O: Transport>(shard: &Rc<RefCell<Shard<O>>>, load: Arc<Load>) {
+pub(super) fn start(shard: &Rc<RefCell<Shard>>, load: Arc<Load>) {
     spawn_local(sweep(Rc::downgrade(shard), load));
     spawn_local(drain(Rc::downgrade(shard)));
     spawn_local(end(Rc::downgrade(shard)));
 }
 
-async fn sweep<O: Transport>(shard: Weak<RefCell<Shard<O>>>, load: Arc<Load>) {
+async fn sweep(shard: Weak<RefCell<Shard>>, load: Arc<Load>) {
     let mut meter = LoadMeter::start();
     let Some(every) = shard.upgrade().map(|shard| shard.borrow().sweep_interval()) else { return };
     let mut ticks = interval(every);
@@ -34,7 +33,7 @@ async fn sweep<O: Transport>(shard: Weak<RefCell<Shard<O>>>, load: Arc<Load>) {
 
 /// Closes every connection when the node goes away, behind the events that were handed over before. Where
 /// more keep coming, from other nodes, it waits for a quarter of the time that the closing may take.
-async fn drain<O: Transport>(shard: Weak<RefCell<Shard<O>>>) {
+async fn drain(shard: Weak<RefCell<Shard>>) {
     let Some(draining) = shard.upgrade().map(|shard| shard.borrow().shared.draining.clone()) else { return };
     draining.cancelled().await;
     let patience = with_shard(&shard, |shard| {
@@ -49,7 +48,7 @@ async fn drain<O: Transport>(shard: Weak<RefCell<Shard<O>>>) {
 }
 
 /// Ends the shard with the scope's hard token.
-async fn end<O: Transport>(shard: Weak<RefCell<Shard<O>>>) {
+async fn end(shard: Weak<RefCell<Shard>>) {
     let Some(hard) = shard.upgrade().map(|shard| shard.borrow().scope.hard().clone()) else { return };
     hard.cancelled().await;
     with_shard(&shard, |shard| {
@@ -58,7 +57,7 @@ async fn end<O: Transport>(shard: Weak<RefCell<Shard<O>>>) {
     });
 }
 
-fn with_shard<O: Transport, T>(shard: &Weak<RefCell<Shard<O>>>, act: impl FnOnce(&mut Shard<O>) -> T) -> Option<T> {
+fn with_shard<T>(shard: &Weak<RefCell<Shard>>, act: impl FnOnce(&mut Shard) -> T) -> Option<T> {
     let shard = shard.upgrade()?;
     let _crash_guard = shard.borrow().scope.crash_guard(THREAD);
     Some(act(&mut shard.borrow_mut()))

@@ -9,7 +9,7 @@ use hookswitch_protocol::{CloseCode, Timestamp};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, eventually};
 
-use crate::rig::{Client, Failing, FailingPresence, Rig, config, event, tenant, user};
+use crate::rig::{Client, Failing, FailingPresence, Rig, Scripted, ScriptedForm, config, event, tenant, user};
 
 fn who(of: &str, number: i64) -> Attachment {
     Attachment {
@@ -57,8 +57,8 @@ async fn a_user_is_not_online_before_events_reach_him() {
     let rig = Rig::with(HubConfig { shards: 1, ..config() }).await;
     let other = rig.user("t", 8).await;
     let hold = other.hold_shard().await;
-    let door = rig.door.clone();
-    let attaching = rig.scope.spawn("attach", async move { door.attach(who("t", 7)).await });
+    let admission = rig.admission.clone();
+    let attaching = rig.scope.spawn("attach", async move { admission.attach(who("t", 7), &ScriptedForm).await });
     rig.until("it is on its way", |hub| hub.n_connections() == 2).await;
     assert!(!rig.hub.is_online(&user("t", 7)).await.expect("memory"), "an event sent now would be lost");
     drop(hold);
@@ -73,7 +73,7 @@ async fn an_attach_that_is_cancelled_leaves_nothing() {
     let rig = Rig::with(HubConfig { shards: 1, ..config() }).await;
     let other = rig.user("t", 8).await;
     let hold = other.hold_shard().await;
-    let attaching = tokio::time::timeout(Duration::from_millis(30), rig.door.attach(who("t", 7)));
+    let attaching = tokio::time::timeout(Duration::from_millis(30), rig.admission.attach(who("t", 7), &ScriptedForm));
     assert!(attaching.await.is_err(), "the shard stands still");
     drop(hold);
     rig.until("it is counted out", |hub| hub.n_connections() == 1).await;
@@ -94,7 +94,7 @@ async fn a_socket_that_cannot_be_opened_leaves_nothing() {
     let pending = rig.pending("t", Subject::User(7.into())).await;
     let (ticket, client) = Client::pair(pending.id(), Arc::default());
     client.wire(|wire| wire.is_dead = true);
-    pending.open(ticket).await;
+    pending.open(|handle| Scripted::open(ticket, handle)).await;
     rig.until("it is counted out", |hub| hub.n_connections() == 0).await;
     offline(&rig, 7).await;
 }
@@ -132,7 +132,7 @@ async fn with_failing_presence(fails: usize) -> (Rig, Arc<Failing>) {
 #[tokio::test]
 async fn an_attach_without_presence_is_refused_and_leaves_nothing() {
     let (rig, _) = with_failing_presence(1).await;
-    let refused = rig.door.attach(who("t", 7)).await.expect_err("presence fails");
+    let refused = rig.admission.attach(who("t", 7), &ScriptedForm).await.expect_err("presence fails");
     assert!(matches!(refused, HubError::Presence(_)), "{refused:?}");
     rig.until("it is counted out", |hub| hub.n_connections() == 0).await;
     rig.user("t", 7).await;
@@ -159,7 +159,7 @@ async fn a_drain_sends_everybody_elsewhere_and_takes_nobody_in() {
     let draining = rig.scope.spawn("drain", async move { hub.drain().await });
     assert_eq!(agent.closed().await, 1012);
     assert_eq!(visitor.closed().await, 1012);
-    assert!(matches!(rig.door.attach(who("t", 9)).await, Err(HubError::Draining)));
+    assert!(matches!(rig.admission.attach(who("t", 9), &ScriptedForm).await, Err(HubError::Draining)));
     assert!(rig.hub.is_draining());
     // Who was half in hears it too.
     assert_eq!(rig.open(pending).await.closed().await, 1012);
@@ -198,7 +198,10 @@ async fn when_the_scope_ends_the_sockets_end() {
     let client = rig.user("t", 7).await;
     rig.scope.hard().cancel();
     client.until_wire("the transport is dropped", |wire| wire.is_dropped).await;
-    eventually("the door is shut", PATIENCE, async || rig.door.attach(who("t", 8)).await.is_err()).await;
+    eventually("nobody is taken in any more", PATIENCE, async || {
+        rig.admission.attach(who("t", 8), &ScriptedForm).await.is_err()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -209,7 +212,10 @@ async fn a_panic_of_a_shard_is_noticed() {
     rig.publish([event("t", "alert", "e")]).await;
     tokio::time::timeout(PATIENCE, rig.scope.soft().cancelled()).await.expect("the scope hears of it");
     assert_eq!(rig.scope.crash().map(|crash| crash.task), Some("hub-shard"));
-    eventually("the door is shut", PATIENCE, async || rig.door.attach(who("t", 8)).await.is_err()).await;
+    eventually("nobody is taken in any more", PATIENCE, async || {
+        rig.admission.attach(who("t", 8), &ScriptedForm).await.is_err()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ async fn until_kept(offline: &MemoryOffline, who: &UserKey) {
 async fn an_event_whose_user_has_just_left_is_kept_by_the_node_that_held_him() {
     let (rig, offline) = with_offline().await;
     let _somebody = rig.user("t", 1).await;
-    rig.sink.on_event(answerable(to_user(event("t", "alert", "missed"), 7), &[]));
+    rig.sink.on_events(&tenant("t"), vec![answerable(to_user(event("t", "alert", "missed"), 7), &[])]);
     until_kept(&offline, &user("t", 7)).await;
     let mut back = rig.user("t", 7).await;
     assert_eq!(back.until("missed").await, ["missed"]);
@@ -55,11 +55,11 @@ async fn an_event_whose_user_has_just_left_is_kept_by_the_node_that_held_him() {
 async fn it_is_left_alone_by_a_node_that_is_not_answerable_or_met_him() {
     let (rig, offline) = with_offline().await;
     let mut here = rig.user("t", 8).await;
-    rig.sink.on_event(from_a_node(to_user(event("t", "alert", "not-ours"), 7)));
-    rig.sink.on_event(answerable(to_user(event("t", "alert", "received"), 8), &[]));
+    rig.sink.on_events(&tenant("t"), vec![from_a_node(to_user(event("t", "alert", "not-ours"), 7))]);
+    rig.sink.on_events(&tenant("t"), vec![answerable(to_user(event("t", "alert", "received"), 8), &[])]);
     assert_eq!(here.until("received").await, ["received"]);
     // InboundJobs are done in turn: when this one is kept, those before it are settled.
-    rig.sink.on_event(answerable(to_user(event("t", "alert", "missed"), 9), &[]));
+    rig.sink.on_events(&tenant("t"), vec![answerable(to_user(event("t", "alert", "missed"), 9), &[])]);
     until_kept(&offline, &user("t", 9)).await;
     assert!(!offline.may_have(&user("t", 7)) && !offline.may_have(&user("t", 8)));
 }
@@ -93,7 +93,7 @@ async fn a_burst_of_another_node_waits_for_room_in_order() {
     let hold = client.hold_shard().await;
     let ids: Vec<String> = (0..3_000).map(|n| format!("e{n}")).collect();
     for id in &ids {
-        rig.sink.on_event(from_a_node(event("t", "alert", id)));
+        rig.sink.on_events(&tenant("t"), vec![from_a_node(event("t", "alert", id))]);
     }
     drop(hold);
     assert_eq!(client.until("e2999").await, ids);
@@ -106,7 +106,7 @@ async fn what_finds_no_room_for_long_is_dropped_and_told() {
     let mut client = rig.user("t", 1).await;
     let hold = client.hold_shard().await;
     for n in 0..40 {
-        rig.sink.on_event(from_a_node(event("t", "alert", &format!("e{n}"))));
+        rig.sink.on_events(&tenant("t"), vec![from_a_node(event("t", "alert", &format!("e{n}")))]);
     }
     rig.until("some were dropped", |hub| hub.counters().events_overflowed > 0).await;
     drop(hold);
@@ -127,13 +127,13 @@ async fn a_lasting_burst_of_another_node_is_one_line() {
     // Now faster than the shard, now slower, so that the line is emptied and filled again and again.
     let flood = move || {
         for n in 0..BURST {
-            sink.on_event(from_a_node(event("t", "alert", &format!("e{n}"))));
+            sink.on_events(&tenant("t"), vec![from_a_node(event("t", "alert", &format!("e{n}")))]);
             if n % 400 > 150 {
                 (0..2_000).for_each(|n| _ = std::hint::black_box(n));
             }
         }
         // The last one finds room at some time; whatever was dropped before is told.
-        sink.on_event(from_a_node(event("t", "alert", "last")));
+        sink.on_events(&tenant("t"), vec![from_a_node(event("t", "alert", "last"))]);
     };
     tokio::task::spawn_blocking(flood).await.expect("no panic");
     let ids = client

@@ -16,14 +16,14 @@ use crate::rig::{config, event, tenant, to_user, user};
 struct Embedded {
     scope: Scope,
     hub: Hub,
-    door: Admission<MemoryTransport>,
+    admission: Admission,
 }
 
 impl Embedded {
     async fn new(config: HubConfig) -> Self {
         let scope = Scope::root("embedded");
-        let (hub, door) = HubBuilder::in_memory(config, Clock::system(), &scope).await.expect("it starts");
-        Self { scope, hub, door }
+        let (hub, admission) = HubBuilder::in_memory(config, Clock::system(), &scope).await.expect("it starts");
+        Self { scope, hub, admission }
     }
 
     async fn attach(&self, capacity: usize) -> Inbox {
@@ -33,8 +33,8 @@ impl Embedded {
             clearance: Clearance::Standard,
             expires_at: None,
         };
-        let (ticket, inbox) = MemoryTransport::pair(capacity);
-        self.door.attach(who).await.expect("the door is open").open(ticket).await;
+        let (open, inbox) = MemoryTransport::pair(capacity);
+        self.admission.attach(who, MemoryTransport::FORM).await.expect("taken in").open(open).await;
         inbox
     }
 

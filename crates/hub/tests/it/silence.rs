@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hookswitch_hub::{Attachment, Clearance, HubConfig, Subject};
 
-use crate::rig::{Client, Rig, config, tenant};
+use crate::rig::{Client, Rig, Scripted, ScriptedForm, config, tenant};
 
 fn quick() -> HubConfig {
     HubConfig {
@@ -48,7 +48,7 @@ async fn an_expired_token_ends_the_connection() {
         clearance: Clearance::Standard,
         expires_at,
     };
-    let pending = rig.door.attach(who).await.expect("not yet expired");
+    let pending = rig.admission.attach(who, &ScriptedForm).await.expect("not yet expired");
     let mut brief = rig.open(pending).await;
     let mut other = rig.user("t", 8).await;
     assert_eq!(brief.closed().await, 4401);
@@ -63,7 +63,7 @@ async fn a_connection_that_is_never_opened_is_dropped() {
     rig.until("the sweep drops it", |hub| hub.n_connections() == 0).await;
     // The late comer is refused, and nothing is counted twice.
     let (ticket, client) = Client::pair(pending.id(), std::sync::Arc::default());
-    pending.open(ticket).await;
+    pending.open(|handle| Scripted::open(ticket, handle)).await;
     client.until_wire("the transport is dropped", |wire| wire.is_dropped).await;
     assert_eq!(rig.hub.n_connections(), 0);
 }

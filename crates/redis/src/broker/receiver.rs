@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fred::interfaces::EventInterface as _;
 use fred::types::Message;
-use hookswitch_hub::{BrokerSink, GapScope};
+use hookswitch_hub::{BrokerSink, GapScope, Received};
 use hookswitch_protocol::TenantId;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -21,6 +21,9 @@ use crate::link::Link;
 /// How often it is looked whether a missing number is to be given up.
 const GIVE_UP_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Most events of one tenant that are handed on together.
+const EVENTS_AT_ONCE: usize = 64;
+
 /// The one task that reads the client's channel, which forgets what it cannot hold.
 pub(crate) struct Receiver {
     link: Link,
@@ -28,6 +31,10 @@ pub(crate) struct Receiver {
     sink: Arc<dyn BrokerSink>,
     counters: Arc<Counters>,
     messages: broadcast::Receiver<Message>,
+    /// Events that came right behind each other, and whose they are: what a node published together is
+    /// handed on together.
+    ready: Vec<Received>,
+    ready_of: Option<TenantId>,
 }
 
 impl Receiver {
@@ -38,7 +45,7 @@ impl Receiver {
         counters: Arc<Counters>,
     ) -> Self {
         let messages = link.subscriber().message_rx();
-        Self { link, subscriptions, sink, counters, messages }
+        Self { link, subscriptions, sink, counters, messages, ready: Vec::new(), ready_of: None }
     }
 
     pub(crate) async fn run(mut self) {
@@ -46,6 +53,9 @@ impl Receiver {
         let mut looks = tokio::time::interval(GIVE_UP_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            if self.messages.is_empty() {
+                self.hand_on();
+            }
             let is_waiting = self.subscriptions.sequencer().is_waiting();
             let received = tokio::select! {
                 biased;
@@ -59,6 +69,7 @@ impl Receiver {
                 Ok(message) => self.take(&message),
                 Err(RecvError::Lagged(n_messages)) => {
                     tracing::warn!(n_messages, "messages of other nodes were lost, this node cannot keep up");
+                    self.hand_on();
                     self.subscriptions.sequencer().forgive();
                     self.sink.on_gap(GapScope::All, None);
                 }
@@ -67,7 +78,7 @@ impl Receiver {
         }
     }
 
-    fn take(&self, message: &Message) {
+    fn take(&mut self, message: &Message) {
         let Some(channel) = self.link.keys().read_channel(&message.channel) else { return };
         let bytes = message.value.as_bytes().unwrap_or_default();
         if let Err(reason) = self.take_from(channel, bytes) {
@@ -77,7 +88,7 @@ impl Receiver {
         }
     }
 
-    fn take_from(&self, channel: Channel<'_>, bytes: &[u8]) -> Result<(), Refusal> {
+    fn take_from(&mut self, channel: Channel<'_>, bytes: &[u8]) -> Result<(), Refusal> {
         let context = Context { node: self.link.node(), tenant: None, topic: None, now: self.link.clock().now() };
         match channel {
             Channel::Probe(node) => self.take_probe(node, bytes),
@@ -104,9 +115,12 @@ impl Receiver {
         }
     }
 
-    fn take_note(&self, tenant: &TenantId, bytes: &[u8]) -> Result<(), Refusal> {
+    fn take_note(&mut self, tenant: &TenantId, bytes: &[u8]) -> Result<(), Refusal> {
         match wire::decode_note(bytes, tenant, self.link.node())? {
-            Some(Noted::Backlog(user)) => self.sink.on_backlog(user),
+            Some(Noted::Backlog(user)) => {
+                self.hand_on();
+                self.sink.on_backlog(user);
+            }
             Some(Noted::Last(node, seq)) => {
                 let ordered = self.subscriptions.sequencer().up_to(tenant, &node, seq);
                 self.pass_on(tenant.clone(), ordered);
@@ -116,7 +130,7 @@ impl Receiver {
         Ok(())
     }
 
-    fn accept(&self, incoming: Incoming) {
+    fn accept(&mut self, incoming: Incoming) {
         let Incoming { received, source } = incoming;
         let tenant = received.event.tenant.clone();
         if !self.subscriptions.is_watched(&tenant) {
@@ -132,22 +146,34 @@ impl Receiver {
         }
     }
 
-    fn give_up(&self) {
+    fn give_up(&mut self) {
         let given_up = self.subscriptions.sequencer().give_up();
         for (tenant, ordered) in given_up {
             self.pass_on(tenant, ordered);
         }
     }
 
-    fn pass_on(&self, tenant: TenantId, ordered: Ordered) {
+    fn pass_on(&mut self, tenant: TenantId, ordered: Ordered) {
         let Ordered { ready, n_missed } = ordered;
         if n_missed > 0 {
+            self.hand_on();
             Counters::add(&self.counters.missed, n_missed);
-            self.sink.on_gap(GapScope::Tenant(tenant), Some(n_missed));
+            self.sink.on_gap(GapScope::Tenant(tenant.clone()), Some(n_missed));
         }
         Counters::add(&self.counters.received, ready.len() as u64);
         for received in ready {
-            self.sink.on_event(received);
+            if self.ready_of.as_ref() != Some(&tenant) || self.ready.len() >= EVENTS_AT_ONCE {
+                self.hand_on();
+                self.ready_of = Some(tenant.clone());
+            }
+            self.ready.push(received);
+        }
+    }
+
+    /// Hands on what came so far; nothing that is told of the tenant may overtake it.
+    fn hand_on(&mut self) {
+        if let Some(tenant) = self.ready_of.take() {
+            self.sink.on_events(&tenant, std::mem::take(&mut self.ready));
         }
     }
 }

@@ -105,9 +105,10 @@ pub(crate) fn encode(publication: &Publication, node: &NodeId, seq: u64) -> Vec<
         session: event.session.clone(),
         holders: Cow::Borrowed(holders.as_slice()),
     };
-    let mut out = event.encode();
-    // The envelope's closing brace comes last again.
-    out.pop();
+    let envelope = event.envelope();
+    let mut out = Vec::with_capacity(envelope.len() + 128);
+    // Its closing brace comes last again.
+    out.extend_from_slice(&envelope[..envelope.len() - 1]);
     out.extend_from_slice(b",\"hookswitch\":");
     serde_json::to_writer(&mut out, &passport).expect("a vector takes everything");
     out.push(b'}');

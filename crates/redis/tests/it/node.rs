@@ -31,7 +31,7 @@ pub(crate) struct Node {
 struct Deaf;
 
 impl BrokerSink for Deaf {
-    fn on_event(&self, _received: Received) {}
+    fn on_events(&self, _tenant: &TenantId, _received: Vec<Received>) {}
 
     fn on_gap(&self, _scope: GapScope, _n_missed: Option<u64>) {}
 

@@ -23,7 +23,7 @@ pub(crate) struct Stage {
     pub(crate) broadcaster: Broadcaster,
     pub(crate) script: Arc<Script>,
     pub(crate) scope: Scope,
-    door: Admission<MemoryTransport>,
+    admission: Admission,
     /// Takes connections and never answers, so that deliveries stay under way.
     silent: TcpListener,
 }
@@ -46,7 +46,7 @@ impl Stage {
         };
         let hub = HubConfig { shards: 2, ..hub };
         let prepared = HubBuilder::new(hub, clock.clone(), &scope).expect("threads");
-        let (hub, door) = prepared.start(seams).await.expect("starts");
+        let (hub, admission) = prepared.start(seams).await.expect("starts");
         let memory = Arc::new(MemoryWebhooks::new(&clock));
         let seams = WebhookSeams {
             directory: memory.clone(),
@@ -60,7 +60,7 @@ impl Stage {
             .expect("starts");
         let switch = Switchboard::new(config, hub, webhooks, clock, scope.clone());
         let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
-        Self { broadcaster: Broadcaster::new(switch.clone()), switch, script, scope, door, silent }
+        Self { broadcaster: Broadcaster::new(switch.clone()), switch, script, scope, admission, silent }
     }
 
     pub(crate) fn hub(&self) -> &Hub {
@@ -91,9 +91,9 @@ impl Stage {
     }
 
     async fn join(&self, of: &str, subject: Subject) -> Listener {
-        let (ticket, inbox) = MemoryTransport::pair(4_096);
+        let (open, inbox) = MemoryTransport::pair(4_096);
         let who = Attachment { tenant: tenant(of), subject, clearance: Clearance::Standard, expires_at: None };
-        self.door.attach(who).await.expect("the door is open").open(ticket).await;
+        self.admission.attach(who, MemoryTransport::FORM).await.expect("taken in").open(open).await;
         Listener(inbox)
     }
 }

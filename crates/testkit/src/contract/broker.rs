@@ -46,8 +46,8 @@ struct Heard {
 }
 
 impl BrokerSink for Heard {
-    fn on_event(&self, received: Received) {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+    fn on_events(&self, _tenant: &TenantId, received: Vec<Received>) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).extend(received);
     }
 
     fn on_gap(&self, scope: GapScope, _n_missed: Option<u64>) {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use hookswitch_hub::{ConnectionHandle, frame};
+use hookswitch_hub::ConnectionHandle;
 use hookswitch_protocol::{ConnectionId, SubscriptionName};
 use hookswitch_testkit::PATIENCE;
 use tokio::sync::{mpsc, oneshot};
 
 use super::events::name;
-use super::transport::{FarEnd, Scripted, Ticket, Wire};
+use super::form;
+use super::transport::{FarEnd, Ticket, Wire, answer};
 
 /// One frame the client got.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,18 +52,15 @@ impl Client {
     ///
     /// # Panics
     /// When the connection is gone.
-    pub(crate) async fn call<T: Send + 'static>(
-        &self,
-        act: impl FnOnce(&ConnectionHandle<Scripted>) -> T + Send + 'static,
-    ) -> T {
+    pub(crate) async fn call<T: Send + 'static>(&self, act: impl FnOnce(&ConnectionHandle) -> T + Send + 'static) -> T {
         let (reply, answer) = oneshot::channel();
-        let act = move |line: &ConnectionHandle<Scripted>| _ = reply.send(act(line));
+        let act = move |handle: &ConnectionHandle| _ = reply.send(act(handle));
         self.acts.send(Box::new(act)).await.expect("the connection is there");
         tokio::time::timeout(PATIENCE, answer).await.expect("the shard answers").expect("the connection is there")
     }
 
     /// The same without waiting for it to be done.
-    pub(crate) async fn tell(&self, act: impl FnOnce(&ConnectionHandle<Scripted>) + Send + 'static) {
+    pub(crate) async fn tell(&self, act: impl FnOnce(&ConnectionHandle) + Send + 'static) {
         self.acts.send(Box::new(act)).await.expect("the connection is there");
     }
 
@@ -75,7 +73,7 @@ impl Client {
     pub(crate) async fn hold_shard(&self) -> Hold {
         let (hold, released) = std::sync::mpsc::channel();
         let (entered, is_held) = oneshot::channel();
-        let act = move |_: &ConnectionHandle<Scripted>| {
+        let act = move |_: &ConnectionHandle| {
             _ = entered.send(());
             // Until the sender is dropped, or the test is long over.
             _ = released.recv_timeout(PATIENCE);
@@ -87,23 +85,23 @@ impl Client {
 
     pub(crate) async fn subscribe(&self, names: &[&str]) {
         let names: Vec<SubscriptionName> = names.iter().map(|text| name(text)).collect();
-        self.call(move |line| line.subscribe(&names)).await.expect("not too many");
+        self.call(move |handle| handle.subscribe(&names)).await.expect("not too many");
     }
 
     pub(crate) async fn unsubscribe(&self, names: &[&str]) {
         let names: Vec<SubscriptionName> = names.iter().map(|text| name(text)).collect();
-        self.call(move |line| line.unsubscribe(&names)).await;
+        self.call(move |handle| handle.unsubscribe(&names)).await;
     }
 
     /// Sends an answer with this text, as the gateway does.
     pub(crate) async fn answer(&self, text: &str) {
         let message = format!("{{\"type\":\"pong\",\"payload\":{{\"text\":\"{text}\"}}}}");
-        self.call(move |line| line.send(message.as_bytes())).await;
+        self.call(move |handle| handle.send(message.as_bytes())).await;
     }
 
     pub(crate) async fn pong(&self, payload: &[u8]) {
         let payload = payload.to_vec();
-        self.call(move |line| line.pong(&payload)).await;
+        self.call(move |handle| answer(handle, &payload)).await;
     }
 
     pub(crate) fn wire<T>(&self, look: impl FnOnce(&mut Wire) -> T) -> T {
@@ -143,8 +141,8 @@ impl Client {
         let far_end = Arc::clone(&self.far_end);
         let wire = far_end.wire();
         let mut frames = Vec::new();
-        while let Some(n_frame) = frame::frame_length(&wire.bytes[self.n_read..]) {
-            frames.push(read(&wire.bytes[self.n_read..self.n_read + n_frame]));
+        while let Some((kind, content, n_frame)) = form::next(&wire.bytes[self.n_read..]) {
+            frames.push(read(kind, content));
             self.n_read += n_frame;
         }
         frames
@@ -225,11 +223,11 @@ impl Client {
     }
 }
 
-fn read(bytes: &[u8]) -> Frame {
-    match bytes[0] & 0x0F {
-        0x8 => Frame::Close(u16::from_be_bytes([bytes[2], bytes[3]])),
-        0x9 => Frame::Ping(bytes[2..].to_vec()),
-        _ => read_text(frame::text_of(bytes).expect("a text frame")),
+fn read(kind: u8, content: &[u8]) -> Frame {
+    match kind {
+        form::CLOSE => Frame::Close(u16::from_be_bytes([content[0], content[1]])),
+        form::PING => Frame::Ping(content.to_vec()),
+        _ => read_text(content),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod client;
 mod events;
+mod form;
 mod stores;
 mod transport;
 
@@ -20,6 +21,7 @@ use tokio::sync::Mutex;
 
 pub(crate) use client::{Client, Frame};
 pub(crate) use events::{event, in_session, key, name, tenant, to_user, topic, user};
+pub(crate) use form::ScriptedForm;
 pub(crate) use stores::{Failing, FailingOffline, FailingPresence};
 pub(crate) use transport::Scripted;
 
@@ -33,7 +35,7 @@ pub(crate) struct Rig {
     pub(crate) scope: Scope,
     pub(crate) clock: Clock,
     pub(crate) hub: Hub,
-    pub(crate) door: Admission<Scripted>,
+    pub(crate) admission: Admission,
     /// Where other nodes' events come in.
     pub(crate) sink: Arc<dyn BrokerSink>,
     n_shards: usize,
@@ -80,33 +82,33 @@ impl Rig {
     ) -> Self {
         let scope = Scope::root("hub-test");
         let n_shards = config.shards;
-        let prepared = HubBuilder::<Scripted>::new(config, clock.clone(), &scope).expect("threads start");
+        let prepared = HubBuilder::new(config, clock.clone(), &scope).expect("threads start");
         let sink = prepared.sink();
         let seams = seams(Arc::clone(&sink));
-        let (hub, door) = prepared.start(seams).await.expect("the hub starts");
+        let (hub, admission) = prepared.start(seams).await.expect("the hub starts");
         let (flushes, observers) = (Arc::default(), Mutex::default());
-        Self { scope, clock, hub, door, sink, n_shards, flushes, observers, n_fences: AtomicUsize::new(0) }
+        Self { scope, clock, hub, admission, sink, n_shards, flushes, observers, n_fences: AtomicUsize::new(0) }
     }
 
     /// A connection in the tables that waits for its socket.
-    pub(crate) async fn pending(&self, of: &str, subject: Subject) -> PendingConnection<Scripted> {
+    pub(crate) async fn pending(&self, of: &str, subject: Subject) -> PendingConnection {
         let who = Attachment { tenant: tenant(of), subject, clearance: Clearance::Standard, expires_at: None };
-        self.door.attach(who).await.expect("the door is open")
+        self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in")
     }
 
-    pub(crate) async fn open(&self, pending: PendingConnection<Scripted>) -> Client {
+    pub(crate) async fn open(&self, pending: PendingConnection) -> Client {
         self.open_as(pending, |_| ()).await
     }
 
     /// One whose client answers every ping from the first on.
-    pub(crate) async fn open_answering(&self, pending: PendingConnection<Scripted>) -> Client {
+    pub(crate) async fn open_answering(&self, pending: PendingConnection) -> Client {
         self.open_as(pending, |wire| wire.answers_pings = true).await
     }
 
-    async fn open_as(&self, pending: PendingConnection<Scripted>, prepare: impl FnOnce(&mut Wire)) -> Client {
+    async fn open_as(&self, pending: PendingConnection, prepare: impl FnOnce(&mut Wire)) -> Client {
         let (ticket, client) = Client::pair(pending.id(), Arc::clone(&self.flushes));
         client.wire(prepare);
-        pending.open(ticket).await;
+        pending.open(|handle| Scripted::open(ticket, handle)).await;
         client.turn_over().await;
         client
     }
@@ -120,7 +122,7 @@ impl Rig {
     pub(crate) async fn admin(&self, of: &str, number: i64) -> Client {
         let subject = Subject::User(UserId::from(number));
         let who = Attachment { tenant: tenant(of), subject, clearance: Clearance::Admin, expires_at: None };
-        let pending = self.door.attach(who).await.expect("the door is open");
+        let pending = self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in");
         self.open(pending).await
     }
 

@@ -1,16 +1,18 @@
-//! An transport whose socket does what the test says: take everything, take a little, die.
+//! A transport whose socket does what the test says: take everything, take a little, die.
 
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hookswitch_hub::{ConnectionHandle, Flushed, Outbox, Transport, frame};
+use hookswitch_hub::{ConnectionHandle, Flushed, Outbox, Transport};
 use hookswitch_testkit::PATIENCE;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
+use super::form;
+
 /// Something to do on the shard's thread.
-pub(crate) type Act = Box<dyn FnOnce(&ConnectionHandle<Scripted>) + Send>;
+pub(crate) type Act = Box<dyn FnOnce(&ConnectionHandle) + Send>;
 
 /// What the far end has and how it behaves.
 #[derive(Debug, Default)]
@@ -71,17 +73,17 @@ pub(crate) struct Ticket {
     pub(crate) flushes: Arc<AtomicUsize>,
 }
 
-impl Transport for Scripted {
-    type Ticket = Ticket;
-
-    fn open(ticket: Ticket, line: ConnectionHandle<Self>) -> io::Result<Self> {
+impl Scripted {
+    pub(crate) fn open(ticket: Ticket, handle: ConnectionHandle) -> io::Result<Box<dyn Transport>> {
         if ticket.far_end.wire().is_dead {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        let reader = line.spawn(read(Arc::clone(&ticket.far_end), ticket.acts, line.clone()));
-        Ok(Self { far_end: ticket.far_end, flushes: ticket.flushes, reader })
+        let reader = handle.spawn(read(Arc::clone(&ticket.far_end), ticket.acts, handle.clone()));
+        Ok(Box::new(Self { far_end: ticket.far_end, flushes: ticket.flushes, reader }))
     }
+}
 
+impl Transport for Scripted {
     fn flush(&mut self, outbox: &mut Outbox) -> Flushed {
         let (flushed, gate) = {
             let mut wire = self.far_end.wire();
@@ -95,28 +97,36 @@ impl Transport for Scripted {
         flushed
     }
 
-    fn finish(self) {
+    fn finish(self: Box<Self>) {
         self.far_end.wire().is_finished = true;
     }
 }
 
+/// Answers a ping as a client does: the hub hears of it, and that what it asked about has arrived.
+pub(crate) fn answer(handle: &ConnectionHandle, ping: &[u8]) {
+    match form::receipt(ping) {
+        Some(number) => handle.received(number),
+        None => handle.heard(),
+    }
+}
+
 /// What the far end does by itself, and what the test has it do.
-async fn read(far_end: Arc<FarEnd>, mut acts: mpsc::Receiver<Act>, line: ConnectionHandle<Scripted>) {
+async fn read(far_end: Arc<FarEnd>, mut acts: mpsc::Receiver<Act>, handle: ConnectionHandle) {
     let mut n_seen = 0;
     loop {
         tokio::select! {
             act = acts.recv() => match act {
-                Some(act) => act(&line),
+                Some(act) => act(&handle),
                 None => std::future::pending().await,
             },
             () = far_end.written.notified() => {}
         }
         let (pings, keeps_asking) = far_end.wire().react(&mut n_seen);
         for ping in pings {
-            line.pong(&ping);
+            answer(&handle, &ping);
         }
         if keeps_asking {
-            line.send(br#"{"type":"pong","payload":{"text":"asked"}}"#);
+            handle.send(br#"{"type":"pong","payload":{"text":"asked"}}"#);
         }
     }
 }
@@ -126,10 +136,9 @@ impl Wire {
     fn react(&mut self, n_seen: &mut usize) -> (Vec<Vec<u8>>, bool) {
         let mut pings = Vec::new();
         let n_before = *n_seen;
-        while let Some(n_frame) = frame::frame_length(&self.bytes[*n_seen..]) {
-            let frame = &self.bytes[*n_seen..*n_seen + n_frame];
-            if frame[0] == 0x89 && self.answers_pings {
-                pings.push(frame[2..].to_vec());
+        while let Some((kind, content, n_frame)) = form::next(&self.bytes[*n_seen..]) {
+            if kind == form::PING && self.answers_pings {
+                pings.push(content.to_vec());
             }
             *n_seen += n_frame;
         }

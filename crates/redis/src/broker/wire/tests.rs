@@ -1,5 +1,6 @@
 //! What goes over the channels, both ways.
 
+use hookswitch_hub::EncodedEvent;
 use proptest::prelude::*;
 
 use super::*;
@@ -104,7 +105,7 @@ fn the_main_channels_wrapper_says_tenant_and_user() {
 #[test]
 fn a_holder_knows_with_whom_it_is_answerable() {
     let event = Arc::new(Event { user: Some(UserId::from(1)), ..sample() });
-    let publication = Publication { event, holders: vec![node("here"), node("c")] };
+    let publication = Publication { event: EncodedEvent::new(event), holders: vec![node("here"), node("c")] };
     let text = encode(&publication, &node("there"), 1);
     let context = |node| Context { node, tenant: None, topic: None, now: NOW };
     let (here, elsewhere) = (node("here"), node("d"));

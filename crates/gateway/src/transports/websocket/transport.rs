@@ -18,12 +18,12 @@ const SLICES_PER_WRITE: usize = 64;
 /// The writing end of one WebSocket over TCP. Dropped without [`Transport::finish`], it ends its
 /// reading task too.
 #[derive(Debug)]
-pub struct WebSocketTransport {
+pub(crate) struct WebSocketTransport {
     socket: Rc<Socket>,
 }
 
 /// A socket whose handshake is done, on its way to its shard's thread.
-pub struct AcceptedSocket {
+pub(crate) struct AcceptedSocket {
     pub(crate) stream: std::net::TcpStream,
     /// What the client sent together with its upgrade request.
     pub(crate) leftover: Bytes,
@@ -38,15 +38,6 @@ impl fmt::Debug for AcceptedSocket {
 }
 
 impl Transport for WebSocketTransport {
-    type Ticket = AcceptedSocket;
-
-    fn open(accepted: AcceptedSocket, handle: ConnectionHandle<Self>) -> io::Result<Self> {
-        let socket = Rc::new(Socket::register(accepted.stream, accepted.context)?);
-        let reader = Reader::new(Rc::clone(&socket), handle, accepted.commands, accepted.leftover);
-        tokio::task::spawn_local(reader);
-        Ok(Self { socket })
-    }
-
     fn flush(&mut self, outbox: &mut Outbox) -> Flushed {
         while !outbox.is_empty() {
             // Setting up the slices costs as much as all else on our side of the write.
@@ -68,12 +59,20 @@ impl Transport for WebSocketTransport {
         Flushed::Drained
     }
 
-    fn finish(self) {
+    fn finish(self: Box<Self>) {
         self.socket.set_writer(Writer::Finished);
     }
 }
 
 impl WebSocketTransport {
+    /// Registers the socket with the shard's runtime and starts its reading task.
+    pub(crate) fn open(accepted: AcceptedSocket, handle: ConnectionHandle) -> io::Result<Box<dyn Transport>> {
+        let socket = Rc::new(Socket::register(accepted.stream, accepted.context)?);
+        let reader = Reader::new(Rc::clone(&socket), handle, accepted.commands, accepted.leftover);
+        tokio::task::spawn_local(reader);
+        Ok(Box::new(Self { socket }))
+    }
+
     fn write_slices(&self, outbox: &Outbox) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         let n_slices = outbox.fill(&mut slices);

@@ -8,16 +8,15 @@ use std::io::{self, ErrorKind, Read, Write};
 use bytes::Bytes;
 use hookswitch_hub::ConnectionHandle;
 
-use super::scan::FrameScan;
+use super::frame_scan::FrameScan;
 use super::tcp::Socket;
-use super::transport::WebSocketTransport;
 
 const CLOSE_FRAME: u8 = 0x88;
 
 /// What tungstenite sees as its stream during one call.
 pub(crate) struct StreamAdapter<'a> {
     pub(crate) socket: &'a Socket,
-    pub(crate) handle: &'a ConnectionHandle<WebSocketTransport>,
+    pub(crate) handle: &'a ConnectionHandle,
     /// Bytes that came with the upgrade request; read before the socket.
     pub(crate) leftover: &'a mut Bytes,
     pub(crate) scan: &'a mut FrameScan,

@@ -19,11 +19,11 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketC
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 
 use super::command_handler::{CommandHandler, Effect};
-use super::scan::FrameScan;
+use super::frame_scan::FrameScan;
 use super::stream_adapter::StreamAdapter;
 use super::tcp::{Socket, Writer};
-use super::transport::WebSocketTransport;
 use super::typing;
+use super::wire_form::WebSocketForm;
 
 /// Messages handled before the other connections of the shard get their turn.
 const MESSAGES_PER_TURN: usize = 32;
@@ -35,7 +35,7 @@ const DISCARD_BYTES: usize = 2 * 1024;
 /// Reads one WebSocket until its end.
 pub(crate) struct Reader {
     socket: Rc<Socket>,
-    handle: ConnectionHandle<WebSocketTransport>,
+    handle: ConnectionHandle,
     commands: CommandHandler,
     leftover: Bytes,
     scan: FrameScan,
@@ -63,12 +63,7 @@ enum ReadOutcome {
 }
 
 impl Reader {
-    pub(crate) fn new(
-        socket: Rc<Socket>,
-        handle: ConnectionHandle<WebSocketTransport>,
-        commands: CommandHandler,
-        leftover: Bytes,
-    ) -> Self {
+    pub(crate) fn new(socket: Rc<Socket>, handle: ConnectionHandle, commands: CommandHandler, leftover: Bytes) -> Self {
         let scan = FrameScan::default();
         let has_more = !leftover.is_empty();
         Self {
@@ -149,7 +144,7 @@ impl Reader {
                 self.commands.on_text(text.as_str(), now, |key| sessions.resolve_known(self.commands.tenant(), key))
             }
             Message::Binary(_) => self.commands.on_binary(now),
-            Message::Pong(payload) => return self.handle.pong(&payload),
+            Message::Pong(payload) => return self.on_pong(&payload),
             // Answered by tungstenite through the adapter.
             Message::Ping(_) | Message::Close(_) | Message::Frame(_) => return,
         };
@@ -165,6 +160,13 @@ impl Reader {
                 let (tenant, sender) = (self.commands.tenant().clone(), self.handle.id());
                 self.relay = Some(Box::pin(typing::relay(context, tenant, session, payload, sender)));
             }
+        }
+    }
+
+    fn on_pong(&self, payload: &[u8]) {
+        match WebSocketForm::receipt(payload) {
+            Some(number) => self.handle.received(number),
+            None => self.handle.heard(),
         }
     }
 

@@ -9,14 +9,16 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::command_handler::CommandHandler;
+use super::tcp::SocketContext;
+use super::transport::{AcceptedSocket, WebSocketTransport};
 use crate::server::HttpStream;
-use crate::socket::{AcceptedSocket, CommandHandler, SocketContext, WebSocketTransport};
 
 /// What the hand-over needs besides the socket.
 #[derive(Debug)]
 pub(crate) struct HandOver {
     /// The connection's place in the hub's tables; dropping it gives the place up.
-    pub(crate) pending: PendingConnection<WebSocketTransport>,
+    pub(crate) pending: PendingConnection,
     pub(crate) commands: CommandHandler,
     pub(crate) context: Arc<SocketContext>,
     /// How long the 101 may take to go out.
@@ -37,7 +39,7 @@ pub(crate) async fn hand_over(upgrade: OnUpgrade, to: HandOver) {
     match stream.set_nodelay(true).and_then(|()| stream.into_std()) {
         Ok(stream) => {
             let accepted = AcceptedSocket { stream, leftover, commands: to.commands, context: to.context };
-            to.pending.open(accepted).await;
+            to.pending.open(|handle| WebSocketTransport::open(accepted, handle)).await;
         }
         Err(error) => tracing::debug!(%error, "the socket died during the handshake"),
     }

@@ -1,0 +1,19 @@
+//! WebSockets: the handshake, then a writing end for the hub and a reading task for the client, both on
+//! the connection's shard.
+
+mod command_handler;
+mod frame_scan;
+mod handover;
+mod handshake;
+mod reader;
+mod stream_adapter;
+mod tcp;
+mod transport;
+mod typing;
+mod wire_form;
+
+pub(crate) use command_handler::CommandHandler;
+pub(crate) use handover::{HandOver, hand_over};
+pub(crate) use handshake::{Handshake, switching_protocols};
+pub(crate) use tcp::SocketContext;
+pub(crate) use wire_form::WebSocketForm;

@@ -1,0 +1,111 @@
+//! WebSocket frames: how the hub's words are written for browsers.
+//!
+//! Frames of a server are unmasked (RFC 6455, section 5.2), so the same bytes suit everybody.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use hookswitch_hub::WireForm;
+use hookswitch_protocol::CloseCode;
+
+const FIN: u8 = 0x80;
+const TEXT: u8 = 0x1;
+const CLOSE: u8 = 0x8;
+const PING: u8 = 0x9;
+
+/// What the payload of a ping begins with that asks for a receipt; its number follows.
+const RECEIPT: &str = "page-";
+
+/// One message in one text frame, a receipt asked for by a ping and given by its pong.
+#[derive(Debug)]
+pub(crate) struct WebSocketForm;
+
+impl WebSocketForm {
+    /// The number of the receipt that a pong with this payload gives, if it gives one.
+    pub(crate) fn receipt(pong: &[u8]) -> Option<u64> {
+        std::str::from_utf8(pong).ok()?.strip_prefix(RECEIPT)?.parse().ok()
+    }
+}
+
+impl WireForm for WebSocketForm {
+    fn name(&self) -> &'static str {
+        "websocket"
+    }
+
+    fn message(&self, json: &[u8], out: &mut BytesMut) {
+        frame(TEXT, json, out);
+    }
+
+    fn close(&self, code: CloseCode) -> Bytes {
+        let mut payload = Vec::with_capacity(2 + code.reason().len());
+        payload.extend_from_slice(&code.number().to_be_bytes());
+        payload.extend_from_slice(code.reason().as_bytes());
+        control_frame(CLOSE, &payload)
+    }
+
+    fn ping(&self) -> Bytes {
+        control_frame(PING, b"")
+    }
+
+    fn receipt_request(&self, number: u64) -> Option<Bytes> {
+        Some(control_frame(PING, format!("{RECEIPT}{number}").as_bytes()))
+    }
+}
+
+/// A frame by itself; control frames carry at most 125 bytes.
+fn control_frame(opcode: u8, payload: &[u8]) -> Bytes {
+    debug_assert!(payload.len() <= 125, "control frames carry at most 125 bytes");
+    let mut out = BytesMut::with_capacity(2 + payload.len());
+    frame(opcode, payload, &mut out);
+    out.freeze()
+}
+
+fn frame(opcode: u8, payload: &[u8], out: &mut BytesMut) {
+    out.put_u8(FIN | opcode);
+    let n_payload = payload.len();
+    if n_payload < 126 {
+        out.put_u8(n_payload as u8);
+    } else if let Ok(length) = u16::try_from(n_payload) {
+        out.put_u8(126);
+        out.put_u16(length);
+    } else {
+        out.put_u8(127);
+        out.put_u64(n_payload as u64);
+    }
+    out.put_slice(payload);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_takes_its_shortest_form() {
+        for (n, header) in [
+            (0, &[0x81, 0][..]),
+            (125, &[0x81, 125]),
+            (126, &[0x81, 126, 0, 126]),
+            (65_535, &[0x81, 126, 0xFF, 0xFF]),
+            (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let text = vec![b'x'; n];
+            let mut frame = BytesMut::new();
+            WebSocketForm.message(&text, &mut frame);
+            assert_eq!(frame[..], [header, &text].concat(), "{n}");
+        }
+    }
+
+    #[test]
+    fn a_close_carries_number_and_reason() {
+        let frame = WebSocketForm.close(CloseCode::SessionEnded);
+        assert_eq!(&frame[..4], &[0x88, 20, 0x11, 0x3A]);
+        assert_eq!(&frame[4..], b"chat session ended");
+    }
+
+    #[test]
+    fn a_receipt_is_the_number_asked_for() {
+        let ping = WebSocketForm.receipt_request(17).expect("pongs are receipts");
+        assert_eq!(WebSocketForm::receipt(&ping[2..]), Some(17));
+        for other in [&b""[..], b"page-", b"page-x", b"17", b"\xFF"] {
+            assert_eq!(WebSocketForm::receipt(other), None, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! How what the hub says is written for a kind of client: the hub says what, the form says how.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use hookswitch_protocol::CloseCode;
+
+/// The form in which a kind of client reads everything, such as WebSocket frames. A connection names its
+/// form when it is attached; each event is encoded once for each form that has a connection.
+///
+/// A form is a constant: it keeps no state of a connection.
+pub trait WireForm: fmt::Debug + Send + Sync {
+    /// What tells it from all other forms of the process.
+    fn name(&self) -> &'static str;
+
+    /// Appends one message, which is one JSON object: an event's envelope, an answer or a notice.
+    fn message(&self, json: &[u8], out: &mut BytesMut);
+
+    /// The last thing that is sent.
+    fn close(&self, code: CloseCode) -> Bytes;
+
+    /// Asks the client for a sign of life, which is told to
+    /// [`ConnectionHandle::heard`](crate::ConnectionHandle::heard).
+    fn ping(&self) -> Bytes;
+
+    /// Asks the client to prove that everything before this arrived; the answer, with this number, is
+    /// told to [`ConnectionHandle::received`](crate::ConnectionHandle::received). `None` where a drained
+    /// outbox is the proof, and a sign of life too.
+    fn receipt_request(&self, number: u64) -> Option<Bytes>;
+}
+
+/// One message alone, in this form.
+pub(crate) fn encode(form: &dyn WireForm, json: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(json.len() + 16);
+    form.message(json, &mut out);
+    out.freeze()
+}
+
+/// A form's number within one hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FormId(pub(crate) u8);
+
+/// The forms that the hub's connections have had. A handful, and never taken away: they are constants.
+#[derive(Debug, Default)]
+pub(crate) struct WireForms(Mutex<Vec<&'static dyn WireForm>>);
+
+impl WireForms {
+    /// The form's number, a new one for a form not seen before.
+    ///
+    /// # Panics
+    /// With more than 255 different forms.
+    pub(crate) fn number(&self, form: &'static dyn WireForm) -> FormId {
+        let mut known = self.lock();
+        let at = known.iter().position(|known| known.name() == form.name()).unwrap_or_else(|| {
+            known.push(form);
+            known.len() - 1
+        });
+        FormId(u8::try_from(at).expect("forms are constants, and few"))
+    }
+
+    /// All forms by their numbers.
+    pub(crate) fn all(&self) -> Vec<&'static dyn WireForm> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<&'static dyn WireForm>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,37 @@
+//! What others ask of a shard.
+
+use std::io;
+
+use bytes::Bytes;
+use hookswitch_protocol::TenantId;
+use tokio::sync::oneshot;
+
+use crate::attachment::Attachment;
+use crate::publish::wire_form::FormId;
+use crate::seams::user_key::UserKey;
+use crate::shard::SlotKey;
+use crate::shard::connection_handle::ConnectionHandle;
+use crate::shard::transport::Transport;
+
+/// Makes a connection's transport on the shard's thread, inside its local runtime, and starts whatever
+/// reads from the client. The handle must not be used before this returns.
+pub(crate) type OpenTransport = Box<dyn FnOnce(ConnectionHandle) -> io::Result<Box<dyn Transport>> + Send>;
+
+/// What admission and offline delivery ask of a shard.
+pub(crate) enum Request {
+    /// Puts a connection into the tables; from then on events are queued for it. With `holds_back`
+    /// those for its user wait until a delivery task was there.
+    Attach { who: Attachment, form: FormId, holds_back: bool, reply: oneshot::Sender<SlotKey> },
+    /// Hands over the socket.
+    Open { key: SlotKey, open: OpenTransport },
+    /// Takes a connection out that was never opened.
+    Detach { key: SlotKey },
+    /// Finds an open connection of the user and holds newer events for it back.
+    BeginBacklog { user: UserKey, reply: oneshot::Sender<Option<SlotKey>> },
+    /// Sends a page of missed messages; `done` is told when the client has them, or dropped.
+    Backlog { key: SlotKey, messages: Vec<Bytes>, done: oneshot::Sender<()> },
+    /// Tells every connection of the tenant, or of all, that events of other nodes may be missing.
+    Gap { tenant: Option<TenantId>, n_missed: Option<u64> },
+    /// The backlog is through: releases what the user's open connections hold back.
+    Release { user: UserKey },
+}
