@@ -64,6 +64,14 @@ impl NewEvent {
 }
 
 impl Event {
+    /// What a publisher said, accepted at `at` as an event of `tenant`: under its own id, or under a new
+    /// one. Its session counts as the one that visitors know.
+    pub fn new(tenant: TenantId, said: NewEvent, at: Timestamp) -> Self {
+        let NewEvent { id, event_type, user, session, topic, payload } = said;
+        let id = id.unwrap_or_else(|| EventId::generate(at));
+        Self { id, event_type, tenant, user, session, topic, payload, timestamp: at }
+    }
+
     /// The envelope as compact JSON; only the payload is as the publisher wrote it.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.payload.as_str().len() + 200);

@@ -41,10 +41,18 @@ impl Payload {
     /// # Errors
     /// [`InvalidPayload`], never `NotJson`.
     pub fn from_raw(raw: &RawValue) -> Result<Self, InvalidPayload> {
+        Self::from_raw_within(raw, limits::JSON_DEPTH)
+    }
+
+    /// The same where fewer levels are left, because the payload is itself part of something.
+    ///
+    /// # Errors
+    /// [`InvalidPayload`], never `NotJson`.
+    pub fn from_raw_within(raw: &RawValue, n_levels: usize) -> Result<Self, InvalidPayload> {
         if !raw.get().starts_with('{') {
             return Err(InvalidPayload::NotAnObject);
         }
-        if !json::depth_within(raw.get(), limits::JSON_DEPTH) {
+        if !json::depth_within(raw.get(), n_levels) {
             return Err(InvalidPayload::TooDeep);
         }
         Ok(Self(raw.to_owned()))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use hookswitch_protocol::{
-    Category, EventId, EventType, NamedSession, NewEvent, SessionNames, limits, with_session_id,
+    Category, EventId, EventType, NamedSession, NewEvent, SessionNames, UserId, limits, with_session_id,
 };
 use hookswitch_webhooks::{Fingerprint, fingerprint};
 
@@ -42,8 +42,8 @@ impl CheckedBatch {
 /// Checks a batch that came from outside.
 pub(crate) fn check(batch: Vec<NewEvent>) -> Result<CheckedBatch, AcceptError> {
     let n_events = batch.len();
-    if n_events > limits::EVENTS_PER_REQUEST {
-        return Err(AcceptError::TooManyEvents { n_events });
+    if n_events == 0 || n_events > limits::EVENTS_PER_REQUEST {
+        return Err(AcceptError::BatchSize { n_events });
     }
     let mut events: Vec<Checked> = Vec::with_capacity(n_events);
     let mut places = Vec::with_capacity(n_events);
@@ -70,12 +70,18 @@ fn check_one(index: usize, mut new: NewEvent) -> Result<Checked, AcceptError> {
     if !new.event_type.is_publishable() {
         return Err(AcceptError::Reserved { index, event_type: new.event_type });
     }
-    if new.user.as_ref().is_some_and(hookswitch_protocol::UserId::is_zero) {
-        return Err(AcceptError::invalid(index, "user_id", "must not be 0; leave it out for the whole tenant"));
-    }
+    check_user(index, &new)?;
     let names = session_names(index, &mut new)?;
     let fingerprint = new.id.as_ref().map(|_| fingerprint(&new));
     Ok(Checked { index, new, names, fingerprint })
+}
+
+/// Nobody is user 0: services write it where they mean the whole tenant.
+pub(crate) fn check_user(index: usize, new: &NewEvent) -> Result<(), AcceptError> {
+    if new.user.as_ref().is_some_and(UserId::is_zero) {
+        return Err(AcceptError::invalid(index, "user_id", "must not be 0: leave it out to reach the whole tenant"));
+    }
+    Ok(())
 }
 
 /// Brings both ways to name the session into one, and refuses a start or end that names none right.

@@ -10,9 +10,9 @@ use hookswitch_webhooks::LedgerError;
 /// delivered. Where a store failed midway, a message kept for an absent user may stay.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
-    /// More events than one call may hold.
-    #[error("{n_events} events, at most {} are allowed in one request", limits::EVENTS_PER_REQUEST)]
-    TooManyEvents {
+    /// No event, or more than one call may hold.
+    #[error("events holds {n_events} events, 1 to {} are allowed", limits::EVENTS_PER_REQUEST)]
+    BatchSize {
         /// How many there were.
         n_events: usize,
     },
@@ -27,7 +27,7 @@ pub enum AcceptError {
         problem: String,
     },
     /// The event's type is the server's own.
-    #[error("type {event_type} is reserved and cannot be published")]
+    #[error("type {:?} is reserved for the server", event_type.as_str())]
     Reserved {
         /// Which event of the batch, from 0.
         index: usize,
@@ -112,7 +112,7 @@ impl AcceptError {
     /// Which field of the event is to blame, as the contract spells it.
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::TooManyEvents { .. } => Some("events"),
+            Self::BatchSize { .. } => Some("events"),
             Self::Invalid { field, .. } => Some(field),
             Self::Reserved { .. } => Some("type"),
             Self::IdConflict { .. } => Some("id"),
@@ -125,7 +125,7 @@ impl AcceptError {
     /// The code told to clients.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::TooManyEvents { .. } | Self::Invalid { .. } | Self::Payload(_) => ErrorCode::InvalidField,
+            Self::BatchSize { .. } | Self::Invalid { .. } | Self::Payload(_) => ErrorCode::InvalidField,
             Self::Reserved { .. } => ErrorCode::ReservedType,
             Self::IdConflict { .. } | Self::SessionTaken { .. } => ErrorCode::Conflict,
             Self::StoreBusy => ErrorCode::Overloaded,

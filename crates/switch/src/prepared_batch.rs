@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use hookswitch_hub::{UserKey, UserLocation};
-use hookswitch_protocol::{Event, EventId, NewEvent, NodeId, SessionKey, SessionNames, TenantId, Timestamp};
+use hookswitch_protocol::{Event, NewEvent, NodeId, SessionNames, TenantId, Timestamp};
 use hookswitch_webhooks::{DutyTarget, Fingerprint, NewDuty, Seen, delivery_body};
 
 use crate::checked::{Checked, CheckedBatch};
@@ -57,21 +57,7 @@ impl Context {
             Some(name) => self.hub.sessions().resolve(tenant, name).await,
             None => None,
         };
-        event(new, tenant, session, now)
-    }
-}
-
-/// The event under its own id, or under a new one.
-fn event(new: NewEvent, tenant: &TenantId, session: Option<SessionKey>, now: Timestamp) -> Event {
-    Event {
-        id: new.id.unwrap_or_else(|| EventId::generate(now)),
-        event_type: new.event_type,
-        tenant: tenant.clone(),
-        user: new.user,
-        session,
-        topic: new.topic,
-        payload: new.payload,
-        timestamp: now,
+        Event::new(tenant.clone(), NewEvent { session, ..new }, now)
     }
 }
 
@@ -80,7 +66,7 @@ impl PendingEvent {
         let Checked { index, new, names, fingerprint } = checked;
         let targets = context.webhooks.targets(tenant, &new.event_type, &new.payload, now);
         // Its session is found once the whole batch is known.
-        let event = event(new, tenant, None, now);
+        let event = Event::new(tenant.clone(), NewEvent { session: None, ..new }, now);
         let addressee = UserKey::addressee(&event);
         Self { index, event, names, fingerprint, targets, addressee, is_repeated: false }
     }

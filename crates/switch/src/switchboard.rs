@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::{Hub, OfflineMessage, Publication, UserKey};
-use hookswitch_protocol::{EventId, EventType, NewEvent, Payload, TenantId, Topic, UserId, limits};
+use hookswitch_protocol::{EventId, EventType, NewEvent, Payload, TenantId, Topic, limits};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::Webhooks;
 use tokio::sync::Semaphore;
 
-use crate::checked::{check, moves_session};
+use crate::checked::{check, check_user, moves_session};
 use crate::context::Context;
 use crate::counters::{Counters, SwitchCounters};
 use crate::detached::{DetachedRunner, Place};
@@ -120,9 +120,7 @@ impl Switchboard {
         if !event.event_type.is_publishable() && !event.event_type.is_opt_in() {
             return Err(AcceptError::Reserved { index: 0, event_type: event.event_type });
         }
-        if event.user.as_ref().is_some_and(UserId::is_zero) {
-            return Err(AcceptError::invalid(0, "user_id", "must not be 0; leave it out for the whole tenant"));
-        }
+        check_user(0, &event)?;
         if moves_session(&event.event_type) {
             return Err(AcceptError::invalid(0, "type", "starts or ends a chat session, so it must be accepted"));
         }

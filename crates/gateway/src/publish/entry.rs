@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use hookswitch_protocol::{ErrorCode, EventId, EventType, InvalidId, NewEvent, Payload, SessionKey, Topic, UserId};
-use serde::de::{self, Deserialize, Deserializer, MapAccess};
+use hookswitch_protocol::{
+    ErrorCode, EventId, EventType, InvalidId, InvalidPayload, NewEvent, Payload, SessionKey, Topic, UserId, limits,
+};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use crate::http::Problem;
@@ -18,14 +20,13 @@ pub(super) struct RawEntry<'a> {
     session_id: Option<&'a RawValue>,
     topic: Option<&'a RawValue>,
     id: Option<&'a RawValue>,
-    pub(super) events: Option<&'a RawValue>,
+    pub(super) events: Option<Entries<'a>>,
     flaw: Option<Mistake>,
 }
 
 /// The first thing that is wrong with an entry.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mistake {
-    code: ErrorCode,
     /// Empty when it is the entry as a whole.
     field: Cow<'static, str>,
     problem: String,
@@ -33,11 +34,7 @@ pub(super) struct Mistake {
 
 impl Mistake {
     fn new(field: impl Into<Cow<'static, str>>, problem: impl Into<String>) -> Self {
-        Self { code: ErrorCode::InvalidField, field: field.into(), problem: problem.into() }
-    }
-
-    pub(super) fn not_an_object() -> Self {
-        Self::new("", "must be an object")
+        Self { field: field.into(), problem: problem.into() }
     }
 
     /// The mistake as the publisher gets it: `events[3].type …`.
@@ -48,7 +45,7 @@ impl Mistake {
             (Some(index), field) => format!("events[{index}].{field}"),
         };
         let field = Some(&*self.field).filter(|field| !field.is_empty());
-        Problem::new(self.code, format!("{path} {}", self.problem)).with_entry(index, field)
+        Problem::new(ErrorCode::InvalidField, format!("{path} {}", self.problem)).with_entry(index, field)
     }
 }
 
@@ -67,7 +64,6 @@ impl<'a> RawEntry<'a> {
             "session_id" => ("session_id", &mut self.session_id),
             "topic" => ("topic", &mut self.topic),
             "id" => ("id", &mut self.id),
-            "events" => ("events", &mut self.events),
             _ => return None,
         })
     }
@@ -91,8 +87,8 @@ impl<'a> RawEntry<'a> {
         }
     }
 
-    /// Checks every field.
-    pub(super) fn into_event(self) -> Result<NewEvent, Mistake> {
+    /// Reads every field; `n_outside` levels of the body stand around them.
+    pub(super) fn into_event(self, n_outside: usize) -> Result<NewEvent, Mistake> {
         if let Some(flaw) = self.flaw {
             return Err(flaw);
         }
@@ -101,7 +97,7 @@ impl<'a> RawEntry<'a> {
         }
         Ok(NewEvent {
             event_type: event_type(self.kind)?,
-            payload: payload(self.payload)?,
+            payload: payload(self.payload, n_outside)?,
             id: self.id.map(|raw| EventId::parse(&text("id", raw)?).map_err(Mistake::from)).transpose()?,
             user: self.user_id.map(user).transpose()?,
             topic: self.topic.map(|raw| Topic::parse(&text("topic", raw)?).map_err(Mistake::from)).transpose()?,
@@ -120,27 +116,23 @@ fn text<'a>(field: &'static str, raw: &'a RawValue) -> Result<Cow<'a, str>, Mist
 
 fn event_type(raw: Option<&RawValue>) -> Result<EventType, Mistake> {
     let raw = raw.ok_or_else(|| Mistake::new("type", "is missing"))?;
-    let event_type = EventType::parse(&text("type", raw)?)?;
-    if !event_type.is_publishable() {
-        let problem = format!("{:?} is reserved for the server", event_type.as_str());
-        return Err(Mistake { code: ErrorCode::ReservedType, ..Mistake::new("type", problem) });
-    }
-    Ok(event_type)
+    Ok(EventType::parse(&text("type", raw)?)?)
 }
 
-fn payload(raw: Option<&RawValue>) -> Result<Payload, Mistake> {
+/// `n_outside` levels of the body stand around it.
+fn payload(raw: Option<&RawValue>, n_outside: usize) -> Result<Payload, Mistake> {
     let Some(raw) = raw else { return Ok(Payload::empty()) };
-    Payload::from_raw(raw).map_err(|_| Mistake::new("payload", "must be a JSON object"))
+    Payload::from_raw_within(raw, limits::JSON_DEPTH - n_outside).map_err(|invalid| match invalid {
+        InvalidPayload::TooDeep => {
+            Mistake::new("payload", format!("makes the body nested deeper than {} levels", limits::JSON_DEPTH))
+        }
+        InvalidPayload::NotJson(_) | InvalidPayload::NotAnObject => Mistake::new("payload", "must be a JSON object"),
+    })
 }
 
 fn user(raw: &RawValue) -> Result<UserId, Mistake> {
-    let user: UserId = serde_json::from_str(raw.get()).map_err(|_| {
-        Mistake::new("user_id", "must be a 64-bit integer or a string of at most 64 A-Z a-z 0-9 _ . @ -")
-    })?;
-    if user.is_zero() {
-        return Err(Mistake::new("user_id", "must not be 0: leave it out to reach the whole tenant"));
-    }
-    Ok(user)
+    serde_json::from_str(raw.get())
+        .map_err(|_| Mistake::new("user_id", "must be a 64-bit integer or a string of at most 64 A-Z a-z 0-9 _ . @ -"))
 }
 
 /// A session id as it came: an integer or a string.
@@ -152,9 +144,47 @@ fn session_key(raw: &RawValue) -> Result<SessionKey, Mistake> {
     Ok(SessionKey::parse(&text)?)
 }
 
+/// What stands in `events`.
+#[derive(Debug)]
+pub(super) enum Entries<'a> {
+    /// The first of them, as many as a request may hold, and how many there are.
+    List { entries: Vec<RawEntry<'a>>, n_entries: usize },
+    /// No array.
+    Other,
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for RawEntry<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntryVisitor)
+        deserializer.deserialize_any(EntryVisitor)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EntriesVisitor)
+    }
+}
+
+/// Visits of JSON values that are not of the kind wanted; what is left of them is read over.
+macro_rules! other_values {
+    ($($visit:ident: $type:ty),* => $value:expr) => {
+        $(fn $visit<E: de::Error>(self, _value: $type) -> Result<Self::Value, E> {
+            Ok($value)
+        })*
+
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+    };
+}
+
+/// The body itself: what is no object is no publishing body.
+#[derive(Debug)]
+pub(super) struct PublishBody<'a>(pub(super) RawEntry<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for PublishBody<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntryVisitor).map(PublishBody)
     }
 }
 
@@ -167,9 +197,23 @@ impl<'de> de::Visitor<'de> for EntryVisitor {
         f.write_str("an object")
     }
 
+    other_values!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str => not_an_object());
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<RawEntry<'de>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(not_an_object())
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawEntry<'de>, A::Error> {
         let mut entry = RawEntry::default();
         while let Some(name) = map.next_key::<FieldName<'de>>()? {
+            if name.0 == "events" {
+                let is_first = entry.events.is_none();
+                entry.events = map.next_value::<Option<Entries<'de>>>()?;
+                let flaw = (!is_first).then(|| Mistake::new("events", "stands there more than once"));
+                entry.flaw = entry.flaw.or(flaw);
+                continue;
+            }
             let value = map.next_value::<&'de RawValue>()?;
             let flaw = match entry.slot(&name.0) {
                 None => {
@@ -187,6 +231,41 @@ impl<'de> de::Visitor<'de> for EntryVisitor {
             entry.flaw = entry.flaw.or(flaw);
         }
         Ok(entry)
+    }
+}
+
+fn not_an_object<'a>() -> RawEntry<'a> {
+    RawEntry { flaw: Some(Mistake::new("", "must be an object")), ..RawEntry::default() }
+}
+
+struct EntriesVisitor;
+
+impl<'de> de::Visitor<'de> for EntriesVisitor {
+    type Value = Entries<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    other_values!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str => Entries::Other);
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Entries::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entries<'de>, A::Error> {
+        let (mut entries, mut n_entries) = (Vec::new(), 0);
+        while entries.len() < limits::EVENTS_PER_REQUEST
+            && let Some(entry) = seq.next_element()?
+        {
+            entries.push(entry);
+            n_entries += 1;
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            n_entries += 1;
+        }
+        Ok(Entries::List { entries, n_entries })
     }
 }
 

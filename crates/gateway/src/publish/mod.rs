@@ -3,44 +3,46 @@
 
 mod entry;
 
-use hookswitch_protocol::{ErrorCode, NewEvent, json, limits};
-use serde_json::value::RawValue;
+use hookswitch_protocol::{ErrorCode, NewEvent};
+use hookswitch_switch::AcceptError;
 
 use crate::http::Problem;
-use entry::RawEntry;
+use entry::{Entries, PublishBody, RawEntry};
 
-/// Reads a publishing body; whether it was a batch, so that later refusals name entries alike.
+/// Levels around a payload: the body's own object, and in a batch the array and the entry too.
+const AROUND_ONE: usize = 1;
+const AROUND_MANY: usize = 3;
+
+/// Reads a publishing body, in one walk; whether it was a batch, so that later refusals name entries
+/// alike. Whether the events may be accepted is for the switchboard to say.
 ///
 /// # Errors
 /// 400 with the index and field of the first mistake.
 pub(crate) fn parse(body: &[u8]) -> Result<(Vec<NewEvent>, bool), Problem> {
     let text = std::str::from_utf8(body).map_err(|e| not_json(format!("the body is not UTF-8: {e}")))?;
-    let body: RawEntry<'_> = serde_json::from_str(text).map_err(|e| not_json(format!("the body: {e}")))?;
-    if !json::depth_within(text, limits::JSON_DEPTH) {
-        let problem = format!("the body is nested deeper than {} levels", limits::JSON_DEPTH);
-        return Err(Problem::new(ErrorCode::InvalidField, problem));
-    }
-    match body.events {
-        None => Ok((vec![body.into_event().map_err(|mistake| mistake.into_problem(None))?], false)),
+    let body = serde_json::from_str(text).map_err(|e| not_json(format!("the body: {e}")))?;
+    let PublishBody(mut body) = body;
+    match body.events.take() {
+        None => Ok((vec![body.into_event(AROUND_ONE).map_err(|mistake| mistake.into_problem(None))?], false)),
         Some(events) => {
             body.check_only_events().map_err(|mistake| mistake.into_problem(None))?;
-            Ok((parse_list(events)?, true))
+            Ok((events_of(events)?, true))
         }
     }
 }
 
-fn parse_list(events: &RawValue) -> Result<Vec<NewEvent>, Problem> {
-    let entries: Vec<&RawValue> =
-        serde_json::from_str(events.get()).map_err(|_| Problem::field("events", "must be an array of events"))?;
-    if entries.is_empty() || entries.len() > limits::EVENTS_PER_REQUEST {
-        let problem = format!("holds {} events, 1 to {} are allowed", entries.len(), limits::EVENTS_PER_REQUEST);
-        return Err(Problem::field("events", &problem));
-    }
-    let parse_one = |(index, raw): (usize, &RawValue)| {
-        let entry = serde_json::from_str::<RawEntry<'_>>(raw.get()).map_err(|_| entry::Mistake::not_an_object());
-        entry.and_then(RawEntry::into_event).map_err(|mistake| mistake.into_problem(Some(index)))
+fn events_of(events: Entries<'_>) -> Result<Vec<NewEvent>, Problem> {
+    let Entries::List { entries, n_entries } = events else {
+        return Err(Problem::field("events", "must be an array of events"));
     };
-    entries.into_iter().enumerate().map(parse_one).collect()
+    if n_entries > entries.len() {
+        let error = AcceptError::BatchSize { n_events: n_entries };
+        return Err(Problem::new(error.code(), error.to_string()).with_entry(None, error.field()));
+    }
+    let read_one = |(index, entry): (usize, RawEntry<'_>)| {
+        entry.into_event(AROUND_MANY).map_err(|mistake| mistake.into_problem(Some(index)))
+    };
+    entries.into_iter().enumerate().map(read_one).collect()
 }
 
 fn not_json(message: String) -> Problem {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use hookswitch_protocol::payloads::{PresenceCause, PresenceChanged, PresenceWord};
-use hookswitch_protocol::{Chain, Event, EventId, EventType, Payload, Retry, TenantId};
+use hookswitch_protocol::{Chain, Event, Retry, TenantId};
 use hookswitch_runtime::Clock;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -107,18 +107,8 @@ impl PresenceSync {
     }
 
     fn event(&self, user: &UserKey, state: PresenceWord, cause: PresenceCause) -> Event {
-        let now = self.clock.now();
         let payload = PresenceChanged { user_id: user.user.clone(), state, cause };
-        Event {
-            id: EventId::generate(now),
-            event_type: EventType::PRESENCE_CHANGED,
-            tenant: user.tenant.clone(),
-            user: None,
-            session: None,
-            topic: None,
-            payload: Payload::from_serialize(&payload).expect("a struct prints as an object"),
-            timestamp: now,
-        }
+        Event::new(user.tenant.clone(), payload.into(), self.clock.now())
     }
 
     /// Looks after those who left, until the node goes away; then once more after all who did until

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::UserId;
+use crate::{EventType, NewEvent, Payload, UserId};
 
 /// One transition of a user, over all nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,14 @@ pub struct PresenceChanged {
     pub state: PresenceWord,
     /// Why.
     pub cause: PresenceCause,
+}
+
+impl From<PresenceChanged> for NewEvent {
+    /// The event that tells it, to the whole tenant.
+    fn from(changed: PresenceChanged) -> Self {
+        let payload = Payload::from_serialize(&changed).expect("a struct prints as an object");
+        Self::new(EventType::PRESENCE_CHANGED, payload)
+    }
 }
 
 /// The two ends of a transition.

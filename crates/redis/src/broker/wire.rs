@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use hookswitch_hub::{Origin, Publication, Received, UserKey};
-use hookswitch_protocol::{Event, EventId, EventType, NodeId, Payload, SessionKey, TenantId, Timestamp, Topic, UserId};
+use hookswitch_protocol::{
+    Event, EventId, EventType, NewEvent, NodeId, Payload, SessionKey, TenantId, Timestamp, Topic, UserId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -151,16 +153,9 @@ pub(crate) fn decode(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Ref
         }
         None => (None, None, Origin::Foreign),
     };
-    let event = Event {
-        id: id.unwrap_or_else(|| EventId::generate(context.now)),
-        event_type,
-        tenant,
-        user: user_id.filter(|user| !user.is_zero()),
-        session,
-        topic,
-        payload,
-        timestamp: timestamp.unwrap_or(context.now),
-    };
+    let user = user_id.filter(|user| !user.is_zero());
+    let said = NewEvent { id, event_type, user, session, topic, payload };
+    let event = Event::new(tenant, said, timestamp.unwrap_or(context.now));
     Ok(Incoming { received: Received { event: Arc::new(event), origin }, source })
 }
 

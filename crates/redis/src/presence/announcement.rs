@@ -1,7 +1,7 @@
 //! The envelope of `presence.changed`, made ready for a script to publish.
 
 use hookswitch_protocol::payloads::{PresenceCause, PresenceChanged, PresenceWord};
-use hookswitch_protocol::{Event, EventId, EventType, Payload, TenantId, Timestamp, UserId};
+use hookswitch_protocol::{Event, TenantId, Timestamp, UserId};
 
 /// What a script publishes when it makes this transition.
 pub(super) fn announcement(tenant: &TenantId, user: &UserId, cause: PresenceCause, now: Timestamp) -> Vec<u8> {
@@ -10,17 +10,7 @@ pub(super) fn announcement(tenant: &TenantId, user: &UserId, cause: PresenceCaus
         PresenceCause::Disconnected | PresenceCause::NodeLost | PresenceCause::Expired => PresenceWord::Offline,
     };
     let payload = PresenceChanged { user_id: user.clone(), state, cause };
-    let event = Event {
-        id: EventId::generate(now),
-        event_type: EventType::PRESENCE_CHANGED,
-        tenant: tenant.clone(),
-        user: None,
-        session: None,
-        topic: None,
-        payload: Payload::from_serialize(&payload).expect("a struct prints as an object"),
-        timestamp: now,
-    };
-    event.encode()
+    Event::new(tenant.clone(), payload.into(), now).encode()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hookswitch_protocol::{
-    CommandError, ConnectionId, ErrorCode, Event, EventId, EventType, Payload, SessionKey, TenantId,
+    CommandError, ConnectionId, ErrorCode, Event, EventType, NewEvent, Payload, SessionKey, TenantId,
 };
 
 use super::tcp::SocketContext;
@@ -22,15 +22,7 @@ pub(super) async fn relay(
     let unknown = || CommandError::new(ErrorCode::UnknownSession, "payload.session_id is no live chat session");
     let session = sessions.resolve(&tenant, &name).await.ok_or_else(unknown)?;
     sessions.seen(&session);
-    let event = Arc::new(Event {
-        id: EventId::generate(now),
-        event_type: EventType::CHAT_TYPING,
-        tenant,
-        user: None,
-        session: Some(session),
-        topic: None,
-        payload,
-        timestamp: now,
-    });
+    let said = NewEvent::new(EventType::CHAT_TYPING, payload).in_session(session);
+    let event = Arc::new(Event::new(tenant, said, now));
     context.hub.relay(event, Some(sender)).await.map_err(|error| CommandError::new(error.code(), error.to_string()))
 }
