@@ -102,8 +102,8 @@ impl RedisConfig {
         }
     }
 
-    /// How long each keeper may take at the node's end for what it still has to say.
-    pub(crate) fn last_words(&self) -> Duration {
+    /// How long each keeper may take at the node's end for what it still has to write.
+    pub(crate) fn flush_timeout(&self) -> Duration {
         self.command_timeout * 3 / 2
     }
 }

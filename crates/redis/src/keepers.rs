@@ -58,12 +58,12 @@ impl RedisKeepers {
         let link = link::connect(config, node, clock)?;
         let broker = RedisBroker::start(&link, &sink, &scope);
         let presence = RedisPresence::start(link.clone(), &scope);
-        let (last, sender, farewell) = (link.clone(), Arc::clone(&broker), Arc::clone(&presence));
+        let (closing, last_events, last_departures) = (link.clone(), Arc::clone(&broker), Arc::clone(&presence));
         scope.spawn("redis-link", async move {
-            // Both have last words.
-            tokio::join!(sender.ended(), farewell.ended());
-            sender.stop();
-            last.quit().await;
+            // Both still write at the end.
+            tokio::join!(last_events.ended(), last_departures.ended());
+            last_events.stop();
+            closing.quit().await;
         });
         let offline = RedisOffline::start(link.clone(), limits, &scope);
         let chat = RedisChatSessions::new(link.clone());

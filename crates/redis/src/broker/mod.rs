@@ -1,9 +1,9 @@
 //! Events between nodes over pub/sub.
 
 mod counters;
-mod line;
 mod outgoing;
 mod receiver;
+mod send_queue;
 mod sequence;
 mod subscriptions;
 mod supervisor;

@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 use super::counters::Counters;
 use super::sequence::Ordered;
 use super::subscriptions::Subscriptions;
-use super::wire::{self, Context, Incoming, Noted, Refusal};
+use super::wire::{self, Context, ControlMessage, Incoming, Refusal};
 use crate::keys::Channel;
 use crate::link::Link;
 
@@ -92,7 +92,7 @@ impl Receiver {
         let context = Context { node: self.link.node(), tenant: None, topic: None, now: self.link.clock().now() };
         match channel {
             Channel::Probe(node) => self.take_probe(node, bytes),
-            Channel::Internal(name) => self.take_note(&tenant(name)?, bytes)?,
+            Channel::Internal(name) => self.take_control(&tenant(name)?, bytes)?,
             Channel::Main => self.accept(wire::decode_wrapped(bytes, context)?),
             // What comes back to its publisher is not worth reading.
             Channel::Topic(_) | Channel::Tenant(_) if wire::is_plainly_of(bytes, self.link.node()) => {}
@@ -115,13 +115,13 @@ impl Receiver {
         }
     }
 
-    fn take_note(&mut self, tenant: &TenantId, bytes: &[u8]) -> Result<(), Refusal> {
-        match wire::decode_note(bytes, tenant, self.link.node())? {
-            Some(Noted::Backlog(user)) => {
+    fn take_control(&mut self, tenant: &TenantId, bytes: &[u8]) -> Result<(), Refusal> {
+        match wire::decode_control(bytes, tenant, self.link.node())? {
+            Some(ControlMessage::Backlog(user)) => {
                 self.hand_on();
                 self.sink.on_backlog(user);
             }
-            Some(Noted::Last(node, seq)) => {
+            Some(ControlMessage::Last(node, seq)) => {
                 let ordered = self.subscriptions.sequencer().up_to(tenant, &node, seq);
                 self.pass_on(tenant.clone(), ordered);
             }
@@ -131,12 +131,12 @@ impl Receiver {
     }
 
     fn accept(&mut self, incoming: Incoming) {
-        let Incoming { received, source } = incoming;
+        let Incoming { received, publisher } = incoming;
         let tenant = received.event.tenant.clone();
         if !self.subscriptions.is_watched(&tenant) {
             return;
         }
-        match source {
+        match publisher {
             Some((node, _)) if node == *self.link.node() => {}
             Some((node, seq)) => {
                 let ordered = self.subscriptions.sequencer().take(&tenant, node, seq, received);

@@ -206,8 +206,8 @@ impl LinkError {
         }
     }
 
-    /// The whole story in one line.
-    pub(crate) fn to_people(&self) -> String {
+    /// All that is known of it, in one line.
+    pub(crate) fn summary(&self) -> String {
         match self {
             Self::Away { problem } => problem.clone(),
             Self::Failed { source, .. } => format!("{self}: {source}"),

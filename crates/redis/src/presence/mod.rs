@@ -3,20 +3,20 @@
 //! A lease is a field of a hash beside the tenant's online set, so that one script changes both and
 //! publishes what that means: a transition and its announcement are one thing, told once. What keeps
 //! a lease alive is the lease of its node; a node that is not heard of is swept by the others.
-//! Whatever Redis does not take now is on the [`roll`] and is said later.
+//! Whatever Redis does not take now stays pending in [`local_presence`] and is written later.
 
 mod announcement;
 mod audit;
 mod counters;
-mod heartbeat;
-mod leases;
-mod nodes;
+mod lease_monitor;
+mod lease_renewal;
+mod local_presence;
+mod node_leases;
 mod restore;
-mod roll;
-mod signs;
 mod store;
 mod sweep;
-mod vigil;
+mod user_heartbeats;
+mod user_leases;
 
 use std::fmt;
 use std::future::Future;
@@ -33,10 +33,10 @@ use tokio::time::Instant;
 
 use self::counters::Counters;
 pub use self::counters::PresenceCounters;
-use self::leases::{Era, Leases};
-use self::nodes::Nodes;
-use self::roll::Roll;
-use self::vigil::Vigil;
+use self::lease_monitor::LeaseMonitor;
+use self::local_presence::LocalPresence;
+use self::node_leases::NodeLeases;
+use self::user_leases::{Fence, UserLeases};
 use crate::link::{Link, LinkError, LinkState};
 
 /// Keeps presence in Redis, and goes on by itself while there is none.
@@ -47,10 +47,10 @@ use crate::link::{Link, LinkError, LinkState};
 pub struct RedisPresence {
     link: Link,
     state: watch::Receiver<LinkState>,
-    roll: Roll,
-    leases: Leases,
-    nodes: Nodes,
-    vigil: Mutex<Vigil>,
+    local: LocalPresence,
+    leases: UserLeases,
+    nodes: NodeLeases,
+    monitor: Mutex<LeaseMonitor>,
     counters: Counters,
     has_ended: watch::Sender<bool>,
     has_departed: Notify,
@@ -67,11 +67,11 @@ impl RedisPresence {
     pub fn start(link: Link, scope: &Scope) -> Arc<Self> {
         let presence = Arc::new(Self {
             state: link.changes(),
-            vigil: Mutex::new(Vigil::new(link.config().lease)),
+            monitor: Mutex::new(LeaseMonitor::new(link.config().lease)),
             link,
-            roll: Roll::default(),
-            leases: Leases::new(),
-            nodes: Nodes::new(),
+            local: LocalPresence::default(),
+            leases: UserLeases::new(),
+            nodes: NodeLeases::new(),
             counters: Counters::default(),
             has_ended: watch::Sender::new(false),
             has_departed: Notify::new(),
@@ -100,23 +100,23 @@ impl RedisPresence {
     /// when the node's lease is over, also who has left: what has to wait until the others have said
     /// again whom they hold would take longer than a node may take to end.
     async fn end(&self) {
-        while !self.roll.is_vacant() {
-            self.roll.vacated.notified().await;
+        while !self.local.has_nobody_online() {
+            self.local.emptied.notified().await;
         }
-        let last_words = tokio::time::timeout(self.link.config().last_words(), self.tell_end());
-        if last_words.await.is_err() {
+        let announced = tokio::time::timeout(self.link.config().flush_timeout(), self.announce_end());
+        if announced.await.is_err() {
             tracing::info!(node = %self.link.node(), "the others find out by the lease that this node has ended");
         }
         self.has_ended.send_replace(true);
         self.has_departed.notify_one();
     }
 
-    /// Takes leave when no departure is owed any more. Without Redis there is nobody to tell.
-    async fn tell_end(&self) {
+    /// Takes leave when no departure is pending any more. Without Redis there is nobody to tell.
+    async fn announce_end(&self) {
         let mut state = self.link.changes();
-        while !self.roll.is_empty() && self.link.is_up() {
+        while !self.local.is_empty() && self.link.is_up() {
             tokio::select! {
-                () = self.roll.vacated.notified() => {}
+                () = self.local.emptied.notified() => {}
                 _changed = state.changed() => {}
             }
         }
@@ -133,15 +133,15 @@ impl RedisPresence {
         self.has_departed.notified().await;
     }
 
-    /// The way to Redis this is said on. On a new one everything is to be said again, first of all.
-    fn era(&self, tenant: &TenantId) -> Era {
+    /// What fences this off from anything older. On a link that opened anew everything is written again first.
+    fn fence(&self, tenant: &TenantId) -> Fence {
         let number = self.notice_reopening();
-        Era { number, knows_it_was_swept: self.roll.knows_it_was_swept(tenant) }
+        Fence { number, knows_it_was_swept: self.local.knows_it_was_swept(tenant) }
     }
 
     fn notice_reopening(&self) -> u64 {
         let n_opened = self.state.borrow().n_opened;
-        if self.roll.reopened(n_opened, self.after_the_grace()) {
+        if self.local.reopened(n_opened, self.after_the_grace()) {
             Counters::add(&self.counters.restorations, 1);
         }
         n_opened
@@ -151,7 +151,7 @@ impl RedisPresence {
     fn lost(&self, only: Option<&TenantId>) {
         Counters::add(&self.counters.restorations, 1);
         tracing::info!(node = %self.link.node(), tenant = only.map(tracing::field::display), "presence is said again");
-        self.roll.doubt(only, self.after_the_grace());
+        self.local.doubt(only, self.after_the_grace());
     }
 
     /// By then every other node has said again whom it holds: a user who left here is not offline
@@ -193,16 +193,16 @@ impl RedisPresence {
     }
 }
 
-/// What a user is owed, left to the driver unless the call about him comes to its end.
-struct Debt<'a> {
+/// What is pending for a user, left to restoration unless the call about him comes to its end.
+struct PendingWrite<'a> {
     presence: &'a RedisPresence,
     key: &'a UserKey,
     is_settled: bool,
 }
 
-impl Drop for Debt<'_> {
+impl Drop for PendingWrite<'_> {
     fn drop(&mut self) {
-        if !self.is_settled && !self.presence.roll.owe(self.key) {
+        if !self.is_settled && !self.presence.local.leave_pending(self.key) {
             Counters::add(&self.presence.counters.departures_dropped, 1);
             let UserKey { tenant, user } = self.key;
             tracing::warn!(%tenant, %user, "too many departures wait for Redis, this one is found by comparison later");

@@ -8,7 +8,7 @@ use hookswitch_protocol::EventId;
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{Fault, FaultProxy, PATIENCE, RedisServer, RedisSpec, eventually, eventually_some};
 
-use crate::node::{Node, NodeSpec, agent, numbers};
+use crate::stores::{Stores, StoresSpec, agent, numbers};
 
 const LIST: &str = "callcenter:offline:tenant-123:456";
 const CLAIM: &str = "callcenter:offline-claim:{callcenter:offline:tenant-123:456}";
@@ -22,7 +22,7 @@ fn message(n: usize) -> OfflineMessage {
     }
 }
 
-async fn put(node: &Node, range: std::ops::Range<usize>) {
+async fn put(node: &Stores, range: std::ops::Range<usize>) {
     node.put(range.map(message).collect()).await.expect("put");
 }
 
@@ -32,12 +32,12 @@ fn found(claim: &Claim) -> Vec<usize> {
     claim.messages.iter().map(|message| number(&message.envelope).expect("one of ours")).collect()
 }
 
-async fn claim(node: &Node, limit: usize) -> Claim {
+async fn claim(node: &Stores, limit: usize) -> Claim {
     node.claim(&agent(), limit).await.expect("claim")
 }
 
-fn spec(server: &RedisServer, lease: Duration) -> NodeSpec {
-    let mut spec = NodeSpec::new(&server.url());
+fn spec(server: &RedisServer, lease: Duration) -> StoresSpec {
+    let mut spec = StoresSpec::new(&server.url());
     spec.config.lease = lease;
     spec
 }
@@ -104,9 +104,9 @@ async fn what_a_dead_node_claimed_counts_as_waiting_when_more_is_put() {
 }
 
 /// A node behind a line that can be stalled, and one that is not.
-async fn behind_a_proxy(server: &RedisServer) -> (Node, FaultProxy) {
+async fn behind_a_proxy(server: &RedisServer) -> (Stores, FaultProxy) {
     let proxy = FaultProxy::start(&server.addr()).await;
-    let mut spec = NodeSpec::new(&format!("redis://{}", proxy.addr()));
+    let mut spec = StoresSpec::new(&format!("redis://{}", proxy.addr()));
     spec.config.lease = Duration::from_secs(30);
     spec.config.command_timeout = Duration::from_millis(500);
     // A stall is over before anybody takes the line for dead.

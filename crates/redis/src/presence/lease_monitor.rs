@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::nodes::Renewal;
+use super::node_leases::Renewal;
 
 /// How this node's own renewals went. After Redis stood still, or this process did, a node that was
 /// not heard of need not be lost: whoever has not renewed in time himself for a whole lease may not
 /// call others late.
 #[derive(Debug)]
-pub(super) struct Vigil {
+pub(super) struct LeaseMonitor {
     lease: Duration,
     has_renewed: bool,
     /// Since when, and when last, renewals came back in time.
     unbroken: Option<(Instant, Instant)>,
 }
 
-impl Vigil {
+impl LeaseMonitor {
     pub(super) fn new(lease: Duration) -> Self {
         Self { lease, has_renewed: false, unbroken: None }
     }
@@ -53,24 +53,24 @@ mod tests {
     fn only_who_was_in_time_for_a_whole_lease_may_sweep() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut vigil = Vigil::new(Duration::from_secs(15));
-        assert!(!vigil.renewed(Renewal::Unknown, at(0)), "nobody was dismissed who is new");
+        let mut monitor = LeaseMonitor::new(Duration::from_secs(15));
+        assert!(!monitor.renewed(Renewal::Unknown, at(0)), "nobody was dismissed who is new");
         for second in [5, 10, 14] {
-            vigil.renewed(Renewal::Kept, at(second));
-            assert!(!vigil.may_sweep(at(second)));
+            monitor.renewed(Renewal::Kept, at(second));
+            assert!(!monitor.may_sweep(at(second)));
         }
-        assert!(vigil.may_sweep(at(16)));
-        assert!(!vigil.may_sweep(at(25)), "its own next renewal is late");
-        vigil.renewed(Renewal::Kept, at(26));
-        assert!(!vigil.may_sweep(at(27)), "a late renewal begins anew");
+        assert!(monitor.may_sweep(at(16)));
+        assert!(!monitor.may_sweep(at(25)), "its own next renewal is late");
+        monitor.renewed(Renewal::Kept, at(26));
+        assert!(!monitor.may_sweep(at(27)), "a late renewal begins anew");
         for second in [31, 36, 41] {
-            vigil.renewed(Renewal::Kept, at(second));
+            monitor.renewed(Renewal::Kept, at(second));
         }
-        assert!(vigil.may_sweep(at(41)));
-        assert!(!vigil.renewed(Renewal::Late, at(42)));
-        assert!(!vigil.may_sweep(at(43)), "by Redis' own clock it was late");
-        assert!(vigil.renewed(Renewal::Unknown, at(44)));
-        vigil.failed();
-        assert!(!vigil.may_sweep(at(45)));
+        assert!(monitor.may_sweep(at(41)));
+        assert!(!monitor.renewed(Renewal::Late, at(42)));
+        assert!(!monitor.may_sweep(at(43)), "by Redis' own clock it was late");
+        assert!(monitor.renewed(Renewal::Unknown, at(44)));
+        monitor.failed();
+        assert!(!monitor.may_sweep(at(45)));
     }
 }
