@@ -7,9 +7,9 @@ use hookswitch_hub::OfflineLimits;
 use hookswitch_runtime::{Clock, Scope};
 use tokio::time::Instant;
 
-use super::dialect::Sightings;
+use super::dialect::NodeLiveness;
 use super::queries::offline::{self, Holder};
-use super::{Conn, Readers, Waiting, Writer};
+use super::{Conn, PendingUsers, Readers, Writer};
 use crate::codec::Codec;
 use crate::error::Failure;
 
@@ -29,9 +29,9 @@ pub(crate) struct Inner {
     /// Lease, settling and chores. On a database with one writer, that same one.
     pub(crate) dispatch: Writer,
     pub(crate) readers: Readers,
-    pub(crate) waiting: Waiting,
-    /// What this node sees of the others on the database.
-    pub(crate) sightings: Arc<Mutex<Sightings>>,
+    pub(crate) pending_users: PendingUsers,
+    /// What this node knows of the others on the database.
+    pub(crate) liveness: Arc<Mutex<NodeLiveness>>,
     /// In whose name offline messages are claimed.
     pub(crate) holder: Holder,
 }
@@ -50,7 +50,7 @@ impl Inner {
         inner
     }
 
-    /// Whether writing works, in both lanes.
+    /// Whether both writers can write.
     pub(crate) async fn check_writing(&self) -> Result<(), Failure> {
         tokio::try_join!(self.acceptance.check(), self.dispatch.check()).map(drop)
     }

@@ -9,8 +9,8 @@ use hookswitch_webhooks::{
 };
 
 use super::Store;
-use super::queries::enqueue::Duty;
-use super::queries::event_ids::Known;
+use super::queries::enqueue::AcceptedEvent;
+use super::queries::event_ids::KnownIds;
 use super::queries::{deliveries, lease, purge, requeue};
 use super::writer::Job;
 
@@ -24,7 +24,7 @@ impl DeliveryLedger for Store {
         Box::pin(async move {
             let query = move |conn: &mut _| {
                 let wanted: Vec<&EventId> = ids.iter().map(|(id, _)| id).collect();
-                let known = Known::load(conn, &tenant, &wanted)?;
+                let known = KnownIds::load(conn, &tenant, &wanted)?;
                 Ok(ids.iter().map(|(id, content)| known.look_up(&tenant, id, *content, now)).collect())
             };
             self.inner.readers.read(query).await.map_err(|failure| failure.ledger("look up event ids"))
@@ -32,7 +32,7 @@ impl DeliveryLedger for Store {
     }
 
     fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
-        let batch: Vec<Duty> = batch.into_iter().map(Duty::from).collect();
+        let batch: Vec<AcceptedEvent> = batch.into_iter().map(AcceptedEvent::from).collect();
         Box::pin(async move {
             let stored = self.inner.acceptance.merge(batch, Job::Enqueue).await;
             stored.map_err(|failure| failure.ledger("enqueue deliveries"))
@@ -83,7 +83,7 @@ impl DeliveryLedger for Store {
 
     fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>> {
         Box::pin(async move {
-            let seen = Arc::clone(&self.inner.sightings);
+            let seen = Arc::clone(&self.inner.liveness);
             let work = move |conn: &mut _| deliveries::sweep(conn, &sweep, &seen);
             self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("sweep leases"))
         })

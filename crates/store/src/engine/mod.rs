@@ -13,19 +13,19 @@ mod inner;
 mod ledger;
 mod log;
 mod offline;
+mod pending_users;
 mod queries;
 mod reader;
-mod waiting;
 pub(super) mod writer;
 
-use super::connect::Source;
+use super::connect::Connector;
 use super::dialect::{self, Conn};
-use super::line;
+use super::offline_claim;
 use super::store::Store;
 
 pub(super) use inner::Inner;
+pub(super) use pending_users::PendingUsers;
 pub(super) use queries::offline::{Holder, Key};
 pub(super) use queries::webhooks::n_unreadable;
 pub(super) use reader::Readers;
-pub(super) use waiting::Waiting;
 pub(super) use writer::Writer;

@@ -29,7 +29,7 @@ pub struct MySqlConfig {
     pub tls: Option<Tls>,
     /// Brings the tables up to date while opening. Off by default: an old schema is then an error.
     pub migrates: bool,
-    /// Connections for reading, at least 1; 4 by default. Two more write, each in its lane.
+    /// Connections for reading, at least 1; 4 by default. Two more write: one for those who wait outside, one for dispatching.
     pub n_readers: usize,
     /// Calls that may wait for each writer; 1,024 by default. When they are that many, the next caller waits.
     pub queue: usize,

@@ -35,9 +35,9 @@ const KEEPALIVE_MILLIS: u32 = 15_000;
 
 /// Where connections come from. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Source(Arc<MySqlConfig>);
+pub(crate) struct Connector(Arc<MySqlConfig>);
 
-impl Source {
+impl Connector {
     pub(crate) fn new(config: MySqlConfig) -> Self {
         Self(Arc::new(config))
     }
@@ -64,7 +64,7 @@ impl Source {
     }
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }

@@ -14,10 +14,10 @@ use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use hookswitch_protocol::{NodeId, Timestamp};
 use hookswitch_webhooks::Sweep;
 
+use super::node_liveness::ObservedNodes;
 pub(crate) use super::payload::{as_json_string, logged_text, payload};
-use super::sightings::SeenBy;
 use super::timed::Timed;
-use crate::backlog::{BacklogRow, Nodes};
+use crate::backlog::{BacklogRow, PeerNodes};
 use crate::time::SqlTime;
 
 /// The connection that queries run on; only ever on a thread that may block.
@@ -136,14 +136,14 @@ struct Node {
     seen_at: i64,
 }
 
-/// What has been seen of other nodes, by who looked: nearly always one.
-pub(crate) type Sightings = HashMap<String, SeenBy>;
+/// What has been observed of other nodes, by observer: nearly always one.
+pub(crate) type NodeLiveness = HashMap<String, ObservedNodes>;
 
-/// Says that this node lives, and hears of the others.
+/// Writes this node's heartbeat, and reads those of the others.
 ///
 /// One that was silent itself judges nobody: the database was away then, and the others, who are only
 /// about to say that they live, would lose what they are doing.
-pub(crate) fn beat(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<Sightings>) -> QueryResult<Nodes> {
+pub(crate) fn heartbeat(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<NodeLiveness>) -> QueryResult<PeerNodes> {
     let (now, silent) = (sweep.now.as_millis(), sweep.now.before(sweep.dead_after).as_millis());
     let known: Vec<Node> = sql_query("SELECT node_id, seen_at FROM webhook_nodes").load(conn)?;
     sql_query(
@@ -155,13 +155,13 @@ pub(crate) fn beat(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<Sightings>) -> Q
     .execute(conn)?;
     let (own, others): (Vec<Node>, Vec<Node>) = known.into_iter().partition(|node| node.node_id == sweep.by.as_str());
     let others: Vec<(String, i64)> = others.into_iter().map(|node| (node.node_id, node.seen_at)).collect();
-    let mut sightings = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    let seen = sightings.entry(sweep.by.as_str().to_owned()).or_default();
+    let mut liveness = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = liveness.entry(sweep.by.as_str().to_owned()).or_default();
     if own.iter().all(|node| node.seen_at < silent) {
         seen.begin_anew(sweep.now);
     }
     let nodes = seen.judge(&others, sweep.now, sweep.dead_after);
-    drop(sightings);
+    drop(liveness);
     let forgotten = now - FORGET_MILLIS;
     if others.iter().any(|(node, seen_at)| *seen_at < forgotten && nodes.dead.contains(node)) {
         sql_query("DELETE FROM webhook_nodes WHERE seen_at < ?").bind::<BigInt, _>(forgotten).execute(conn)?;

@@ -8,7 +8,7 @@ use diesel::sql_types::{BigInt, Nullable};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use super::config::MySqlConfig;
-use super::connect::Source;
+use super::connect::Connector;
 use super::dialect::Conn;
 use crate::error::{Cause, StoreError};
 use crate::migrations::{Step, first_unknown, names, steps};
@@ -141,7 +141,7 @@ where
     F: FnOnce(&mut Conn, &str) -> Result<T, StoreError> + Send + 'static,
     T: Send + 'static,
 {
-    let conn = super::store::connect(&Source::new(config.clone())).await?;
+    let conn = super::store::connect(&Connector::new(config.clone())).await?;
     blocking(conn, config.to_string(), work).await.map(|(_conn, done)| done)
 }
 

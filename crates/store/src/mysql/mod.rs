@@ -5,10 +5,10 @@ mod connect;
 mod dialect;
 #[path = "../engine/mod.rs"]
 mod engine;
-mod line;
 pub(crate) mod migrate;
+mod node_liveness;
+mod offline_claim;
 mod payload;
-mod sightings;
 mod store;
 mod timed;
 mod url;

@@ -7,10 +7,10 @@ use hookswitch_runtime::{Clock, Scope};
 use tokio::time::Instant;
 
 use super::config::MySqlConfig;
-use super::connect::Source;
+use super::connect::Connector;
 use super::dialect::Conn;
-use super::engine::{Inner, Readers, Waiting, Writer, n_unreadable};
-use super::{line, migrate};
+use super::engine::{Inner, PendingUsers, Readers, Writer, n_unreadable};
+use super::{migrate, offline_claim};
 use crate::codec::Codec;
 use crate::counters::StoreCounters;
 use crate::error::{Failure, StoreError};
@@ -41,26 +41,26 @@ impl MySqlStore {
     /// # Errors
     /// [`StoreError`]; its texts say what to do.
     pub async fn open(config: MySqlConfig, clock: Clock, scope: &Scope) -> Result<Self, StoreError> {
-        let source = Source::new(config.clone());
-        let acceptance = connect(&source).await?;
+        let connector = Connector::new(config.clone());
+        let acceptance = connect(&connector).await?;
         let acceptance = migrate::check_schema(acceptance, &config).await?;
         let codec = Arc::new(Codec::new(config.secret_keys.clone()));
         let acceptance = check_seals(acceptance, &config, codec.clone()).await?;
         let bounds = (config.queue, config.wait);
-        let dispatch = connect(&source).await?;
+        let dispatch = connect(&connector).await?;
         let inner = Inner {
             offline: config.offline,
             codec: codec.clone(),
-            acceptance: Writer::start(source.clone(), acceptance, codec.clone(), bounds, scope),
-            dispatch: Writer::start(source.clone(), dispatch, codec.clone(), bounds, scope),
-            readers: Readers::new(source, config.n_readers, config.wait),
-            waiting: Waiting::new(None),
-            sightings: Arc::default(),
+            acceptance: Writer::start(connector.clone(), acceptance, codec.clone(), bounds, scope),
+            dispatch: Writer::start(connector.clone(), dispatch, codec.clone(), bounds, scope),
+            readers: Readers::new(connector, config.n_readers, config.wait),
+            pending_users: PendingUsers::new(None),
+            liveness: Arc::default(),
             holder: Arc::from(NodeId::generate(clock.now()).as_str()),
             clock,
         };
         let inner = inner.share(scope);
-        scope.spawn("store heartbeat", beat(Arc::downgrade(&inner), scope.clone()));
+        scope.spawn("store heartbeat", renew_claims(Arc::downgrade(&inner), scope.clone()));
         Ok(Self { inner })
     }
 
@@ -80,9 +80,9 @@ impl MySqlStore {
     }
 }
 
-pub(super) async fn connect(source: &Source) -> Result<Conn, StoreError> {
-    let server = source.to_string();
-    source.open().await.map_err(|failure| StoreError::NoServer { server, source: Box::new(failure) })
+pub(super) async fn connect(connector: &Connector) -> Result<Conn, StoreError> {
+    let server = connector.to_string();
+    connector.open().await.map_err(|failure| StoreError::NoServer { server, source: Box::new(failure) })
 }
 
 /// Gives the connection back when every seal in the tables can be opened: nothing is ever sent unsigned.
@@ -97,9 +97,10 @@ async fn check_seals(conn: Conn, config: &MySqlConfig, codec: Arc<Codec>) -> Res
     checked.await.map(|(conn, ())| conn)
 }
 
-/// Tells the other nodes that this one lives and still brings the messages it claimed.
-async fn beat(store: Weak<Inner>, scope: Scope) {
-    let mut ticks = tokio::time::interval_at(Instant::now() + line::BEAT, line::BEAT);
+/// Renews this node's claims of offline messages while it lives.
+async fn renew_claims(store: Weak<Inner>, scope: Scope) {
+    let mut ticks =
+        tokio::time::interval_at(Instant::now() + offline_claim::RENEWAL_INTERVAL, offline_claim::RENEWAL_INTERVAL);
     loop {
         tokio::select! {
             () = scope.soft().cancelled() => return,
@@ -107,10 +108,13 @@ async fn beat(store: Weak<Inner>, scope: Scope) {
         }
         let Some(store) = store.upgrade() else { return };
         let (holder, now) = (store.holder.clone(), store.clock.now());
-        let beaten: Result<usize, Failure> =
-            store.dispatch.call(move |conn: &mut Conn| line::prolong(conn, &holder, now)).await;
-        if let Err(error) = beaten {
-            tracing::debug!(error = &error as &dyn std::error::Error, "no sign of life could be left");
+        let renewed: Result<usize, Failure> =
+            store.dispatch.call(move |conn: &mut Conn| offline_claim::renew(conn, &holder, now)).await;
+        if let Err(error) = renewed {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "claims of offline messages could not be renewed"
+            );
         }
     }
 }

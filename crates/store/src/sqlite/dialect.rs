@@ -12,7 +12,7 @@ use diesel::sql_types::{BigInt, Binary, Double};
 use hookswitch_protocol::{NodeId, Timestamp};
 use hookswitch_webhooks::Sweep;
 
-use crate::backlog::{BacklogRow, Nodes};
+use crate::backlog::{BacklogRow, PeerNodes};
 use crate::schema::{webhook_events, webhook_revision, webhooks};
 use crate::time::SqlTime;
 
@@ -127,12 +127,12 @@ pub(crate) fn note_health(
 
 /// Who lives: this process, for the file is its own.
 #[expect(clippy::unnecessary_wraps, reason = "other databases have to ask")]
-pub(crate) fn beat(_conn: &mut Conn, _sweep: &Sweep, _seen: &Mutex<Sightings>) -> QueryResult<Nodes> {
-    Ok(Nodes::default())
+pub(crate) fn heartbeat(_conn: &mut Conn, _sweep: &Sweep, _seen: &Mutex<NodeLiveness>) -> QueryResult<PeerNodes> {
+    Ok(PeerNodes::default())
 }
 
 /// What it sees of others: there are none.
-pub(crate) type Sightings = ();
+pub(crate) type NodeLiveness = ();
 
 /// From whom a starting node takes leases back: everybody, for the file belongs to one process, so
 /// whoever held one is this process or dead.

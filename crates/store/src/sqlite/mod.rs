@@ -6,9 +6,9 @@ mod dialect;
 mod engine;
 #[cfg(test)]
 mod group_tests;
-mod line;
 mod lock;
 pub(crate) mod migrate;
+mod offline_claim;
 mod recover;
 mod store;
 

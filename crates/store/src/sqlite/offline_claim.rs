@@ -1,4 +1,4 @@
-//! Whose turn it is to bring a user his offline messages: always this process's, the file being its own.
+//! The claim of a user's offline messages: always this process's, the file being its own.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::engine::{Holder, Key};
 
 /// Whether a user's messages may be claimed.
 #[expect(dead_code, reason = "the engine asks for what other databases answer")]
-pub(crate) enum Turn {
-    Mine,
+pub(crate) enum Acquired {
+    Yes,
     /// Nothing waits.
     Empty,
     /// Another node brings them; ask again after this time.
@@ -19,21 +19,21 @@ pub(crate) enum Turn {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "other databases have to ask")]
-pub(crate) fn take_turn(_conn: &mut Conn, _key: &Key, _holder: &Holder, _now: Timestamp) -> QueryResult<Turn> {
-    Ok(Turn::Mine)
+pub(crate) fn acquire(_conn: &mut Conn, _key: &Key, _holder: &Holder, _now: Timestamp) -> QueryResult<Acquired> {
+    Ok(Acquired::Yes)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "other databases have to ask")]
-pub(crate) fn is_mine(_conn: &mut Conn, _key: &Key, _holder: &Holder) -> QueryResult<bool> {
+pub(crate) fn is_held(_conn: &mut Conn, _key: &Key, _holder: &Holder) -> QueryResult<bool> {
     Ok(true)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "other databases have something to write")]
-pub(crate) fn end_turn(_conn: &mut Conn, _key: &Key) -> QueryResult<()> {
+pub(crate) fn release(_conn: &mut Conn, _key: &Key) -> QueryResult<()> {
     Ok(())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "other databases have something to lock")]
-pub(crate) fn lock(_conn: &mut Conn, _key: &Key) -> QueryResult<()> {
+pub(crate) fn lock_user(_conn: &mut Conn, _key: &Key) -> QueryResult<()> {
     Ok(())
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use hookswitch_hub::UserKey;
 use hookswitch_runtime::{Clock, Scope};
 
-use super::connect::Source;
+use super::connect::Connector;
 use super::dialect::{self, Conn};
-use super::engine::{Inner, Readers, Waiting, Writer, n_unreadable};
+use super::engine::{Inner, PendingUsers, Readers, Writer, n_unreadable};
 use super::lock::{FileLock, private};
 use super::{migrate, recover};
 use crate::codec::Codec;
@@ -41,11 +41,11 @@ impl Store {
     pub async fn open(config: StoreConfig, clock: Clock, scope: &Scope) -> Result<Self, StoreError> {
         let path = check_path(&config.path)?;
         let lock = Arc::new(FileLock::take(Path::new(&path), config.lock_wait).await?);
-        let source = Source::writing(&path, config.busy_timeout, lock);
+        let connector = Connector::writing(&path, config.busy_timeout, lock);
         let codec = Arc::new(Codec::new(config.secret_keys));
-        let (conn, waiting) = prepare(path.clone(), source.clone(), codec.clone()).await?;
-        let writer = Writer::start(source, conn, codec.clone(), (config.queue, config.wait), scope);
-        let readers = Readers::new(Source::reading(&path, config.busy_timeout), config.n_readers, config.wait);
+        let (conn, waiting) = prepare(path.clone(), connector.clone(), codec.clone()).await?;
+        let writer = Writer::start(connector, conn, codec.clone(), (config.queue, config.wait), scope);
+        let readers = Readers::new(Connector::reading(&path, config.busy_timeout), config.n_readers, config.wait);
         let inner = Inner {
             offline: config.offline,
             codec,
@@ -53,8 +53,8 @@ impl Store {
             acceptance: writer.clone(),
             dispatch: writer,
             readers,
-            waiting: Waiting::new(Some(waiting)),
-            sightings: Arc::default(),
+            pending_users: PendingUsers::new(Some(waiting)),
+            liveness: Arc::default(),
             holder: Arc::from("this process"),
         };
         Ok(Self { inner: inner.share(scope) })
@@ -93,12 +93,16 @@ pub(super) fn failed(operation: &'static str, path: impl AsRef<Path>, source: Ca
 }
 
 /// Everything that blocks, on a thread where it may.
-async fn prepare(path: String, source: Source, codec: Arc<Codec>) -> Result<(Conn, HashSet<UserKey>), StoreError> {
+async fn prepare(
+    path: String,
+    connector: Connector,
+    codec: Arc<Codec>,
+) -> Result<(Conn, HashSet<UserKey>), StoreError> {
     let opening = path.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let path = opening;
         private().open(&path).map_err(|source| failed("open", &path, Box::new(source)))?;
-        let mut conn = source.open_blocking().map_err(|source| failed("open", &path, Box::new(source)))?;
+        let mut conn = connector.open_blocking().map_err(|source| failed("open", &path, Box::new(source)))?;
         migrate::migrate(&mut conn, Path::new(&path))?;
         match n_unreadable(&mut conn, &codec).map_err(|source| failed("read", &path, Box::new(source)))? {
             0 => {}

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use hookswitch_webhooks::Retention;
 
 use super::dialect::{self, CHUNK, Conn, skip_locked};
-use super::event_ids::MEMORY;
+use super::event_ids::ID_RETENTION;
 use crate::schema::{
     webhook_deliveries as deliveries, webhook_events as events, webhook_logs as logs, webhook_skips as skips,
 };
@@ -23,7 +23,7 @@ pub(crate) fn purge(conn: &mut Conn, retention: Retention) -> QueryResult<u64> {
 }
 
 fn purge_ids(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {
-    let oldest = retention.now.before(MEMORY).as_millis();
+    let oldest = retention.now.before(ID_RETENTION).as_millis();
     Ok(dialect::purge_ids(conn, oldest, limit)? as i64)
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error};
 
-use super::Tally;
+use super::WriterStats;
 use super::dialect::{self, Conn};
 use super::job::{Job, Merged, Work};
 use super::queries;
@@ -18,10 +18,10 @@ use crate::error::Failure;
 const TRIES: u32 = 8;
 
 /// Runs the group and answers its callers. An error means that the connection is not to be used again.
-pub(crate) fn run(conn: &mut Conn, jobs: Vec<Job>, codec: &Arc<Codec>, tally: &Tally) -> Result<(), Failure> {
-    tally.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+pub(crate) fn run(conn: &mut Conn, jobs: Vec<Job>, codec: &Arc<Codec>, stats: &WriterStats) -> Result<(), Failure> {
+    stats.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
     let mut works = merge(jobs, codec);
-    match transact(conn, &mut works, tally) {
+    match transact(conn, &mut works, stats) {
         Ok(()) => {
             for work in works {
                 work.answer(Ok(()));
@@ -29,7 +29,7 @@ pub(crate) fn run(conn: &mut Conn, jobs: Vec<Job>, codec: &Arc<Codec>, tally: &T
             Ok(())
         }
         Err(error) if works.len() > 1 && (concerns_one(&error) || dialect::may_concern_one(&error)) => {
-            one_by_one(conn, works, tally)
+            one_by_one(conn, works, stats)
         }
         Err(error) => {
             let is_usable = concerns_one(&error);
@@ -43,10 +43,10 @@ pub(crate) fn run(conn: &mut Conn, jobs: Vec<Job>, codec: &Arc<Codec>, tally: &T
 }
 
 /// One of them has spoilt the transaction: give each its own, so that only that one fails.
-fn one_by_one(conn: &mut Conn, works: Vec<Box<dyn Work>>, tally: &Tally) -> Result<(), Failure> {
+fn one_by_one(conn: &mut Conn, works: Vec<Box<dyn Work>>, stats: &WriterStats) -> Result<(), Failure> {
     let mut ended = Ok(());
     for mut work in works {
-        let outcome = transact(conn, std::slice::from_mut(&mut work), tally).map_err(|error| {
+        let outcome = transact(conn, std::slice::from_mut(&mut work), stats).map_err(|error| {
             let concerns_all = !concerns_one(&error);
             let failure = Failure::from(error);
             if concerns_all {
@@ -59,12 +59,12 @@ fn one_by_one(conn: &mut Conn, works: Vec<Box<dyn Work>>, tally: &Tally) -> Resu
     ended
 }
 
-fn transact(conn: &mut Conn, works: &mut [Box<dyn Work>], tally: &Tally) -> QueryResult<()> {
+fn transact(conn: &mut Conn, works: &mut [Box<dyn Work>], stats: &WriterStats) -> QueryResult<()> {
     let mut n_tries = 0;
     loop {
         n_tries += 1;
         let outcome = dialect::write_transaction(conn, |conn| works.iter_mut().try_for_each(|work| work.run(conn)));
-        let counter = if outcome.is_ok() { &tally.commits } else { &tally.failures };
+        let counter = if outcome.is_ok() { &stats.commits } else { &stats.failures };
         counter.fetch_add(1, Ordering::Relaxed);
         match outcome {
             Err(error) if n_tries < TRIES && dialect::is_worth_repeating(&error) => {

@@ -17,7 +17,7 @@ use hookswitch_runtime::Scope;
 use tokio::sync::{mpsc, oneshot};
 
 use super::dialect::{self, Conn};
-use super::{Source, queries};
+use super::{Connector, queries};
 use crate::codec::Codec;
 use crate::counters::StoreCounters;
 use crate::error::Failure;
@@ -30,12 +30,12 @@ use task::WriterTask;
 pub(crate) struct Writer {
     queue: mpsc::Sender<Job>,
     wait: Duration,
-    tally: Arc<Tally>,
+    stats: Arc<WriterStats>,
 }
 
 /// What the writer has done so far.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct WriterStats {
     jobs: AtomicU64,
     commits: AtomicU64,
     failures: AtomicU64,
@@ -45,11 +45,11 @@ pub(crate) struct Tally {
 }
 
 impl Writer {
-    /// Starts one that writes through `source`, on `conn` as long as it works. `bounds`: so many
+    /// Starts one that writes through `connector`, on `conn` as long as it works. `bounds`: so many
     /// calls may wait, and a caller waits so long for room. At the scope's soft token it serves what is
     /// queued and ends.
     pub(crate) fn start(
-        source: Source,
+        connector: Connector,
         conn: Conn,
         codec: Arc<Codec>,
         bounds: (usize, Duration),
@@ -57,9 +57,10 @@ impl Writer {
     ) -> Self {
         let (queue, wait) = bounds;
         let (sender, receiver) = mpsc::channel(queue.max(1));
-        let tally = Arc::new(Tally::default());
-        scope.spawn("store writer", WriterTask::new(source, conn, codec, receiver, tally.clone()).run(scope.clone()));
-        Self { queue: sender, wait, tally }
+        let stats = Arc::new(WriterStats::default());
+        scope
+            .spawn("store writer", WriterTask::new(connector, conn, codec, receiver, stats.clone()).run(scope.clone()));
+        Self { queue: sender, wait, stats }
     }
 
     /// Runs `work` in a transaction. It may run twice (when a neighbour spoilt the first one), so it
@@ -105,14 +106,14 @@ impl Writer {
     /// Whether writing works: the writer answers, and after a failure has written something again.
     pub(crate) async fn check(&self) -> Result<(), Failure> {
         self.call(|_| Ok(())).await?;
-        if self.tally.is_failing.load(Ordering::Acquire) { Err(Failure::Unproven) } else { Ok(()) }
+        if self.stats.is_failing.load(Ordering::Acquire) { Err(Failure::Unproven) } else { Ok(()) }
     }
 
     pub(crate) fn counters(&self) -> StoreCounters {
         StoreCounters {
-            jobs: self.tally.jobs.load(Ordering::Relaxed),
-            commits: self.tally.commits.load(Ordering::Relaxed),
-            failures: self.tally.failures.load(Ordering::Relaxed),
+            jobs: self.stats.jobs.load(Ordering::Relaxed),
+            commits: self.stats.commits.load(Ordering::Relaxed),
+            failures: self.stats.failures.load(Ordering::Relaxed),
             waiting: self.queue.max_capacity() - self.queue.capacity(),
         }
     }
