@@ -60,7 +60,7 @@ impl RedisOffline {
     }
 
     async fn keep_claims(&self) {
-        let mut interval = tokio::time::interval(self.link.config().lease / 3);
+        let mut interval = tokio::time::interval(self.link.config().node_lease.renewal_interval());
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;

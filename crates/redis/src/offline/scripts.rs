@@ -180,7 +180,7 @@ impl Scripts {
     }
 
     fn lease(&self) -> Value {
-        millis(self.link.config().lease)
+        millis(self.link.config().node_lease.length())
     }
 
     fn ttl(&self) -> Value {

@@ -16,13 +16,10 @@ use super::restore::USERS_AT_ONCE;
 use super::{RedisPresence, user_heartbeats};
 use crate::link::LinkError;
 
-/// Lease lengths between two comparisons: a minute by default.
-const LEASES_BETWEEN: u32 = 4;
-
 impl RedisPresence {
     pub(super) async fn run_audits(&self) {
         loop {
-            sleep(self.jittered(self.link.config().lease * LEASES_BETWEEN)).await;
+            sleep(self.jittered(self.node_lease().audit_interval())).await;
             for tenant in self.local.tenants() {
                 if self.link.is_up()
                     && let Err(error) = self.audit(&tenant).await
@@ -73,7 +70,7 @@ impl RedisPresence {
             return Ok(());
         }
         // Who puts a user into the set writes his heartbeat next: it gets the time for it.
-        sleep(self.renewal_interval()).await;
+        sleep(self.node_lease().renewal_interval()).await;
         for users in unleased.chunks(USERS_AT_ONCE) {
             self.expire(tenant, users).await?;
         }

@@ -8,16 +8,16 @@ use super::RedisPresence;
 use crate::link::LinkError;
 
 impl RedisPresence {
-    /// Renews the node's lease every third of it, and at once when Redis is back.
+    /// Renews the node's lease in time, and at once when Redis is back.
     pub(super) async fn run_lease(&self) {
         let mut changes = self.link.changes();
         loop {
-            let mut pause = self.renewal_interval();
+            let mut pause = self.node_lease().renewal_interval();
             if self.link.is_up() {
                 self.notice_reopening();
                 if let Err(error) = self.renew().await {
                     self.failed(&error, None);
-                    pause /= 3;
+                    pause = self.node_lease().retry_interval();
                 }
             }
             tokio::select! {

@@ -38,6 +38,7 @@ use self::local_presence::LocalPresence;
 use self::node_leases::NodeLeases;
 use self::user_leases::{Fence, UserLeases};
 use crate::link::{Link, LinkError, LinkState};
+use crate::node_lease::NodeLease;
 
 /// Keeps presence in Redis, and goes on by itself while there is none.
 ///
@@ -67,7 +68,7 @@ impl RedisPresence {
     pub fn start(link: Link, scope: &Scope) -> Arc<Self> {
         let presence = Arc::new(Self {
             state: link.changes(),
-            monitor: Mutex::new(LeaseMonitor::new(link.config().lease)),
+            monitor: Mutex::new(LeaseMonitor::new(link.config().node_lease)),
             link,
             local: LocalPresence::default(),
             leases: UserLeases::new(),
@@ -157,11 +158,13 @@ impl RedisPresence {
     /// By then every other node has said again whom it holds: a user who left here is not offline
     /// only because Redis has not heard of another node's lease yet.
     fn after_the_grace(&self) -> Instant {
-        Instant::now() + self.renewal_interval() * 2 + self.link.config().command_timeout * COMMANDS_TO_NOTICE
+        Instant::now()
+            + self.node_lease().all_renewed_within()
+            + self.link.config().command_timeout * COMMANDS_TO_NOTICE
     }
 
-    fn renewal_interval(&self) -> Duration {
-        self.link.config().lease / 3
+    fn node_lease(&self) -> NodeLease {
+        self.link.config().node_lease
     }
 
     /// Up to a fifth more or less, so that nodes which started together do not act together.

@@ -118,7 +118,7 @@ impl NodeLeases {
 }
 
 fn own(link: &Link) -> Vec<Value> {
-    vec![link.node().as_str().into(), (link.config().lease.as_millis() as i64).into()]
+    vec![link.node().as_str().into(), (link.config().node_lease.length().as_millis() as i64).into()]
 }
 
 fn legal(nodes: &[String]) -> Vec<NodeId> {

@@ -16,7 +16,7 @@ use crate::link::LinkError;
 impl RedisPresence {
     pub(super) async fn run_sweeps(&self) {
         loop {
-            sleep(self.jittered(self.renewal_interval())).await;
+            sleep(self.jittered(self.node_lease().sweep_interval())).await;
             if self.may_sweep()
                 && let Err(error) = self.sweep().await
             {

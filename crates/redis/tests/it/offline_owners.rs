@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookswitch_hub::{Claim, MessageNumber, OfflineMessage, OfflineStore};
 use hookswitch_protocol::EventId;
+use hookswitch_redis::NodeLease;
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{Fault, FaultProxy, PATIENCE, RedisServer, RedisSpec, eventually, eventually_some};
 
@@ -38,7 +39,7 @@ async fn claim(node: &Stores, limit: usize) -> Claim {
 
 fn spec(server: &RedisServer, lease: Duration) -> StoresSpec {
     let mut spec = StoresSpec::new(&server.url());
-    spec.config.lease = lease;
+    spec.config.node_lease = NodeLease::new(lease);
     spec
 }
 
@@ -107,7 +108,7 @@ async fn what_a_dead_node_claimed_counts_as_waiting_when_more_is_put() {
 async fn behind_a_proxy(server: &RedisServer) -> (Stores, FaultProxy) {
     let proxy = FaultProxy::start(&server.addr()).await;
     let mut spec = StoresSpec::new(&format!("redis://{}", proxy.addr()));
-    spec.config.lease = Duration::from_secs(30);
+    spec.config.node_lease = NodeLease::new(Duration::from_secs(30));
     spec.config.command_timeout = Duration::from_millis(500);
     // A stall is over before anybody takes the line for dead.
     spec.config.probe_interval = Duration::from_secs(2);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hookswitch_hub::{OfflineLimits, PresenceState, PresenceStore as _, UserKey};
 use hookswitch_protocol::{NodeId, UserId};
-use hookswitch_redis::{RedisConfig, RedisKeepers};
+use hookswitch_redis::{NodeLease, RedisConfig, RedisKeepers};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, RedisCluster, RedisServer, RedisSpec, contract, eventually};
 
@@ -18,7 +18,7 @@ use crate::rig::{Node, RecordingSink, keepers, tenant, until_up};
 pub(crate) const LEASE: Duration = Duration::from_millis(1_200);
 
 pub(crate) fn config(url: &str) -> RedisConfig {
-    RedisConfig { lease: LEASE, ..RedisConfig::parse_url(url).expect(url) }
+    RedisConfig { node_lease: NodeLease::new(LEASE), ..RedisConfig::parse_url(url).expect(url) }
 }
 
 pub(crate) async fn node(url: &str) -> Node {
@@ -182,6 +182,23 @@ async fn presence_of_a_node_that_died_ends_with_its_lease() {
 async fn presence_of_a_node_that_died_ends_with_its_lease_on_a_cluster() {
     let redis = RedisCluster::start(3).await;
     a_node_dies(&redis.url(), redis.nodes()[0].addr()).await;
+}
+
+#[tokio::test]
+async fn a_shorter_lease_takes_a_dead_nodes_users_offline_sooner() {
+    let redis = RedisSpec::new().start().await;
+    let listener = PresenceListener::to(redis.addr()).await;
+    let with_lease = async |prefix: &str, node_lease| {
+        let config = RedisConfig { prefix: prefix.to_owned(), node_lease, ..config(&redis.url()) };
+        let (dying, watching) = (Node::with(config.clone()).await, Node::with(config).await);
+        dying.touch(&user(prefix), 1).await;
+        drop(dying);
+        watching
+    };
+    let _long = with_lease("long", NodeLease::new(LEASE * 50)).await;
+    let _short = with_lease("short", NodeLease::new(LEASE)).await;
+    let told = listener.until("short offline node_lost").await;
+    assert_eq!(told, ["long online connected", "short online connected", "short offline node_lost"]);
 }
 
 #[tokio::test]

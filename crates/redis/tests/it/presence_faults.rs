@@ -1,7 +1,7 @@
 //! Presence while Redis is away, comes back empty, stands still, or is out of one node's reach.
 
 use hookswitch_hub::PresenceState;
-use hookswitch_redis::RedisConfig;
+use hookswitch_redis::{NodeLease, RedisConfig};
 use hookswitch_testkit::{Fault, FaultProxy, PATIENCE, RedisSpec, eventually};
 
 use crate::presence::{LEASE, config, node, user};
@@ -122,9 +122,9 @@ async fn presence_of_a_command_that_comes_late_is_put_right() {
     let redis = RedisSpec::new().start().await;
     let proxy = FaultProxy::start(&redis.addr()).await;
     // A lease so long that nobody is swept here.
-    let lease = LEASE * 6;
+    let node_lease = NodeLease::new(LEASE * 6);
     let url = format!("redis://{}", proxy.addr());
-    let far = Node::with(RedisConfig { lease, ..config(&url) }).await;
+    let far = Node::with(RedisConfig { node_lease, ..config(&url) }).await;
     let near = node(&redis.url()).await;
     far.touch(&user("stays"), 1).await;
     proxy.set(Fault::Stall);
