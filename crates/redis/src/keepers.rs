@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hookswitch_hub::{BrokerSink, OfflineLimits, Seams};
 use hookswitch_protocol::NodeId;
+use hookswitch_runtime::metrics::{Registry, register_gauge};
 use hookswitch_runtime::{Clock, Scope};
 
 use crate::broker::RedisBroker;
@@ -37,6 +38,19 @@ impl RedisKeepers {
             offline: self.offline.clone(),
             chat: self.chat.clone(),
         }
+    }
+
+    /// Registers everything that the keepers count, and whether and how much waits for Redis now.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let (link, broker) = (self.link.clone(), self.broker.clone());
+        let is_up = move || u64::from(link.check().is_ok());
+        register_gauge(registry, "redis_up", "Whether events reach the other nodes now", is_up);
+        let n_buffered = move || broker.n_buffered() as u64;
+        register_gauge(registry, "redis_buffered", "Messages that wait for Redis", n_buffered);
+        self.broker.metrics().register(registry);
+        self.presence.metrics().register(registry);
+        self.offline.metrics().register(registry);
+        self.chat.metrics().register(registry);
     }
 
     /// Starts them. Waits a moment for Redis; when it is not there the node starts by itself and

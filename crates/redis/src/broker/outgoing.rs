@@ -1,7 +1,7 @@
 //! What goes out: in order, at once while Redis is there, later when it is back.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fred::interfaces::PubsubInterface as _;
@@ -13,11 +13,11 @@ use hookswitch_protocol::{Chain, TenantId};
 use hookswitch_runtime::Scope;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::counters::Counters;
 use super::send_queue::{Batch, Outbound, SendQueue};
 use super::wire;
 use crate::config::Topology;
 use crate::link::{Link, LinkState};
+use crate::metrics::BrokerMetrics;
 
 /// Pause before what failed is sent again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     link: Link,
-    counters: Arc<Counters>,
+    metrics: BrokerMetrics,
     queue: Mutex<SendQueue>,
     arrived: Notify,
     /// Whether messages go out now; otherwise they are kept, and nobody waits for them.
@@ -34,8 +34,8 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn new(link: Link, counters: Arc<Counters>) -> Self {
-        Self { link, counters, queue: Mutex::default(), arrived: Notify::new(), is_sending: AtomicBool::new(false) }
+    pub(crate) fn new(link: Link, metrics: BrokerMetrics) -> Self {
+        Self { link, metrics, queue: Mutex::default(), arrived: Notify::new(), is_sending: AtomicBool::new(false) }
     }
 
     fn queue(&self) -> MutexGuard<'_, SendQueue> {
@@ -137,7 +137,7 @@ impl Outgoing {
                 tracing::warn!(tenant = %oldest.tenant, "events for other nodes are dropped from now on, too many wait for Redis");
             }
         }
-        Counters::add(&self.counters.dropped, n_dropped);
+        self.metrics.dropped.inc_by(n_dropped);
     }
 
     /// Says once how much was dropped, when that is over.
@@ -206,7 +206,7 @@ impl Outgoing {
     async fn send_batch(&self, slot: u16, mut batch: Batch) {
         let answers = join_all(batch.iter().map(|(_, outbound)| self.send_one(outbound))).await;
         let n_sent = answers.iter().take_while(|answer| answer.is_ok()).count();
-        Counters::add(&self.counters.sent, n_sent as u64);
+        self.metrics.sent.inc_by(n_sent as u64);
         let rest = batch.split_off(n_sent);
         let tenant = rest.first().map(|(_, outbound)| outbound.tenant.clone());
         {

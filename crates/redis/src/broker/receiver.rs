@@ -11,12 +11,12 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 
-use super::counters::Counters;
 use super::sequence::Ordered;
 use super::subscriptions::Subscriptions;
 use super::wire::{self, Context, ControlMessage, Incoming, Refusal};
 use crate::keys::Channel;
 use crate::link::Link;
+use crate::metrics::BrokerMetrics;
 
 /// How often it is looked whether a missing number is to be given up.
 const GIVE_UP_INTERVAL: Duration = Duration::from_millis(50);
@@ -29,7 +29,7 @@ pub(crate) struct Receiver {
     link: Link,
     subscriptions: Arc<Subscriptions>,
     sink: Arc<dyn BrokerSink>,
-    counters: Arc<Counters>,
+    metrics: BrokerMetrics,
     messages: broadcast::Receiver<Message>,
     /// Events that came right behind each other, and whose they are: what a node published together is
     /// handed on together.
@@ -42,10 +42,10 @@ impl Receiver {
         link: Link,
         subscriptions: Arc<Subscriptions>,
         sink: Arc<dyn BrokerSink>,
-        counters: Arc<Counters>,
+        metrics: BrokerMetrics,
     ) -> Self {
         let messages = link.subscriber().message_rx();
-        Self { link, subscriptions, sink, counters, messages, ready: Vec::new(), ready_of: None }
+        Self { link, subscriptions, sink, metrics, messages, ready: Vec::new(), ready_of: None }
     }
 
     pub(crate) async fn run(mut self) {
@@ -82,7 +82,7 @@ impl Receiver {
         let Some(channel) = self.link.keys().read_channel(&message.channel) else { return };
         let bytes = message.value.as_bytes().unwrap_or_default();
         if let Err(reason) = self.take_from(channel, bytes) {
-            Counters::add(&self.counters.refused, 1);
+            self.metrics.refused.inc();
             let channel = &*message.channel;
             tracing::warn!(target: "hookswitch::security", channel, %reason, "a message from Redis was refused");
         }
@@ -157,10 +157,10 @@ impl Receiver {
         let Ordered { ready, n_missed } = ordered;
         if n_missed > 0 {
             self.hand_on();
-            Counters::add(&self.counters.missed, n_missed);
+            self.metrics.missed.inc_by(n_missed);
             self.sink.on_gap(GapScope::Tenant(tenant.clone()), Some(n_missed));
         }
-        Counters::add(&self.counters.received, ready.len() as u64);
+        self.metrics.received.inc_by(ready.len() as u64);
         for received in ready {
             if self.ready_of.as_ref() != Some(&tenant) || self.ready.len() >= EVENTS_AT_ONCE {
                 self.hand_on();

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use hookswitch_hub::{Claim, ClaimedMessage, MessageNumber, OfflineError, UserKey};
 use hookswitch_protocol::{Chain, Timestamp};
 
-use super::counters::Counters;
 use super::scripts::{ClaimAnswer, Settlement};
 use super::{RedisOffline, envelope};
 
@@ -52,8 +51,8 @@ impl Page<'_> {
         let n_messages = answer.as_ref().map_or(0, |answer| answer.messages.len());
         store.open().answered(self.user, start.first, n_messages);
         let answer = answer?;
-        Counters::add(&store.counters.dropped, answer.n_dropped_now);
-        Counters::add(&store.counters.taken_over, answer.n_freed);
+        store.metrics.dropped.inc_by(answer.n_dropped_now);
+        store.metrics.taken_over.inc_by(answer.n_freed);
         Ok(answer)
     }
 
@@ -92,8 +91,8 @@ impl Page<'_> {
             tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(&error), "unfit offline messages could not be dropped");
             return 0;
         }
-        Counters::add(&store.counters.dropped, foreign.n_too_old);
-        Counters::add(&store.counters.refused, foreign.unfit.len() as u64 - foreign.n_too_old);
+        store.metrics.dropped.inc_by(foreign.n_too_old);
+        store.metrics.refused.inc_by(foreign.unfit.len() as u64 - foreign.n_too_old);
         if let Some(reason) = &foreign.reason {
             let n_refused = foreign.unfit.len() as u64 - foreign.n_too_old;
             tracing::warn!(tenant = %user.tenant, user = %user.user, n_refused, %reason, "offline messages of a foreign program dropped");

@@ -11,7 +11,6 @@ use hookswitch_protocol::{TenantId, UserId};
 use tokio::time::sleep;
 
 use super::announcement::announcement;
-use super::counters::Counters;
 use super::restore::USERS_AT_ONCE;
 use super::{RedisPresence, user_heartbeats};
 use crate::link::LinkError;
@@ -38,7 +37,7 @@ impl RedisPresence {
         let held: HashMap<UserId, u32> = held.chunks_exact(2).filter_map(lease).collect();
         let n_differing = self.local.compare(tenant, &held, &online);
         if n_differing > 0 {
-            Counters::add(&self.counters.strays, n_differing);
+            self.metrics.strays.inc_by(n_differing as u64);
             tracing::warn!(%tenant, n_differing, "Redis held other leases of this node than it has, they are put right");
         }
         if self.may_sweep() {
@@ -88,7 +87,7 @@ impl RedisPresence {
         let told: Vec<_> = users.iter().zip(heartbeats).filter_map(tell).collect();
         if !told.is_empty() {
             let gone = self.leases.expire(&self.link, tenant, told).await?;
-            Counters::add(&self.counters.users_expired, gone.len());
+            self.metrics.users_expired.inc_by(gone.len() as u64);
         }
         Ok(())
     }

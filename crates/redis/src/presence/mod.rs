@@ -7,7 +7,6 @@
 
 mod announcement;
 mod audit;
-mod counters;
 mod lease_monitor;
 mod lease_renewal;
 mod local_presence;
@@ -31,13 +30,12 @@ use hookswitch_runtime::Scope;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use self::counters::Counters;
-pub use self::counters::PresenceCounters;
 use self::lease_monitor::LeaseMonitor;
 use self::local_presence::LocalPresence;
 use self::node_leases::NodeLeases;
 use self::user_leases::{Fence, UserLeases};
 use crate::link::{Link, LinkError, LinkState};
+use crate::metrics::PresenceMetrics;
 use crate::node_lease::NodeLease;
 
 /// Keeps presence in Redis, and goes on by itself while there is none.
@@ -52,7 +50,7 @@ pub struct RedisPresence {
     leases: UserLeases,
     nodes: NodeLeases,
     monitor: Mutex<LeaseMonitor>,
-    counters: Counters,
+    metrics: PresenceMetrics,
     has_ended: watch::Sender<bool>,
     has_departed: Notify,
     hasher: RandomState,
@@ -73,7 +71,7 @@ impl RedisPresence {
             local: LocalPresence::default(),
             leases: UserLeases::new(),
             nodes: NodeLeases::new(),
-            counters: Counters::default(),
+            metrics: PresenceMetrics::default(),
             has_ended: watch::Sender::new(false),
             has_departed: Notify::new(),
             hasher: RandomState::new(),
@@ -92,9 +90,9 @@ impl RedisPresence {
         presence
     }
 
-    /// What was counted since the start.
-    pub fn counters(&self) -> PresenceCounters {
-        self.counters.snapshot()
+    /// What it counts.
+    pub fn metrics(&self) -> &PresenceMetrics {
+        &self.metrics
     }
 
     /// When everybody has left: tells the others, if that can be done in time. If not, they find out
@@ -143,14 +141,14 @@ impl RedisPresence {
     fn notice_reopening(&self) -> u64 {
         let n_opened = self.state.borrow().n_opened;
         if self.local.reopened(n_opened, self.after_the_grace()) {
-            Counters::add(&self.counters.restorations, 1);
+            self.metrics.restorations.inc();
         }
         n_opened
     }
 
     /// Redis has lost what this node holds, of one tenant or of all.
     fn lost(&self, only: Option<&TenantId>) {
-        Counters::add(&self.counters.restorations, 1);
+        self.metrics.restorations.inc();
         tracing::info!(node = %self.link.node(), tenant = only.map(tracing::field::display), "presence is said again");
         self.local.doubt(only, self.after_the_grace());
     }
@@ -175,7 +173,7 @@ impl RedisPresence {
     }
 
     fn failed(&self, error: &LinkError, tenant: Option<&TenantId>) {
-        Counters::add(&self.counters.failures, 1);
+        self.metrics.failures.inc();
         tracing::debug!(tenant = tenant.map(tracing::field::display), error = %Chain(error), "presence has to wait");
     }
 
@@ -206,7 +204,7 @@ struct PendingWrite<'a> {
 impl Drop for PendingWrite<'_> {
     fn drop(&mut self) {
         if !self.is_settled && !self.presence.local.leave_pending(self.key) {
-            Counters::add(&self.presence.counters.departures_dropped, 1);
+            self.presence.metrics.departures_dropped.inc();
             let UserKey { tenant, user } = self.key;
             tracing::warn!(%tenant, %user, "too many departures wait for Redis, this one is found by comparison later");
         }

@@ -9,7 +9,6 @@ use hookswitch_protocol::{TenantId, UserId};
 use tokio::time::sleep;
 
 use super::announcement::announcement;
-use super::counters::Counters;
 use super::local_presence::DueLease;
 use super::user_leases::LeaseOutcome;
 use super::{RedisPresence, user_heartbeats};
@@ -58,7 +57,7 @@ impl RedisPresence {
         let leases = self.local.due_leases(tenant, USERS_AT_ONCE);
         if !leases.is_empty() {
             self.register(tenant).await?;
-            Counters::add(&self.counters.reassertions, leases.len());
+            self.metrics.reassertions.inc_by(leases.len() as u64);
             return self.assert(tenant, &leases).await;
         }
         let users = self.local.due_departures(tenant, USERS_AT_ONCE);

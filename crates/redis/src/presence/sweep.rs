@@ -7,7 +7,6 @@ use hookswitch_protocol::{NodeId, TenantId, UserId};
 use tokio::time::sleep;
 
 use super::announcement::announcement;
-use super::counters::Counters;
 use super::restore::{TENANTS_AT_ONCE, USERS_AT_ONCE};
 use super::user_leases::{Release, UserAnnouncement};
 use super::{RedisPresence, user_heartbeats};
@@ -46,7 +45,7 @@ impl RedisPresence {
         }
         if self.nodes.forget(&self.link, node).await? {
             tracing::info!(%node, "a node was lost, its users are offline unless another node has them");
-            Counters::add(&self.counters.nodes_swept, 1);
+            self.metrics.nodes_swept.inc();
         }
         Ok(())
     }
@@ -63,7 +62,7 @@ impl RedisPresence {
         while self.nodes.is_gone(&self.link, node).await? {
             let told = self.announce_lost(tenant, self.some_leases(node, tenant).await?);
             let left = self.leases.leave(&self.link, tenant, Release::Lost(node), told).await?;
-            Counters::add(&self.counters.users_swept, left.gone.len());
+            self.metrics.users_swept.inc_by(left.gone.len() as u64);
             user_heartbeats::erase(&self.link, tenant, &left.gone).await?;
             if left.n_remaining == 0 {
                 return Ok(true);

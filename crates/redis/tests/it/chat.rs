@@ -122,7 +122,7 @@ async fn a_server_that_comes_back_empty_gets_its_sessions_back() {
     let by_name = shared.find_alias(&kept.tenant, kept.alias.as_ref().expect("named")).await.expect("find");
     assert_eq!(by_name, Some(kept.clone()), "its name is back too");
     assert_eq!(find(&one, "taken").await, Some(new_owner), "whoever started it meanwhile has it");
-    assert_eq!(one.keepers.chat.n_restored(), 2);
+    assert_eq!(one.keepers.chat.metrics().restored.get(), 2);
 
     one.end(&ended.tenant, &ended.key).await.expect("end");
     restore(&one, &[&kept, &ended]).await;

@@ -84,7 +84,7 @@ async fn the_list_shows_what_waits_at_every_step() {
     assert_eq!(envelopes(&claim), [event("b").encode(), event("c").encode()]);
     node.confirm(&agent(), &numbers(&claim)).await.expect("confirm");
     assert_eq!((length().await.as_str(), own_keys(&server).await), ("0", vec![]), "nothing stays behind");
-    assert_eq!(node.keepers.offline.counters().kept, 3);
+    assert_eq!(node.keepers.offline.metrics().kept.get(), 3);
 }
 
 #[tokio::test]
@@ -147,8 +147,8 @@ async fn unfit_foreign_envelopes_are_dropped_and_what_waits_behind_them_is_serve
     assert!(found[0].ends_with(br#""id":"good"}"#));
     assert_eq!((found.len(), &found[1][..]), (2, &*event("ours").encode()), "the page is full");
     assert_eq!(claim.n_dropped, 1, "the one that was too old");
-    let counters = node.keepers.offline.counters();
-    assert_eq!((counters.refused, counters.dropped), (3, 1));
+    let metrics = node.keepers.offline.metrics();
+    assert_eq!((metrics.refused.get(), metrics.dropped.get()), (3, 1));
     node.confirm(&agent(), &numbers(&claim)).await.expect("confirm");
     assert_eq!(server.cli(&["KEYS", "*offline*"]).await, "", "nothing stays behind");
 }

@@ -85,7 +85,7 @@ async fn a_claim_lasts_while_its_node_lives_and_no_longer() {
     })
     .await;
     assert_eq!(found(&taken), [0, 1, 2, 3, 4], "in their old order");
-    assert_eq!(other.keepers.offline.counters().taken_over, 1);
+    assert_eq!(other.keepers.offline.metrics().taken_over.get(), 1);
 }
 
 #[tokio::test]

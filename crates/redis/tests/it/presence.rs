@@ -152,8 +152,8 @@ async fn a_node_dies(url: &str, addr: String) {
     listener.until("agent-7 offline node_lost").await;
     assert_eq!(heir.sees(&user("7")).await, Some((PresenceState::Online, 1)));
     let swept = async || {
-        let n = [&heir, &other].map(|node| node.keepers.presence.counters());
-        (n[0].nodes_swept + n[1].nodes_swept, n[0].users_swept + n[1].users_swept)
+        let n = [&heir, &other].map(|node| node.keepers.presence.metrics());
+        (n[0].nodes_swept.get() + n[1].nodes_swept.get(), n[0].users_swept.get() + n[1].users_swept.get())
     };
     eventually("the node is forgotten, by one", PATIENCE, async || swept().await == (1, 620)).await;
     eventually("all are told", PATIENCE, async || listener.transitions().len() >= 622 + 620).await;
