@@ -1,6 +1,6 @@
 //! Where Redis is and how it is spoken to.
 
-mod url;
+pub(crate) mod url;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use hookswitch_protocol::Secret;
 
-pub use self::url::InvalidRedisUrl;
 use crate::node_lease::NodeLease;
 
 /// Settings of a node's Redis, each with its default.

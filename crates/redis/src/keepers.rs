@@ -10,7 +10,8 @@ use hookswitch_runtime::{Clock, Scope};
 use crate::broker::RedisBroker;
 use crate::chat::RedisChatSessions;
 use crate::config::RedisConfig;
-use crate::link::{self, Link, RedisSetupError};
+use crate::link::Link;
+use crate::link::clients::{self, RedisSetupError};
 use crate::offline::RedisOffline;
 use crate::presence::RedisPresence;
 
@@ -69,7 +70,7 @@ impl RedisKeepers {
         scope: Scope,
     ) -> Result<Self, RedisSetupError> {
         let patience = config.command_timeout * 2;
-        let link = link::connect(config, node, clock)?;
+        let link = clients::connect(config, node, clock)?;
         let broker = RedisBroker::start(&link, &sink, &scope);
         let presence = RedisPresence::start(link.clone(), &scope);
         let (closing, last_events, last_departures) = (link.clone(), Arc::clone(&broker), Arc::clone(&presence));

@@ -40,9 +40,11 @@ mod script;
 
 pub use broker::RedisBroker;
 pub use chat::RedisChatSessions;
-pub use config::{HostPort, InvalidRedisUrl, RedisConfig, Tls, Topology};
+pub use config::url::InvalidRedisUrl;
+pub use config::{HostPort, RedisConfig, Tls, Topology};
 pub use keepers::RedisKeepers;
-pub use link::{Link, RedisSetupError};
+pub use link::Link;
+pub use link::clients::RedisSetupError;
 pub use metrics::{BrokerMetrics, ChatMetrics, OfflineMetrics, PresenceMetrics};
 pub use node_lease::NodeLease;
 pub use offline::RedisOffline;

@@ -112,7 +112,7 @@ impl OfflineStore for RedisOffline {
     }
 
     fn claim<'a>(&'a self, user: &'a UserKey, limit: usize) -> BoxFuture<'a, Result<Claim, OfflineError>> {
-        Box::pin(page::claim(self, user, limit.min(MESSAGES_PER_CALL)))
+        Box::pin(self.claim_page(user, limit.min(MESSAGES_PER_CALL)))
     }
 
     fn confirm<'a>(

@@ -12,25 +12,27 @@ use super::{RedisOffline, envelope};
 /// When to look again while another node brings the user messages, at the latest.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// One page: what cannot go out is dropped from it, and the room used for what waits behind.
-pub(super) async fn claim(store: &RedisOffline, user: &UserKey, limit: usize) -> Result<Claim, OfflineError> {
-    let mut page = Page { store, user, firsts: Vec::new(), is_handed_over: false };
-    let mut claim = Claim::default();
-    while claim.messages.len() < limit {
-        let answer = match page.take(limit - claim.messages.len()).await {
-            Ok(answer) => answer,
-            Err(error) if claim.messages.is_empty() && claim.n_dropped == 0 => return Err(error),
-            // The next claim meets the same trouble; what is in hand goes out first.
-            Err(_) => break,
-        };
-        claim.held_elsewhere = answer.held_for.map(|left| left.min(LOOK_AGAIN));
-        claim.n_dropped += answer.n_dropped;
-        if !page.add_fit(answer, &mut claim).await {
-            break;
+impl RedisOffline {
+    /// One page: what cannot go out is dropped from it, and the room used for what waits behind.
+    pub(super) async fn claim_page(&self, user: &UserKey, limit: usize) -> Result<Claim, OfflineError> {
+        let mut page = Page { store: self, user, firsts: Vec::new(), is_handed_over: false };
+        let mut claim = Claim::default();
+        while claim.messages.len() < limit {
+            let answer = match page.take(limit - claim.messages.len()).await {
+                Ok(answer) => answer,
+                Err(error) if claim.messages.is_empty() && claim.n_dropped == 0 => return Err(error),
+                // The next claim meets the same trouble; what is in hand goes out first.
+                Err(_) => break,
+            };
+            claim.held_elsewhere = answer.held_for.map(|left| left.min(LOOK_AGAIN));
+            claim.n_dropped += answer.n_dropped;
+            if !page.add_fit(answer, &mut claim).await {
+                break;
+            }
         }
+        page.is_handed_over = true;
+        Ok(claim)
     }
-    page.is_handed_over = true;
-    Ok(claim)
 }
 
 /// A claim on its way. Dropped before it is handed over, nobody has its messages.
