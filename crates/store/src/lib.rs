@@ -28,8 +28,8 @@
 )]
 
 mod config;
-mod counters;
 mod error;
+mod metrics;
 
 pub mod migrations;
 #[cfg(feature = "mysql")]
@@ -39,13 +39,15 @@ mod sqlite;
 mod backlog;
 mod codec;
 mod literals;
+mod offline_claim;
 mod schema;
+mod schema_steps;
 mod secret_keys;
 mod time;
 
 pub use config::StoreConfig;
-pub use counters::StoreCounters;
 pub use error::StoreError;
+pub use metrics::StoreMetrics;
 #[cfg(feature = "mysql")]
 pub use mysql::{BadUrl, MySqlConfig, MySqlStore, Tls};
 pub use secret_keys::{BadSecretKey, SecretKeys};

@@ -8,10 +8,12 @@ use hookswitch_runtime::{Clock, Scope};
 use tokio::time::Instant;
 
 use super::dialect::NodeLiveness;
-use super::queries::offline::{self, Holder};
+use super::queries::offline;
 use super::{Conn, PendingUsers, Readers, Writer};
 use crate::codec::Codec;
 use crate::error::Failure;
+use crate::metrics::StoreMetrics;
+use crate::offline_claim::Holder;
 
 /// How often messages that are too old are looked for; claims look for themselves.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(5);
@@ -22,6 +24,7 @@ const EXPIRY_STEP: i64 = 1_000;
 /// The parts of an open store.
 pub(crate) struct Inner {
     pub(crate) offline: OfflineLimits,
+    pub(crate) metrics: StoreMetrics,
     pub(crate) codec: Arc<Codec>,
     pub(crate) clock: Clock,
     /// Acceptance and registrations: what somebody outside waits for.
@@ -48,6 +51,12 @@ impl Inner {
         let inner = Arc::new(self);
         scope.spawn("store expiry", expire(Arc::downgrade(&inner), scope.clone()));
         inner
+    }
+
+    /// Calls that wait for a writer now.
+    pub(crate) fn n_waiting(&self) -> usize {
+        let dispatch = if self.acceptance.is_same(&self.dispatch) { 0 } else { self.dispatch.n_waiting() };
+        self.acceptance.n_waiting() + dispatch
     }
 
     /// Whether both writers can write.

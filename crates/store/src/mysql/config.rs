@@ -7,7 +7,6 @@ use std::time::Duration;
 use hookswitch_hub::OfflineLimits;
 use hookswitch_protocol::Secret;
 
-use super::url::{self, BadUrl};
 use crate::secret_keys::SecretKeys;
 
 /// How to reach and use a MySQL or MariaDB server. Prints without the password.
@@ -75,16 +74,6 @@ impl MySqlConfig {
             offline: OfflineLimits::default(),
             secret_keys: SecretKeys::default(),
         }
-    }
-
-    /// The server that a `mysql://user:password@host:3306/database` names; `mariadb://` means the
-    /// same. What has other characters than letters, digits and `-._~` is percent-encoded. After `?`
-    /// may stand `tls=true`, `tls_ca=/path/to/authority.pem` and `socket=/path/to/mysqld.sock`.
-    ///
-    /// # Errors
-    /// [`BadUrl`], which says what is wrong and does not quote it: there may be a password in it.
-    pub fn parse_url(url: &str) -> Result<Self, BadUrl> {
-        url::parse(url)
     }
 }
 

@@ -10,7 +10,7 @@ use mysql_async::{OptsBuilder, SslOpts};
 use super::config::MySqlConfig;
 use super::dialect::Conn;
 use super::timed::Timed;
-use crate::error::Failure;
+use crate::error::{Failure, StoreError};
 
 /// What each connection says when it opens. Without gap locks nodes do not wait for each other's
 /// inserts; times are UTC; what does not fit is an error and not cut; an operator's default engine or
@@ -47,6 +47,12 @@ impl Connector {
         let opened = tokio::time::timeout(self.0.connect_wait, connect(&self.0)).await;
         let late = || ConnectionError::BadConnection(format!("no answer within {:?}", self.0.connect_wait));
         Ok(opened.unwrap_or_else(|_| Err(late()))?)
+    }
+
+    /// The same when a store opens or is migrated, with an error that says what to do.
+    pub(super) async fn log_in(&self) -> Result<Conn, StoreError> {
+        let server = self.to_string();
+        self.open().await.map_err(|failure| StoreError::NoServer { server, source: Box::new(failure) })
     }
 
     /// Whether an open connection still works after so long.

@@ -8,11 +8,11 @@ mod engine;
 pub(crate) mod migrate;
 mod node_liveness;
 mod offline_claim;
+mod open;
 mod payload;
-mod store;
 mod timed;
 mod url;
 
 pub use config::{MySqlConfig, Tls};
-pub use store::MySqlStore;
+pub use engine::Store as MySqlStore;
 pub use url::BadUrl;

@@ -11,7 +11,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use hookswitch_protocol::Timestamp;
 
 use super::dialect::Conn;
-use super::engine::{Holder, Key};
+use crate::offline_claim::{Acquired, Holder, Key};
 use crate::schema::offline_messages as messages;
 
 /// How long a claim lasts that is not renewed.
@@ -19,15 +19,6 @@ const CLAIM_LEASE: Duration = Duration::from_secs(45);
 
 /// How often a node renews its claims; several times within [`CLAIM_LEASE`].
 pub(crate) const RENEWAL_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Whether a user's messages may be claimed.
-pub(crate) enum Acquired {
-    Yes,
-    /// Nothing waits.
-    Empty,
-    /// Another node brings them; ask again after this time.
-    HeldElsewhere(Duration),
-}
 
 #[derive(QueryableByName)]
 struct Held {

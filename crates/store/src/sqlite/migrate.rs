@@ -9,10 +9,11 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrati
 
 use super::connect::Connector;
 use super::dialect::Conn;
+use super::file::{check_path, failed};
 use super::lock::FileLock;
-use super::store::{check_path, failed};
+
 use crate::error::{Cause, StoreError};
-use crate::migrations::{Step, first_unknown, names, steps};
+use crate::schema_steps::{Step, first_unknown, names, steps};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 

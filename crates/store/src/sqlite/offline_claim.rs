@@ -1,22 +1,10 @@
 //! The claim of a user's offline messages: always this process's, the file being its own.
 
-use std::time::Duration;
-
 use diesel::QueryResult;
 use hookswitch_protocol::Timestamp;
 
 use super::dialect::Conn;
-use super::engine::{Holder, Key};
-
-/// Whether a user's messages may be claimed.
-#[expect(dead_code, reason = "the engine asks for what other databases answer")]
-pub(crate) enum Acquired {
-    Yes,
-    /// Nothing waits.
-    Empty,
-    /// Another node brings them; ask again after this time.
-    HeldElsewhere(Duration),
-}
+use crate::offline_claim::{Acquired, Holder, Key};
 
 #[expect(clippy::unnecessary_wraps, reason = "other databases have to ask")]
 pub(crate) fn acquire(_conn: &mut Conn, _key: &Key, _holder: &Holder, _now: Timestamp) -> QueryResult<Acquired> {

@@ -9,7 +9,8 @@ use hookswitch_protocol::Timestamp;
 
 use super::chunks::chunks;
 use super::dialect::{CHUNK, Conn};
-use super::offline_claim::{self, Acquired};
+use super::offline_claim;
+use crate::offline_claim::{Acquired, Holder, Key};
 use crate::schema::{offline_messages as messages, offline_users as users};
 
 #[derive(Insertable)]
@@ -20,21 +21,6 @@ struct NewRow<'a> {
     event_id: &'a str,
     envelope: &'a [u8],
     accepted_at: i64,
-}
-
-/// In whose name a process claims: two processes never share one.
-pub(crate) type Holder = std::sync::Arc<str>;
-
-/// A user as the tables spell it.
-pub(crate) struct Key {
-    pub(crate) tenant: String,
-    pub(crate) user: String,
-}
-
-impl Key {
-    fn new(user: &UserKey) -> Self {
-        Self { tenant: user.tenant.as_str().to_owned(), user: user.user.to_string() }
-    }
 }
 
 /// The messages of one user, as a filter.

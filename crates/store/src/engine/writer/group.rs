@@ -1,15 +1,14 @@
 //! One group: merge neighbours, one transaction, one commit, everybody answered.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error};
 
-use super::WriterStats;
 use super::dialect::{self, Conn};
 use super::job::{Job, Merged, Work};
 use super::queries;
+use super::stats::WriterStats;
 use crate::codec::Codec;
 use crate::error::Failure;
 
@@ -19,7 +18,7 @@ const TRIES: u32 = 8;
 
 /// Runs the group and answers its callers. An error means that the connection is not to be used again.
 pub(crate) fn run(conn: &mut Conn, jobs: Vec<Job>, codec: &Arc<Codec>, stats: &WriterStats) -> Result<(), Failure> {
-    stats.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+    stats.metrics.writes.inc_by(jobs.len() as u64);
     let mut works = merge(jobs, codec);
     match transact(conn, &mut works, stats) {
         Ok(()) => {
@@ -64,8 +63,8 @@ fn transact(conn: &mut Conn, works: &mut [Box<dyn Work>], stats: &WriterStats) -
     loop {
         n_tries += 1;
         let outcome = dialect::write_transaction(conn, |conn| works.iter_mut().try_for_each(|work| work.run(conn)));
-        let counter = if outcome.is_ok() { &stats.commits } else { &stats.failures };
-        counter.fetch_add(1, Ordering::Relaxed);
+        let counter = if outcome.is_ok() { &stats.metrics.commits } else { &stats.metrics.failures };
+        counter.inc();
         match outcome {
             Err(error) if n_tries < TRIES && dialect::is_worth_repeating(&error) => {
                 tracing::debug!(%error, n_tries, "a transaction met another node's and is run again");

@@ -6,10 +6,11 @@
 
 pub(crate) mod group;
 mod job;
+mod stats;
 mod task;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use diesel::QueryResult;
@@ -19,10 +20,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::dialect::{self, Conn};
 use super::{Connector, queries};
 use crate::codec::Codec;
-use crate::counters::StoreCounters;
 use crate::error::Failure;
+use crate::metrics::StoreMetrics;
 
 pub(crate) use job::{Job, Merge};
+pub(crate) use stats::WriterStats;
 use task::WriterTask;
 
 /// Hands work to the writer. Clones share the queue; the writer ends after the last one is gone.
@@ -31,17 +33,6 @@ pub(crate) struct Writer {
     queue: mpsc::Sender<Job>,
     wait: Duration,
     stats: Arc<WriterStats>,
-}
-
-/// What the writer has done so far.
-#[derive(Debug, Default)]
-pub(crate) struct WriterStats {
-    jobs: AtomicU64,
-    commits: AtomicU64,
-    failures: AtomicU64,
-    /// A group failed, and no write has been proven to work since. A group that changed nothing
-    /// proves nothing: it commits on a full disk too.
-    is_failing: AtomicBool,
 }
 
 impl Writer {
@@ -53,11 +44,12 @@ impl Writer {
         conn: Conn,
         codec: Arc<Codec>,
         bounds: (usize, Duration),
+        metrics: StoreMetrics,
         scope: &Scope,
     ) -> Self {
         let (queue, wait) = bounds;
         let (sender, receiver) = mpsc::channel(queue.max(1));
-        let stats = Arc::new(WriterStats::default());
+        let stats = Arc::new(WriterStats::new(metrics));
         scope
             .spawn("store writer", WriterTask::new(connector, conn, codec, receiver, stats.clone()).run(scope.clone()));
         Self { queue: sender, wait, stats }
@@ -109,12 +101,13 @@ impl Writer {
         if self.stats.is_failing.load(Ordering::Acquire) { Err(Failure::Unproven) } else { Ok(()) }
     }
 
-    pub(crate) fn counters(&self) -> StoreCounters {
-        StoreCounters {
-            jobs: self.stats.jobs.load(Ordering::Relaxed),
-            commits: self.stats.commits.load(Ordering::Relaxed),
-            failures: self.stats.failures.load(Ordering::Relaxed),
-            waiting: self.queue.max_capacity() - self.queue.capacity(),
-        }
+    /// Calls that wait now.
+    pub(crate) fn n_waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// Whether both are one writer.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.queue.same_channel(&other.queue)
     }
 }

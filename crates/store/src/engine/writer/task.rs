@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::job::Job;
-use super::{Conn, Connector, WriterStats, group, queries};
+use super::stats::WriterStats;
+use super::{Conn, Connector, group, queries};
 use crate::codec::Codec;
 use crate::error::Failure;
 

@@ -1,7 +1,7 @@
-//! The open store: its parts, and how it opens.
+//! How a file is opened.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use hookswitch_hub::UserKey;
@@ -9,25 +9,14 @@ use hookswitch_runtime::{Clock, Scope};
 
 use super::connect::Connector;
 use super::dialect::{self, Conn};
-use super::engine::{Inner, PendingUsers, Readers, Writer, n_unreadable};
+use super::engine::{Inner, PendingUsers, Readers, Store, Writer, n_unreadable};
+use super::file::{check_path, failed};
 use super::lock::{FileLock, private};
 use super::{migrate, recover};
 use crate::codec::Codec;
 use crate::config::StoreConfig;
-use crate::counters::StoreCounters;
-use crate::error::{Cause, StoreError};
-
-/// An open SQLite database. Clones share it; it closes after the last one is gone, or at its scope's end.
-///
-/// Keeps [`WebhookDirectory`](hookswitch_webhooks::WebhookDirectory),
-/// [`DeliveryLedger`](hookswitch_webhooks::DeliveryLedger),
-/// [`AttemptLog`](hookswitch_webhooks::AttemptLog), [`OfflineStore`](hookswitch_hub::OfflineStore) and
-/// [`ChatSessionStore`](hookswitch_hub::ChatSessionStore): `Arc::new(store.clone())` is any of them.
-/// A call whose future is dropped is done or not done; once it reached the writer it is done.
-#[derive(Debug, Clone)]
-pub struct Store {
-    pub(crate) inner: Arc<Inner>,
-}
+use crate::error::StoreError;
+use crate::metrics::StoreMetrics;
 
 impl Store {
     /// Opens the file, making it when missing (readable by this system user only), takes its lock,
@@ -44,10 +33,13 @@ impl Store {
         let connector = Connector::writing(&path, config.busy_timeout, lock);
         let codec = Arc::new(Codec::new(config.secret_keys));
         let (conn, waiting) = prepare(path.clone(), connector.clone(), codec.clone()).await?;
-        let writer = Writer::start(connector, conn, codec.clone(), (config.queue, config.wait), scope);
+        let metrics = StoreMetrics::default();
+        let bounds = (config.queue, config.wait);
+        let writer = Writer::start(connector, conn, codec.clone(), bounds, metrics.clone(), scope);
         let readers = Readers::new(Connector::reading(&path, config.busy_timeout), config.n_readers, config.wait);
         let inner = Inner {
             offline: config.offline,
+            metrics,
             codec,
             clock,
             acceptance: writer.clone(),
@@ -59,37 +51,6 @@ impl Store {
         };
         Ok(Self { inner: inner.share(scope) })
     }
-
-    /// Whether writing works, for readiness: at rest a look whether the writer answers; after a write
-    /// failed, an error until a small one of our own has worked.
-    ///
-    /// # Errors
-    /// [`StoreError::Unwritable`].
-    pub async fn check_writing(&self) -> Result<(), StoreError> {
-        let checked = self.inner.check_writing().await;
-        checked.map_err(|failure| StoreError::Unwritable { source: Box::new(failure) })
-    }
-
-    /// What it has done so far.
-    pub fn counters(&self) -> StoreCounters {
-        self.inner.acceptance.counters()
-    }
-}
-
-/// The path as SQLite shall see it: absolute, so that no name can look like a URI.
-pub(super) fn check_path(path: &Path) -> Result<String, StoreError> {
-    if path == Path::new(":memory:") || path.as_os_str().is_empty() {
-        return Err(StoreError::InMemory);
-    }
-    let absolute = std::path::absolute(path).map_err(|source| failed("find", path, Box::new(source)))?;
-    if let Some(directory) = absolute.parent().filter(|directory| !directory.is_dir()) {
-        return Err(StoreError::NoDirectory { directory: directory.to_owned() });
-    }
-    absolute.into_os_string().into_string().map_err(|path| StoreError::NotUtf8 { path: PathBuf::from(path) })
-}
-
-pub(super) fn failed(operation: &'static str, path: impl AsRef<Path>, source: Cause) -> StoreError {
-    StoreError::File { operation, path: path.as_ref().to_owned(), source }
 }
 
 /// Everything that blocks, on a thread where it may.

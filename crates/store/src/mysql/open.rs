@@ -1,4 +1,4 @@
-//! The open store: its parts, and how it opens.
+//! How a server's database is opened.
 
 use std::sync::{Arc, Weak};
 
@@ -9,30 +9,13 @@ use tokio::time::Instant;
 use super::config::MySqlConfig;
 use super::connect::Connector;
 use super::dialect::Conn;
-use super::engine::{Inner, PendingUsers, Readers, Writer, n_unreadable};
+use super::engine::{Inner, PendingUsers, Readers, Store, Writer, n_unreadable};
 use super::{migrate, offline_claim};
 use crate::codec::Codec;
-use crate::counters::StoreCounters;
 use crate::error::{Failure, StoreError};
+use crate::metrics::StoreMetrics;
 
-/// The engine's name for the store it keeps the seams with.
-pub(crate) type Store = MySqlStore;
-
-/// A MySQL or MariaDB database in use, possibly by several nodes at once. Clones share it; its
-/// connections close after the last one is gone, or at its scope's end.
-///
-/// Keeps [`WebhookDirectory`](hookswitch_webhooks::WebhookDirectory),
-/// [`DeliveryLedger`](hookswitch_webhooks::DeliveryLedger),
-/// [`AttemptLog`](hookswitch_webhooks::AttemptLog), [`OfflineStore`](hookswitch_hub::OfflineStore) and
-/// [`ChatSessionStore`](hookswitch_hub::ChatSessionStore): `Arc::new(store.clone())` is any of them.
-/// A call whose future is dropped is done or not done; once it reached a writer it runs to its end.
-/// A server that goes away makes calls fail, and is used again when it is back.
-#[derive(Debug, Clone)]
-pub struct MySqlStore {
-    pub(crate) inner: Arc<Inner>,
-}
-
-impl MySqlStore {
+impl Store {
     /// Logs in, sees to the schema and starts the writers.
     ///
     /// `scope` should be the store's own: at its soft token the writers serve what is queued and
@@ -42,47 +25,29 @@ impl MySqlStore {
     /// [`StoreError`]; its texts say what to do.
     pub async fn open(config: MySqlConfig, clock: Clock, scope: &Scope) -> Result<Self, StoreError> {
         let connector = Connector::new(config.clone());
-        let acceptance = connect(&connector).await?;
+        let acceptance = connector.log_in().await?;
         let acceptance = migrate::check_schema(acceptance, &config).await?;
         let codec = Arc::new(Codec::new(config.secret_keys.clone()));
         let acceptance = check_seals(acceptance, &config, codec.clone()).await?;
         let bounds = (config.queue, config.wait);
-        let dispatch = connect(&connector).await?;
+        let dispatch = connector.log_in().await?;
+        let metrics = StoreMetrics::default();
         let inner = Inner {
             offline: config.offline,
             codec: codec.clone(),
-            acceptance: Writer::start(connector.clone(), acceptance, codec.clone(), bounds, scope),
-            dispatch: Writer::start(connector.clone(), dispatch, codec.clone(), bounds, scope),
+            acceptance: Writer::start(connector.clone(), acceptance, codec.clone(), bounds, metrics.clone(), scope),
+            dispatch: Writer::start(connector.clone(), dispatch, codec.clone(), bounds, metrics.clone(), scope),
             readers: Readers::new(connector, config.n_readers, config.wait),
             pending_users: PendingUsers::new(None),
             liveness: Arc::default(),
             holder: Arc::from(NodeId::generate(clock.now()).as_str()),
+            metrics,
             clock,
         };
         let inner = inner.share(scope);
         scope.spawn("store heartbeat", renew_claims(Arc::downgrade(&inner), scope.clone()));
         Ok(Self { inner })
     }
-
-    /// Whether writing works, for readiness: at rest a look whether the server answers; after a write
-    /// failed, an error until a small one of our own has worked.
-    ///
-    /// # Errors
-    /// [`StoreError::Unwritable`].
-    pub async fn check_writing(&self) -> Result<(), StoreError> {
-        let checked = self.inner.check_writing().await;
-        checked.map_err(|failure| StoreError::Unwritable { source: Box::new(failure) })
-    }
-
-    /// What it has done so far, both writers together.
-    pub fn counters(&self) -> StoreCounters {
-        self.inner.acceptance.counters() + self.inner.dispatch.counters()
-    }
-}
-
-pub(super) async fn connect(connector: &Connector) -> Result<Conn, StoreError> {
-    let server = connector.to_string();
-    connector.open().await.map_err(|failure| StoreError::NoServer { server, source: Box::new(failure) })
 }
 
 /// Gives the connection back when every seal in the tables can be opened: nothing is ever sent unsigned.
