@@ -28,4 +28,4 @@ pub(super) use pending_users::PendingUsers;
 pub(super) use queries::webhooks::n_unreadable;
 pub(super) use reader::Readers;
 pub use store::Store;
-pub(super) use writer::Writer;
+pub(super) use writer::{Writer, WriterContext};

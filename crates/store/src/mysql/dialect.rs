@@ -16,6 +16,7 @@ use hookswitch_webhooks::Sweep;
 
 use super::node_liveness::ObservedNodes;
 pub(crate) use super::payload::{as_json_string, logged_text, payload};
+pub(crate) use super::row_numbers::RowNumbers;
 use super::timed::Timed;
 use crate::backlog::{BacklogRow, PeerNodes};
 use crate::time::SqlTime;
@@ -81,15 +82,9 @@ pub(crate) fn last_insert_id(conn: &mut Conn) -> QueryResult<i64> {
 }
 
 /// The first number for events that are stored now; those after it are very probably free as well.
-///
-/// `MAX(id) + 1` would be every node's first choice. So a number is the time, which keeps neighbours
-/// together in the table, and 21 bits by chance. Where two nodes choose the same, the later one fails
-/// on the primary key and is run again with another number.
 #[expect(clippy::unnecessary_wraps, reason = "SQLite has to ask")]
-pub(crate) fn next_event_row(_conn: &mut Conn, latest: Option<Timestamp>) -> QueryResult<i64> {
-    let millis = latest.map_or(0, Timestamp::as_millis).clamp(0, (1 << 42) - 1);
-    let chance = uuid::Uuid::now_v7().as_u128() as i64 & ((1 << 21) - 1);
-    Ok((millis << 21) | chance)
+pub(crate) fn next_event_row(_conn: &mut Conn, numbers: &RowNumbers, latest: Option<Timestamp>) -> QueryResult<i64> {
+    Ok(numbers.choose(latest))
 }
 
 /// A sum over the marks that the database itself puts on every changed row, straight from an index:

@@ -10,6 +10,7 @@ mod node_liveness;
 mod offline_claim;
 mod open;
 mod payload;
+mod row_numbers;
 mod timed;
 mod url;
 

@@ -1,5 +1,6 @@
 //! How a server's database is opened.
 
+use std::hash::RandomState;
 use std::sync::{Arc, Weak};
 
 use hookswitch_protocol::NodeId;
@@ -8,8 +9,8 @@ use tokio::time::Instant;
 
 use super::config::MySqlConfig;
 use super::connect::Connector;
-use super::dialect::Conn;
-use super::engine::{Inner, PendingUsers, Readers, Store, Writer, n_unreadable};
+use super::dialect::{Conn, RowNumbers};
+use super::engine::{Inner, PendingUsers, Readers, Store, Writer, WriterContext, n_unreadable};
 use super::{migrate, offline_claim};
 use crate::codec::Codec;
 use crate::error::{Failure, StoreError};
@@ -32,11 +33,13 @@ impl Store {
         let bounds = (config.queue, config.wait);
         let dispatch = connector.log_in().await?;
         let metrics = StoreMetrics::default();
+        let row_numbers = RowNumbers::new(RandomState::new());
+        let context = Arc::new(WriterContext { codec: codec.clone(), row_numbers });
         let inner = Inner {
             offline: config.offline,
-            codec: codec.clone(),
-            acceptance: Writer::start(connector.clone(), acceptance, codec.clone(), bounds, metrics.clone(), scope),
-            dispatch: Writer::start(connector.clone(), dispatch, codec.clone(), bounds, metrics.clone(), scope),
+            codec,
+            acceptance: Writer::start(connector.clone(), acceptance, context.clone(), bounds, metrics.clone(), scope),
+            dispatch: Writer::start(connector.clone(), dispatch, context.clone(), bounds, metrics.clone(), scope),
             readers: Readers::new(connector, config.n_readers, config.wait),
             pending_users: PendingUsers::new(None),
             liveness: Arc::default(),

@@ -90,10 +90,14 @@ pub(crate) fn last_insert_id(conn: &mut Conn) -> QueryResult<i64> {
 }
 
 /// The first number for events that are stored now; those after it are free as well.
-pub(crate) fn next_event_row(conn: &mut Conn, _latest: Option<Timestamp>) -> QueryResult<i64> {
+pub(crate) fn next_event_row(conn: &mut Conn, _numbers: &RowNumbers, _latest: Option<Timestamp>) -> QueryResult<i64> {
     let last: Option<i64> = webhook_events::table.select(diesel::dsl::max(webhook_events::id)).first(conn)?;
     Ok(last.unwrap_or(0) + 1)
 }
+
+/// How numbers are chosen without asking: here the database is asked.
+#[derive(Debug)]
+pub(crate) struct RowNumbers;
 
 /// The revision that triggers keep, whoever changes a row: one look-up by key.
 pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {

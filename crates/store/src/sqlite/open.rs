@@ -8,8 +8,8 @@ use hookswitch_hub::UserKey;
 use hookswitch_runtime::{Clock, Scope};
 
 use super::connect::Connector;
-use super::dialect::{self, Conn};
-use super::engine::{Inner, PendingUsers, Readers, Store, Writer, n_unreadable};
+use super::dialect::{self, Conn, RowNumbers};
+use super::engine::{Inner, PendingUsers, Readers, Store, Writer, WriterContext, n_unreadable};
 use super::file::{check_path, failed};
 use super::lock::{FileLock, private};
 use super::{migrate, recover};
@@ -34,8 +34,9 @@ impl Store {
         let codec = Arc::new(Codec::new(config.secret_keys));
         let (conn, waiting) = prepare(path.clone(), connector.clone(), codec.clone()).await?;
         let metrics = StoreMetrics::default();
+        let context = Arc::new(WriterContext { codec: codec.clone(), row_numbers: RowNumbers });
         let bounds = (config.queue, config.wait);
-        let writer = Writer::start(connector, conn, codec.clone(), bounds, metrics.clone(), scope);
+        let writer = Writer::start(connector, conn, context, bounds, metrics.clone(), scope);
         let readers = Readers::new(Connector::reading(&path, config.busy_timeout), config.n_readers, config.wait);
         let inner = Inner {
             offline: config.offline,
@@ -123,7 +124,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("x.db");
         let (scope, clock) = (Scope::root("test"), Clock::system());
-        let store = Store::open(StoreConfig::new(&path), clock.clone(), &scope).await.expect("opens");
+        let store =
+            Store::open(StoreConfig::new(&path), clock.clone(), &scope).await.expect("opens");
         store.put(messages(&clock, 0..3)).await.expect("put");
         drop(store);
         let mut operator = Conn::establish(path.to_str().expect("UTF-8")).expect("opens");

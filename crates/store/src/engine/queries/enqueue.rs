@@ -9,7 +9,7 @@ use hookswitch_protocol::{DeliveryId, EventId, TenantId, Timestamp};
 use hookswitch_webhooks::{NewDuty, Seen, SkipReason};
 
 use super::chunks::chunks;
-use super::dialect::{self, CHUNK, Conn};
+use super::dialect::{self, CHUNK, Conn, RowNumbers};
 use super::event_ids::{self, IdRow, KnownIds};
 use super::skips::{self, NewSkip};
 use crate::schema::{webhook_deliveries, webhook_events};
@@ -67,11 +67,15 @@ struct Rows<'a> {
 
 /// Stores every batch that holds no conflict; one list of answers per batch. Batches see each other:
 /// an id in two of them is repeated, or in conflict, in the later one.
-pub(crate) fn enqueue(conn: &mut Conn, batches: &[Vec<AcceptedEvent>]) -> QueryResult<Vec<Vec<Seen>>> {
+pub(crate) fn enqueue(
+    conn: &mut Conn,
+    numbers: &RowNumbers,
+    batches: &[Vec<AcceptedEvent>],
+) -> QueryResult<Vec<Vec<Seen>>> {
     let mut known = load_known(conn, batches)?;
     let stored = known.clone();
     let latest = batches.iter().flatten().map(|event| event.new.accepted_at).max();
-    let mut next_event = dialect::next_event_row(conn, latest)?;
+    let mut next_event = dialect::next_event_row(conn, numbers, latest)?;
     let mut rows = Rows::default();
     let mut answers = Vec::with_capacity(batches.len());
     for batch in batches {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error};
 
+use super::context::WriterContext;
 use super::dialect::{self, Conn};
 use super::job::{Job, Merged, Work};
 use super::queries;
 use super::stats::WriterStats;
-use crate::codec::Codec;
 use crate::error::Failure;
 
 /// How often a transaction is run that meets those of other nodes; the deadline of the group's
@@ -17,9 +17,14 @@ use crate::error::Failure;
 const TRIES: u32 = 8;
 
 /// Runs the group and answers its callers. An error means that the connection is not to be used again.
-pub(crate) fn run(conn: &mut Conn, jobs: Vec<Job>, codec: &Arc<Codec>, stats: &WriterStats) -> Result<(), Failure> {
+pub(crate) fn run(
+    conn: &mut Conn,
+    jobs: Vec<Job>,
+    context: &Arc<WriterContext>,
+    stats: &WriterStats,
+) -> Result<(), Failure> {
     stats.metrics.writes.inc_by(jobs.len() as u64);
-    let mut works = merge(jobs, codec);
+    let mut works = merge(jobs, context);
     match transact(conn, &mut works, stats) {
         Ok(()) => {
             for work in works {
@@ -92,14 +97,16 @@ fn concerns_one(error: &Error) -> bool {
 }
 
 /// Keeps the order, and joins neighbours of one kind.
-fn merge(jobs: Vec<Job>, codec: &Arc<Codec>) -> Vec<Box<dyn Work>> {
+fn merge(jobs: Vec<Job>, context: &Arc<WriterContext>) -> Vec<Box<dyn Work>> {
     let mut works: Vec<Box<dyn Work>> = Vec::with_capacity(jobs.len());
     let mut jobs = jobs.into_iter().peekable();
     while let Some(job) = jobs.next() {
         match job {
             Job::Alone(work) => works.push(work),
             Job::Enqueue(first) => {
-                let mut run = Merged::new(queries::enqueue::enqueue);
+                let context = context.clone();
+                let mut run =
+                    Merged::new(move |conn, inputs| queries::enqueue::enqueue(conn, &context.row_numbers, inputs));
                 run.push(first);
                 while let Some(Job::Enqueue(next)) = jobs.next_if(|job| matches!(job, Job::Enqueue(_))) {
                     run.push(next);
@@ -107,8 +114,8 @@ fn merge(jobs: Vec<Job>, codec: &Arc<Codec>) -> Vec<Box<dyn Work>> {
                 works.push(Box::new(run));
             }
             Job::Finish(first) => {
-                let codec = codec.clone();
-                let mut run = Merged::new(move |conn, inputs| queries::finish::finish(conn, &codec, inputs));
+                let context = context.clone();
+                let mut run = Merged::new(move |conn, inputs| queries::finish::finish(conn, &context.codec, inputs));
                 run.push(first);
                 while let Some(Job::Finish(next)) = jobs.next_if(|job| matches!(job, Job::Finish(_))) {
                     run.push(next);

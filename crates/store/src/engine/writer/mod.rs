@@ -4,6 +4,7 @@
 //! transaction, commits once, and answers everybody. So sixty concurrent publishers pay for one
 //! `fsync` together, and there is never a fight for SQLite's single write lock.
 
+mod context;
 pub(crate) mod group;
 mod job;
 mod stats;
@@ -19,10 +20,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::dialect::{self, Conn};
 use super::{Connector, queries};
-use crate::codec::Codec;
 use crate::error::Failure;
 use crate::metrics::StoreMetrics;
 
+pub(crate) use context::WriterContext;
 pub(crate) use job::{Job, Merge};
 pub(crate) use stats::WriterStats;
 use task::WriterTask;
@@ -42,7 +43,7 @@ impl Writer {
     pub(crate) fn start(
         connector: Connector,
         conn: Conn,
-        codec: Arc<Codec>,
+        context: Arc<WriterContext>,
         bounds: (usize, Duration),
         metrics: StoreMetrics,
         scope: &Scope,
@@ -50,8 +51,10 @@ impl Writer {
         let (queue, wait) = bounds;
         let (sender, receiver) = mpsc::channel(queue.max(1));
         let stats = Arc::new(WriterStats::new(metrics));
-        scope
-            .spawn("store writer", WriterTask::new(connector, conn, codec, receiver, stats.clone()).run(scope.clone()));
+        scope.spawn(
+            "store writer",
+            WriterTask::new(connector, conn, context, receiver, stats.clone()).run(scope.clone()),
+        );
         Self { queue: sender, wait, stats }
     }
 

@@ -7,10 +7,10 @@ use hookswitch_runtime::Scope;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::context::WriterContext;
 use super::job::Job;
 use super::stats::WriterStats;
 use super::{Conn, Connector, group, queries};
-use crate::codec::Codec;
 use crate::error::Failure;
 
 /// Most calls in one transaction: it bounds how long the first of them waits for the last.
@@ -19,7 +19,7 @@ const GROUP: usize = 512;
 /// The state of the writing task.
 pub(crate) struct WriterTask {
     connector: Connector,
-    codec: Arc<Codec>,
+    context: Arc<WriterContext>,
     queue: mpsc::Receiver<Job>,
     stats: Arc<WriterStats>,
     /// `None` after a failure, until the next group.
@@ -34,11 +34,11 @@ impl WriterTask {
     pub(crate) fn new(
         connector: Connector,
         conn: Conn,
-        codec: Arc<Codec>,
+        context: Arc<WriterContext>,
         queue: mpsc::Receiver<Job>,
         stats: Arc<WriterStats>,
     ) -> Self {
-        Self { connector, codec, queue, stats, conn: Some(conn), last_used: Instant::now(), is_told: false }
+        Self { connector, context, queue, stats, conn: Some(conn), last_used: Instant::now(), is_told: false }
     }
 
     /// Serves the queue until all callers are gone, or until the scope's soft token was cancelled and the queue is
@@ -74,7 +74,7 @@ impl WriterTask {
                 return refuse(jobs, &failure);
             }
         };
-        let (stats, connector, codec) = (self.stats.clone(), self.connector.clone(), self.codec.clone());
+        let (stats, connector, context) = (self.stats.clone(), self.connector.clone(), self.context.clone());
         // The closure answers the callers itself and holds the connector: it survives this future.
         let served = tokio::task::spawn_blocking(move || {
             connector.begin(&mut conn);
@@ -83,7 +83,7 @@ impl WriterTask {
                 stats.is_failing.store(false, Ordering::Release);
             }
             // After an error the connection is dropped: the next group opens another.
-            group::run(&mut conn, jobs, &codec, &stats).map(|()| conn)
+            group::run(&mut conn, jobs, &context, &stats).map(|()| conn)
         });
         match served.await.map_err(Failure::from).and_then(|ended| ended) {
             Ok(conn) => {
