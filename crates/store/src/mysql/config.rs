@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hookswitch_hub::OfflineLimits;
 use hookswitch_protocol::Secret;
 
 use crate::secret_keys::SecretKeys;
@@ -41,8 +40,6 @@ pub struct MySqlConfig {
     /// before its connection is given up; 5 s by default. Too short, and a busy server is taken for a
     /// dead one.
     pub answer_wait: Duration,
-    /// The bounds of offline messages.
-    pub offline: OfflineLimits,
     /// Seal signing secrets and custom header values; without any they stand in clear.
     pub secret_keys: SecretKeys,
 }
@@ -71,7 +68,6 @@ impl MySqlConfig {
             wait: Duration::from_secs(5),
             connect_wait: Duration::from_secs(3),
             answer_wait: Duration::from_secs(5),
-            offline: OfflineLimits::default(),
             secret_keys: SecretKeys::default(),
         }
     }

@@ -3,6 +3,7 @@
 use std::hash::RandomState;
 use std::sync::{Arc, Weak};
 
+use hookswitch_hub::OfflineLimits;
 use hookswitch_protocol::NodeId;
 use hookswitch_runtime::{Clock, Scope};
 use tokio::time::Instant;
@@ -19,12 +20,17 @@ use crate::metrics::StoreMetrics;
 impl Store {
     /// Logs in, sees to the schema and starts the writers.
     ///
-    /// `scope` should be the store's own: at its soft token the writers serve what is queued and
+    /// `offline` bounds the messages for absent users. `scope` should be the store's own: at its soft token the writers serve what is queued and
     /// end, and calls after that are `Unavailable`.
     ///
     /// # Errors
     /// [`StoreError`]; its texts say what to do.
-    pub async fn open(config: MySqlConfig, clock: Clock, scope: &Scope) -> Result<Self, StoreError> {
+    pub async fn open(
+        config: MySqlConfig,
+        offline: OfflineLimits,
+        clock: Clock,
+        scope: &Scope,
+    ) -> Result<Self, StoreError> {
         let connector = Connector::new(config.clone());
         let acceptance = connector.log_in().await?;
         let acceptance = migrate::check_schema(acceptance, &config).await?;
@@ -36,7 +42,7 @@ impl Store {
         let row_numbers = RowNumbers::new(RandomState::new());
         let context = Arc::new(WriterContext { codec: codec.clone(), row_numbers });
         let inner = Inner {
-            offline: config.offline,
+            offline,
             codec,
             acceptance: Writer::start(connector.clone(), acceptance, context.clone(), bounds, metrics.clone(), scope),
             dispatch: Writer::start(connector.clone(), dispatch, context.clone(), bounds, metrics.clone(), scope),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use hookswitch_hub::UserKey;
+use hookswitch_hub::{OfflineLimits, UserKey};
 use hookswitch_runtime::{Clock, Scope};
 
 use super::connect::Connector;
@@ -22,12 +22,17 @@ impl Store {
     /// Opens the file, making it when missing (readable by this system user only), takes its lock,
     /// brings its tables up to date, voids the offline claims of a former process and starts the writer.
     ///
-    /// `scope` should be the store's own: at its soft token the writer serves what is queued and
+    /// `offline` bounds the messages for absent users. `scope` should be the store's own: at its soft token the writer serves what is queued and
     /// ends, and calls after that are `Unavailable`.
     ///
     /// # Errors
     /// [`StoreError`]; its texts say what to do.
-    pub async fn open(config: StoreConfig, clock: Clock, scope: &Scope) -> Result<Self, StoreError> {
+    pub async fn open(
+        config: StoreConfig,
+        offline: OfflineLimits,
+        clock: Clock,
+        scope: &Scope,
+    ) -> Result<Self, StoreError> {
         let path = check_path(&config.path)?;
         let lock = Arc::new(FileLock::take(Path::new(&path), config.lock_wait).await?);
         let connector = Connector::writing(&path, config.busy_timeout, lock);
@@ -39,7 +44,7 @@ impl Store {
         let writer = Writer::start(connector, conn, context, bounds, metrics.clone(), scope);
         let readers = Readers::new(Connector::reading(&path, config.busy_timeout), config.n_readers, config.wait);
         let inner = Inner {
-            offline: config.offline,
+            offline,
             metrics,
             codec,
             clock,
@@ -107,7 +112,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let (scope, clock) = (Scope::root("test"), Clock::manual(Timestamp::from_millis(1_000_000)));
         let config = StoreConfig::new(directory.path().join("x.db"));
-        let store = Store::open(config, clock.clone(), &scope).await.expect("opens");
+        let store = Store::open(config, OfflineLimits::default(), clock.clone(), &scope).await.expect("opens");
         store.put(messages(&clock, 0..1_500)).await.expect("put");
         clock.advance(store.inner.offline.max_age + Duration::from_millis(1));
         store.put(messages(&clock, 1_500..1_501)).await.expect("put");
@@ -125,12 +130,12 @@ mod tests {
         let path = directory.path().join("x.db");
         let (scope, clock) = (Scope::root("test"), Clock::system());
         let store =
-            Store::open(StoreConfig::new(&path), clock.clone(), &scope).await.expect("opens");
+            Store::open(StoreConfig::new(&path), OfflineLimits::default(), clock.clone(), &scope).await.expect("opens");
         store.put(messages(&clock, 0..3)).await.expect("put");
         drop(store);
         let mut operator = Conn::establish(path.to_str().expect("UTF-8")).expect("opens");
         operator.batch_execute("PRAGMA busy_timeout = 5000; DELETE FROM offline_messages").expect("deletes");
-        let store = Store::open(StoreConfig::new(&path), clock, &scope).await.expect("opens");
+        let store = Store::open(StoreConfig::new(&path), OfflineLimits::default(), clock, &scope).await.expect("opens");
         assert!(!store.may_have(&agent()));
     }
 }
