@@ -4,6 +4,7 @@ use hookswitch_hub::{BoxFuture, Claim, MessageNumber, OfflineError, OfflineMessa
 
 use super::Store;
 use super::queries::offline;
+use crate::error::Failure;
 
 impl OfflineStore for Store {
     fn put(&self, messages: Vec<OfflineMessage>) -> BoxFuture<'_, Result<(), OfflineError>> {
@@ -59,9 +60,8 @@ impl OfflineStore for Store {
         messages: &'a [MessageNumber],
     ) -> BoxFuture<'a, Result<(), OfflineError>> {
         let (owner, holder, messages) = (user.clone(), self.inner.holder.clone(), messages.to_vec());
-        Box::pin(async move {
-            let work = move |conn: &mut _| offline::give_back(conn, &owner, &holder, &messages);
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.offline("give offline messages back"))
+        self.inner.acceptance.call_as(Failure::offline, "give offline messages back", move |conn| {
+            offline::give_back(conn, &owner, &holder, &messages)
         })
     }
 

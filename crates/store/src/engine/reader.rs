@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use diesel::QueryResult;
+use hookswitch_hub::BoxFuture;
 
 use super::{Conn, Connector};
 use crate::error::Failure;
@@ -67,6 +68,21 @@ impl Readers {
             Ok(answer)
         });
         answer.await.unwrap_or_else(|gone| Err(Failure::from(gone)))
+    }
+
+    /// The same for a seam: a failure becomes the seam's error about `operation`.
+    pub(crate) fn read_as<'a, T, E, F>(
+        &'a self,
+        error: fn(Failure, &'static str) -> E,
+        operation: &'static str,
+        query: F,
+    ) -> BoxFuture<'a, Result<T, E>>
+    where
+        F: FnOnce(&mut Conn) -> QueryResult<T> + Send + 'static,
+        T: Send + 'static,
+        E: 'static,
+    {
+        Box::pin(async move { self.read(query).await.map_err(|failure| error(failure, operation)) })
     }
 }
 

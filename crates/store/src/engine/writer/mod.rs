@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use diesel::QueryResult;
+use hookswitch_hub::BoxFuture;
 use hookswitch_runtime::Scope;
 use tokio::sync::{mpsc, oneshot};
 
@@ -66,6 +67,21 @@ impl Writer {
         T: Send + 'static,
     {
         self.call_then(work, |_| ()).await
+    }
+
+    /// As [`Writer::call`], for a seam: a failure becomes the seam's error about `operation`.
+    pub(crate) fn call_as<'a, T, E, F>(
+        &'a self,
+        error: fn(Failure, &'static str) -> E,
+        operation: &'static str,
+        work: F,
+    ) -> BoxFuture<'a, Result<T, E>>
+    where
+        F: FnMut(&mut Conn) -> QueryResult<T> + Send + 'static,
+        T: Send + 'static,
+        E: 'static,
+    {
+        Box::pin(async move { self.call(work).await.map_err(|failure| error(failure, operation)) })
     }
 
     /// As [`Writer::call`]; `after` runs once the change is committed and before anybody is answered.
