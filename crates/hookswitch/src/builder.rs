@@ -1,10 +1,10 @@
 //! From settings to a running node.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "redis")]
-use hookswitch_hub::OfflineLimits;
-use hookswitch_hub::{Admission, Hub, HubBuilder, HubConfig, Seams};
+use hookswitch_hub::memory::MemoryOffline;
+use hookswitch_hub::{Admission, Hub, HubBuilder, HubConfig, OfflineLimits, Seams};
 use hookswitch_protocol::NodeId;
 #[cfg(feature = "redis")]
 use hookswitch_redis::{RedisConfig, RedisKeepers};
@@ -33,6 +33,7 @@ pub struct SwitchBuilder {
     pub(crate) acceptance: SwitchConfig,
     pub(crate) webhooks: WebhookConfig,
     pub(crate) addresses: AddressPolicy,
+    offline: OfflineLimits,
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     database: Option<DatabaseConfig>,
     #[cfg(feature = "redis")]
@@ -81,6 +82,7 @@ impl SwitchBuilder {
             acceptance: SwitchConfig::default(),
             webhooks: WebhookConfig::default(),
             addresses: AddressPolicy::strict(),
+            offline: OfflineLimits::default(),
             #[cfg(any(feature = "mysql", feature = "sqlite"))]
             database: None,
             #[cfg(feature = "redis")]
@@ -120,6 +122,12 @@ impl SwitchBuilder {
         Self { addresses, ..self }
     }
 
+    /// Bounds of the messages that are kept for absent users, wherever they are kept: in memory, in the
+    /// database or, where there is one, in Redis.
+    pub fn offline(self, offline: OfflineLimits) -> Self {
+        Self { offline, ..self }
+    }
+
     /// Keeps everything that must survive in a SQLite file. Without it, it is kept in memory.
     #[cfg(feature = "sqlite")]
     pub fn sqlite(self, store: StoreConfig) -> Self {
@@ -146,7 +154,7 @@ impl SwitchBuilder {
     pub fn gateway(
         self,
         config: hookswitch_gateway::GatewayConfig,
-        authenticator: std::sync::Arc<dyn hookswitch_gateway::Authenticator>,
+        authenticator: Arc<dyn hookswitch_gateway::Authenticator>,
     ) -> Self {
         Self { gateway: Some(crate::gateway_part::GatewayPart { config, authenticator }), ..self }
     }
@@ -167,8 +175,9 @@ impl SwitchBuilder {
     }
 
     fn memory_keepers(&self) -> Keepers {
+        let offline = Arc::new(MemoryOffline::new(self.offline, self.clock.clone()));
         Keepers {
-            hub: Seams::memory(&self.clock),
+            hub: Seams { offline, ..Seams::memory(&self.clock) },
             webhooks: WebhookSeams::memory(&self.clock),
             #[cfg(all(feature = "gateway", any(feature = "mysql", feature = "sqlite")))]
             database: None,
@@ -181,7 +190,7 @@ impl SwitchBuilder {
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) async fn keepers(&self, scopes: &Scopes) -> Result<Keepers, StartError> {
         let Some(config) = self.database.clone() else { return Ok(self.memory_keepers()) };
-        let database = config.open(self.clock.clone(), &scopes.store).await?;
+        let database = config.open(self.offline, self.clock.clone(), &scopes.store).await?;
         Ok(Keepers {
             webhooks: database.webhooks(),
             hub: database.hub(&self.clock),
@@ -209,7 +218,7 @@ impl SwitchBuilder {
             let (sink, clock, scope) = (prepared.sink(), self.clock.clone(), scopes.redis.clone());
             // Not the node's configured name: leases of an earlier start must not pass for this one's.
             let node = NodeId::generate(clock.now());
-            let redis = RedisKeepers::start(config, node, OfflineLimits::default(), sink, clock, scope).await?;
+            let redis = RedisKeepers::start(config, node, self.offline, sink, clock, scope).await?;
             keepers.hub = redis.seams();
             keepers.redis = Some(redis);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookswitch_hub::Seams;
+use hookswitch_hub::{OfflineLimits, Seams};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::StoreError;
 #[cfg(feature = "mysql")]
@@ -30,12 +30,19 @@ pub(crate) enum OpenDatabase {
 }
 
 impl DatabaseConfig {
-    pub(crate) async fn open(self, clock: Clock, scope: &Scope) -> Result<OpenDatabase, StoreError> {
+    pub(crate) async fn open(
+        self,
+        offline: OfflineLimits,
+        clock: Clock,
+        scope: &Scope,
+    ) -> Result<OpenDatabase, StoreError> {
         Ok(match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(config) => OpenDatabase::Sqlite(Arc::new(Store::open(config, clock, scope).await?)),
+            Self::Sqlite(config) => OpenDatabase::Sqlite(Arc::new(Store::open(config, offline, clock, scope).await?)),
             #[cfg(feature = "mysql")]
-            Self::MySql(config) => OpenDatabase::MySql(Arc::new(MySqlStore::open(*config, clock, scope).await?)),
+            Self::MySql(config) => {
+                OpenDatabase::MySql(Arc::new(MySqlStore::open(*config, offline, clock, scope).await?))
+            }
         })
     }
 }

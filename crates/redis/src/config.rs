@@ -1,6 +1,6 @@
 //! Where Redis is and how it is spoken to.
 
-mod url;
+pub(crate) mod url;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::Secret;
 
-pub use self::url::InvalidRedisUrl;
+use crate::node_lease::NodeLease;
 
 /// Settings of a node's Redis, each with its default.
 #[derive(Debug, Clone)]
@@ -33,9 +33,9 @@ pub struct RedisConfig {
     pub command_timeout: Duration,
     /// How often the way through Redis is tried (500 ms). Two tries that fail mean that it is gone.
     pub probe_interval: Duration,
-    /// How long a node that is not heard of counts as alive (15 s). It says so every third of that;
-    /// its users are offline at most one and a third of it after it died.
-    pub lease: Duration,
+    /// How long a node that is not heard of counts as alive (15 s). The same on every node, from
+    /// [`NodeLease::MIN`] to [`NodeLease::MAX`].
+    pub node_lease: NodeLease,
     /// How often each user's heartbeat is written (30 s).
     pub heartbeat_interval: Duration,
     /// How long a heartbeat lasts (300 s); after it the user is away.
@@ -94,7 +94,7 @@ impl RedisConfig {
             sharded_pubsub: false,
             command_timeout: Duration::from_secs(1),
             probe_interval: Duration::from_millis(500),
-            lease: Duration::from_secs(15),
+            node_lease: NodeLease::default(),
             heartbeat_interval: Duration::from_secs(30),
             heartbeat_expiry: Duration::from_mins(5),
             buffer_events: 10_000,
@@ -102,8 +102,8 @@ impl RedisConfig {
         }
     }
 
-    /// How long each keeper may take at the node's end for what it still has to say.
-    pub(crate) fn last_words(&self) -> Duration {
+    /// How long each keeper may take at the node's end for what it still has to write.
+    pub(crate) fn flush_timeout(&self) -> Duration {
         self.command_timeout * 3 / 2
     }
 }

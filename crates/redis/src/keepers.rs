@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use hookswitch_hub::{BrokerSink, OfflineLimits, Seams};
 use hookswitch_protocol::NodeId;
+use hookswitch_runtime::metrics::{Registry, register_gauge};
 use hookswitch_runtime::{Clock, Scope};
 
 use crate::broker::RedisBroker;
 use crate::chat::RedisChatSessions;
 use crate::config::RedisConfig;
-use crate::link::{self, Link, RedisSetupError};
+use crate::link::Link;
+use crate::link::clients::{self, RedisSetupError};
 use crate::offline::RedisOffline;
 use crate::presence::RedisPresence;
 
@@ -39,6 +41,19 @@ impl RedisKeepers {
         }
     }
 
+    /// Registers everything that the keepers count, and whether and how much waits for Redis now.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let (link, broker) = (self.link.clone(), self.broker.clone());
+        let is_up = move || u64::from(link.check().is_ok());
+        register_gauge(registry, "redis_up", "Whether events reach the other nodes now", is_up);
+        let n_buffered = move || broker.n_buffered() as u64;
+        register_gauge(registry, "redis_buffered", "Messages that wait for Redis", n_buffered);
+        self.broker.metrics().register(registry);
+        self.presence.metrics().register(registry);
+        self.offline.metrics().register(registry);
+        self.chat.metrics().register(registry);
+    }
+
     /// Starts them. Waits a moment for Redis; when it is not there the node starts by itself and
     /// joins the others when it comes.
     ///
@@ -55,15 +70,15 @@ impl RedisKeepers {
         scope: Scope,
     ) -> Result<Self, RedisSetupError> {
         let patience = config.command_timeout * 2;
-        let link = link::connect(config, node, clock)?;
+        let link = clients::connect(config, node, clock)?;
         let broker = RedisBroker::start(&link, &sink, &scope);
         let presence = RedisPresence::start(link.clone(), &scope);
-        let (last, sender, farewell) = (link.clone(), Arc::clone(&broker), Arc::clone(&presence));
+        let (closing, last_events, last_departures) = (link.clone(), Arc::clone(&broker), Arc::clone(&presence));
         scope.spawn("redis-link", async move {
-            // Both have last words.
-            tokio::join!(sender.ended(), farewell.ended());
-            sender.stop();
-            last.quit().await;
+            // Both still write at the end.
+            tokio::join!(last_events.ended(), last_departures.ended());
+            last_events.stop();
+            closing.quit().await;
         });
         let offline = RedisOffline::start(link.clone(), limits, &scope);
         let chat = RedisChatSessions::new(link.clone());

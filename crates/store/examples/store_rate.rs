@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
+use hookswitch_hub::OfflineLimits;
 use hookswitch_protocol::{EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::{MySqlConfig, MySqlStore, Store, StoreConfig};
@@ -23,18 +24,19 @@ const SPAN: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (scope, clock) = (Scope::root("store"), Clock::system());
+    let (scope, clock, limits) = (Scope::root("store"), Clock::system(), OfflineLimits::default());
     if std::env::args().nth(1).as_deref() == Some("mariadb") {
         // As durable as in production: a commit is on the disk.
         let server = MariaDbSpec::new().setting("innodb-flush-log-at-trx-commit", "1").start().await;
         let database = server.create_database().await;
         let config = MySqlConfig { migrates: true, ..MySqlConfig::parse_url(&database.url())? };
-        let store = MySqlStore::open(config, clock.clone(), &scope).await?;
+        let store = MySqlStore::open(config, limits, clock.clone(), &scope).await?;
         measure(&store, &clock).await?;
         scope.shut_down(Duration::from_secs(30)).await;
     } else {
         let directory = tempfile::tempdir()?;
-        let store = Store::open(StoreConfig::new(directory.path().join("rate.db")), clock.clone(), &scope).await?;
+        let store =
+            Store::open(StoreConfig::new(directory.path().join("rate.db")), limits, clock.clone(), &scope).await?;
         measure(&store, &clock).await?;
         scope.shut_down(Duration::from_secs(30)).await;
     }

@@ -1,4 +1,4 @@
-//! How a database tells what waits, and who lives.
+//! What a database answers about the backlog, and about the nodes that share it.
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
@@ -20,9 +20,9 @@ pub(crate) struct BacklogRow {
     pub(crate) next_due: Option<i64>,
 }
 
-/// What a sweep hears of the other nodes.
+/// What a sweep finds of the other nodes.
 #[derive(Debug, Default)]
-pub(crate) struct Nodes {
+pub(crate) struct PeerNodes {
     /// Those that have fallen silent.
     pub(crate) dead: Vec<String>,
     /// Those that live.

@@ -33,10 +33,10 @@ pub(crate) struct SecretColumns {
     pub(crate) sealed: Option<String>,
 }
 
-/// Writes and reads those columns, and complains once about each value that cannot be read.
+/// Writes and reads those columns, and warns once about each value that cannot be read.
 pub(crate) struct Codec {
     keys: SecretKeys,
-    told: Mutex<HashSet<(i64, &'static str)>>,
+    reported: Mutex<HashSet<(i64, &'static str)>>,
 }
 
 impl fmt::Debug for Codec {
@@ -47,7 +47,7 @@ impl fmt::Debug for Codec {
 
 impl Codec {
     pub(crate) fn new(keys: SecretKeys) -> Self {
-        Self { keys, told: Mutex::default() }
+        Self { keys, reported: Mutex::default() }
     }
 
     /// Whether what is written is sealed.
@@ -111,7 +111,7 @@ impl Codec {
     /// What is no text counts for nothing, as names do that are no event types.
     pub(crate) fn read_events(&self, id: i64, tenant: &TenantId, text: &str) -> Vec<String> {
         let Ok(entries) = serde_json::from_str::<Vec<Value>>(text) else {
-            self.complain(id, tenant.as_str(), "events", "no list of texts");
+            self.warn_once(id, tenant.as_str(), "events", "no list of texts");
             return Vec::new();
         };
         let n_entries = entries.len();
@@ -121,7 +121,7 @@ impl Codec {
         });
         let names: Vec<String> = names.collect();
         if names.len() < n_entries {
-            self.complain(id, tenant.as_str(), "entry of events", "no text");
+            self.warn_once(id, tenant.as_str(), "entry of events", "no text");
         }
         names
     }
@@ -136,7 +136,7 @@ impl Codec {
     ) -> (WebhookOptions, Result<(), BadSeal>) {
         let Some(text) = text else { return (WebhookOptions::default(), Ok(())) };
         let Ok(mut object) = serde_json::from_str::<Map<String, Value>>(text) else {
-            self.complain(id, tenant.as_str(), "options", "no JSON object");
+            self.warn_once(id, tenant.as_str(), "options", "no JSON object");
             return (WebhookOptions::default(), Ok(()));
         };
         let mut take = |name| object.remove(name).filter(|value| !value.is_null());
@@ -166,7 +166,7 @@ impl Codec {
                 (Some(_), Some(clear), _) => clear.to_owned(),
                 (Some(name), None, Some(sealed)) => self.keys.open(&header_place(tenant, name), sealed)?,
                 _ => {
-                    self.complain(id, tenant.as_str(), "headers", "not what can stand there");
+                    self.warn_once(id, tenant.as_str(), "headers", "not what can stand there");
                     continue;
                 }
             };
@@ -177,8 +177,8 @@ impl Codec {
     }
 
     /// Says once that a value of a row means nothing.
-    pub(crate) fn complain(&self, id: i64, tenant: &str, what: &'static str, problem: &str) {
-        if self.is_news(id, what) {
+    pub(crate) fn warn_once(&self, id: i64, tenant: &str, what: &'static str, problem: &str) {
+        if self.is_first_report(id, what) {
             tracing::warn!(
                 tenant,
                 webhook = id,
@@ -188,19 +188,19 @@ impl Codec {
     }
 
     /// Says once that this node cannot send to a webhook.
-    pub(crate) fn tell_sealed(&self, webhook: &Webhook, why: BadSeal) {
+    pub(crate) fn report_sealed(&self, webhook: &Webhook, why: BadSeal) {
         let (id, tenant) = (webhook.id, &webhook.tenant);
         let what = match why {
             BadSeal::UnknownKey => "a webhook's secrets cannot be opened here: its events wait for a node with the key",
             BadSeal::Forged => "a webhook's secrets cannot be opened: it gets no events until they are set anew",
         };
-        if self.is_news(id.0, what) {
+        if self.is_first_report(id.0, what) {
             tracing::error!(%tenant, webhook = %id, error = %why, "{what}");
         }
     }
 
-    fn is_news(&self, id: i64, what: &'static str) -> bool {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert((id, what))
+    fn is_first_report(&self, id: i64, what: &'static str) -> bool {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner).insert((id, what))
     }
 }
 
@@ -215,7 +215,7 @@ impl Reading<'_> {
     fn value<T>(&self, name: &'static str, value: Option<Value>, parse: impl Fn(&Value) -> Option<T>) -> Option<T> {
         let read = parse(&value?);
         if read.is_none() {
-            self.codec.complain(self.id, self.tenant.as_str(), name, "not what can stand there");
+            self.codec.warn_once(self.id, self.tenant.as_str(), name, "not what can stand there");
         }
         read
     }

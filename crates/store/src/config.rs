@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hookswitch_hub::OfflineLimits;
-
 use crate::secret_keys::SecretKeys;
 
 /// How to open and run a store.
@@ -24,8 +22,6 @@ pub struct StoreConfig {
     pub busy_timeout: Duration,
     /// How long opening waits for a former process to let go of the file; 1 s by default.
     pub lock_wait: Duration,
-    /// The bounds of offline messages.
-    pub offline: OfflineLimits,
     /// Seal signing secrets and custom header values; without any they stand in clear.
     pub secret_keys: SecretKeys,
 }
@@ -40,7 +36,6 @@ impl StoreConfig {
             wait: Duration::from_secs(5),
             busy_timeout: Duration::from_secs(5),
             lock_wait: Duration::from_secs(1),
-            offline: OfflineLimits::default(),
             secret_keys: SecretKeys::default(),
         }
     }

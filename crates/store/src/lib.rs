@@ -6,6 +6,7 @@
 //! and survives a power cut.
 //!
 //! ```
+//! use hookswitch_hub::OfflineLimits;
 //! use hookswitch_protocol::TenantId;
 //! use hookswitch_runtime::{Clock, Scope};
 //! use hookswitch_store::{Store, StoreConfig};
@@ -14,7 +15,7 @@
 //! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
 //! // The store's own scope: shut it down after everything that still wants to write.
 //! let scope = Scope::root("store");
-//! let store = Store::open(StoreConfig::new("hookswitch.db"), Clock::system(), &scope).await?;
+//! let store = Store::open(StoreConfig::new("hookswitch.db"), OfflineLimits::default(), Clock::system(), &scope).await?;
 //! let mine = store.list(&TenantId::parse("tenant-123")?, Page { offset: 0, limit: 20 }).await?;
 //! assert_eq!(mine.total, 0);
 //! scope.shut_down(std::time::Duration::from_secs(5)).await;
@@ -28,8 +29,8 @@
 )]
 
 mod config;
-mod counters;
 mod error;
+mod metrics;
 
 pub mod migrations;
 #[cfg(feature = "mysql")]
@@ -39,13 +40,15 @@ mod sqlite;
 mod backlog;
 mod codec;
 mod literals;
+mod offline_claim;
 mod schema;
+mod schema_steps;
 mod secret_keys;
 mod time;
 
 pub use config::StoreConfig;
-pub use counters::StoreCounters;
 pub use error::StoreError;
+pub use metrics::StoreMetrics;
 #[cfg(feature = "mysql")]
 pub use mysql::{BadUrl, MySqlConfig, MySqlStore, Tls};
 pub use secret_keys::{BadSecretKey, SecretKeys};

@@ -12,7 +12,8 @@ pub(crate) use self::deliveries::{
     WEBHOOK_TENANT_RATE_LIMIT,
 };
 pub(crate) use self::redis::{
-    REDIS_CA_FILE, REDIS_DB, REDIS_HOST, REDIS_PASSWORD, REDIS_PORT, REDIS_PREFIX, REDIS_SHARDED_PUBSUB, REDIS_URL,
+    REDIS_CA_FILE, REDIS_DB, REDIS_HOST, REDIS_NODE_LEASE, REDIS_PASSWORD, REDIS_PORT, REDIS_PREFIX,
+    REDIS_SHARDED_PUBSUB, REDIS_URL,
 };
 
 /// One thing an operator can set, by variable or by TOML key.
@@ -268,6 +269,7 @@ pub(crate) const ALL: &[&Setting] = &[
     &REDIS_PREFIX,
     &REDIS_CA_FILE,
     &REDIS_SHARDED_PUBSUB,
+    &REDIS_NODE_LEASE,
     &JWT_SECRET,
     &JWT_PUBLIC_KEY_FILE,
     &JWT_ALGORITHMS,

@@ -3,5 +3,6 @@
 #[cfg(feature = "gateway")]
 mod gateway_part;
 mod life;
+mod offline_limits;
 #[cfg(feature = "sqlite")]
 mod restart;

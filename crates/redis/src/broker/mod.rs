@@ -1,9 +1,8 @@
 //! Events between nodes over pub/sub.
 
-mod counters;
-mod line;
 mod outgoing;
 mod receiver;
+mod send_queue;
 mod sequence;
 mod subscriptions;
 mod supervisor;
@@ -17,20 +16,18 @@ use hookswitch_protocol::TenantId;
 use hookswitch_runtime::Scope;
 use tokio::sync::{Notify, watch};
 
-use self::counters::Counters;
 use self::outgoing::Outgoing;
 use self::receiver::Receiver;
 use self::subscriptions::Subscriptions;
 use self::supervisor::Supervisor;
 use crate::link::Link;
-
-pub use self::counters::BrokerCounters;
+use crate::metrics::BrokerMetrics;
 
 /// Publishes to the contract's channels and listens to those of the tenants this node serves.
 pub struct RedisBroker {
     subscriptions: Arc<Subscriptions>,
     outgoing: Arc<Outgoing>,
-    counters: Arc<Counters>,
+    metrics: BrokerMetrics,
     ended: Arc<Notify>,
     is_needed: watch::Sender<bool>,
 }
@@ -38,10 +35,10 @@ pub struct RedisBroker {
 impl RedisBroker {
     /// Starts listening, sending and looking after the link, as tasks of the scope.
     pub(crate) fn start(link: &Link, sink: &Arc<dyn BrokerSink>, scope: &Scope) -> Arc<Self> {
-        let counters = Arc::<Counters>::default();
+        let metrics = BrokerMetrics::default();
         let subscriptions = Arc::new(Subscriptions::new(link.clone()));
-        let outgoing = Arc::new(Outgoing::new(link.clone(), Arc::clone(&counters)));
-        let (subs, count) = (Arc::clone(&subscriptions), Arc::clone(&counters));
+        let outgoing = Arc::new(Outgoing::new(link.clone(), metrics.clone()));
+        let (subs, count) = (Arc::clone(&subscriptions), metrics.clone());
         let receiver = Receiver::new(link.clone(), subs, Arc::clone(sink), count);
         let supervisor = Supervisor::new(link.clone(), Arc::clone(&subscriptions), Arc::clone(sink));
         let is_needed = watch::Sender::new(true);
@@ -53,7 +50,7 @@ impl RedisBroker {
             sender.run(&ending).await;
             last.notify_one();
         });
-        Arc::new(Self { subscriptions, outgoing, counters, ended, is_needed })
+        Arc::new(Self { subscriptions, outgoing, metrics, ended, is_needed })
     }
 
     /// After the soft token: everything is sent that could be. For one waiter.
@@ -66,9 +63,9 @@ impl RedisBroker {
         self.is_needed.send_replace(false);
     }
 
-    /// Figures since the start.
-    pub fn counters(&self) -> BrokerCounters {
-        self.counters.snapshot()
+    /// What it counts.
+    pub fn metrics(&self) -> &BrokerMetrics {
+        &self.metrics
     }
 
     /// Events that wait for Redis.

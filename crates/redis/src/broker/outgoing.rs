@@ -1,7 +1,7 @@
 //! What goes out: in order, at once while Redis is there, later when it is back.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fred::interfaces::PubsubInterface as _;
@@ -13,47 +13,47 @@ use hookswitch_protocol::{Chain, TenantId};
 use hookswitch_runtime::Scope;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::counters::Counters;
-use super::line::{Batch, Line, Outbound};
+use super::send_queue::{Batch, Outbound, SendQueue};
 use super::wire;
 use crate::config::Topology;
 use crate::link::{Link, LinkState};
+use crate::metrics::BrokerMetrics;
 
 /// Pause before what failed is sent again.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The line of messages to the other nodes.
+/// The queue of messages to the other nodes.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     link: Link,
-    counters: Arc<Counters>,
-    line: Mutex<Line>,
+    metrics: BrokerMetrics,
+    queue: Mutex<SendQueue>,
     arrived: Notify,
     /// Whether messages go out now; otherwise they are kept, and nobody waits for them.
     is_sending: AtomicBool,
 }
 
 impl Outgoing {
-    pub(crate) fn new(link: Link, counters: Arc<Counters>) -> Self {
-        Self { link, counters, line: Mutex::default(), arrived: Notify::new(), is_sending: AtomicBool::new(false) }
+    pub(crate) fn new(link: Link, metrics: BrokerMetrics) -> Self {
+        Self { link, metrics, queue: Mutex::default(), arrived: Notify::new(), is_sending: AtomicBool::new(false) }
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, SendQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn n_waiting(&self) -> usize {
-        self.line().n_waiting()
+        self.queue().n_waiting()
     }
 
-    /// Puts events into the line, with their numbers. They are sent whether anybody waits or not.
+    /// Puts events into the queue, with their numbers. They are sent whether anybody waits or not.
     pub(crate) fn publish(&self, publications: &[Publication]) -> Vec<oneshot::Receiver<()>> {
-        let mut line = self.line();
+        let mut queue = self.queue();
         let mut append = |publication| {
-            let mut outbound = self.outbound(&mut line, publication);
+            let mut outbound = self.outbound(&mut queue, publication);
             let (settled, told) = oneshot::channel();
             outbound.settled = Some(settled);
-            self.append(&mut line, outbound);
+            self.append(&mut queue, outbound);
             told
         };
         let told = publications.iter().map(&mut append).collect();
@@ -64,14 +64,14 @@ impl Outgoing {
     /// Tells the other nodes that something was kept for a user.
     pub(crate) async fn tell_backlog(&self, user: &UserKey) {
         let (settled, told) = oneshot::channel();
-        let mut outbound = self.note(&user.tenant, wire::encode_backlog(user, self.link.node()));
+        let mut outbound = self.control(&user.tenant, wire::encode_backlog(user, self.link.node()));
         outbound.settled = Some(settled);
-        self.append(&mut self.line(), outbound);
+        self.append(&mut self.queue(), outbound);
         self.arrived.notify_one();
         self.settle(vec![told]).await;
     }
 
-    fn note(&self, tenant: &TenantId, body: Vec<u8>) -> Outbound {
+    fn control(&self, tenant: &TenantId, body: Vec<u8>) -> Outbound {
         Outbound {
             tenant: tenant.clone(),
             channel: self.link.keys().internal_channel(tenant),
@@ -82,12 +82,12 @@ impl Outgoing {
         }
     }
 
-    /// Redis takes a lane's messages again: the other nodes are told how far the numbers of those tenants
+    /// Redis takes a slot's messages again: the other nodes are told how far the numbers of those tenants
     /// went of which messages were dropped, for maybe no event follows that would show it.
-    fn tell_dropped(&self, line: &mut Line, slot: u16) {
-        let room = self.link.config().buffer_events.saturating_sub(line.n_waiting());
-        for (tenant, last) in line.take_untold(slot, room) {
-            self.append(line, self.note(&tenant, wire::encode_last(self.link.node(), last)));
+    fn tell_dropped(&self, queue: &mut SendQueue, slot: u16) {
+        let room = self.link.config().buffer_events.saturating_sub(queue.n_waiting());
+        for (tenant, last) in queue.take_unannounced(slot, room) {
+            self.append(queue, self.control(&tenant, wire::encode_last(self.link.node(), last)));
         }
     }
 
@@ -95,16 +95,16 @@ impl Outgoing {
     pub(crate) async fn settle(&self, told: Vec<oneshot::Receiver<()>>) {
         if self.is_sending.load(Ordering::Acquire) {
             // A sender is dropped when the message is sent, has failed, or the link is found closed. Past
-            // the deadline it stays in line.
+            // the deadline it stays in the queue.
             let all = join_all(told);
             let _settled = tokio::time::timeout(self.link.config().command_timeout * 2, all).await;
         }
     }
 
-    fn outbound(&self, line: &mut Line, publication: &Publication) -> Outbound {
+    fn outbound(&self, queue: &mut SendQueue, publication: &Publication) -> Outbound {
         let event = &publication.event;
         let keys = self.link.keys();
-        let seq = line.number(&event.tenant);
+        let seq = queue.number(&event.tenant);
         let is_sharded = self.link.config().sharded_pubsub && event.topic.is_none();
         Outbound {
             tenant: event.tenant.clone(),
@@ -116,7 +116,7 @@ impl Outgoing {
         }
     }
 
-    /// The lane of a tenant's messages.
+    /// The slot of a tenant's messages.
     fn slot_of(&self, tenant: &TenantId) -> u16 {
         match self.link.config().topology {
             Topology::Cluster(_) => fred::util::redis_keyslot(tenant.as_str().as_bytes()),
@@ -126,62 +126,62 @@ impl Outgoing {
 
     /// Puts a message at the end; over the bound the oldest go. Their numbers stay out, so that the
     /// other nodes notice.
-    fn append(&self, line: &mut Line, outbound: Outbound) {
+    fn append(&self, queue: &mut SendQueue, outbound: Outbound) {
         let config = self.link.config();
-        line.append(outbound);
-        let was_dropping = line.is_dropping();
+        queue.append(outbound);
+        let was_dropping = queue.is_dropping();
         let mut n_dropped = 0;
-        while let Some(oldest) = line.drop_over(config.buffer_events, config.buffer_bytes) {
+        while let Some(oldest) = queue.drop_over(config.buffer_events, config.buffer_bytes) {
             n_dropped += 1;
             if n_dropped == 1 && !was_dropping {
                 tracing::warn!(tenant = %oldest.tenant, "events for other nodes are dropped from now on, too many wait for Redis");
             }
         }
-        Counters::add(&self.counters.dropped, n_dropped);
+        self.metrics.dropped.inc_by(n_dropped);
     }
 
     /// Says once how much was dropped, when that is over.
-    fn report_dropped(&self, line: &mut Line) {
+    fn report_dropped(&self, queue: &mut SendQueue) {
         let config = self.link.config();
-        if let Some(dropped) = line.take_dropped(config.buffer_events, config.buffer_bytes) {
+        if let Some(dropped) = queue.take_dropped(config.buffer_events, config.buffer_bytes) {
             let (n_events, n_tenants) = (dropped.n_messages, dropped.tenants.len());
             tracing::warn!(n_events, n_tenants, "events for other nodes were dropped while too many waited for Redis");
         }
     }
 
-    /// Sends until the soft token, and then what still waits. Each lane by itself: one that Redis does
+    /// Sends until the soft token, and then what still waits. Each slot by itself: one that Redis does
     /// not take holds up no other.
     pub(crate) async fn run(&self, scope: &Scope) {
         let (soft, mut changes) = (scope.soft(), self.link.changes());
-        let mut flights = FuturesUnordered::new();
+        let mut sends = FuturesUnordered::new();
         while !soft.is_cancelled() {
             if !self.link.is_up() || !self.is_sending.load(Ordering::Acquire) {
                 let was_down = !self.link.is_up();
                 self.stop_sending();
                 // Each comes back in time, as the clients' commands do.
-                while flights.next().await.is_some() {}
+                while sends.next().await.is_some() {}
                 soft.run_until_cancelled(self.wait_for_link(&mut changes, was_down)).await;
             }
-            flights.extend(self.departures());
+            sends.extend(self.ready_batches());
             tokio::select! {
-                Some(()) = flights.next() => {}
+                Some(()) = sends.next() => {}
                 () = self.arrived.notified() => {}
                 _ = changes.changed() => {}
                 () = soft.cancelled() => {}
             }
         }
         let rest = async {
-            while self.link.is_up() && flights.next().await.is_some() {
-                flights.extend(self.departures());
+            while self.link.is_up() && sends.next().await.is_some() {
+                sends.extend(self.ready_batches());
             }
         };
         // What Redis does not take now is lost to the others, who notice by the numbers.
-        let _sent = tokio::time::timeout(self.link.config().last_words(), rest).await;
+        let _sent = tokio::time::timeout(self.link.config().flush_timeout(), rest).await;
     }
 
     fn stop_sending(&self) {
         self.is_sending.store(false, Ordering::Release);
-        self.line().let_go();
+        self.queue().release_waiters();
     }
 
     /// Waits until the link is open, and then a moment longer: the other nodes, which lost it too, must
@@ -195,32 +195,32 @@ impl Outgoing {
         self.is_sending.store(true, Ordering::Release);
     }
 
-    /// What can be sent now, lane by lane.
-    fn departures(&self) -> Vec<impl Future<Output = ()> + use<'_>> {
-        let mut line = self.line();
-        std::iter::from_fn(|| line.take()).map(|(slot, batch)| self.fly(slot, batch)).collect()
+    /// What can be sent now, slot by slot.
+    fn ready_batches(&self) -> Vec<impl Future<Output = ()> + use<'_>> {
+        let mut queue = self.queue();
+        std::iter::from_fn(|| queue.take()).map(|(slot, batch)| self.send_batch(slot, batch)).collect()
     }
 
-    /// Sends messages of one lane. From the first that failed on they are sent again; what Redis took
+    /// Sends messages of one slot. From the first that failed on they are sent again; what Redis took
     /// of them nevertheless, the others know by its number.
-    async fn fly(&self, slot: u16, mut batch: Batch) {
+    async fn send_batch(&self, slot: u16, mut batch: Batch) {
         let answers = join_all(batch.iter().map(|(_, outbound)| self.send_one(outbound))).await;
         let n_sent = answers.iter().take_while(|answer| answer.is_ok()).count();
-        Counters::add(&self.counters.sent, n_sent as u64);
+        self.metrics.sent.inc_by(n_sent as u64);
         let rest = batch.split_off(n_sent);
         let tenant = rest.first().map(|(_, outbound)| outbound.tenant.clone());
         {
-            let mut line = self.line();
+            let mut queue = self.queue();
             for (_, outbound) in &batch {
-                line.gone(outbound);
+                queue.gone(outbound);
             }
             if rest.is_empty() {
-                line.succeeded(slot);
-                self.tell_dropped(&mut line, slot);
-                self.report_dropped(&mut line);
-                return line.release(slot);
+                queue.succeeded(slot);
+                self.tell_dropped(&mut queue, slot);
+                self.report_dropped(&mut queue);
+                return queue.release(slot);
             }
-            if line.put_back(slot, rest)
+            if queue.put_back(slot, rest)
                 && let Some(Err(error)) = answers.into_iter().nth(n_sent)
             {
                 tracing::warn!(tenant = tenant.map(tracing::field::display), slot, error = %Chain(&error), "Redis did not take events for other nodes, they are sent again");
@@ -229,7 +229,7 @@ impl Outgoing {
         // Whoever waits for those that were sent need not wait for the others.
         drop(batch);
         tokio::time::sleep(PAUSE).await;
-        self.line().release(slot);
+        self.queue().release(slot);
     }
 
     async fn send_one(&self, outbound: &Outbound) -> Result<(), fred::error::Error> {

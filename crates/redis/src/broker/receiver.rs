@@ -11,12 +11,12 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 
-use super::counters::Counters;
 use super::sequence::Ordered;
 use super::subscriptions::Subscriptions;
-use super::wire::{self, Context, Incoming, Noted, Refusal};
+use super::wire::{self, Context, ControlMessage, Incoming, Refusal};
 use crate::keys::Channel;
 use crate::link::Link;
+use crate::metrics::BrokerMetrics;
 
 /// How often it is looked whether a missing number is to be given up.
 const GIVE_UP_INTERVAL: Duration = Duration::from_millis(50);
@@ -29,7 +29,7 @@ pub(crate) struct Receiver {
     link: Link,
     subscriptions: Arc<Subscriptions>,
     sink: Arc<dyn BrokerSink>,
-    counters: Arc<Counters>,
+    metrics: BrokerMetrics,
     messages: broadcast::Receiver<Message>,
     /// Events that came right behind each other, and whose they are: what a node published together is
     /// handed on together.
@@ -42,10 +42,10 @@ impl Receiver {
         link: Link,
         subscriptions: Arc<Subscriptions>,
         sink: Arc<dyn BrokerSink>,
-        counters: Arc<Counters>,
+        metrics: BrokerMetrics,
     ) -> Self {
         let messages = link.subscriber().message_rx();
-        Self { link, subscriptions, sink, counters, messages, ready: Vec::new(), ready_of: None }
+        Self { link, subscriptions, sink, metrics, messages, ready: Vec::new(), ready_of: None }
     }
 
     pub(crate) async fn run(mut self) {
@@ -82,7 +82,7 @@ impl Receiver {
         let Some(channel) = self.link.keys().read_channel(&message.channel) else { return };
         let bytes = message.value.as_bytes().unwrap_or_default();
         if let Err(reason) = self.take_from(channel, bytes) {
-            Counters::add(&self.counters.refused, 1);
+            self.metrics.refused.inc();
             let channel = &*message.channel;
             tracing::warn!(target: "hookswitch::security", channel, %reason, "a message from Redis was refused");
         }
@@ -92,7 +92,7 @@ impl Receiver {
         let context = Context { node: self.link.node(), tenant: None, topic: None, now: self.link.clock().now() };
         match channel {
             Channel::Probe(node) => self.take_probe(node, bytes),
-            Channel::Internal(name) => self.take_note(&tenant(name)?, bytes)?,
+            Channel::Internal(name) => self.take_control(&tenant(name)?, bytes)?,
             Channel::Main => self.accept(wire::decode_wrapped(bytes, context)?),
             // What comes back to its publisher is not worth reading.
             Channel::Topic(_) | Channel::Tenant(_) if wire::is_plainly_of(bytes, self.link.node()) => {}
@@ -115,13 +115,13 @@ impl Receiver {
         }
     }
 
-    fn take_note(&mut self, tenant: &TenantId, bytes: &[u8]) -> Result<(), Refusal> {
-        match wire::decode_note(bytes, tenant, self.link.node())? {
-            Some(Noted::Backlog(user)) => {
+    fn take_control(&mut self, tenant: &TenantId, bytes: &[u8]) -> Result<(), Refusal> {
+        match wire::decode_control(bytes, tenant, self.link.node())? {
+            Some(ControlMessage::Backlog(user)) => {
                 self.hand_on();
                 self.sink.on_backlog(user);
             }
-            Some(Noted::Last(node, seq)) => {
+            Some(ControlMessage::Last(node, seq)) => {
                 let ordered = self.subscriptions.sequencer().up_to(tenant, &node, seq);
                 self.pass_on(tenant.clone(), ordered);
             }
@@ -131,12 +131,12 @@ impl Receiver {
     }
 
     fn accept(&mut self, incoming: Incoming) {
-        let Incoming { received, source } = incoming;
+        let Incoming { received, publisher } = incoming;
         let tenant = received.event.tenant.clone();
         if !self.subscriptions.is_watched(&tenant) {
             return;
         }
-        match source {
+        match publisher {
             Some((node, _)) if node == *self.link.node() => {}
             Some((node, seq)) => {
                 let ordered = self.subscriptions.sequencer().take(&tenant, node, seq, received);
@@ -157,10 +157,10 @@ impl Receiver {
         let Ordered { ready, n_missed } = ordered;
         if n_missed > 0 {
             self.hand_on();
-            Counters::add(&self.counters.missed, n_missed);
+            self.metrics.missed.inc_by(n_missed);
             self.sink.on_gap(GapScope::Tenant(tenant.clone()), Some(n_missed));
         }
-        Counters::add(&self.counters.received, ready.len() as u64);
+        self.metrics.received.inc_by(ready.len() as u64);
         for received in ready {
             if self.ready_of.as_ref() != Some(&tenant) || self.ready.len() >= EVENTS_AT_ONCE {
                 self.hand_on();

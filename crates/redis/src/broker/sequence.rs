@@ -17,9 +17,9 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Most events of one node and tenant that wait for an earlier one; then it counts as lost.
 const WAITING: usize = 1_024;
 
-/// A number's upper bits are its era. A node that publishes for very many tenants forgets its counts
-/// and goes on in the next era; that is no gap.
-pub(crate) const ERA_SHIFT: u32 = 40;
+/// A number's upper bits are its generation. A node that publishes for very many tenants forgets its counts
+/// and goes on in the next generation; that is no gap.
+pub(crate) const GENERATION_SHIFT: u32 = 40;
 
 /// Most nodes remembered per tenant; each start of a node is another one.
 const NODES: usize = 512;
@@ -27,17 +27,17 @@ const NODES: usize = 512;
 /// The state of every publishing node, per tenant.
 #[derive(Debug, Default)]
 pub(crate) struct Sequencer {
-    tenants: HashMap<TenantId, HashMap<NodeId, Line>>,
+    tenants: HashMap<TenantId, HashMap<NodeId, Sequence>>,
     /// How long the first events of a node are collected before the smallest number among them counts
     /// as the beginning. Zero where all of a tenant's events go one way.
     settling: Duration,
-    /// Lines with events that wait.
+    /// Sequences with events that wait.
     n_waiting: usize,
 }
 
 /// One node's events of one tenant.
 #[derive(Debug)]
-struct Line {
+struct Sequence {
     /// The next number; smaller ones were here already.
     next: u64,
     waiting: BTreeMap<u64, Received>,
@@ -73,22 +73,24 @@ impl Sequencer {
             forget_oldest(nodes);
         }
         // What a node published before this one listened is none of its business.
-        let line = nodes.entry(node).or_insert_with(|| Line::starting_at(seq, self.settling));
-        let was_waiting = !line.waiting.is_empty();
-        let ordered = line.take(seq, received, self.settling);
-        self.n_waiting = self.n_waiting + usize::from(!line.waiting.is_empty()) - usize::from(was_waiting);
+        let sequence = nodes.entry(node).or_insert_with(|| Sequence::starting_at(seq, self.settling));
+        let was_waiting = !sequence.waiting.is_empty();
+        let ordered = sequence.take(seq, received, self.settling);
+        self.n_waiting = self.n_waiting + usize::from(!sequence.waiting.is_empty()) - usize::from(was_waiting);
         ordered
     }
 
     /// The node says that nothing up to this number is still to come. Where ways differ it may yet.
     pub(crate) fn up_to(&mut self, tenant: &TenantId, node: &NodeId, last: u64) -> Ordered {
-        let line = self.tenants.get_mut(tenant).and_then(|nodes| nodes.get_mut(node));
-        let Some(line) = line.filter(|line| self.settling.is_zero() && line.next <= last && last < u64::MAX) else {
+        let sequence = self.tenants.get_mut(tenant).and_then(|nodes| nodes.get_mut(node));
+        let Some(sequence) =
+            sequence.filter(|sequence| self.settling.is_zero() && sequence.next <= last && last < u64::MAX)
+        else {
             return Ordered::default();
         };
-        let was_waiting = !line.waiting.is_empty();
-        let ordered = line.up_to(last);
-        self.n_waiting = self.n_waiting + usize::from(!line.waiting.is_empty()) - usize::from(was_waiting);
+        let was_waiting = !sequence.waiting.is_empty();
+        let ordered = sequence.up_to(last);
+        self.n_waiting = self.n_waiting + usize::from(!sequence.waiting.is_empty()) - usize::from(was_waiting);
         ordered
     }
 
@@ -99,9 +101,9 @@ impl Sequencer {
         }
         let mut given_up = Vec::new();
         for (tenant, nodes) in &mut self.tenants {
-            for line in nodes.values_mut().filter(|line| line.is_due()) {
-                let ordered = line.give_up();
-                self.n_waiting -= usize::from(line.waiting.is_empty());
+            for sequence in nodes.values_mut().filter(|sequence| sequence.is_due()) {
+                let ordered = sequence.give_up();
+                self.n_waiting -= usize::from(sequence.waiting.is_empty());
                 given_up.push((tenant.clone(), ordered));
             }
         }
@@ -115,36 +117,36 @@ impl Sequencer {
 
     /// The transport lost messages, and that was told.
     pub(crate) fn forgive(&mut self) {
-        for line in self.tenants.values_mut().flat_map(HashMap::values_mut) {
-            line.is_forgiven = true;
+        for sequence in self.tenants.values_mut().flat_map(HashMap::values_mut) {
+            sequence.is_forgiven = true;
         }
     }
 
     /// The tenant is not watched any more.
     pub(crate) fn forget(&mut self, tenant: &TenantId) {
         if let Some(nodes) = self.tenants.remove(tenant) {
-            self.n_waiting -= nodes.values().filter(|line| !line.waiting.is_empty()).count();
+            self.n_waiting -= nodes.values().filter(|sequence| !sequence.waiting.is_empty()).count();
         }
     }
 }
 
 /// Forgets a node that was not heard of for long and leaves nothing waiting.
-fn forget_oldest(nodes: &mut HashMap<NodeId, Line>) {
-    let idle = nodes.iter().filter(|(_, line)| line.waiting.is_empty());
-    if let Some(node) = idle.min_by_key(|(_, line)| line.since).map(|(node, _)| node.clone()) {
+fn forget_oldest(nodes: &mut HashMap<NodeId, Sequence>) {
+    let idle = nodes.iter().filter(|(_, sequence)| sequence.waiting.is_empty());
+    if let Some(node) = idle.min_by_key(|(_, sequence)| sequence.since).map(|(node, _)| node.clone()) {
         nodes.remove(&node);
     }
 }
 
-impl Line {
+impl Sequence {
     fn starting_at(seq: u64, settling: Duration) -> Self {
-        let mut line =
+        let mut sequence =
             Self { next: seq, waiting: BTreeMap::new(), since: Instant::now(), is_forgiven: false, settles_at: None };
         if !settling.is_zero() {
-            line.next = 0;
-            line.settles_at = Some(line.since + settling);
+            sequence.next = 0;
+            sequence.settles_at = Some(sequence.since + settling);
         }
-        line
+        sequence
     }
 
     fn take(&mut self, seq: u64, received: Received, settling: Duration) -> Ordered {
@@ -161,8 +163,8 @@ impl Line {
             self.since = Instant::now();
             return Ordered { ready: vec![received], n_missed: 0 };
         }
-        let is_new_era = seq >> ERA_SHIFT != self.next >> ERA_SHIFT;
-        if (std::mem::take(&mut self.is_forgiven) || is_new_era) && self.waiting.is_empty() {
+        let is_new_generation = seq >> GENERATION_SHIFT != self.next >> GENERATION_SHIFT;
+        if (std::mem::take(&mut self.is_forgiven) || is_new_generation) && self.waiting.is_empty() {
             if !settling.is_zero() {
                 self.settles_at = Some(Instant::now() + settling);
                 self.waiting.insert(seq, received);
@@ -191,7 +193,8 @@ impl Line {
     }
 
     fn up_to(&mut self, last: u64) -> Ordered {
-        let is_told = std::mem::take(&mut self.is_forgiven) || last >> ERA_SHIFT != self.next >> ERA_SHIFT;
+        let is_told =
+            std::mem::take(&mut self.is_forgiven) || last >> GENERATION_SHIFT != self.next >> GENERATION_SHIFT;
         let later = self.waiting.split_off(&(last + 1));
         let mut ready: Vec<Received> = std::mem::replace(&mut self.waiting, later).into_values().collect();
         let n_missed = if is_told { 0 } else { last + 1 - self.next - ready.len() as u64 };

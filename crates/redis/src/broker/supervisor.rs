@@ -131,7 +131,7 @@ impl Supervisor {
         self.n_misses += 1;
         let is_certain = error.is_disconnect();
         if is_certain || self.n_misses >= MISSES {
-            self.link.close(&error.to_people());
+            self.link.close(&error.summary());
         }
         if self.n_misses >= MISSES && self.reconnected_at.is_none_or(|at| at.elapsed() >= RECONNECT_PAUSE) {
             self.reconnected_at = Some(Instant::now());

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 /// What nodes tell each other beside the envelope.
 #[derive(Debug, Serialize, Deserialize)]
-struct Passport<'a> {
+struct NodeMetadata<'a> {
     /// The publishing node; nobody takes its own events back.
     node: NodeId,
     /// Counts the events of one tenant that the node published.
@@ -42,7 +42,7 @@ struct Envelope<'a> {
     #[serde(default)]
     id: Option<EventId>,
     #[serde(borrow, default)]
-    hookswitch: Option<Passport<'a>>,
+    hookswitch: Option<NodeMetadata<'a>>,
 }
 
 /// The main channel's wrapper.
@@ -58,7 +58,7 @@ struct Wrapper<'a> {
 
 /// What is not an event, between nodes.
 #[derive(Debug, Serialize, Deserialize)]
-struct Note {
+struct ControlFields {
     node: NodeId,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     backlog_of: Option<UserId>,
@@ -68,7 +68,7 @@ struct Note {
 
 /// What another node notes.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Noted {
+pub(crate) enum ControlMessage {
     /// Something was kept for this user.
     Backlog(UserKey),
     /// Its events of the tenant up to this number will not come any more if they have not.
@@ -80,7 +80,7 @@ pub(crate) enum Noted {
 pub(crate) struct Incoming {
     pub(crate) received: Received,
     /// Who published it and as which of its tenant's events, when it was a node.
-    pub(crate) source: Option<(NodeId, u64)>,
+    pub(crate) publisher: Option<(NodeId, u64)>,
 }
 
 /// Where a message stood, and what follows from that.
@@ -101,7 +101,7 @@ pub(crate) type Refusal = Cow<'static, str>;
 /// The envelope of an event with our field behind the others.
 pub(crate) fn encode(publication: &Publication, node: &NodeId, seq: u64) -> Vec<u8> {
     let Publication { event, holders } = publication;
-    let passport = Passport {
+    let metadata = NodeMetadata {
         node: node.clone(),
         seq,
         session: event.session.clone(),
@@ -112,7 +112,7 @@ pub(crate) fn encode(publication: &Publication, node: &NodeId, seq: u64) -> Vec<
     // Its closing brace comes last again.
     out.extend_from_slice(&envelope[..envelope.len() - 1]);
     out.extend_from_slice(b",\"hookswitch\":");
-    serde_json::to_writer(&mut out, &passport).expect("a vector takes everything");
+    serde_json::to_writer(&mut out, &metadata).expect("a vector takes everything");
     out.push(b'}');
     out
 }
@@ -146,8 +146,8 @@ pub(crate) fn decode(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Ref
         None => topic.filter(|_| hookswitch.is_some()),
     };
     let payload = payload.map_or_else(|| Ok(Payload::empty()), Payload::from_raw).map_err(|error| error.to_string())?;
-    let (source, session, origin) = match hookswitch {
-        Some(Passport { node, seq, session, holders }) => {
+    let (publisher, session, origin) = match hookswitch {
+        Some(NodeMetadata { node, seq, session, holders }) => {
             let answerable_with = others(&holders, context.node);
             (Some((node, seq)), session, Origin::Node { answerable_with })
         }
@@ -156,7 +156,7 @@ pub(crate) fn decode(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Ref
     let user = user_id.filter(|user| !user.is_zero());
     let said = NewEvent { id, event_type, user, session, topic, payload };
     let event = Event::new(tenant, said, timestamp.unwrap_or(context.now));
-    Ok(Incoming { received: Received { event: Arc::new(event), origin }, source })
+    Ok(Incoming { received: Received { event: Arc::new(event), origin }, publisher })
 }
 
 /// Reads the main channel's form: tenant and user stand outside the envelope.
@@ -165,7 +165,7 @@ pub(crate) fn decode_wrapped(bytes: &[u8], context: Context<'_>) -> Result<Incom
     let context = Context { tenant: Some(&wrapper.tenant), ..context };
     let mut incoming = decode(wrapper.message.get().as_bytes(), context)?;
     // A wrapper is a foreign program's, whatever it carries.
-    incoming.source = None;
+    incoming.publisher = None;
     incoming.received.origin = Origin::Foreign;
     if let Some(user) = wrapper.user.filter(|user| !user.is_zero()) {
         if incoming.received.event.user.as_ref().is_some_and(|inside| *inside != user) {
@@ -176,30 +176,34 @@ pub(crate) fn decode_wrapped(bytes: &[u8], context: Context<'_>) -> Result<Incom
     Ok(incoming)
 }
 
-/// A note that something was kept for a user.
+/// A control message that something was kept for a user.
 pub(crate) fn encode_backlog(user: &UserKey, node: &NodeId) -> Vec<u8> {
-    encode_note(&Note { node: node.clone(), backlog_of: Some(user.user.clone()), last_seq: None })
+    encode_control(&ControlFields { node: node.clone(), backlog_of: Some(user.user.clone()), last_seq: None })
 }
 
-/// A note that a tenant's events up to this number were published or dropped.
+/// A control message that a tenant's events up to this number were published or dropped.
 pub(crate) fn encode_last(node: &NodeId, seq: u64) -> Vec<u8> {
-    encode_note(&Note { node: node.clone(), backlog_of: None, last_seq: Some(seq) })
+    encode_control(&ControlFields { node: node.clone(), backlog_of: None, last_seq: Some(seq) })
 }
 
-fn encode_note(note: &Note) -> Vec<u8> {
-    serde_json::to_vec(note).expect("ids and numbers always print")
+fn encode_control(fields: &ControlFields) -> Vec<u8> {
+    serde_json::to_vec(fields).expect("ids and numbers always print")
 }
 
-/// What a note says; `None` when it is this node's own.
-pub(crate) fn decode_note(bytes: &[u8], tenant: &TenantId, node: &NodeId) -> Result<Option<Noted>, Refusal> {
-    let note: Note = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if note.node == *node {
+/// What a control message says; `None` when it is this node's own.
+pub(crate) fn decode_control(
+    bytes: &[u8],
+    tenant: &TenantId,
+    node: &NodeId,
+) -> Result<Option<ControlMessage>, Refusal> {
+    let fields: ControlFields = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if fields.node == *node {
         return Ok(None);
     }
-    match (note.backlog_of, note.last_seq) {
-        (Some(user), _) => Ok(Some(Noted::Backlog(UserKey { tenant: tenant.clone(), user }))),
-        (None, Some(seq)) => Ok(Some(Noted::Last(note.node, seq))),
-        (None, None) => Err("a note that says nothing".into()),
+    match (fields.backlog_of, fields.last_seq) {
+        (Some(user), _) => Ok(Some(ControlMessage::Backlog(UserKey { tenant: tenant.clone(), user }))),
+        (None, Some(seq)) => Ok(Some(ControlMessage::Last(fields.node, seq))),
+        (None, None) => Err("a control message that says nothing".into()),
     }
 }
 

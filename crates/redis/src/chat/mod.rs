@@ -12,6 +12,7 @@ use hookswitch_protocol::{SessionKey, TenantId, Timestamp};
 
 use self::scripts::{Scripts, Stored};
 use crate::link::Link;
+use crate::metrics::ChatMetrics;
 
 /// Calls for different sessions at once.
 const SESSIONS_AT_ONCE: usize = 64;
@@ -32,7 +33,7 @@ pub struct RedisChatSessions {
     silence: AtomicU64,
     /// The server's epoch when it was first met, or last brought up to date.
     epoch: Mutex<Option<String>>,
-    n_restored: AtomicU64,
+    metrics: ChatMetrics,
 }
 
 impl RedisChatSessions {
@@ -40,12 +41,12 @@ impl RedisChatSessions {
     pub fn new(link: Link) -> Arc<Self> {
         let scripts = Scripts::new(link.clone());
         let silence = AtomicU64::new(SILENCE.as_millis() as u64);
-        Arc::new(Self { link, scripts, silence, epoch: Mutex::default(), n_restored: AtomicU64::new(0) })
+        Arc::new(Self { link, scripts, silence, epoch: Mutex::default(), metrics: ChatMetrics::default() })
     }
 
-    /// How many sessions were put back into a server that had lost them.
-    pub fn n_restored(&self) -> u64 {
-        self.n_restored.load(Ordering::Relaxed)
+    /// What it counts.
+    pub fn metrics(&self) -> &ChatMetrics {
+        &self.metrics
     }
 
     fn known_epoch(&self) -> Option<String> {
@@ -118,7 +119,7 @@ impl RedisChatSessions {
         if left.is_zero() || !self.scripts.restore(&session, silence, left).await? {
             return Ok(());
         }
-        self.n_restored.fetch_add(1, Ordering::Relaxed);
+        self.metrics.restored.inc();
         self.scripts.keep_alias(&session, left).await
     }
 }

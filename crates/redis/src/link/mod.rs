@@ -1,6 +1,6 @@
 //! The way to Redis: two clients, and whether the way is open.
 
-mod clients;
+pub(crate) mod clients;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -18,9 +18,6 @@ use tokio::sync::watch;
 
 use crate::config::RedisConfig;
 use crate::keys::Keys;
-
-pub use self::clients::RedisSetupError;
-pub(crate) use self::clients::connect;
 
 /// What every keeper of a node shares: the clients, the names, and the state of the way to Redis.
 /// Clones are the same link.
@@ -206,8 +203,8 @@ impl LinkError {
         }
     }
 
-    /// The whole story in one line.
-    pub(crate) fn to_people(&self) -> String {
+    /// All that is known of it, in one line.
+    pub(crate) fn summary(&self) -> String {
         match self {
             Self::Away { problem } => problem.clone(),
             Self::Failed { source, .. } => format!("{self}: {source}"),

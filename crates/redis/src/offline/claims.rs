@@ -23,7 +23,7 @@ struct OpenClaim {
 
 /// A call that is about to be made.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Begun {
+pub(super) struct ClaimStart {
     /// The number of its first message.
     pub(super) first: i64,
     /// First and last number of every other call of this user that is not settled.
@@ -32,13 +32,13 @@ pub(super) struct Begun {
 
 impl OpenClaims {
     /// Gives out numbers for up to `limit` messages.
-    pub(super) fn begin(&mut self, user: &UserKey, limit: usize) -> Begun {
+    pub(super) fn begin(&mut self, user: &UserKey, limit: usize) -> ClaimStart {
         let first = self.n_given + 1;
         self.n_given += limit as i64;
         let claims = self.users.entry(user.clone()).or_default();
         let others = claims.iter().filter_map(OpenClaim::range).collect();
         claims.push(OpenClaim { first, numbers: (first..first + limit as i64).collect() });
-        Begun { first, others }
+        ClaimStart { first, others }
     }
 
     /// The call that began with `first` has claimed so many messages.
@@ -99,11 +99,11 @@ mod tests {
     #[test]
     fn numbers_never_repeat_and_open_calls_are_told() {
         let mut open = OpenClaims::default();
-        assert_eq!(open.begin(&agent(), 3), Begun { first: 1, others: vec![] });
-        assert_eq!(open.begin(&agent(), 2), Begun { first: 4, others: vec![(1, 3)] });
+        assert_eq!(open.begin(&agent(), 3), ClaimStart { first: 1, others: vec![] });
+        assert_eq!(open.begin(&agent(), 2), ClaimStart { first: 4, others: vec![(1, 3)] });
         open.answered(&agent(), 1, 2);
         open.abandon(&agent(), 4);
-        assert_eq!(open.begin(&agent(), 1), Begun { first: 6, others: vec![(1, 2)] });
+        assert_eq!(open.begin(&agent(), 1), ClaimStart { first: 6, others: vec![(1, 2)] });
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) struct Readable {
 
 /// Why a foreign envelope cannot go out.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum UnfitEnvelope {
     #[error("it has {n_bytes} bytes, at most {} are allowed", limits::PUBLISH_BODY_BYTES)]
     TooLarge { n_bytes: usize },
     #[error("it is not UTF-8")]
@@ -49,18 +49,18 @@ struct Wire<'a> {
     id: Option<EventId>,
 }
 
-/// Judges an envelope that was found in the list of `user`, and fills what it lacks. The payload
+/// Checks an envelope that was found in the list of `user`, and fills what it lacks. The payload
 /// stays as it came; an envelope that lacks nothing stays as a whole.
-pub(super) fn read(envelope: &[u8], user: &UserKey, now: Timestamp) -> Result<Readable, Refusal> {
+pub(super) fn read(envelope: &[u8], user: &UserKey, now: Timestamp) -> Result<Readable, UnfitEnvelope> {
     let n_bytes = envelope.len();
     if n_bytes > limits::PUBLISH_BODY_BYTES {
-        return Err(Refusal::TooLarge { n_bytes });
+        return Err(UnfitEnvelope::TooLarge { n_bytes });
     }
-    let text = std::str::from_utf8(envelope).map_err(|_| Refusal::NotText)?;
+    let text = std::str::from_utf8(envelope).map_err(|_| UnfitEnvelope::NotText)?;
     let wire: Wire<'_> = serde_json::from_str(text)?;
     // The payload may have the full depth, inside the envelope.
     if !json::depth_within(text, limits::JSON_DEPTH + 1) {
-        return Err(Refusal::TooDeep);
+        return Err(UnfitEnvelope::TooDeep);
     }
     wire.check(user)?;
     let at = wire.timestamp.unwrap_or(now);
@@ -69,17 +69,17 @@ pub(super) fn read(envelope: &[u8], user: &UserKey, now: Timestamp) -> Result<Re
 }
 
 impl Wire<'_> {
-    fn check(&self, user: &UserKey) -> Result<(), Refusal> {
+    fn check(&self, user: &UserKey) -> Result<(), UnfitEnvelope> {
         if !self.event_type.is_publishable() {
-            return Err(Refusal::Reserved(self.event_type.clone()));
+            return Err(UnfitEnvelope::Reserved(self.event_type.clone()));
         }
         if self.tenant_id.as_ref().is_some_and(|tenant| *tenant != user.tenant) {
-            return Err(Refusal::OtherTenant);
+            return Err(UnfitEnvelope::OtherTenant);
         }
         if self.user().is_some_and(|named| *named != user.user) {
-            return Err(Refusal::OtherUser);
+            return Err(UnfitEnvelope::OtherUser);
         }
-        self.payload.map_or(Ok(()), |raw| Payload::from_raw(raw).map(drop).map_err(Refusal::from))
+        self.payload.map_or(Ok(()), |raw| Payload::from_raw(raw).map(drop).map_err(UnfitEnvelope::from))
     }
 
     /// Go programs write 0 for nobody.
@@ -95,7 +95,7 @@ impl Wire<'_> {
             && self.id.is_some()
     }
 
-    fn fill(self, user: &UserKey, at: Timestamp) -> Result<Bytes, Refusal> {
+    fn fill(self, user: &UserKey, at: Timestamp) -> Result<Bytes, UnfitEnvelope> {
         let payload = self.payload.map_or_else(|| Ok(Payload::empty()), Payload::from_raw)?;
         let event = Event {
             id: self.id.unwrap_or_else(|| EventId::generate(at)),
@@ -167,6 +167,6 @@ mod tests {
         check(r#"{"type":"alert","user_id":7}"#, "another user");
         check(&format!(r#"{{"type":"alert","more":{}{}}}"#, "[".repeat(90), "]".repeat(90)), "too deep");
         check(&format!(r#"{{"type":"alert","payload":{{"x":"{}"}}}}"#, "x".repeat(2_000_000)), "bytes");
-        assert!(matches!(read(b"\xff", &agent(), NOW), Err(Refusal::NotText)));
+        assert!(matches!(read(b"\xff", &agent(), NOW), Err(UnfitEnvelope::NotText)));
     }
 }

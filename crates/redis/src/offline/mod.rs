@@ -1,7 +1,6 @@
 //! Offline messages in the lists of the contract, shared by all nodes.
 
 mod claims;
-mod counters;
 mod envelope;
 mod page;
 mod scripts;
@@ -17,10 +16,9 @@ use hookswitch_runtime::Scope;
 use tokio::time::MissedTickBehavior;
 
 use self::claims::OpenClaims;
-use self::counters::Counters;
-pub use self::counters::OfflineCounters;
 use self::scripts::{Scripts, Settlement};
 use crate::link::Link;
+use crate::metrics::OfflineMetrics;
 
 /// Most messages in one call; a claim of more gets so many.
 const MESSAGES_PER_CALL: usize = 1_000;
@@ -36,7 +34,7 @@ pub struct RedisOffline {
     limits: OfflineLimits,
     scripts: Scripts,
     open: Mutex<OpenClaims>,
-    counters: Counters,
+    metrics: OfflineMetrics,
 }
 
 impl RedisOffline {
@@ -44,15 +42,16 @@ impl RedisOffline {
     /// a shutdown.
     pub fn start(link: Link, limits: OfflineLimits, scope: &Scope) -> Arc<Self> {
         let scripts = Scripts::new(link.clone(), limits);
-        let store = Arc::new(Self { link, limits, scripts, open: Mutex::default(), counters: Counters::default() });
+        let store =
+            Arc::new(Self { link, limits, scripts, open: Mutex::default(), metrics: OfflineMetrics::default() });
         let (renewing, soft) = (Arc::clone(&store), scope.soft().clone());
         scope.spawn("offline-claims", async move { soft.run_until_cancelled(renewing.keep_claims()).await });
         store
     }
 
-    /// What the keeper has done so far.
-    pub fn counters(&self) -> OfflineCounters {
-        self.counters.snapshot()
+    /// What it counts.
+    pub fn metrics(&self) -> &OfflineMetrics {
+        &self.metrics
     }
 
     fn open(&self) -> MutexGuard<'_, OpenClaims> {
@@ -60,7 +59,7 @@ impl RedisOffline {
     }
 
     async fn keep_claims(&self) {
-        let mut interval = tokio::time::interval(self.link.config().lease / 3);
+        let mut interval = tokio::time::interval(self.link.config().node_lease.renewal_interval());
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
@@ -82,9 +81,9 @@ impl RedisOffline {
 
     async fn put_for(&self, user: UserKey, messages: Vec<OfflineMessage>) -> Result<(), OfflineError> {
         let put = self.scripts.put(&user, messages).await?;
-        Counters::add(&self.counters.kept, put.n_kept);
-        Counters::add(&self.counters.dropped, put.n_dropped);
-        Counters::add(&self.counters.taken_over, put.n_freed);
+        self.metrics.kept.inc_by(put.n_kept);
+        self.metrics.dropped.inc_by(put.n_dropped);
+        self.metrics.taken_over.inc_by(put.n_freed);
         Ok(())
     }
 
@@ -113,7 +112,7 @@ impl OfflineStore for RedisOffline {
     }
 
     fn claim<'a>(&'a self, user: &'a UserKey, limit: usize) -> BoxFuture<'a, Result<Claim, OfflineError>> {
-        Box::pin(page::claim(self, user, limit.min(MESSAGES_PER_CALL)))
+        Box::pin(self.claim_page(user, limit.min(MESSAGES_PER_CALL)))
     }
 
     fn confirm<'a>(

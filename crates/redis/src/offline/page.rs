@@ -6,32 +6,33 @@ use bytes::Bytes;
 use hookswitch_hub::{Claim, ClaimedMessage, MessageNumber, OfflineError, UserKey};
 use hookswitch_protocol::{Chain, Timestamp};
 
-use super::counters::Counters;
-use super::scripts::{Settlement, Taken};
+use super::scripts::{ClaimAnswer, Settlement};
 use super::{RedisOffline, envelope};
 
 /// When to look again while another node brings the user messages, at the latest.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// One page: what cannot go out is dropped from it, and the room used for what waits behind.
-pub(super) async fn claim(store: &RedisOffline, user: &UserKey, limit: usize) -> Result<Claim, OfflineError> {
-    let mut page = Page { store, user, firsts: Vec::new(), is_handed_over: false };
-    let mut claim = Claim::default();
-    while claim.messages.len() < limit {
-        let taken = match page.take(limit - claim.messages.len()).await {
-            Ok(taken) => taken,
-            Err(error) if claim.messages.is_empty() && claim.n_dropped == 0 => return Err(error),
-            // The next claim meets the same trouble; what is in hand goes out first.
-            Err(_) => break,
-        };
-        claim.held_elsewhere = taken.held_for.map(|left| left.min(LOOK_AGAIN));
-        claim.n_dropped += taken.n_dropped;
-        if !page.sort_out(taken, &mut claim).await {
-            break;
+impl RedisOffline {
+    /// One page: what cannot go out is dropped from it, and the room used for what waits behind.
+    pub(super) async fn claim_page(&self, user: &UserKey, limit: usize) -> Result<Claim, OfflineError> {
+        let mut page = Page { store: self, user, firsts: Vec::new(), is_handed_over: false };
+        let mut claim = Claim::default();
+        while claim.messages.len() < limit {
+            let answer = match page.take(limit - claim.messages.len()).await {
+                Ok(answer) => answer,
+                Err(error) if claim.messages.is_empty() && claim.n_dropped == 0 => return Err(error),
+                // The next claim meets the same trouble; what is in hand goes out first.
+                Err(_) => break,
+            };
+            claim.held_elsewhere = answer.held_for.map(|left| left.min(LOOK_AGAIN));
+            claim.n_dropped += answer.n_dropped;
+            if !page.add_fit(answer, &mut claim).await {
+                break;
+            }
         }
+        page.is_handed_over = true;
+        Ok(claim)
     }
-    page.is_handed_over = true;
-    Ok(claim)
 }
 
 /// A claim on its way. Dropped before it is handed over, nobody has its messages.
@@ -43,18 +44,18 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    async fn take(&mut self, limit: usize) -> Result<Taken, OfflineError> {
+    async fn take(&mut self, limit: usize) -> Result<ClaimAnswer, OfflineError> {
         let store = self.store;
-        let begun = store.open().begin(self.user, limit);
-        self.firsts.push(begun.first);
-        let taken = store.scripts.claim(self.user, &begun, limit, self.oldest()).await;
+        let start = store.open().begin(self.user, limit);
+        self.firsts.push(start.first);
+        let answer = store.scripts.claim(self.user, &start, limit, self.oldest()).await;
         // A call that failed may still be carried out; what it claims then is put back by the next.
-        let n_messages = taken.as_ref().map_or(0, |taken| taken.messages.len());
-        store.open().answered(self.user, begun.first, n_messages);
-        let taken = taken?;
-        Counters::add(&store.counters.dropped, taken.n_dropped_now);
-        Counters::add(&store.counters.taken_over, taken.n_freed);
-        Ok(taken)
+        let n_messages = answer.as_ref().map_or(0, |answer| answer.messages.len());
+        store.open().answered(self.user, start.first, n_messages);
+        let answer = answer?;
+        store.metrics.dropped.inc_by(answer.n_dropped_now);
+        store.metrics.taken_over.inc_by(answer.n_freed);
+        Ok(answer)
     }
 
     fn oldest(&self) -> Timestamp {
@@ -62,11 +63,11 @@ impl Page<'_> {
     }
 
     /// Adds to the claim what can go out. Whether anything was left out.
-    async fn sort_out(&self, taken: Taken, claim: &mut Claim) -> bool {
+    async fn add_fit(&self, answer: ClaimAnswer, claim: &mut Claim) -> bool {
         let mut foreign = Foreign::default();
-        for message in taken.messages {
+        for message in answer.messages {
             let (number, envelope) = (message.number, message.envelope);
-            let good = if message.is_ours { Some(envelope) } else { foreign.judge(self, number, envelope) };
+            let good = if message.is_ours { Some(envelope) } else { foreign.accept(self, number, envelope) };
             claim.messages.extend(good.map(|envelope| ClaimedMessage { number, envelope }));
         }
         claim.n_dropped += self.drop_unfit(&foreign).await;
@@ -86,14 +87,14 @@ impl Page<'_> {
             return 0;
         }
         let dropped = store.scripts.settle(Settlement::Confirmed, user, &foreign.unfit).await;
-        // If that failed they are nobody's, and judged again by the next claim.
+        // If that failed they are nobody's, and looked at again by the next claim.
         store.open().settled(user, &foreign.unfit);
         if let Err(error) = dropped {
             tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(&error), "unfit offline messages could not be dropped");
             return 0;
         }
-        Counters::add(&store.counters.dropped, foreign.n_too_old);
-        Counters::add(&store.counters.refused, foreign.unfit.len() as u64 - foreign.n_too_old);
+        store.metrics.dropped.inc_by(foreign.n_too_old);
+        store.metrics.refused.inc_by(foreign.unfit.len() as u64 - foreign.n_too_old);
         if let Some(reason) = &foreign.reason {
             let n_refused = foreign.unfit.len() as u64 - foreign.n_too_old;
             tracing::warn!(tenant = %user.tenant, user = %user.user, n_refused, %reason, "offline messages of a foreign program dropped");
@@ -120,11 +121,11 @@ struct Foreign {
     unfit: Vec<MessageNumber>,
     n_too_old: u64,
     /// Why one of the unfit is.
-    reason: Option<envelope::Refusal>,
+    reason: Option<envelope::UnfitEnvelope>,
 }
 
 impl Foreign {
-    fn judge(&mut self, page: &Page<'_>, number: MessageNumber, envelope: Bytes) -> Option<Bytes> {
+    fn accept(&mut self, page: &Page<'_>, number: MessageNumber, envelope: Bytes) -> Option<Bytes> {
         match envelope::read(&envelope, page.user, page.store.link.clock().now()) {
             Ok(read) if read.at < page.oldest() => {
                 self.unfit.push(number);

@@ -7,7 +7,7 @@ use fred::types::{FromValue, Value};
 use hookswitch_hub::{MessageNumber, OfflineError, OfflineLimits, OfflineMessage, UserKey};
 use hookswitch_protocol::Timestamp;
 
-use super::claims::Begun;
+use super::claims::ClaimStart;
 use crate::link::{Link, LinkError};
 use crate::script::Script;
 
@@ -47,7 +47,7 @@ pub(super) enum Settlement {
 
 /// What became of messages to keep.
 #[derive(Debug)]
-pub(super) struct Put {
+pub(super) struct PutAnswer {
     pub(super) n_kept: u64,
     pub(super) n_dropped: u64,
     pub(super) n_freed: u64,
@@ -55,7 +55,7 @@ pub(super) struct Put {
 
 /// What a claim found.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub(super) struct ClaimAnswer {
     /// Set while another node has the claim.
     pub(super) held_for: Option<Duration>,
     /// Dropped since the last claim.
@@ -65,11 +65,11 @@ pub(super) struct Taken {
     /// Whether a dead node had the claim.
     pub(super) n_freed: u64,
     /// Oldest first.
-    pub(super) messages: Vec<TakenMessage>,
+    pub(super) messages: Vec<ClaimedEnvelope>,
 }
 
 #[derive(Debug)]
-pub(super) struct TakenMessage {
+pub(super) struct ClaimedEnvelope {
     pub(super) number: MessageNumber,
     pub(super) is_ours: bool,
     pub(super) envelope: Bytes,
@@ -89,28 +89,29 @@ impl Scripts {
         }
     }
 
-    pub(super) async fn put(&self, user: &UserKey, messages: Vec<OfflineMessage>) -> Result<Put, OfflineError> {
+    pub(super) async fn put(&self, user: &UserKey, messages: Vec<OfflineMessage>) -> Result<PutAnswer, OfflineError> {
         let mut args = vec![number(self.limits.per_user), self.ttl()];
         for message in messages {
             args.extend([message.event_id.as_str().into(), message.at.as_millis().into(), message.envelope.into()]);
         }
         let (n_kept, n_dropped, n_freed) = self.run(&self.put, "keep offline messages", user, args).await?;
-        Ok(Put { n_kept, n_dropped, n_freed })
+        Ok(PutAnswer { n_kept, n_dropped, n_freed })
     }
 
     pub(super) async fn claim(
         &self,
         user: &UserKey,
-        begun: &Begun,
+        start: &ClaimStart,
         limit: usize,
         oldest: Timestamp,
-    ) -> Result<Taken, OfflineError> {
-        let mut args = vec![self.owner(), begun.first.into(), number(limit), CLAIM_BYTES.into(), self.lease()];
+    ) -> Result<ClaimAnswer, OfflineError> {
+        let mut args = vec![self.owner(), start.first.into(), number(limit), CLAIM_BYTES.into(), self.lease()];
         args.extend([self.ttl(), number(self.limits.per_user), oldest.as_millis().into()]);
-        args.extend(begun.others.iter().flat_map(|(first, last)| [Value::from(*first), Value::from(*last)]));
+        args.extend(start.others.iter().flat_map(|(first, last)| [Value::from(*first), Value::from(*last)]));
         let operation = "claim offline messages";
         let answer: Vec<Value> = self.run(&self.claim, operation, user, args).await?;
-        Taken::read(answer, begun.first).map_err(|source| unavailable(operation, LinkError::failed(operation, source)))
+        ClaimAnswer::read(answer, start.first)
+            .map_err(|source| unavailable(operation, LinkError::failed(operation, source)))
     }
 
     pub(super) async fn settle(
@@ -179,7 +180,7 @@ impl Scripts {
     }
 
     fn lease(&self) -> Value {
-        millis(self.link.config().lease)
+        millis(self.link.config().node_lease.length())
     }
 
     fn ttl(&self) -> Value {
@@ -187,7 +188,7 @@ impl Scripts {
     }
 }
 
-impl Taken {
+impl ClaimAnswer {
     fn read(answer: Vec<Value>, first: i64) -> Result<Self, fred::error::Error> {
         let mut values = answer.into_iter();
         let mut figure = || values.next().unwrap_or(Value::Null).convert::<u64>();
@@ -195,7 +196,7 @@ impl Taken {
         let mut messages = Vec::with_capacity(values.len() / 2);
         while let (Some(is_ours), Some(envelope)) = (values.next(), values.next()) {
             let number = MessageNumber(first + messages.len() as i64);
-            messages.push(TakenMessage { number, is_ours: is_ours.convert()?, envelope: envelope.convert()? });
+            messages.push(ClaimedEnvelope { number, is_ours: is_ours.convert()?, envelope: envelope.convert()? });
         }
         let held_for = (left > 0).then(|| Duration::from_millis(left));
         Ok(Self { held_for, n_dropped, n_dropped_now, n_freed, messages })

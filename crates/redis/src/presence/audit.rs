@@ -11,19 +11,15 @@ use hookswitch_protocol::{TenantId, UserId};
 use tokio::time::sleep;
 
 use super::announcement::announcement;
-use super::counters::Counters;
 use super::restore::USERS_AT_ONCE;
-use super::{RedisPresence, signs};
+use super::{RedisPresence, user_heartbeats};
 use crate::link::LinkError;
-
-/// Leases between two comparisons: a minute by default.
-const LEASES_BETWEEN: u32 = 4;
 
 impl RedisPresence {
     pub(super) async fn run_audits(&self) {
         loop {
-            sleep(self.jittered(self.link.config().lease * LEASES_BETWEEN)).await;
-            for tenant in self.roll.tenants() {
+            sleep(self.jittered(self.node_lease().audit_interval())).await;
+            for tenant in self.local.tenants() {
                 if self.link.is_up()
                     && let Err(error) = self.audit(&tenant).await
                 {
@@ -39,9 +35,9 @@ impl RedisPresence {
         let online = self.scan("SSCAN", self.link.keys().online(tenant)).await?;
         let online: HashSet<UserId> = online.iter().filter_map(|user| UserId::parse(user).ok()).collect();
         let held: HashMap<UserId, u32> = held.chunks_exact(2).filter_map(lease).collect();
-        let n_differing = self.roll.compare(tenant, &held, &online);
+        let n_differing = self.local.compare(tenant, &held, &online);
         if n_differing > 0 {
-            Counters::add(&self.counters.strays, n_differing);
+            self.metrics.strays.inc_by(n_differing as u64);
             tracing::warn!(%tenant, n_differing, "Redis held other leases of this node than it has, they are put right");
         }
         if self.may_sweep() {
@@ -63,7 +59,7 @@ impl RedisPresence {
         Ok(())
     }
 
-    /// Users whom others put into the online set, for whom neither a node nor a sign of life vouches.
+    /// Users whom others put into the online set, for whom neither a node nor a heartbeat vouches.
     async fn expire_orphans(&self, tenant: &TenantId, users: Vec<UserId>) -> Result<(), LinkError> {
         let mut unleased = Vec::new();
         for users in users.chunks(USERS_AT_ONCE) {
@@ -72,8 +68,8 @@ impl RedisPresence {
         if unleased.is_empty() {
             return Ok(());
         }
-        // Who puts a user into the set writes his sign of life next: it gets the time for it.
-        sleep(self.renewal_interval()).await;
+        // Who puts a user into the set writes his heartbeat next: it gets the time for it.
+        sleep(self.node_lease().renewal_interval()).await;
         for users in unleased.chunks(USERS_AT_ONCE) {
             self.expire(tenant, users).await?;
         }
@@ -81,17 +77,17 @@ impl RedisPresence {
     }
 
     async fn expire(&self, tenant: &TenantId, users: &[String]) -> Result<(), LinkError> {
-        let signs = users.iter().map(|user| signs::exists(&self.link, tenant, user));
-        let signs: Vec<bool> = join_all(signs).await.into_iter().collect::<Result<_, _>>()?;
+        let heartbeats = users.iter().map(|user| user_heartbeats::exists(&self.link, tenant, user));
+        let heartbeats: Vec<bool> = join_all(heartbeats).await.into_iter().collect::<Result<_, _>>()?;
         let now = self.link.clock().now();
-        let tell = |(user, has_sign): (&String, bool)| {
-            let id = UserId::parse(user).ok().filter(|_| !has_sign)?;
+        let tell = |(user, has_heartbeat): (&String, bool)| {
+            let id = UserId::parse(user).ok().filter(|_| !has_heartbeat)?;
             Some((user.clone(), announcement(tenant, &id, PresenceCause::Expired, now)))
         };
-        let told: Vec<_> = users.iter().zip(signs).filter_map(tell).collect();
+        let told: Vec<_> = users.iter().zip(heartbeats).filter_map(tell).collect();
         if !told.is_empty() {
             let gone = self.leases.expire(&self.link, tenant, told).await?;
-            Counters::add(&self.counters.users_expired, gone.len());
+            self.metrics.users_expired.inc_by(gone.len() as u64);
         }
         Ok(())
     }

@@ -3,20 +3,19 @@
 //! A lease is a field of a hash beside the tenant's online set, so that one script changes both and
 //! publishes what that means: a transition and its announcement are one thing, told once. What keeps
 //! a lease alive is the lease of its node; a node that is not heard of is swept by the others.
-//! Whatever Redis does not take now is on the [`roll`] and is said later.
+//! Whatever Redis does not take now stays pending in [`local_presence`] and is written later.
 
 mod announcement;
 mod audit;
-mod counters;
-mod heartbeat;
-mod leases;
-mod nodes;
+mod lease_monitor;
+mod lease_renewal;
+mod local_presence;
+mod node_leases;
 mod restore;
-mod roll;
-mod signs;
 mod store;
 mod sweep;
-mod vigil;
+mod user_heartbeats;
+mod user_leases;
 
 use std::fmt;
 use std::future::Future;
@@ -31,13 +30,13 @@ use hookswitch_runtime::Scope;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use self::counters::Counters;
-pub use self::counters::PresenceCounters;
-use self::leases::{Era, Leases};
-use self::nodes::Nodes;
-use self::roll::Roll;
-use self::vigil::Vigil;
+use self::lease_monitor::LeaseMonitor;
+use self::local_presence::LocalPresence;
+use self::node_leases::NodeLeases;
+use self::user_leases::{Fence, UserLeases};
 use crate::link::{Link, LinkError, LinkState};
+use crate::metrics::PresenceMetrics;
+use crate::node_lease::NodeLease;
 
 /// Keeps presence in Redis, and goes on by itself while there is none.
 ///
@@ -47,11 +46,11 @@ use crate::link::{Link, LinkError, LinkState};
 pub struct RedisPresence {
     link: Link,
     state: watch::Receiver<LinkState>,
-    roll: Roll,
-    leases: Leases,
-    nodes: Nodes,
-    vigil: Mutex<Vigil>,
-    counters: Counters,
+    local: LocalPresence,
+    leases: UserLeases,
+    nodes: NodeLeases,
+    monitor: Mutex<LeaseMonitor>,
+    metrics: PresenceMetrics,
     has_ended: watch::Sender<bool>,
     has_departed: Notify,
     hasher: RandomState,
@@ -67,12 +66,12 @@ impl RedisPresence {
     pub fn start(link: Link, scope: &Scope) -> Arc<Self> {
         let presence = Arc::new(Self {
             state: link.changes(),
-            vigil: Mutex::new(Vigil::new(link.config().lease)),
+            monitor: Mutex::new(LeaseMonitor::new(link.config().node_lease)),
             link,
-            roll: Roll::default(),
-            leases: Leases::new(),
-            nodes: Nodes::new(),
-            counters: Counters::default(),
+            local: LocalPresence::default(),
+            leases: UserLeases::new(),
+            nodes: NodeLeases::new(),
+            metrics: PresenceMetrics::default(),
             has_ended: watch::Sender::new(false),
             has_departed: Notify::new(),
             hasher: RandomState::new(),
@@ -91,32 +90,32 @@ impl RedisPresence {
         presence
     }
 
-    /// What was counted since the start.
-    pub fn counters(&self) -> PresenceCounters {
-        self.counters.snapshot()
+    /// What it counts.
+    pub fn metrics(&self) -> &PresenceMetrics {
+        &self.metrics
     }
 
     /// When everybody has left: tells the others, if that can be done in time. If not, they find out
     /// when the node's lease is over, also who has left: what has to wait until the others have said
     /// again whom they hold would take longer than a node may take to end.
     async fn end(&self) {
-        while !self.roll.is_vacant() {
-            self.roll.vacated.notified().await;
+        while !self.local.has_nobody_online() {
+            self.local.emptied.notified().await;
         }
-        let last_words = tokio::time::timeout(self.link.config().last_words(), self.tell_end());
-        if last_words.await.is_err() {
+        let announced = tokio::time::timeout(self.link.config().flush_timeout(), self.announce_end());
+        if announced.await.is_err() {
             tracing::info!(node = %self.link.node(), "the others find out by the lease that this node has ended");
         }
         self.has_ended.send_replace(true);
         self.has_departed.notify_one();
     }
 
-    /// Takes leave when no departure is owed any more. Without Redis there is nobody to tell.
-    async fn tell_end(&self) {
+    /// Takes leave when no departure is pending any more. Without Redis there is nobody to tell.
+    async fn announce_end(&self) {
         let mut state = self.link.changes();
-        while !self.roll.is_empty() && self.link.is_up() {
+        while !self.local.is_empty() && self.link.is_up() {
             tokio::select! {
-                () = self.roll.vacated.notified() => {}
+                () = self.local.emptied.notified() => {}
                 _changed = state.changed() => {}
             }
         }
@@ -133,35 +132,37 @@ impl RedisPresence {
         self.has_departed.notified().await;
     }
 
-    /// The way to Redis this is said on. On a new one everything is to be said again, first of all.
-    fn era(&self, tenant: &TenantId) -> Era {
+    /// What fences this off from anything older. On a link that opened anew everything is written again first.
+    fn fence(&self, tenant: &TenantId) -> Fence {
         let number = self.notice_reopening();
-        Era { number, knows_it_was_swept: self.roll.knows_it_was_swept(tenant) }
+        Fence { number, knows_it_was_swept: self.local.knows_it_was_swept(tenant) }
     }
 
     fn notice_reopening(&self) -> u64 {
         let n_opened = self.state.borrow().n_opened;
-        if self.roll.reopened(n_opened, self.after_the_grace()) {
-            Counters::add(&self.counters.restorations, 1);
+        if self.local.reopened(n_opened, self.after_the_grace()) {
+            self.metrics.restorations.inc();
         }
         n_opened
     }
 
     /// Redis has lost what this node holds, of one tenant or of all.
     fn lost(&self, only: Option<&TenantId>) {
-        Counters::add(&self.counters.restorations, 1);
+        self.metrics.restorations.inc();
         tracing::info!(node = %self.link.node(), tenant = only.map(tracing::field::display), "presence is said again");
-        self.roll.doubt(only, self.after_the_grace());
+        self.local.doubt(only, self.after_the_grace());
     }
 
     /// By then every other node has said again whom it holds: a user who left here is not offline
     /// only because Redis has not heard of another node's lease yet.
     fn after_the_grace(&self) -> Instant {
-        Instant::now() + self.renewal_interval() * 2 + self.link.config().command_timeout * COMMANDS_TO_NOTICE
+        Instant::now()
+            + self.node_lease().all_renewed_within()
+            + self.link.config().command_timeout * COMMANDS_TO_NOTICE
     }
 
-    fn renewal_interval(&self) -> Duration {
-        self.link.config().lease / 3
+    fn node_lease(&self) -> NodeLease {
+        self.link.config().node_lease
     }
 
     /// Up to a fifth more or less, so that nodes which started together do not act together.
@@ -172,7 +173,7 @@ impl RedisPresence {
     }
 
     fn failed(&self, error: &LinkError, tenant: Option<&TenantId>) {
-        Counters::add(&self.counters.failures, 1);
+        self.metrics.failures.inc();
         tracing::debug!(tenant = tenant.map(tracing::field::display), error = %Chain(error), "presence has to wait");
     }
 
@@ -193,17 +194,17 @@ impl RedisPresence {
     }
 }
 
-/// What a user is owed, left to the driver unless the call about him comes to its end.
-struct Debt<'a> {
+/// What is pending for a user, left to restoration unless the call about him comes to its end.
+struct PendingWrite<'a> {
     presence: &'a RedisPresence,
     key: &'a UserKey,
     is_settled: bool,
 }
 
-impl Drop for Debt<'_> {
+impl Drop for PendingWrite<'_> {
     fn drop(&mut self) {
-        if !self.is_settled && !self.presence.roll.owe(self.key) {
-            Counters::add(&self.presence.counters.departures_dropped, 1);
+        if !self.is_settled && !self.presence.local.leave_pending(self.key) {
+            self.presence.metrics.departures_dropped.inc();
             let UserKey { tenant, user } = self.key;
             tracing::warn!(%tenant, %user, "too many departures wait for Redis, this one is found by comparison later");
         }

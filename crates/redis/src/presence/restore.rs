@@ -1,4 +1,4 @@
-//! Says what is owed: after a failure, and all of it after Redis was away or lost it.
+//! Says what is pending: after a failure, and all of it after Redis was away or lost it.
 
 use std::time::Duration;
 
@@ -9,10 +9,9 @@ use hookswitch_protocol::{TenantId, UserId};
 use tokio::time::sleep;
 
 use super::announcement::announcement;
-use super::counters::Counters;
-use super::leases::Verdict;
-use super::roll::DueLease;
-use super::{RedisPresence, signs};
+use super::local_presence::DueLease;
+use super::user_leases::LeaseOutcome;
+use super::{RedisPresence, user_heartbeats};
 use crate::link::LinkError;
 
 /// Users in one script: it takes a few milliseconds, in which Redis does nothing else.
@@ -28,13 +27,13 @@ impl RedisPresence {
     pub(super) async fn run_restoration(&self) {
         loop {
             tokio::select! {
-                () = self.roll.owing.notified() => {}
+                () = self.local.became_pending.notified() => {}
                 () = sleep(RETRY) => {}
             }
             if self.link.is_up() {
                 self.notice_reopening();
-                let debtors = stream::iter(self.roll.debtors());
-                debtors.for_each_concurrent(TENANTS_AT_ONCE, |tenant| self.settle(tenant)).await;
+                let pending_tenants = stream::iter(self.local.pending_tenants());
+                pending_tenants.for_each_concurrent(TENANTS_AT_ONCE, |tenant| self.settle(tenant)).await;
             }
         }
     }
@@ -46,56 +45,56 @@ impl RedisPresence {
     }
 
     async fn try_settle(&self, tenant: &TenantId) -> Result<(), LinkError> {
-        let gate = self.roll.gate(tenant);
+        let write_lock = self.local.write_lock(tenant);
         // A turn for each batch, so that those who come meanwhile need not wait for all.
-        while self.settle_some(tenant, &gate).await? {}
+        while self.settle_some(tenant, &write_lock).await? {}
         Ok(())
     }
 
     /// Whether there may be more.
-    async fn settle_some(&self, tenant: &TenantId, gate: &tokio::sync::RwLock<()>) -> Result<bool, LinkError> {
-        let _turn = gate.write().await;
-        let leases = self.roll.due_leases(tenant, USERS_AT_ONCE);
+    async fn settle_some(&self, tenant: &TenantId, write_lock: &tokio::sync::RwLock<()>) -> Result<bool, LinkError> {
+        let _guard = write_lock.write().await;
+        let leases = self.local.due_leases(tenant, USERS_AT_ONCE);
         if !leases.is_empty() {
             self.register(tenant).await?;
-            Counters::add(&self.counters.reassertions, leases.len());
+            self.metrics.reassertions.inc_by(leases.len() as u64);
             return self.assert(tenant, &leases).await;
         }
-        let users = self.roll.due_leaves(tenant, USERS_AT_ONCE);
+        let users = self.local.due_departures(tenant, USERS_AT_ONCE);
         Ok(!users.is_empty() && self.end_leases(tenant, &users).await?)
     }
 
-    /// Makes leases of this node. Whether they are there, and nothing about them is owed any more.
+    /// Makes leases of this node. Whether they are there, and nothing about them is pending any more.
     pub(super) async fn assert(&self, tenant: &TenantId, leases: &[DueLease]) -> Result<bool, LinkError> {
         let now = self.link.clock().now();
         let news = |lease: &DueLease| {
             let connected = || announcement(tenant, &lease.user, PresenceCause::Connected, now);
-            lease.is_news.then(connected).unwrap_or_default()
+            lease.is_announced.then(connected).unwrap_or_default()
         };
         let args = leases.iter().map(|lease| (lease.n_connections, (lease.user.to_string(), news(lease)))).collect();
-        let verdict = self.leases.assert(&self.link, tenant, self.era(tenant), args).await?;
-        match verdict {
-            Verdict::Stale => return Ok(false),
-            Verdict::Swept => {
-                self.roll.swept(tenant);
+        let outcome = self.leases.assert(&self.link, tenant, self.fence(tenant), args).await?;
+        match outcome {
+            LeaseOutcome::Stale => return Ok(false),
+            LeaseOutcome::Swept => {
+                self.local.swept(tenant);
                 return Ok(false);
             }
-            Verdict::Fresh if self.roll.is_in_step(tenant) => self.lost(Some(tenant)),
-            Verdict::Done | Verdict::Fresh => {}
+            LeaseOutcome::Fresh if self.local.was_in_sync(tenant) => self.lost(Some(tenant)),
+            LeaseOutcome::Done | LeaseOutcome::Fresh => {}
         }
-        self.roll.sweep_acknowledged(tenant);
-        self.roll.said(tenant, users(leases));
-        signs::write_all(&self.link, &signers(tenant, leases)).await?;
-        self.roll.settled(tenant, users(leases));
+        self.local.sweep_acknowledged(tenant);
+        self.local.mark_stored(tenant, users(leases));
+        user_heartbeats::write_all(&self.link, &present_users(tenant, leases)).await?;
+        self.local.mark_settled(tenant, users(leases));
         Ok(true)
     }
 
     /// Sees to it that whoever sweeps this node one day looks into this tenant.
     pub(super) async fn register(&self, tenant: &TenantId) -> Result<(), LinkError> {
-        if !self.roll.is_registered(tenant) {
+        if !self.local.is_registered(tenant) {
             self.renew().await?;
             self.nodes.register(&self.link, tenant).await?;
-            self.roll.registered(tenant);
+            self.local.registered(tenant);
         }
         Ok(())
     }
@@ -106,7 +105,7 @@ fn users(leases: &[DueLease]) -> impl Iterator<Item = &UserId> {
 }
 
 /// Those who are here. Those who left are only there so that they can leave again.
-fn signers(tenant: &TenantId, leases: &[DueLease]) -> Vec<UserKey> {
+fn present_users(tenant: &TenantId, leases: &[DueLease]) -> Vec<UserKey> {
     let present = leases.iter().filter(|lease| lease.is_present);
     present.map(|lease| UserKey { tenant: tenant.clone(), user: lease.user.clone() }).collect()
 }

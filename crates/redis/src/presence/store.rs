@@ -6,8 +6,8 @@ use hookswitch_protocol::payloads::PresenceCause;
 use hookswitch_protocol::{NodeId, TenantId, UserId};
 
 use super::announcement::announcement;
-use super::leases::{Ending, Held, Verdict};
-use super::{Debt, RedisPresence, signs};
+use super::user_leases::{LeaseOutcome, Release, UserState};
+use super::{PendingWrite, RedisPresence, user_heartbeats};
 use crate::link::LinkError;
 
 impl PresenceStore for RedisPresence {
@@ -17,16 +17,16 @@ impl PresenceStore for RedisPresence {
         n_connections: u32,
     ) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
         Box::pin(async move {
-            self.roll.come(user, n_connections);
-            self.now_or_later(user, Box::pin(self.say_present(user))).await;
+            self.local.set_online(user, n_connections);
+            self.try_now(user, Box::pin(self.store_online(user))).await;
             Ok(None)
         })
     }
 
     fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
         Box::pin(async move {
-            if self.roll.go(user) {
-                self.now_or_later(user, self.say_left(user)).await;
+            if self.local.set_offline(user) {
+                self.try_now(user, self.store_offline(user)).await;
             }
             Ok(None)
         })
@@ -34,8 +34,8 @@ impl PresenceStore for RedisPresence {
 
     fn other_holders<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<Vec<NodeId>, PresenceError>> {
         Box::pin(async move {
-            let held = self.held(user).await.map_err(|source| unavailable("find a user's nodes", source))?;
-            Ok(held.by.into_iter().map(|(node, _)| node).filter(|node| node != self.link.node()).collect())
+            let state = self.leases_of(user).await.map_err(|source| unavailable("find a user's nodes", source))?;
+            Ok(state.holders.into_iter().map(|(node, _)| node).filter(|node| node != self.link.node()).collect())
         })
     }
 
@@ -57,42 +57,42 @@ impl PresenceStore for RedisPresence {
 }
 
 impl RedisPresence {
-    /// Tries to say it; what is not said stays owed.
-    async fn now_or_later(&self, key: &UserKey, saying: impl Future<Output = Result<bool, LinkError>>) {
-        let mut debt = Debt { presence: self, key, is_settled: false };
+    /// Tries to write it; what is not written stays pending.
+    async fn try_now(&self, key: &UserKey, writing: impl Future<Output = Result<bool, LinkError>>) {
+        let mut write = PendingWrite { presence: self, key, is_settled: false };
         if !self.link.is_up() {
             return;
         }
-        match saying.await {
-            Ok(is_settled) => debt.is_settled = is_settled,
+        match writing.await {
+            Ok(is_settled) => write.is_settled = is_settled,
             Err(error) => self.failed(&error, Some(&key.tenant)),
         }
     }
 
     /// Whether Redis knows now that the user is here.
-    async fn say_present(&self, key: &UserKey) -> Result<bool, LinkError> {
-        let gate = self.roll.gate(&key.tenant);
-        let _turn = gate.read().await;
+    async fn store_online(&self, key: &UserKey) -> Result<bool, LinkError> {
+        let write_lock = self.local.write_lock(&key.tenant);
+        let _guard = write_lock.read().await;
         self.notice_reopening();
         self.register(&key.tenant).await?;
-        let Some(lease) = self.roll.send(key) else { return Ok(true) };
+        let Some(lease) = self.local.send(key) else { return Ok(true) };
         let user = key.user.to_string();
-        if !lease.is_news {
+        if !lease.is_announced {
             return self.assert(&key.tenant, &[lease]).await;
         }
         // Beforehand too: whoever hears of the coming and asks at once must not read "away".
-        let sign = signs::write(&self.link, &key.tenant, &user);
+        let heartbeat = user_heartbeats::write(&self.link, &key.tenant, &user);
         let leases = [lease];
-        let (sign, asserted) = tokio::join!(sign, self.assert(&key.tenant, &leases));
-        sign.and(asserted)
+        let (heartbeat, asserted) = tokio::join!(heartbeat, self.assert(&key.tenant, &leases));
+        heartbeat.and(asserted)
     }
 
     /// Whether Redis knows now that the user is not here.
-    async fn say_left(&self, key: &UserKey) -> Result<bool, LinkError> {
-        let gate = self.roll.gate(&key.tenant);
-        let _turn = gate.read().await;
+    async fn store_offline(&self, key: &UserKey) -> Result<bool, LinkError> {
+        let write_lock = self.local.write_lock(&key.tenant);
+        let _guard = write_lock.read().await;
         self.notice_reopening();
-        if !self.roll.may_leave(key) {
+        if !self.local.may_depart(key) {
             return Ok(false);
         }
         self.end_leases(&key.tenant, std::slice::from_ref(&key.user)).await
@@ -103,38 +103,39 @@ impl RedisPresence {
         let now = self.link.clock().now();
         let tell = |user: &UserId| (user.to_string(), announcement(tenant, user, PresenceCause::Disconnected, now));
         let told = users.iter().map(tell).collect();
-        let left = self.leases.leave(&self.link, tenant, Ending::Own(self.era(tenant)), told).await?;
-        match left.verdict {
-            Verdict::Stale => return Ok(false),
-            Verdict::Swept => self.roll.swept(tenant),
-            Verdict::Fresh if self.roll.is_in_step(tenant) => {
+        let left = self.leases.leave(&self.link, tenant, Release::Own(self.fence(tenant)), told).await?;
+        match left.outcome {
+            LeaseOutcome::Stale => return Ok(false),
+            LeaseOutcome::Swept => self.local.swept(tenant),
+            LeaseOutcome::Fresh if self.local.was_in_sync(tenant) => {
                 self.lost(Some(tenant));
                 return Ok(false);
             }
-            Verdict::Done | Verdict::Fresh => self.roll.departed(tenant, users),
+            LeaseOutcome::Done | LeaseOutcome::Fresh => self.local.departed(tenant, users),
         }
-        if let Err(error) = signs::erase(&self.link, tenant, &left.gone).await {
+        if let Err(error) = user_heartbeats::erase(&self.link, tenant, &left.gone).await {
             // They expire by themselves; the set says who is online.
             self.failed(&error, Some(tenant));
         }
         Ok(true)
     }
 
-    async fn held(&self, user: &UserKey) -> Result<Held, LinkError> {
+    async fn leases_of(&self, user: &UserKey) -> Result<UserState, LinkError> {
         self.link.ready()?;
         self.leases.state(&self.link, user).await
     }
 
     async fn read_state(&self, user: &UserKey) -> Result<UserPresence, LinkError> {
         self.link.ready()?;
-        let (held, sign) = tokio::try_join!(self.leases.state(&self.link, user), signs::read(&self.link, user))?;
-        let state = match sign {
-            _ if !held.is_online => PresenceState::Offline,
+        let (state, heartbeat) =
+            tokio::try_join!(self.leases.state(&self.link, user), user_heartbeats::read(&self.link, user))?;
+        let word = match heartbeat {
+            _ if !state.is_online => PresenceState::Offline,
             Some(_) => PresenceState::Online,
             None => PresenceState::Away,
         };
-        let n_connections = held.by.iter().map(|(_, n)| n).sum();
-        Ok(UserPresence { state, n_connections, last_seen: sign.flatten() })
+        let n_connections = state.holders.iter().map(|(_, n)| n).sum();
+        Ok(UserPresence { state: word, n_connections, last_seen: heartbeat.flatten() })
     }
 
     async fn members(&self, tenant: &TenantId) -> Result<Vec<String>, LinkError> {

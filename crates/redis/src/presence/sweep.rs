@@ -7,16 +7,15 @@ use hookswitch_protocol::{NodeId, TenantId, UserId};
 use tokio::time::sleep;
 
 use super::announcement::announcement;
-use super::counters::Counters;
-use super::leases::{Ending, Told};
 use super::restore::{TENANTS_AT_ONCE, USERS_AT_ONCE};
-use super::{RedisPresence, signs};
+use super::user_leases::{Release, UserAnnouncement};
+use super::{RedisPresence, user_heartbeats};
 use crate::link::LinkError;
 
 impl RedisPresence {
     pub(super) async fn run_sweeps(&self) {
         loop {
-            sleep(self.jittered(self.renewal_interval())).await;
+            sleep(self.jittered(self.node_lease().sweep_interval())).await;
             if self.may_sweep()
                 && let Err(error) = self.sweep().await
             {
@@ -46,7 +45,7 @@ impl RedisPresence {
         }
         if self.nodes.forget(&self.link, node).await? {
             tracing::info!(%node, "a node was lost, its users are offline unless another node has them");
-            Counters::add(&self.counters.nodes_swept, 1);
+            self.metrics.nodes_swept.inc();
         }
         Ok(())
     }
@@ -61,10 +60,10 @@ impl RedisPresence {
     /// Ends all leases of a node in one tenant. Whether it stayed lost meanwhile.
     pub(super) async fn sweep_tenant(&self, node: &NodeId, tenant: &TenantId) -> Result<bool, LinkError> {
         while self.nodes.is_gone(&self.link, node).await? {
-            let told = self.tell_lost(tenant, self.some_leases(node, tenant).await?);
-            let left = self.leases.leave(&self.link, tenant, Ending::Lost(node), told).await?;
-            Counters::add(&self.counters.users_swept, left.gone.len());
-            signs::erase(&self.link, tenant, &left.gone).await?;
+            let told = self.announce_lost(tenant, self.some_leases(node, tenant).await?);
+            let left = self.leases.leave(&self.link, tenant, Release::Lost(node), told).await?;
+            self.metrics.users_swept.inc_by(left.gone.len() as u64);
+            user_heartbeats::erase(&self.link, tenant, &left.gone).await?;
             if left.n_remaining == 0 {
                 return Ok(true);
             }
@@ -81,7 +80,7 @@ impl RedisPresence {
         Ok(fields)
     }
 
-    fn tell_lost(&self, tenant: &TenantId, users: Vec<String>) -> Vec<Told> {
+    fn announce_lost(&self, tenant: &TenantId, users: Vec<String>) -> Vec<UserAnnouncement> {
         let now = self.link.clock().now();
         let tell = |user: String| {
             let legal = UserId::parse(&user).ok();

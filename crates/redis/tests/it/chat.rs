@@ -7,12 +7,13 @@ use hookswitch_protocol::{SessionKey, TenantId};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, RedisCluster, RedisServer, RedisSpec, contract, eventually};
 
-use crate::node::{Node, NodeSpec};
+use crate::stores::{Stores, StoresSpec};
 
 const SILENCE: Duration = Duration::from_hours(24);
 
 async fn keeps_the_promise(url: &str) {
-    contract::chat::check_shared(async |clock| NodeSpec { clock, ..NodeSpec::new(url).apart() }.start().await).await;
+    contract::chat::check_shared(async |clock| StoresSpec { clock, ..StoresSpec::new(url).apart() }.start().await)
+        .await;
 }
 
 #[tokio::test]
@@ -40,16 +41,16 @@ fn session(of: &str, name: &str) -> ChatSession {
     ChatSession { key: key(name), tenant: tenant(of), alias, last_active: Clock::system().now() }
 }
 
-async fn start(node: &Node, session: &ChatSession) {
+async fn start(node: &Stores, session: &ChatSession) {
     let started = node.start(session, session.last_active.before(SILENCE)).await.expect("start");
     assert_eq!(started, SessionStart::Live, "{session:?}");
 }
 
-async fn find(node: &Node, name: &str) -> Option<ChatSession> {
+async fn find(node: &Stores, name: &str) -> Option<ChatSession> {
     node.shared().expect("shared").find(&key(name)).await.expect("find")
 }
 
-async fn restore(node: &Node, sessions: &[&ChatSession]) {
+async fn restore(node: &Stores, sessions: &[&ChatSession]) {
     let sessions = sessions.iter().map(|session| (*session).clone()).collect();
     node.shared().expect("shared").restore(sessions).await.expect("restore");
 }
@@ -57,7 +58,7 @@ async fn restore(node: &Node, sessions: &[&ChatSession]) {
 #[tokio::test]
 async fn every_key_ends_by_itself_after_the_silence() {
     let server = RedisSpec::new().start().await;
-    let node = NodeSpec::new(&server.url()).start().await;
+    let node = StoresSpec::new(&server.url()).start().await;
     start(&node, &session("tenant-1", "chat-1")).await;
     for name in ["callcenter:chat:chat-1", "callcenter:chat-alias:tenant-1:chat-1 of tenant-1"] {
         let ttl: u64 = server.cli(&["TTL", name]).await.parse().expect(name);
@@ -70,7 +71,7 @@ async fn every_key_ends_by_itself_after_the_silence() {
 #[tokio::test]
 async fn what_one_node_starts_and_ends_every_node_knows() {
     let server = RedisSpec::new().start().await;
-    let spec = NodeSpec::new(&server.url());
+    let spec = StoresSpec::new(&server.url());
     let (one, other) = (spec.start().await, spec.start().await);
     let chat = session("tenant-1", "chat-1");
     start(&one, &chat).await;
@@ -83,7 +84,7 @@ async fn what_one_node_starts_and_ends_every_node_knows() {
 }
 
 /// The server loses everything; both nodes notice, and are connected again.
-async fn lose(server: &mut RedisServer, nodes: [&Node; 2]) {
+async fn lose(server: &mut RedisServer, nodes: [&Stores; 2]) {
     server.kill().await;
     for node in nodes {
         eventually("the loss is noticed", PATIENCE, async || node.keepers.link.check().is_err()).await;
@@ -101,7 +102,7 @@ async fn lose(server: &mut RedisServer, nodes: [&Node; 2]) {
 #[tokio::test]
 async fn a_server_that_comes_back_empty_gets_its_sessions_back() {
     let mut server = RedisSpec::new().start().await;
-    let mut spec = NodeSpec::new(&server.url());
+    let mut spec = StoresSpec::new(&server.url());
     spec.config.command_timeout = Duration::from_secs(2);
     let (one, other) = (spec.start().await, spec.start().await);
     let (kept, ended, taken) =
@@ -121,7 +122,7 @@ async fn a_server_that_comes_back_empty_gets_its_sessions_back() {
     let by_name = shared.find_alias(&kept.tenant, kept.alias.as_ref().expect("named")).await.expect("find");
     assert_eq!(by_name, Some(kept.clone()), "its name is back too");
     assert_eq!(find(&one, "taken").await, Some(new_owner), "whoever started it meanwhile has it");
-    assert_eq!(one.keepers.chat.n_restored(), 2);
+    assert_eq!(one.keepers.chat.metrics().restored.get(), 2);
 
     one.end(&ended.tenant, &ended.key).await.expect("end");
     restore(&one, &[&kept, &ended]).await;
@@ -134,7 +135,7 @@ async fn a_server_that_comes_back_empty_gets_its_sessions_back() {
 #[tokio::test]
 async fn what_was_silent_too_long_is_not_put_back() {
     let mut server = RedisSpec::new().start().await;
-    let mut spec = NodeSpec::new(&server.url());
+    let mut spec = StoresSpec::new(&server.url());
     spec.config.command_timeout = Duration::from_secs(2);
     let (one, other) = (spec.start().await, spec.start().await);
     let fresh = session("tenant-1", "fresh");

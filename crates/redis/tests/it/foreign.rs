@@ -41,7 +41,7 @@ async fn what_is_not_theirs_to_say_is_refused_and_counted() {
     redis.cli(&["PUBLISH", "callcenter:events", r#"{"TenantID":"elsewhere","Message":{"type":"alert"}}"#]).await;
     redis.cli(&["PUBLISH", "callcenter:tenant:t", r#"{"type":"alert","id":"last"}"#]).await;
     assert_eq!(node.heard.until("last").await, ["last"]);
-    assert_eq!(node.keepers.broker.counters().refused, bad.len() as u64);
+    assert_eq!(node.keepers.broker.metrics().refused.get(), bad.len() as u64);
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn a_tenants_last_events_that_were_dropped_are_missed_too() {
     far.until_down().await;
     far.publish((0..3).map(|n| event("t", "alert", &format!("e{n}")))).await;
     far.publish((0..10).map(|n| event("other", "alert", &format!("o{n}")))).await;
-    assert_eq!(far.keepers.broker.counters().dropped, 3);
+    assert_eq!(far.keepers.broker.metrics().dropped.get(), 3);
     proxy.heal();
     let is_told = async || near.heard.gaps() == [(GapScope::Tenant(tenant("t")), Some(3))];
     eventually("three are missed", PATIENCE, is_told).await;

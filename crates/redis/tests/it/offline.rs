@@ -8,14 +8,14 @@ use hookswitch_protocol::{Event, EventId, EventType, Payload, Timestamp};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{RedisCluster, RedisServer, RedisSpec, contract};
 
-use crate::node::{NodeSpec, agent, numbers};
+use crate::stores::{StoresSpec, agent, numbers};
 
 const LIST: &str = "callcenter:offline:tenant-123:456";
 const NOW: Timestamp = Timestamp::from_millis(1_761_393_600_000);
 
 async fn keeps_the_promise(url: &str) {
     contract::offline::check(async |limits, clock| {
-        NodeSpec { limits, clock, ..NodeSpec::new(url).apart() }.start().await
+        StoresSpec { limits, clock, ..StoresSpec::new(url).apart() }.start().await
     })
     .await;
 }
@@ -64,7 +64,7 @@ async fn own_keys(server: &RedisServer) -> Vec<String> {
 #[tokio::test]
 async fn the_list_shows_what_waits_at_every_step() {
     let server = RedisSpec::new().start().await;
-    let node = NodeSpec { clock: Clock::manual(NOW), ..NodeSpec::new(&server.url()) }.start().await;
+    let node = StoresSpec { clock: Clock::manual(NOW), ..StoresSpec::new(&server.url()) }.start().await;
     let length = async || server.cli(&["LLEN", LIST]).await;
     node.put(vec![kept("a"), kept("b"), kept("c")]).await.expect("put");
     assert_eq!(length().await, "3");
@@ -84,14 +84,14 @@ async fn the_list_shows_what_waits_at_every_step() {
     assert_eq!(envelopes(&claim), [event("b").encode(), event("c").encode()]);
     node.confirm(&agent(), &numbers(&claim)).await.expect("confirm");
     assert_eq!((length().await.as_str(), own_keys(&server).await), ("0", vec![]), "nothing stays behind");
-    assert_eq!(node.keepers.offline.counters().kept, 3);
+    assert_eq!(node.keepers.offline.metrics().kept.get(), 3);
 }
 
 #[tokio::test]
 async fn every_key_of_ours_ends_by_itself() {
     let server = RedisSpec::new().start().await;
     let limits = OfflineLimits { per_user: 3, ..OfflineLimits::default() };
-    let node = NodeSpec { limits, ..NodeSpec::new(&server.url()) }.start().await;
+    let node = StoresSpec { limits, ..StoresSpec::new(&server.url()) }.start().await;
     let opaque = OfflineMessage { envelope: Bytes::from_static(b"opaque"), ..kept("c") };
     let at = Clock::system().now();
     let all = [kept("a"), kept("b"), opaque, kept("d")].map(|message| OfflineMessage { at, ..message });
@@ -111,7 +111,7 @@ async fn every_key_of_ours_ends_by_itself() {
 #[tokio::test]
 async fn foreign_envelopes_come_out_filled_and_in_their_order() {
     let server = RedisSpec::new().start().await;
-    let node = NodeSpec { clock: Clock::manual(NOW), ..NodeSpec::new(&server.url()) }.start().await;
+    let node = StoresSpec { clock: Clock::manual(NOW), ..StoresSpec::new(&server.url()) }.start().await;
     let whole = r#"{"id":"f-1","type":"alert","payload":{},"timestamp":"2025-10-25T12:00:00Z","tenant_id":"tenant-123","user_id":456}"#;
     server.cli(&["LPUSH", LIST, r#"{"type":"alert","payload":{"a": 1.50}}"#, whole]).await;
     node.put(vec![kept("ours")]).await.expect("put");
@@ -137,7 +137,7 @@ async fn foreign_envelopes_come_out_filled_and_in_their_order() {
 #[tokio::test]
 async fn unfit_foreign_envelopes_are_dropped_and_what_waits_behind_them_is_served() {
     let server = RedisSpec::new().start().await;
-    let node = NodeSpec { clock: Clock::manual(NOW), ..NodeSpec::new(&server.url()) }.start().await;
+    let node = StoresSpec { clock: Clock::manual(NOW), ..StoresSpec::new(&server.url()) }.start().await;
     let old = r#"{"type":"alert","id":"old","timestamp":"2025-10-01T12:00:00Z"}"#;
     let wrong = r#"{"type":"alert","tenant_id":"tenant-9"}"#;
     server.cli(&["LPUSH", LIST, "garbage", wrong, "{}", r#"{"type":"alert","id":"good"}"#, old]).await;
@@ -147,8 +147,8 @@ async fn unfit_foreign_envelopes_are_dropped_and_what_waits_behind_them_is_serve
     assert!(found[0].ends_with(br#""id":"good"}"#));
     assert_eq!((found.len(), &found[1][..]), (2, &*event("ours").encode()), "the page is full");
     assert_eq!(claim.n_dropped, 1, "the one that was too old");
-    let counters = node.keepers.offline.counters();
-    assert_eq!((counters.refused, counters.dropped), (3, 1));
+    let metrics = node.keepers.offline.metrics();
+    assert_eq!((metrics.refused.get(), metrics.dropped.get()), (3, 1));
     node.confirm(&agent(), &numbers(&claim)).await.expect("confirm");
     assert_eq!(server.cli(&["KEYS", "*offline*"]).await, "", "nothing stays behind");
 }
@@ -156,7 +156,7 @@ async fn unfit_foreign_envelopes_are_dropped_and_what_waits_behind_them_is_serve
 #[tokio::test]
 async fn a_list_that_was_emptied_by_hand_takes_messages_again() {
     let server = RedisSpec::new().start().await;
-    let node = NodeSpec { clock: Clock::manual(NOW), ..NodeSpec::new(&server.url()) }.start().await;
+    let node = StoresSpec { clock: Clock::manual(NOW), ..StoresSpec::new(&server.url()) }.start().await;
     node.put(vec![kept("a"), kept("b")]).await.expect("put");
     let claim = node.claim(&agent(), 2).await.expect("claim");
     node.give_back(&agent(), &numbers(&claim)).await.expect("give back");
@@ -169,7 +169,7 @@ async fn a_list_that_was_emptied_by_hand_takes_messages_again() {
 #[tokio::test]
 async fn without_redis_every_call_says_so_in_time() {
     let mut server = RedisSpec::new().start().await;
-    let mut spec = NodeSpec::new(&server.url());
+    let mut spec = StoresSpec::new(&server.url());
     spec.config.command_timeout = Duration::from_millis(300);
     let node = spec.start().await;
     server.kill().await;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookswitch_hub::{Claim, MessageNumber, OfflineMessage, OfflineStore};
 use hookswitch_protocol::EventId;
+use hookswitch_redis::NodeLease;
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{Fault, FaultProxy, PATIENCE, RedisServer, RedisSpec, eventually, eventually_some};
 
-use crate::node::{Node, NodeSpec, agent, numbers};
+use crate::stores::{Stores, StoresSpec, agent, numbers};
 
 const LIST: &str = "callcenter:offline:tenant-123:456";
 const CLAIM: &str = "callcenter:offline-claim:{callcenter:offline:tenant-123:456}";
@@ -22,7 +23,7 @@ fn message(n: usize) -> OfflineMessage {
     }
 }
 
-async fn put(node: &Node, range: std::ops::Range<usize>) {
+async fn put(node: &Stores, range: std::ops::Range<usize>) {
     node.put(range.map(message).collect()).await.expect("put");
 }
 
@@ -32,13 +33,13 @@ fn found(claim: &Claim) -> Vec<usize> {
     claim.messages.iter().map(|message| number(&message.envelope).expect("one of ours")).collect()
 }
 
-async fn claim(node: &Node, limit: usize) -> Claim {
+async fn claim(node: &Stores, limit: usize) -> Claim {
     node.claim(&agent(), limit).await.expect("claim")
 }
 
-fn spec(server: &RedisServer, lease: Duration) -> NodeSpec {
-    let mut spec = NodeSpec::new(&server.url());
-    spec.config.lease = lease;
+fn spec(server: &RedisServer, lease: Duration) -> StoresSpec {
+    let mut spec = StoresSpec::new(&server.url());
+    spec.config.node_lease = NodeLease::new(lease);
     spec
 }
 
@@ -84,7 +85,7 @@ async fn a_claim_lasts_while_its_node_lives_and_no_longer() {
     })
     .await;
     assert_eq!(found(&taken), [0, 1, 2, 3, 4], "in their old order");
-    assert_eq!(other.keepers.offline.counters().taken_over, 1);
+    assert_eq!(other.keepers.offline.metrics().taken_over.get(), 1);
 }
 
 #[tokio::test]
@@ -104,10 +105,10 @@ async fn what_a_dead_node_claimed_counts_as_waiting_when_more_is_put() {
 }
 
 /// A node behind a line that can be stalled, and one that is not.
-async fn behind_a_proxy(server: &RedisServer) -> (Node, FaultProxy) {
+async fn behind_a_proxy(server: &RedisServer) -> (Stores, FaultProxy) {
     let proxy = FaultProxy::start(&server.addr()).await;
-    let mut spec = NodeSpec::new(&format!("redis://{}", proxy.addr()));
-    spec.config.lease = Duration::from_secs(30);
+    let mut spec = StoresSpec::new(&format!("redis://{}", proxy.addr()));
+    spec.config.node_lease = NodeLease::new(Duration::from_secs(30));
     spec.config.command_timeout = Duration::from_millis(500);
     // A stall is over before anybody takes the line for dead.
     spec.config.probe_interval = Duration::from_secs(2);

@@ -83,7 +83,7 @@ async fn more_than_fits_drops_the_oldest_and_the_others_notice() {
     redis.kill().await;
     both_down(&here, &there).await;
     here.publish((0..25).map(|n| event("t", "alert", &format!("e{n}")))).await;
-    assert_eq!((here.keepers.broker.n_buffered(), here.keepers.broker.counters().dropped), (10, 15));
+    assert_eq!((here.keepers.broker.n_buffered(), here.keepers.broker.metrics().dropped.get()), (10, 15));
     redis.restart().await;
     there.until_up().await;
     here.until_up().await;

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use hookswitch_hub::{OfflineLimits, PresenceState, PresenceStore as _, UserKey};
 use hookswitch_protocol::{NodeId, UserId};
-use hookswitch_redis::{RedisConfig, RedisKeepers};
+use hookswitch_redis::{NodeLease, RedisConfig, RedisKeepers};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, RedisCluster, RedisServer, RedisSpec, contract, eventually};
 
-use crate::ear::Ear;
-use crate::rig::{Heard, Node, keepers, tenant, until_up};
+use crate::presence_listener::PresenceListener;
+use crate::rig::{Node, RecordingSink, keepers, tenant, until_up};
 
 /// Short, because tests wait for it to pass; so much longer than a command that a busy machine does
 /// not make a node late.
 pub(crate) const LEASE: Duration = Duration::from_millis(1_200);
 
 pub(crate) fn config(url: &str) -> RedisConfig {
-    RedisConfig { lease: LEASE, ..RedisConfig::parse_url(url).expect(url) }
+    RedisConfig { node_lease: NodeLease::new(LEASE), ..RedisConfig::parse_url(url).expect(url) }
 }
 
 pub(crate) async fn node(url: &str) -> Node {
@@ -71,7 +71,7 @@ async fn the_promise_is_kept(url: &str) {
         let n = n_opened.fetch_add(1, Ordering::Relaxed);
         let config = RedisConfig { prefix: format!("test{n}"), ..RedisConfig::parse_url(url).expect("a URL") };
         let node = NodeId::generate(clock.now());
-        let sink = Arc::<Heard>::default();
+        let sink = Arc::<RecordingSink>::default();
         let scope = Scope::root("presence-contract");
         let keepers = RedisKeepers::start(config, node, OfflineLimits::default(), sink, clock, scope).await;
         let keepers = keepers.expect("the settings are good");
@@ -96,7 +96,7 @@ async fn presence_keeps_its_promise_on_a_cluster() {
 #[tokio::test]
 async fn presence_is_the_sum_of_all_nodes_and_told_once() {
     let redis = RedisSpec::new().start().await;
-    let ear = Ear::to(redis.addr()).await;
+    let listener = PresenceListener::to(redis.addr()).await;
     let (a, b) = (node(&redis.url()).await, node(&redis.url()).await);
     let agent = user("456");
     a.touch(&agent, 2).await;
@@ -117,7 +117,7 @@ async fn presence_is_the_sum_of_all_nodes_and_told_once() {
     assert_eq!(redis.cli(&["EXISTS", "callcenter:presence:t:456"]).await, "0");
     b.touch(&agent, 1).await;
     let (online, offline) = ("456 online connected", "456 offline disconnected");
-    eventually("three transitions", PATIENCE, async || ear.of("456") == [online, offline, online]).await;
+    eventually("three transitions", PATIENCE, async || listener.of("456") == [online, offline, online]).await;
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn presence_is_away_when_no_heartbeat_comes() {
 
 /// Kills a node that holds many; those who are nowhere else are offline, each told once.
 async fn a_node_dies(url: &str, addr: String) {
-    let ear = Ear::to(addr).await;
+    let listener = PresenceListener::to(addr).await;
     let (dying, heir, other) = (node(url).await, node(url).await, node(url).await);
     for n in 0..620 {
         dying.touch(&user(&n.to_string()), 1).await;
@@ -149,15 +149,15 @@ async fn a_node_dies(url: &str, addr: String) {
     drop(dying);
     heir.until_online("t", &["7", "elsewhere"]).await;
     heir.until_online("u", &[]).await;
-    ear.until("agent-7 offline node_lost").await;
+    listener.until("agent-7 offline node_lost").await;
     assert_eq!(heir.sees(&user("7")).await, Some((PresenceState::Online, 1)));
     let swept = async || {
-        let n = [&heir, &other].map(|node| node.keepers.presence.counters());
-        (n[0].nodes_swept + n[1].nodes_swept, n[0].users_swept + n[1].users_swept)
+        let n = [&heir, &other].map(|node| node.keepers.presence.metrics());
+        (n[0].nodes_swept.get() + n[1].nodes_swept.get(), n[0].users_swept.get() + n[1].users_swept.get())
     };
     eventually("the node is forgotten, by one", PATIENCE, async || swept().await == (1, 620)).await;
-    eventually("all are told", PATIENCE, async || ear.transitions().len() >= 622 + 620).await;
-    let told = ear.transitions();
+    eventually("all are told", PATIENCE, async || listener.transitions().len() >= 622 + 620).await;
+    let told = listener.transitions();
     let (came, went) = told.split_at(622);
     assert!(came.iter().all(|told| told.ends_with("online connected")), "{came:?}");
     let mut wanted: Vec<String> = (0..620).filter(|n| *n != 7).map(|n| format!("{n} offline node_lost")).collect();
@@ -166,7 +166,7 @@ async fn a_node_dies(url: &str, addr: String) {
     went.sort();
     wanted.sort();
     assert_eq!(went, wanted, "each is told once");
-    assert_eq!(ear.of("7"), ["7 online connected"]);
+    assert_eq!(listener.of("7"), ["7 online connected"]);
 }
 
 #[tokio::test]
@@ -185,36 +185,53 @@ async fn presence_of_a_node_that_died_ends_with_its_lease_on_a_cluster() {
 }
 
 #[tokio::test]
+async fn a_shorter_lease_takes_a_dead_nodes_users_offline_sooner() {
+    let redis = RedisSpec::new().start().await;
+    let listener = PresenceListener::to(redis.addr()).await;
+    let with_lease = async |prefix: &str, node_lease| {
+        let config = RedisConfig { prefix: prefix.to_owned(), node_lease, ..config(&redis.url()) };
+        let (dying, watching) = (Node::with(config.clone()).await, Node::with(config).await);
+        dying.touch(&user(prefix), 1).await;
+        drop(dying);
+        watching
+    };
+    let _long = with_lease("long", NodeLease::new(LEASE * 50)).await;
+    let _short = with_lease("short", NodeLease::new(LEASE)).await;
+    let told = listener.until("short offline node_lost").await;
+    assert_eq!(told, ["long online connected", "short online connected", "short offline node_lost"]);
+}
+
+#[tokio::test]
 async fn presence_ends_in_order_with_the_node() {
     let redis = RedisSpec::new().start().await;
-    let ear = Ear::to(redis.addr()).await;
-    let (keepers, scope) = keepers(config(&redis.url()), Arc::<Heard>::default()).await;
+    let listener = PresenceListener::to(redis.addr()).await;
+    let (keepers, scope) = keepers(config(&redis.url()), Arc::<RecordingSink>::default()).await;
     until_up(&keepers).await;
     keepers.presence.touch(&user("7"), 1).await.expect("touch");
     scope.soft().cancel();
     keepers.presence.leave(&user("7")).await.expect("leave");
     let is_gone = async || redis.cli(&["KEYS", "callcenter:node*"]).await.is_empty();
     eventually("nothing is left of the node", PATIENCE, is_gone).await;
-    assert_eq!(ear.transitions(), ["7 online connected", "7 offline disconnected"]);
+    assert_eq!(listener.transitions(), ["7 online connected", "7 offline disconnected"]);
     assert!(scope.shut_down(PATIENCE).await, "its tasks end by themselves");
 }
 
 #[tokio::test]
 async fn presence_of_users_for_whom_nobody_vouches_expires() {
     let redis = RedisSpec::new().start().await;
-    let ear = Ear::to(redis.addr()).await;
+    let listener = PresenceListener::to(redis.addr()).await;
     let node = node(&redis.url()).await;
     node.touch(&user("7"), 1).await;
     redis.cli(&["SADD", "callcenter:online:t", "99", "100", "not a user"]).await;
     redis.cli(&["SET", "callcenter:presence:t:100", "1761393600", "EX", "300"]).await;
     node.until_online("t", &["100", "7"]).await;
-    assert_eq!(ear.until("99 offline expired").await, ["7 online connected", "99 offline expired"]);
+    assert_eq!(listener.until("99 offline expired").await, ["7 online connected", "99 offline expired"]);
     redis.cli(&["SREM", "callcenter:online:t", "7"]).await;
     redis.cli(&["HSET", &leases(&redis, &node).await, "8", "1"]).await;
     let is_right = async || redis.cli(&["HKEYS", &leases(&redis, &node).await]).await.lines().count() == 2;
     eventually("a lease that the node does not know ends", PATIENCE, is_right).await;
     node.until_online("t", &["100", "7"]).await;
-    assert_eq!(ear.of("7"), ["7 online connected"], "put back without a word");
+    assert_eq!(listener.of("7"), ["7 online connected"], "put back without a word");
 }
 
 /// The name of the node's leases.

@@ -1,11 +1,11 @@
 //! Presence while Redis is away, comes back empty, stands still, or is out of one node's reach.
 
 use hookswitch_hub::PresenceState;
-use hookswitch_redis::RedisConfig;
+use hookswitch_redis::{NodeLease, RedisConfig};
 use hookswitch_testkit::{Fault, FaultProxy, PATIENCE, RedisSpec, eventually};
 
-use crate::ear::Ear;
 use crate::presence::{LEASE, config, node, user};
+use crate::presence_listener::PresenceListener;
 use crate::rig::Node;
 
 async fn touch_all(node: &Node, users: &[&str]) {
@@ -17,15 +17,15 @@ async fn touch_all(node: &Node, users: &[&str]) {
 #[tokio::test]
 async fn presence_is_right_again_after_redis_came_back_empty() {
     let mut redis = RedisSpec::new().start().await;
-    let ear = Ear::to(redis.addr()).await;
+    let listener = PresenceListener::to(redis.addr()).await;
     let (a, b) = (node(&redis.url()).await, node(&redis.url()).await);
     touch_all(&a, &["1", "2", "3", "4", "both"]).await;
     touch_all(&b, &["5", "6", "both"]).await;
-    ear.until("6 online connected").await;
+    listener.until("6 online connected").await;
     redis.kill().await;
     a.until_down().await;
     b.until_down().await;
-    let before = ear.transitions();
+    let before = listener.transitions();
     a.touch(&user("new"), 2).await;
     a.leave(&user("4")).await;
     a.leave(&user("both")).await;
@@ -39,8 +39,8 @@ async fn presence_is_right_again_after_redis_came_back_empty() {
     assert_eq!(a.sees(&user("new")).await, Some((PresenceState::Online, 2)));
     let heartbeats = async || a.sees(&user("3")).await == Some((PresenceState::Online, 1));
     eventually("signs of life are there again", PATIENCE, heartbeats).await;
-    ear.until("4 offline disconnected").await;
-    let mut told = ear.transitions().split_off(before.len());
+    listener.until("4 offline disconnected").await;
+    let mut told = listener.transitions().split_off(before.len());
     told.sort();
     assert_eq!(told, ["4 offline disconnected", "new online connected"], "nobody else came or went");
 }
@@ -48,7 +48,7 @@ async fn presence_is_right_again_after_redis_came_back_empty() {
 #[tokio::test]
 async fn presence_is_right_again_after_redis_came_back_with_what_it_had() {
     let redis = RedisSpec::new().start().await;
-    let ear = Ear::to(redis.addr()).await;
+    let listener = PresenceListener::to(redis.addr()).await;
     let (a, b) = (node(&redis.url()).await, node(&redis.url()).await);
     touch_all(&a, &["1", "2"]).await;
     touch_all(&b, &["3"]).await;
@@ -60,15 +60,15 @@ async fn presence_is_right_again_after_redis_came_back_with_what_it_had() {
     a.until_up().await;
     b.until_up().await;
     a.until_online("t", &["1", "3", "4"]).await;
-    ear.until("2 offline disconnected").await;
-    ear.until("4 online connected").await;
-    assert_eq!(ear.transitions().len(), 5);
+    listener.until("2 offline disconnected").await;
+    listener.until("4 online connected").await;
+    assert_eq!(listener.transitions().len(), 5);
 }
 
 #[tokio::test]
 async fn presence_survives_a_redis_that_stands_still_for_longer_than_a_lease() {
     let redis = RedisSpec::new().start().await;
-    let ear = Ear::to(redis.addr()).await;
+    let listener = PresenceListener::to(redis.addr()).await;
     let (a, b, c) = (node(&redis.url()).await, node(&redis.url()).await, node(&redis.url()).await);
     touch_all(&a, &["1"]).await;
     touch_all(&b, &["2"]).await;
@@ -82,9 +82,9 @@ async fn presence_survives_a_redis_that_stands_still_for_longer_than_a_lease() {
     }
     // Only when nodes judge each other again is it certain that nobody was judged too early.
     drop(c);
-    ear.until("3 offline node_lost").await;
+    listener.until("3 offline node_lost").await;
     a.until_online("t", &["1", "2"]).await;
-    assert_eq!(ear.transitions().len(), 4, "{:?}", ear.transitions());
+    assert_eq!(listener.transitions().len(), 4, "{:?}", listener.transitions());
 }
 
 /// A node behind a proxy that can cut it off.
@@ -95,14 +95,14 @@ async fn behind(proxy: &FaultProxy) -> Node {
 #[tokio::test]
 async fn presence_of_a_node_out_of_reach_ends_and_comes_back_with_it() {
     let redis = RedisSpec::new().start().await;
-    let ear = Ear::to(redis.addr()).await;
+    let listener = PresenceListener::to(redis.addr()).await;
     let proxy = FaultProxy::start(&redis.addr()).await;
     let (near, far) = (node(&redis.url()).await, behind(&proxy).await);
     touch_all(&far, &["1", "2", "both"]).await;
     touch_all(&near, &["both"]).await;
     proxy.set(Fault::Stall);
-    ear.until("1 offline node_lost").await;
-    ear.until("2 offline node_lost").await;
+    listener.until("1 offline node_lost").await;
+    listener.until("2 offline node_lost").await;
     near.until_online("t", &["both"]).await;
     far.until_down().await;
     far.leave(&user("2")).await;
@@ -111,9 +111,9 @@ async fn presence_of_a_node_out_of_reach_ends_and_comes_back_with_it() {
     far.until_up().await;
     near.until_online("t", &["1", "3", "both"]).await;
     let comes_back = ["1 online connected", "1 offline node_lost", "1 online connected"];
-    eventually("his coming back is told", PATIENCE, async || ear.of("1") == comes_back).await;
-    assert_eq!(ear.of("2"), ["2 online connected", "2 offline node_lost"], "he left while he was offline already");
-    assert_eq!(ear.of("both"), ["both online connected"]);
+    eventually("his coming back is told", PATIENCE, async || listener.of("1") == comes_back).await;
+    assert_eq!(listener.of("2"), ["2 online connected", "2 offline node_lost"], "he left while he was offline already");
+    assert_eq!(listener.of("both"), ["both online connected"]);
     assert_eq!(near.sees(&user("both")).await, Some((PresenceState::Online, 2)));
 }
 
@@ -122,9 +122,9 @@ async fn presence_of_a_command_that_comes_late_is_put_right() {
     let redis = RedisSpec::new().start().await;
     let proxy = FaultProxy::start(&redis.addr()).await;
     // A lease so long that nobody is swept here.
-    let lease = LEASE * 6;
+    let node_lease = NodeLease::new(LEASE * 6);
     let url = format!("redis://{}", proxy.addr());
-    let far = Node::with(RedisConfig { lease, ..config(&url) }).await;
+    let far = Node::with(RedisConfig { node_lease, ..config(&url) }).await;
     let near = node(&redis.url()).await;
     far.touch(&user("stays"), 1).await;
     proxy.set(Fault::Stall);

@@ -11,12 +11,12 @@ use hookswitch_testkit::{PATIENCE, eventually};
 
 /// A sink that remembers.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct RecordingSink {
     pub(crate) events: Mutex<Vec<Received>>,
     pub(crate) gaps: Mutex<Vec<(GapScope, Option<u64>)>>,
 }
 
-impl BrokerSink for Heard {
+impl BrokerSink for RecordingSink {
     fn on_events(&self, _tenant: &TenantId, received: Vec<Received>) {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).extend(received);
     }
@@ -28,7 +28,7 @@ impl BrokerSink for Heard {
     fn on_backlog(&self, _user: UserKey) {}
 }
 
-impl Heard {
+impl RecordingSink {
     pub(crate) fn ids(&self) -> Vec<String> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         events.iter().map(|received| received.event.id.as_str().to_owned()).collect()
@@ -63,7 +63,7 @@ impl Heard {
 /// One node's keepers; ended when dropped, as by `kill -9`.
 pub(crate) struct Node {
     pub(crate) keepers: RedisKeepers,
-    pub(crate) heard: Arc<Heard>,
+    pub(crate) heard: Arc<RecordingSink>,
     pub(crate) name: NodeId,
     scope: Scope,
 }
@@ -83,7 +83,7 @@ impl Node {
 
     /// One that starts while Redis is away.
     pub(crate) async fn without_redis(config: RedisConfig) -> Self {
-        let heard = Arc::<Heard>::default();
+        let heard = Arc::<RecordingSink>::default();
         let name = NodeId::generate(Clock::system().now());
         let (keepers, scope) = keepers_of(&name, config, heard.clone()).await;
         Self { keepers, heard, name, scope }

@@ -5,6 +5,7 @@ use hookswitch_protocol::{SessionKey, TenantId, Timestamp};
 
 use super::Store;
 use super::queries::chat;
+use crate::error::Failure;
 
 impl ChatSessionStore for Store {
     fn start<'a>(
@@ -13,31 +14,21 @@ impl ChatSessionStore for Store {
         silent_before: Timestamp,
     ) -> BoxFuture<'a, Result<SessionStart, ChatSessionError>> {
         let session = session.clone();
-        Box::pin(async move {
-            let work = move |conn: &mut _| chat::start(conn, &session, silent_before);
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.chat("start a chat session"))
-        })
+        self.inner
+            .acceptance
+            .call_as(Failure::chat, "start a chat session", move |conn| chat::start(conn, &session, silent_before))
     }
 
     fn end<'a>(&'a self, tenant: &'a TenantId, key: &'a SessionKey) -> BoxFuture<'a, Result<(), ChatSessionError>> {
         let (tenant, key) = (tenant.clone(), key.clone());
-        Box::pin(async move {
-            let work = move |conn: &mut _| chat::end(conn, &tenant, &key);
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.chat("end a chat session"))
-        })
+        self.inner.acceptance.call_as(Failure::chat, "end a chat session", move |conn| chat::end(conn, &tenant, &key))
     }
 
     fn touch(&self, seen: Vec<(SessionKey, Timestamp)>) -> BoxFuture<'_, Result<(), ChatSessionError>> {
-        Box::pin(async move {
-            let work = move |conn: &mut _| chat::touch(conn, &seen);
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.chat("note chat activity"))
-        })
+        self.inner.acceptance.call_as(Failure::chat, "note chat activity", move |conn| chat::touch(conn, &seen))
     }
 
     fn live(&self, silent_before: Timestamp) -> BoxFuture<'_, Result<Vec<ChatSession>, ChatSessionError>> {
-        Box::pin(async move {
-            let work = move |conn: &mut _| chat::live(conn, silent_before);
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.chat("list chat sessions"))
-        })
+        self.inner.acceptance.call_as(Failure::chat, "list chat sessions", move |conn| chat::live(conn, silent_before))
     }
 }

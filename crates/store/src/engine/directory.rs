@@ -8,6 +8,7 @@ use hookswitch_webhooks::{
 
 use super::queries::webhooks;
 use super::{Store, dialect};
+use crate::error::Failure;
 
 impl WebhookDirectory for Store {
     fn create<'a>(
@@ -16,18 +17,16 @@ impl WebhookDirectory for Store {
         webhook: NewWebhook,
     ) -> BoxFuture<'a, Result<Webhook, DirectoryError>> {
         let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
-        Box::pin(async move {
-            let work = move |conn: &mut _| webhooks::create(conn, &codec, &tenant, &webhook, clock.now());
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("create a webhook"))
+        self.inner.acceptance.call_as(Failure::directory, "create a webhook", move |conn| {
+            webhooks::create(conn, &codec, &tenant, &webhook, clock.now())
         })
     }
 
     fn list<'a>(&'a self, tenant: &'a TenantId, page: Page) -> BoxFuture<'a, Result<Listed<Webhook>, DirectoryError>> {
         let (tenant, codec) = (tenant.clone(), self.inner.codec.clone());
-        Box::pin(async move {
-            let query = move |conn: &mut _| webhooks::list(conn, &codec, &tenant, page);
-            self.inner.readers.read(query).await.map_err(|failure| failure.directory("list webhooks"))
-        })
+        self.inner
+            .readers
+            .read_as(Failure::directory, "list webhooks", move |conn| webhooks::list(conn, &codec, &tenant, page))
     }
 
     fn get<'a>(
@@ -36,10 +35,9 @@ impl WebhookDirectory for Store {
         id: WebhookId,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
         let (tenant, codec) = (tenant.clone(), self.inner.codec.clone());
-        Box::pin(async move {
-            let query = move |conn: &mut _| webhooks::get(conn, &codec, &tenant, id);
-            self.inner.readers.read(query).await.map_err(|failure| failure.directory("read a webhook"))
-        })
+        self.inner
+            .readers
+            .read_as(Failure::directory, "read a webhook", move |conn| webhooks::get(conn, &codec, &tenant, id))
     }
 
     fn update<'a>(
@@ -49,17 +47,15 @@ impl WebhookDirectory for Store {
         change: WebhookChange,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
         let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
-        Box::pin(async move {
-            let work = move |conn: &mut _| webhooks::update(conn, &codec, &tenant, id, &change, clock.now());
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("update a webhook"))
+        self.inner.acceptance.call_as(Failure::directory, "update a webhook", move |conn| {
+            webhooks::update(conn, &codec, &tenant, id, &change, clock.now())
         })
     }
 
     fn delete<'a>(&'a self, tenant: &'a TenantId, id: WebhookId) -> BoxFuture<'a, Result<bool, DirectoryError>> {
         let (tenant, clock) = (tenant.clone(), self.inner.clock.clone());
-        Box::pin(async move {
-            let work = move |conn: &mut _| webhooks::delete(conn, &tenant, id, clock.now());
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("delete a webhook"))
+        self.inner.acceptance.call_as(Failure::directory, "delete a webhook", move |conn| {
+            webhooks::delete(conn, &tenant, id, clock.now())
         })
     }
 
@@ -71,11 +67,8 @@ impl WebhookDirectory for Store {
         valid_until: Timestamp,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
         let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
-        Box::pin(async move {
-            let work = move |conn: &mut _| {
-                webhooks::rotate_secret(conn, &codec, &tenant, id, &secret, (valid_until, clock.now()))
-            };
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("rotate a secret"))
+        self.inner.acceptance.call_as(Failure::directory, "rotate a secret", move |conn| {
+            webhooks::rotate_secret(conn, &codec, &tenant, id, &secret, (valid_until, clock.now()))
         })
     }
 
@@ -86,18 +79,15 @@ impl WebhookDirectory for Store {
         at: Timestamp,
     ) -> BoxFuture<'_, Result<Option<Webhook>, DirectoryError>> {
         let codec = self.inner.codec.clone();
-        Box::pin(async move {
-            let work = move |conn: &mut _| webhooks::disable(conn, &codec, id, reason, at);
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("disable a webhook"))
+        self.inner.acceptance.call_as(Failure::directory, "disable a webhook", move |conn| {
+            webhooks::disable(conn, &codec, id, reason, at)
         })
     }
 
     fn all(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>> {
         let codec = self.inner.codec.clone();
-        Box::pin(async move {
-            let rows = self.inner.readers.read(move |conn| webhooks::all(conn, &codec)).await;
-            rows.map_err(|failure| failure.directory("list all webhooks"))
-        })
+        let query = move |conn: &mut _| webhooks::all(conn, &codec);
+        self.inner.readers.read_as(Failure::directory, "list all webhooks", query)
     }
 
     /// Whoever changes a row, the database makes another mark of it.

@@ -7,11 +7,13 @@ use hookswitch_hub::OfflineLimits;
 use hookswitch_runtime::{Clock, Scope};
 use tokio::time::Instant;
 
-use super::dialect::Sightings;
-use super::queries::offline::{self, Holder};
-use super::{Conn, Readers, Waiting, Writer};
+use super::dialect::NodeLiveness;
+use super::queries::offline;
+use super::{Conn, PendingUsers, Readers, Writer};
 use crate::codec::Codec;
 use crate::error::Failure;
+use crate::metrics::StoreMetrics;
+use crate::offline_claim::Holder;
 
 /// How often messages that are too old are looked for; claims look for themselves.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(5);
@@ -22,6 +24,7 @@ const EXPIRY_STEP: i64 = 1_000;
 /// The parts of an open store.
 pub(crate) struct Inner {
     pub(crate) offline: OfflineLimits,
+    pub(crate) metrics: StoreMetrics,
     pub(crate) codec: Arc<Codec>,
     pub(crate) clock: Clock,
     /// Acceptance and registrations: what somebody outside waits for.
@@ -29,9 +32,9 @@ pub(crate) struct Inner {
     /// Lease, settling and chores. On a database with one writer, that same one.
     pub(crate) dispatch: Writer,
     pub(crate) readers: Readers,
-    pub(crate) waiting: Waiting,
-    /// What this node sees of the others on the database.
-    pub(crate) sightings: Arc<Mutex<Sightings>>,
+    pub(crate) pending_users: PendingUsers,
+    /// What this node knows of the others on the database.
+    pub(crate) liveness: Arc<Mutex<NodeLiveness>>,
     /// In whose name offline messages are claimed.
     pub(crate) holder: Holder,
 }
@@ -50,7 +53,13 @@ impl Inner {
         inner
     }
 
-    /// Whether writing works, in both lanes.
+    /// Calls that wait for a writer now.
+    pub(crate) fn n_waiting(&self) -> usize {
+        let dispatch = if self.acceptance.is_same(&self.dispatch) { 0 } else { self.dispatch.n_waiting() };
+        self.acceptance.n_waiting() + dispatch
+    }
+
+    /// Whether both writers can write.
     pub(crate) async fn check_writing(&self) -> Result<(), Failure> {
         tokio::try_join!(self.acceptance.check(), self.dispatch.check()).map(drop)
     }

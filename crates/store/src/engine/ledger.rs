@@ -9,10 +9,11 @@ use hookswitch_webhooks::{
 };
 
 use super::Store;
-use super::queries::enqueue::Duty;
-use super::queries::event_ids::Known;
+use super::queries::enqueue::AcceptedEvent;
+use super::queries::event_ids::KnownIds;
 use super::queries::{deliveries, lease, purge, requeue};
 use super::writer::Job;
+use crate::error::Failure;
 
 impl DeliveryLedger for Store {
     fn look_up<'a>(
@@ -21,18 +22,15 @@ impl DeliveryLedger for Store {
         ids: &'a [(EventId, Fingerprint)],
     ) -> BoxFuture<'a, Result<Vec<Seen>, LedgerError>> {
         let (tenant, ids, now) = (tenant.clone(), ids.to_vec(), self.inner.clock.now());
-        Box::pin(async move {
-            let query = move |conn: &mut _| {
-                let wanted: Vec<&EventId> = ids.iter().map(|(id, _)| id).collect();
-                let known = Known::load(conn, &tenant, &wanted)?;
-                Ok(ids.iter().map(|(id, content)| known.look_up(&tenant, id, *content, now)).collect())
-            };
-            self.inner.readers.read(query).await.map_err(|failure| failure.ledger("look up event ids"))
+        self.inner.readers.read_as(Failure::ledger, "look up event ids", move |conn| {
+            let wanted: Vec<&EventId> = ids.iter().map(|(id, _)| id).collect();
+            let known = KnownIds::load(conn, &tenant, &wanted)?;
+            Ok(ids.iter().map(|(id, content)| known.look_up(&tenant, id, *content, now)).collect())
         })
     }
 
     fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
-        let batch: Vec<Duty> = batch.into_iter().map(Duty::from).collect();
+        let batch: Vec<AcceptedEvent> = batch.into_iter().map(AcceptedEvent::from).collect();
         Box::pin(async move {
             let stored = self.inner.acceptance.merge(batch, Job::Enqueue).await;
             stored.map_err(|failure| failure.ledger("enqueue deliveries"))
@@ -40,18 +38,13 @@ impl DeliveryLedger for Store {
     }
 
     fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>> {
-        Box::pin(async move {
-            let query = move |conn: &mut _| deliveries::backlog(conn, now);
-            self.inner.readers.read(query).await.map_err(|failure| failure.ledger("read the backlog"))
-        })
+        self.inner.readers.read_as(Failure::ledger, "read the backlog", move |conn| deliveries::backlog(conn, now))
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>> {
-        Box::pin(async move {
-            let codec = self.inner.codec.clone();
-            let work = move |conn: &mut _| lease::lease(conn, &codec, &request);
-            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("lease deliveries"))
-        })
+        let codec = self.inner.codec.clone();
+        let work = move |conn: &mut _| lease::lease(conn, &codec, &request);
+        self.inner.dispatch.call_as(Failure::ledger, "lease deliveries", work)
     }
 
     fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>> {
@@ -62,10 +55,9 @@ impl DeliveryLedger for Store {
     }
 
     fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>> {
-        Box::pin(async move {
-            let work = move |conn: &mut _| deliveries::give_back(conn, &leases);
-            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("give leases back"))
-        })
+        self.inner
+            .dispatch
+            .call_as(Failure::ledger, "give leases back", move |conn| deliveries::give_back(conn, &leases))
     }
 
     fn requeue(
@@ -75,32 +67,25 @@ impl DeliveryLedger for Store {
         now: Timestamp,
         limit: u32,
     ) -> BoxFuture<'_, Result<Requeued, LedgerError>> {
-        Box::pin(async move {
-            let work = move |conn: &mut _| requeue::requeue(conn, webhook, &which, now, limit);
-            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("requeue deliveries"))
+        self.inner.dispatch.call_as(Failure::ledger, "requeue deliveries", move |conn| {
+            requeue::requeue(conn, webhook, &which, now, limit)
         })
     }
 
     fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>> {
-        Box::pin(async move {
-            let seen = Arc::clone(&self.inner.sightings);
-            let work = move |conn: &mut _| deliveries::sweep(conn, &sweep, &seen);
-            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("sweep leases"))
-        })
+        let seen = Arc::clone(&self.inner.liveness);
+        let work = move |conn: &mut _| deliveries::sweep(conn, &sweep, &seen);
+        self.inner.dispatch.call_as(Failure::ledger, "sweep leases", work)
     }
 
     fn reclaim<'a>(&'a self, node: &'a NodeId) -> BoxFuture<'a, Result<u64, LedgerError>> {
         let node = node.clone();
-        Box::pin(async move {
-            let work = move |conn: &mut _| deliveries::reclaim(conn, &node);
-            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("reclaim leases"))
-        })
+        self.inner.dispatch.call_as(Failure::ledger, "reclaim leases", move |conn| deliveries::reclaim(conn, &node))
     }
 
     fn purge(&self, retention: Retention) -> BoxFuture<'_, Result<u64, LedgerError>> {
-        Box::pin(async move {
-            let work = move |conn: &mut _| purge::purge(conn, retention);
-            self.inner.dispatch.call(work).await.map_err(|failure| failure.ledger("purge ended deliveries"))
-        })
+        self.inner
+            .dispatch
+            .call_as(Failure::ledger, "purge ended deliveries", move |conn| purge::purge(conn, retention))
     }
 }

@@ -8,20 +8,15 @@ use hookswitch_webhooks::{
 
 use super::Store;
 use super::queries::{entries, logs, skips};
+use crate::error::Failure;
 
 impl AttemptLog for Store {
     fn append(&self, row: AttemptRow) -> BoxFuture<'_, Result<(), DirectoryError>> {
-        Box::pin(async move {
-            let work = move |conn: &mut _| logs::append(conn, &[&row]);
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("log an attempt"))
-        })
+        self.inner.acceptance.call_as(Failure::directory, "log an attempt", move |conn| logs::append(conn, &[&row]))
     }
 
     fn append_skip(&self, row: SkipRow) -> BoxFuture<'_, Result<(), DirectoryError>> {
-        Box::pin(async move {
-            let work = move |conn: &mut _| skips::append_one(conn, &row);
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.directory("log a skip"))
-        })
+        self.inner.acceptance.call_as(Failure::directory, "log a skip", move |conn| skips::append_one(conn, &row))
     }
 
     fn entries<'a>(
@@ -31,10 +26,9 @@ impl AttemptLog for Store {
         page: Page,
     ) -> BoxFuture<'a, Result<Listed<LogEntry>, DirectoryError>> {
         let filter = filter.clone();
-        Box::pin(async move {
-            let query = move |conn: &mut _| entries::entries(conn, webhook, &filter, page);
-            self.inner.readers.read(query).await.map_err(|failure| failure.directory("read a log"))
-        })
+        self.inner
+            .readers
+            .read_as(Failure::directory, "read a log", move |conn| entries::entries(conn, webhook, &filter, page))
     }
 
     fn failed<'a>(
@@ -44,16 +38,14 @@ impl AttemptLog for Store {
         page: Page,
     ) -> BoxFuture<'a, Result<Listed<LoggedAttempt>, DirectoryError>> {
         let tenant = tenant.clone();
-        Box::pin(async move {
-            let query = move |conn: &mut _| logs::failed(conn, &tenant, since, page);
-            self.inner.readers.read(query).await.map_err(|failure| failure.directory("list failed attempts"))
-        })
+        self.inner
+            .readers
+            .read_as(Failure::directory, "list failed attempts", move |conn| logs::failed(conn, &tenant, since, page))
     }
 
     fn stats(&self, webhook: WebhookId, since: Timestamp) -> BoxFuture<'_, Result<DeliveryStats, DirectoryError>> {
-        Box::pin(async move {
-            let query = move |conn: &mut _| logs::stats(conn, webhook, since);
-            self.inner.readers.read(query).await.map_err(|failure| failure.directory("read a webhook's figures"))
-        })
+        self.inner
+            .readers
+            .read_as(Failure::directory, "read a webhook's figures", move |conn| logs::stats(conn, webhook, since))
     }
 }

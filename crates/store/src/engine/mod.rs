@@ -3,7 +3,7 @@
 //!
 //! These files are compiled twice, once inside `sqlite` and once inside `mysql`. Each of the two puts
 //! beside them a `dialect` (the connection, and what its SQL says differently), a `connect` (where
-//! connections come from) and a `store` (how it opens). Generic functions instead would need every
+//! connections come from), an `offline_claim` and an `open` (how a store opens). Generic functions instead would need every
 //! query's traits spelt out again in its signature; macros would hide the code from tools. See
 //! `docs/decisions/0011-one-engine-two-databases.md`.
 
@@ -13,19 +13,19 @@ mod inner;
 mod ledger;
 mod log;
 mod offline;
+mod pending_users;
 mod queries;
 mod reader;
-mod waiting;
+mod store;
 pub(super) mod writer;
 
-use super::connect::Source;
+use super::connect::Connector;
 use super::dialect::{self, Conn};
-use super::line;
-use super::store::Store;
+use super::offline_claim;
 
 pub(super) use inner::Inner;
-pub(super) use queries::offline::{Holder, Key};
+pub(super) use pending_users::PendingUsers;
 pub(super) use queries::webhooks::n_unreadable;
 pub(super) use reader::Readers;
-pub(super) use waiting::Waiting;
-pub(super) use writer::Writer;
+pub use store::Store;
+pub(super) use writer::{Writer, WriterContext};

@@ -4,18 +4,19 @@ use hookswitch_hub::{BoxFuture, Claim, MessageNumber, OfflineError, OfflineMessa
 
 use super::Store;
 use super::queries::offline;
+use crate::error::Failure;
 
 impl OfflineStore for Store {
     fn put(&self, messages: Vec<OfflineMessage>) -> BoxFuture<'_, Result<(), OfflineError>> {
         Box::pin(async move {
             let limits = self.inner.offline;
             let clock = self.inner.clock.clone();
-            let waiting = self.inner.waiting.clone();
+            let pending_users = self.inner.pending_users.clone();
             let work =
                 move |conn: &mut _| offline::put(conn, &messages, limits.per_user, clock.now().before(limits.max_age));
             let after = move |users: &Vec<(UserKey, bool)>| {
                 for (user, has_some) in users {
-                    waiting.note(user, *has_some);
+                    pending_users.note(user, *has_some);
                 }
             };
             let put = self.inner.acceptance.call_then(work, after).await;
@@ -27,12 +28,12 @@ impl OfflineStore for Store {
         Box::pin(async move {
             let max_age = self.inner.offline.max_age;
             let (clock, holder, claimer) = (self.inner.clock.clone(), self.inner.holder.clone(), user.clone());
-            let (waiting, noted) = (self.inner.waiting.clone(), user.clone());
+            let (pending_users, noted) = (self.inner.pending_users.clone(), user.clone());
             let work = move |conn: &mut _| {
                 let now = clock.now();
                 offline::claim(conn, &claimer, &holder, limit, now, now.before(max_age))
             };
-            let after = move |(_, has_more): &(Claim, bool)| waiting.note(&noted, *has_more);
+            let after = move |(_, has_more): &(Claim, bool)| pending_users.note(&noted, *has_more);
             let claimed = self.inner.acceptance.call_then(work, after).await;
             claimed.map(|(claim, _)| claim).map_err(|failure| failure.offline("claim offline messages"))
         })
@@ -44,10 +45,10 @@ impl OfflineStore for Store {
         messages: &'a [MessageNumber],
     ) -> BoxFuture<'a, Result<(), OfflineError>> {
         let (owner, holder, messages) = (user.clone(), self.inner.holder.clone(), messages.to_vec());
-        let (waiting, noted) = (self.inner.waiting.clone(), user.clone());
+        let (pending_users, noted) = (self.inner.pending_users.clone(), user.clone());
         Box::pin(async move {
             let work = move |conn: &mut _| offline::confirm(conn, &owner, &holder, &messages);
-            let after = move |has_more: &bool| waiting.note(&noted, *has_more);
+            let after = move |has_more: &bool| pending_users.note(&noted, *has_more);
             let confirmed = self.inner.acceptance.call_then(work, after).await;
             confirmed.map(drop).map_err(|failure| failure.offline("confirm offline messages"))
         })
@@ -59,14 +60,13 @@ impl OfflineStore for Store {
         messages: &'a [MessageNumber],
     ) -> BoxFuture<'a, Result<(), OfflineError>> {
         let (owner, holder, messages) = (user.clone(), self.inner.holder.clone(), messages.to_vec());
-        Box::pin(async move {
-            let work = move |conn: &mut _| offline::give_back(conn, &owner, &holder, &messages);
-            self.inner.acceptance.call(work).await.map_err(|failure| failure.offline("give offline messages back"))
+        self.inner.acceptance.call_as(Failure::offline, "give offline messages back", move |conn| {
+            offline::give_back(conn, &owner, &holder, &messages)
         })
     }
 
     /// Exact where this process is the only one that changes the tables; elsewhere always `true`.
     fn may_have(&self, user: &UserKey) -> bool {
-        self.inner.waiting.may_have(user)
+        self.inner.pending_users.may_have(user)
     }
 }

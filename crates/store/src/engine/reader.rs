@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use diesel::QueryResult;
+use hookswitch_hub::BoxFuture;
 
-use super::{Conn, Source};
+use super::{Conn, Connector};
 use crate::error::Failure;
 
 /// Reads what is committed.
 #[derive(Clone)]
 pub(crate) struct Readers {
     pool: Pool<Opener>,
-    source: Source,
+    connector: Connector,
 }
 
 /// Opens connections for the pool.
-struct Opener(Source);
+struct Opener(Connector);
 
 impl managed::Manager for Opener {
     type Type = Conn;
@@ -33,8 +34,8 @@ impl managed::Manager for Opener {
 
 impl Readers {
     /// At most `n_readers` connections, for one of which a caller waits at most so long. Opens nothing yet.
-    pub(crate) fn new(source: Source, n_readers: usize, wait: Duration) -> Self {
-        let pool = Pool::builder(Opener(source.clone()))
+    pub(crate) fn new(connector: Connector, n_readers: usize, wait: Duration) -> Self {
+        let pool = Pool::builder(Opener(connector.clone()))
             .max_size(n_readers.max(1))
             .runtime(deadpool::Runtime::Tokio1)
             .wait_timeout(Some(wait))
@@ -42,7 +43,7 @@ impl Readers {
             .recycle_timeout(Some(wait))
             .build()
             .expect("a runtime is given, which is all that timeouts need");
-        Self { pool, source }
+        Self { pool, connector }
     }
 
     /// Runs `query` on a reading connection. Cancel safe: once begun it runs to its end, with or
@@ -57,16 +58,31 @@ impl Readers {
             PoolError::Closed => Failure::Stopped,
             _ => Failure::NoReader,
         })?;
-        let source = self.source.clone();
+        let connector = self.connector.clone();
         let answer = tokio::task::spawn_blocking(move || {
             let mut lent = Lent(Some(conn));
             let Some(conn) = lent.0.as_mut() else { return Err(Failure::Stopped) };
-            source.begin(conn);
+            connector.begin(conn);
             let answer = query(conn)?;
             lent.give_back();
             Ok(answer)
         });
         answer.await.unwrap_or_else(|gone| Err(Failure::from(gone)))
+    }
+
+    /// The same for a seam: a failure becomes the seam's error about `operation`.
+    pub(crate) fn read_as<'a, T, E, F>(
+        &'a self,
+        error: fn(Failure, &'static str) -> E,
+        operation: &'static str,
+        query: F,
+    ) -> BoxFuture<'a, Result<T, E>>
+    where
+        F: FnOnce(&mut Conn) -> QueryResult<T> + Send + 'static,
+        T: Send + 'static,
+        E: 'static,
+    {
+        Box::pin(async move { self.read(query).await.map_err(|failure| error(failure, operation)) })
     }
 }
 

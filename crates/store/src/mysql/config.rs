@@ -4,10 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hookswitch_hub::OfflineLimits;
 use hookswitch_protocol::Secret;
 
-use super::url::{self, BadUrl};
 use crate::secret_keys::SecretKeys;
 
 /// How to reach and use a MySQL or MariaDB server. Prints without the password.
@@ -29,7 +27,7 @@ pub struct MySqlConfig {
     pub tls: Option<Tls>,
     /// Brings the tables up to date while opening. Off by default: an old schema is then an error.
     pub migrates: bool,
-    /// Connections for reading, at least 1; 4 by default. Two more write, each in its lane.
+    /// Connections for reading, at least 1; 4 by default. Two more write: one for those who wait outside, one for dispatching.
     pub n_readers: usize,
     /// Calls that may wait for each writer; 1,024 by default. When they are that many, the next caller waits.
     pub queue: usize,
@@ -42,8 +40,6 @@ pub struct MySqlConfig {
     /// before its connection is given up; 5 s by default. Too short, and a busy server is taken for a
     /// dead one.
     pub answer_wait: Duration,
-    /// The bounds of offline messages.
-    pub offline: OfflineLimits,
     /// Seal signing secrets and custom header values; without any they stand in clear.
     pub secret_keys: SecretKeys,
 }
@@ -72,19 +68,8 @@ impl MySqlConfig {
             wait: Duration::from_secs(5),
             connect_wait: Duration::from_secs(3),
             answer_wait: Duration::from_secs(5),
-            offline: OfflineLimits::default(),
             secret_keys: SecretKeys::default(),
         }
-    }
-
-    /// The server that a `mysql://user:password@host:3306/database` names; `mariadb://` means the
-    /// same. What has other characters than letters, digits and `-._~` is percent-encoded. After `?`
-    /// may stand `tls=true`, `tls_ca=/path/to/authority.pem` and `socket=/path/to/mysqld.sock`.
-    ///
-    /// # Errors
-    /// [`BadUrl`], which says what is wrong and does not quote it: there may be a password in it.
-    pub fn parse_url(url: &str) -> Result<Self, BadUrl> {
-        url::parse(url)
     }
 }
 

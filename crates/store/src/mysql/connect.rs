@@ -10,7 +10,7 @@ use mysql_async::{OptsBuilder, SslOpts};
 use super::config::MySqlConfig;
 use super::dialect::Conn;
 use super::timed::Timed;
-use crate::error::Failure;
+use crate::error::{Failure, StoreError};
 
 /// What each connection says when it opens. Without gap locks nodes do not wait for each other's
 /// inserts; times are UTC; what does not fit is an error and not cut; an operator's default engine or
@@ -35,9 +35,9 @@ const KEEPALIVE_MILLIS: u32 = 15_000;
 
 /// Where connections come from. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Source(Arc<MySqlConfig>);
+pub(crate) struct Connector(Arc<MySqlConfig>);
 
-impl Source {
+impl Connector {
     pub(crate) fn new(config: MySqlConfig) -> Self {
         Self(Arc::new(config))
     }
@@ -47,6 +47,12 @@ impl Source {
         let opened = tokio::time::timeout(self.0.connect_wait, connect(&self.0)).await;
         let late = || ConnectionError::BadConnection(format!("no answer within {:?}", self.0.connect_wait));
         Ok(opened.unwrap_or_else(|_| Err(late()))?)
+    }
+
+    /// The same when a store opens or is migrated, with an error that says what to do.
+    pub(super) async fn log_in(&self) -> Result<Conn, StoreError> {
+        let server = self.to_string();
+        self.open().await.map_err(|failure| StoreError::NoServer { server, source: Box::new(failure) })
     }
 
     /// Whether an open connection still works after so long.
@@ -64,7 +70,7 @@ impl Source {
     }
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }

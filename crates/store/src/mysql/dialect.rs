@@ -14,10 +14,11 @@ use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use hookswitch_protocol::{NodeId, Timestamp};
 use hookswitch_webhooks::Sweep;
 
+use super::node_liveness::ObservedNodes;
 pub(crate) use super::payload::{as_json_string, logged_text, payload};
-use super::sightings::SeenBy;
+pub(crate) use super::row_numbers::RowNumbers;
 use super::timed::Timed;
-use crate::backlog::{BacklogRow, Nodes};
+use crate::backlog::{BacklogRow, PeerNodes};
 use crate::time::SqlTime;
 
 /// The connection that queries run on; only ever on a thread that may block.
@@ -81,15 +82,9 @@ pub(crate) fn last_insert_id(conn: &mut Conn) -> QueryResult<i64> {
 }
 
 /// The first number for events that are stored now; those after it are very probably free as well.
-///
-/// `MAX(id) + 1` would be every node's first choice. So a number is the time, which keeps neighbours
-/// together in the table, and 21 bits by chance. Where two nodes choose the same, the later one fails
-/// on the primary key and is run again with another number.
 #[expect(clippy::unnecessary_wraps, reason = "SQLite has to ask")]
-pub(crate) fn next_event_row(_conn: &mut Conn, latest: Option<Timestamp>) -> QueryResult<i64> {
-    let millis = latest.map_or(0, Timestamp::as_millis).clamp(0, (1 << 42) - 1);
-    let chance = uuid::Uuid::now_v7().as_u128() as i64 & ((1 << 21) - 1);
-    Ok((millis << 21) | chance)
+pub(crate) fn next_event_row(_conn: &mut Conn, numbers: &RowNumbers, latest: Option<Timestamp>) -> QueryResult<i64> {
+    Ok(numbers.choose(latest))
 }
 
 /// A sum over the marks that the database itself puts on every changed row, straight from an index:
@@ -136,14 +131,14 @@ struct Node {
     seen_at: i64,
 }
 
-/// What has been seen of other nodes, by who looked: nearly always one.
-pub(crate) type Sightings = HashMap<String, SeenBy>;
+/// What has been observed of other nodes, by observer: nearly always one.
+pub(crate) type NodeLiveness = HashMap<String, ObservedNodes>;
 
-/// Says that this node lives, and hears of the others.
+/// Writes this node's heartbeat, and reads those of the others.
 ///
 /// One that was silent itself judges nobody: the database was away then, and the others, who are only
 /// about to say that they live, would lose what they are doing.
-pub(crate) fn beat(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<Sightings>) -> QueryResult<Nodes> {
+pub(crate) fn heartbeat(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<NodeLiveness>) -> QueryResult<PeerNodes> {
     let (now, silent) = (sweep.now.as_millis(), sweep.now.before(sweep.dead_after).as_millis());
     let known: Vec<Node> = sql_query("SELECT node_id, seen_at FROM webhook_nodes").load(conn)?;
     sql_query(
@@ -155,13 +150,13 @@ pub(crate) fn beat(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<Sightings>) -> Q
     .execute(conn)?;
     let (own, others): (Vec<Node>, Vec<Node>) = known.into_iter().partition(|node| node.node_id == sweep.by.as_str());
     let others: Vec<(String, i64)> = others.into_iter().map(|node| (node.node_id, node.seen_at)).collect();
-    let mut sightings = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    let seen = sightings.entry(sweep.by.as_str().to_owned()).or_default();
+    let mut liveness = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let seen = liveness.entry(sweep.by.as_str().to_owned()).or_default();
     if own.iter().all(|node| node.seen_at < silent) {
         seen.begin_anew(sweep.now);
     }
     let nodes = seen.judge(&others, sweep.now, sweep.dead_after);
-    drop(sightings);
+    drop(liveness);
     let forgotten = now - FORGET_MILLIS;
     if others.iter().any(|(node, seen_at)| *seen_at < forgotten && nodes.dead.contains(node)) {
         sql_query("DELETE FROM webhook_nodes WHERE seen_at < ?").bind::<BigInt, _>(forgotten).execute(conn)?;

@@ -8,10 +8,10 @@ use diesel::sql_types::{BigInt, Nullable};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use super::config::MySqlConfig;
-use super::connect::Source;
+use super::connect::Connector;
 use super::dialect::Conn;
 use crate::error::{Cause, StoreError};
-use crate::migrations::{Step, first_unknown, names, steps};
+use crate::schema_steps::{Step, first_unknown, names, steps};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/mysql");
 
@@ -141,7 +141,7 @@ where
     F: FnOnce(&mut Conn, &str) -> Result<T, StoreError> + Send + 'static,
     T: Send + 'static,
 {
-    let conn = super::store::connect(&Source::new(config.clone())).await?;
+    let conn = Connector::new(config.clone()).log_in().await?;
     blocking(conn, config.to_string(), work).await.map(|(_conn, done)| done)
 }
 

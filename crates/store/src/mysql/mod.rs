@@ -5,14 +5,15 @@ mod connect;
 mod dialect;
 #[path = "../engine/mod.rs"]
 mod engine;
-mod line;
 pub(crate) mod migrate;
+mod node_liveness;
+mod offline_claim;
+mod open;
 mod payload;
-mod sightings;
-mod store;
+mod row_numbers;
 mod timed;
 mod url;
 
 pub use config::{MySqlConfig, Tls};
-pub use store::MySqlStore;
+pub use engine::Store as MySqlStore;
 pub use url::BadUrl;

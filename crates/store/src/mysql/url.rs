@@ -21,7 +21,19 @@ fn bad(problem: &'static str) -> BadUrl {
     BadUrl { problem }
 }
 
-pub(super) fn parse(url: &str) -> Result<MySqlConfig, BadUrl> {
+impl MySqlConfig {
+    /// The server that a `mysql://user:password@host:3306/database` names; `mariadb://` means the
+    /// same. What has other characters than letters, digits and `-._~` is percent-encoded. After `?`
+    /// may stand `tls=true`, `tls_ca=/path/to/authority.pem` and `socket=/path/to/mysqld.sock`.
+    ///
+    /// # Errors
+    /// [`BadUrl`], which says what is wrong and does not quote it: there may be a password in it.
+    pub fn parse_url(url: &str) -> Result<Self, BadUrl> {
+        parse(url)
+    }
+}
+
+fn parse(url: &str) -> Result<MySqlConfig, BadUrl> {
     let rest = ["mysql://", "mariadb://"].iter().find_map(|scheme| url.strip_prefix(scheme));
     let rest = rest.ok_or(bad("does not begin with mysql:// or mariadb://"))?;
     let (rest, options) = rest.split_once('?').unwrap_or((rest, ""));

@@ -17,7 +17,7 @@ const READER: &str = "PRAGMA query_only = ON;";
 
 /// Where connections come from.
 #[derive(Debug, Clone)]
-pub(crate) struct Source {
+pub(crate) struct Connector {
     path: String,
     busy_timeout: Duration,
     pragmas: &'static str,
@@ -25,7 +25,7 @@ pub(crate) struct Source {
     _lock: Option<Arc<FileLock>>,
 }
 
-impl Source {
+impl Connector {
     pub(crate) fn writing(path: &str, busy_timeout: Duration, lock: Arc<FileLock>) -> Self {
         Self { path: path.to_owned(), busy_timeout, pragmas: WRITER, _lock: Some(lock) }
     }
@@ -36,8 +36,8 @@ impl Source {
 
     /// Opens a connection, on a thread that may block.
     pub(crate) async fn open(&self) -> Result<Conn, Failure> {
-        let source = self.clone();
-        let opened = tokio::task::spawn_blocking(move || source.open_blocking()).await;
+        let connector = self.clone();
+        let opened = tokio::task::spawn_blocking(move || connector.open_blocking()).await;
         Ok(opened.map_err(Failure::from)??)
     }
 
@@ -61,7 +61,7 @@ impl Source {
     pub(crate) fn begin(&self, _conn: &mut Conn) {}
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.path)
     }

@@ -12,7 +12,7 @@ use diesel::sql_types::{BigInt, Binary, Double};
 use hookswitch_protocol::{NodeId, Timestamp};
 use hookswitch_webhooks::Sweep;
 
-use crate::backlog::{BacklogRow, Nodes};
+use crate::backlog::{BacklogRow, PeerNodes};
 use crate::schema::{webhook_events, webhook_revision, webhooks};
 use crate::time::SqlTime;
 
@@ -90,10 +90,14 @@ pub(crate) fn last_insert_id(conn: &mut Conn) -> QueryResult<i64> {
 }
 
 /// The first number for events that are stored now; those after it are free as well.
-pub(crate) fn next_event_row(conn: &mut Conn, _latest: Option<Timestamp>) -> QueryResult<i64> {
+pub(crate) fn next_event_row(conn: &mut Conn, _numbers: &RowNumbers, _latest: Option<Timestamp>) -> QueryResult<i64> {
     let last: Option<i64> = webhook_events::table.select(diesel::dsl::max(webhook_events::id)).first(conn)?;
     Ok(last.unwrap_or(0) + 1)
 }
+
+/// How numbers are chosen without asking: here the database is asked.
+#[derive(Debug)]
+pub(crate) struct RowNumbers;
 
 /// The revision that triggers keep, whoever changes a row: one look-up by key.
 pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {
@@ -127,12 +131,12 @@ pub(crate) fn note_health(
 
 /// Who lives: this process, for the file is its own.
 #[expect(clippy::unnecessary_wraps, reason = "other databases have to ask")]
-pub(crate) fn beat(_conn: &mut Conn, _sweep: &Sweep, _seen: &Mutex<Sightings>) -> QueryResult<Nodes> {
-    Ok(Nodes::default())
+pub(crate) fn heartbeat(_conn: &mut Conn, _sweep: &Sweep, _seen: &Mutex<NodeLiveness>) -> QueryResult<PeerNodes> {
+    Ok(PeerNodes::default())
 }
 
 /// What it sees of others: there are none.
-pub(crate) type Sightings = ();
+pub(crate) type NodeLiveness = ();
 
 /// From whom a starting node takes leases back: everybody, for the file belongs to one process, so
 /// whoever held one is this process or dead.

@@ -6,14 +6,15 @@ use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types};
 use tokio::sync::oneshot;
 
-use super::dialect::Conn;
-use super::engine::writer::{Job, Tally, group::run};
+use super::dialect::{Conn, RowNumbers};
+use super::engine::writer::{Job, WriterContext, WriterStats, group::run};
 use crate::codec::Codec;
 use crate::error::Failure;
 use crate::secret_keys::SecretKeys;
 
-fn codec() -> Arc<Codec> {
-    Arc::new(Codec::new(SecretKeys::default()))
+fn context() -> Arc<WriterContext> {
+    let codec = Arc::new(Codec::new(SecretKeys::default()));
+    Arc::new(WriterContext { codec, row_numbers: RowNumbers })
 }
 
 #[derive(QueryableByName)]
@@ -33,8 +34,8 @@ fn a_job_that_spoils_the_transaction_fails_alone() {
     let mut conn = Conn::establish(":memory:").expect("opens");
     conn.batch_execute("CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT").expect("creates");
     let (jobs, mut answers): (Vec<_>, Vec<_>) = ["1", "2", "1", "3"].into_iter().map(insert).unzip();
-    let tally = Tally::default();
-    run(&mut conn, jobs, &codec(), &tally).expect("the connection is good");
+    let stats = WriterStats::default();
+    run(&mut conn, jobs, &context(), &stats).expect("the connection is good");
     let answers: Vec<bool> = answers.iter_mut().map(|a| a.try_recv().expect("answered").is_ok()).collect();
     assert_eq!(answers, [true, true, false, true]);
     let rows: Vec<Row> = sql_query("SELECT n FROM t ORDER BY n").load(&mut conn).expect("lists");
@@ -46,7 +47,7 @@ fn an_error_that_concerns_all_fails_all_and_changes_nothing() {
     let mut conn = Conn::establish(":memory:").expect("opens");
     conn.batch_execute("CREATE TABLE t (n INTEGER PRIMARY KEY)").expect("creates");
     let (jobs, mut answers): (Vec<_>, Vec<_>) = ["1", "no_such_column"].into_iter().map(insert).unzip();
-    run(&mut conn, jobs, &codec(), &Tally::default()).expect_err("the connection is to be made anew");
+    run(&mut conn, jobs, &context(), &WriterStats::default()).expect_err("the connection is to be made anew");
     assert!(answers.iter_mut().all(|a| a.try_recv().expect("answered").is_err()));
     let rows: Vec<Row> = sql_query("SELECT n FROM t").load(&mut conn).expect("lists");
     assert!(rows.is_empty());

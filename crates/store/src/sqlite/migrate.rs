@@ -7,12 +7,13 @@ use std::time::Duration;
 use diesel::Connection as _;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
-use super::connect::Source;
+use super::connect::Connector;
 use super::dialect::Conn;
+use super::file::{check_path, failed};
 use super::lock::FileLock;
-use super::store::{check_path, failed};
+
 use crate::error::{Cause, StoreError};
-use crate::migrations::{Step, first_unknown, names, steps};
+use crate::schema_steps::{Step, first_unknown, names, steps};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
@@ -78,11 +79,11 @@ where
 {
     let path = check_path(path)?;
     let lock = Arc::new(FileLock::take(Path::new(&path), Duration::ZERO).await?);
-    let source = Source::writing(&path, BUSY_TIMEOUT, lock);
+    let connector = Connector::writing(&path, BUSY_TIMEOUT, lock);
     blocking(path.clone(), move || {
         let path = Path::new(&path);
         super::lock::private().open(path).map_err(|source| failed("open", path, Box::new(source)))?;
-        let mut conn = source.open_blocking().map_err(|source| failed("open", path, Box::new(source)))?;
+        let mut conn = connector.open_blocking().map_err(|source| failed("open", path, Box::new(source)))?;
         work(&mut conn, path)
     })
     .await

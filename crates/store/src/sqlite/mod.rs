@@ -4,12 +4,13 @@ mod connect;
 mod dialect;
 #[path = "../engine/mod.rs"]
 mod engine;
+mod file;
 #[cfg(test)]
 mod group_tests;
-mod line;
 mod lock;
 pub(crate) mod migrate;
+mod offline_claim;
+mod open;
 mod recover;
-mod store;
 
-pub use store::Store;
+pub use engine::Store;

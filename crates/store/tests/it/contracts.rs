@@ -3,21 +3,22 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use hookswitch_hub::OfflineLimits;
 use hookswitch_runtime::Clock;
-use hookswitch_store::{Store, StoreConfig};
+use hookswitch_store::Store;
 use hookswitch_testkit::contract;
 use hookswitch_webhooks::WebhookSeams;
 
-use crate::rig::{Opened, Rig, open};
+use crate::rig::{Opened, Rig, open_with};
 
 /// Opens stores and keeps their files until the suite is through.
 #[derive(Default)]
 struct Files(RefCell<Vec<(Rig, Opened)>>);
 
 impl Files {
-    async fn open(&self, change: impl FnOnce(StoreConfig) -> StoreConfig, clock: Clock) -> Store {
+    async fn open(&self, offline: OfflineLimits, clock: Clock) -> Store {
         let rig = Rig::new();
-        let opened = open(change(rig.config()), clock).await.expect("opens");
+        let opened = open_with(rig.config(), offline, clock).await.expect("opens");
         let store = opened.store.clone();
         self.0.borrow_mut().push((rig, opened));
         store
@@ -27,20 +28,17 @@ impl Files {
 #[tokio::test]
 async fn offline_messages() {
     let files = Files::default();
-    contract::offline::check(async |offline, clock| {
-        files.open(|config| StoreConfig { offline, ..config }, clock).await
-    })
-    .await;
+    contract::offline::check(async |offline, clock| files.open(offline, clock).await).await;
 }
 
 #[tokio::test]
 async fn chat_sessions() {
     let files = Files::default();
-    contract::chat::check(async || files.open(|config| config, Clock::system()).await).await;
+    contract::chat::check(async || files.open(OfflineLimits::default(), Clock::system()).await).await;
 }
 
 async fn seams(files: &Files, clock: Clock) -> WebhookSeams {
-    let store = Arc::new(files.open(|config| config, clock).await);
+    let store = Arc::new(files.open(OfflineLimits::default(), clock).await);
     WebhookSeams { directory: store.clone(), ledger: store.clone(), log: store }
 }
 

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use bytes::Bytes;
-use hookswitch_hub::{ChatSession, ChatSessionStore as _, OfflineMessage, OfflineStore as _, UserKey};
+use hookswitch_hub::{ChatSession, ChatSessionStore as _, OfflineLimits, OfflineMessage, OfflineStore as _, UserKey};
 use hookswitch_protocol::{EventId, SessionKey, UserId, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::{Store, StoreConfig};
@@ -60,7 +60,8 @@ async fn child_that_is_killed() {
     #[expect(clippy::disallowed_methods, reason = "how the parent tells its child the path")]
     let Ok(path) = std::env::var("HOOKSWITCH_STORE_TEST_PATH") else { return };
     let scope = Scope::root("store");
-    let store = Store::open(StoreConfig::new(path), Clock::system(), &scope).await.expect("opens");
+    let store =
+        Store::open(StoreConfig::new(path), OfflineLimits::default(), Clock::system(), &scope).await.expect("opens");
     for n in 0_u64.. {
         let id = format!("{}-{n}", std::process::id());
         store.enqueue(vec![duty(&id, &[WebhookId(1)])]).await.expect("enqueue");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection, sql_query, sql_types};
+use hookswitch_hub::OfflineLimits;
 use hookswitch_protocol::{EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::{Store, StoreConfig, StoreError};
@@ -56,8 +57,13 @@ impl Rig {
 }
 
 pub(crate) async fn open(config: StoreConfig, clock: Clock) -> Result<Opened, StoreError> {
+    open_with(config, OfflineLimits::default(), clock).await
+}
+
+/// The same with these bounds of offline messages.
+pub(crate) async fn open_with(config: StoreConfig, offline: OfflineLimits, clock: Clock) -> Result<Opened, StoreError> {
     let scope = Scope::root("store");
-    let store = Store::open(config, clock, &scope).await?;
+    let store = Store::open(config, offline, clock, &scope).await?;
     Ok(Opened { store, scope })
 }
 

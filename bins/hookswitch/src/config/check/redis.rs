@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use hookswitch::protocol::Secret;
-use hookswitch::redis::{HostPort, RedisConfig, Topology};
+use hookswitch::redis::{HostPort, NodeLease, RedisConfig, Topology};
 
 use super::super::is_one_of;
 use super::super::raw::Raw;
@@ -26,6 +26,7 @@ const DETAILS: &[&Setting] = &[
     &settings::REDIS_PREFIX,
     &settings::REDIS_CA_FILE,
     &settings::REDIS_SHARDED_PUBSUB,
+    &settings::REDIS_NODE_LEASE,
 ];
 
 /// Why a setting that was given changes nothing; `None` for one that counts.
@@ -69,6 +70,7 @@ impl Checker<'_> {
         let mut config = RedisConfig {
             prefix: self.redis_prefix(),
             sharded_pubsub: self.switch(&settings::REDIS_SHARDED_PUBSUB),
+            node_lease: NodeLease::new(self.duration(&settings::REDIS_NODE_LEASE)),
             ..config?
         };
         self.read_authorities(&mut config);

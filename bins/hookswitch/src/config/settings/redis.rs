@@ -1,5 +1,7 @@
 //! The settings of `[redis]`: the way to the other nodes.
 
+use hookswitch::redis::NodeLease;
+
 use super::{Kind, Setting};
 
 pub(crate) const REDIS_URL: Setting = Setting {
@@ -77,4 +79,15 @@ pub(crate) const REDIS_SHARDED_PUBSUB: Setting = Setting {
     default: "false",
     doc: "Whether nodes exchange their events by sharded pub/sub, which spares a large cluster's bus. `PSUBSCRIBE` then \
           does not show them; foreign programs use ordinary `PUBLISH` all the same. The same on every node.",
+};
+
+pub(crate) const REDIS_NODE_LEASE: Setting = Setting {
+    env: "REDIS_NODE_LEASE",
+    key: "redis.node_lease",
+    kind: Kind::Duration { min: NodeLease::MIN, max: NodeLease::MAX },
+    default: "15s",
+    doc: "How long a node that is not heard of counts as alive: when a node dies, its users stay online for so long, and \
+          up to 0.4 times as long again until another node has noticed. Claims of messages for absent users last as \
+          long. Too short, and a node that is only held up for a moment counts as dead: its users go offline and come \
+          back. Too long, and events for users of a dead node are lost for as long. The same on every node.",
 };

@@ -68,7 +68,7 @@ fn a_foreign_envelope_may_lack_what_can_be_filled_in() {
     let incoming = read(r#"{"type":"call.incoming","payload":{"x":1.50}}"#, Some("t")).expect("legal");
     let event = &incoming.received.event;
     assert_eq!((event.tenant.as_str(), event.timestamp, event.payload.as_str()), ("t", NOW, r#"{"x":1.50}"#));
-    assert_eq!((incoming.source, &incoming.received.origin), (None, &Origin::Foreign));
+    assert_eq!((incoming.publisher, &incoming.received.origin), (None, &Origin::Foreign));
     let whole = read(r#"{"type":"alert","user_id":0,"tenant_id":"t"}"#, None).expect("legal");
     assert_eq!(whole.received.event.user, None);
 }
@@ -134,7 +134,7 @@ proptest! {
         let context = Context { node: &node("here"), tenant: Some(&of), topic: None, now: Timestamp::from_millis(0) };
         let incoming = decode(&bytes, context).expect("ours");
         prop_assert_eq!(incoming.received.event, event);
-        prop_assert_eq!(incoming.source, Some((node("there"), seq)));
+        prop_assert_eq!(incoming.publisher, Some((node("there"), seq)));
     }
 
     #[test]

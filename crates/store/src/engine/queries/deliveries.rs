@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use hookswitch_protocol::{NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{Backlog, DueWebhook, Lease, SkipReason, Sweep, Swept};
 
-use super::dialect::{self, CHUNK, Conn, Sightings, skip_locked};
+use super::dialect::{self, CHUNK, Conn, NodeLiveness, skip_locked};
 use super::skips;
 use crate::literals::{is_due, is_leased};
 use crate::schema::webhook_deliveries as deliveries;
@@ -102,9 +102,9 @@ pub(crate) fn give_back(conn: &mut Conn, leases: &[Lease]) -> QueryResult<()> {
 }
 
 /// Says that `sweep.by` lives, and gives back what ran out and what the dead hold.
-pub(crate) fn sweep(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<Sightings>) -> QueryResult<Swept> {
+pub(crate) fn sweep(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<NodeLiveness>) -> QueryResult<Swept> {
     let now = sweep.now.as_millis();
-    let nodes = dialect::beat(conn, sweep, seen)?;
+    let nodes = dialect::heartbeat(conn, sweep, seen)?;
     let n_nodes = 1 + nodes.alive.len() as u32;
     // Whoever lives sees to his own leases, by his own clock.
     let ran_out = deliveries::table

@@ -9,19 +9,19 @@ use hookswitch_protocol::{DeliveryId, EventId, TenantId, Timestamp};
 use hookswitch_webhooks::{NewDuty, Seen, SkipReason};
 
 use super::chunks::chunks;
-use super::dialect::{self, CHUNK, Conn};
-use super::event_ids::{self, IdRow, Known};
+use super::dialect::{self, CHUNK, Conn, RowNumbers};
+use super::event_ids::{self, IdRow, KnownIds};
 use super::skips::{self, NewSkip};
 use crate::schema::{webhook_deliveries, webhook_events};
 use crate::time::SqlTime;
 
 /// An accepted event with the ids of its deliveries, made before the writer is asked.
-pub(crate) struct Duty {
+pub(crate) struct AcceptedEvent {
     new: NewDuty,
     deliveries: Vec<DeliveryId>,
 }
 
-impl From<NewDuty> for Duty {
+impl From<NewDuty> for AcceptedEvent {
     fn from(new: NewDuty) -> Self {
         let deliveries = new.targets.iter().map(|_| DeliveryId::generate(new.accepted_at)).collect();
         Self { new, deliveries }
@@ -67,18 +67,22 @@ struct Rows<'a> {
 
 /// Stores every batch that holds no conflict; one list of answers per batch. Batches see each other:
 /// an id in two of them is repeated, or in conflict, in the later one.
-pub(crate) fn enqueue(conn: &mut Conn, batches: &[Vec<Duty>]) -> QueryResult<Vec<Vec<Seen>>> {
+pub(crate) fn enqueue(
+    conn: &mut Conn,
+    numbers: &RowNumbers,
+    batches: &[Vec<AcceptedEvent>],
+) -> QueryResult<Vec<Vec<Seen>>> {
     let mut known = load_known(conn, batches)?;
     let stored = known.clone();
-    let latest = batches.iter().flatten().map(|duty| duty.new.accepted_at).max();
-    let mut next_event = dialect::next_event_row(conn, latest)?;
+    let latest = batches.iter().flatten().map(|event| event.new.accepted_at).max();
+    let mut next_event = dialect::next_event_row(conn, numbers, latest)?;
     let mut rows = Rows::default();
     let mut answers = Vec::with_capacity(batches.len());
     for batch in batches {
         let seen = judge(&mut known, batch);
         if !seen.contains(&Seen::Conflict) {
-            for (duty, _) in batch.iter().zip(&seen).filter(|(_, seen)| **seen == Seen::New) {
-                rows.add(duty, &mut next_event);
+            for (event, _) in batch.iter().zip(&seen).filter(|(_, seen)| **seen == Seen::New) {
+                rows.add(event, &mut next_event);
             }
         }
         answers.push(seen);
@@ -87,12 +91,12 @@ pub(crate) fn enqueue(conn: &mut Conn, batches: &[Vec<Duty>]) -> QueryResult<Vec
     Ok(answers)
 }
 
-fn load_known(conn: &mut Conn, batches: &[Vec<Duty>]) -> QueryResult<Known> {
+fn load_known(conn: &mut Conn, batches: &[Vec<AcceptedEvent>]) -> QueryResult<KnownIds> {
     let mut by_tenant: HashMap<&TenantId, Vec<&EventId>> = HashMap::new();
-    for Duty { new, .. } in batches.iter().flatten().filter(|duty| duty.new.fingerprint.is_some()) {
+    for AcceptedEvent { new, .. } in batches.iter().flatten().filter(|event| event.new.fingerprint.is_some()) {
         by_tenant.entry(&new.tenant).or_default().push(&new.event_id);
     }
-    let mut known = Known::default();
+    let mut known = KnownIds::default();
     for (tenant, ids) in by_tenant {
         known.load_more(conn, tenant, &ids)?;
     }
@@ -100,10 +104,10 @@ fn load_known(conn: &mut Conn, batches: &[Vec<Duty>]) -> QueryResult<Known> {
 }
 
 /// One answer per event; what is new is known from now on, unless the batch is in conflict.
-fn judge(known: &mut Known, batch: &[Duty]) -> Vec<Seen> {
+fn judge(known: &mut KnownIds, batch: &[AcceptedEvent]) -> Vec<Seen> {
     let mut added = Vec::new();
     let mut seen = Vec::with_capacity(batch.len());
-    for Duty { new, .. } in batch {
+    for AcceptedEvent { new, .. } in batch {
         let Some(content) = new.fingerprint else {
             seen.push(Seen::New);
             continue;
@@ -124,8 +128,8 @@ fn judge(known: &mut Known, batch: &[Duty]) -> Vec<Seen> {
 }
 
 impl<'a> Rows<'a> {
-    fn add(&mut self, duty: &'a Duty, next_event: &mut i64) {
-        let Duty { new, deliveries } = duty;
+    fn add(&mut self, event: &'a AcceptedEvent, next_event: &mut i64) {
+        let AcceptedEvent { new, deliveries } = event;
         let accepted_at = new.accepted_at.as_millis();
         if let Some(fingerprint) = new.fingerprint {
             self.chosen.push((&new.tenant, &new.event_id));
@@ -175,7 +179,7 @@ impl<'a> Rows<'a> {
     }
 
     /// `stored` are the rows of chosen ids that were there before; what is new of them was outdated.
-    fn store(self, conn: &mut Conn, stored: &Known) -> QueryResult<()> {
+    fn store(self, conn: &mut Conn, stored: &KnownIds) -> QueryResult<()> {
         for (tenant, id) in self.chosen.iter().filter(|(tenant, id)| stored.has(tenant, id)) {
             event_ids::forget(conn, tenant.as_str(), id.as_str())?;
         }

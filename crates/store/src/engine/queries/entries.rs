@@ -6,7 +6,7 @@ use hookswitch_webhooks::{Listed, LogEntry, LogFilter, LogOutcome, Page};
 
 use super::dialect::{CHUNK, Conn};
 use super::logs::LogRow;
-use super::skips::SkipLine;
+use super::skips::StoredSkip;
 use crate::literals::is_success;
 use crate::schema::{webhook_logs as logs, webhook_skips as skips};
 use crate::time::{SqlBound, SqlTime};
@@ -16,7 +16,7 @@ const DEEPEST: u64 = 10_000;
 
 type Backend = <Conn as Connection>::Backend;
 
-/// A line of the log by its place: newest first, attempts before skips.
+/// An entry of the log by its place: newest first, attempts before skips.
 type Key = (SqlTime, bool, i64);
 
 pub(crate) fn entries(
@@ -78,16 +78,16 @@ fn not_sent(webhook: WebhookId, filter: &LogFilter) -> skips::BoxedQuery<'_, Bac
     query
 }
 
-/// The newest lines of both tables, enough of each for the page, without their contents.
-fn keys(conn: &mut Conn, webhook: WebhookId, filter: &LogFilter, n_lines: i64) -> QueryResult<Vec<Key>> {
+/// The newest entries of both tables, enough of each for the page, without their contents.
+fn keys(conn: &mut Conn, webhook: WebhookId, filter: &LogFilter, n_entries: i64) -> QueryResult<Vec<Key>> {
     let made: Vec<(SqlTime, i64)> = attempts(webhook, filter)
         .order((logs::created_at.desc(), logs::id.desc()))
-        .limit(n_lines)
+        .limit(n_entries)
         .select((logs::created_at, logs::id))
         .load(conn)?;
     let skipped: Vec<(SqlTime, i64)> = not_sent(webhook, filter)
         .order((skips::created_at.desc(), skips::id.desc()))
-        .limit(n_lines)
+        .limit(n_entries)
         .select((skips::created_at, skips::id))
         .load(conn)?;
     let made = made.into_iter().map(|(at, id)| (at, true, id));
@@ -96,21 +96,21 @@ fn keys(conn: &mut Conn, webhook: WebhookId, filter: &LogFilter, n_lines: i64) -
 
 fn load(conn: &mut Conn, keys: &[Key]) -> QueryResult<Vec<LogEntry>> {
     let ids = |is_attempt| keys.iter().filter(move |key| key.1 == is_attempt).map(|key| key.2).collect::<Vec<i64>>();
-    let mut lines: Vec<LogEntry> = Vec::with_capacity(keys.len());
+    let mut entries: Vec<LogEntry> = Vec::with_capacity(keys.len());
     for chunk in ids(true).chunks(CHUNK) {
         let rows: Vec<LogRow> = logs::table.filter(logs::id.eq_any(chunk)).select(LogRow::as_select()).load(conn)?;
-        lines.extend(rows.into_iter().filter_map(LogRow::read).map(LogEntry::Attempt));
+        entries.extend(rows.into_iter().filter_map(LogRow::read).map(LogEntry::Attempt));
     }
     for chunk in ids(false).chunks(CHUNK) {
-        let rows: Vec<SkipLine> =
-            skips::table.filter(skips::id.eq_any(chunk)).select(SkipLine::as_select()).load(conn)?;
-        lines.extend(rows.into_iter().filter_map(SkipLine::read).map(LogEntry::Skip));
+        let rows: Vec<StoredSkip> =
+            skips::table.filter(skips::id.eq_any(chunk)).select(StoredSkip::as_select()).load(conn)?;
+        entries.extend(rows.into_iter().filter_map(StoredSkip::read).map(LogEntry::Skip));
     }
-    lines.sort_by_key(|line| {
-        std::cmp::Reverse(match line {
+    entries.sort_by_key(|entry| {
+        std::cmp::Reverse(match entry {
             LogEntry::Attempt(logged) => (logged.row.at, true, logged.id),
             LogEntry::Skip(logged) => (logged.row.at, false, logged.id),
         })
     });
-    Ok(lines)
+    Ok(entries)
 }

@@ -11,7 +11,7 @@ use super::dialect::{CHUNK, Conn};
 use crate::schema::event_ids;
 
 /// How long an id is remembered.
-pub(crate) const MEMORY: Duration = Duration::from_hours(24);
+pub(crate) const ID_RETENTION: Duration = Duration::from_hours(24);
 
 /// One remembered id.
 #[derive(Debug, Clone, Queryable, Insertable)]
@@ -25,9 +25,9 @@ pub(crate) struct IdRow {
 
 /// What is remembered, by tenant and id.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Known(HashMap<TenantId, HashMap<EventId, (Vec<u8>, i64)>>);
+pub(crate) struct KnownIds(HashMap<TenantId, HashMap<EventId, (Vec<u8>, i64)>>);
 
-impl Known {
+impl KnownIds {
     /// Reads what is remembered of these ids.
     pub(crate) fn load(conn: &mut Conn, tenant: &TenantId, ids: &[&EventId]) -> QueryResult<Self> {
         let mut known = Self::default();
@@ -53,7 +53,7 @@ impl Known {
 
     /// What is known of one id at `now`.
     pub(crate) fn look_up(&self, tenant: &TenantId, id: &EventId, content: Fingerprint, now: Timestamp) -> Seen {
-        let oldest = now.before(MEMORY).as_millis();
+        let oldest = now.before(ID_RETENTION).as_millis();
         match self.0.get(tenant).and_then(|ids| ids.get(id)) {
             Some((_, accepted_at)) if *accepted_at < oldest => Seen::New,
             Some((fingerprint, _)) if fingerprint[..] == content.0 => Seen::Repeated,
@@ -72,7 +72,7 @@ impl Known {
         self.0.entry(tenant.clone()).or_default().insert(id.clone(), (content.0.to_vec(), at.as_millis()));
     }
 
-    /// Takes back what [`Known::add`] added; ids that were outdated before simply count as new again.
+    /// Takes back what [`KnownIds::add`] added; ids that were outdated before simply count as new again.
     pub(crate) fn remove(&mut self, tenant: &TenantId, id: &EventId) {
         if let Some(ids) = self.0.get_mut(tenant) {
             ids.remove(id);

@@ -13,9 +13,9 @@ use crate::codec::Codec;
 use crate::schema::{webhook_deliveries as deliveries, webhook_logs};
 use crate::time::SqlTime;
 
-/// What is in force of a batch's verdicts.
+/// What is in force of a batch's settlement.
 #[derive(Default)]
-struct Verdicts {
+struct Settlement {
     delivered: Vec<i64>,
     failed: Vec<i64>,
     again: Vec<(i64, Timestamp)>,
@@ -31,8 +31,8 @@ pub(crate) fn finish(
     let mut held = load_held(conn, batches)?;
     let settled = load_settled(conn, &held, batches)?;
     let is_settled = |one: &Attempted| made(one).is_some_and(|made| settled.contains(&made));
-    let mut verdicts = Verdicts::default();
-    let mut judge = |one| if is_settled(one) { Finished::Recorded } else { verdicts.take(&mut held, one) };
+    let mut settlement = Settlement::default();
+    let mut judge = |one| if is_settled(one) { Finished::Recorded } else { settlement.take(&mut held, one) };
     let finished: Vec<Vec<Finished>> =
         batches.iter().map(|(batch, _)| batch.iter().map(&mut judge).collect()).collect();
     let news: Vec<(Vec<&Attempted>, &DisableRule)> =
@@ -44,7 +44,7 @@ pub(crate) fn finish(
     // an operator deleted by hand can have no log any more.
     let rows: Vec<_> = news.iter().flat_map(|(batch, _)| batch).map(|attempted| &attempted.row).collect();
     logs::append(conn, &rows)?;
-    verdicts.store(conn)?;
+    settlement.store(conn)?;
     Ok(finished.into_iter().zip(disabled).map(|(finished, disabled)| Settled { finished, disabled }).collect())
 }
 
@@ -106,7 +106,7 @@ fn load_settled(
     Ok(settled)
 }
 
-impl Verdicts {
+impl Settlement {
     fn take(&mut self, held: &mut HashMap<i64, i64>, attempted: &Attempted) -> Finished {
         let Attempted { lease, row, verdict } = attempted;
         if held.get(&lease.number) != Some(&lease.fence) {

@@ -14,14 +14,14 @@ use crate::time::SqlTime;
 
 /// What is known of one receiver, before and after.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct Receiver {
     before: WebhookHealth,
     after: WebhookHealth,
     triggered_before: Option<Timestamp>,
     triggered: Option<Timestamp>,
 }
 
-type Receivers = BTreeMap<i64, Known>;
+type Receivers = BTreeMap<i64, Receiver>;
 
 /// Notes every attempt of every batch, and switches off what has become hopeless; one list per batch.
 pub(crate) fn note(
@@ -85,7 +85,7 @@ fn load_locked(conn: &mut Conn, ids: &[i64]) -> QueryResult<Receivers> {
     Ok(receivers)
 }
 
-fn read((id, failing_since, n_failures, triggered, is_active, disabled_at): Row) -> (i64, Known) {
+fn read((id, failing_since, n_failures, triggered, is_active, disabled_at): Row) -> (i64, Receiver) {
     // Switched on again by hand, which leaves the other columns as they are: what was before does not
     // count, or the next failure would switch it off again.
     let is_over = is_active == Some(true) && disabled_at.is_some() && failing_since <= disabled_at;
@@ -93,7 +93,7 @@ fn read((id, failing_since, n_failures, triggered, is_active, disabled_at): Row)
     let before = WebhookHealth { failing_since, n_failures: n_failures.max(0) as u32, disabled: None };
     let after = if is_over { WebhookHealth::default() } else { before };
     let triggered = triggered.map(|at| at.0);
-    (id, Known { before, after, triggered_before: triggered, triggered })
+    (id, Receiver { before, after, triggered_before: triggered, triggered })
 }
 
 fn count(receivers: &mut Receivers, batches: &[(Vec<&Attempted>, &DisableRule)]) {
@@ -106,7 +106,7 @@ fn count(receivers: &mut Receivers, batches: &[(Vec<&Attempted>, &DisableRule)])
     }
 }
 
-fn store(conn: &mut Conn, id: i64, known: &Known) -> QueryResult<()> {
+fn store(conn: &mut Conn, id: i64, known: &Receiver) -> QueryResult<()> {
     let Some(triggered) = known.triggered else { return Ok(()) };
     let is_news =
         known.triggered_before.is_none_or(|before| triggered > before && triggered.since(before) >= TRIGGER_STEP);

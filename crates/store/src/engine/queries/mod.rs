@@ -18,4 +18,4 @@ pub(crate) mod skips;
 mod webhook_row;
 pub(crate) mod webhooks;
 
-use super::{dialect, line};
+use super::{dialect, offline_claim};

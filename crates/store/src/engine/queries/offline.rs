@@ -1,4 +1,4 @@
-//! Offline messages: waiting in line per user, bounded by count and age.
+//! Offline messages: in order per user, bounded by count and age.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,8 @@ use hookswitch_protocol::Timestamp;
 
 use super::chunks::chunks;
 use super::dialect::{CHUNK, Conn};
-use super::line::{self, Turn};
+use super::offline_claim;
+use crate::offline_claim::{Acquired, Holder, Key};
 use crate::schema::{offline_messages as messages, offline_users as users};
 
 #[derive(Insertable)]
@@ -20,21 +21,6 @@ struct NewRow<'a> {
     event_id: &'a str,
     envelope: &'a [u8],
     accepted_at: i64,
-}
-
-/// In whose name a process claims: two processes never share one.
-pub(crate) type Holder = std::sync::Arc<str>;
-
-/// A user as the tables spell it.
-pub(crate) struct Key {
-    pub(crate) tenant: String,
-    pub(crate) user: String,
-}
-
-impl Key {
-    fn new(user: &UserKey) -> Self {
-        Self { tenant: user.tenant.as_str().to_owned(), user: user.user.to_string() }
-    }
 }
 
 /// The messages of one user, as a filter.
@@ -107,19 +93,19 @@ fn put_for(
     per_user: usize,
     oldest: Timestamp,
 ) -> QueryResult<bool> {
-    line::lock(conn, key)?;
+    offline_claim::lock_user(conn, key)?;
     let mut count = count(conn, key)?;
     count.n_messages += insert(conn, key, new)?;
     drop_old(conn, key, &mut count, oldest)?;
     let excess = count.n_messages - per_user as i64;
     if excess > 0 {
-        let line: Vec<i64> = messages::table
+        let oldest_ids: Vec<i64> = messages::table
             .filter(of_user!(key).and(messages::is_claimed.eq(false)))
             .order(messages::id.asc())
             .limit(excess)
             .select(messages::id)
             .load(conn)?;
-        drop_these(conn, &mut count, &line)?;
+        drop_these(conn, &mut count, &oldest_ids)?;
     }
     set_count(conn, key, count)
 }
@@ -155,7 +141,7 @@ fn insert(conn: &mut Conn, key: &Key, new: &[&OfflineMessage]) -> QueryResult<i6
 
 /// Drops this user's unclaimed messages that are too old.
 fn drop_old(conn: &mut Conn, key: &Key, count: &mut Count, oldest: Timestamp) -> QueryResult<()> {
-    // One look at the oldest message of all spares walking this user's whole line nearly always.
+    // One look at the oldest message of all spares walking all of this user's messages nearly always.
     let oldest_of_all: Option<i64> = messages::table.select(diesel::dsl::min(messages::accepted_at)).first(conn)?;
     if oldest_of_all.is_none_or(|at| at >= oldest.as_millis()) {
         return Ok(());
@@ -187,10 +173,10 @@ pub(crate) fn claim(
     oldest: Timestamp,
 ) -> QueryResult<(Claim, bool)> {
     let key = Key::new(user);
-    match line::take_turn(conn, &key, holder, now)? {
-        Turn::Mine => {}
-        Turn::Empty => return Ok((Claim::default(), false)),
-        Turn::HeldElsewhere(wait) => {
+    match offline_claim::acquire(conn, &key, holder, now)? {
+        Acquired::Yes => {}
+        Acquired::Empty => return Ok((Claim::default(), false)),
+        Acquired::HeldElsewhere(wait) => {
             return Ok((Claim { held_elsewhere: Some(wait), ..Claim::default() }, true));
         }
     }
@@ -209,7 +195,7 @@ pub(crate) fn claim(
     }
     let n_dropped = std::mem::take(&mut count.n_dropped) as u64;
     let has_more = set_count(conn, &key, count)?;
-    line::end_turn(conn, &key)?;
+    offline_claim::release(conn, &key)?;
     let messages = rows
         .into_iter()
         .map(|(id, envelope)| ClaimedMessage { number: MessageNumber(id), envelope: Bytes::from(envelope) })
@@ -225,7 +211,7 @@ pub(crate) fn confirm(
     numbers: &[MessageNumber],
 ) -> QueryResult<bool> {
     let key = Key::new(user);
-    if !line::is_mine(conn, &key, holder)? {
+    if !offline_claim::is_held(conn, &key, holder)? {
         return Ok(true);
     }
     let mut count = count(conn, &key)?;
@@ -236,7 +222,7 @@ pub(crate) fn confirm(
         count.n_messages -= diesel::delete(claimed).execute(conn)? as i64;
     }
     let has_more = set_count(conn, &key, count)?;
-    line::end_turn(conn, &key)?;
+    offline_claim::release(conn, &key)?;
     Ok(has_more)
 }
 
@@ -247,7 +233,7 @@ pub(crate) fn give_back(
     numbers: &[MessageNumber],
 ) -> QueryResult<()> {
     let key = Key::new(user);
-    if !line::is_mine(conn, &key, holder)? {
+    if !offline_claim::is_held(conn, &key, holder)? {
         return Ok(());
     }
     let numbers: Vec<i64> = numbers.iter().map(|number| number.0).collect();
@@ -256,7 +242,7 @@ pub(crate) fn give_back(
             messages::table.filter(messages::id.eq_any(chunk)).filter(of_user!(key).and(messages::is_claimed.eq(true)));
         diesel::update(claimed).set(messages::is_claimed.eq(false)).execute(conn)?;
     }
-    line::end_turn(conn, &key)
+    offline_claim::release(conn, &key)
 }
 
 /// Drops unclaimed messages of all users that are too old, at most `limit`; how many.
@@ -268,7 +254,7 @@ pub(crate) fn expire(conn: &mut Conn, oldest: Timestamp, limit: i64) -> QueryRes
         .load(conn)?;
     for (id, tenant, user) in &old {
         let key = Key { tenant: tenant.clone(), user: user.clone() };
-        line::lock(conn, &key)?;
+        offline_claim::lock_user(conn, &key)?;
         let mut count = count(conn, &key)?;
         drop_these(conn, &mut count, &[*id])?;
         set_count(conn, &key, count)?;

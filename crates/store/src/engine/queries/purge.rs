@@ -4,11 +4,22 @@ use diesel::prelude::*;
 use hookswitch_webhooks::Retention;
 
 use super::dialect::{self, CHUNK, Conn, skip_locked};
-use super::event_ids::MEMORY;
+use super::event_ids::ID_RETENTION;
 use crate::schema::{
     webhook_deliveries as deliveries, webhook_events as events, webhook_logs as logs, webhook_skips as skips,
 };
 use crate::time::SqlBound;
+
+/// Deletes the chosen rows, but those that another node has locked; how many.
+macro_rules! delete_rows {
+    ($conn:ident, $table:ident, $old:expr) => {{
+        let ids: Vec<i64> = skip_locked!($old.select($table::id)).load($conn)?;
+        for chunk in ids.chunks(CHUNK) {
+            diesel::delete($table::table.filter($table::id.eq_any(chunk))).execute($conn)?;
+        }
+        Ok(ids.len() as i64)
+    }};
+}
 
 /// Removes at most `retention.limit` rows; how many went.
 pub(crate) fn purge(conn: &mut Conn, retention: Retention) -> QueryResult<u64> {
@@ -23,18 +34,14 @@ pub(crate) fn purge(conn: &mut Conn, retention: Retention) -> QueryResult<u64> {
 }
 
 fn purge_ids(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {
-    let oldest = retention.now.before(MEMORY).as_millis();
+    let oldest = retention.now.before(ID_RETENTION).as_millis();
     Ok(dialect::purge_ids(conn, oldest, limit)? as i64)
 }
 
 fn purge_deliveries(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {
     let oldest = retention.now.before(retention.ended).as_millis();
-    let old = deliveries::table.filter(deliveries::ended_at.lt(oldest)).limit(limit).select(deliveries::id);
-    let ids: Vec<i64> = skip_locked!(old).load(conn)?;
-    for chunk in ids.chunks(CHUNK) {
-        diesel::delete(deliveries::table.filter(deliveries::id.eq_any(chunk))).execute(conn)?;
-    }
-    Ok(ids.len() as i64)
+    let old = deliveries::table.filter(deliveries::ended_at.lt(oldest)).limit(limit);
+    delete_rows!(conn, deliveries, old)
 }
 
 /// Events that no delivery refers to any more.
@@ -44,31 +51,18 @@ fn purge_events(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResul
     let old = events::table
         .filter(events::accepted_at.lt(oldest))
         .filter(diesel::dsl::not(diesel::dsl::exists(its_deliveries)))
-        .limit(limit)
-        .select(events::id);
-    let ids: Vec<i64> = skip_locked!(old).load(conn)?;
-    for chunk in ids.chunks(CHUNK) {
-        diesel::delete(events::table.filter(events::id.eq_any(chunk))).execute(conn)?;
-    }
-    Ok(ids.len() as i64)
+        .limit(limit);
+    delete_rows!(conn, events, old)
 }
 
 fn purge_logs(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {
     let oldest = SqlBound(retention.now.before(retention.ended));
-    let old = logs::table.filter(logs::created_at.lt(oldest)).limit(limit).select(logs::id);
-    let ids: Vec<i64> = skip_locked!(old).load(conn)?;
-    for chunk in ids.chunks(CHUNK) {
-        diesel::delete(logs::table.filter(logs::id.eq_any(chunk))).execute(conn)?;
-    }
-    Ok(ids.len() as i64)
+    let old = logs::table.filter(logs::created_at.lt(oldest)).limit(limit);
+    delete_rows!(conn, logs, old)
 }
 
 fn purge_skips(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {
     let oldest = SqlBound(retention.now.before(retention.ended));
-    let old = skips::table.filter(skips::created_at.lt(oldest)).limit(limit).select(skips::id);
-    let ids: Vec<i64> = skip_locked!(old).load(conn)?;
-    for chunk in ids.chunks(CHUNK) {
-        diesel::delete(skips::table.filter(skips::id.eq_any(chunk))).execute(conn)?;
-    }
-    Ok(ids.len() as i64)
+    let old = skips::table.filter(skips::created_at.lt(oldest)).limit(limit);
+    delete_rows!(conn, skips, old)
 }

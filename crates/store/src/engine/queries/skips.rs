@@ -22,7 +22,7 @@ pub(crate) struct NewSkip<'a> {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = skips)]
-pub(crate) struct SkipLine {
+pub(crate) struct StoredSkip {
     id: i64,
     webhook_id: i64,
     delivery_id: Option<String>,
@@ -31,7 +31,7 @@ pub(crate) struct SkipLine {
     created_at: SqlTime,
 }
 
-impl SkipLine {
+impl StoredSkip {
     /// `None` for a row made by hand with a reason that cannot be.
     pub(crate) fn read(self) -> Option<LoggedSkip> {
         let row = SkipRow {

@@ -64,12 +64,12 @@ impl WebhookRow {
     fn opened(self, codec: &Codec) -> Option<(Webhook, Option<BadSeal>)> {
         let id = self.id;
         let Ok(tenant) = TenantId::parse(&self.tenant_id) else {
-            codec.complain(id, &self.tenant_id, "tenant_id", "no tenant can have it, the row is passed over");
+            codec.warn_once(id, &self.tenant_id, "tenant_id", "no tenant can have it, the row is passed over");
             return None;
         };
         let (webhook, sealed) = self.open(codec, tenant);
         if let Some(why) = sealed {
-            codec.tell_sealed(&webhook, why);
+            codec.report_sealed(&webhook, why);
         }
         Some((webhook, sealed))
     }

@@ -5,13 +5,13 @@ use hookswitch_webhooks::{Attempted, DisableRule, Seen, Settled};
 use tokio::sync::oneshot;
 
 use super::dialect::Conn;
-use super::queries::enqueue::Duty;
+use super::queries::enqueue::AcceptedEvent;
 use crate::error::Failure;
 
 /// One caller's work.
 pub(crate) enum Job {
     /// Merged with neighbours into a few multi-row inserts.
-    Enqueue(Merge<Vec<Duty>, Vec<Seen>>),
+    Enqueue(Merge<Vec<AcceptedEvent>, Vec<Seen>>),
     /// Merged likewise.
     Finish(Merge<(Vec<Attempted>, DisableRule), Settled>),
     /// Runs by itself.

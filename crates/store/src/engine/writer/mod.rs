@@ -4,25 +4,29 @@
 //! transaction, commits once, and answers everybody. So sixty concurrent publishers pay for one
 //! `fsync` together, and there is never a fight for SQLite's single write lock.
 
+mod context;
 pub(crate) mod group;
 mod job;
+mod stats;
 mod task;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use diesel::QueryResult;
+use hookswitch_hub::BoxFuture;
 use hookswitch_runtime::Scope;
 use tokio::sync::{mpsc, oneshot};
 
 use super::dialect::{self, Conn};
-use super::{Source, queries};
-use crate::codec::Codec;
-use crate::counters::StoreCounters;
+use super::{Connector, queries};
 use crate::error::Failure;
+use crate::metrics::StoreMetrics;
 
+pub(crate) use context::WriterContext;
 pub(crate) use job::{Job, Merge};
+pub(crate) use stats::WriterStats;
 use task::WriterTask;
 
 /// Hands work to the writer. Clones share the queue; the writer ends after the last one is gone.
@@ -30,36 +34,29 @@ use task::WriterTask;
 pub(crate) struct Writer {
     queue: mpsc::Sender<Job>,
     wait: Duration,
-    tally: Arc<Tally>,
-}
-
-/// What the writer has done so far.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    jobs: AtomicU64,
-    commits: AtomicU64,
-    failures: AtomicU64,
-    /// A group failed, and no write has been proven to work since. A group that changed nothing
-    /// proves nothing: it commits on a full disk too.
-    is_failing: AtomicBool,
+    stats: Arc<WriterStats>,
 }
 
 impl Writer {
-    /// Starts one that writes through `source`, on `conn` as long as it works. `bounds`: so many
+    /// Starts one that writes through `connector`, on `conn` as long as it works. `bounds`: so many
     /// calls may wait, and a caller waits so long for room. At the scope's soft token it serves what is
     /// queued and ends.
     pub(crate) fn start(
-        source: Source,
+        connector: Connector,
         conn: Conn,
-        codec: Arc<Codec>,
+        context: Arc<WriterContext>,
         bounds: (usize, Duration),
+        metrics: StoreMetrics,
         scope: &Scope,
     ) -> Self {
         let (queue, wait) = bounds;
         let (sender, receiver) = mpsc::channel(queue.max(1));
-        let tally = Arc::new(Tally::default());
-        scope.spawn("store writer", WriterTask::new(source, conn, codec, receiver, tally.clone()).run(scope.clone()));
-        Self { queue: sender, wait, tally }
+        let stats = Arc::new(WriterStats::new(metrics));
+        scope.spawn(
+            "store writer",
+            WriterTask::new(connector, conn, context, receiver, stats.clone()).run(scope.clone()),
+        );
+        Self { queue: sender, wait, stats }
     }
 
     /// Runs `work` in a transaction. It may run twice (when a neighbour spoilt the first one), so it
@@ -70,6 +67,21 @@ impl Writer {
         T: Send + 'static,
     {
         self.call_then(work, |_| ()).await
+    }
+
+    /// As [`Writer::call`], for a seam: a failure becomes the seam's error about `operation`.
+    pub(crate) fn call_as<'a, T, E, F>(
+        &'a self,
+        error: fn(Failure, &'static str) -> E,
+        operation: &'static str,
+        work: F,
+    ) -> BoxFuture<'a, Result<T, E>>
+    where
+        F: FnMut(&mut Conn) -> QueryResult<T> + Send + 'static,
+        T: Send + 'static,
+        E: 'static,
+    {
+        Box::pin(async move { self.call(work).await.map_err(|failure| error(failure, operation)) })
     }
 
     /// As [`Writer::call`]; `after` runs once the change is committed and before anybody is answered.
@@ -105,15 +117,16 @@ impl Writer {
     /// Whether writing works: the writer answers, and after a failure has written something again.
     pub(crate) async fn check(&self) -> Result<(), Failure> {
         self.call(|_| Ok(())).await?;
-        if self.tally.is_failing.load(Ordering::Acquire) { Err(Failure::Unproven) } else { Ok(()) }
+        if self.stats.is_failing.load(Ordering::Acquire) { Err(Failure::Unproven) } else { Ok(()) }
     }
 
-    pub(crate) fn counters(&self) -> StoreCounters {
-        StoreCounters {
-            jobs: self.tally.jobs.load(Ordering::Relaxed),
-            commits: self.tally.commits.load(Ordering::Relaxed),
-            failures: self.tally.failures.load(Ordering::Relaxed),
-            waiting: self.queue.max_capacity() - self.queue.capacity(),
-        }
+    /// Calls that wait now.
+    pub(crate) fn n_waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// Whether both are one writer.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.queue.same_channel(&other.queue)
     }
 }

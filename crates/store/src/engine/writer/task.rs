@@ -7,9 +7,10 @@ use hookswitch_runtime::Scope;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::context::WriterContext;
 use super::job::Job;
-use super::{Conn, Source, Tally, group, queries};
-use crate::codec::Codec;
+use super::stats::WriterStats;
+use super::{Conn, Connector, group, queries};
 use crate::error::Failure;
 
 /// Most calls in one transaction: it bounds how long the first of them waits for the last.
@@ -17,10 +18,10 @@ const GROUP: usize = 512;
 
 /// The state of the writing task.
 pub(crate) struct WriterTask {
-    source: Source,
-    codec: Arc<Codec>,
+    connector: Connector,
+    context: Arc<WriterContext>,
     queue: mpsc::Receiver<Job>,
-    tally: Arc<Tally>,
+    stats: Arc<WriterStats>,
     /// `None` after a failure, until the next group.
     conn: Option<Conn>,
     /// When the connection was last known to work.
@@ -31,13 +32,13 @@ pub(crate) struct WriterTask {
 
 impl WriterTask {
     pub(crate) fn new(
-        source: Source,
+        connector: Connector,
         conn: Conn,
-        codec: Arc<Codec>,
+        context: Arc<WriterContext>,
         queue: mpsc::Receiver<Job>,
-        tally: Arc<Tally>,
+        stats: Arc<WriterStats>,
     ) -> Self {
-        Self { source, codec, queue, tally, conn: Some(conn), last_used: Instant::now(), is_told: false }
+        Self { connector, context, queue, stats, conn: Some(conn), last_used: Instant::now(), is_told: false }
     }
 
     /// Serves the queue until all callers are gone, or until the scope's soft token was cancelled and the queue is
@@ -62,7 +63,7 @@ impl WriterTask {
             }
             self.serve(jobs).await;
         }
-        tracing::debug!(database = %self.source, "store closed");
+        tracing::debug!(database = %self.connector, "store closed");
     }
 
     async fn serve(&mut self, jobs: Vec<Job>) {
@@ -73,16 +74,16 @@ impl WriterTask {
                 return refuse(jobs, &failure);
             }
         };
-        let (tally, source, codec) = (self.tally.clone(), self.source.clone(), self.codec.clone());
-        // The closure answers the callers itself and holds the source: it survives this future.
+        let (stats, connector, context) = (self.stats.clone(), self.connector.clone(), self.context.clone());
+        // The closure answers the callers itself and holds the connector: it survives this future.
         let served = tokio::task::spawn_blocking(move || {
-            source.begin(&mut conn);
+            connector.begin(&mut conn);
             // Before the group, so that whoever is answered after a failure finds out what holds now.
-            if tally.is_failing.load(Ordering::Acquire) && queries::proof::write(&mut conn).is_ok() {
-                tally.is_failing.store(false, Ordering::Release);
+            if stats.is_failing.load(Ordering::Acquire) && queries::proof::write(&mut conn).is_ok() {
+                stats.is_failing.store(false, Ordering::Release);
             }
             // After an error the connection is dropped: the next group opens another.
-            group::run(&mut conn, jobs, &codec, &tally).map(|()| conn)
+            group::run(&mut conn, jobs, &context, &stats).map(|()| conn)
         });
         match served.await.map_err(Failure::from).and_then(|ended| ended) {
             Ok(conn) => {
@@ -97,16 +98,16 @@ impl WriterTask {
     /// Tells the operator when writing stops to work, and when it works again.
     fn note(&mut self, failure: Option<&Failure>) {
         if failure.is_some() {
-            self.tally.is_failing.store(true, Ordering::Release);
+            self.stats.is_failing.store(true, Ordering::Release);
         }
-        let is_failing = self.tally.is_failing.load(Ordering::Acquire);
+        let is_failing = self.stats.is_failing.load(Ordering::Acquire);
         match failure {
             Some(failure) if !self.is_told => {
                 let error: &dyn std::error::Error = failure;
-                tracing::error!(database = %self.source, error, "the database cannot be written, callers are told so");
+                tracing::error!(database = %self.connector, error, "the database cannot be written, callers are told so");
             }
             None if self.is_told && !is_failing => {
-                tracing::info!(database = %self.source, "the database can be written again");
+                tracing::info!(database = %self.connector, "the database can be written again");
             }
             _ => {}
         }
@@ -115,11 +116,11 @@ impl WriterTask {
 
     async fn connection(&mut self) -> Result<Conn, Failure> {
         if let Some(mut conn) = self.conn.take()
-            && self.source.is_alive(&mut conn, self.last_used.elapsed()).await
+            && self.connector.is_alive(&mut conn, self.last_used.elapsed()).await
         {
             return Ok(conn);
         }
-        self.source.open().await
+        self.connector.open().await
     }
 }
 

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use hookswitch_hub::OfflineLimits;
 use hookswitch_runtime::Clock;
-use hookswitch_store::{MySqlConfig, MySqlStore};
+use hookswitch_store::MySqlStore;
 use hookswitch_testkit::{MariaDbServer, contract};
 use hookswitch_webhooks::WebhookSeams;
 
-use super::rig::{Opened, config, open};
+use super::rig::{Opened, config, open_with};
 
 /// Opens stores and keeps them until the suite is through.
 struct Databases {
@@ -21,16 +22,16 @@ impl Databases {
         Self { server: MariaDbServer::start().await, opened: RefCell::default() }
     }
 
-    async fn open(&self, change: impl FnOnce(MySqlConfig) -> MySqlConfig, clock: Clock) -> MySqlStore {
+    async fn open(&self, offline: OfflineLimits, clock: Clock) -> MySqlStore {
         let database = self.server.create_database().await;
-        let opened = open(change(config(&database)), clock).await.expect("opens");
+        let opened = open_with(config(&database), offline, clock).await.expect("opens");
         let store = opened.store.clone();
         self.opened.borrow_mut().push(opened);
         store
     }
 
     async fn seams(&self, clock: Clock) -> WebhookSeams {
-        let store = Arc::new(self.open(|config| config, clock).await);
+        let store = Arc::new(self.open(OfflineLimits::default(), clock).await);
         WebhookSeams { directory: store.clone(), ledger: store.clone(), log: store }
     }
 }
@@ -38,16 +39,13 @@ impl Databases {
 #[tokio::test]
 async fn offline_messages() {
     let databases = Databases::start().await;
-    contract::offline::check(async |offline, clock| {
-        databases.open(|config| MySqlConfig { offline, ..config }, clock).await
-    })
-    .await;
+    contract::offline::check(async |offline, clock| databases.open(offline, clock).await).await;
 }
 
 #[tokio::test]
 async fn chat_sessions() {
     let databases = Databases::start().await;
-    contract::chat::check(async || databases.open(|config| config, Clock::system()).await).await;
+    contract::chat::check(async || databases.open(OfflineLimits::default(), Clock::system()).await).await;
 }
 
 #[tokio::test]

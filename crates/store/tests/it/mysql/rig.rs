@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hookswitch_hub::OfflineLimits;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::{MySqlConfig, MySqlStore, StoreError};
 use hookswitch_testkit::{MariaDb, MariaDbServer};
@@ -25,8 +26,13 @@ pub(crate) fn config(database: &MariaDb) -> MySqlConfig {
 }
 
 pub(crate) async fn open(config: MySqlConfig, clock: Clock) -> Result<Opened, StoreError> {
+    open_with(config, OfflineLimits::default(), clock).await
+}
+
+/// The same with these bounds of offline messages.
+pub(crate) async fn open_with(config: MySqlConfig, offline: OfflineLimits, clock: Clock) -> Result<Opened, StoreError> {
     let scope = Scope::root("store");
-    let store = MySqlStore::open(config, clock, &scope).await?;
+    let store = MySqlStore::open(config, offline, clock, &scope).await?;
     Ok(Opened { store, scope })
 }
 

@@ -99,6 +99,7 @@ fn details_without_a_server_are_told() {
         ("REDIS_PREFIX", "desk"),
         ("REDIS_CA_FILE", "no/such.pem"),
         ("REDIS_SHARDED_PUBSUB", "true"),
+        ("REDIS_NODE_LEASE", "1s"),
     ];
     let config = good(&details);
     assert!(config.redis.is_none());
@@ -123,6 +124,20 @@ fn what_is_wrong_is_named_with_a_remedy_and_never_quoted() {
     assert!(by_host(("REDIS_PORT", "0")).starts_with("REDIS_PORT: \"0\" is not a whole number from 1 to 65535; "));
     assert!(by_host(("REDIS_DB", "256")).starts_with("REDIS_DB: \"256\" is not a whole number from 0 to 255; "));
     assert!(by_host(("REDIS_SHARDED_PUBSUB", "maybe")).starts_with("REDIS_SHARDED_PUBSUB: \"maybe\" is neither"));
+}
+
+#[test]
+fn a_nodes_lease_has_bounds() {
+    let url = ("REDIS_URL", "redis://a");
+    let lease = |text| redis(&[url, ("REDIS_NODE_LEASE", text)]).node_lease;
+    assert_eq!(redis(&[url]).node_lease, NodeLease::default());
+    for (text, length) in [("5s", NodeLease::MIN), ("5m", NodeLease::MAX)] {
+        assert_eq!(lease(text), NodeLease::new(length));
+    }
+    for bad in ["4s", "301s"] {
+        let wanted = format!("REDIS_NODE_LEASE: {bad:?} is not between 5s and 5m; the default is 15s");
+        assert_eq!(problem([url, ("REDIS_NODE_LEASE", bad)]), wanted);
+    }
 }
 
 #[test]

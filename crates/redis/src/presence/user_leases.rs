@@ -1,4 +1,4 @@
-//! Leases in the slot of a tenant's online set: what the scripts there do and say.
+//! Leases of users, in the slot of their tenant's online set: the scripts there, and what they answer.
 
 use fred::types::Value;
 use hookswitch_hub::UserKey;
@@ -7,9 +7,9 @@ use hookswitch_protocol::{NodeId, TenantId, UserId};
 use crate::link::{Link, LinkError};
 use crate::script::Script;
 
-/// What every lease of one tenant shares the way to.
+/// The scripts about leases of users.
 #[derive(Debug)]
-pub(super) struct Leases {
+pub(super) struct UserLeases {
     assert: Script,
     leave: Script,
     state: Script,
@@ -17,42 +17,43 @@ pub(super) struct Leases {
     expire: Script,
 }
 
-/// What became of a node's call about its own leases.
+/// What became of a node's call about its own leases, by the fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum LeaseOutcome {
     Done,
     /// Done, but nothing of this node was there before.
     Fresh,
-    /// Refused: this node has said something newer, on a newer way to Redis.
+    /// Refused: this node has written something newer, since its link opened anew.
     Stale,
     /// Refused: other nodes took this one for lost.
     Swept,
 }
 
-/// Which of its ways to Redis a node speaks on.
+/// Tells what a node writes now from what was stuck since before its link opened anew.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Era {
+pub(super) struct Fence {
+    /// How often the link has opened.
     pub(super) number: u64,
-    /// It knows that others took it for lost, and that they told that its users left.
+    /// The node knows that others took it for lost, and that they told that its users left.
     pub(super) knows_it_was_swept: bool,
 }
 
-/// For whom and how leases are ended.
+/// Whose leases are ended.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Ending<'a> {
+pub(super) enum Release<'a> {
     /// This node's own.
-    Own(Era),
+    Own(Fence),
     /// Those of a node that was lost.
     Lost(&'a NodeId),
 }
 
 /// A user, and what to publish about him; empty for nothing.
-pub(super) type Told = (String, Vec<u8>);
+pub(super) type UserAnnouncement = (String, Vec<u8>);
 
-/// What became of [`Leases::leave`].
+/// What became of [`UserLeases::leave`].
 #[derive(Debug)]
-pub(super) struct Left {
-    pub(super) verdict: Verdict,
+pub(super) struct Released {
+    pub(super) outcome: LeaseOutcome,
     /// Users that the node still holds in this tenant.
     pub(super) n_remaining: u64,
     /// Who is offline now.
@@ -61,12 +62,13 @@ pub(super) struct Left {
 
 /// What the slot knows of one user.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct UserState {
     pub(super) is_online: bool,
-    pub(super) by: Vec<(NodeId, u32)>,
+    /// The nodes that have connections of the user, each with their number.
+    pub(super) holders: Vec<(NodeId, u32)>,
 }
 
-impl Leases {
+impl UserLeases {
     pub(super) fn new() -> Self {
         Self {
             assert: Script::new(concat!(
@@ -96,16 +98,16 @@ impl Leases {
         &self,
         link: &Link,
         tenant: &TenantId,
-        era: Era,
-        leases: Vec<(u32, Told)>,
-    ) -> Result<Verdict, LinkError> {
+        fence: Fence,
+        leases: Vec<(u32, UserAnnouncement)>,
+    ) -> Result<LeaseOutcome, LinkError> {
         let keys = [link.keys().leases(tenant, link.node()), link.keys().holders(tenant), link.keys().online(tenant)];
-        let mut args = vec![text(link.node()), number(era.number), era.acknowledged(), channel(link, tenant)];
+        let mut args = vec![text(link.node()), number(fence.number), fence.acknowledged(), channel(link, tenant)];
         for (n_connections, (user, announcement)) in leases {
             args.extend([user.into(), number(n_connections.into()), bytes(announcement)]);
         }
-        let (verdict, _n_came): (String, String) = self.assert.run(link, "say who is connected", &keys, args).await?;
-        Ok(Verdict::read(&verdict))
+        let (outcome, _n_came): (String, String) = self.assert.run(link, "say who is connected", &keys, args).await?;
+        Ok(LeaseOutcome::read(&outcome))
     }
 
     /// Ends leases, and publishes for each user who is offline by that.
@@ -113,30 +115,30 @@ impl Leases {
         &self,
         link: &Link,
         tenant: &TenantId,
-        ending: Ending<'_>,
-        users: Vec<Told>,
-    ) -> Result<Left, LinkError> {
-        let (node, era, acknowledged) = match ending {
-            Ending::Own(era) => (link.node(), number(era.number), era.acknowledged()),
-            Ending::Lost(node) => (node, "swept".into(), "0".into()),
+        release: Release<'_>,
+        users: Vec<UserAnnouncement>,
+    ) -> Result<Released, LinkError> {
+        let (node, fence, acknowledged) = match release {
+            Release::Own(fence) => (link.node(), number(fence.number), fence.acknowledged()),
+            Release::Lost(node) => (node, "swept".into(), "0".into()),
         };
         let keys = [link.keys().leases(tenant, node), link.keys().holders(tenant), link.keys().online(tenant)];
-        let mut args = vec![text(node), prefix(link, tenant), era, acknowledged, channel(link, tenant)];
+        let mut args = vec![text(node), prefix(link, tenant), fence, acknowledged, channel(link, tenant)];
         args.extend(pairs(users));
-        let mut said: Vec<String> = self.leave.run(link, "say who left", &keys, args).await?;
-        let gone = said.split_off(said.len().min(2));
-        let n_remaining = said.pop().and_then(|n| n.parse().ok()).unwrap_or_default();
-        Ok(Left { verdict: Verdict::read(&said.pop().unwrap_or_default()), n_remaining, gone })
+        let mut answer: Vec<String> = self.leave.run(link, "say who left", &keys, args).await?;
+        let gone = answer.split_off(answer.len().min(2));
+        let n_remaining = answer.pop().and_then(|n| n.parse().ok()).unwrap_or_default();
+        Ok(Released { outcome: LeaseOutcome::read(&answer.pop().unwrap_or_default()), n_remaining, gone })
     }
 
     /// Whether the user is online, and through whom.
-    pub(super) async fn state(&self, link: &Link, user: &UserKey) -> Result<Held, LinkError> {
+    pub(super) async fn state(&self, link: &Link, user: &UserKey) -> Result<UserState, LinkError> {
         let keys = [link.keys().online(&user.tenant), link.keys().holders(&user.tenant)];
         let args = vec![prefix(link, &user.tenant), text(&user.user)];
-        let said: Vec<String> = self.state.run(link, "read presence", &keys, args).await?;
-        let (is_online, by) = said.split_first().map_or((false, &[][..]), |(first, rest)| (first == "1", rest));
+        let answer: Vec<String> = self.state.run(link, "read presence", &keys, args).await?;
+        let (is_online, holders) = answer.split_first().map_or((false, &[][..]), |(first, rest)| (first == "1", rest));
         let node = |pair: &[String]| Some((NodeId::parse(pair.first()?).ok()?, pair.get(1)?.parse().ok()?));
-        Ok(Held { is_online, by: by.chunks(2).filter_map(node).collect() })
+        Ok(UserState { is_online, holders: holders.chunks(2).filter_map(node).collect() })
     }
 
     /// Those for whom no node vouches.
@@ -155,7 +157,7 @@ impl Leases {
         &self,
         link: &Link,
         tenant: &TenantId,
-        users: Vec<Told>,
+        users: Vec<UserAnnouncement>,
     ) -> Result<Vec<String>, LinkError> {
         let keys = [link.keys().online(tenant), link.keys().holders(tenant)];
         let args = [prefix(link, tenant), channel(link, tenant)].into_iter().chain(pairs(users)).collect();
@@ -163,13 +165,13 @@ impl Leases {
     }
 }
 
-impl Era {
+impl Fence {
     fn acknowledged(self) -> Value {
         if self.knows_it_was_swept { "1".into() } else { "0".into() }
     }
 }
 
-impl Verdict {
+impl LeaseOutcome {
     fn read(word: &str) -> Self {
         match word {
             "fresh" => Self::Fresh,
@@ -189,7 +191,7 @@ fn channel(link: &Link, tenant: &TenantId) -> Value {
     link.keys().tenant_channel(tenant).into()
 }
 
-fn pairs(users: Vec<Told>) -> impl Iterator<Item = Value> {
+fn pairs(users: Vec<UserAnnouncement>) -> impl Iterator<Item = Value> {
     users.into_iter().flat_map(|(user, announcement)| [user.into(), bytes(announcement)])
 }
 

@@ -11,42 +11,42 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 #[derive(Debug, Default)]
-struct Heard {
+struct Received {
     text: String,
     n_subscribed: usize,
 }
 
 /// Listens to everything on one server until dropped; connects again and again.
-pub(crate) struct Ear {
-    heard: Arc<Mutex<Heard>>,
+pub(crate) struct PresenceListener {
+    received: Arc<Mutex<Received>>,
     _task: JoinSet<()>,
 }
 
-impl Ear {
+impl PresenceListener {
     /// One that is listening already.
     pub(crate) async fn to(addr: String) -> Self {
-        let heard = Arc::<Mutex<Heard>>::default();
+        let received = Arc::<Mutex<Received>>::default();
         let mut task = JoinSet::new();
-        task.spawn(listen(addr, Arc::clone(&heard)));
-        let ear = Self { heard, _task: task };
-        ear.until_subscribed(1).await;
-        ear
+        task.spawn(listen(addr, Arc::clone(&received)));
+        let listener = Self { received, _task: task };
+        listener.until_subscribed(1).await;
+        listener
     }
 
     /// Waits until it listens for the `n`th time.
     pub(crate) async fn until_subscribed(&self, n: usize) {
-        eventually("the ear listens", PATIENCE, async || self.lock().n_subscribed >= n).await;
+        eventually("the listener listens", PATIENCE, async || self.lock().n_subscribed >= n).await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every transition so far, in order, as `7 online connected`.
     pub(crate) fn transitions(&self) -> Vec<String> {
-        let heard = self.lock();
+        let received = self.lock();
         // A message holds no line break, and a frame that is not complete yet is no JSON.
-        let events = heard.text.split("\r\n").filter(|line| line.starts_with('{'));
+        let events = received.text.split("\r\n").filter(|line| line.starts_with('{'));
         let events = events.filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let changes = events.filter(|event| event["type"] == "presence.changed");
         let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -71,15 +71,15 @@ impl Ear {
     }
 }
 
-async fn listen(addr: String, heard: Arc<Mutex<Heard>>) {
+async fn listen(addr: String, received: Arc<Mutex<Received>>) {
     loop {
         // Whatever ends it, it begins again.
-        let _ended = listen_once(&addr, &heard).await;
+        let _ended = listen_once(&addr, &received).await;
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-async fn listen_once(addr: &str, heard: &Mutex<Heard>) -> std::io::Result<()> {
+async fn listen_once(addr: &str, received: &Mutex<Received>) -> std::io::Result<()> {
     let mut socket = TcpStream::connect(addr).await?;
     socket.write_all(b"*2\r\n$10\r\nPSUBSCRIBE\r\n$1\r\n*\r\n").await?;
     let mut buffer = vec![0; 64 * 1024];
@@ -88,9 +88,9 @@ async fn listen_once(addr: &str, heard: &Mutex<Heard>) -> std::io::Result<()> {
         if n == 0 {
             return Ok(());
         }
-        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&buffer[..n]);
-        heard.n_subscribed += usize::from(text.contains("psubscribe"));
-        heard.text.push_str(&text);
+        received.n_subscribed += usize::from(text.contains("psubscribe"));
+        received.text.push_str(&text);
     }
 }

@@ -1,4 +1,4 @@
-//! The keepers of one node, as a test needs them.
+//! The offline messages and chat sessions that one node keeps, as one object for the contract suites.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,23 +14,23 @@ use hookswitch_runtime::{Clock, Scope};
 
 use crate::rig::until_up;
 
-/// How to start a node.
-pub(crate) struct NodeSpec {
+/// How to start a node's stores.
+pub(crate) struct StoresSpec {
     pub(crate) config: RedisConfig,
     pub(crate) limits: OfflineLimits,
     pub(crate) clock: Clock,
 }
 
 /// A node's keepers; they end when it is dropped.
-pub(crate) struct Node {
+pub(crate) struct Stores {
     pub(crate) keepers: RedisKeepers,
     scope: Scope,
 }
 
 /// Hears nothing.
-struct Deaf;
+struct NullSink;
 
-impl BrokerSink for Deaf {
+impl BrokerSink for NullSink {
     fn on_events(&self, _tenant: &TenantId, _received: Vec<Received>) {}
 
     fn on_gap(&self, _scope: GapScope, _n_missed: Option<u64>) {}
@@ -38,7 +38,7 @@ impl BrokerSink for Deaf {
     fn on_backlog(&self, _user: UserKey) {}
 }
 
-impl NodeSpec {
+impl StoresSpec {
     pub(crate) fn new(url: &str) -> Self {
         let mut config = RedisConfig::parse_url(url).expect("a legal address");
         // The cores may be shared with a compiler.
@@ -53,32 +53,32 @@ impl NodeSpec {
         self
     }
 
-    pub(crate) async fn start(&self) -> Node {
+    pub(crate) async fn start(&self) -> Stores {
         let scope = Scope::root("test");
         let node = NodeId::generate(self.clock.now());
         let (config, clock) = (self.config.clone(), self.clock.clone());
-        let keepers = RedisKeepers::start(config, node, self.limits, Arc::new(Deaf), clock, scope.clone());
+        let keepers = RedisKeepers::start(config, node, self.limits, Arc::new(NullSink), clock, scope.clone());
         let keepers = keepers.await.expect("the settings are legal");
         until_up(&keepers).await;
-        Node { keepers, scope }
+        Stores { keepers, scope }
     }
 }
 
-impl Node {
+impl Stores {
     /// Ends the node's tasks, as its death would.
     pub(crate) async fn die(self) {
         self.scope.shut_down(Duration::from_secs(5)).await;
     }
 }
 
-impl Drop for Node {
+impl Drop for Stores {
     fn drop(&mut self) {
         self.scope.soft().cancel();
         self.scope.hard().cancel();
     }
 }
 
-impl OfflineStore for Node {
+impl OfflineStore for Stores {
     fn put(&self, messages: Vec<OfflineMessage>) -> BoxFuture<'_, Result<(), OfflineError>> {
         self.keepers.offline.put(messages)
     }
@@ -108,7 +108,7 @@ impl OfflineStore for Node {
     }
 }
 
-impl ChatSessionStore for Node {
+impl ChatSessionStore for Stores {
     fn start<'a>(
         &'a self,
         session: &'a ChatSession,

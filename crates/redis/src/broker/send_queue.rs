@@ -1,4 +1,4 @@
-//! The messages that wait for Redis, each in the lane of its tenant.
+//! The messages that wait for Redis, each in the slot of its tenant.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -6,13 +6,13 @@ use bytes::Bytes;
 use hookswitch_protocol::TenantId;
 use tokio::sync::oneshot;
 
-use super::sequence::ERA_SHIFT;
+use super::sequence::GENERATION_SHIFT;
 
-/// Messages of a lane sent together; the next ones follow when these are answered, so that none
+/// Messages of a slot sent together; the next ones follow when these are answered, so that none
 /// overtakes one that has to be sent again.
 const SENT_AT_ONCE: usize = 256;
 
-/// Tenants whose events are counted; past it all counts begin anew, in the next era.
+/// Tenants whose events are counted; past it all counts begin anew, in the next generation.
 const COUNTED_TENANTS: usize = 100_000;
 
 /// One message on its way.
@@ -22,8 +22,8 @@ pub(crate) struct Outbound {
     pub(crate) channel: String,
     pub(crate) body: Bytes,
     pub(crate) is_sharded: bool,
-    /// Its lane. In a cluster, all of a tenant's messages go through the owner of this slot; otherwise
-    /// there is one lane.
+    /// Its slot. In a cluster, all of a tenant's messages go through the owner of this slot; otherwise
+    /// there is one slot.
     pub(crate) slot: u16,
     /// Told by being dropped: Redis has it, or it waits for Redis to come back.
     pub(crate) settled: Option<oneshot::Sender<()>>,
@@ -34,23 +34,23 @@ pub(crate) type Batch = Vec<(u64, Outbound)>;
 
 /// Everything that is not sent yet, in the order of its arrival.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
+pub(crate) struct SendQueue {
     waiting: BTreeMap<u64, Outbound>,
     n_arrived: u64,
     /// Those being sent included.
     n_messages: usize,
     n_bytes: usize,
-    /// Lanes with messages that wait or are being sent.
-    lanes: HashMap<u16, Lane>,
-    /// Lanes of which nothing is being sent.
+    /// Slots with messages that wait or are being sent.
+    slots: HashMap<u16, SlotQueue>,
+    /// Slots of which nothing is being sent.
     ready: VecDeque<u16>,
     /// The number of the last event, per tenant.
     numbers: HashMap<TenantId, u64>,
     /// How often the counts began anew.
-    era: u64,
+    generation: u64,
     dropping: Option<Dropped>,
-    /// Tenants of which messages were dropped and the other nodes may not know, per lane.
-    untold: HashMap<u16, HashSet<TenantId>>,
+    /// Tenants of which messages were dropped and the other nodes may not know, per slot.
+    unannounced: HashMap<u16, HashSet<TenantId>>,
 }
 
 /// What was dropped since messages began to be too many.
@@ -61,14 +61,14 @@ pub(crate) struct Dropped {
 }
 
 #[derive(Debug, Default)]
-struct Lane {
+struct SlotQueue {
     /// Places of the messages that wait.
     places: VecDeque<u64>,
     /// Whether the last attempt failed: then a single message is tried first.
     has_failed: bool,
 }
 
-impl Line {
+impl SendQueue {
     pub(crate) fn n_waiting(&self) -> usize {
         self.n_messages
     }
@@ -81,24 +81,24 @@ impl Line {
         }
         if self.numbers.len() >= COUNTED_TENANTS {
             self.numbers.clear();
-            self.era += 1;
+            self.generation += 1;
         }
-        let first = self.era << ERA_SHIFT;
+        let first = self.generation << GENERATION_SHIFT;
         self.numbers.insert(tenant.clone(), first);
         first
     }
 
-    /// Puts a message at the end of its lane.
+    /// Puts a message at the end of its slot.
     pub(crate) fn append(&mut self, outbound: Outbound) {
         let place = self.n_arrived;
         self.n_arrived += 1;
         self.n_messages += 1;
         self.n_bytes += outbound.body.len();
-        let lane = self.lanes.entry(outbound.slot).or_insert_with(|| {
+        let queue = self.slots.entry(outbound.slot).or_insert_with(|| {
             self.ready.push_back(outbound.slot);
-            Lane::default()
+            SlotQueue::default()
         });
-        lane.places.push_back(place);
+        queue.places.push_back(place);
         self.waiting.insert(place, outbound);
     }
 
@@ -108,25 +108,25 @@ impl Line {
             return None;
         }
         let (_, oldest) = self.waiting.pop_first()?;
-        // What was put back stands in front again, so the oldest of all is its lane's oldest.
-        self.lanes.get_mut(&oldest.slot)?.places.pop_front();
+        // What was put back stands in front again, so the oldest of all is its slot's oldest.
+        self.slots.get_mut(&oldest.slot)?.places.pop_front();
         self.gone(&oldest);
         let dropping = self.dropping.get_or_insert_default();
         dropping.n_messages += 1;
         if dropping.tenants.len() < COUNTED_TENANTS && !dropping.tenants.contains(&oldest.tenant) {
             dropping.tenants.insert(oldest.tenant.clone());
-            self.untold.entry(oldest.slot).or_default().insert(oldest.tenant.clone());
+            self.unannounced.entry(oldest.slot).or_default().insert(oldest.tenant.clone());
         }
         Some(oldest)
     }
 
-    /// Up to so many of a lane's tenants of which messages were dropped, with their last numbers.
-    pub(crate) fn take_untold(&mut self, slot: u16, limit: usize) -> Vec<(TenantId, u64)> {
-        let Some(tenants) = self.untold.get_mut(&slot) else { return Vec::new() };
+    /// Up to so many of a slot's tenants of which messages were dropped, with their last numbers.
+    pub(crate) fn take_unannounced(&mut self, slot: u16, limit: usize) -> Vec<(TenantId, u64)> {
+        let Some(tenants) = self.unannounced.get_mut(&slot) else { return Vec::new() };
         let some: HashSet<TenantId> = tenants.iter().take(limit).cloned().collect();
         tenants.retain(|tenant| !some.contains(tenant));
         if tenants.is_empty() {
-            self.untold.remove(&slot);
+            self.unannounced.remove(&slot);
         }
         // Counts that began anew are no gap.
         some.into_iter().filter_map(|tenant| self.numbers.get(&tenant).copied().map(|last| (tenant, last))).collect()
@@ -144,12 +144,12 @@ impl Line {
         self.dropping.take_if(|_| has_room)
     }
 
-    /// The next messages of a lane that is free; it is not free until it is released.
+    /// The next messages of a slot that is free; it is not free until it is released.
     pub(crate) fn take(&mut self) -> Option<(u16, Batch)> {
         let slot = self.ready.pop_front()?;
-        let lane = self.lanes.get_mut(&slot)?;
-        let limit = if lane.has_failed { 1 } else { SENT_AT_ONCE };
-        let places = lane.places.drain(..lane.places.len().min(limit));
+        let queue = self.slots.get_mut(&slot)?;
+        let limit = if queue.has_failed { 1 } else { SENT_AT_ONCE };
+        let places = queue.places.drain(..queue.places.len().min(limit));
         let taken = places.filter_map(|place| Some((place, self.waiting.remove(&place)?))).collect();
         Some((slot, taken))
     }
@@ -160,34 +160,34 @@ impl Line {
         self.n_bytes -= outbound.body.len();
     }
 
-    /// What has to be sent again; nobody waits for it any more. Whether that is news in this lane.
+    /// What has to be sent again; nobody waits for it any more. Whether that is news in this slot.
     pub(crate) fn put_back(&mut self, slot: u16, rest: Batch) -> bool {
-        let lane = self.lanes.entry(slot).or_default();
+        let queue = self.slots.entry(slot).or_default();
         for (place, outbound) in rest.into_iter().rev() {
-            lane.places.push_front(place);
+            queue.places.push_front(place);
             self.waiting.insert(place, Outbound { settled: None, ..outbound });
         }
-        !std::mem::replace(&mut lane.has_failed, true)
+        !std::mem::replace(&mut queue.has_failed, true)
     }
 
-    /// Redis takes this lane's messages.
+    /// Redis takes this slot's messages.
     pub(crate) fn succeeded(&mut self, slot: u16) {
-        if let Some(lane) = self.lanes.get_mut(&slot) {
-            lane.has_failed = false;
+        if let Some(queue) = self.slots.get_mut(&slot) {
+            queue.has_failed = false;
         }
     }
 
-    /// A lane is free again.
+    /// A slot is free again.
     pub(crate) fn release(&mut self, slot: u16) {
-        if self.lanes.get(&slot).is_some_and(|lane| lane.places.is_empty()) {
-            self.lanes.remove(&slot);
+        if self.slots.get(&slot).is_some_and(|queue| queue.places.is_empty()) {
+            self.slots.remove(&slot);
         } else {
             self.ready.push_back(slot);
         }
     }
 
     /// Nobody waits for a Redis that is away.
-    pub(crate) fn let_go(&mut self) {
+    pub(crate) fn release_waiters(&mut self) {
         for outbound in self.waiting.values_mut() {
             outbound.settled = None;
         }

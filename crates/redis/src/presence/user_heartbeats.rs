@@ -1,12 +1,39 @@
-//! Signs of life: the contract's presence keys, each in a slot of its own.
+//! Heartbeats: the contract's presence keys, each in a slot of its own.
 
 use fred::interfaces::{KeysInterface as _, SetsInterface as _};
 use fred::types::Expiration;
 use futures_util::future::join_all;
 use hookswitch_hub::UserKey;
 use hookswitch_protocol::{TenantId, Timestamp};
+use tokio::time::sleep;
 
+use super::RedisPresence;
 use crate::link::{Link, LinkError};
+
+/// Heartbeats sent at once.
+const HEARTBEATS_AT_ONCE: usize = 200;
+
+impl RedisPresence {
+    /// Writes every user's heartbeat once per interval, a few at a time, spread over it.
+    pub(super) async fn run_heartbeats(&self) {
+        let interval = self.link.config().heartbeat_interval;
+        loop {
+            let users = self.local.present();
+            let n_chunks = users.len().div_ceil(HEARTBEATS_AT_ONCE).max(1);
+            for n in 0..n_chunks {
+                sleep(interval / n_chunks as u32).await;
+                let chunk = users.iter().skip(n * HEARTBEATS_AT_ONCE).take(HEARTBEATS_AT_ONCE);
+                // Who has left since must not get one any more.
+                let present: Vec<_> = chunk.filter(|user| self.local.is_present(user)).cloned().collect();
+                if self.link.is_up()
+                    && let Err(error) = write_all(&self.link, &present).await
+                {
+                    self.failed(&error, None);
+                }
+            }
+        }
+    }
+}
 
 /// Writes that the user was there just now.
 pub(super) async fn write(link: &Link, tenant: &TenantId, user: &str) -> Result<(), LinkError> {
@@ -14,7 +41,7 @@ pub(super) async fn write(link: &Link, tenant: &TenantId, user: &str) -> Result<
     let expiry = Expiration::PX(link.config().heartbeat_expiry.as_millis() as i64);
     let key = link.keys().presence(tenant, user);
     let written: Result<(), _> = link.client().set(key, seconds, Some(expiry), None, false).await;
-    written.map_err(|source| LinkError::failed("write a sign of life", source))
+    written.map_err(|source| LinkError::failed("write a heartbeat", source))
 }
 
 /// The same for many at once; the first failure, after all were tried.
@@ -30,7 +57,7 @@ pub(super) async fn write_all(link: &Link, users: &[UserKey]) -> Result<(), Link
 pub(super) async fn read(link: &Link, key: &UserKey) -> Result<Option<Option<Timestamp>>, LinkError> {
     let name = link.keys().presence(&key.tenant, &key.user.to_string());
     let text: Option<String> =
-        link.client().get(name).await.map_err(|source| LinkError::failed("read a sign of life", source))?;
+        link.client().get(name).await.map_err(|source| LinkError::failed("read a heartbeat", source))?;
     let as_time = |text: String| text.parse::<i64>().ok()?.checked_mul(1_000).map(Timestamp::from_millis);
     Ok(text.map(as_time))
 }
@@ -38,7 +65,7 @@ pub(super) async fn read(link: &Link, key: &UserKey) -> Result<Option<Option<Tim
 /// Whether there is one.
 pub(super) async fn exists(link: &Link, tenant: &TenantId, user: &str) -> Result<bool, LinkError> {
     let found: Result<bool, _> = link.client().exists(link.keys().presence(tenant, user)).await;
-    found.map_err(|source| LinkError::failed("look for a sign of life", source))
+    found.map_err(|source| LinkError::failed("look for a heartbeat", source))
 }
 
 /// Removes those of users who went offline. Another slot knows whether they are: one who came back on
@@ -49,7 +76,7 @@ pub(super) async fn erase(link: &Link, tenant: &TenantId, users: &[String]) -> R
 
 async fn erase_one(link: &Link, tenant: &TenantId, user: &str) -> Result<(), LinkError> {
     let erased: Result<(), _> = link.client().del(link.keys().presence(tenant, user)).await;
-    erased.map_err(|source| LinkError::failed("remove a sign of life", source))?;
+    erased.map_err(|source| LinkError::failed("remove a heartbeat", source))?;
     let is_back: Result<bool, _> = link.client().sismember(link.keys().online(tenant), user).await;
     if is_back.map_err(|source| LinkError::failed("see whether a user is back", source))? {
         write(link, tenant, user).await?;

@@ -1,104 +1,75 @@
-//! The open store: its parts, and how it opens.
+//! How a file is opened.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use hookswitch_hub::UserKey;
+use hookswitch_hub::{OfflineLimits, UserKey};
 use hookswitch_runtime::{Clock, Scope};
 
-use super::connect::Source;
-use super::dialect::{self, Conn};
-use super::engine::{Inner, Readers, Waiting, Writer, n_unreadable};
+use super::connect::Connector;
+use super::dialect::{self, Conn, RowNumbers};
+use super::engine::{Inner, PendingUsers, Readers, Store, Writer, WriterContext, n_unreadable};
+use super::file::{check_path, failed};
 use super::lock::{FileLock, private};
 use super::{migrate, recover};
 use crate::codec::Codec;
 use crate::config::StoreConfig;
-use crate::counters::StoreCounters;
-use crate::error::{Cause, StoreError};
-
-/// An open SQLite database. Clones share it; it closes after the last one is gone, or at its scope's end.
-///
-/// Keeps [`WebhookDirectory`](hookswitch_webhooks::WebhookDirectory),
-/// [`DeliveryLedger`](hookswitch_webhooks::DeliveryLedger),
-/// [`AttemptLog`](hookswitch_webhooks::AttemptLog), [`OfflineStore`](hookswitch_hub::OfflineStore) and
-/// [`ChatSessionStore`](hookswitch_hub::ChatSessionStore): `Arc::new(store.clone())` is any of them.
-/// A call whose future is dropped is done or not done; once it reached the writer it is done.
-#[derive(Debug, Clone)]
-pub struct Store {
-    pub(crate) inner: Arc<Inner>,
-}
+use crate::error::StoreError;
+use crate::metrics::StoreMetrics;
 
 impl Store {
     /// Opens the file, making it when missing (readable by this system user only), takes its lock,
     /// brings its tables up to date, voids the offline claims of a former process and starts the writer.
     ///
-    /// `scope` should be the store's own: at its soft token the writer serves what is queued and
+    /// `offline` bounds the messages for absent users. `scope` should be the store's own: at its soft token the writer serves what is queued and
     /// ends, and calls after that are `Unavailable`.
     ///
     /// # Errors
     /// [`StoreError`]; its texts say what to do.
-    pub async fn open(config: StoreConfig, clock: Clock, scope: &Scope) -> Result<Self, StoreError> {
+    pub async fn open(
+        config: StoreConfig,
+        offline: OfflineLimits,
+        clock: Clock,
+        scope: &Scope,
+    ) -> Result<Self, StoreError> {
         let path = check_path(&config.path)?;
         let lock = Arc::new(FileLock::take(Path::new(&path), config.lock_wait).await?);
-        let source = Source::writing(&path, config.busy_timeout, lock);
+        let connector = Connector::writing(&path, config.busy_timeout, lock);
         let codec = Arc::new(Codec::new(config.secret_keys));
-        let (conn, waiting) = prepare(path.clone(), source.clone(), codec.clone()).await?;
-        let writer = Writer::start(source, conn, codec.clone(), (config.queue, config.wait), scope);
-        let readers = Readers::new(Source::reading(&path, config.busy_timeout), config.n_readers, config.wait);
+        let (conn, waiting) = prepare(path.clone(), connector.clone(), codec.clone()).await?;
+        let metrics = StoreMetrics::default();
+        let context = Arc::new(WriterContext { codec: codec.clone(), row_numbers: RowNumbers });
+        let bounds = (config.queue, config.wait);
+        let writer = Writer::start(connector, conn, context, bounds, metrics.clone(), scope);
+        let readers = Readers::new(Connector::reading(&path, config.busy_timeout), config.n_readers, config.wait);
         let inner = Inner {
-            offline: config.offline,
+            offline,
+            metrics,
             codec,
             clock,
             acceptance: writer.clone(),
             dispatch: writer,
             readers,
-            waiting: Waiting::new(Some(waiting)),
-            sightings: Arc::default(),
+            pending_users: PendingUsers::new(Some(waiting)),
+            liveness: Arc::default(),
             holder: Arc::from("this process"),
         };
         Ok(Self { inner: inner.share(scope) })
     }
-
-    /// Whether writing works, for readiness: at rest a look whether the writer answers; after a write
-    /// failed, an error until a small one of our own has worked.
-    ///
-    /// # Errors
-    /// [`StoreError::Unwritable`].
-    pub async fn check_writing(&self) -> Result<(), StoreError> {
-        let checked = self.inner.check_writing().await;
-        checked.map_err(|failure| StoreError::Unwritable { source: Box::new(failure) })
-    }
-
-    /// What it has done so far.
-    pub fn counters(&self) -> StoreCounters {
-        self.inner.acceptance.counters()
-    }
-}
-
-/// The path as SQLite shall see it: absolute, so that no name can look like a URI.
-pub(super) fn check_path(path: &Path) -> Result<String, StoreError> {
-    if path == Path::new(":memory:") || path.as_os_str().is_empty() {
-        return Err(StoreError::InMemory);
-    }
-    let absolute = std::path::absolute(path).map_err(|source| failed("find", path, Box::new(source)))?;
-    if let Some(directory) = absolute.parent().filter(|directory| !directory.is_dir()) {
-        return Err(StoreError::NoDirectory { directory: directory.to_owned() });
-    }
-    absolute.into_os_string().into_string().map_err(|path| StoreError::NotUtf8 { path: PathBuf::from(path) })
-}
-
-pub(super) fn failed(operation: &'static str, path: impl AsRef<Path>, source: Cause) -> StoreError {
-    StoreError::File { operation, path: path.as_ref().to_owned(), source }
 }
 
 /// Everything that blocks, on a thread where it may.
-async fn prepare(path: String, source: Source, codec: Arc<Codec>) -> Result<(Conn, HashSet<UserKey>), StoreError> {
+async fn prepare(
+    path: String,
+    connector: Connector,
+    codec: Arc<Codec>,
+) -> Result<(Conn, HashSet<UserKey>), StoreError> {
     let opening = path.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let path = opening;
         private().open(&path).map_err(|source| failed("open", &path, Box::new(source)))?;
-        let mut conn = source.open_blocking().map_err(|source| failed("open", &path, Box::new(source)))?;
+        let mut conn = connector.open_blocking().map_err(|source| failed("open", &path, Box::new(source)))?;
         migrate::migrate(&mut conn, Path::new(&path))?;
         match n_unreadable(&mut conn, &codec).map_err(|source| failed("read", &path, Box::new(source)))? {
             0 => {}
@@ -141,7 +112,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let (scope, clock) = (Scope::root("test"), Clock::manual(Timestamp::from_millis(1_000_000)));
         let config = StoreConfig::new(directory.path().join("x.db"));
-        let store = Store::open(config, clock.clone(), &scope).await.expect("opens");
+        let store = Store::open(config, OfflineLimits::default(), clock.clone(), &scope).await.expect("opens");
         store.put(messages(&clock, 0..1_500)).await.expect("put");
         clock.advance(store.inner.offline.max_age + Duration::from_millis(1));
         store.put(messages(&clock, 1_500..1_501)).await.expect("put");
@@ -158,12 +129,13 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("x.db");
         let (scope, clock) = (Scope::root("test"), Clock::system());
-        let store = Store::open(StoreConfig::new(&path), clock.clone(), &scope).await.expect("opens");
+        let store =
+            Store::open(StoreConfig::new(&path), OfflineLimits::default(), clock.clone(), &scope).await.expect("opens");
         store.put(messages(&clock, 0..3)).await.expect("put");
         drop(store);
         let mut operator = Conn::establish(path.to_str().expect("UTF-8")).expect("opens");
         operator.batch_execute("PRAGMA busy_timeout = 5000; DELETE FROM offline_messages").expect("deletes");
-        let store = Store::open(StoreConfig::new(&path), clock, &scope).await.expect("opens");
+        let store = Store::open(StoreConfig::new(&path), OfflineLimits::default(), clock, &scope).await.expect("opens");
         assert!(!store.may_have(&agent()));
     }
 }

@@ -8,9 +8,9 @@ use hookswitch_hub::UserKey;
 /// The users for whom messages wait or drops are to be told. Changed by the writer between commit
 /// and answer. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Waiting(Option<Arc<RwLock<HashSet<UserKey>>>>);
+pub(crate) struct PendingUsers(Option<Arc<RwLock<HashSet<UserKey>>>>);
 
-impl Waiting {
+impl PendingUsers {
     /// What is waiting now; `None` where it cannot be known, because other nodes change the tables too.
     pub(crate) fn new(users: Option<HashSet<UserKey>>) -> Self {
         Self(users.map(|users| Arc::new(RwLock::new(users))))

@@ -1,45 +1,45 @@
-//! When other nodes last said something new, by the clock of the one who looks.
+//! Which other nodes live: when each last sent another heartbeat, by the clock of the one who looks.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use hookswitch_protocol::Timestamp;
 
-use crate::backlog::Nodes;
+use crate::backlog::PeerNodes;
 
-/// What one node has seen of the others.
+/// What one node has observed of the others.
 ///
 /// Clocks differ. One node whose clock is half a minute behind must not look dead to all others, who
-/// would make its deliveries again; so nobody goes by the time that another node says, only by whether
-/// it says another one.
+/// would make its deliveries again; so nobody goes by the time that another node writes, only by whether
+/// it writes another one.
 #[derive(Debug, Default)]
-pub(crate) struct SeenBy(HashMap<String, Sighting>);
+pub(crate) struct ObservedNodes(HashMap<String, ObservedNode>);
 
 #[derive(Debug)]
-struct Sighting {
-    said: i64,
-    /// When it was first seen to say so.
+struct ObservedNode {
+    heartbeat: i64,
+    /// When this heartbeat was first seen.
     since: Timestamp,
-    /// Whether it was ever seen to say something new.
-    has_moved: bool,
+    /// Whether another heartbeat was ever seen.
+    has_changed: bool,
 }
 
-impl SeenBy {
-    /// Takes in what the others say at `now`, and judges them. One that is seen for the first time is
+impl ObservedNodes {
+    /// Takes in the heartbeats read at `now`, and judges the nodes by them. One that is seen for the first time is
     /// judged by its own time, and taken for dead by nobody.
-    pub(crate) fn judge(&mut self, said: &[(String, i64)], now: Timestamp, dead_after: Duration) -> Nodes {
+    pub(crate) fn judge(&mut self, heartbeats: &[(String, i64)], now: Timestamp, dead_after: Duration) -> PeerNodes {
         let silent = now.before(dead_after);
-        self.0.retain(|node, _| said.iter().any(|(known, _)| known == node));
-        let mut nodes = Nodes::default();
-        for (node, said) in said {
-            let new = Sighting { said: *said, since: now, has_moved: false };
+        self.0.retain(|node, _| heartbeats.iter().any(|(known, _)| known == node));
+        let mut nodes = PeerNodes::default();
+        for (node, heartbeat) in heartbeats {
+            let new = ObservedNode { heartbeat: *heartbeat, since: now, has_changed: false };
             let seen = self.0.entry(node.clone()).or_insert(new);
-            if seen.said != *said {
-                *seen = Sighting { said: *said, since: now, has_moved: true };
+            if seen.heartbeat != *heartbeat {
+                *seen = ObservedNode { heartbeat: *heartbeat, since: now, has_changed: true };
             }
             if seen.since < silent {
                 nodes.dead.push(node.clone());
-            } else if seen.has_moved || *said >= silent.as_millis() {
+            } else if seen.has_changed || *heartbeat >= silent.as_millis() {
                 nodes.alive.push(node.clone());
             }
         }
@@ -56,7 +56,7 @@ impl SeenBy {
 mod tests {
     use super::*;
 
-    fn judge(seen: &mut SeenBy, said: &[(&str, i64)], now_secs: i64) -> (Vec<String>, Vec<String>) {
+    fn judge(seen: &mut ObservedNodes, said: &[(&str, i64)], now_secs: i64) -> (Vec<String>, Vec<String>) {
         let said: Vec<_> = said.iter().map(|(node, secs)| ((*node).to_owned(), secs * 1_000)).collect();
         let nodes = seen.judge(&said, Timestamp::from_millis(now_secs * 1_000), Duration::from_secs(20));
         (nodes.alive, nodes.dead)
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn one_whose_clock_is_wrong_lives_as_long_as_it_says_something_new() {
-        let mut seen = SeenBy::default();
+        let mut seen = ObservedNodes::default();
         for secs in (1_000..1_100).step_by(5) {
             let (alive, dead) = judge(&mut seen, &[("behind", secs - 60), ("ahead", secs + 60)], secs);
             let wanted: &[&str] = if secs == 1_000 { &["ahead"] } else { &["behind", "ahead"] };
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_left_of_former_nodes_is_neither_counted_nor_dead_at_once() {
-        let mut seen = SeenBy::default();
+        let mut seen = ObservedNodes::default();
         assert_eq!(judge(&mut seen, &[("former", 0)], 1_000), (vec![], vec![]));
         seen.begin_anew(Timestamp::from_millis(1_010_000));
         assert_eq!(judge(&mut seen, &[("former", 0)], 1_030), (vec![], vec![]));

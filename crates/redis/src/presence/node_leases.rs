@@ -12,7 +12,7 @@ const LOST_AT_ONCE: i64 = 16;
 
 /// The scripts about nodes.
 #[derive(Debug)]
-pub(super) struct Nodes {
+pub(super) struct NodeLeases {
     renew: Script,
     lost: Script,
     unknown: Script,
@@ -36,7 +36,7 @@ macro_rules! with_now {
     };
 }
 
-impl Nodes {
+impl NodeLeases {
     pub(super) fn new() -> Self {
         Self {
             renew: with_now!("node_renew.lua"),
@@ -118,7 +118,7 @@ impl Nodes {
 }
 
 fn own(link: &Link) -> Vec<Value> {
-    vec![link.node().as_str().into(), (link.config().lease.as_millis() as i64).into()]
+    vec![link.node().as_str().into(), (link.config().node_lease.length().as_millis() as i64).into()]
 }
 
 fn legal(nodes: &[String]) -> Vec<NodeId> {

@@ -1,7 +1,7 @@
-//! Whose turn it is to bring a user his offline messages: one node's at a time.
+//! The claim of a user's offline messages: one node's at a time.
 //!
-//! A node that claims takes the user's line for [`HOLD`], and prolongs all its lines while it lives.
-//! Where it does not any more, the next node that asks takes the line over, claimed messages included.
+//! A node that claims holds the user's messages for [`CLAIM_LEASE`], and renews all its claims while it lives.
+//! Where it does not any more, the next node that asks takes the claim over, claimed messages included.
 
 use std::time::Duration;
 
@@ -11,23 +11,14 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use hookswitch_protocol::Timestamp;
 
 use super::dialect::Conn;
-use super::engine::{Holder, Key};
+use crate::offline_claim::{Acquired, Holder, Key};
 use crate::schema::offline_messages as messages;
 
-/// How long a line is kept for a node that says nothing.
-const HOLD: Duration = Duration::from_secs(45);
+/// How long a claim lasts that is not renewed.
+const CLAIM_LEASE: Duration = Duration::from_secs(45);
 
-/// How often a node says that it lives; several times within [`HOLD`].
-pub(crate) const BEAT: Duration = Duration::from_secs(10);
-
-/// Whether a user's messages may be claimed.
-pub(crate) enum Turn {
-    Mine,
-    /// Nothing waits.
-    Empty,
-    /// Another node brings them; ask again after this time.
-    HeldElsewhere(Duration),
-}
+/// How often a node renews its claims; several times within [`CLAIM_LEASE`].
+pub(crate) const RENEWAL_INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(QueryableByName)]
 struct Held {
@@ -53,12 +44,12 @@ fn look(conn: &mut Conn, key: &Key) -> QueryResult<Option<Held>> {
     .optional()
 }
 
-pub(crate) fn take_turn(conn: &mut Conn, key: &Key, holder: &Holder, now: Timestamp) -> QueryResult<Turn> {
-    let Some(held) = look(conn, key)? else { return Ok(Turn::Empty) };
+pub(crate) fn acquire(conn: &mut Conn, key: &Key, holder: &Holder, now: Timestamp) -> QueryResult<Acquired> {
+    let Some(held) = look(conn, key)? else { return Ok(Acquired::Empty) };
     if let Some(other) = held.held_by.filter(|other| **other != **holder) {
         let left = held.held_until - now.as_millis();
         if held.has_claims && left > 0 {
-            return Ok(Turn::HeldElsewhere(Duration::from_millis(left as u64)));
+            return Ok(Acquired::HeldElsewhere(Duration::from_millis(left as u64)));
         }
         tracing::debug!(%other, "takes over the offline messages of a user");
         let claimed = messages::table
@@ -68,21 +59,21 @@ pub(crate) fn take_turn(conn: &mut Conn, key: &Key, holder: &Holder, now: Timest
     }
     sql_query("UPDATE offline_users SET held_by = ?, held_until = ? WHERE tenant_id = ? AND user_id = ?")
         .bind::<Text, _>(&**holder)
-        .bind::<BigInt, _>(now.after(HOLD).as_millis())
+        .bind::<BigInt, _>(now.after(CLAIM_LEASE).as_millis())
         .bind::<Text, _>(&key.tenant)
         .bind::<Text, _>(&key.user)
         .execute(conn)?;
-    Ok(Turn::Mine)
+    Ok(Acquired::Yes)
 }
 
 /// Whether this process may still say what became of the messages it claimed.
-pub(crate) fn is_mine(conn: &mut Conn, key: &Key, holder: &Holder) -> QueryResult<bool> {
+pub(crate) fn is_held(conn: &mut Conn, key: &Key, holder: &Holder) -> QueryResult<bool> {
     let held = look(conn, key)?;
     Ok(held.and_then(|held| held.held_by).is_some_and(|by| *by == **holder))
 }
 
-/// Lets the line go once nothing of it is claimed.
-pub(crate) fn end_turn(conn: &mut Conn, key: &Key) -> QueryResult<()> {
+/// Releases the claim once none of the messages is claimed.
+pub(crate) fn release(conn: &mut Conn, key: &Key) -> QueryResult<()> {
     if look(conn, key)?.is_some_and(|held| !held.has_claims) {
         sql_query("UPDATE offline_users SET held_by = NULL, held_until = 0 WHERE tenant_id = ? AND user_id = ?")
             .bind::<Text, _>(&key.tenant)
@@ -93,7 +84,7 @@ pub(crate) fn end_turn(conn: &mut Conn, key: &Key) -> QueryResult<()> {
 }
 
 /// Locks the user's row, made when missing, so that counts stay right between nodes.
-pub(crate) fn lock(conn: &mut Conn, key: &Key) -> QueryResult<()> {
+pub(crate) fn lock_user(conn: &mut Conn, key: &Key) -> QueryResult<()> {
     sql_query(
         "INSERT INTO offline_users (tenant_id, user_id, n_messages) VALUES (?, ?, 0)
          ON DUPLICATE KEY UPDATE n_messages = n_messages",
@@ -104,10 +95,10 @@ pub(crate) fn lock(conn: &mut Conn, key: &Key) -> QueryResult<()> {
     Ok(())
 }
 
-/// This process lives: its lines stay its own.
-pub(crate) fn prolong(conn: &mut Conn, holder: &Holder, now: Timestamp) -> QueryResult<usize> {
+/// Renews every claim of this process.
+pub(crate) fn renew(conn: &mut Conn, holder: &Holder, now: Timestamp) -> QueryResult<usize> {
     sql_query("UPDATE offline_users SET held_until = ? WHERE held_by = ?")
-        .bind::<BigInt, _>(now.after(HOLD).as_millis())
+        .bind::<BigInt, _>(now.after(CLAIM_LEASE).as_millis())
         .bind::<Text, _>(&**holder)
         .execute(conn)
 }

@@ -1,0 +1,45 @@
+//! What the keepers count, under its outward names.
+
+use hookswitch_runtime::counters;
+
+counters! {
+    /// What the broker counts.
+    pub struct BrokerMetrics {
+        sent as "redis_sent": "Messages Redis took for the other nodes",
+        dropped as "redis_dropped": "Messages dropped, Redis being away for too long",
+        received as "redis_received": "Events of other nodes and programs taken in",
+        refused as "redis_refused": "Messages from Redis that were no events",
+        missed as "redis_missed": "Events of other nodes that never came",
+    }
+}
+
+counters! {
+    /// What the keeper of presence counts.
+    pub struct PresenceMetrics {
+        restorations as "presence_restorations": "Times all leases were said again",
+        reassertions as "presence_reassertions": "Leases said again",
+        nodes_swept as "presence_nodes_swept": "Lost nodes whose users were taken offline",
+        users_swept as "presence_users_swept": "Users taken offline with a lost node",
+        users_expired as "presence_users_expired": "Users online that no node answered for",
+        strays as "presence_strays": "Leases in Redis that differed from this node's",
+        departures_dropped as "presence_departures_dropped": "Departures dropped, too many waiting for Redis",
+        failures as "presence_failures": "Calls about presence that had to wait",
+    }
+}
+
+counters! {
+    /// What the keeper of messages for absent users counts, of what this node did.
+    pub struct OfflineMetrics {
+        kept as "offline_kept": "Messages put into Redis for absent users",
+        dropped as "offline_dropped": "Messages dropped, too many or too old",
+        refused as "offline_refused": "Foreign messages for absent users that were none",
+        taken_over as "offline_taken_over": "Claims of lost nodes whose messages wait again",
+    }
+}
+
+counters! {
+    /// What the keeper of chat sessions counts.
+    pub struct ChatMetrics {
+        restored as "chat_sessions_restored": "Chat sessions put back into a Redis that had lost them",
+    }
+}

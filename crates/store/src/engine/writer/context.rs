@@ -1,0 +1,13 @@
+//! What the queries of a group need beside their connection.
+
+use std::sync::Arc;
+
+use super::dialect::RowNumbers;
+use crate::codec::Codec;
+
+/// Shared by the writers of one store.
+#[derive(Debug)]
+pub(crate) struct WriterContext {
+    pub(crate) codec: Arc<Codec>,
+    pub(crate) row_numbers: RowNumbers,
+}

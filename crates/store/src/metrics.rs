@@ -1,0 +1,10 @@
+//! What a store counts, under its outward names.
+
+hookswitch_runtime::counters! {
+    /// What a store counts, all its writers together.
+    pub struct StoreMetrics {
+        writes as "store_writes": "Calls that the database's writers ran",
+        commits as "store_commits": "Transactions committed; fewer than the calls where these shared one",
+        failures as "store_failures": "Transactions that failed and changed nothing",
+    }
+}
