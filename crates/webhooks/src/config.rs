@@ -41,7 +41,7 @@ pub struct WebhookConfig {
     /// Finished attempts that may wait to be settled, beyond those in flight; 4,096 by default. When
     /// it is full (the database is away), attempts keep their slots and nothing new is leased.
     pub unsettled: usize,
-    /// How often the ledger is asked for work nobody told us of; 1 s by default.
+    /// How often the ledger is asked for work that no signal came of; 1 s by default.
     pub poll_interval: Duration,
     /// How often expired leases are swept, and how often this node says that it lives; 5 s by default.
     pub sweep_interval: Duration,
@@ -54,10 +54,10 @@ pub struct WebhookConfig {
     pub retry_after_cap: Duration,
     /// When a webhook whose receiver only fails is switched off.
     pub disable: DisableRule,
-    /// News of webhooks that were switched off that may wait for each listener of
+    /// Notices of webhooks that were switched off that may wait for each receiver of
     /// [`Webhooks::subscribe_disabled`](crate::Webhooks::subscribe_disabled); 256 by default. What does
-    /// not fit is dropped for that listener, logged and counted.
-    pub disabled_news: usize,
+    /// not fit is dropped for that receiver, logged and counted.
+    pub disabled_notices: usize,
     /// How many seconds an event is worth sending, by event type or pattern such as `queue.*`, where
     /// its webhook does not say otherwise; 30 for `queue.stats` and `queue.stats.updated` by default,
     /// for ever for everything else.
@@ -93,7 +93,7 @@ impl Default for WebhookConfig {
             breaker: BreakerRule::default(),
             retry_after_cap: Duration::from_hours(1),
             disable: DisableRule::default(),
-            disabled_news: 256,
+            disabled_notices: 256,
             expiry: ["queue.stats", "queue.stats.updated"].map(|name| (name.to_owned(), 30)).into(),
             purge_interval: Duration::from_mins(1),
             retention: Duration::from_hours(720),

@@ -35,7 +35,7 @@ pub struct DeliveryCounters {
     pub breakers_open: u64,
     /// Webhooks switched off because they only failed or said 410, by calls of this node.
     pub disabled: u64,
-    /// News of such that were dropped because a listener did not keep up.
+    /// Notices of such that were dropped because a receiver of them did not keep up.
     pub disabled_news_dropped: u64,
     /// Attempts by what went wrong, every class once.
     pub errors: Vec<(ErrorClass, u64)>,

@@ -1,4 +1,4 @@
-//! The seam for duties: which webhook must still hear of which event.
+//! The seam for deliveries: which webhook must still hear of which event.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub trait DeliveryLedger: Send + Sync {
     /// Remembers chosen ids, and stores one delivery per event and webhook, due at once. One answer
     /// per event, in order. When any answer is [`Seen::Conflict`], nothing at all was stored.
     /// A [`Seen::Repeated`] event gets no second delivery.
-    fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>>;
+    fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>>;
 
     /// Which webhooks have deliveries due now, fresh or as a retry, and when the next one is due.
     fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>>;
@@ -46,7 +46,7 @@ pub trait DeliveryLedger: Send + Sync {
     /// same attempt again, because the answer to the first call was lost, changes nothing, is not logged
     /// again, and is answered as recorded.
     ///
-    /// A webhook that said 410 ([`Verdict::Gone`]), or is hopeless by `rule`, is switched off here;
+    /// A webhook that said 410 ([`Disposition::Gone`]), or is hopeless by `rule`, is switched off here;
     /// each is told once, in the answer to the call that did it, whichever node it came from.
     fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>>;
 
@@ -82,7 +82,7 @@ pub trait DeliveryLedger: Send + Sync {
 
 /// One accepted event and the webhooks that must hear of it.
 #[derive(Debug, Clone)]
-pub struct NewDuty {
+pub struct NewDeliveries {
     /// Whose event it is.
     pub tenant: TenantId,
     /// The event's id.
@@ -94,14 +94,14 @@ pub struct NewDuty {
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// Each gets one delivery. May be empty when only the id is to be remembered.
-    pub targets: Vec<DutyTarget>,
+    pub targets: Vec<DeliveryTarget>,
     /// Set when the publisher chose the id: then it is remembered for 24 h.
     pub fingerprint: Option<Fingerprint>,
 }
 
 /// One webhook that must hear of an event, and on which terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DutyTarget {
+pub struct DeliveryTarget {
     /// Which.
     pub webhook: WebhookId,
     /// After this moment it is not worth sending; `None` is never.
@@ -113,7 +113,7 @@ pub struct DutyTarget {
     pub is_missed: bool,
 }
 
-impl DutyTarget {
+impl DeliveryTarget {
     /// A delivery due at once, without further terms.
     pub fn new(webhook: WebhookId) -> Self {
         Self { webhook, expires_at: None, order_key: None, is_missed: false }
@@ -220,12 +220,12 @@ pub struct Attempted {
     /// What happened, for `webhook_logs`.
     pub row: AttemptRow,
     /// What follows for the delivery.
-    pub verdict: Verdict,
+    pub disposition: Disposition,
 }
 
 /// What follows an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Disposition {
     /// 2xx: done.
     Delivered,
     /// Not done, and no further attempt.
@@ -257,7 +257,7 @@ pub struct DisabledWebhook {
 /// What became of settling one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finished {
-    /// The verdict is in force.
+    /// The disposition is in force.
     Recorded,
     /// The lease had run out and somebody else holds or has ended the delivery.
     LeaseLost,

@@ -100,7 +100,7 @@ pub struct LoggedSkip {
     pub row: SkipRow,
 }
 
-/// One line of a webhook's log.
+/// One entry of a webhook's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogEntry {
     /// Something was tried.
@@ -109,7 +109,7 @@ pub enum LogEntry {
     Skip(LoggedSkip),
 }
 
-/// Which lines of a log are wanted.
+/// Which entries of a log are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogFilter {
     /// Of this type only.
@@ -155,7 +155,7 @@ pub trait AttemptLog: Send + Sync {
     /// Adds a skip row outside any ledger call.
     fn append_skip(&self, row: SkipRow) -> BoxFuture<'_, Result<(), DirectoryError>>;
 
-    /// One webhook's lines. A page never reaches beyond the 10,000th.
+    /// One webhook's entries. A page never reaches beyond the 10,000th.
     fn entries<'a>(
         &'a self,
         webhook: WebhookId,

@@ -6,7 +6,7 @@ use crate::directory::{Listed, Page, Webhook};
 use crate::error::WebhookError;
 use crate::resend::{self, Resent};
 use crate::rules::{self, Rotation, WebhookInput};
-use crate::trial::{self, TestReport};
+use crate::test_delivery::{self, TestReport};
 use crate::webhooks::Webhooks;
 
 /// A webhook that was just switched on.
@@ -79,7 +79,7 @@ impl Webhooks {
     /// the attempt may have been made without being logged), [`WebhookError::Stopping`].
     pub async fn test(&self, tenant: &TenantId, id: WebhookId) -> Result<TestReport, WebhookError> {
         let webhook = self.get(tenant, id).await?;
-        trial::run(&self.0, webhook).await
+        test_delivery::run(&self.0, webhook).await
     }
 
     /// Replaces the secret; the former one signs beside it for the overlap. The answer holds the new

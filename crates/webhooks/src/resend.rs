@@ -91,7 +91,7 @@ async fn requeue(inner: &Inner, tenant: &TenantId, webhook: WebhookId, which: Re
     inner.counters.resent.add(resent.n_queued);
     if resent.n_queued > 0 {
         tracing::info!(%tenant, %webhook, ?which, n_queued = resent.n_queued, "deliveries are due again");
-        inner.agenda.work_arrived(&[(tenant.clone(), vec![webhook])]);
+        inner.inbox.work_arrived(&[(tenant.clone(), vec![webhook])]);
     }
     outcome.map(|()| resent)
 }

@@ -9,7 +9,7 @@ use hookswitch_protocol::{EventType, Payload, SubscriptionName, TenantId, Timest
 
 use crate::directory::{DirectoryError, DirectoryVersion, Webhook, WebhookDirectory};
 use crate::guard::Target;
-use crate::ledger::DutyTarget;
+use crate::ledger::DeliveryTarget;
 use crate::options::{OrderedBy, WebhookOptions, most_exact};
 use crate::{rules, sign};
 
@@ -81,7 +81,7 @@ impl MatchTable {
         event_type: &EventType,
         payload: &Payload,
         accepted_at: Timestamp,
-    ) -> Vec<DutyTarget> {
+    ) -> Vec<DeliveryTarget> {
         let index = self.index.load();
         let Some(tenant) = index.get(tenant) else { return Vec::new() };
         let mut call = None;
@@ -95,7 +95,7 @@ impl MatchTable {
                     .then(|| call.get_or_insert_with(|| payload.unique_id().map(|id| order_key(&id))).clone())
                     .flatten();
                 let expires_at = self.expires_at(&wants.options, event_type, accepted_at);
-                Some(DutyTarget { webhook, expires_at, order_key, is_missed: !wants.is_active })
+                Some(DeliveryTarget { webhook, expires_at, order_key, is_missed: !wants.is_active })
             })
             .collect()
     }
@@ -281,7 +281,7 @@ mod tests {
         Webhook::new(WebhookId(id), tenant(of), new, Timestamp::from_millis(0))
     }
 
-    fn targets(table: &MatchTable, of: &str, event_type: &str, payload: &str) -> Vec<DutyTarget> {
+    fn targets(table: &MatchTable, of: &str, event_type: &str, payload: &str) -> Vec<DeliveryTarget> {
         let event_type = EventType::parse(event_type).expect(event_type);
         let payload = Payload::parse(payload).expect(payload);
         let mut found = table.targets(&tenant(of), &event_type, &payload, Timestamp::from_millis(1_000));
@@ -324,7 +324,7 @@ mod tests {
         let table = MatchTable::new(BTreeMap::new());
         table.put(&Webhook { is_active: false, ..webhook(1, "a", &["call.ended"]) });
         let found = targets(&table, "a", "call.ended", "{}");
-        assert_eq!(found, [DutyTarget { is_missed: true, ..DutyTarget::new(WebhookId(1)) }]);
+        assert_eq!(found, [DeliveryTarget { is_missed: true, ..DeliveryTarget::new(WebhookId(1)) }]);
     }
 
     #[test]

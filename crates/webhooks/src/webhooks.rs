@@ -11,10 +11,10 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::config::WebhookConfig;
 use crate::counters::{Counters, DeliveryCounters};
 use crate::directory::{DirectoryError, WebhookDirectory};
-use crate::dispatcher::{self, Agenda, BreakerBoard, BreakerState, Listeners};
+use crate::dispatcher::{self, BreakerState, BreakerStates, DisabledNotices, SchedulerInbox};
 use crate::error::StartError;
 use crate::guard::{AddressPolicy, Guard};
-use crate::ledger::{DeliveryLedger, DisabledWebhook, DutyTarget, Fingerprint, LedgerError, NewDuty, Seen};
+use crate::ledger::{DeliveryLedger, DeliveryTarget, DisabledWebhook, Fingerprint, LedgerError, NewDeliveries, Seen};
 use crate::log::AttemptLog;
 use crate::sender::Sender;
 use crate::table::MatchTable;
@@ -53,9 +53,9 @@ pub(crate) struct Inner {
     pub(crate) seams: WebhookSeams,
     pub(crate) table: Arc<MatchTable>,
     pub(crate) sender: Sender,
-    pub(crate) agenda: Arc<Agenda>,
-    pub(crate) board: Arc<BreakerBoard>,
-    pub(crate) listeners: Arc<Listeners>,
+    pub(crate) inbox: Arc<SchedulerInbox>,
+    pub(crate) breakers: Arc<BreakerStates>,
+    pub(crate) disabled_notices: Arc<DisabledNotices>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) clock: Clock,
     pub(crate) scope: Scope,
@@ -91,9 +91,9 @@ impl Webhooks {
         let guard = Guard::new(policy);
         let inner = Arc::new(Inner {
             sender: Sender::new(&guard, config.per_webhook),
-            agenda: Arc::default(),
-            board: Arc::default(),
-            listeners: Arc::new(Listeners::new(config.disabled_news)),
+            inbox: Arc::default(),
+            breakers: Arc::default(),
+            disabled_notices: Arc::new(DisabledNotices::new(config.disabled_notices)),
             counters: Arc::default(),
             table: Arc::new(MatchTable::new(config.expiry.clone())),
             tests: Arc::new(Semaphore::new(TESTS)),
@@ -118,7 +118,7 @@ impl Webhooks {
         event_type: &EventType,
         payload: &Payload,
         accepted_at: Timestamp,
-    ) -> Vec<DutyTarget> {
+    ) -> Vec<DeliveryTarget> {
         self.0.table.targets(tenant, event_type, payload, accepted_at)
     }
 
@@ -130,18 +130,17 @@ impl Webhooks {
         self.0.seams.ledger.look_up(tenant, ids).await
     }
 
-    /// Stores the duties durably, then wakes the deliveries. One answer per duty, in order; with any
+    /// Stores the deliveries durably, then wakes the scheduler. One answer per event, in order; with any
     /// [`Seen::Conflict`] nothing was stored. Dropped midway the batch is stored or not stored; what
     /// is stored is delivered.
     ///
     /// # Errors
     /// [`LedgerError`]: nothing was stored, but for the case that it tells of.
-    pub async fn enqueue(&self, batch: Vec<NewDuty>) -> Result<Vec<Seen>, LedgerError> {
-        let due = |duty: &NewDuty| duty.targets.iter().filter(|t| !t.is_missed).map(|t| t.webhook).collect();
-        let targets: Vec<(TenantId, Vec<WebhookId>)> =
-            batch.iter().map(|duty| (duty.tenant.clone(), due(duty))).collect();
+    pub async fn enqueue(&self, batch: Vec<NewDeliveries>) -> Result<Vec<Seen>, LedgerError> {
+        let due = |new: &NewDeliveries| new.targets.iter().filter(|t| !t.is_missed).map(|t| t.webhook).collect();
+        let targets: Vec<(TenantId, Vec<WebhookId>)> = batch.iter().map(|new| (new.tenant.clone(), due(new))).collect();
         let seen = self.0.seams.ledger.enqueue(batch).await?;
-        self.0.agenda.work_arrived(&targets);
+        self.0.inbox.work_arrived(&targets);
         Ok(seen)
     }
 
@@ -153,14 +152,14 @@ impl Webhooks {
     /// What this webhook's circuit breaker is doing on this node. The caller has checked that the
     /// webhook is the tenant's.
     pub fn breaker(&self, id: WebhookId) -> BreakerState {
-        self.0.board.state(id, self.0.clock.now())
+        self.0.breakers.state(id, self.0.clock.now())
     }
 
-    /// News of every webhook that a call of this node switches off from here on, because its receiver
-    /// only failed or said 410. At most [`WebhookConfig::disabled_news`] wait; what does not fit is
+    /// A notice of every webhook that a call of this node switches off from here on, because its receiver
+    /// only failed or said 410. At most [`WebhookConfig::disabled_notices`] wait; what does not fit is
     /// dropped, logged and counted.
     pub fn subscribe_disabled(&self) -> mpsc::Receiver<DisabledWebhook> {
-        self.0.listeners.subscribe()
+        self.0.disabled_notices.subscribe()
     }
 
     /// The figures since start.

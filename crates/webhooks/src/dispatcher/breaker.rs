@@ -103,20 +103,20 @@ struct Step {
 
 /// What may be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gate {
+pub(super) enum Permission {
     /// Anything.
-    Open,
+    Any,
     /// One attempt, when nothing else runs.
     Probe,
     /// Nothing before this moment.
-    ShutUntil(Instant),
+    NotBefore(Instant),
     /// Nothing until the probe has ended.
-    Probing,
+    ProbeUnderWay,
 }
 
 /// A change of state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum BreakerTransition {
     /// The receiver only fails.
     Opened { until: Instant },
     /// So does the probe.
@@ -129,17 +129,17 @@ pub(super) enum Turn {
 
 impl Breaker {
     /// What may be started now.
-    pub(super) fn gate(&mut self, now: Instant) -> Gate {
+    pub(super) fn permission(&mut self, now: Instant) -> Permission {
         if let State::Open { until, pause } = self.state {
             if now < until {
-                return Gate::ShutUntil(until);
+                return Permission::NotBefore(until);
             }
             self.state = State::HalfOpen { pause, is_probing: false };
         }
         match self.state {
-            State::HalfOpen { is_probing: false, .. } => Gate::Probe,
-            State::HalfOpen { is_probing: true, .. } => Gate::Probing,
-            State::Closed | State::Open { .. } => Gate::Open,
+            State::HalfOpen { is_probing: false, .. } => Permission::Probe,
+            State::HalfOpen { is_probing: true, .. } => Permission::ProbeUnderWay,
+            State::Closed | State::Open { .. } => Permission::Any,
         }
     }
 
@@ -151,13 +151,18 @@ impl Breaker {
     }
 
     /// An attempt ended; `has_failed` is `None` when its end says nothing about the receiver.
-    pub(super) fn ended(&mut self, has_failed: Option<bool>, rule: &BreakerRule, now: Instant) -> Option<Turn> {
+    pub(super) fn ended(
+        &mut self,
+        has_failed: Option<bool>,
+        rule: &BreakerRule,
+        now: Instant,
+    ) -> Option<BreakerTransition> {
         match self.state {
             State::Closed => {
                 self.note(has_failed?, rule, now);
                 self.is_hopeless(rule).then(|| {
                     let until = self.open(rule.open_for, now);
-                    Turn::Opened { until }
+                    BreakerTransition::Opened { until }
                 })
             }
             State::HalfOpen { pause, is_probing: true } => self.probed(has_failed, pause, rule, now),
@@ -177,15 +182,21 @@ impl Breaker {
         self.is_closed() && self.steps.iter().all(|step| step.n_failed == 0)
     }
 
-    fn probed(&mut self, has_failed: Option<bool>, pause: Duration, rule: &BreakerRule, now: Instant) -> Option<Turn> {
+    fn probed(
+        &mut self,
+        has_failed: Option<bool>,
+        pause: Duration,
+        rule: &BreakerRule,
+        now: Instant,
+    ) -> Option<BreakerTransition> {
         match has_failed {
             Some(true) => {
                 let pause = (pause * 2).min(rule.open_for_at_most).max(rule.open_for);
-                Some(Turn::StaysOpen { until: self.open(pause, now) })
+                Some(BreakerTransition::StaysOpen { until: self.open(pause, now) })
             }
             Some(false) => {
                 *self = Self::default();
-                Some(Turn::Closed)
+                Some(BreakerTransition::Closed)
             }
             None => {
                 self.state = State::HalfOpen { pause, is_probing: false };

@@ -7,9 +7,9 @@ use hookswitch_protocol::{Chain, Retry};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::lanes::{Lanes, Told};
-use super::settler::Ending;
-use super::{Shared, attempt, board};
+use super::scheduler::{Scheduler, SchedulerEffects};
+use super::settler::Unsettled;
+use super::{Shared, attempt, breaker_states};
 use crate::ledger::{LeaseRequest, LeaseWish, LeasedDelivery, LedgerError};
 use crate::seam::BoxFuture;
 
@@ -19,25 +19,25 @@ type Answer = (Vec<LeaseWish>, Result<Vec<LeasedDelivery>, LedgerError>);
 /// The one task that plans.
 struct Leaser {
     shared: Arc<Shared>,
-    lanes: Lanes,
-    ended: mpsc::Sender<Ending>,
+    scheduler: Scheduler,
+    ended: mpsc::Sender<Unsettled>,
     /// The question under way. It is never dropped: a lease that was granted to a dropped future would
     /// be lost until it runs out.
     asking: Option<BoxFuture<'static, Answer>>,
     /// The next question may be asked then.
     may_ask_at: Instant,
-    /// The last plan found nothing to ask for, and nothing was told since.
+    /// The last plan found nothing to ask for, and no signal came since.
     has_planned_in_vain: bool,
     is_away: bool,
 }
 
 /// Runs until the soft token, then gives back what has not started and waits for the running attempts:
 /// by themselves within the grace, cut off after it.
-pub(super) async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ending>) {
-    let lanes = Lanes::new(&shared.config, Arc::clone(&shared.table));
+pub(super) async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Unsettled>) {
+    let scheduler = Scheduler::new(&shared.config, Arc::clone(&shared.table));
     let may_ask_at = Instant::now();
     let mut leaser =
-        Leaser { shared, lanes, ended, asking: None, may_ask_at, has_planned_in_vain: false, is_away: false };
+        Leaser { shared, scheduler, ended, asking: None, may_ask_at, has_planned_in_vain: false, is_away: false };
     let soft = leaser.shared.scope.soft().clone();
     while !soft.is_cancelled() {
         leaser.step().await;
@@ -50,34 +50,34 @@ pub(super) async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ending>) {
 }
 
 impl Leaser {
-    /// Takes in what was told, starts what may start, and asks for more.
+    /// Takes in the signals, starts what may start, and asks for more.
     async fn step(&mut self) {
         let now = Instant::now();
-        self.lanes.absorb(self.shared.agenda.take(), now);
-        for delivery in self.lanes.start(now) {
+        self.scheduler.absorb(self.shared.inbox.take(), now);
+        for delivery in self.scheduler.start(now) {
             attempt::start(&self.shared, delivery, self.ended.clone());
         }
-        self.tell().await;
-        if self.asking.is_none() && now >= self.may_ask_at && self.lanes.may_ask() {
-            let wishes = self.lanes.plan(now);
+        self.apply_effects().await;
+        if self.asking.is_none() && now >= self.may_ask_at && self.scheduler.may_ask() {
+            let wishes = self.scheduler.plan(now);
             self.has_planned_in_vain = wishes.is_empty();
             if !wishes.is_empty() {
                 self.may_ask_at = now + self.shared.config.lease_pause;
                 self.asking = Some(ask(Arc::clone(&self.shared), wishes));
             }
         }
-        self.shared.counters.ready.set(self.lanes.n_ready() as u64);
+        self.shared.counters.ready.set(self.scheduler.n_ready() as u64);
     }
 
     /// Waits until there is something to do. Cancel safe: an answer is taken in at once.
     async fn rest(&mut self) {
-        let wants_to_ask = self.asking.is_none() && !self.has_planned_in_vain && self.lanes.may_ask();
-        let wakes = [self.lanes.wake_at(), wants_to_ask.then_some(self.may_ask_at)];
+        let wants_to_ask = self.asking.is_none() && !self.has_planned_in_vain && self.scheduler.may_ask();
+        let wakes = [self.scheduler.wake_at(), wants_to_ask.then_some(self.may_ask_at)];
         let wake = wakes.into_iter().flatten().min();
         tokio::select! {
             answer = answer_of(&mut self.asking) => self.take_in(answer),
-            // What else is ready runs first, so that one look takes in many letters.
-            () = self.shared.agenda.arrived.notified() => tokio::task::yield_now().await,
+            // What else is ready runs first, so that one look takes in many signals.
+            () = self.shared.inbox.arrived.notified() => tokio::task::yield_now().await,
             () = sleep_until(wake) => {}
         }
         self.has_planned_in_vain = false;
@@ -89,25 +89,25 @@ impl Leaser {
         match answer {
             Ok(leased) => {
                 self.is_away = false;
-                self.lanes.granted(&wishes, leased, now);
+                self.scheduler.granted(&wishes, leased, now);
             }
             Err(error) => {
                 if !self.is_away {
                     tracing::warn!(error = %Chain(&error), "webhook deliveries wait for the ledger");
                 }
                 self.is_away = true;
-                self.lanes.refused(&wishes);
+                self.scheduler.refused(&wishes);
                 self.may_ask_at = now + advised(&error, self.shared.config.poll_interval);
             }
         }
     }
 
-    /// Passes on what the plan has to tell.
-    async fn tell(&mut self) {
-        let Told { turns, recalled, n_rate_limited } = self.lanes.take_told();
+    /// Carries out what follows from the scheduler's decisions.
+    async fn apply_effects(&mut self) {
+        let SchedulerEffects { transitions, recalled, n_rate_limited } = self.scheduler.take_effects();
         self.shared.counters.rate_limited.add(n_rate_limited);
-        for (tenant, webhook, turn) in turns {
-            board::post(&self.shared, &tenant, webhook, turn);
+        for (tenant, webhook, transition) in transitions {
+            breaker_states::record(&self.shared, &tenant, webhook, transition);
         }
         for delivery in recalled {
             // Waits when the database is away; then nothing new can be leased either.
@@ -116,9 +116,9 @@ impl Leaser {
     }
 
     async fn give_back(&mut self, delivery: LeasedDelivery) {
-        let ending = Ending::GivenBack(attempt::given_back(&delivery));
+        let unsettled = Unsettled::GivenBack(attempt::given_back(&delivery));
         self.shared.counters.unsettled.add(1);
-        if self.ended.send(ending).await.is_err() {
+        if self.ended.send(unsettled).await.is_err() {
             self.shared.counters.unsettled.sub(1);
         }
     }
@@ -130,20 +130,20 @@ impl Leaser {
         {
             self.take_in(answer);
         }
-        self.lanes.recall_all();
-        self.tell().await;
+        self.scheduler.recall_all();
+        self.apply_effects().await;
         let shared = Arc::clone(&self.shared);
         let all_ended = async {
             loop {
-                self.lanes.absorb(shared.agenda.take(), Instant::now());
-                if self.lanes.n_busy() == 0 {
+                self.scheduler.absorb(shared.inbox.take(), Instant::now());
+                if self.scheduler.n_running() == 0 {
                     return;
                 }
-                shared.agenda.arrived.notified().await;
+                shared.inbox.arrived.notified().await;
             }
         };
         if tokio::time::timeout_at(grace, all_ended).await.is_err() {
-            tracing::info!(n_deliveries = self.lanes.n_busy(), "running webhook deliveries are given back");
+            tracing::info!(n_deliveries = self.scheduler.n_running(), "running webhook deliveries are given back");
             shared.cut.cancel();
         }
     }

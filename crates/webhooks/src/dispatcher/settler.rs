@@ -7,8 +7,8 @@ use std::time::Duration;
 use hookswitch_protocol::{Chain, Retry};
 use tokio::sync::mpsc;
 
-use super::{Shared, disabled};
-use crate::ledger::{Attempted, DueWebhook, Finished, Lease, LedgerError, Verdict};
+use super::{Shared, disabled_notices};
+use crate::ledger::{Attempted, Disposition, DueWebhook, Finished, Lease, LedgerError};
 use crate::seam::BoxFuture;
 
 /// Most bytes that are logged in one call. A batch of the largest bodies takes a database seconds: more
@@ -17,16 +17,16 @@ const PIECE_BYTES: usize = 4 * 1024 * 1024;
 
 /// How an attempt ended, for the ledger.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(super) enum Unsettled {
     /// It was made.
-    Attempted(Box<Made>),
+    Attempted(Box<MadeAttempt>),
     /// It was cut off at shutdown, or never started; the delivery is given back.
     GivenBack(GivenBack),
 }
 
 /// An attempt that was made.
 #[derive(Debug)]
-pub(super) struct Made {
+pub(super) struct MadeAttempt {
     pub(super) attempted: Attempted,
     /// What may come due with the delivery's end: the next one of its order.
     pub(super) next: Option<DueWebhook>,
@@ -41,7 +41,7 @@ pub(super) struct GivenBack {
 }
 
 /// Runs until the last attempt has handed over its result.
-pub(super) async fn run(shared: Arc<Shared>, mut ended: mpsc::Receiver<Ending>) {
+pub(super) async fn run(shared: Arc<Shared>, mut ended: mpsc::Receiver<Unsettled>) {
     let most = shared.config.settle_batch.max(1);
     let mut batch = Vec::with_capacity(most);
     while ended.recv_many(&mut batch, most).await > 0 {
@@ -53,25 +53,25 @@ pub(super) async fn run(shared: Arc<Shared>, mut ended: mpsc::Receiver<Ending>) 
                 batch.push(more);
             }
         }
-        let n_endings = batch.len() as u64;
+        let n_settled = batch.len() as u64;
         settle(&shared, batch.drain(..)).await;
-        shared.counters.unsettled.sub(n_endings);
+        shared.counters.unsettled.sub(n_settled);
         // First come, first settled: what was held goes before what ended since.
-        let n_held = shared.n_held.load(Ordering::Relaxed).saturating_sub(n_endings);
+        let n_held = shared.n_held.load(Ordering::Relaxed).saturating_sub(n_settled);
         shared.n_held.store(n_held, Ordering::Release);
     }
 }
 
-async fn settle(shared: &Shared, endings: impl Iterator<Item = Ending>) {
+async fn settle(shared: &Shared, unsettled: impl Iterator<Item = Unsettled>) {
     let (mut attempts, mut next) = (Vec::new(), Vec::new());
     let (mut leases, mut due) = (Vec::new(), Vec::new());
-    for ending in endings {
-        match ending {
-            Ending::Attempted(made) => {
+    for unsettled in unsettled {
+        match unsettled {
+            Unsettled::Attempted(made) => {
                 attempts.push(made.attempted);
                 next.extend(made.next);
             }
-            Ending::GivenBack(given_back) => {
+            Unsettled::GivenBack(given_back) => {
                 leases.push(given_back.lease);
                 due.push(given_back.due);
             }
@@ -80,12 +80,12 @@ async fn settle(shared: &Shared, endings: impl Iterator<Item = Ending>) {
     if !attempts.is_empty() {
         finish(shared, attempts).await;
         // Only now: asked before the end was committed, the ledger would still hold the next one back.
-        shared.agenda.found_due(&next);
+        shared.inbox.found_due(&next);
     }
     if !leases.is_empty() {
         shared.counters.given_back.add(leases.len() as u64);
         until_done(shared, || shared.ledger.give_back(leases.clone())).await;
-        shared.agenda.found_due(&due);
+        shared.inbox.found_due(&due);
     }
 }
 
@@ -94,7 +94,7 @@ async fn finish(shared: &Shared, attempts: Vec<Attempted>) {
     for piece in pieces(attempts) {
         let settled = until_done(shared, || shared.ledger.finish(piece.clone(), rule)).await;
         piece.iter().zip(settled.finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
-        settled.disabled.iter().for_each(|disabled| disabled::announce(shared, disabled));
+        settled.disabled.iter().for_each(|disabled| disabled_notices::announce(shared, disabled));
     }
 }
 
@@ -140,16 +140,16 @@ async fn until_done<'a, T>(shared: &Shared, mut call: impl FnMut() -> BoxFuture<
 
 fn count(shared: &Shared, attempted: &Attempted, finished: Finished) {
     let counters = &shared.counters;
-    match (finished, attempted.verdict) {
+    match (finished, attempted.disposition) {
         (Finished::LeaseLost, _) => {
             tracing::info!(webhook = %attempted.row.webhook, attempt = attempted.row.attempt, "a webhook attempt outlived its lease");
             counters.lease_lost.add(1);
         }
-        (Finished::Recorded, Verdict::Delivered) => counters.delivered.add(1),
-        (Finished::Recorded, Verdict::Failed | Verdict::Gone) => counters.failed.add(1),
-        (Finished::Recorded, Verdict::RetryAt(due)) => {
+        (Finished::Recorded, Disposition::Delivered) => counters.delivered.add(1),
+        (Finished::Recorded, Disposition::Failed | Disposition::Gone) => counters.failed.add(1),
+        (Finished::Recorded, Disposition::RetryAt(due)) => {
             counters.retried.add(1);
-            shared.agenda.retry_at(due);
+            shared.inbox.retry_at(due);
         }
     }
 }
@@ -177,7 +177,7 @@ mod tests {
             timings: Timings::default(),
             at: Timestamp::from_millis(0),
         };
-        Attempted { lease: Lease { number: 1, fence: 1 }, row, verdict: Verdict::Delivered }
+        Attempted { lease: Lease { number: 1, fence: 1 }, row, disposition: Disposition::Delivered }
     }
 
     #[test]

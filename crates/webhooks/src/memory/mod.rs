@@ -4,11 +4,11 @@
 //! `enqueue` refuses, the log keeps its last [`LOG_ROWS`] rows of each kind, and of ended deliveries
 //! the last [`ENDED`] are kept for a requeue.
 
+mod deliveries;
 mod directory;
+mod leases;
 mod ledger;
 mod log;
-mod queue;
-mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;

@@ -11,7 +11,7 @@ use hookswitch_protocol::{ErrorCode, Secret};
 use crate::directory::{NewWebhook, WebhookChange};
 use crate::guard::Guard;
 use crate::options::{OptionsChange, RetryProfile, WebhookOptions};
-use crate::schedule::MAX_RETRIES;
+use crate::retry_policy::MAX_RETRIES;
 use crate::sender::TIMEOUT_SECS;
 use crate::sign;
 pub(crate) use fields::event_name;

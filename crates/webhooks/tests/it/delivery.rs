@@ -117,16 +117,16 @@ async fn work_nobody_told_us_of_is_found() {
     let node = Node::start(WebhookConfig::default()).await;
     let webhook = node.webhook(&receiver.url("/")).await;
     // Straight into the ledger, as another process would.
-    let duty = hookswitch_webhooks::NewDuty {
+    let new = hookswitch_webhooks::NewDeliveries {
         tenant: tenant(),
         event_id: hookswitch_protocol::EventId::parse("foreign").expect("legal"),
         event_type: hookswitch_protocol::EventType::CALL_ENDED,
         body: bytes::Bytes::from_static(b"{}"),
         accepted_at: node.clock.now(),
-        targets: vec![hookswitch_webhooks::DutyTarget::new(webhook.id)],
+        targets: vec![hookswitch_webhooks::DeliveryTarget::new(webhook.id)],
         fingerprint: None,
     };
-    node.seams.ledger.enqueue(vec![duty]).await.expect("memory");
+    node.seams.ledger.enqueue(vec![new]).await.expect("memory");
     receiver.wait_for(1).await;
 }
 

@@ -9,7 +9,7 @@ use hookswitch_runtime::Clock;
 use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
 use hookswitch_webhooks::{
     Attempted, Backlog, BoxFuture, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery,
-    LedgerError, NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept, WebhookConfig, WebhookSeams,
+    LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept, WebhookConfig, WebhookSeams,
 };
 
 use crate::node::Node;
@@ -52,7 +52,7 @@ impl DeliveryLedger for Switched {
     ) -> BoxFuture<'a, Result<Vec<Seen>, LedgerError>> {
         self.through(|inner| inner.look_up(tenant, ids))
     }
-    fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
+    fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
         self.through(|inner| inner.enqueue(batch))
     }
     fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>> {

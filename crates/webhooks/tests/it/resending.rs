@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hookswitch_protocol::{DeliveryId, ErrorCode, EventId, EventType, TenantId, Timestamp, WebhookId};
 use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
 use hookswitch_webhooks::{
-    DutyTarget, LogFilter, NewDuty, Page, Resent, Rotation, WebhookConfig, WebhookError, WebhookInput,
+    DeliveryTarget, LogFilter, NewDeliveries, Page, Resent, Rotation, WebhookConfig, WebhookError, WebhookInput,
 };
 
 use crate::node::{Node, tenant};
@@ -27,16 +27,16 @@ async fn switch_off(node: &Node, id: WebhookId) {
 /// Publishes one event that a webhook misses because it is off.
 async fn miss(node: &Node, id: WebhookId) {
     let at = node.clock.now();
-    let duty = NewDuty {
+    let new = NewDeliveries {
         tenant: tenant(),
         event_id: EventId::generate(at),
         event_type: EventType::CALL_INCOMING,
         body: Bytes::from_static(b"{}"),
         accepted_at: at,
-        targets: vec![DutyTarget { is_missed: true, ..DutyTarget::new(id) }],
+        targets: vec![DeliveryTarget { is_missed: true, ..DeliveryTarget::new(id) }],
         fingerprint: None,
     };
-    node.webhooks.enqueue(vec![duty]).await.expect("memory");
+    node.webhooks.enqueue(vec![new]).await.expect("memory");
 }
 
 async fn delivery_of_first_row(node: &Node, id: WebhookId) -> DeliveryId {

@@ -35,12 +35,12 @@ async fn sweep(shared: &Shared) {
         return;
     }
     let sweep = Sweep { by: shared.node.clone(), now: shared.clock.now(), dead_after: shared.config.node_dead_after };
-    // Failures are not told: the leaser and the watcher meet the same ledger and tell.
+    // Failures are not logged: the leaser and the poller meet the same ledger and log them.
     if let Ok(Swept { n_leases, n_nodes }) = shared.ledger.sweep(sweep).await {
         if n_leases > 0 {
             tracing::info!(n_leases, "webhook deliveries are due again, nobody kept up their leases");
         }
-        shared.agenda.nodes_counted(n_nodes);
+        shared.inbox.nodes_counted(n_nodes);
     }
 }
 

@@ -32,16 +32,16 @@ fn webhook(retry_count: u32, options: WebhookOptions) -> Webhook {
     Webhook::new(WebhookId(1), TenantId::parse("t").expect("legal"), new, END)
 }
 
-fn plain(outcome: &AttemptOutcome, attempt: u32, retry_count: u32) -> Verdict {
-    schedule().verdict(outcome, &webhook(retry_count, WebhookOptions::default()), attempt, END)
+fn plain(outcome: &AttemptOutcome, attempt: u32, retry_count: u32) -> Disposition {
+    policy().disposition(outcome, &webhook(retry_count, WebhookOptions::default()), attempt, END)
 }
 
-fn schedule() -> Schedule {
-    Schedule::new(CAP, Jitter::seeded(1))
+fn policy() -> RetryPolicy {
+    RetryPolicy::new(CAP, Jitter::seeded(1))
 }
 
-fn again_after(secs: i64) -> Verdict {
-    Verdict::RetryAt(Timestamp::from_millis(1_000 + secs * 1_000))
+fn again_after(secs: i64) -> Disposition {
+    Disposition::RetryAt(Timestamp::from_millis(1_000 + secs * 1_000))
 }
 
 #[test]
@@ -62,19 +62,19 @@ fn the_durable_delays_grow_to_a_day() {
 #[test]
 fn network_errors_timeouts_and_5xx_are_tried_again() {
     for class in ErrorClass::ALL {
-        let wanted = if failed(*class).is_worth_retrying() { again_after(2) } else { Verdict::Failed };
+        let wanted = if failed(*class).is_worth_retrying() { again_after(2) } else { Disposition::Failed };
         assert_eq!(plain(&failed(*class), 1, 3), wanted, "{class}");
     }
     for class in [ErrorClass::AddressBlocked, ErrorClass::InvalidUrl, ErrorClass::ResponseTooLarge] {
-        assert_eq!(plain(&failed(class), 1, 3), Verdict::Failed, "{class}");
+        assert_eq!(plain(&failed(class), 1, 3), Disposition::Failed, "{class}");
     }
     for (status, wanted) in [
-        (200, Verdict::Delivered),
-        (204, Verdict::Delivered),
-        (302, Verdict::Failed),
-        (400, Verdict::Failed),
-        (410, Verdict::Gone),
-        (429, Verdict::Failed),
+        (200, Disposition::Delivered),
+        (204, Disposition::Delivered),
+        (302, Disposition::Failed),
+        (400, Disposition::Failed),
+        (410, Disposition::Gone),
+        (429, Disposition::Failed),
         (500, again_after(2)),
         (503, again_after(2)),
         (599, again_after(2)),
@@ -86,16 +86,16 @@ fn network_errors_timeouts_and_5xx_are_tried_again() {
 #[test]
 fn the_status_decides_also_when_the_body_broke_off() {
     let cut = AttemptOutcome { failure: Some(Failure::new(ErrorClass::ResponseTooLarge)), ..answered(200) };
-    assert_eq!(plain(&cut, 1, 3), Verdict::Delivered);
+    assert_eq!(plain(&cut, 1, 3), Disposition::Delivered);
     let refused = AttemptOutcome { failure: Some(Failure::new(ErrorClass::Timeout)), ..answered(400) };
-    assert_eq!(plain(&refused, 1, 3), Verdict::Failed);
+    assert_eq!(plain(&refused, 1, 3), Disposition::Failed);
 }
 
 #[test]
 fn only_listed_statuses_that_may_be_listed_are_retried() {
     let listed = webhook(3, WebhookOptions { retry_statuses: vec![429, 404], ..WebhookOptions::default() });
-    for (status, wanted) in [(429, again_after(2)), (408, Verdict::Failed), (404, Verdict::Failed)] {
-        assert_eq!(schedule().verdict(&answered(status), &listed, 1, END), wanted, "{status}");
+    for (status, wanted) in [(429, again_after(2)), (408, Disposition::Failed), (404, Disposition::Failed)] {
+        assert_eq!(policy().disposition(&answered(status), &listed, 1, END), wanted, "{status}");
     }
 }
 
@@ -106,14 +106,14 @@ fn a_receiver_may_ask_for_more_time_but_not_for_ever() {
         assert_eq!(plain(&asked, 1, 3), again_after(wanted), "{secs} s asked for");
     }
     let refused = AttemptOutcome { retry_after: Some(Duration::from_secs(5)), ..answered(400) };
-    assert_eq!(plain(&refused, 1, 3), Verdict::Failed, "asking does not make a refusal a retry");
+    assert_eq!(plain(&refused, 1, 3), Disposition::Failed, "asking does not make a refusal a retry");
 }
 
 #[test]
 fn the_last_retry_is_the_last() {
-    assert_eq!(plain(&answered(500), 4, 3), Verdict::Failed);
-    assert_eq!(plain(&answered(500), 1, 0), Verdict::Failed);
-    assert_eq!(plain(&answered(500), 21, u32::MAX), Verdict::Failed);
+    assert_eq!(plain(&answered(500), 4, 3), Disposition::Failed);
+    assert_eq!(plain(&answered(500), 1, 0), Disposition::Failed);
+    assert_eq!(plain(&answered(500), 21, u32::MAX), Disposition::Failed);
 }
 
 #[test]
@@ -131,9 +131,9 @@ proptest! {
         for retry_profile in [RetryProfile::Standard, RetryProfile::Durable] {
             let webhook = webhook(retries, WebhookOptions { retry_profile, ..WebhookOptions::default() });
             let outcome = AttemptOutcome { retry_after: Some(Duration::from_secs(secs)), ..answered(500) };
-            match schedule().verdict(&outcome, &webhook, attempt, end) {
-                Verdict::RetryAt(due) => prop_assert!(due >= end && attempt <= 20 && attempt <= retries),
-                other => prop_assert_eq!(other, Verdict::Failed),
+            match policy().disposition(&outcome, &webhook, attempt, end) {
+                Disposition::RetryAt(due) => prop_assert!(due >= end && attempt <= 20 && attempt <= retries),
+                other => prop_assert_eq!(other, Disposition::Failed),
             }
         }
     }
@@ -151,7 +151,7 @@ proptest! {
         let at = |retry_after| {
             let outcome = AttemptOutcome { retry_after, ..answered(500) };
             match plain(&outcome, attempt, 20) {
-                Verdict::RetryAt(due) => due.since(END),
+                Disposition::RetryAt(due) => due.since(END),
                 _ => Duration::ZERO,
             }
         };

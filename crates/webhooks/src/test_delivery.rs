@@ -1,4 +1,4 @@
-//! A test delivery: one attempt, one row, the answer told to who asked.
+//! A test delivery: one attempt, one row, the answer for who asked.
 
 use std::sync::Arc;
 

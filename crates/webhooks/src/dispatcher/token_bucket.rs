@@ -12,13 +12,13 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(5);
 /// Written out instead of taken from a package: tokens are taken many at a time and given back when
 /// the ledger had less, and time comes from outside.
 #[derive(Debug, Clone)]
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     per_second: f64,
     tokens: f64,
     filled_at: Instant,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A full bucket; a rate of 0 counts as 1.
     pub(super) fn new(per_second: u32, now: Instant) -> Self {
         let per_second = f64::from(per_second.max(1));
@@ -77,7 +77,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_second_s_worth_at_once_then_the_rate() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(4, start);
+        let mut bucket = TokenBucket::new(4, start);
         assert_eq!(bucket.available(start), 4);
         bucket.take(4);
         assert_eq!(bucket.available(start), 0);
@@ -95,7 +95,7 @@ mod tests {
         fn no_more_than_the_rate_and_one_burst(rate in 1..1_000_u32, waits in prop::collection::vec(0..500_u64, 1..100)) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
             let start = runtime.block_on(async { Instant::now() });
-            let (mut bucket, mut now, mut taken) = (Bucket::new(rate, start), start, 0);
+            let (mut bucket, mut now, mut taken) = (TokenBucket::new(rate, start), start, 0);
             for wait in waits {
                 now += Duration::from_millis(wait);
                 let n = bucket.available(now);

@@ -18,13 +18,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut is_away = false;
     loop {
         let asked = Instant::now();
-        // What settles from here on is told after the answer, so it is never forgotten.
-        let scheduled = shared.agenda.take_next_retry();
+        // What settles from here on is signalled after the answer, so it is never forgotten.
+        let scheduled = shared.inbox.take_next_retry();
         let now = shared.clock.now();
         let next = match shared.ledger.backlog(now).await {
             Ok(backlog) => {
                 is_away = false;
-                shared.agenda.found_due(&backlog.due);
+                shared.inbox.found_due(&backlog.due);
                 [backlog.next_due, scheduled].into_iter().flatten().filter(|due| *due > now).min()
             }
             Err(error) => {
@@ -50,8 +50,8 @@ async fn rest(shared: &Shared, asked: Instant, mut next: Option<Timestamp>) -> b
         tokio::select! {
             () = shared.scope.soft().cancelled() => return false,
             () = tokio::time::sleep_until(wake) => return true,
-            () = shared.agenda.retry_scheduled.notified() => {}
+            () = shared.inbox.retry_scheduled.notified() => {}
         }
-        next = [next, shared.agenda.take_next_retry()].into_iter().flatten().min();
+        next = [next, shared.inbox.take_next_retry()].into_iter().flatten().min();
     }
 }

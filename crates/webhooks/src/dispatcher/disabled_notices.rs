@@ -1,4 +1,4 @@
-//! News of webhooks that were switched off by us.
+//! Notices of webhooks that were switched off by us.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,29 +9,29 @@ use crate::ledger::DisabledWebhook;
 
 /// Those who want to hear of it.
 #[derive(Debug)]
-pub(crate) struct Listeners {
-    listeners: Mutex<Vec<mpsc::Sender<DisabledWebhook>>>,
-    /// News that may wait for each.
+pub(crate) struct DisabledNotices {
+    subscribers: Mutex<Vec<mpsc::Sender<DisabledWebhook>>>,
+    /// Notices that may wait for each.
     capacity: usize,
 }
 
-impl Listeners {
+impl DisabledNotices {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { listeners: Mutex::default(), capacity: capacity.max(1) }
+        Self { subscribers: Mutex::default(), capacity: capacity.max(1) }
     }
 
-    /// Another listener, who hears of what happens from here on.
+    /// Another subscriber, who hears of what happens from here on.
     pub(crate) fn subscribe(&self) -> mpsc::Receiver<DisabledWebhook> {
-        let (news, feed) = mpsc::channel(self.capacity);
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(news);
+        let (notices, feed) = mpsc::channel(self.capacity);
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(notices);
         feed
     }
 
-    /// Tells all; how many did not keep up and miss it.
-    fn tell(&self, disabled: &DisabledWebhook) -> u64 {
+    /// Sends to all; how many did not keep up and miss it.
+    fn send(&self, disabled: &DisabledWebhook) -> u64 {
         let mut n_missed = 0;
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| match listener.try_send(disabled.clone()) {
+        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        subscribers.retain(|subscriber| match subscriber.try_send(disabled.clone()) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(_)) => {
                 n_missed += 1;
@@ -43,17 +43,17 @@ impl Listeners {
     }
 }
 
-/// A call of ours has switched this webhook off: it matches nothing from here on, and whoever listens
-/// is told.
+/// A call of ours has switched this webhook off: it matches nothing from here on, and its
+/// subscribers get a notice.
 pub(super) fn announce(shared: &Shared, disabled: &DisabledWebhook) {
     let DisabledWebhook { webhook, reason } = disabled;
     tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, reason = reason.label(), "a webhook was switched off");
     shared.counters.disabled.add(1);
     shared.table.put(webhook);
-    shared.agenda.switched_off(webhook.id);
-    let n_missed = shared.listeners.tell(disabled);
+    shared.inbox.switched_off(webhook.id);
+    let n_missed = shared.disabled_notices.send(disabled);
     if n_missed > 0 {
-        tracing::warn!(webhook = %webhook.id, n_missed, "listeners miss that a webhook was switched off");
+        tracing::warn!(webhook = %webhook.id, n_missed, "subscribers miss that a webhook was switched off");
         shared.counters.disabled_news_dropped.add(n_missed);
     }
 }
@@ -83,16 +83,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_does_not_keep_up_misses_news_and_who_left_is_forgotten() {
-        let listeners = Listeners::new(1);
-        let (mut slow, gone) = (listeners.subscribe(), listeners.subscribe());
-        assert_eq!(listeners.tell(&disabled(1)), 0);
+    async fn who_does_not_keep_up_misses_notices_and_who_left_is_forgotten() {
+        let notices = DisabledNotices::new(1);
+        let (mut slow, gone) = (notices.subscribe(), notices.subscribe());
+        assert_eq!(notices.send(&disabled(1)), 0);
         drop(gone);
-        assert_eq!(listeners.tell(&disabled(2)), 1, "the slow one only");
+        assert_eq!(notices.send(&disabled(2)), 1, "the slow one only");
         assert_eq!(slow.recv().await, Some(disabled(1)));
-        assert_eq!(listeners.tell(&disabled(3)), 0);
+        assert_eq!(notices.send(&disabled(3)), 0);
         assert_eq!(slow.recv().await, Some(disabled(3)));
-        drop(listeners);
+        drop(notices);
         assert_eq!(slow.recv().await, None);
     }
 }

@@ -1,4 +1,4 @@
-//! The waiting line of deliveries: the moves that ledger calls are made of.
+//! Waiting deliveries: the moves that ledger calls are made of.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -7,20 +7,20 @@ use hookswitch_protocol::{DeliveryId, Timestamp, WebhookId};
 
 use super::{Delivery, ENDED, End, State};
 use crate::directory::Webhook;
-use crate::ledger::{DutyTarget, Lease, LeasedDelivery, NewDuty};
+use crate::ledger::{DeliveryTarget, Lease, LeasedDelivery, NewDeliveries};
 use crate::log::{SkipReason, SkipRow};
 
 impl State {
-    /// Adds one delivery of `duty`, due at once or missed.
-    pub(super) fn add_delivery(&mut self, duty: &NewDuty, target: &DutyTarget, now: Timestamp) {
+    /// Adds one delivery of `new`, due at once or missed.
+    pub(super) fn add_delivery(&mut self, new: &NewDeliveries, target: &DeliveryTarget, now: Timestamp) {
         self.last_delivery += 1;
         let delivery = Delivery {
             id: DeliveryId::generate(now),
             webhook: target.webhook,
-            event_type: duty.event_type.clone(),
-            body: duty.body.clone(),
-            accepted_at: duty.accepted_at,
-            due_at: duty.accepted_at,
+            event_type: new.event_type.clone(),
+            body: new.body.clone(),
+            accepted_at: new.accepted_at,
+            due_at: new.accepted_at,
             expires_at: target.expires_at,
             order_key: target.order_key.clone(),
             n_attempts: 0,
@@ -32,7 +32,7 @@ impl State {
         };
         self.deliveries.insert(self.last_delivery, delivery);
         self.hold_up_others(self.last_delivery);
-        self.put_in_line(self.last_delivery);
+        self.make_waiting(self.last_delivery);
         if target.is_missed {
             self.skip(self.last_delivery, End::Missed, SkipReason::Disabled, now);
         }
@@ -44,17 +44,17 @@ impl State {
     }
 
     /// Lets a delivery wait for its due moment; its lease, if any, is over.
-    pub(super) fn put_in_line(&mut self, number: i64) {
+    pub(super) fn make_waiting(&mut self, number: i64) {
         let Some(delivery) = self.deliveries.get_mut(&number) else { return };
         if let Some(until) = delivery.leased_until.take() {
             self.leased.remove(&(until, number));
         }
         let waiting = self.waiting.entry(delivery.webhook).or_default();
-        let line = if delivery.is_retry() { &mut waiting.retries } else { &mut waiting.fresh };
-        line.insert((delivery.due_at, number));
+        let waiting = if delivery.is_retry() { &mut waiting.retries } else { &mut waiting.fresh };
+        waiting.insert((delivery.due_at, number));
     }
 
-    /// The next delivery of one line that is due, oldest due first, after the one that was seen last.
+    /// The next delivery of one kind that is due, oldest due first, after the one that was seen last.
     pub(super) fn next_due(
         &self,
         webhook: WebhookId,
@@ -63,9 +63,9 @@ impl State {
         now: Timestamp,
     ) -> Option<(Timestamp, i64)> {
         let waiting = self.waiting.get(&webhook)?;
-        let line = if is_fresh { &waiting.fresh } else { &waiting.retries };
+        let waiting = if is_fresh { &waiting.fresh } else { &waiting.retries };
         let after = seen.map_or(Bound::Unbounded, Bound::Excluded);
-        line.range((after, Bound::Unbounded)).next().copied().filter(|(due, _)| *due <= now)
+        waiting.range((after, Bound::Unbounded)).next().copied().filter(|(due, _)| *due <= now)
     }
 
     /// Whether an earlier delivery of the same webhook and key has not ended.
@@ -100,7 +100,7 @@ impl State {
 
     /// Puts a waiting delivery under a new lease.
     pub(super) fn hand_out(&mut self, number: i64, webhook: &Arc<Webhook>, until: Timestamp) -> Option<LeasedDelivery> {
-        self.leave_line(number);
+        self.stop_waiting(number);
         let delivery = self.deliveries.get_mut(&number)?;
         delivery.fence += 1;
         delivery.leased_until = Some(until);
@@ -119,7 +119,7 @@ impl State {
 
     /// Ends a delivery, whatever it was doing.
     pub(super) fn end(&mut self, number: i64, end: End, at: Timestamp) {
-        self.leave_line(number);
+        self.stop_waiting(number);
         self.hold_up_nobody(number);
         let Some(delivery) = self.deliveries.get_mut(&number) else { return };
         if let Some(until) = delivery.leased_until.take() {
@@ -161,7 +161,7 @@ impl State {
         // Somebody wants it now, however old it is.
         delivery.expires_at = None;
         self.hold_up_others(number);
-        self.put_in_line(number);
+        self.make_waiting(number);
     }
 
     /// The delivery, if `lease` is the one in force.
@@ -170,7 +170,7 @@ impl State {
         (delivery.fence == lease.fence && delivery.leased_until.is_some()).then_some(delivery)
     }
 
-    fn leave_line(&mut self, number: i64) {
+    fn stop_waiting(&mut self, number: i64) {
         let Some(delivery) = self.deliveries.get(&number) else { return };
         if let Some(waiting) = self.waiting.get_mut(&delivery.webhook) {
             waiting.fresh.remove(&(delivery.due_at, number));

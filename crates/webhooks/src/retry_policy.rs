@@ -6,7 +6,7 @@ use std::time::Duration;
 use hookswitch_protocol::Timestamp;
 
 use crate::directory::Webhook;
-use crate::ledger::Verdict;
+use crate::ledger::Disposition;
 use crate::options::RetryProfile;
 use crate::outcome::AttemptOutcome;
 
@@ -46,13 +46,13 @@ pub fn retry_delay(profile: RetryProfile, attempt: u32, random: f64) -> Duration
 
 /// Judges attempts.
 #[derive(Debug)]
-pub(crate) struct Schedule {
+pub(crate) struct RetryPolicy {
     /// A receiver's `Retry-After` counts up to this.
     retry_after_cap: Duration,
     jitter: Jitter,
 }
 
-impl Schedule {
+impl RetryPolicy {
     pub(crate) fn new(retry_after_cap: Duration, jitter: Jitter) -> Self {
         Self { retry_after_cap, jitter }
     }
@@ -61,27 +61,27 @@ impl Schedule {
     /// 2xx; tried again, while retries are left, after a network error, a timeout, a 5xx, and after a
     /// 408, 425 or 429 where the webhook lists it; gone with a 410; given up otherwise. A receiver that
     /// asks for more time than the schedule gives has it, up to the cap.
-    pub(crate) fn verdict(
+    pub(crate) fn disposition(
         &self,
         outcome: &AttemptOutcome,
         webhook: &Webhook,
         attempt: u32,
         ended_at: Timestamp,
-    ) -> Verdict {
+    ) -> Disposition {
         if outcome.is_success() {
-            return Verdict::Delivered;
+            return Disposition::Delivered;
         }
         if outcome.status == Some(GONE) {
-            return Verdict::Gone;
+            return Disposition::Gone;
         }
         let is_listed = |status| CHOOSABLE.contains(&status) && webhook.options.retry_statuses.contains(&status);
         let may_do_better = outcome.is_worth_retrying() || outcome.status.is_some_and(is_listed);
         if !may_do_better || attempt > webhook.retry_count.min(MAX_RETRIES) {
-            return Verdict::Failed;
+            return Disposition::Failed;
         }
         let delay = retry_delay(webhook.options.retry_profile, attempt, self.jitter.next());
         let asked = outcome.retry_after.unwrap_or_default().min(self.retry_after_cap);
-        Verdict::RetryAt(ended_at.after(delay.max(asked)))
+        Disposition::RetryAt(ended_at.after(delay.max(asked)))
     }
 }
 
@@ -106,5 +106,5 @@ impl Jitter {
 }
 
 #[cfg(test)]
-#[path = "schedule_tests.rs"]
+#[path = "retry_policy_tests.rs"]
 mod tests;

@@ -9,7 +9,8 @@ use super::{End, State};
 use crate::directory::Webhook;
 use crate::health::{DisableReason, DisableRule};
 use crate::ledger::{
-    Attempted, DisabledWebhook, Finished, LeaseRequest, LeaseWish, LeasedDelivery, Requeue, Requeued, Settled, Verdict,
+    Attempted, DisabledWebhook, Disposition, Finished, LeaseRequest, LeaseWish, LeasedDelivery, Requeue, Requeued,
+    Settled,
 };
 use crate::log::SkipReason;
 
@@ -86,7 +87,7 @@ impl State {
                 known.webhook.health.note(is_success, at);
                 known.webhook.last_triggered_at = known.webhook.last_triggered_at.max(Some(at));
             }
-            let is_gone = attempted.verdict == Verdict::Gone;
+            let is_gone = attempted.disposition == Disposition::Gone;
             touched.insert((webhook, at, is_gone));
             settled.finished.push(self.finish(attempted));
         }
@@ -104,17 +105,17 @@ impl State {
     }
 
     fn finish(&mut self, attempted: Attempted) -> Finished {
-        let Attempted { lease, row, verdict } = attempted;
+        let Attempted { lease, row, disposition } = attempted;
         let at = row.at;
         self.log(row);
         let Some(delivery) = self.held(&lease) else { return Finished::LeaseLost };
         delivery.n_attempts += 1;
-        match verdict {
-            Verdict::Delivered => self.end(lease.number, End::Delivered, at),
-            Verdict::Failed | Verdict::Gone => self.end(lease.number, End::Failed, at),
-            Verdict::RetryAt(due) => {
+        match disposition {
+            Disposition::Delivered => self.end(lease.number, End::Delivered, at),
+            Disposition::Failed | Disposition::Gone => self.end(lease.number, End::Failed, at),
+            Disposition::RetryAt(due) => {
                 delivery.due_at = due;
-                self.put_in_line(lease.number);
+                self.make_waiting(lease.number);
             }
         }
         Finished::Recorded

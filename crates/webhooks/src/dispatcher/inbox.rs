@@ -1,4 +1,4 @@
-//! What the dispatcher is told by others: work that arrived, slots that came free.
+//! Signals to the scheduler: work that arrived, slots that came free.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,22 +9,22 @@ use tokio::sync::Notify;
 
 use crate::ledger::DueWebhook;
 
-/// The dispatcher's letter box. Letters about the same webhook become one, so it holds at most one
+/// The scheduler's inbox. Signals about the same webhook become one, so it holds at most one
 /// entry per webhook and one per slot, however much arrives.
 #[derive(Debug, Default)]
-pub(crate) struct Agenda {
-    letters: Mutex<Letters>,
-    /// Something for the dispatcher.
+pub(crate) struct SchedulerInbox {
+    signals: Mutex<Signals>,
+    /// Something for the scheduler.
     pub(super) arrived: Notify,
-    /// A retry was scheduled, for the watcher.
+    /// A retry was scheduled, for the poller.
     pub(super) retry_scheduled: Notify,
 }
 
-/// Everything told since the last look.
+/// Everything signalled since the last look.
 #[derive(Debug, Default)]
-pub(super) struct Letters {
+pub(super) struct Signals {
     pub(super) due: HashMap<WebhookId, DueWebhook>,
-    pub(super) freed: Vec<Freed>,
+    pub(super) freed: Vec<FreedSlot>,
     /// Webhooks that were just switched off.
     pub(super) switched_off: Vec<WebhookId>,
     /// Nodes that live, as far as known; 0 before the first count.
@@ -34,24 +34,24 @@ pub(super) struct Letters {
 
 /// A slot that came free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Freed {
+pub(super) struct FreedSlot {
     pub(super) webhook: WebhookId,
-    pub(super) kind: Kind,
-    pub(super) ended: Ended,
+    pub(super) kind: AttemptKind,
+    pub(super) ended: ReceiverOutcome,
     /// How long the attempt took.
     pub(super) took: Duration,
 }
 
 /// Whether a delivery is attempted for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum AttemptKind {
     Fresh,
     Retry,
 }
 
 /// What the end of an attempt says about the receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum ReceiverOutcome {
     /// It took the delivery, or refused it with reason.
     Well,
     /// It failed and is to blame: no connection, no HTTP, 5xx, 429.
@@ -64,16 +64,16 @@ pub(super) enum Ended {
     Unknown,
 }
 
-impl Agenda {
+impl SchedulerInbox {
     /// First attempts are due for these webhooks.
     pub(crate) fn work_arrived(&self, targets: &[(TenantId, Vec<WebhookId>)]) {
         if targets.iter().all(|(_, webhooks)| webhooks.is_empty()) {
             return;
         }
-        let mut letters = self.lock();
+        let mut signals = self.lock();
         for (tenant, webhooks) in targets {
             for webhook in webhooks {
-                letters.merge(&DueWebhook {
+                signals.merge(&DueWebhook {
                     webhook: *webhook,
                     tenant: tenant.clone(),
                     has_fresh: true,
@@ -81,7 +81,7 @@ impl Agenda {
                 });
             }
         }
-        drop(letters);
+        drop(signals);
         self.arrived.notify_one();
     }
 
@@ -90,16 +90,16 @@ impl Agenda {
         if due.is_empty() {
             return;
         }
-        let mut letters = self.lock();
+        let mut signals = self.lock();
         for one in due {
-            letters.merge(one);
+            signals.merge(one);
         }
-        drop(letters);
+        drop(signals);
         self.arrived.notify_one();
     }
 
     /// An attempt ended and its slot is free.
-    pub(super) fn slot_freed(&self, freed: Freed) {
+    pub(super) fn slot_freed(&self, freed: FreedSlot) {
         self.lock().freed.push(freed);
         self.arrived.notify_one();
     }
@@ -117,10 +117,10 @@ impl Agenda {
 
     /// A retry was scheduled for then.
     pub(super) fn retry_at(&self, due: Timestamp) {
-        let mut letters = self.lock();
-        if letters.next_retry.is_none_or(|known| due < known) {
-            letters.next_retry = Some(due);
-            drop(letters);
+        let mut signals = self.lock();
+        if signals.next_retry.is_none_or(|known| due < known) {
+            signals.next_retry = Some(due);
+            drop(signals);
             self.retry_scheduled.notify_one();
         }
     }
@@ -130,19 +130,19 @@ impl Agenda {
         self.lock().next_retry.take()
     }
 
-    /// Everything told since the last call.
-    pub(super) fn take(&self) -> Letters {
-        let mut letters = self.lock();
-        let (n_nodes, next_retry) = (letters.n_nodes, letters.next_retry.take());
-        std::mem::replace(&mut *letters, Letters { n_nodes, next_retry, ..Letters::default() })
+    /// Everything signalled since the last call.
+    pub(super) fn take(&self) -> Signals {
+        let mut signals = self.lock();
+        let (n_nodes, next_retry) = (signals.n_nodes, signals.next_retry.take());
+        std::mem::replace(&mut *signals, Signals { n_nodes, next_retry, ..Signals::default() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Letters> {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Signals> {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Letters {
+impl Signals {
     fn merge(&mut self, due: &DueWebhook) {
         let known = self.due.entry(due.webhook).or_insert_with(|| DueWebhook {
             has_fresh: false,

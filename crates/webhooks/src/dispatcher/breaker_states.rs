@@ -1,4 +1,4 @@
-//! What the plan tells others: breakers that changed, and what goes back to the ledger.
+//! Circuit breakers that are not closed: kept for those who ask, logged and counted when they change.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,15 +7,15 @@ use hookswitch_protocol::{Chain, TenantId, Timestamp, WebhookId};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::breaker::{BreakerState, Turn};
+use super::breaker::{BreakerState, BreakerTransition};
 use crate::log::{SkipReason, SkipRow};
 
 /// The state of every breaker that is not closed, for those who ask. Written on changes only, so the
 /// path of a delivery never meets its lock.
 #[derive(Debug, Default)]
-pub(crate) struct BreakerBoard(Mutex<HashMap<WebhookId, Timestamp>>);
+pub(crate) struct BreakerStates(Mutex<HashMap<WebhookId, Timestamp>>);
 
-impl BreakerBoard {
+impl BreakerStates {
     /// What this webhook's breaker is doing now.
     pub(crate) fn state(&self, webhook: WebhookId, now: Timestamp) -> BreakerState {
         match self.lock().get(&webhook) {
@@ -39,31 +39,31 @@ impl BreakerBoard {
     }
 }
 
-/// Tells of a breaker that changed.
-pub(super) fn post(shared: &Arc<Shared>, tenant: &TenantId, webhook: WebhookId, turn: Turn) {
+/// Keeps, logs and counts a breaker's transition.
+pub(super) fn record(shared: &Arc<Shared>, tenant: &TenantId, webhook: WebhookId, transition: BreakerTransition) {
     let now = shared.clock.now();
     let at = |until: Instant| now.after(until.saturating_duration_since(Instant::now()));
-    let until = match turn {
-        Turn::Opened { until } => {
+    let until = match transition {
+        BreakerTransition::Opened { until } => {
             tracing::warn!(%tenant, %webhook, until = %at(until), "a webhook's receiver only fails, its breaker opened");
             shared.counters.breaker_opened.add(1);
             log_opening(shared, webhook, now);
             Some(at(until))
         }
-        Turn::StaysOpen { until } => {
+        BreakerTransition::StaysOpen { until } => {
             tracing::info!(%tenant, %webhook, until = %at(until), "a webhook's receiver still fails, its breaker stays open");
             Some(at(until))
         }
-        Turn::Closed => {
+        BreakerTransition::Closed => {
             tracing::info!(%tenant, %webhook, "a webhook's receiver is back, its breaker closed");
             None
         }
-        Turn::Forgotten => None,
+        BreakerTransition::Forgotten => None,
     };
-    shared.counters.breakers_open.set(shared.board.set(webhook, until) as u64);
+    shared.counters.breakers_open.set(shared.breakers.set(webhook, until) as u64);
 }
 
-/// Writes the one skip row of an opening, in a task: the plan waits for no database.
+/// Writes the one skip row of an opening, in a task: the scheduler waits for no database.
 fn log_opening(shared: &Arc<Shared>, webhook: WebhookId, at: Timestamp) {
     let row = SkipRow { webhook, delivery: None, event_type: None, reason: SkipReason::BreakerOpen, at };
     let log = Arc::clone(&shared.log);
