@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::outcome::ErrorClass;
+use hookswitch_egress::ErrorClass;
 
 /// The figures since start, at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -39,14 +39,12 @@ mod counters;
 mod directory;
 mod dispatcher;
 mod error;
-mod guard;
 mod health;
 mod history;
 mod ledger;
 mod log;
 mod memory;
 mod options;
-mod outcome;
 mod registrations;
 mod resend;
 mod retry_policy;
@@ -56,7 +54,6 @@ mod sender;
 mod sign;
 mod table;
 mod test_delivery;
-mod timings;
 mod verify;
 mod webhooks;
 
@@ -69,8 +66,10 @@ pub use directory::{
 };
 pub use dispatcher::{BreakerRule, BreakerState};
 pub use error::{StartError, WebhookError};
-pub use guard::{AddressPolicy, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver};
 pub use health::{DisableReason, DisableRule, Disabled, WebhookHealth};
+pub use hookswitch_egress::{
+    AddressPolicy, ErrorClass, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver, Timings,
+};
 pub use ledger::{
     Attempted, Backlog, DeliveryLedger, DeliveryTarget, DisabledWebhook, Disposition, DueWebhook, Fingerprint,
     Finished, Lease, LeaseRequest, LeaseWish, LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention,
@@ -82,7 +81,6 @@ pub use log::{
 };
 pub use memory::MemoryWebhooks;
 pub use options::{CustomHeader, HeaderChange, OptionsChange, OrderedBy, RetryProfile, WebhookOptions};
-pub use outcome::ErrorClass;
 pub use registrations::Enabled;
 pub use resend::Resent;
 pub use retry_policy::retry_delay;
@@ -90,6 +88,5 @@ pub use rules::{HEADER_MASK, InvalidWebhook, OptionsInput, Rotation, WebhookInpu
 pub use seam::BoxFuture;
 pub use sign::{signature, standard_signature};
 pub use test_delivery::TestReport;
-pub use timings::Timings;
 pub use verify::{BadSignature, StandardHeaders, TIMESTAMP_TOLERANCE, verify_signature, verify_standard_webhook};
 pub use webhooks::{WebhookSeams, Webhooks};

@@ -6,7 +6,7 @@ use hookswitch_protocol::{DeliveryId, EventType, TenantId, Timestamp, WebhookId}
 
 use crate::directory::{DirectoryError, Listed, Page};
 use crate::seam::BoxFuture;
-use crate::timings::Timings;
+use hookswitch_egress::Timings;
 
 /// One attempt, as it goes into `webhook_logs`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use hookswitch_protocol::Timestamp;
 use crate::directory::Webhook;
 use crate::ledger::Disposition;
 use crate::options::RetryProfile;
-use crate::outcome::AttemptOutcome;
+use crate::sender::AttemptOutcome;
 
 /// Most retries of one delivery, whatever a row inserted by hand says.
 pub(crate) const MAX_RETRIES: u32 = 20;

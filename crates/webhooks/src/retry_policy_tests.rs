@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::directory::NewWebhook;
 use crate::options::WebhookOptions;
-use crate::outcome::{ErrorClass, Failure};
+use hookswitch_egress::{ErrorClass, Failure};
 
 const END: Timestamp = Timestamp::from_millis(1_000);
 const CAP: Duration = Duration::from_hours(1);

@@ -8,10 +8,10 @@ use arc_swap::ArcSwap;
 use hookswitch_protocol::{EventType, Payload, SubscriptionName, TenantId, Timestamp, WebhookId};
 
 use crate::directory::{DirectoryError, DirectoryVersion, Webhook, WebhookDirectory};
-use crate::guard::Target;
 use crate::ledger::DeliveryTarget;
 use crate::options::{OrderedBy, WebhookOptions, most_exact};
 use crate::{rules, sign};
+use hookswitch_egress::Target;
 
 /// Longest order key, in bytes, as wide as its column.
 const ORDER_KEY_BYTES: usize = 128;

@@ -13,11 +13,11 @@ use crate::counters::{Counters, DeliveryCounters};
 use crate::directory::{DirectoryError, WebhookDirectory};
 use crate::dispatcher::{self, BreakerState, BreakerStates, DisabledNotices, SchedulerInbox};
 use crate::error::StartError;
-use crate::guard::{AddressPolicy, Guard};
 use crate::ledger::{DeliveryLedger, DeliveryTarget, DisabledWebhook, Fingerprint, LedgerError, NewDeliveries, Seen};
 use crate::log::AttemptLog;
 use crate::sender::Sender;
 use crate::table::MatchTable;
+use hookswitch_egress::{AddressGuard, AddressPolicy};
 
 /// Test deliveries running at once on this node; more are refused.
 const TESTS: usize = 32;
@@ -49,7 +49,7 @@ pub struct Webhooks(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) guard: Guard,
+    pub(crate) guard: AddressGuard,
     pub(crate) seams: WebhookSeams,
     pub(crate) table: Arc<MatchTable>,
     pub(crate) sender: Sender,
@@ -88,7 +88,7 @@ impl Webhooks {
         if n_reclaimed > 0 {
             tracing::info!(n_reclaimed, "deliveries of this node's former self are due again");
         }
-        let guard = Guard::new(policy);
+        let guard = AddressGuard::new(policy);
         let inner = Arc::new(Inner {
             sender: Sender::new(&guard, config.per_webhook),
             inbox: Arc::default(),

@@ -10,7 +10,9 @@ use super::inbox::{AttemptKind, FreedSlot, ReceiverOutcome, SchedulerInbox};
 use super::scheduler::kind_of;
 use super::settler::{GivenBack, MadeAttempt, Unsettled};
 use crate::ledger::{Attempted, Disposition, DueWebhook, LeasedDelivery};
-use crate::outcome::{AttemptOutcome, ErrorClass};
+use hookswitch_egress::ErrorClass;
+
+use crate::sender::AttemptOutcome;
 use crate::sender::AttemptRequest;
 
 /// Starts the attempt in a task of its own. Its slot is free once there is room for its result.
@@ -66,7 +68,7 @@ fn judge(shared: &Shared, delivery: LeasedDelivery, outcome: AttemptOutcome) -> 
     let now = shared.clock.now();
     shared.counters.attempts.add(1);
     if let Some(failure) = outcome.failure {
-        shared.counters.error(failure.class);
+        shared.counters.error(failure.class());
     }
     let in_round = delivery.attempt.saturating_sub(delivery.attempts_before);
     let disposition = shared.retry_policy.disposition(&outcome, &delivery.webhook, in_round, now);
@@ -93,7 +95,7 @@ fn due_of(delivery: &LeasedDelivery, kind: AttemptKind) -> DueWebhook {
 
 /// What the end says about the receiver, for its slots and its breaker.
 fn receiver_outcome(outcome: &AttemptOutcome) -> ReceiverOutcome {
-    match (outcome.status, outcome.failure.map(|failure| failure.class)) {
+    match (outcome.status, outcome.failure.map(|failure| failure.class())) {
         (Some(200..=299), Some(ErrorClass::Timeout)) => ReceiverOutcome::Slowly,
         (_, Some(ErrorClass::Timeout)) => ReceiverOutcome::TimedOut,
         (Some(429 | 500..=599), _) => ReceiverOutcome::Badly,

@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
     use crate::log::AttemptRow;
-    use crate::timings::Timings;
+    use hookswitch_egress::Timings;
 
     fn attempted(n_bytes: usize) -> Attempted {
         let row = AttemptRow {

@@ -9,7 +9,6 @@ mod rotation;
 use hookswitch_protocol::{ErrorCode, Secret};
 
 use crate::directory::{NewWebhook, WebhookChange};
-use crate::guard::Guard;
 use crate::options::{OptionsChange, RetryProfile, WebhookOptions};
 use crate::retry_policy::MAX_RETRIES;
 use crate::sender::TIMEOUT_SECS;
@@ -18,6 +17,7 @@ pub(crate) use fields::event_name;
 use fields::{check_events, check_name, check_number, check_secret, check_url};
 pub use headers::HEADER_MASK;
 pub(crate) use headers::{MAX_HEADERS, is_reserved};
+use hookswitch_egress::AddressGuard;
 pub use input::{OptionsInput, WebhookInput};
 pub use rotation::Rotation;
 pub(crate) use rotation::check_rotation;
@@ -46,7 +46,7 @@ impl InvalidWebhook {
 }
 
 /// Checks a create, and resolves the URL's name.
-pub(crate) async fn check_new(input: WebhookInput, guard: &Guard) -> Result<NewWebhook, InvalidWebhook> {
+pub(crate) async fn check_new(input: WebhookInput, guard: &AddressGuard) -> Result<NewWebhook, InvalidWebhook> {
     let missing = |field| InvalidWebhook::new(field, "is required");
     if input.is_active == Some(false) {
         return Err(InvalidWebhook::new("is_active", "can be set by an update only"));
@@ -78,7 +78,7 @@ pub(crate) async fn check_new(input: WebhookInput, guard: &Guard) -> Result<NewW
 pub(crate) async fn check_change(
     input: WebhookInput,
     present: &WebhookOptions,
-    guard: &Guard,
+    guard: &AddressGuard,
 ) -> Result<WebhookChange, InvalidWebhook> {
     let change = WebhookChange {
         name: input.name.map(check_name).transpose()?,

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use hookswitch_protocol::EventType;
 
 use super::*;
-use crate::guard::AddressPolicy;
 use crate::options::OrderedBy;
+use hookswitch_egress::AddressPolicy;
 
-fn strict() -> Guard {
-    Guard::new(AddressPolicy::strict())
+fn strict() -> AddressGuard {
+    AddressGuard::new(AddressPolicy::strict())
 }
 
 fn good() -> WebhookInput {

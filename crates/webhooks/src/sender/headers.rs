@@ -8,9 +8,9 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use super::AttemptRequest;
 use crate::directory::Webhook;
 use crate::options::CustomHeader;
-use crate::outcome::ErrorClass;
 use crate::rules::{MAX_HEADERS, is_reserved};
 use crate::sign;
+use hookswitch_egress::ErrorClass;
 
 const EVENT: HeaderName = HeaderName::from_static("x-webhook-event");
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("x-webhook-id");

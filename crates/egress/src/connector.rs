@@ -19,22 +19,22 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use super::resolver::{Blocked, Guard};
-use super::stream::GuardedStream;
-use super::target::{Target, TargetHost};
-use super::{tls, tunnel};
-use crate::outcome::{ErrorClass, Failure};
+use crate::address_guard::{AddressGuard, Blocked};
+use crate::failure::{ErrorClass, Failure};
+use crate::stream::EgressStream;
+use crate::target::{Target, TargetHost};
 use crate::timings::{Timings, millis};
+use crate::{tls, tunnel};
 
-/// No connection, its handshake included, is waited for longer than this, also where the attempt
-/// that wanted it is gone. As long as the longest time limit of a webhook.
+/// No connection, its handshake included, is waited for longer than this, also where the request
+/// that wanted it is gone.
 const CONNECT_DEADLINE: Duration = Duration::from_mins(2);
 
 /// No TCP connection is waited for longer than this, all addresses of a name together. One that
 /// takes longer is not coming, and a second address may be better.
 const TCP_DEADLINE: Duration = Duration::from_secs(20);
 
-/// How many addresses of a name a proxy is asked to connect to before the attempt has failed.
+/// How many addresses of a name a proxy is asked to connect to before the request has failed.
 const PROXY_TRIES: usize = 3;
 
 /// A connection that was not made, why, and what was measured up to there.
@@ -47,10 +47,10 @@ pub(crate) struct ConnectFailure {
 
 /// The whole connector: guarded TCP, then TLS for `https:`. Clones are the same.
 #[derive(Debug, Clone)]
-pub(crate) struct GuardedConnector(Arc<Inner>);
+pub(crate) struct Connector(Arc<Inner>);
 
 struct Inner {
-    guard: Guard,
+    guard: AddressGuard,
     tls: TlsConnector,
 }
 
@@ -60,15 +60,17 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-/// Builds the connector. HTTP/1.1 only: with HTTP/2 one broken connection would fail every delivery
-/// to its host at once, and small posts gain little from it.
-pub(crate) fn guarded_connector(guard: &Guard) -> GuardedConnector {
-    let tls = TlsConnector::from(tls::client_config(guard.policy().authorities()));
-    GuardedConnector(Arc::new(Inner { guard: guard.clone(), tls }))
+impl Connector {
+    /// HTTP/1.1 only: with HTTP/2 one broken connection would fail every request to its host at once, and
+    /// small posts gain little from it.
+    pub(crate) fn new(guard: &AddressGuard) -> Self {
+        let tls = TlsConnector::from(tls::client_config(guard.policy().authorities()));
+        Self(Arc::new(Inner { guard: guard.clone(), tls }))
+    }
 }
 
-impl Service<Uri> for GuardedConnector {
-    type Response = TokioIo<GuardedStream>;
+impl Service<Uri> for Connector {
+    type Response = TokioIo<EgressStream>;
     type Error = ConnectFailure;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectFailure>> + Send>>;
 
@@ -90,7 +92,7 @@ impl Service<Uri> for GuardedConnector {
 }
 
 impl Inner {
-    async fn connect(&self, uri: &Uri, timings: &mut Timings) -> Result<GuardedStream, Failure> {
+    async fn connect(&self, uri: &Uri, timings: &mut Timings) -> Result<EgressStream, Failure> {
         let began = Instant::now();
         let addresses = self.addresses(uri, timings).await?;
         let resolved = Instant::now();
@@ -100,13 +102,13 @@ impl Inner {
         };
         timings.connect_ms = Some(millis(resolved.elapsed()));
         if uri.scheme() != Some(&http::uri::Scheme::HTTPS) {
-            return Ok(GuardedStream::plain(stream, began, *timings));
+            return Ok(EgressStream::plain(stream, began, *timings));
         }
         let connected = Instant::now();
         let name = tls::server_name(uri.host().unwrap_or_default())?;
         let stream = self.tls.connect(name, stream).await.map_err(|error| tls::failure_of(&error))?;
         timings.tls_ms = Some(millis(connected.elapsed()));
-        Ok(GuardedStream::tls(stream, began, *timings))
+        Ok(EgressStream::tls(stream, began, *timings))
     }
 
     /// The addresses that may be connected to, with the port: judged, whether they were written into

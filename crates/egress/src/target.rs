@@ -1,13 +1,13 @@
-//! The URL of a webhook, read once and judged.
+//! A URL to call, read once and judged.
 
 use std::net::IpAddr;
 
 use http::Uri;
 use url::{Host, ParseError, Url};
 
-use super::AddressPolicy;
+use crate::policy::AddressPolicy;
 
-/// Longest URL, in characters, as wide as its column.
+/// Longest URL, in characters.
 const URL_CHARS: usize = 500;
 
 const PORT: &str = "must have a port from 1 to 65535";
@@ -15,8 +15,8 @@ const PORT: &str = "must have a port from 1 to 65535";
 /// A URL that can be called. Its host is spelt one way only: the parser has turned `0x7f.1`,
 /// `2130706433` and `０１７７.1` into `127.0.0.1` before anybody judges it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) uri: Uri,
+pub struct Target {
+    uri: Uri,
     pub(crate) host: TargetHost,
     is_plain: bool,
 }
@@ -32,7 +32,7 @@ pub(crate) enum TargetHost {
 
 /// Why a URL is refused. The text follows the word `url` and never holds an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TargetError {
+pub enum TargetError {
     /// It is no URL that can be called.
     #[error("{0}")]
     Malformed(String),
@@ -43,7 +43,10 @@ pub(crate) enum TargetError {
 
 impl Target {
     /// Reads a URL without judging where it leads.
-    pub(crate) fn parse(text: &str) -> Result<Self, TargetError> {
+    ///
+    /// # Errors
+    /// [`TargetError::Malformed`].
+    pub fn parse(text: &str) -> Result<Self, TargetError> {
         let malformed = |problem: &str| TargetError::Malformed(problem.to_owned());
         let n_chars = text.chars().count();
         if n_chars > URL_CHARS {
@@ -79,8 +82,13 @@ impl Target {
         Ok(Self { uri, host, is_plain })
     }
 
+    /// What to send a request to: the URL without its fragment.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
     /// The port to connect to.
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.uri.port_u16().unwrap_or(if self.is_plain { 80 } else { 443 })
     }
 
@@ -97,7 +105,7 @@ impl Target {
 }
 
 /// Says nothing about which address it was: the answer must not map the inside of a network.
-pub(super) const BLOCKED: &str = "leads to an address that is not publicly routable and not on the allow list";
+pub(crate) const BLOCKED: &str = "leads to an address that is not publicly routable and not on the allow list";
 
 #[cfg(test)]
 mod tests {

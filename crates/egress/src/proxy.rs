@@ -18,15 +18,15 @@ pub struct InvalidProxy {
 
 /// A proxy that is spoken to in plain HTTP and makes tunnels by CONNECT.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     /// Scheme, host and port, without user and password.
-    pub(super) uri: Uri,
+    pub(crate) uri: Uri,
     /// The value of `Proxy-Authorization`.
-    pub(super) authorization: Option<HeaderValue>,
+    pub(crate) authorization: Option<HeaderValue>,
 }
 
 impl Proxy {
-    pub(super) fn parse(text: &str) -> Result<Self, InvalidProxy> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidProxy> {
         let invalid = |problem| InvalidProxy { problem };
         let mut url = Url::parse(text).map_err(|_| invalid("this is not a URL"))?;
         if url.scheme() != "http" {

@@ -3,24 +3,25 @@
 use std::error::Error;
 use std::io;
 
-use crate::guard::{ConnectFailure, Overrun};
-use crate::outcome::{ErrorClass, Failure};
+use crate::connector::ConnectFailure;
+use crate::failure::{ErrorClass, Failure};
+use crate::stream::Overrun;
 use crate::timings::Timings;
 
 /// The connector has classified its own failures; the rest broke on a connection that stood.
-pub(super) fn failure_of(error: &(dyn Error + 'static)) -> Failure {
+pub(crate) fn failure_of(error: &(dyn Error + 'static)) -> Failure {
     chain(error).find_map(known).unwrap_or(Failure::new(ErrorClass::ConnectionReset))
 }
 
 /// What the connector measured before it failed.
-pub(super) fn timings_of(error: &(dyn Error + 'static)) -> Option<Timings> {
+pub(crate) fn timings_of(error: &(dyn Error + 'static)) -> Option<Timings> {
     chain(error).find_map(|error| error.downcast_ref::<ConnectFailure>()).map(|failure| failure.timings)
 }
 
 /// Whether the connection ended in order but without an answer, as one does that the receiver had
 /// closed for its idleness just before we sent. One that is reset while a request is under way is
-/// another matter: the receiver may well have seen it, so that counts as an attempt.
-pub(super) fn was_closed(error: &(dyn Error + 'static)) -> bool {
+/// another matter: the receiver may well have seen it, so that counts as an answer that failed.
+pub(crate) fn was_closed(error: &(dyn Error + 'static)) -> bool {
     chain(error).any(|error| {
         error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
             || error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)

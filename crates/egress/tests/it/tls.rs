@@ -2,7 +2,7 @@
 
 use hookswitch_testkit::{Authority, Flaw, HostileReceiver, Step};
 
-use super::{NAME, attempt, attempt_briefly, policy, sender, sender_with, told};
+use crate::{NAME, client, client_with, policy, post, post_briefly};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
@@ -12,8 +12,8 @@ async fn check(host: &str, certificate_for: &str, flaw: Flaw, wanted: &str) {
     let receiver =
         HostileReceiver::start_tls(authority.server(certificate_for, flaw), [Step::Read, Step::send(OK)]).await;
     let policy = policy(&["127.0.0.1"]).trust_authorities(authority.pem().as_bytes()).expect("PEM");
-    let outcome = attempt(&sender_with(policy), &format!("https://{host}:{}/", receiver.port())).await;
-    let (status, error) = told(&outcome);
+    let outcome = post(&client_with(policy), &format!("https://{host}:{}/", receiver.port())).await;
+    let (status, error) = outcome.told();
     assert_eq!(status.is_some(), wanted.is_empty(), "{certificate_for} {flaw:?}: {error}");
     assert!(error.contains(wanted) && (wanted.is_empty() || error.starts_with("tls_error: ")), "{flaw:?}: {error}");
     assert_eq!(receiver.requests().len(), usize::from(wanted.is_empty()), "nothing is sent to whom we do not know");
@@ -38,11 +38,11 @@ async fn an_authority_must_be_trusted_first() {
     let receiver = HostileReceiver::start_tls(authority.server(NAME, Flaw::None), [Step::Read, Step::send(OK)]).await;
     let url = format!("https://{NAME}:{}/", receiver.port());
     let wanted = "tls_error: the certificate is not from an authority that is trusted";
-    assert_eq!(told(&attempt(&sender(), &url).await), (None, wanted.to_owned()));
+    assert_eq!(post(&client(), &url).await.told(), (None, wanted.to_owned()));
     let other = policy(&["127.0.0.1"]).trust_authorities(Authority::new().pem().as_bytes()).expect("PEM");
-    assert_eq!(told(&attempt(&sender_with(other.clone()), &url).await), (None, wanted.to_owned()));
+    assert_eq!(post(&client_with(other.clone()), &url).await.told(), (None, wanted.to_owned()));
     let both = other.trust_authorities(authority.pem().as_bytes()).expect("PEM");
-    assert_eq!(told(&attempt(&sender_with(both), &url).await).0, Some(200), "authorities add up");
+    assert_eq!(post(&client_with(both), &url).await.told().0, Some(200), "authorities add up");
 }
 
 #[tokio::test]
@@ -57,10 +57,10 @@ async fn what_does_not_speak_tls_is_called_so() {
         ("garbage without end", vec![Step::Repeat(vec![0x16; 4096])], "tls_error"),
     ] {
         let receiver = HostileReceiver::start(script).await;
-        let (sender, url) = (sender(), format!("https://{NAME}:{}/", receiver.port()));
+        let (client, url) = (client(), format!("https://{NAME}:{}/", receiver.port()));
         let is_slow = wanted == "timeout";
-        let outcome = if is_slow { attempt_briefly(&sender, &url).await } else { attempt(&sender, &url).await };
-        let (status, error) = told(&outcome);
+        let outcome = if is_slow { post_briefly(&client, &url).await } else { post(&client, &url).await };
+        let (status, error) = outcome.told();
         // A close with bytes that were not read may arrive as a reset.
         let is_right = error.starts_with(wanted) || (what == "an end" && error.starts_with("connection_reset"));
         assert!(status.is_none() && is_right, "{what}: {error}");
@@ -76,6 +76,6 @@ async fn a_server_that_insists_on_http2_is_refused() {
     let preface = [Step::Send(b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\x01".to_vec()), Step::Hang];
     let receiver = HostileReceiver::start_tls(config, preface).await;
     let policy = policy(&["127.0.0.1"]).trust_authorities(authority.pem().as_bytes()).expect("PEM");
-    let outcome = attempt(&sender_with(policy), &format!("https://{NAME}:{}/", receiver.port())).await;
-    assert!(told(&outcome).1.starts_with("invalid_response"), "{outcome:?}");
+    let outcome = post(&client_with(policy), &format!("https://{NAME}:{}/", receiver.port())).await;
+    assert!(outcome.told().1.starts_with("invalid_response"), "{outcome:?}");
 }

@@ -1,4 +1,4 @@
-//! A connection to a receiver: plain or TLS, with the marks of its making and a bound on what it may say.
+//! A connection to a receiver: plain or TLS, with the info of its making and a bound on what it may say.
 
 use std::io;
 use std::pin::Pin;
@@ -26,7 +26,7 @@ pub(crate) struct Overrun;
 
 /// How a connection was made, kept with it.
 #[derive(Debug)]
-pub(crate) struct Marks {
+pub(crate) struct ConnectionInfo {
     /// When somebody wanted it.
     pub(crate) began: Instant,
     /// When it was ready to carry requests.
@@ -35,7 +35,7 @@ pub(crate) struct Marks {
     was_taken: AtomicBool,
 }
 
-impl Marks {
+impl ConnectionInfo {
     /// What making it took, for its first request only: `None` tells that it was used before.
     pub(crate) fn take(&self) -> Option<Timings> {
         (!self.was_taken.swap(true, Ordering::Relaxed)).then_some(self.timings)
@@ -50,34 +50,34 @@ enum Wire {
 
 /// The connection.
 #[derive(Debug)]
-pub(crate) struct GuardedStream {
+pub(crate) struct EgressStream {
     wire: Wire,
-    marks: Arc<Marks>,
+    info: Arc<ConnectionInfo>,
     n_unanswered: usize,
 }
 
-impl GuardedStream {
-    pub(super) fn plain(stream: TcpStream, began: Instant, timings: Timings) -> Self {
+impl EgressStream {
+    pub(crate) fn plain(stream: TcpStream, began: Instant, timings: Timings) -> Self {
         Self::new(Wire::Plain(stream), began, timings)
     }
 
-    pub(super) fn tls(stream: TlsStream<TcpStream>, began: Instant, timings: Timings) -> Self {
+    pub(crate) fn tls(stream: TlsStream<TcpStream>, began: Instant, timings: Timings) -> Self {
         Self::new(Wire::Tls(Box::new(stream)), began, timings)
     }
 
     fn new(wire: Wire, began: Instant, timings: Timings) -> Self {
-        let marks = Marks { began, ready: Instant::now(), timings, was_taken: AtomicBool::new(false) };
-        Self { wire, marks: Arc::new(marks), n_unanswered: 0 }
+        let info = ConnectionInfo { began, ready: Instant::now(), timings, was_taken: AtomicBool::new(false) };
+        Self { wire, info: Arc::new(info), n_unanswered: 0 }
     }
 }
 
-impl Connection for GuardedStream {
+impl Connection for EgressStream {
     fn connected(&self) -> Connected {
-        Connected::new().extra(Arc::clone(&self.marks))
+        Connected::new().extra(Arc::clone(&self.info))
     }
 }
 
-impl AsyncRead for GuardedStream {
+impl AsyncRead for EgressStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = match &mut self.wire {
@@ -92,7 +92,7 @@ impl AsyncRead for GuardedStream {
     }
 }
 
-impl AsyncWrite for GuardedStream {
+impl AsyncWrite for EgressStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.n_unanswered = 0;
         match &mut self.wire {

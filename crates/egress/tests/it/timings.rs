@@ -1,26 +1,26 @@
-//! What an outcome says about time, and what it was asked to wait.
+//! What an outcome says about time.
 
 use std::time::Duration;
 
-use hookswitch_testkit::{Authority, Behaviour, Flaw, HostileReceiver, Receiver, Step};
+use hookswitch_testkit::{Authority, Flaw, HostileReceiver, Step};
 
-use super::{NAME, attempt, attempt_briefly, policy, sender, sender_with, told};
+use crate::{NAME, client, client_with, policy, post, post_briefly};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n";
 
 #[tokio::test]
 async fn a_new_connection_has_its_phases_and_a_kept_one_has_none() {
     let receiver = HostileReceiver::start([Step::Read, Step::send(OK), Step::send("ok")]).await;
-    let sender = sender();
+    let client = client();
     let url = format!("http://{NAME}:{}/", receiver.port());
-    let first = attempt(&sender, &url).await.timings;
+    let first = post(&client, &url).await.timings();
     assert!(first.dns_ms.is_some() && first.connect_ms.is_some() && first.tls_ms.is_none(), "{first:?}");
-    let second = attempt(&sender, &url).await.timings;
+    let second = post(&client, &url).await.timings();
     assert_eq!((second.dns_ms, second.connect_ms, second.tls_ms), (None, None, None));
     for timings in [first, second] {
         assert!(timings.first_byte_ms.is_some() && timings.body_ms.is_some(), "{timings:?}");
     }
-    let literal = attempt(&super::sender(), &receiver.url("/")).await.timings;
+    let literal = post(&crate::client(), &receiver.url("/")).await.timings();
     assert_eq!((literal.dns_ms, literal.connect_ms.is_some()), (None, true), "{literal:?}");
 }
 
@@ -31,9 +31,9 @@ async fn each_phase_gets_its_own_time() {
     let body = Step::Drip(b"o".to_vec(), pause);
     let script = [Step::Read, slow_head, Step::send(&OK[2..]), body, Step::send("k")];
     let receiver = HostileReceiver::start(script).await;
-    let outcome = attempt(&sender(), &receiver.url("/")).await;
-    assert_eq!(told(&outcome), (Some(200), String::new()));
-    let timings = outcome.timings;
+    let outcome = post(&client(), &receiver.url("/")).await;
+    assert_eq!(outcome.told(), (Some(200), String::new()));
+    let timings = outcome.timings();
     assert!(timings.first_byte_ms.is_some_and(|ms| ms >= 190), "{timings:?}");
     assert!(timings.body_ms.is_some_and(|ms| ms >= 90), "{timings:?}");
     let phases = [timings.dns_ms, timings.connect_ms, timings.tls_ms, timings.first_byte_ms, timings.body_ms];
@@ -47,26 +47,11 @@ async fn a_failure_keeps_the_phases_before_it() {
     let receiver = HostileReceiver::start_tls(authority.server(NAME, Flaw::None), [Step::Hang]).await;
     let url = format!("https://{NAME}:{}/", receiver.port());
     let trusting = policy(&["127.0.0.1"]).trust_authorities(authority.pem().as_bytes()).expect("PEM");
-    let silent = attempt_briefly(&sender_with(trusting), &url).await;
-    assert!(silent.timings.tls_ms.is_some() && silent.timings.first_byte_ms.is_none(), "{:?}", silent.timings);
-    let distrusting = attempt(&sender(), &url).await.timings;
+    let silent = post_briefly(&client_with(trusting), &url).await;
+    assert!(silent.timings().tls_ms.is_some() && silent.timings().first_byte_ms.is_none(), "{:?}", silent.timings());
+    let distrusting = post(&client(), &url).await.timings();
     assert!(distrusting.connect_ms.is_some() && distrusting.tls_ms.is_none(), "{distrusting:?}");
     let silent = HostileReceiver::start([Step::Hang]).await;
-    let handshake = attempt_briefly(&sender(), &format!("https://{NAME}:{}/", silent.port())).await;
-    assert_eq!(told(&handshake), (None, "timeout: no connection within the time limit".to_owned()));
-}
-
-#[tokio::test]
-async fn the_wish_to_wait_is_read_whatever_the_status() {
-    for (status, value, wanted) in [
-        (503, "30", Some(30)),
-        (429, "Fri, 25 Oct 2024 14:21:00 GMT", Some(60)),
-        (200, "0", Some(0)),
-        (503, "soon", None),
-    ] {
-        let header = ("retry-after".to_owned(), value.to_owned());
-        let receiver = Receiver::start([Behaviour::Answer { status, body: String::new(), header }]).await;
-        let outcome = attempt(&sender(), &receiver.url("/")).await;
-        assert_eq!((outcome.status, outcome.retry_after), (Some(status), wanted.map(Duration::from_secs)), "{value}");
-    }
+    let handshake = post_briefly(&client(), &format!("https://{NAME}:{}/", silent.port())).await;
+    assert_eq!(handshake.told(), (None, "timeout: no connection within the time limit".to_owned()));
 }

@@ -1,10 +1,10 @@
-//! Where an attempt spent its time.
+//! Where a request spent its time.
 
 use std::time::Duration;
 
-/// The phases of one attempt, in whole milliseconds, rounded down. A phase that did not take place,
-/// or did not end, is `None`; so an attempt over a connection that was already open has neither
-/// `dns_ms`, `connect_ms` nor `tls_ms`. Where an attempt breaks in its middle, the phases before tell
+/// The phases of one request, in whole milliseconds, rounded down. A phase that did not take place,
+/// or did not end, is `None`; so a request over a connection that was already open has neither
+/// `dns_ms`, `connect_ms` nor `tls_ms`. Where one breaks in its middle, the phases before tell
 /// how far it came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {

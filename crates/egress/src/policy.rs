@@ -6,12 +6,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 
-use super::names::{NameResolver, Names};
-use super::proxy::{InvalidProxy, Proxy};
-use super::special;
-use super::tls::{InvalidCertificates, read_authorities};
+use crate::name_resolver::{NameResolver, Resolver};
+use crate::proxy::{InvalidProxy, Proxy};
+use crate::special_purpose;
+use crate::tls::{InvalidCertificates, read_authorities};
 
-/// What webhooks may reach, and how. Strict by default: https, publicly routable addresses only,
+/// What may be reached, and how. Strict by default: https, publicly routable addresses only,
 /// no proxy, and the authorities of the web.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
@@ -19,7 +19,7 @@ pub struct AddressPolicy {
     cidrs: Arc<[IpNet]>,
     proxy: Option<Arc<Proxy>>,
     authorities: Arc<[CertificateDer<'static>]>,
-    names: Names,
+    names: Resolver,
 }
 
 /// A text that is no network such as `10.1.0.0/16`.
@@ -56,7 +56,7 @@ impl AddressPolicy {
     }
 
     /// Through this HTTP proxy, by CONNECT, also towards `http:` URLs: `http://proxy.internal:3128`,
-    /// or with `user:password@` before the host, percent-encoded. Names are still resolved and judged
+    /// or with `user:password@` before the host, percent-encoded. Resolver are still resolved and judged
     /// here, and the proxy is told the address that was judged; TLS and `Host` keep the name. The
     /// proxy's own address is the operator's choice and not judged. No variable of the environment
     /// chooses a proxy.
@@ -79,10 +79,10 @@ impl AddressPolicy {
         Ok(self)
     }
 
-    /// Names are resolved by this instead of the operating system. Its answers are judged alike.
+    /// Resolver are resolved by this instead of the operating system. Its answers are judged alike.
     #[must_use]
     pub fn resolve_with(mut self, resolver: Arc<dyn NameResolver>) -> Self {
-        self.names = Names::by(resolver);
+        self.names = Resolver::by(resolver);
         self
     }
 
@@ -101,15 +101,15 @@ impl AddressPolicy {
         self.proxy.as_ref().map(|proxy| proxy.uri.to_string())
     }
 
-    pub(super) fn proxy(&self) -> Option<&Proxy> {
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
         self.proxy.as_deref()
     }
 
-    pub(super) fn authorities(&self) -> &[CertificateDer<'static>] {
+    pub(crate) fn authorities(&self) -> &[CertificateDer<'static>] {
         &self.authorities
     }
 
-    pub(super) fn names(&self) -> &Names {
+    pub(crate) fn names(&self) -> &Resolver {
         &self.names
     }
 
@@ -117,7 +117,7 @@ impl AddressPolicy {
     /// an IPv4 address is judged as that; one that leads to a private IPv4 address is refused.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.cidrs.iter().any(|network| network.contains(&address)) || special::is_public(address)
+        self.cidrs.iter().any(|network| network.contains(&address)) || special_purpose::is_public(address)
     }
 }
 

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::proxy::Proxy;
-use crate::outcome::{ErrorClass, Failure};
+use crate::failure::{ErrorClass, Failure};
+use crate::proxy::Proxy;
 
 /// The longest head of the proxy's answer.
 const HEAD_BYTES: usize = 8 * 1024;
@@ -21,15 +21,15 @@ const fn failed(detail: &'static str) -> Failure {
 }
 
 /// The failure of a proxy that could not be reached.
-pub(super) const UNREACHABLE: Failure = failed("the proxy cannot be reached");
+pub(crate) const UNREACHABLE: Failure = failed("the proxy cannot be reached");
 
 /// Asks for a tunnel to the address over a connection to the proxy.
-pub(super) async fn open(stream: &mut TcpStream, proxy: &Proxy, to: SocketAddr) -> Result<(), Failure> {
+pub(crate) async fn open(stream: &mut TcpStream, proxy: &Proxy, to: SocketAddr) -> Result<(), Failure> {
     let broken = |_| failed("the proxy broke the connection");
     stream.write_all(&request(proxy, to)).await.map_err(broken)?;
     let mut head = Vec::new();
     // Byte by byte: what follows the head belongs to the receiver, and a tunnel is opened once for
-    // many deliveries.
+    // many requests.
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() == HEAD_BYTES {
             return Err(UNREADABLE);

@@ -1,9 +1,9 @@
 //! Through the operator's proxy: it is told addresses that were judged, and nothing else.
 
+use hookswitch_egress::AddressPolicy;
 use hookswitch_testkit::{Authority, ConnectProxy, Flaw, HostileReceiver, Receiver, Step};
 
-use super::{NAME, attempt, attempt_briefly, policy, sender_with, told};
-use crate::guard::AddressPolicy;
+use crate::{NAME, client_with, policy, post, post_briefly};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
@@ -16,9 +16,9 @@ fn through(proxy: &ConnectProxy, user: &str) -> AddressPolicy {
 async fn plain_http_goes_through_a_tunnel_to_the_address_that_was_judged() {
     let receiver = Receiver::healthy().await;
     let proxy = ConnectProxy::start(&receiver.addr()).await;
-    let sender = sender_with(through(&proxy, "hook:p%40ss@"));
+    let client = client_with(through(&proxy, "hook:p%40ss@"));
     for _ in 0..2 {
-        assert_eq!(told(&attempt(&sender, &format!("http://{NAME}:8080/in?x=1")).await), (Some(200), String::new()));
+        assert_eq!(post(&client, &format!("http://{NAME}:8080/in?x=1")).await.told(), (Some(200), String::new()));
     }
     let requests = receiver.requests();
     assert_eq!((requests[0].path.as_str(), requests[0].header("host")), ("/in?x=1", Some("crm.test:8080")));
@@ -36,11 +36,11 @@ async fn tls_keeps_the_name() {
     let receiver = HostileReceiver::start_tls(authority.server(NAME, Flaw::None), [Step::Read, Step::send(OK)]).await;
     let proxy = ConnectProxy::start(&receiver.addr()).await;
     let policy = through(&proxy, "").trust_authorities(authority.pem().as_bytes()).expect("PEM");
-    let outcome = attempt(&sender_with(policy), &format!("https://{NAME}/")).await;
-    assert_eq!(told(&outcome), (Some(200), String::new()));
+    let outcome = post(&client_with(policy), &format!("https://{NAME}/")).await;
+    assert_eq!(outcome.told(), (Some(200), String::new()));
     assert_eq!(receiver.requests()[0].header("host"), Some(NAME));
     assert_eq!(proxy.heads(), ["CONNECT 93.184.216.34:443 HTTP/1.1\r\nHost: 93.184.216.34:443\r\n\r\n"]);
-    assert!(outcome.timings.connect_ms.is_some() && outcome.timings.tls_ms.is_some());
+    assert!(outcome.timings().connect_ms.is_some() && outcome.timings().tls_ms.is_some());
 }
 
 #[tokio::test]
@@ -48,12 +48,12 @@ async fn closed_addresses_never_reach_the_proxy() {
     let receiver = Receiver::healthy().await;
     let proxy = ConnectProxy::start(&receiver.addr()).await;
     let via = format!("http://{}", proxy.addr());
-    let sender = sender_with(AddressPolicy::strict().allow_http().via_proxy(&via).expect("legal"));
+    let client = client_with(AddressPolicy::strict().allow_http().via_proxy(&via).expect("legal"));
     for url in ["http://10.0.0.1/", "https://169.254.169.254/", "http://[::ffff:127.0.0.1]/", "http://localhost/"] {
-        assert!(told(&attempt(&sender, url).await).1.starts_with("address_blocked"), "{url}");
+        assert!(post(&client, url).await.told().1.starts_with("address_blocked"), "{url}");
     }
     let inside = policy(&["93.184.216.34", "10.0.0.1"]).via_proxy(&via).expect("legal");
-    assert!(told(&attempt(&sender_with(inside), "http://crm.test/").await).1.starts_with("address_blocked"));
+    assert!(post(&client_with(inside), "http://crm.test/").await.told().1.starts_with("address_blocked"));
     assert_eq!((proxy.heads().len(), receiver.count()), (0, 0));
 }
 
@@ -67,14 +67,14 @@ async fn a_proxy_that_makes_no_tunnel_is_named() {
         ("", "broke the connection"),
     ] {
         let proxy = ConnectProxy::refusing(answer).await;
-        let outcome = attempt(&sender_with(through(&proxy, "")), &format!("http://{NAME}/")).await;
-        let (status, error) = told(&outcome);
+        let outcome = post(&client_with(through(&proxy, "")), &format!("http://{NAME}/")).await;
+        let (status, error) = outcome.told();
         assert!(status.is_none() && error.starts_with("proxy_error: ") && error.contains(wanted), "{error}");
         assert!(outcome.is_worth_retrying(), "the proxy may come to its senses");
     }
     let gone = ConnectProxy::refusing("").await.addr().to_owned();
     let unreachable = policy(&["93.184.216.34"]).via_proxy(&format!("http://{gone}")).expect("legal");
-    let (_, error) = told(&attempt(&sender_with(unreachable), &format!("http://{NAME}/")).await);
+    let (_, error) = post(&client_with(unreachable), &format!("http://{NAME}/")).await.told();
     assert_eq!(error, "proxy_error: the proxy cannot be reached");
 }
 
@@ -86,7 +86,7 @@ async fn a_proxy_that_talks_without_end_or_says_nothing_ends_with_the_deadline()
     ] {
         let proxy = HostileReceiver::start(script).await;
         let policy = policy(&["93.184.216.34"]).via_proxy(&proxy.url("/")).expect("legal");
-        let (_, error) = told(&attempt_briefly(&sender_with(policy), &format!("http://{NAME}/")).await);
+        let (_, error) = post_briefly(&client_with(policy), &format!("http://{NAME}/")).await.told();
         assert!(error.starts_with(wanted), "{error}");
     }
 }

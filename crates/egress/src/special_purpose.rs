@@ -7,7 +7,7 @@
 //! outside. The one exception is NAT64 (`64:ff9b::/96`), behind which IPv6-only networks see the
 //! IPv4 internet. Blocks the registries call globally reachable stay reachable: 192.31.196.0/24,
 //! 192.52.193.0/24, 192.175.48.0/24 and `2620:4f:8000::/48`. Inside 192.0.0.0/24 and `2001::/23` a
-//! few single services are reachable too; no webhook lives there, so the whole blocks are closed.
+//! few single services are reachable too; nobody offers a service there, so the whole blocks are closed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -49,7 +49,7 @@ const V6: &[Block] = &[
 ];
 
 /// Whether the address, and every IPv4 address it carries inside, is publicly routable.
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {

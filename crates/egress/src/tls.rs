@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 
-use crate::outcome::{ErrorClass, Failure};
+use crate::failure::{ErrorClass, Failure};
 
 /// A text without a certificate in PEM form, or with one that cannot be an authority's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum InvalidCertificates {
 }
 
 /// Reads the certificates of additional authorities.
-pub(super) fn read_authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificates> {
+pub(crate) fn read_authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificates> {
     let mut all = Vec::new();
     for (i, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
         let unreadable = InvalidCertificates::Unreadable(i + 1);
@@ -37,7 +37,7 @@ pub(super) fn read_authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>
 ///
 /// # Panics
 /// Never: the provider is the one we name, and it supports the default protocol versions.
-pub(super) fn client_config(authorities: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
+pub(crate) fn client_config(authorities: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     roots.add_parsable_certificates(authorities.iter().cloned());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -49,16 +49,16 @@ pub(super) fn client_config(authorities: &[CertificateDer<'static>]) -> Arc<Clie
     Arc::new(config)
 }
 
-/// The name a certificate must have: the URL's host without brackets, and without the dot that marks
+/// The name a certificate must have: the URL's host without brackets, and without the dot that info
 /// a name as complete, which certificates never hold.
-pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, Failure> {
+pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, Failure> {
     let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
     let unusable = Failure::because(ErrorClass::TlsError, "no certificate can be for such a host name");
     ServerName::try_from(host.to_owned()).map_err(|_| unusable)
 }
 
 /// What a failed handshake is called. It holds nothing of what the certificate says.
-pub(super) fn failure_of(error: &io::Error) -> Failure {
+pub(crate) fn failure_of(error: &io::Error) -> Failure {
     use CertificateError as Bad;
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
         return match error.kind() {

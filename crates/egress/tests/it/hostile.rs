@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hookswitch_testkit::{HostileReceiver, Step};
 
-use super::{attempt, attempt_briefly, sender, told};
+use crate::{KEPT_BYTES, client, post, post_briefly};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -17,15 +17,15 @@ const LITTLE_BYTES: usize = 16 * 1024 * 1024;
 /// hang up on a receiver that would go on.
 async fn check(what: &str, script: impl IntoIterator<Item = Step>, status: Option<u16>, error: &str) {
     let receiver = HostileReceiver::start(script).await;
-    let sender = sender();
+    let client = client();
     let is_slow = error.starts_with("timeout");
     let url = receiver.url("/");
-    let outcome = if is_slow { attempt_briefly(&sender, &url).await } else { attempt(&sender, &url).await };
-    let (got, said) = told(&outcome);
+    let outcome = if is_slow { post_briefly(&client, &url).await } else { post(&client, &url).await };
+    let (got, said) = outcome.told();
     assert!(got == status && said.starts_with(error), "{what}: {got:?} {said:?}");
     assert!(outcome.took < Duration::from_secs(5), "{what}: {:?}", outcome.took);
     assert!(receiver.n_sent_bytes() < LITTLE_BYTES, "{what}: {} bytes", receiver.n_sent_bytes());
-    assert!(outcome.body.is_none_or(|body| body.len() <= 3 * 4096), "{what}: the log stays small");
+    assert!(outcome.exchange.body.len() <= KEPT_BYTES, "{what}: little is kept");
     if !error.is_empty() {
         receiver.all_closed().await;
     }
@@ -136,9 +136,9 @@ async fn informational_answers_before_the_real_one_are_skipped() {
 async fn bytes_after_an_answer_do_not_become_the_next_one() {
     let smuggled = format!("{OK}HTTP/1.1 500 Smuggled\r\ncontent-length: 0\r\n\r\n");
     let receiver = HostileReceiver::start(read_then([Step::send(&smuggled)])).await;
-    let sender = sender();
+    let client = client();
     for _ in 0..3 {
-        let outcome = attempt(&sender, &receiver.url("/")).await;
-        assert_eq!(told(&outcome), (Some(200), String::new()));
+        let outcome = post(&client, &receiver.url("/")).await;
+        assert_eq!(outcome.told(), (Some(200), String::new()));
     }
 }

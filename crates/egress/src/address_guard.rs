@@ -1,4 +1,4 @@
-//! Names to addresses: resolved once, refused if any answer is closed, and pinned.
+//! Resolver to addresses: resolved once, refused if any answer is closed, and pinned.
 
 use std::io;
 use std::net::IpAddr;
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::AddressPolicy;
-use super::target::{BLOCKED, Target, TargetError, TargetHost};
+use crate::policy::AddressPolicy;
+use crate::target::{BLOCKED, Target, TargetError, TargetHost};
 
 /// Most look-ups at once. Each may hold one of the runtime's blocking threads for as long as a name
 /// server keeps silent; the rest of the process needs some too.
 const LOOK_UPS: usize = 128;
 
-/// How long a create or update waits for the name; beyond it the name counts as unknown and is
+/// How long a check waits for the name; beyond it the name counts as unknown and is
 /// checked when something is sent.
 const CHECK_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -30,25 +30,29 @@ pub(crate) struct Unresolved(#[source] io::Error);
 
 /// The policy with the means to resolve names under it. Clones share the bound on look-ups.
 ///
-/// What [`Guard::resolve`] returns is what is connected to, so nothing can change between the
+/// What it resolves is what is connected to, so nothing can change between the
 /// judgement and the connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Guard {
+pub struct AddressGuard {
     policy: AddressPolicy,
     look_ups: Arc<Semaphore>,
 }
 
 /// A boxed error; its type tells what happened.
-pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-impl Guard {
-    pub(crate) fn new(policy: AddressPolicy) -> Self {
+impl AddressGuard {
+    /// Guards by this policy.
+    pub fn new(policy: AddressPolicy) -> Self {
         Self { policy, look_ups: Arc::new(Semaphore::new(LOOK_UPS)) }
     }
 
-    /// Judges a URL for a create or update: what it shows, and what its name resolves to now. A name
+    /// Judges a URL before it is saved: what it shows, and what its name resolves to now. A name
     /// that does not resolve in time passes: it is judged again with every connection.
-    pub(crate) async fn check(&self, url: &str) -> Result<(), TargetError> {
+    ///
+    /// # Errors
+    /// [`TargetError`].
+    pub async fn check(&self, url: &str) -> Result<(), TargetError> {
         let target = Target::parse(url)?;
         self.check_literal(&target)?;
         let TargetHost::Name(name) = &target.host else { return Ok(()) };
@@ -64,12 +68,12 @@ impl Guard {
     }
 
     /// What is allowed.
-    pub(super) fn policy(&self) -> &AddressPolicy {
+    pub(crate) fn policy(&self) -> &AddressPolicy {
         &self.policy
     }
 
     /// The addresses of a name, all of them allowed.
-    pub(super) async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, BoxError> {
+    pub(crate) async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, BoxError> {
         let _turn = self.look_ups.acquire().await;
         let addresses = self.policy.names().resolve(name).await.map_err(Unresolved)?;
         judge(&self.policy, name, addresses)
@@ -120,10 +124,10 @@ mod tests {
 
     #[tokio::test]
     async fn names_are_judged_by_what_they_resolve_to() {
-        let strict = Guard::new(AddressPolicy::strict());
+        let strict = AddressGuard::new(AddressPolicy::strict());
         assert_eq!(strict.check("https://localhost/").await, Err(TargetError::Blocked(BLOCKED)));
         assert_eq!(strict.check("https://no-such-host.invalid/").await, Ok(()), "checked when something is sent");
-        let open = Guard::new(AddressPolicy::strict().allow_cidrs("127.0.0.0/8").expect("legal"));
+        let open = AddressGuard::new(AddressPolicy::strict().allow_cidrs("127.0.0.0/8").expect("legal"));
         assert_eq!(open.check("https://localhost/").await, Ok(()));
     }
 }
