@@ -5,16 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use hyper_util::client::legacy::Client as PooledClient;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
 use crate::address_guard::AddressGuard;
 use crate::connector::Connector;
-use crate::exchange::{Exchange, READ_BYTES, Run};
-
-/// How long an unused connection is kept for the next request to its host.
-const IDLE: Duration = Duration::from_secs(30);
+use crate::exchange::{Exchange, Run};
+use crate::pool::{Pool, READ_BYTES, pool};
 
 /// What a [`Client`] keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +27,6 @@ impl Default for ClientConfig {
         Self { idle_per_host: 512, kept_body_bytes: READ_BYTES }
     }
 }
-
-pub(crate) type Pool = PooledClient<Connector, Full<Bytes>>;
 
 /// Sends requests. Clones share one pool of connections.
 #[derive(Debug, Clone)]
@@ -65,15 +59,4 @@ impl Client {
         // Closed before we sent is nobody's failure.
         if ended.is_stale { run.exchange(&self.fresh, request).await.exchange } else { ended.exchange }
     }
-}
-
-fn pool(connector: Connector, idle_per_host: usize) -> Pool {
-    PooledClient::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(idle_per_host)
-        // Names in upper and lower case mean the same, but not to every server.
-        .http1_title_case_headers(true)
-        .http1_max_buf_size(READ_BYTES)
-        .build(connector)
 }

@@ -13,13 +13,10 @@ use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection}
 use tokio::time::{Instant, timeout_at};
 
 use crate::classify::{failure_of, timings_of, was_closed};
-use crate::client::Pool;
 use crate::failure::{ErrorClass, Failure};
+use crate::pool::{Pool, READ_BYTES};
 use crate::stream::ConnectionInfo;
 use crate::timings::{Timings, millis};
-
-/// What is read of an answer's body; the rest is not waited for. The head may be as long.
-pub(crate) const READ_BYTES: usize = 64 * 1024;
 
 /// A kept connection that breaks later than this after the request was sent did not break because
 /// the receiver had closed it before; then sending again would burden it twice.

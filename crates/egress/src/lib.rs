@@ -34,6 +34,7 @@ mod exchange;
 mod failure;
 mod name_resolver;
 mod policy;
+mod pool;
 mod proxy;
 mod special_purpose;
 mod stream;
