@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::dispatcher::BreakerRule;
 use crate::health::DisableRule;
 
 /// Limits and intervals of everything that leaves the building. [`WebhookConfig::default`] is what
@@ -99,6 +98,35 @@ impl Default for WebhookConfig {
             retention: Duration::from_hours(720),
             table_interval: Duration::from_secs(1),
             stop_grace: Duration::from_secs(4),
+        }
+    }
+}
+
+/// When a webhook's circuit breaker opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerRule {
+    /// It looks this far back; 60 s by default, in twelve steps.
+    pub window: Duration,
+    /// It opens when at least so many attempts ended within the window; 100 by default. So many cannot
+    /// come from one delivery and its retries, whose times stay as the schedule says. `u32::MAX`
+    /// switches breakers off.
+    pub min_attempts: u32,
+    /// And at least this part of them failed, in percent; 80 by default, at most 100.
+    pub failed_percent: u8,
+    /// How long it stays open at first; 30 s by default. Each failed probe doubles it.
+    pub open_for: Duration,
+    /// The longest it stays open before the next probe; 5 min by default.
+    pub open_for_at_most: Duration,
+}
+
+impl Default for BreakerRule {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_mins(1),
+            min_attempts: 100,
+            failed_percent: 80,
+            open_for: Duration::from_secs(30),
+            open_for_at_most: Duration::from_mins(5),
         }
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hookswitch_protocol::{EventType, NewEvent, Payload, Timestamp, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::ledger::Fingerprint;
+use crate::seams::ledger::Fingerprint;
 
 /// The body every attempt of a delivery sends: `{"event":…,"timestamp":<unix seconds>,"data":<payload>}`,
 /// compact, so that receivers which print the parsed JSON again get the bytes that were signed.

@@ -33,60 +33,53 @@
 //! # }).unwrap();
 //! ```
 
-mod body;
+mod admin;
 mod config;
+mod context;
 mod counters;
-mod directory;
+mod delivery_body;
 mod dispatcher;
 mod error;
 mod health;
-mod history;
-mod ledger;
-mod log;
+mod match_table;
 mod memory;
 mod options;
-mod registrations;
-mod resend;
 mod retry_policy;
 mod rules;
-mod seam;
+mod seams;
 mod sender;
 mod sign;
-mod table;
-mod test_delivery;
 mod verify;
 mod webhooks;
 
-pub use body::{delivery_body, fingerprint};
-pub use config::WebhookConfig;
+pub use admin::{Enabled, Resent, TestReport};
+pub use config::{BreakerRule, WebhookConfig};
 pub use counters::DeliveryCounters;
-pub use directory::{
-    DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
-    WebhookDirectory,
-};
-pub use dispatcher::{BreakerRule, BreakerState};
+pub use delivery_body::{delivery_body, fingerprint};
+pub use dispatcher::BreakerState;
 pub use error::{StartError, WebhookError};
 pub use health::{DisableReason, DisableRule, Disabled, WebhookHealth};
 pub use hookswitch_egress::{
     AddressPolicy, ErrorClass, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver, Timings,
 };
-pub use ledger::{
+pub use memory::MemoryWebhooks;
+pub use options::{CustomHeader, HeaderChange, OptionsChange, OrderedBy, RetryProfile, WebhookOptions};
+pub use retry_policy::retry_delay;
+pub use rules::{HEADER_MASK, InvalidWebhook, OptionsInput, Rotation, WebhookInput};
+pub use seams::attempt_log::{
+    AttemptLog, AttemptRow, DeliveryStats, LogEntry, LogFilter, LogOutcome, LoggedAttempt, LoggedSkip, SkipReason,
+    SkipRow,
+};
+pub use seams::directory::{
+    DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
+    WebhookDirectory,
+};
+pub use seams::ledger::{
     Attempted, Backlog, DeliveryLedger, DeliveryTarget, DisabledWebhook, Disposition, DueWebhook, Fingerprint,
     Finished, Lease, LeaseRequest, LeaseWish, LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention,
     Seen, Settled, Sweep, Swept,
 };
-pub use log::{
-    AttemptLog, AttemptRow, DeliveryStats, LogEntry, LogFilter, LogOutcome, LoggedAttempt, LoggedSkip, SkipReason,
-    SkipRow,
-};
-pub use memory::MemoryWebhooks;
-pub use options::{CustomHeader, HeaderChange, OptionsChange, OrderedBy, RetryProfile, WebhookOptions};
-pub use registrations::Enabled;
-pub use resend::Resent;
-pub use retry_policy::retry_delay;
-pub use rules::{HEADER_MASK, InvalidWebhook, OptionsInput, Rotation, WebhookInput};
-pub use seam::BoxFuture;
+pub use seams::{BoxFuture, WebhookSeams};
 pub use sign::{signature, standard_signature};
-pub use test_delivery::TestReport;
 pub use verify::{BadSignature, StandardHeaders, TIMESTAMP_TOLERANCE, verify_signature, verify_standard_webhook};
-pub use webhooks::{WebhookSeams, Webhooks};
+pub use webhooks::Webhooks;

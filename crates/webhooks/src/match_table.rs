@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use hookswitch_egress::Target;
 use hookswitch_protocol::{EventType, Payload, SubscriptionName, TenantId, Timestamp, WebhookId};
 
-use crate::directory::{DirectoryError, DirectoryVersion, Webhook, WebhookDirectory};
-use crate::ledger::DeliveryTarget;
 use crate::options::{OrderedBy, WebhookOptions, most_exact};
+use crate::seams::directory::{DirectoryError, DirectoryVersion, Webhook, WebhookDirectory};
+use crate::seams::ledger::DeliveryTarget;
 use crate::{rules, sign};
-use hookswitch_egress::Target;
 
 /// Longest order key, in bytes, as wide as its column.
 const ORDER_KEY_BYTES: usize = 128;
@@ -262,7 +262,7 @@ fn order_key(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::NewWebhook;
+    use crate::seams::directory::NewWebhook;
 
     fn tenant(name: &str) -> TenantId {
         TenantId::parse(name).expect(name)

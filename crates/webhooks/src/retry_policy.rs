@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use hookswitch_protocol::Timestamp;
 
-use crate::directory::Webhook;
-use crate::ledger::Disposition;
 use crate::options::RetryProfile;
+use crate::seams::directory::Webhook;
+use crate::seams::ledger::Disposition;
 use crate::sender::AttemptOutcome;
 
 /// Most retries of one delivery, whatever a row inserted by hand says.
@@ -74,7 +74,8 @@ impl RetryPolicy {
         if outcome.status == Some(GONE) {
             return Disposition::Gone;
         }
-        let is_listed = |status| CHOOSABLE.contains(&status) && webhook.options.retry_statuses.contains(&status);
+        let is_listed =
+            |status| CHOOSABLE.contains(&status) && webhook.options.retry_statuses.contains(&status);
         let may_do_better = outcome.is_worth_retrying() || outcome.status.is_some_and(is_listed);
         if !may_do_better || attempt > webhook.retry_count.min(MAX_RETRIES) {
             return Disposition::Failed;

@@ -1,12 +1,12 @@
 //! What follows an attempt, case by case and for any numbers.
 
+use hookswitch_egress::{ErrorClass, Failure};
 use hookswitch_protocol::{TenantId, WebhookId};
 use proptest::prelude::*;
 
 use super::*;
-use crate::directory::NewWebhook;
 use crate::options::WebhookOptions;
-use hookswitch_egress::{ErrorClass, Failure};
+use crate::seams::directory::NewWebhook;
 
 const END: Timestamp = Timestamp::from_millis(1_000);
 const CAP: Duration = Duration::from_hours(1);

@@ -1,23 +1,29 @@
 //! The facade: everything the rest of the house asks of webhooks.
 
-use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
+use hookswitch_egress::{AddressGuard, AddressPolicy};
 use hookswitch_protocol::{Chain, EventId, EventType, NodeId, Payload, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::WebhookConfig;
+use crate::context::Context;
 use crate::counters::{Counters, DeliveryCounters};
-use crate::directory::{DirectoryError, WebhookDirectory};
-use crate::dispatcher::{self, BreakerState, BreakerStates, DisabledNotices, SchedulerInbox};
+use crate::dispatcher::breaker_states::BreakerStates;
+use crate::dispatcher::disabled_notices::DisabledNotices;
+use crate::dispatcher::inbox::SchedulerInbox;
+use crate::dispatcher::{self, BreakerState};
 use crate::error::StartError;
-use crate::ledger::{DeliveryLedger, DeliveryTarget, DisabledWebhook, Fingerprint, LedgerError, NewDeliveries, Seen};
-use crate::log::AttemptLog;
+use crate::match_table::MatchTable;
+use crate::retry_policy::{Jitter, RetryPolicy};
+use crate::seams::WebhookSeams;
+use crate::seams::directory::DirectoryError;
+use crate::seams::ledger::{DeliveryTarget, DisabledWebhook, Fingerprint, LedgerError, NewDeliveries, Seen};
 use crate::sender::Sender;
-use crate::table::MatchTable;
-use hookswitch_egress::{AddressGuard, AddressPolicy};
 
 /// Test deliveries running at once on this node; more are refused.
 const TESTS: usize = 32;
@@ -26,44 +32,9 @@ const TESTS: usize = 32;
 /// refused.
 const RESENDS: usize = 8;
 
-/// The three keepers, which usually are one thing.
-#[derive(Clone)]
-pub struct WebhookSeams {
-    /// Keeps the registrations.
-    pub directory: Arc<dyn WebhookDirectory>,
-    /// Keeps the deliveries.
-    pub ledger: Arc<dyn DeliveryLedger>,
-    /// Keeps the attempt log.
-    pub log: Arc<dyn AttemptLog>,
-}
-
-impl fmt::Debug for WebhookSeams {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookSeams").finish_non_exhaustive()
-    }
-}
-
 /// Webhooks: registrations, matching, and deliveries made in the background. Clones are the same.
 #[derive(Debug, Clone)]
-pub struct Webhooks(pub(crate) Arc<Inner>);
-
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) guard: AddressGuard,
-    pub(crate) seams: WebhookSeams,
-    pub(crate) table: Arc<MatchTable>,
-    pub(crate) sender: Sender,
-    pub(crate) inbox: Arc<SchedulerInbox>,
-    pub(crate) breakers: Arc<BreakerStates>,
-    pub(crate) disabled_notices: Arc<DisabledNotices>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) clock: Clock,
-    pub(crate) scope: Scope,
-    pub(crate) tests: Arc<Semaphore>,
-    pub(crate) resends: Arc<Semaphore>,
-    /// How often every node reads the directory.
-    pub(crate) table_interval: Duration,
-}
+pub struct Webhooks(pub(crate) Arc<Context>);
 
 impl Webhooks {
     /// Gives back the leases of this node's former self, reads the registrations, and starts the
@@ -89,25 +60,29 @@ impl Webhooks {
             tracing::info!(n_reclaimed, "deliveries of this node's former self are due again");
         }
         let guard = AddressGuard::new(policy);
-        let inner = Arc::new(Inner {
+        let context = Arc::new(Context {
+            node,
             sender: Sender::new(&guard, config.per_webhook),
-            inbox: Arc::default(),
-            breakers: Arc::default(),
-            disabled_notices: Arc::new(DisabledNotices::new(config.disabled_notices)),
-            counters: Arc::default(),
             table: Arc::new(MatchTable::new(config.expiry.clone())),
+            retry_policy: RetryPolicy::new(config.retry_after_cap, Jitter::seeded(seed())),
+            breakers: BreakerStates::default(),
+            disabled_notices: DisabledNotices::new(config.disabled_notices),
+            inbox: SchedulerInbox::default(),
+            counters: Counters::default(),
             tests: Arc::new(Semaphore::new(TESTS)),
             resends: Arc::new(Semaphore::new(RESENDS)),
-            table_interval: config.table_interval,
+            cut: CancellationToken::new(),
+            n_held: AtomicU64::new(0),
+            config,
             guard,
             seams,
             clock,
             scope,
         });
-        inner.table.refresh(&*inner.seams.directory).await.map_err(StartError::Table)?;
-        inner.scope.spawn("webhook table", follow_directory(Arc::clone(&inner), config.table_interval));
-        dispatcher::start(config, node, &inner);
-        Ok(Self(inner))
+        context.table.refresh(&*context.seams.directory).await.map_err(StartError::Table)?;
+        context.scope.spawn("webhook table", follow_directory(Arc::clone(&context)));
+        dispatcher::start(&context);
+        Ok(Self(context))
     }
 
     /// The tenant's webhooks that want this event, those that are switched off included, and on which
@@ -169,14 +144,14 @@ impl Webhooks {
 }
 
 /// Keeps the match table in step with the directory until the soft token.
-async fn follow_directory(inner: Arc<Inner>, interval: Duration) {
+async fn follow_directory(context: Arc<Context>) {
     let mut is_away = false;
     loop {
         tokio::select! {
-            () = inner.scope.soft().cancelled() => return,
-            () = tokio::time::sleep(interval) => {}
+            () = context.scope.soft().cancelled() => return,
+            () = tokio::time::sleep(context.config.table_interval) => {}
         }
-        let refreshed = inner.table.refresh(&*inner.seams.directory).await;
+        let refreshed = context.table.refresh(&*context.seams.directory).await;
         report_once(&mut is_away, &refreshed);
     }
 }
@@ -189,4 +164,9 @@ fn report_once(is_away: &mut bool, result: &Result<(), DirectoryError>) {
         _ => {}
     }
     *is_away = result.is_err();
+}
+
+/// Differs from process to process, which is all that jitter needs.
+fn seed() -> u64 {
+    RandomState::new().hash_one(0_u8)
 }

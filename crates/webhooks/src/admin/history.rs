@@ -1,12 +1,12 @@
-//! The facade's side for whoever asks what happened, and wants it to happen again.
+//! What happened, for whoever asks and wants it to happen again.
 
 use hookswitch_protocol::{DeliveryId, TenantId, Timestamp, WebhookId};
 
-use crate::directory::{Listed, Page};
+use super::resend::{self, Resent};
 use crate::error::WebhookError;
-use crate::ledger::Requeue;
-use crate::log::{DeliveryStats, LogEntry, LogFilter, LoggedAttempt};
-use crate::resend::{self, Resent};
+use crate::seams::attempt_log::{DeliveryStats, LogEntry, LogFilter, LoggedAttempt};
+use crate::seams::directory::{Listed, Page};
+use crate::seams::ledger::Requeue;
 use crate::webhooks::Webhooks;
 
 impl Webhooks {

@@ -1,22 +1,13 @@
-//! The facade's side for administrators: webhooks are made, changed, tried out, switched on again.
+//! Webhooks are made, changed, tried out, switched on again.
 
 use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
 
-use crate::directory::{Listed, Page, Webhook};
+use super::resend::{self, Enabled};
+use super::test_delivery::{self, TestReport};
 use crate::error::WebhookError;
-use crate::resend::{self, Resent};
 use crate::rules::{self, Rotation, WebhookInput};
-use crate::test_delivery::{self, TestReport};
+use crate::seams::directory::{Listed, Page, Webhook};
 use crate::webhooks::Webhooks;
-
-/// A webhook that was just switched on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Enabled {
-    /// As it is now.
-    pub webhook: Webhook,
-    /// What it had missed and gets now.
-    pub missed: Resent,
-}
 
 impl Webhooks {
     /// Checks and stores a new webhook; it matches events from here on.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use hookswitch_protocol::{DeliveryId, EventType, Payload};
 
-use crate::body::delivery_body;
-use crate::directory::{DirectoryError, Webhook};
+use crate::context::Context;
+use crate::delivery_body::delivery_body;
 use crate::error::WebhookError;
+use crate::seams::directory::{DirectoryError, Webhook};
 use crate::sender::AttemptRequest;
-use crate::webhooks::Inner;
 
 /// How a test delivery went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +22,13 @@ pub struct TestReport {
 }
 
 /// Makes the attempt in a task of its own and waits for it.
-pub(crate) async fn run(inner: &Arc<Inner>, webhook: Webhook) -> Result<TestReport, WebhookError> {
-    let permit = Arc::clone(&inner.tests).try_acquire_owned().map_err(|_| WebhookError::TooManyTests)?;
-    let task = inner.scope.spawn_contained("webhook test", {
-        let inner = Arc::clone(inner);
+pub(crate) async fn run(context: &Arc<Context>, webhook: Webhook) -> Result<TestReport, WebhookError> {
+    let permit = Arc::clone(&context.tests).try_acquire_owned().map_err(|_| WebhookError::TooManyTests)?;
+    let task = context.scope.spawn_contained("webhook test", {
+        let context = Arc::clone(context);
         async move {
             let _permit = permit;
-            attempt(&inner, &webhook).await
+            attempt(&context, &webhook).await
         }
     });
     match task.await {
@@ -37,14 +37,14 @@ pub(crate) async fn run(inner: &Arc<Inner>, webhook: Webhook) -> Result<TestRepo
     }
 }
 
-async fn attempt(inner: &Inner, webhook: &Webhook) -> Result<TestReport, DirectoryError> {
-    let now = inner.clock.now();
+async fn attempt(context: &Context, webhook: &Webhook) -> Result<TestReport, DirectoryError> {
+    let now = context.clock.now();
     let text = format!(r#"{{"message":"This is a test delivery.","webhook_id":{}}}"#, webhook.id);
     let payload = Payload::parse(&text).expect("an object written by us");
     let body = delivery_body(&EventType::WEBHOOK_TEST, now, &payload);
     let delivery = DeliveryId::generate(now);
-    let in_flight = inner.counters.in_flight.hold();
-    let outcome = inner
+    let in_flight = context.counters.in_flight.hold();
+    let outcome = context
         .sender
         .send(AttemptRequest {
             webhook,
@@ -56,9 +56,9 @@ async fn attempt(inner: &Inner, webhook: &Webhook) -> Result<TestReport, Directo
         })
         .await;
     drop(in_flight);
-    let row = outcome.into_row(webhook.id, delivery, EventType::WEBHOOK_TEST, body, 1, inner.clock.now());
+    let row = outcome.into_row(webhook.id, delivery, EventType::WEBHOOK_TEST, body, 1, context.clock.now());
     let report =
         TestReport { response_code: row.response_code, error: row.error.clone(), duration_ms: row.duration_ms };
-    inner.seams.log.append(row).await?;
+    context.seams.log.append(row).await?;
     Ok(report)
 }

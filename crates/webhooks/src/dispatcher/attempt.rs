@@ -3,26 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hookswitch_egress::ErrorClass;
 use tokio::sync::mpsc;
 
-use super::Shared;
-use super::inbox::{AttemptKind, FreedSlot, ReceiverOutcome, SchedulerInbox};
+use super::inbox::{AttemptKind, FreedSlot, ReceiverOutcome};
 use super::scheduler::kind_of;
 use super::settler::{GivenBack, MadeAttempt, Unsettled};
-use crate::ledger::{Attempted, Disposition, DueWebhook, LeasedDelivery};
-use hookswitch_egress::ErrorClass;
-
-use crate::sender::AttemptOutcome;
-use crate::sender::AttemptRequest;
+use crate::context::Context;
+use crate::seams::ledger::{Attempted, Disposition, DueWebhook, LeasedDelivery};
+use crate::sender::{AttemptOutcome, AttemptRequest};
 
 /// Starts the attempt in a task of its own. Its slot is free once there is room for its result.
-pub(super) fn start(shared: &Arc<Shared>, delivery: LeasedDelivery, ended: mpsc::Sender<Unsettled>) {
+pub(super) fn start(context: &Arc<Context>, delivery: LeasedDelivery, ended: mpsc::Sender<Unsettled>) {
     let kind = kind_of(&delivery);
     let freed = FreedSlot { webhook: delivery.webhook.id, kind, ended: ReceiverOutcome::Unknown, took: Duration::ZERO };
-    let slot = Slot { inbox: Arc::clone(&shared.inbox), freed };
-    let shared = Arc::clone(shared);
+    let slot = Slot { context: Arc::clone(context), freed };
+    let context = Arc::clone(context);
     // The lease of an attempt that panics runs out, so nothing is lost with it.
-    shared.scope.clone().spawn_contained("webhook attempt", run(shared, delivery, ended, slot));
+    context.scope.clone().spawn_contained("webhook attempt", run(context, delivery, ended, slot));
 }
 
 /// A delivery that goes back unattempted.
@@ -31,47 +29,47 @@ pub(super) fn given_back(delivery: &LeasedDelivery) -> GivenBack {
     GivenBack { lease: delivery.lease.clone(), due }
 }
 
-async fn run(shared: Arc<Shared>, delivery: LeasedDelivery, ended: mpsc::Sender<Unsettled>, mut slot: Slot) {
-    let in_flight = shared.counters.in_flight.hold();
+async fn run(context: Arc<Context>, delivery: LeasedDelivery, ended: mpsc::Sender<Unsettled>, mut slot: Slot) {
+    let in_flight = context.counters.in_flight.hold();
     let outcome = tokio::select! {
-        outcome = send(&shared, &delivery) => Some(outcome),
-        () = shared.cut.cancelled() => None,
+        outcome = send(&context, &delivery) => Some(outcome),
+        () = context.cut.cancelled() => None,
     };
     drop(in_flight);
     let unsettled = match outcome {
         Some(outcome) => {
             (slot.freed.ended, slot.freed.took) = (receiver_outcome(&outcome), outcome.took);
-            Unsettled::Attempted(Box::new(judge(&shared, delivery, outcome)))
+            Unsettled::Attempted(Box::new(judge(&context, delivery, outcome)))
         }
         None => Unsettled::GivenBack(given_back(&delivery)),
     };
-    shared.counters.unsettled.add(1);
+    context.counters.unsettled.add(1);
     if ended.send(unsettled).await.is_err() {
         // The settler ends last but for the hard token; then the lease runs out or is reclaimed.
-        shared.counters.unsettled.sub(1);
+        context.counters.unsettled.sub(1);
     }
 }
 
-async fn send(shared: &Shared, delivery: &LeasedDelivery) -> AttemptOutcome {
+async fn send(context: &Context, delivery: &LeasedDelivery) -> AttemptOutcome {
     let request = AttemptRequest {
         webhook: &delivery.webhook,
         delivery: &delivery.delivery,
         event_type: &delivery.event_type,
         attempt: delivery.attempt,
         body: delivery.body.clone(),
-        now: shared.clock.now(),
+        now: context.clock.now(),
     };
-    shared.sender.send(request).await
+    context.sender.send(request).await
 }
 
-fn judge(shared: &Shared, delivery: LeasedDelivery, outcome: AttemptOutcome) -> MadeAttempt {
-    let now = shared.clock.now();
-    shared.counters.attempts.add(1);
+fn judge(context: &Context, delivery: LeasedDelivery, outcome: AttemptOutcome) -> MadeAttempt {
+    let now = context.clock.now();
+    context.counters.attempts.add(1);
     if let Some(failure) = outcome.failure {
-        shared.counters.error(failure.class());
+        context.counters.error(failure.class());
     }
     let in_round = delivery.attempt.saturating_sub(delivery.attempts_before);
-    let disposition = shared.retry_policy.disposition(&outcome, &delivery.webhook, in_round, now);
+    let disposition = context.retry_policy.disposition(&outcome, &delivery.webhook, in_round, now);
     tracing::debug!(
         tenant = %delivery.webhook.tenant, webhook = %delivery.webhook.id, delivery = %delivery.delivery,
         attempt = delivery.attempt, status = outcome.status, failure = ?outcome.failure, ?disposition, "webhook attempt"
@@ -108,12 +106,12 @@ fn receiver_outcome(outcome: &AttemptOutcome) -> ReceiverOutcome {
 
 /// Frees its slot when dropped, however the attempt ends.
 struct Slot {
-    inbox: Arc<SchedulerInbox>,
+    context: Arc<Context>,
     freed: FreedSlot,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.inbox.slot_freed(self.freed);
+        self.context.inbox.slot_freed(self.freed);
     }
 }

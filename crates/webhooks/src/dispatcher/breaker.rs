@@ -14,37 +14,10 @@ use std::time::Duration;
 use hookswitch_protocol::Timestamp;
 use tokio::time::Instant;
 
+use crate::config::BreakerRule;
+
 /// The window moves in steps of this part of itself.
 const STEPS: u32 = 12;
-
-/// When a webhook's circuit breaker opens, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BreakerRule {
-    /// It looks this far back; 60 s by default, in twelve steps.
-    pub window: Duration,
-    /// It opens when at least so many attempts ended within the window; 100 by default. So many cannot
-    /// come from one delivery and its retries, whose times stay as the schedule says. `u32::MAX`
-    /// switches breakers off.
-    pub min_attempts: u32,
-    /// And at least this part of them failed, in percent; 80 by default, at most 100.
-    pub failed_percent: u8,
-    /// How long it stays open at first; 30 s by default. Each failed probe doubles it.
-    pub open_for: Duration,
-    /// The longest it stays open before the next probe; 5 min by default.
-    pub open_for_at_most: Duration,
-}
-
-impl Default for BreakerRule {
-    fn default() -> Self {
-        Self {
-            window: Duration::from_mins(1),
-            min_attempts: 100,
-            failed_percent: 80,
-            open_for: Duration::from_secs(30),
-            open_for_at_most: Duration::from_mins(5),
-        }
-    }
-}
 
 /// What a webhook's breaker is doing on this node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

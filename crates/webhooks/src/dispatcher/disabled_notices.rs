@@ -4,8 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::Shared;
-use crate::ledger::DisabledWebhook;
+use crate::seams::ledger::DisabledWebhook;
 
 /// Those who want to hear of it.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ impl DisabledNotices {
     }
 
     /// Sends to all; how many did not keep up and miss it.
-    fn send(&self, disabled: &DisabledWebhook) -> u64 {
+    pub(super) fn send(&self, disabled: &DisabledWebhook) -> u64 {
         let mut n_missed = 0;
         let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         subscribers.retain(|subscriber| match subscriber.try_send(disabled.clone()) {
@@ -43,29 +42,14 @@ impl DisabledNotices {
     }
 }
 
-/// A call of ours has switched this webhook off: it matches nothing from here on, and its
-/// subscribers get a notice.
-pub(super) fn announce(shared: &Shared, disabled: &DisabledWebhook) {
-    let DisabledWebhook { webhook, reason } = disabled;
-    tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, reason = reason.label(), "a webhook was switched off");
-    shared.counters.disabled.add(1);
-    shared.table.put(webhook);
-    shared.inbox.switched_off(webhook.id);
-    let n_missed = shared.disabled_notices.send(disabled);
-    if n_missed > 0 {
-        tracing::warn!(webhook = %webhook.id, n_missed, "subscribers miss that a webhook was switched off");
-        shared.counters.disabled_news_dropped.add(n_missed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
 
     use super::*;
-    use crate::directory::{NewWebhook, Webhook};
     use crate::health::DisableReason;
     use crate::options::WebhookOptions;
+    use crate::seams::directory::{NewWebhook, Webhook};
 
     fn disabled(id: i64) -> DisabledWebhook {
         let new = NewWebhook {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
 use tokio::sync::Notify;
 
-use crate::ledger::DueWebhook;
+use crate::seams::ledger::DueWebhook;
 
 /// The scheduler's inbox. Signals about the same webhook become one, so it holds at most one
 /// entry per webhook and one per slot, however much arrives.

@@ -9,16 +9,17 @@ use tokio::time::Instant;
 
 use super::scheduler::{Scheduler, SchedulerEffects};
 use super::settler::Unsettled;
-use super::{Shared, attempt, breaker_states};
-use crate::ledger::{LeaseRequest, LeaseWish, LeasedDelivery, LedgerError};
-use crate::seam::BoxFuture;
+use super::{attempt, effects};
+use crate::context::Context;
+use crate::seams::BoxFuture;
+use crate::seams::ledger::{LeaseRequest, LeaseWish, LeasedDelivery, LedgerError};
 
 /// What the ledger answered to these wishes.
 type Answer = (Vec<LeaseWish>, Result<Vec<LeasedDelivery>, LedgerError>);
 
 /// The one task that plans.
 struct Leaser {
-    shared: Arc<Shared>,
+    context: Arc<Context>,
     scheduler: Scheduler,
     ended: mpsc::Sender<Unsettled>,
     /// The question under way. It is never dropped: a lease that was granted to a dropped future would
@@ -33,12 +34,12 @@ struct Leaser {
 
 /// Runs until the soft token, then gives back what has not started and waits for the running attempts:
 /// by themselves within the grace, cut off after it.
-pub(super) async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Unsettled>) {
-    let scheduler = Scheduler::new(&shared.config, Arc::clone(&shared.table));
+pub(super) async fn run(context: Arc<Context>, ended: mpsc::Sender<Unsettled>) {
+    let scheduler = Scheduler::new(&context.config, Arc::clone(&context.table));
     let may_ask_at = Instant::now();
     let mut leaser =
-        Leaser { shared, scheduler, ended, asking: None, may_ask_at, has_planned_in_vain: false, is_away: false };
-    let soft = leaser.shared.scope.soft().clone();
+        Leaser { context, scheduler, ended, asking: None, may_ask_at, has_planned_in_vain: false, is_away: false };
+    let soft = leaser.context.scope.soft().clone();
     while !soft.is_cancelled() {
         leaser.step().await;
         tokio::select! {
@@ -53,20 +54,20 @@ impl Leaser {
     /// Takes in the signals, starts what may start, and asks for more.
     async fn step(&mut self) {
         let now = Instant::now();
-        self.scheduler.absorb(self.shared.inbox.take(), now);
+        self.scheduler.absorb(self.context.inbox.take(), now);
         for delivery in self.scheduler.start(now) {
-            attempt::start(&self.shared, delivery, self.ended.clone());
+            attempt::start(&self.context, delivery, self.ended.clone());
         }
         self.apply_effects().await;
         if self.asking.is_none() && now >= self.may_ask_at && self.scheduler.may_ask() {
             let wishes = self.scheduler.plan(now);
             self.has_planned_in_vain = wishes.is_empty();
             if !wishes.is_empty() {
-                self.may_ask_at = now + self.shared.config.lease_pause;
-                self.asking = Some(ask(Arc::clone(&self.shared), wishes));
+                self.may_ask_at = now + self.context.config.lease_pause;
+                self.asking = Some(ask(Arc::clone(&self.context), wishes));
             }
         }
-        self.shared.counters.ready.set(self.scheduler.n_ready() as u64);
+        self.context.counters.ready.set(self.scheduler.n_ready() as u64);
     }
 
     /// Waits until there is something to do. Cancel safe: an answer is taken in at once.
@@ -77,7 +78,7 @@ impl Leaser {
         tokio::select! {
             answer = answer_of(&mut self.asking) => self.take_in(answer),
             // What else is ready runs first, so that one look takes in many signals.
-            () = self.shared.inbox.arrived.notified() => tokio::task::yield_now().await,
+            () = self.context.inbox.arrived.notified() => tokio::task::yield_now().await,
             () = sleep_until(wake) => {}
         }
         self.has_planned_in_vain = false;
@@ -97,7 +98,7 @@ impl Leaser {
                 }
                 self.is_away = true;
                 self.scheduler.refused(&wishes);
-                self.may_ask_at = now + advised(&error, self.shared.config.poll_interval);
+                self.may_ask_at = now + advised(&error, self.context.config.poll_interval);
             }
         }
     }
@@ -105,9 +106,9 @@ impl Leaser {
     /// Carries out what follows from the scheduler's decisions.
     async fn apply_effects(&mut self) {
         let SchedulerEffects { transitions, recalled, n_rate_limited } = self.scheduler.take_effects();
-        self.shared.counters.rate_limited.add(n_rate_limited);
+        self.context.counters.rate_limited.add(n_rate_limited);
         for (tenant, webhook, transition) in transitions {
-            breaker_states::record(&self.shared, &tenant, webhook, transition);
+            effects::record_transition(&self.context, &tenant, webhook, transition);
         }
         for delivery in recalled {
             // Waits when the database is away; then nothing new can be leased either.
@@ -117,14 +118,14 @@ impl Leaser {
 
     async fn give_back(&mut self, delivery: LeasedDelivery) {
         let unsettled = Unsettled::GivenBack(attempt::given_back(&delivery));
-        self.shared.counters.unsettled.add(1);
+        self.context.counters.unsettled.add(1);
         if self.ended.send(unsettled).await.is_err() {
-            self.shared.counters.unsettled.sub(1);
+            self.context.counters.unsettled.sub(1);
         }
     }
 
     async fn wind_down(mut self) {
-        let grace = Instant::now() + self.shared.config.stop_grace;
+        let grace = Instant::now() + self.context.config.stop_grace;
         if self.asking.is_some()
             && let Ok(answer) = tokio::time::timeout_at(grace, answer_of(&mut self.asking)).await
         {
@@ -132,32 +133,32 @@ impl Leaser {
         }
         self.scheduler.recall_all();
         self.apply_effects().await;
-        let shared = Arc::clone(&self.shared);
+        let context = Arc::clone(&self.context);
         let all_ended = async {
             loop {
-                self.scheduler.absorb(shared.inbox.take(), Instant::now());
+                self.scheduler.absorb(context.inbox.take(), Instant::now());
                 if self.scheduler.n_running() == 0 {
                     return;
                 }
-                shared.inbox.arrived.notified().await;
+                context.inbox.arrived.notified().await;
             }
         };
         if tokio::time::timeout_at(grace, all_ended).await.is_err() {
             tracing::info!(n_deliveries = self.scheduler.n_running(), "running webhook deliveries are given back");
-            shared.cut.cancel();
+            context.cut.cancel();
         }
     }
 }
 
-fn ask(shared: Arc<Shared>, wishes: Vec<LeaseWish>) -> BoxFuture<'static, Answer> {
+fn ask(context: Arc<Context>, wishes: Vec<LeaseWish>) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
         let request = LeaseRequest {
-            by: shared.node.clone(),
-            now: shared.clock.now(),
-            hold: shared.config.lease_hold,
+            by: context.node.clone(),
+            now: context.clock.now(),
+            hold: context.config.lease_hold,
             wishes: wishes.clone(),
         };
-        let answer = shared.ledger.lease(request).await;
+        let answer = context.seams.ledger.lease(request).await;
         (wishes, answer)
     })
 }

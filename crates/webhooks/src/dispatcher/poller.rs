@@ -7,24 +7,24 @@ use tokio::time::Instant;
 
 use hookswitch_protocol::{Chain, Timestamp};
 
-use super::Shared;
+use crate::context::Context;
 
 /// The shortest time between two questions, so that a thousand retries due at a thousand moments
 /// cost a few questions and not a thousand. Retries may be late by this much.
 const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Runs until the soft token.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(context: Arc<Context>) {
     let mut is_away = false;
     loop {
         let asked = Instant::now();
         // What settles from here on is signalled after the answer, so it is never forgotten.
-        let scheduled = shared.inbox.take_next_retry();
-        let now = shared.clock.now();
-        let next = match shared.ledger.backlog(now).await {
+        let scheduled = context.inbox.take_next_retry();
+        let now = context.clock.now();
+        let next = match context.seams.ledger.backlog(now).await {
             Ok(backlog) => {
                 is_away = false;
-                shared.inbox.found_due(&backlog.due);
+                context.inbox.found_due(&backlog.due);
                 [backlog.next_due, scheduled].into_iter().flatten().filter(|due| *due > now).min()
             }
             Err(error) => {
@@ -35,23 +35,23 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 None
             }
         };
-        if !rest(&shared, asked, next).await {
+        if !rest(&context, asked, next).await {
             return;
         }
     }
 }
 
 /// Waits until the next question is worth asking; whether there should be one.
-async fn rest(shared: &Shared, asked: Instant, mut next: Option<Timestamp>) -> bool {
-    let latest = asked + shared.config.poll_interval.max(SHORTEST);
+async fn rest(context: &Context, asked: Instant, mut next: Option<Timestamp>) -> bool {
+    let latest = asked + context.config.poll_interval.max(SHORTEST);
     loop {
-        let due = next.map_or(latest, |due| Instant::now() + due.since(shared.clock.now()));
+        let due = next.map_or(latest, |due| Instant::now() + due.since(context.clock.now()));
         let wake = due.min(latest).max(asked + SHORTEST);
         tokio::select! {
-            () = shared.scope.soft().cancelled() => return false,
+            () = context.scope.soft().cancelled() => return false,
             () = tokio::time::sleep_until(wake) => return true,
-            () = shared.inbox.retry_scheduled.notified() => {}
+            () = context.inbox.retry_scheduled.notified() => {}
         }
-        next = [next, shared.inbox.take_next_retry()].into_iter().flatten().min();
+        next = [next, context.inbox.take_next_retry()].into_iter().flatten().min();
     }
 }

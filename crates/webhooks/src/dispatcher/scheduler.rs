@@ -27,8 +27,8 @@ use super::slots::{NodeSlots, NodeUsage, SlotCounts};
 use super::token_bucket::TokenBucket;
 use super::webhook_queue::{WebhookQueue, total};
 use crate::config::WebhookConfig;
-use crate::ledger::{DueWebhook, LeaseWish, LeasedDelivery};
-use crate::table::MatchTable;
+use crate::match_table::MatchTable;
+use crate::seams::ledger::{DueWebhook, LeaseWish, LeasedDelivery};
 
 /// Most wishes in one request, so that the question to the database stays small.
 const WISHES: usize = 256;

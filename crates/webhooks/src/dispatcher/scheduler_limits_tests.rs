@@ -1,7 +1,8 @@
 //! The scheduler's limits: breakers, rates, caps across the cluster, silence, and what is leased ahead.
 
 use super::*;
-use crate::dispatcher::breaker::{BreakerRule, BreakerTransition};
+use crate::config::BreakerRule;
+use crate::dispatcher::breaker::BreakerTransition;
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use hookswitch_protocol::{DeliveryId, EventType, Timestamp};
 
 use super::*;
-use crate::directory::{NewWebhook, Webhook};
-use crate::ledger::Lease;
 use crate::options::WebhookOptions;
+use crate::seams::directory::{NewWebhook, Webhook};
+use crate::seams::ledger::Lease;
 
 /// A scheduler with a make-believe ledger: how much of each kind is due per webhook.
 struct Simulation {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use hookswitch_protocol::{Chain, Retry};
 use tokio::sync::mpsc;
 
-use super::{Shared, disabled_notices};
-use crate::ledger::{Attempted, Disposition, DueWebhook, Finished, Lease, LedgerError};
-use crate::seam::BoxFuture;
+use super::effects;
+use crate::context::Context;
+use crate::seams::BoxFuture;
+use crate::seams::ledger::{Attempted, Disposition, DueWebhook, Finished, Lease, LedgerError};
 
 /// Most bytes that are logged in one call. A batch of the largest bodies takes a database seconds: more
 /// than it is given, and the same batch again would take as long.
@@ -41,12 +42,12 @@ pub(super) struct GivenBack {
 }
 
 /// Runs until the last attempt has handed over its result.
-pub(super) async fn run(shared: Arc<Shared>, mut ended: mpsc::Receiver<Unsettled>) {
-    let most = shared.config.settle_batch.max(1);
+pub(super) async fn run(context: Arc<Context>, mut ended: mpsc::Receiver<Unsettled>) {
+    let most = context.config.settle_batch.max(1);
     let mut batch = Vec::with_capacity(most);
     while ended.recv_many(&mut batch, most).await > 0 {
         if batch.len() < most {
-            tokio::time::sleep(shared.config.settle_linger).await;
+            tokio::time::sleep(context.config.settle_linger).await;
             while batch.len() < most
                 && let Ok(more) = ended.try_recv()
             {
@@ -54,15 +55,15 @@ pub(super) async fn run(shared: Arc<Shared>, mut ended: mpsc::Receiver<Unsettled
             }
         }
         let n_settled = batch.len() as u64;
-        settle(&shared, batch.drain(..)).await;
-        shared.counters.unsettled.sub(n_settled);
+        settle(&context, batch.drain(..)).await;
+        context.counters.unsettled.sub(n_settled);
         // First come, first settled: what was held goes before what ended since.
-        let n_held = shared.n_held.load(Ordering::Relaxed).saturating_sub(n_settled);
-        shared.n_held.store(n_held, Ordering::Release);
+        let n_held = context.n_held.load(Ordering::Relaxed).saturating_sub(n_settled);
+        context.n_held.store(n_held, Ordering::Release);
     }
 }
 
-async fn settle(shared: &Shared, unsettled: impl Iterator<Item = Unsettled>) {
+async fn settle(context: &Context, unsettled: impl Iterator<Item = Unsettled>) {
     let (mut attempts, mut next) = (Vec::new(), Vec::new());
     let (mut leases, mut due) = (Vec::new(), Vec::new());
     for unsettled in unsettled {
@@ -78,23 +79,23 @@ async fn settle(shared: &Shared, unsettled: impl Iterator<Item = Unsettled>) {
         }
     }
     if !attempts.is_empty() {
-        finish(shared, attempts).await;
+        finish(context, attempts).await;
         // Only now: asked before the end was committed, the ledger would still hold the next one back.
-        shared.inbox.found_due(&next);
+        context.inbox.found_due(&next);
     }
     if !leases.is_empty() {
-        shared.counters.given_back.add(leases.len() as u64);
-        until_done(shared, || shared.ledger.give_back(leases.clone())).await;
-        shared.inbox.found_due(&due);
+        context.counters.given_back.add(leases.len() as u64);
+        until_done(context, || context.seams.ledger.give_back(leases.clone())).await;
+        context.inbox.found_due(&due);
     }
 }
 
-async fn finish(shared: &Shared, attempts: Vec<Attempted>) {
-    let rule = shared.config.disable;
+async fn finish(context: &Context, attempts: Vec<Attempted>) {
+    let rule = context.config.disable;
     for piece in pieces(attempts) {
-        let settled = until_done(shared, || shared.ledger.finish(piece.clone(), rule)).await;
-        piece.iter().zip(settled.finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
-        settled.disabled.iter().for_each(|disabled| disabled_notices::announce(shared, disabled));
+        let settled = until_done(context, || context.seams.ledger.finish(piece.clone(), rule)).await;
+        piece.iter().zip(settled.finished).for_each(|(attempted, finished)| count(context, attempted, finished));
+        settled.disabled.iter().for_each(|disabled| effects::announce_disabled(context, disabled));
     }
 }
 
@@ -117,7 +118,7 @@ fn pieces(attempts: Vec<Attempted>) -> Vec<Vec<Attempted>> {
 }
 
 /// Calls again until the ledger has answered. The hard token ends it; then the leases run out.
-async fn until_done<'a, T>(shared: &Shared, mut call: impl FnMut() -> BoxFuture<'a, Result<T, LedgerError>>) -> T {
+async fn until_done<'a, T>(context: &Context, mut call: impl FnMut() -> BoxFuture<'a, Result<T, LedgerError>>) -> T {
     let mut is_away = false;
     loop {
         let error = match call().await {
@@ -128,7 +129,7 @@ async fn until_done<'a, T>(shared: &Shared, mut call: impl FnMut() -> BoxFuture<
             tracing::warn!(error = %Chain(&error), "webhook attempts are held until they can be settled");
         }
         is_away = true;
-        shared.n_held.store(shared.counters.unsettled.get(), Ordering::Release);
+        context.n_held.store(context.counters.unsettled.get(), Ordering::Release);
         let wait = match error.retry() {
             Retry::Now => Duration::ZERO,
             Retry::After(wait) => wait,
@@ -138,8 +139,8 @@ async fn until_done<'a, T>(shared: &Shared, mut call: impl FnMut() -> BoxFuture<
     }
 }
 
-fn count(shared: &Shared, attempted: &Attempted, finished: Finished) {
-    let counters = &shared.counters;
+fn count(context: &Context, attempted: &Attempted, finished: Finished) {
+    let counters = &context.counters;
     match (finished, attempted.disposition) {
         (Finished::LeaseLost, _) => {
             tracing::info!(webhook = %attempted.row.webhook, attempt = attempted.row.attempt, "a webhook attempt outlived its lease");
@@ -149,7 +150,7 @@ fn count(shared: &Shared, attempted: &Attempted, finished: Finished) {
         (Finished::Recorded, Disposition::Failed | Disposition::Gone) => counters.failed.add(1),
         (Finished::Recorded, Disposition::RetryAt(due)) => {
             counters.retried.add(1);
-            shared.inbox.retry_at(due);
+            context.inbox.retry_at(due);
         }
     }
 }
@@ -160,7 +161,7 @@ mod tests {
     use hookswitch_protocol::{EventType, Timestamp, WebhookId};
 
     use super::*;
-    use crate::log::AttemptRow;
+    use crate::seams::attempt_log::AttemptRow;
     use hookswitch_egress::Timings;
 
     fn attempted(n_bytes: usize) -> Attempted {

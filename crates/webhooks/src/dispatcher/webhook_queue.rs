@@ -6,12 +6,13 @@ use std::time::Duration;
 use hookswitch_protocol::{TenantId, WebhookId};
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, BreakerRule, BreakerTransition, Permission};
+use super::breaker::{Breaker, BreakerTransition, Permission};
 use super::inbox::{AttemptKind, FreedSlot, ReceiverOutcome};
 use super::slots::{Headroom, SlotCounts, share_of_retries};
 use super::token_bucket::TokenBucket;
-use crate::ledger::{LeaseWish, LeasedDelivery};
-use crate::table::Bounds;
+use crate::config::BreakerRule;
+use crate::match_table::Bounds;
+use crate::seams::ledger::{LeaseWish, LeasedDelivery};
 
 /// How far ahead a quick receiver's deliveries are leased: about as many as it takes in this time, so
 /// that its slots do not stand empty while the ledger is asked.

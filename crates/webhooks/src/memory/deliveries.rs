@@ -6,9 +6,9 @@ use std::sync::Arc;
 use hookswitch_protocol::{DeliveryId, Timestamp, WebhookId};
 
 use super::{Delivery, ENDED, End, State};
-use crate::directory::Webhook;
-use crate::ledger::{DeliveryTarget, Lease, LeasedDelivery, NewDeliveries};
-use crate::log::{SkipReason, SkipRow};
+use crate::seams::attempt_log::{SkipReason, SkipRow};
+use crate::seams::directory::Webhook;
+use crate::seams::ledger::{DeliveryTarget, Lease, LeasedDelivery, NewDeliveries};
 
 impl State {
     /// Adds one delivery of `new`, due at once or missed.

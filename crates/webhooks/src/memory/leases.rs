@@ -6,13 +6,13 @@ use std::sync::Arc;
 use hookswitch_protocol::{Timestamp, WebhookId};
 
 use super::{End, State};
-use crate::directory::Webhook;
 use crate::health::{DisableReason, DisableRule};
-use crate::ledger::{
+use crate::seams::attempt_log::SkipReason;
+use crate::seams::directory::Webhook;
+use crate::seams::ledger::{
     Attempted, DisabledWebhook, Disposition, Finished, LeaseRequest, LeaseWish, LeasedDelivery, Requeue, Requeued,
     Settled,
 };
-use crate::log::SkipReason;
 
 impl State {
     pub(super) fn lease(&mut self, wish: LeaseWish, request: &LeaseRequest) -> Vec<LeasedDelivery> {

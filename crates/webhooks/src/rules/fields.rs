@@ -1,10 +1,10 @@
 //! The contract's own fields, one check each.
 
+use hookswitch_egress::{AddressGuard, TargetError};
 use hookswitch_protocol::{ErrorCode, EventType, Secret, SubscriptionName};
 
-use super::InvalidWebhook;
+use super::invalid::InvalidWebhook;
 use crate::sign;
-use hookswitch_egress::{AddressGuard, TargetError};
 
 /// Longest name and secret, in characters, as wide as their columns.
 const NAME_CHARS: usize = 255;

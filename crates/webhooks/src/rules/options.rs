@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::InvalidWebhook;
 use super::fields::{check_number, event_name};
+use super::invalid::InvalidWebhook;
 use crate::options::{OrderedBy, RetryProfile};
 
 /// The 4xx statuses that may be tried again: each says that the request came at a bad moment, every

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use hookswitch_protocol::EventType;
+use hookswitch_egress::AddressPolicy;
+use hookswitch_protocol::{ErrorCode, EventType};
 
 use super::*;
 use crate::options::OrderedBy;
-use hookswitch_egress::AddressPolicy;
 
 fn strict() -> AddressGuard {
     AddressGuard::new(AddressPolicy::strict())

@@ -2,11 +2,11 @@
 //! thing that was not sent.
 
 use bytes::Bytes;
+use hookswitch_egress::Timings;
 use hookswitch_protocol::{DeliveryId, EventType, TenantId, Timestamp, WebhookId};
 
-use crate::directory::{DirectoryError, Listed, Page};
-use crate::seam::BoxFuture;
-use hookswitch_egress::Timings;
+use super::future::BoxFuture;
+use crate::seams::directory::{DirectoryError, Listed, Page};
 
 /// One attempt, as it goes into `webhook_logs`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookswitch_protocol::{DeliveryId, EventId, EventType, NodeId, Retry, TenantId, Timestamp, WebhookId};
 
-use crate::directory::Webhook;
+use super::future::BoxFuture;
 use crate::health::{DisableReason, DisableRule};
-use crate::log::AttemptRow;
-use crate::seam::BoxFuture;
+use crate::seams::attempt_log::AttemptRow;
+use crate::seams::directory::Webhook;
 
 /// Keeps deliveries from acceptance to their end.
 ///

@@ -2,6 +2,7 @@
 
 mod headers;
 mod outcome;
+mod request;
 mod retry_after;
 #[cfg(test)]
 mod tests;
@@ -10,32 +11,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_egress::{AddressGuard, Client, ClientConfig, ErrorClass, Exchange, Failure, Target};
-use hookswitch_protocol::{DeliveryId, EventType, Timestamp};
 use http::{Method, Request};
 use tokio::time::Instant;
 
-use crate::directory::Webhook;
+use crate::rules::TIMEOUT_SECS;
 use headers::Extras;
 pub(crate) use outcome::AttemptOutcome;
+pub(crate) use request::AttemptRequest;
 
 /// At least so many unused connections to one host are kept, however few one webhook may use at
 /// once: many webhooks of many tenants lead to the same few services, and a connection that is closed
 /// for want of room costs the next delivery a handshake.
 const KEPT_PER_HOST: usize = 512;
-
-/// The limits of `timeout`, in seconds, also for rows inserted by hand.
-pub(crate) const TIMEOUT_SECS: std::ops::RangeInclusive<u32> = 1..=120;
-
-/// One attempt to make.
-#[derive(Debug)]
-pub(crate) struct AttemptRequest<'a> {
-    pub(crate) webhook: &'a Webhook,
-    pub(crate) delivery: &'a DeliveryId,
-    pub(crate) event_type: &'a EventType,
-    pub(crate) attempt: u32,
-    pub(crate) body: Bytes,
-    pub(crate) now: Timestamp,
-}
 
 /// Sends attempts. Clones share one connection pool.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use hookswitch_egress::{Exchange, Failure, Timings};
 use hookswitch_protocol::{DeliveryId, EventType, Timestamp, WebhookId};
 
 use super::retry_after;
-use crate::log::AttemptRow;
+use crate::seams::attempt_log::AttemptRow;
 
 /// What is kept of an answer's body, in the log, as text. A log row per attempt must stay small: at a
 /// thousand attempts a second the 64 KiB that are read would fill a disk within the hour.

@@ -10,8 +10,8 @@ use hookswitch_protocol::{DeliveryId, EventType, Secret, TenantId, Timestamp, We
 use hookswitch_testkit::{Behaviour, HostileReceiver, Receiver, Step};
 
 use super::{AttemptRequest, Sender};
-use crate::directory::{NewWebhook, Webhook};
 use crate::options::WebhookOptions;
+use crate::seams::directory::{NewWebhook, Webhook};
 use crate::sender::AttemptOutcome;
 
 const NOW: Timestamp = Timestamp::from_millis(1_729_866_000_000);
