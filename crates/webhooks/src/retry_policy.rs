@@ -16,8 +16,9 @@ pub(crate) const MAX_RETRIES: u32 = 20;
 /// The status of a receiver that is gone for good.
 const GONE: u16 = 410;
 
-/// The statuses beside 5xx that a webhook's owner may have retried.
-const CHOOSABLE: [u16; 3] = [408, 425, 429];
+/// The statuses beside 5xx that a webhook's owner may have retried: each says that the request came at a
+/// bad moment, every other 4xx that it is bad.
+pub(crate) const RETRYABLE_STATUSES: [u16; 3] = [408, 425, 429];
 
 /// The delays of [`RetryProfile::Durable`], in seconds; the last one repeats. The shape is the one
 /// that the Standard Webhooks specification recommends under "Deliverability and reliability":
@@ -75,7 +76,7 @@ impl RetryPolicy {
             return Disposition::Gone;
         }
         let is_listed =
-            |status| CHOOSABLE.contains(&status) && webhook.options.retry_statuses.contains(&status);
+            |status| RETRYABLE_STATUSES.contains(&status) && webhook.options.retry_statuses.contains(&status);
         let may_do_better = outcome.is_worth_retrying() || outcome.status.is_some_and(is_listed);
         if !may_do_better || attempt > webhook.retry_count.min(MAX_RETRIES) {
             return Disposition::Failed;
