@@ -62,7 +62,7 @@ async fn measure(port: u16, n_webhooks: usize, n_deliveries: u64) -> Result<(), 
     let payload = Payload::parse(r#"{"unique_id":"1761393600.42","caller_id":"+491701234567","destination":"100"}"#)?;
     let (started, before) = (Instant::now(), cpu()?);
     let mut published = 0;
-    let done = || webhooks.counters().delivered;
+    let done = || webhooks.metrics().delivered.get();
     while published < n_deliveries {
         while published - done() >= OPEN {
             tokio::time::sleep(Duration::from_millis(1)).await;

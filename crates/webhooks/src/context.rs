@@ -11,11 +11,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::WebhookConfig;
-use crate::counters::Counters;
 use crate::dispatcher::breaker_states::BreakerStates;
 use crate::dispatcher::disabled_notices::DisabledNotices;
 use crate::dispatcher::inbox::SchedulerInbox;
 use crate::match_table::MatchTable;
+use crate::metrics::Metrics;
 use crate::retry_policy::RetryPolicy;
 use crate::seams::WebhookSeams;
 use crate::sender::Sender;
@@ -32,7 +32,7 @@ pub(crate) struct Context {
     pub(crate) disabled_notices: DisabledNotices,
     pub(crate) sender: Sender,
     pub(crate) inbox: SchedulerInbox,
-    pub(crate) counters: Counters,
+    pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) scope: Scope,
     /// Permits for tests and for resends that run at once.

@@ -36,13 +36,13 @@
 mod admin;
 mod config;
 mod context;
-mod counters;
 mod delivery_body;
 mod dispatcher;
 mod error;
 mod health;
 mod match_table;
 mod memory;
+mod metrics;
 mod options;
 mod retry_policy;
 mod rules;
@@ -54,7 +54,6 @@ mod webhooks;
 
 pub use admin::{Enabled, Resent, TestReport};
 pub use config::{BreakerRule, WebhookConfig};
-pub use counters::DeliveryCounters;
 pub use delivery_body::{delivery_body, fingerprint};
 pub use dispatcher::BreakerState;
 pub use error::{StartError, WebhookError};
@@ -63,6 +62,7 @@ pub use hookswitch_egress::{
     AddressPolicy, ErrorClass, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver, Timings,
 };
 pub use memory::MemoryWebhooks;
+pub use metrics::WebhookMetrics;
 pub use options::{CustomHeader, HeaderChange, OptionsChange, OrderedBy, RetryProfile, WebhookOptions};
 pub use retry_policy::retry_delay;
 pub use rules::{HEADER_MASK, InvalidWebhook, OptionsInput, Rotation, WebhookInput};

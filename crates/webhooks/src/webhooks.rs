@@ -6,19 +6,20 @@ use std::sync::atomic::AtomicU64;
 
 use hookswitch_egress::{AddressGuard, AddressPolicy};
 use hookswitch_protocol::{Chain, EventId, EventType, NodeId, Payload, TenantId, Timestamp, WebhookId};
+use hookswitch_runtime::metrics::{Registry, register_gauge};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::WebhookConfig;
 use crate::context::Context;
-use crate::counters::{Counters, DeliveryCounters};
 use crate::dispatcher::breaker_states::BreakerStates;
 use crate::dispatcher::disabled_notices::DisabledNotices;
 use crate::dispatcher::inbox::SchedulerInbox;
 use crate::dispatcher::{self, BreakerState};
 use crate::error::StartError;
 use crate::match_table::MatchTable;
+use crate::metrics::{Metrics, WebhookMetrics};
 use crate::retry_policy::{Jitter, RetryPolicy};
 use crate::seams::WebhookSeams;
 use crate::seams::directory::DirectoryError;
@@ -68,7 +69,7 @@ impl Webhooks {
             breakers: BreakerStates::default(),
             disabled_notices: DisabledNotices::new(config.disabled_notices),
             inbox: SchedulerInbox::default(),
-            counters: Counters::default(),
+            metrics: Metrics::new(),
             tests: Arc::new(Semaphore::new(TESTS)),
             resends: Arc::new(Semaphore::new(RESENDS)),
             cut: CancellationToken::new(),
@@ -121,7 +122,22 @@ impl Webhooks {
 
     /// Deliveries being sent now, tests included.
     pub fn in_flight(&self) -> u64 {
-        self.0.counters.in_flight.get()
+        self.0.metrics.in_flight.get()
+    }
+
+    /// Attempts that have ended and wait to be settled.
+    pub fn n_unsettled(&self) -> u64 {
+        self.0.metrics.unsettled.get()
+    }
+
+    /// Deliveries leased and not started yet.
+    pub fn n_ready(&self) -> u64 {
+        self.0.metrics.ready.get()
+    }
+
+    /// Circuit breakers of this node that are open or half open.
+    pub fn n_breakers_open(&self) -> u64 {
+        self.0.breakers.n_open() as u64
     }
 
     /// What this webhook's circuit breaker is doing on this node. The caller has checked that the
@@ -137,9 +153,22 @@ impl Webhooks {
         self.0.disabled_notices.subscribe()
     }
 
-    /// The figures since start.
-    pub fn counters(&self) -> DeliveryCounters {
-        self.0.counters.snapshot()
+    /// What was counted since the start.
+    pub fn metrics(&self) -> &WebhookMetrics {
+        &self.0.metrics.counters
+    }
+
+    /// Registers what is counted, and how much there is of what goes on.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.0.metrics.register(registry);
+        let mut gauge = |name: &str, help: &str, read: fn(&Self) -> u64| {
+            let webhooks = self.clone();
+            register_gauge(registry, name, help, move || read(&webhooks));
+        };
+        gauge("deliveries_in_flight", "Attempts running now", Self::in_flight);
+        gauge("deliveries_unsettled", "Attempts waiting to be settled", Self::n_unsettled);
+        gauge("deliveries_ready", "Deliveries leased and not started yet", Self::n_ready);
+        gauge("breakers_open", "Circuit breakers open or half open now", Self::n_breakers_open);
     }
 }
 

@@ -101,7 +101,7 @@ async fn requeue(
 ) -> Result<Resent, WebhookError> {
     let mut resent = Resent { n_queued: 0, has_more: true };
     let outcome = requeue_steps(context, webhook, &which, &mut resent).await;
-    context.counters.resent.add(resent.n_queued);
+    context.metrics.counters.resent.inc_by(resent.n_queued);
     if resent.n_queued > 0 {
         tracing::info!(%tenant, %webhook, ?which, n_queued = resent.n_queued, "deliveries are due again");
         context.inbox.work_arrived(&[(tenant.clone(), vec![webhook])]);

@@ -43,7 +43,7 @@ async fn attempt(context: &Context, webhook: &Webhook) -> Result<TestReport, Dir
     let payload = Payload::parse(&text).expect("an object written by us");
     let body = delivery_body(&EventType::WEBHOOK_TEST, now, &payload);
     let delivery = DeliveryId::generate(now);
-    let in_flight = context.counters.in_flight.hold();
+    let in_flight = context.metrics.in_flight.hold();
     let outcome = context
         .sender
         .send(AttemptRequest {

@@ -30,7 +30,7 @@ pub(super) fn given_back(delivery: &LeasedDelivery) -> GivenBack {
 }
 
 async fn run(context: Arc<Context>, delivery: LeasedDelivery, ended: mpsc::Sender<Unsettled>, mut slot: Slot) {
-    let in_flight = context.counters.in_flight.hold();
+    let in_flight = context.metrics.in_flight.hold();
     let outcome = tokio::select! {
         outcome = send(&context, &delivery) => Some(outcome),
         () = context.cut.cancelled() => None,
@@ -43,10 +43,10 @@ async fn run(context: Arc<Context>, delivery: LeasedDelivery, ended: mpsc::Sende
         }
         None => Unsettled::GivenBack(given_back(&delivery)),
     };
-    context.counters.unsettled.add(1);
+    context.metrics.unsettled.add(1);
     if ended.send(unsettled).await.is_err() {
         // The settler ends last but for the hard token; then the lease runs out or is reclaimed.
-        context.counters.unsettled.sub(1);
+        context.metrics.unsettled.sub(1);
     }
 }
 
@@ -64,9 +64,9 @@ async fn send(context: &Context, delivery: &LeasedDelivery) -> AttemptOutcome {
 
 fn judge(context: &Context, delivery: LeasedDelivery, outcome: AttemptOutcome) -> MadeAttempt {
     let now = context.clock.now();
-    context.counters.attempts.add(1);
+    context.metrics.counters.attempts.inc();
     if let Some(failure) = outcome.failure {
-        context.counters.error(failure.class());
+        context.metrics.error(failure.class());
     }
     let in_round = delivery.attempt.saturating_sub(delivery.attempts_before);
     let disposition = context.retry_policy.disposition(&outcome, &delivery.webhook, in_round, now);

@@ -22,14 +22,18 @@ impl BreakerStates {
         }
     }
 
-    /// Says until when it is open, or that it is closed; how many are not closed.
-    pub(super) fn set(&self, webhook: WebhookId, until: Option<Timestamp>) -> usize {
+    /// Breakers that are open or half open.
+    pub(crate) fn n_open(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Until when it is open; `None` closes it.
+    pub(super) fn set(&self, webhook: WebhookId, until: Option<Timestamp>) {
         let mut open = self.lock();
         match until {
             Some(until) => open.insert(webhook, until),
             None => open.remove(&webhook),
         };
-        open.len()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<WebhookId, Timestamp>> {

@@ -22,7 +22,7 @@ pub(super) fn record_transition(
     let until = match transition {
         BreakerTransition::Opened { until } => {
             tracing::warn!(%tenant, %webhook, until = %at(until), "a webhook's receiver only fails, its breaker opened");
-            context.counters.breaker_opened.add(1);
+            context.metrics.counters.breaker_opened.inc();
             log_opening(context, webhook, now);
             Some(at(until))
         }
@@ -36,7 +36,7 @@ pub(super) fn record_transition(
         }
         BreakerTransition::Forgotten => None,
     };
-    context.counters.breakers_open.set(context.breakers.set(webhook, until) as u64);
+    context.breakers.set(webhook, until);
 }
 
 /// Writes the one skip row of an opening, in a task: the scheduler waits for no database.
@@ -55,12 +55,12 @@ fn log_opening(context: &Arc<Context>, webhook: WebhookId, at: Timestamp) {
 pub(super) fn announce_disabled(context: &Context, disabled: &DisabledWebhook) {
     let DisabledWebhook { webhook, reason } = disabled;
     tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, reason = reason.label(), "a webhook was switched off");
-    context.counters.disabled.add(1);
+    context.metrics.counters.disabled.inc();
     context.table.put(webhook);
     context.inbox.switched_off(webhook.id);
     let n_missed = context.disabled_notices.send(disabled);
     if n_missed > 0 {
         tracing::warn!(webhook = %webhook.id, n_missed, "subscribers miss that a webhook was switched off");
-        context.counters.disabled_news_dropped.add(n_missed);
+        context.metrics.counters.disabled_news_dropped.inc_by(n_missed);
     }
 }

@@ -67,7 +67,7 @@ impl Leaser {
                 self.asking = Some(ask(Arc::clone(&self.context), wishes));
             }
         }
-        self.context.counters.ready.set(self.scheduler.n_ready() as u64);
+        self.context.metrics.ready.set(self.scheduler.n_ready() as u64);
     }
 
     /// Waits until there is something to do. Cancel safe: an answer is taken in at once.
@@ -106,7 +106,7 @@ impl Leaser {
     /// Carries out what follows from the scheduler's decisions.
     async fn apply_effects(&mut self) {
         let SchedulerEffects { transitions, recalled, n_rate_limited } = self.scheduler.take_effects();
-        self.context.counters.rate_limited.add(n_rate_limited);
+        self.context.metrics.counters.rate_limited.inc_by(n_rate_limited);
         for (tenant, webhook, transition) in transitions {
             effects::record_transition(&self.context, &tenant, webhook, transition);
         }
@@ -118,9 +118,9 @@ impl Leaser {
 
     async fn give_back(&mut self, delivery: LeasedDelivery) {
         let unsettled = Unsettled::GivenBack(attempt::given_back(&delivery));
-        self.context.counters.unsettled.add(1);
+        self.context.metrics.unsettled.add(1);
         if self.ended.send(unsettled).await.is_err() {
-            self.context.counters.unsettled.sub(1);
+            self.context.metrics.unsettled.sub(1);
         }
     }
 

@@ -56,7 +56,7 @@ pub(super) async fn run(context: Arc<Context>, mut ended: mpsc::Receiver<Unsettl
         }
         let n_settled = batch.len() as u64;
         settle(&context, batch.drain(..)).await;
-        context.counters.unsettled.sub(n_settled);
+        context.metrics.unsettled.sub(n_settled);
         // First come, first settled: what was held goes before what ended since.
         let n_held = context.n_held.load(Ordering::Relaxed).saturating_sub(n_settled);
         context.n_held.store(n_held, Ordering::Release);
@@ -84,7 +84,7 @@ async fn settle(context: &Context, unsettled: impl Iterator<Item = Unsettled>) {
         context.inbox.found_due(&next);
     }
     if !leases.is_empty() {
-        context.counters.given_back.add(leases.len() as u64);
+        context.metrics.counters.given_back.inc_by(leases.len() as u64);
         until_done(context, || context.seams.ledger.give_back(leases.clone())).await;
         context.inbox.found_due(&due);
     }
@@ -129,7 +129,7 @@ async fn until_done<'a, T>(context: &Context, mut call: impl FnMut() -> BoxFutur
             tracing::warn!(error = %Chain(&error), "webhook attempts are held until they can be settled");
         }
         is_away = true;
-        context.n_held.store(context.counters.unsettled.get(), Ordering::Release);
+        context.n_held.store(context.metrics.unsettled.get(), Ordering::Release);
         let wait = match error.retry() {
             Retry::Now => Duration::ZERO,
             Retry::After(wait) => wait,
@@ -140,19 +140,20 @@ async fn until_done<'a, T>(context: &Context, mut call: impl FnMut() -> BoxFutur
 }
 
 fn count(context: &Context, attempted: &Attempted, finished: Finished) {
-    let counters = &context.counters;
-    match (finished, attempted.disposition) {
+    let counters = &context.metrics.counters;
+    let counter = match (finished, attempted.disposition) {
         (Finished::LeaseLost, _) => {
             tracing::info!(webhook = %attempted.row.webhook, attempt = attempted.row.attempt, "a webhook attempt outlived its lease");
-            counters.lease_lost.add(1);
+            &counters.lease_lost
         }
-        (Finished::Recorded, Disposition::Delivered) => counters.delivered.add(1),
-        (Finished::Recorded, Disposition::Failed | Disposition::Gone) => counters.failed.add(1),
+        (Finished::Recorded, Disposition::Delivered) => &counters.delivered,
+        (Finished::Recorded, Disposition::Failed | Disposition::Gone) => &counters.failed,
         (Finished::Recorded, Disposition::RetryAt(due)) => {
-            counters.retried.add(1);
             context.inbox.retry_at(due);
+            &counters.retried
         }
-    }
+    };
+    counter.inc();
 }
 
 #[cfg(test)]

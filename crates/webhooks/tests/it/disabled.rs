@@ -21,7 +21,7 @@ async fn switched_off(status: u16, disable: DisableRule) -> (Node, DisableReason
     assert_eq!(notice.webhook.health.disabled.map(|disabled| disabled.reason), Some(notice.reason));
     let targets = node.webhooks.targets(&tenant(), &EventType::CALL_INCOMING, &Payload::empty(), node.clock.now());
     assert!(targets.iter().all(|target| target.is_missed) && targets.len() == 1, "what it misses is kept");
-    assert_eq!(node.webhooks.counters().disabled, 1);
+    assert_eq!(node.webhooks.metrics().disabled.get(), 1);
     (node, notice.reason)
 }
 
@@ -29,7 +29,7 @@ async fn switched_off(status: u16, disable: DisableRule) -> (Node, DisableReason
 async fn a_receiver_that_is_gone_is_not_asked_again() {
     let (node, reason) = switched_off(410, DisableRule::default()).await;
     assert_eq!(reason, DisableReason::Gone);
-    eventually("the delivery is given up", PATIENCE, || async { node.webhooks.counters().failed == 1 }).await;
+    eventually("the delivery is given up", PATIENCE, || async { node.webhooks.metrics().failed.get() == 1 }).await;
 }
 
 #[tokio::test]
