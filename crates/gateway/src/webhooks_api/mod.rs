@@ -1,5 +1,6 @@
 //! Webhooks over REST: every endpoint within the caller's tenant.
 
+mod fields;
 mod filter;
 mod history;
 mod input;
