@@ -102,13 +102,13 @@ impl Inner {
         };
         timings.connect_ms = Some(millis(resolved.elapsed()));
         if uri.scheme() != Some(&http::uri::Scheme::HTTPS) {
-            return Ok(EgressStream::plain(stream, began, *timings));
+            return Ok(EgressStream::new(stream, began, *timings));
         }
         let connected = Instant::now();
         let name = tls::server_name(uri.host().unwrap_or_default())?;
         let stream = self.tls.connect(name, stream).await.map_err(|error| tls::failure_of(&error))?;
         timings.tls_ms = Some(millis(connected.elapsed()));
-        Ok(EgressStream::tls(stream, began, *timings))
+        Ok(EgressStream::new(stream, began, *timings))
     }
 
     /// The addresses that may be connected to, with the port: judged, whether they were written into

@@ -1,5 +1,6 @@
 //! A connection to a receiver: plain or TLS, with the info of its making and a bound on what it may say.
 
+use std::fmt::Debug;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,9 +9,7 @@ use std::task::{Context, Poll};
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_rustls::client::TlsStream;
 
 use crate::timings::Timings;
 
@@ -42,32 +41,24 @@ impl ConnectionInfo {
     }
 }
 
-#[derive(Debug)]
-enum Wire {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+/// What bytes go over: a TCP connection, or TLS on one.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> ByteStream for T {}
 
 /// The connection.
 #[derive(Debug)]
 pub(crate) struct EgressStream {
-    wire: Wire,
+    bytes: Box<dyn ByteStream>,
     info: Arc<ConnectionInfo>,
     n_unanswered: usize,
 }
 
 impl EgressStream {
-    pub(crate) fn plain(stream: TcpStream, began: Instant, timings: Timings) -> Self {
-        Self::new(Wire::Plain(stream), began, timings)
-    }
-
-    pub(crate) fn tls(stream: TlsStream<TcpStream>, began: Instant, timings: Timings) -> Self {
-        Self::new(Wire::Tls(Box::new(stream)), began, timings)
-    }
-
-    fn new(wire: Wire, began: Instant, timings: Timings) -> Self {
+    /// One that was wanted at `began` and is ready now.
+    pub(crate) fn new(bytes: impl ByteStream + 'static, began: Instant, timings: Timings) -> Self {
         let info = ConnectionInfo { began, ready: Instant::now(), timings, was_taken: AtomicBool::new(false) };
-        Self { wire, info: Arc::new(info), n_unanswered: 0 }
+        Self { bytes: Box::new(bytes), info: Arc::new(info), n_unanswered: 0 }
     }
 }
 
@@ -80,10 +71,7 @@ impl Connection for EgressStream {
 impl AsyncRead for EgressStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let polled = match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Wire::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        };
+        let polled = Pin::new(&mut self.bytes).poll_read(cx, buf);
         self.n_unanswered += buf.filled().len() - before;
         if self.n_unanswered > MOST_BYTES {
             return Poll::Ready(Err(io::Error::other(Overrun)));
@@ -95,31 +83,19 @@ impl AsyncRead for EgressStream {
 impl AsyncWrite for EgressStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.n_unanswered = 0;
-        match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Wire::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
+        Pin::new(&mut self.bytes).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        Pin::new(&mut self.bytes).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Wire::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        Pin::new(&mut self.bytes).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.wire {
-            Wire::Plain(stream) => stream.is_write_vectored(),
-            Wire::Tls(stream) => stream.is_write_vectored(),
-        }
+        self.bytes.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -128,9 +104,6 @@ impl AsyncWrite for EgressStream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.n_unanswered = 0;
-        match &mut self.wire {
-            Wire::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Wire::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
+        Pin::new(&mut self.bytes).poll_write_vectored(cx, bufs)
     }
 }

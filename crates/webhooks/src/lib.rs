@@ -40,6 +40,7 @@ mod delivery_body;
 mod dispatcher;
 mod error;
 mod health;
+mod labels;
 mod match_table;
 mod memory;
 mod metrics;

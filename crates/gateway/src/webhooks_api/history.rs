@@ -7,7 +7,7 @@ use hookswitch_webhooks::LogEntry;
 use http::StatusCode;
 
 use super::filter::log_filter;
-use super::log_views::{AttemptView, LineView, StatsView};
+use super::log_views::{AttemptView, LogEntryView, StatsView};
 use super::views::ResentView;
 use super::{Answered, Problem, WebhookCall, meta};
 
@@ -20,7 +20,7 @@ impl WebhookCall<'_> {
         let asked = self.page(LOG_LIMIT).and_then(|page| Ok((page, log_filter(self.query)?)));
         let (page, filter) = self.owned(id, asked).await?;
         let found = self.webhooks.logs(self.tenant, id, &filter, page).await.map_err(|error| self.refusal(error))?;
-        let rows: Vec<_> = found.rows.iter().map(line).collect();
+        let rows: Vec<_> = found.rows.iter().map(entry_view).collect();
         Ok(self.answer.success(StatusCode::OK, rows, Some(meta(page, found.total))))
     }
 
@@ -52,9 +52,9 @@ impl WebhookCall<'_> {
     }
 }
 
-fn line(entry: &LogEntry) -> LineView<'_> {
+fn entry_view(entry: &LogEntry) -> LogEntryView<'_> {
     match entry {
-        LogEntry::Attempt(logged) => LineView::Attempt(AttemptView::from(logged)),
-        LogEntry::Skip(logged) => LineView::Skip(logged.into()),
+        LogEntry::Attempt(logged) => LogEntryView::Attempt(AttemptView::from(logged)),
+        LogEntry::Skip(logged) => LogEntryView::Skip(logged.into()),
     }
 }

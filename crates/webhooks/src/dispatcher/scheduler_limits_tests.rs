@@ -218,7 +218,7 @@ fn without_a_breaker_failures_change_nothing() {
 }
 
 #[test]
-fn what_quick_lanes_lease_ahead_keeps_no_slot_from_the_others() {
+fn what_quick_queues_lease_ahead_keeps_no_slot_from_the_others() {
     let mut sim = Simulation::new(512, 10);
     sim.took = Duration::from_millis(1);
     for webhook in 0..3 {

@@ -50,13 +50,13 @@ impl Simulation {
     fn due(&mut self, webhook: i64, fresh: u32, retries: u32) {
         let known = self.ledger.entry(webhook).or_default();
         *known = (known.0 + fresh, known.1 + retries);
-        let told = DueWebhook {
+        let due = DueWebhook {
             webhook: WebhookId(webhook),
             tenant: tenant(webhook),
             has_fresh: fresh > 0,
             has_retry: retries > 0,
         };
-        self.signal(Signals { due: HashMap::from([(told.webhook, told)]), ..Signals::default() });
+        self.signal(Signals { due: HashMap::from([(due.webhook, due)]), ..Signals::default() });
     }
 
     /// What the make-believe ledger hands out.
@@ -220,7 +220,7 @@ fn with_a_single_slot_both_kinds_take_turns() {
 }
 
 #[test]
-fn a_refused_plan_is_made_again_and_idle_lanes_are_forgotten() {
+fn a_refused_plan_is_made_again_and_idle_queues_are_forgotten() {
     let mut sim = Simulation::new(64, 10);
     sim.due(1, 2, 0);
     let wishes = sim.scheduler.plan(sim.now);

@@ -6,6 +6,7 @@ use hookswitch_egress::Timings;
 use hookswitch_protocol::{DeliveryId, EventType, TenantId, Timestamp, WebhookId};
 
 use super::future::BoxFuture;
+use crate::labels::labels;
 use crate::seams::directory::{DirectoryError, Listed, Page};
 
 /// One attempt, as it goes into `webhook_logs`.
@@ -72,24 +73,12 @@ pub enum SkipReason {
     BreakerOpen,
 }
 
-impl SkipReason {
-    const ALL: [Self; 4] = [Self::Expired, Self::Disabled, Self::Deleted, Self::BreakerOpen];
-
-    /// The label: lower case, stable; stands in the column and in answers.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Disabled => "webhook_disabled",
-            Self::Deleted => "webhook_deleted",
-            Self::BreakerOpen => "breaker_open",
-        }
-    }
-
-    /// Reads a label.
-    pub fn parse(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.label() == label)
-    }
-}
+labels!(SkipReason {
+    Expired => "expired",
+    Disabled => "webhook_disabled",
+    Deleted => "webhook_deleted",
+    BreakerOpen => "breaker_open",
+});
 
 /// A skip row with its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
