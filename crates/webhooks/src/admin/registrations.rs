@@ -111,7 +111,6 @@ impl Webhooks {
         id: WebhookId,
         missed_since: Option<Timestamp>,
     ) -> Result<Enabled, WebhookError> {
-        self.get(tenant, id).await?;
         resend::enable(&self.0, tenant, id, missed_since).await
     }
 }

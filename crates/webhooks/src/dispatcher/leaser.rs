@@ -1,9 +1,8 @@
 //! Leases what is due and has room, and starts the attempts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use hookswitch_protocol::{Chain, Retry};
+use hookswitch_protocol::Chain;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -98,7 +97,7 @@ impl Leaser {
                 }
                 self.is_away = true;
                 self.scheduler.refused(&wishes);
-                self.may_ask_at = now + advised(&error, self.context.config.poll_interval);
+                self.may_ask_at = now + error.wait(self.context.config.poll_interval);
             }
         }
     }
@@ -175,14 +174,5 @@ async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(wake) => tokio::time::sleep_until(wake).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The wait that the error advises.
-fn advised(error: &LedgerError, otherwise: Duration) -> Duration {
-    match error.retry() {
-        Retry::Now => Duration::ZERO,
-        Retry::After(wait) => wait,
-        Retry::Never => otherwise,
     }
 }

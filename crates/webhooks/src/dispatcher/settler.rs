@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hookswitch_protocol::{Chain, Retry};
+use hookswitch_protocol::Chain;
 use tokio::sync::mpsc;
 
 use super::effects;
@@ -130,12 +130,7 @@ async fn until_done<'a, T>(context: &Context, mut call: impl FnMut() -> BoxFutur
         }
         is_away = true;
         context.n_held.store(context.metrics.unsettled.get(), Ordering::Release);
-        let wait = match error.retry() {
-            Retry::Now => Duration::ZERO,
-            Retry::After(wait) => wait,
-            Retry::Never => Duration::from_secs(1),
-        };
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(error.wait(Duration::from_secs(1))).await;
     }
 }
 

@@ -338,4 +338,13 @@ impl LedgerError {
             Self::Unavailable { .. } => Retry::After(Duration::from_secs(1)),
         }
     }
+
+    /// How long to wait before that; `otherwise` where it is not worth it and there is no way around it.
+    pub(crate) fn wait(&self, otherwise: Duration) -> Duration {
+        match self.retry() {
+            Retry::Now => Duration::ZERO,
+            Retry::After(wait) => wait,
+            Retry::Never => otherwise,
+        }
+    }
 }
