@@ -14,8 +14,8 @@ use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::{MySqlConfig, MySqlStore, Store, StoreConfig};
 use hookswitch_testkit::MariaDbSpec;
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryLedger, DisableRule, DutyTarget, LeaseRequest, LeaseWish, LeasedDelivery, NewDuty,
-    NewWebhook, Timings, Verdict, WebhookDirectory, WebhookOptions,
+    AttemptRow, Attempted, DeliveryLedger, DeliveryTarget, DisableRule, Disposition, LeaseRequest, LeaseWish,
+    LeasedDelivery, NewDeliveries, NewWebhook, Timings, WebhookDirectory, WebhookOptions,
 };
 use tokio::time::Instant;
 
@@ -72,13 +72,13 @@ async fn enqueue(
         let mut n = 0_u64;
         while start.elapsed() < SPAN {
             let now = clock.now();
-            let duty = NewDuty {
+            let duty = NewDeliveries {
                 tenant: tenant.clone(),
                 event_id: EventId::generate(now),
                 event_type: EventType::CALL_INCOMING,
                 body: body.clone(),
                 accepted_at: now,
-                targets: vec![DutyTarget::new(webhook)],
+                targets: vec![DeliveryTarget::new(webhook)],
                 fingerprint: None,
             };
             store.enqueue(vec![duty]).await?;
@@ -128,5 +128,5 @@ fn attempted(one: &LeasedDelivery, at: Timestamp) -> Attempted {
         timings: Timings::default(),
         at,
     };
-    Attempted { lease: one.lease.clone(), row, verdict: Verdict::Delivered }
+    Attempted { lease: one.lease.clone(), row, disposition: Disposition::Delivered }
 }

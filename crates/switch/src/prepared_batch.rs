@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hookswitch_hub::{UserKey, UserLocation};
 use hookswitch_protocol::{Event, NewEvent, NodeId, SessionNames, TenantId, Timestamp};
-use hookswitch_webhooks::{DutyTarget, Fingerprint, NewDuty, Seen, delivery_body};
+use hookswitch_webhooks::{DeliveryTarget, Fingerprint, NewDeliveries, Seen, delivery_body};
 
 use crate::checked::{Checked, CheckedBatch};
 use crate::context::Context;
@@ -27,7 +27,7 @@ pub(crate) struct PendingEvent {
     pub(crate) event: Event,
     pub(crate) names: SessionNames,
     pub(crate) fingerprint: Option<Fingerprint>,
-    pub(crate) targets: Vec<DutyTarget>,
+    pub(crate) targets: Vec<DeliveryTarget>,
     /// The one user it is for, when it waits for that user.
     pub(crate) addressee: Option<UserKey>,
     /// Accepted before under the same id: nothing is left to do.
@@ -101,8 +101,8 @@ impl PendingEvent {
         }
     }
 
-    pub(crate) fn duty(&self, now: Timestamp) -> NewDuty {
-        NewDuty {
+    pub(crate) fn duty(&self, now: Timestamp) -> NewDeliveries {
+        NewDeliveries {
             tenant: self.event.tenant.clone(),
             event_id: self.event.id.clone(),
             event_type: self.event.event_type.clone(),

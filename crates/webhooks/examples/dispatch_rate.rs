@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hookswitch_protocol::{EventId, EventType, NodeId, Payload, Secret, TenantId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::{
-    AddressPolicy, DutyTarget, NewDuty, WebhookConfig, WebhookInput, WebhookSeams, Webhooks, delivery_body,
+    AddressPolicy, DeliveryTarget, NewDeliveries, WebhookConfig, WebhookInput, WebhookSeams, Webhooks, delivery_body,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -62,20 +62,20 @@ async fn measure(port: u16, n_webhooks: usize, n_deliveries: u64) -> Result<(), 
     let payload = Payload::parse(r#"{"unique_id":"1761393600.42","caller_id":"+491701234567","destination":"100"}"#)?;
     let (started, before) = (Instant::now(), cpu()?);
     let mut published = 0;
-    let done = || webhooks.counters().delivered;
+    let done = || webhooks.metrics().delivered.get();
     while published < n_deliveries {
         while published - done() >= OPEN {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let now = clock.now();
         let body: Bytes = delivery_body(&EventType::CALL_INCOMING, now, &payload);
-        let batch = (published..published + BATCH).map(|i| NewDuty {
+        let batch = (published..published + BATCH).map(|i| NewDeliveries {
             tenant: tenant.clone(),
             event_id: EventId::generate(now),
             event_type: EventType::CALL_INCOMING,
             body: body.clone(),
             accepted_at: now,
-            targets: vec![DutyTarget::new(targets[i as usize % targets.len()])],
+            targets: vec![DeliveryTarget::new(targets[i as usize % targets.len()])],
             fingerprint: None,
         });
         webhooks.enqueue(batch.collect()).await?;

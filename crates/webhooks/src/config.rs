@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::dispatcher::BreakerRule;
 use crate::health::DisableRule;
 
 /// Limits and intervals of everything that leaves the building. [`WebhookConfig::default`] is what
@@ -41,7 +40,7 @@ pub struct WebhookConfig {
     /// Finished attempts that may wait to be settled, beyond those in flight; 4,096 by default. When
     /// it is full (the database is away), attempts keep their slots and nothing new is leased.
     pub unsettled: usize,
-    /// How often the ledger is asked for work nobody told us of; 1 s by default.
+    /// How often the ledger is asked for work that no signal came of; 1 s by default.
     pub poll_interval: Duration,
     /// How often expired leases are swept, and how often this node says that it lives; 5 s by default.
     pub sweep_interval: Duration,
@@ -54,10 +53,10 @@ pub struct WebhookConfig {
     pub retry_after_cap: Duration,
     /// When a webhook whose receiver only fails is switched off.
     pub disable: DisableRule,
-    /// News of webhooks that were switched off that may wait for each listener of
+    /// Notices of webhooks that were switched off that may wait for each receiver of
     /// [`Webhooks::subscribe_disabled`](crate::Webhooks::subscribe_disabled); 256 by default. What does
-    /// not fit is dropped for that listener, logged and counted.
-    pub disabled_news: usize,
+    /// not fit is dropped for that receiver, logged and counted.
+    pub disabled_notices: usize,
     /// How many seconds an event is worth sending, by event type or pattern such as `queue.*`, where
     /// its webhook does not say otherwise; 30 for `queue.stats` and `queue.stats.updated` by default,
     /// for ever for everything else.
@@ -93,12 +92,41 @@ impl Default for WebhookConfig {
             breaker: BreakerRule::default(),
             retry_after_cap: Duration::from_hours(1),
             disable: DisableRule::default(),
-            disabled_news: 256,
+            disabled_notices: 256,
             expiry: ["queue.stats", "queue.stats.updated"].map(|name| (name.to_owned(), 30)).into(),
             purge_interval: Duration::from_mins(1),
             retention: Duration::from_hours(720),
             table_interval: Duration::from_secs(1),
             stop_grace: Duration::from_secs(4),
+        }
+    }
+}
+
+/// When a webhook's circuit breaker opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerRule {
+    /// It looks this far back; 60 s by default, in twelve steps.
+    pub window: Duration,
+    /// It opens when at least so many attempts ended within the window; 100 by default. So many cannot
+    /// come from one delivery and its retries, whose times stay as the schedule says. `u32::MAX`
+    /// switches breakers off.
+    pub min_attempts: u32,
+    /// And at least this part of them failed, in percent; 80 by default, at most 100.
+    pub failed_percent: u8,
+    /// How long it stays open at first; 30 s by default. Each failed probe doubles it.
+    pub open_for: Duration,
+    /// The longest it stays open before the next probe; 5 min by default.
+    pub open_for_at_most: Duration,
+}
+
+impl Default for BreakerRule {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_mins(1),
+            min_attempts: 100,
+            failed_percent: 80,
+            open_for: Duration::from_secs(30),
+            open_for_at_most: Duration::from_mins(5),
         }
     }
 }

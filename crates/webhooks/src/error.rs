@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use hookswitch_protocol::{DeliveryId, ErrorCode, Retry, WebhookId};
 
-use crate::directory::DirectoryError;
-use crate::ledger::LedgerError;
 use crate::rules::InvalidWebhook;
+use crate::seams::directory::DirectoryError;
+use crate::seams::ledger::LedgerError;
 
 /// Why a webhook could not be made, read, changed, tested, or its deliveries made again.
 #[derive(Debug, thiserror::Error)]

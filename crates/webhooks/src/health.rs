@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hookswitch_protocol::Timestamp;
 
+use crate::labels::labels;
+
 /// What is remembered of a receiver between attempts, on every node alike.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WebhookHealth {
@@ -33,20 +35,7 @@ pub enum DisableReason {
     Gone,
 }
 
-impl DisableReason {
-    /// The label: lower case, stable; stands in columns, events and answers.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Failing => "failing",
-            Self::Gone => "gone",
-        }
-    }
-
-    /// Reads a label.
-    pub fn parse(label: &str) -> Option<Self> {
-        [Self::Failing, Self::Gone].into_iter().find(|reason| reason.label() == label)
-    }
-}
+labels!(DisableReason { Failing => "failing", Gone => "gone" });
 
 /// When a webhook is switched off because its receiver only fails: both bounds are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

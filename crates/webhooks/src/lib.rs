@@ -1,13 +1,13 @@
 //! Leaving the building: matching, signing, guarded sending, schedule and delivery.
 //!
 //! Knows nothing of connections, SQL, tokens or routes. Owns three seams: who wants what
-//! ([`WebhookDirectory`]), which duties wait ([`DeliveryLedger`]), what was tried ([`AttemptLog`]);
+//! ([`WebhookDirectory`]), which deliveries wait ([`DeliveryLedger`]), what was tried ([`AttemptLog`]);
 //! [`Webhooks`] is the face of it all.
 //!
 //! ```
 //! use hookswitch_protocol::{EventType, NodeId, Payload, Secret, TenantId, Timestamp};
 //! use hookswitch_runtime::{Clock, Scope};
-//! use hookswitch_webhooks::{AddressPolicy, DutyTarget, WebhookConfig, WebhookInput, WebhookSeams, Webhooks};
+//! use hookswitch_webhooks::{AddressPolicy, DeliveryTarget, WebhookConfig, WebhookInput, WebhookSeams, Webhooks};
 //!
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! let clock = Clock::system();
@@ -27,69 +27,60 @@
 //! let crm = webhooks.create(&tenant, crm).await?;
 //! let payload = Payload::parse(r#"{"unique_id":"1.2"}"#)?;
 //! let targets = webhooks.targets(&tenant, &EventType::CALL_INCOMING, &payload, clock.now());
-//! assert_eq!(targets, [DutyTarget::new(crm.id)]);
+//! assert_eq!(targets, [DeliveryTarget::new(crm.id)]);
 //! # scope.shut_down(std::time::Duration::from_secs(1)).await;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
 
-mod body;
+mod admin;
 mod config;
-mod counters;
-mod directory;
+mod context;
+mod delivery_body;
 mod dispatcher;
 mod error;
-mod guard;
 mod health;
-mod history;
-mod ledger;
-mod log;
+mod labels;
+mod match_table;
 mod memory;
+mod metrics;
 mod options;
-mod outcome;
-mod registrations;
-mod resend;
+mod retry_policy;
 mod rules;
-mod schedule;
-mod seam;
+mod seams;
 mod sender;
 mod sign;
-mod table;
-mod timings;
-mod trial;
 mod verify;
 mod webhooks;
 
-pub use body::{delivery_body, fingerprint};
-pub use config::WebhookConfig;
-pub use counters::DeliveryCounters;
-pub use directory::{
-    DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
-    WebhookDirectory,
-};
-pub use dispatcher::{BreakerRule, BreakerState};
+pub use admin::{Enabled, Resent, TestReport};
+pub use config::{BreakerRule, WebhookConfig};
+pub use delivery_body::{delivery_body, fingerprint};
+pub use dispatcher::BreakerState;
 pub use error::{StartError, WebhookError};
-pub use guard::{AddressPolicy, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver};
 pub use health::{DisableReason, DisableRule, Disabled, WebhookHealth};
-pub use ledger::{
-    Attempted, Backlog, DeliveryLedger, DisabledWebhook, DueWebhook, DutyTarget, Fingerprint, Finished, Lease,
-    LeaseRequest, LeaseWish, LeasedDelivery, LedgerError, NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep,
-    Swept, Verdict,
+pub use hookswitch_egress::{
+    AddressPolicy, ErrorClass, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver, Timings,
 };
-pub use log::{
+pub use memory::MemoryWebhooks;
+pub use metrics::WebhookMetrics;
+pub use options::{CustomHeader, HeaderChange, OptionsChange, OrderedBy, RetryProfile, WebhookOptions};
+pub use retry_policy::retry_delay;
+pub use rules::{HEADER_MASK, InvalidWebhook, OptionsInput, Rotation, WebhookInput};
+pub use seams::attempt_log::{
     AttemptLog, AttemptRow, DeliveryStats, LogEntry, LogFilter, LogOutcome, LoggedAttempt, LoggedSkip, SkipReason,
     SkipRow,
 };
-pub use memory::MemoryWebhooks;
-pub use options::{CustomHeader, HeaderChange, OptionsChange, OrderedBy, RetryProfile, WebhookOptions};
-pub use outcome::ErrorClass;
-pub use registrations::Enabled;
-pub use resend::Resent;
-pub use rules::{HEADER_MASK, InvalidWebhook, OptionsInput, Rotation, WebhookInput};
-pub use schedule::retry_delay;
-pub use seam::BoxFuture;
+pub use seams::directory::{
+    DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
+    WebhookDirectory,
+};
+pub use seams::ledger::{
+    Attempted, Backlog, DeliveryLedger, DeliveryTarget, DisabledWebhook, Disposition, DueWebhook, Fingerprint,
+    Finished, Lease, LeaseRequest, LeaseWish, LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention,
+    Seen, Settled, Sweep, Swept,
+};
+pub use seams::{BoxFuture, WebhookSeams};
 pub use sign::{signature, standard_signature};
-pub use timings::Timings;
-pub use trial::TestReport;
 pub use verify::{BadSignature, StandardHeaders, TIMESTAMP_TOLERANCE, verify_signature, verify_standard_webhook};
-pub use webhooks::{WebhookSeams, Webhooks};
+pub use webhooks::Webhooks;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use hookswitch_protocol::{EventType, Secret, SubscriptionName};
 
+use crate::labels::labels;
+
 /// Settings of one webhook.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebhookOptions {
@@ -135,34 +137,9 @@ fn replace<T>(old: &mut T, new: Option<T>) {
     }
 }
 
-impl RetryProfile {
-    /// The label: lower case, stable.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Durable => "durable",
-        }
-    }
+labels!(RetryProfile { Standard => "standard", Durable => "durable" });
 
-    /// Reads a label.
-    pub fn parse(label: &str) -> Option<Self> {
-        [Self::Standard, Self::Durable].into_iter().find(|profile| profile.label() == label)
-    }
-}
-
-impl OrderedBy {
-    /// The label: lower case, stable.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Call => "call",
-        }
-    }
-
-    /// Reads a label.
-    pub fn parse(label: &str) -> Option<Self> {
-        (label == Self::Call.label()).then_some(Self::Call)
-    }
-}
+labels!(OrderedBy { Call => "call" });
 
 #[cfg(test)]
 mod tests {

@@ -1,23 +1,30 @@
 //! The facade: everything the rest of the house asks of webhooks.
 
-use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
+use hookswitch_egress::{AddressGuard, AddressPolicy};
 use hookswitch_protocol::{Chain, EventId, EventType, NodeId, Payload, TenantId, Timestamp, WebhookId};
+use hookswitch_runtime::metrics::{Registry, register_gauge};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::WebhookConfig;
-use crate::counters::{Counters, DeliveryCounters};
-use crate::directory::{DirectoryError, WebhookDirectory};
-use crate::dispatcher::{self, Agenda, BreakerBoard, BreakerState, Listeners};
+use crate::context::Context;
+use crate::dispatcher::breaker_states::BreakerStates;
+use crate::dispatcher::disabled_notices::DisabledNotices;
+use crate::dispatcher::inbox::SchedulerInbox;
+use crate::dispatcher::{self, BreakerState};
 use crate::error::StartError;
-use crate::guard::{AddressPolicy, Guard};
-use crate::ledger::{DeliveryLedger, DisabledWebhook, DutyTarget, Fingerprint, LedgerError, NewDuty, Seen};
-use crate::log::AttemptLog;
+use crate::match_table::MatchTable;
+use crate::metrics::{Metrics, WebhookMetrics};
+use crate::retry_policy::{Jitter, RetryPolicy};
+use crate::seams::WebhookSeams;
+use crate::seams::directory::DirectoryError;
+use crate::seams::ledger::{DeliveryTarget, DisabledWebhook, Fingerprint, LedgerError, NewDeliveries, Seen};
 use crate::sender::Sender;
-use crate::table::MatchTable;
 
 /// Test deliveries running at once on this node; more are refused.
 const TESTS: usize = 32;
@@ -26,44 +33,9 @@ const TESTS: usize = 32;
 /// refused.
 const RESENDS: usize = 8;
 
-/// The three keepers, which usually are one thing.
-#[derive(Clone)]
-pub struct WebhookSeams {
-    /// Keeps the registrations.
-    pub directory: Arc<dyn WebhookDirectory>,
-    /// Keeps the deliveries.
-    pub ledger: Arc<dyn DeliveryLedger>,
-    /// Keeps the attempt log.
-    pub log: Arc<dyn AttemptLog>,
-}
-
-impl fmt::Debug for WebhookSeams {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookSeams").finish_non_exhaustive()
-    }
-}
-
 /// Webhooks: registrations, matching, and deliveries made in the background. Clones are the same.
 #[derive(Debug, Clone)]
-pub struct Webhooks(pub(crate) Arc<Inner>);
-
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) guard: Guard,
-    pub(crate) seams: WebhookSeams,
-    pub(crate) table: Arc<MatchTable>,
-    pub(crate) sender: Sender,
-    pub(crate) agenda: Arc<Agenda>,
-    pub(crate) board: Arc<BreakerBoard>,
-    pub(crate) listeners: Arc<Listeners>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) clock: Clock,
-    pub(crate) scope: Scope,
-    pub(crate) tests: Arc<Semaphore>,
-    pub(crate) resends: Arc<Semaphore>,
-    /// How often every node reads the directory.
-    pub(crate) table_interval: Duration,
-}
+pub struct Webhooks(pub(crate) Arc<Context>);
 
 impl Webhooks {
     /// Gives back the leases of this node's former self, reads the registrations, and starts the
@@ -88,26 +60,30 @@ impl Webhooks {
         if n_reclaimed > 0 {
             tracing::info!(n_reclaimed, "deliveries of this node's former self are due again");
         }
-        let guard = Guard::new(policy);
-        let inner = Arc::new(Inner {
+        let guard = AddressGuard::new(policy);
+        let context = Arc::new(Context {
+            node,
             sender: Sender::new(&guard, config.per_webhook),
-            agenda: Arc::default(),
-            board: Arc::default(),
-            listeners: Arc::new(Listeners::new(config.disabled_news)),
-            counters: Arc::default(),
             table: Arc::new(MatchTable::new(config.expiry.clone())),
+            retry_policy: RetryPolicy::new(config.retry_after_cap, Jitter::seeded(seed())),
+            breakers: BreakerStates::default(),
+            disabled_notices: DisabledNotices::new(config.disabled_notices),
+            inbox: SchedulerInbox::default(),
+            metrics: Metrics::new(),
             tests: Arc::new(Semaphore::new(TESTS)),
             resends: Arc::new(Semaphore::new(RESENDS)),
-            table_interval: config.table_interval,
+            cut: CancellationToken::new(),
+            n_held: AtomicU64::new(0),
+            config,
             guard,
             seams,
             clock,
             scope,
         });
-        inner.table.refresh(&*inner.seams.directory).await.map_err(StartError::Table)?;
-        inner.scope.spawn("webhook table", follow_directory(Arc::clone(&inner), config.table_interval));
-        dispatcher::start(config, node, &inner);
-        Ok(Self(inner))
+        context.table.refresh(&*context.seams.directory).await.map_err(StartError::Table)?;
+        context.scope.spawn("webhook table", follow_directory(Arc::clone(&context)));
+        dispatcher::start(&context);
+        Ok(Self(context))
     }
 
     /// The tenant's webhooks that want this event, those that are switched off included, and on which
@@ -118,7 +94,7 @@ impl Webhooks {
         event_type: &EventType,
         payload: &Payload,
         accepted_at: Timestamp,
-    ) -> Vec<DutyTarget> {
+    ) -> Vec<DeliveryTarget> {
         self.0.table.targets(tenant, event_type, payload, accepted_at)
     }
 
@@ -130,54 +106,81 @@ impl Webhooks {
         self.0.seams.ledger.look_up(tenant, ids).await
     }
 
-    /// Stores the duties durably, then wakes the deliveries. One answer per duty, in order; with any
+    /// Stores the deliveries durably, then wakes the scheduler. One answer per event, in order; with any
     /// [`Seen::Conflict`] nothing was stored. Dropped midway the batch is stored or not stored; what
     /// is stored is delivered.
     ///
     /// # Errors
     /// [`LedgerError`]: nothing was stored, but for the case that it tells of.
-    pub async fn enqueue(&self, batch: Vec<NewDuty>) -> Result<Vec<Seen>, LedgerError> {
-        let due = |duty: &NewDuty| duty.targets.iter().filter(|t| !t.is_missed).map(|t| t.webhook).collect();
-        let targets: Vec<(TenantId, Vec<WebhookId>)> =
-            batch.iter().map(|duty| (duty.tenant.clone(), due(duty))).collect();
+    pub async fn enqueue(&self, batch: Vec<NewDeliveries>) -> Result<Vec<Seen>, LedgerError> {
+        let due = |new: &NewDeliveries| new.targets.iter().filter(|t| !t.is_missed).map(|t| t.webhook).collect();
+        let targets: Vec<(TenantId, Vec<WebhookId>)> = batch.iter().map(|new| (new.tenant.clone(), due(new))).collect();
         let seen = self.0.seams.ledger.enqueue(batch).await?;
-        self.0.agenda.work_arrived(&targets);
+        self.0.inbox.work_arrived(&targets);
         Ok(seen)
     }
 
     /// Deliveries being sent now, tests included.
     pub fn in_flight(&self) -> u64 {
-        self.0.counters.in_flight.get()
+        self.0.metrics.in_flight.get()
+    }
+
+    /// Attempts that have ended and wait to be settled.
+    pub fn n_unsettled(&self) -> u64 {
+        self.0.metrics.unsettled.get()
+    }
+
+    /// Deliveries leased and not started yet.
+    pub fn n_ready(&self) -> u64 {
+        self.0.metrics.ready.get()
+    }
+
+    /// Circuit breakers of this node that are open or half open.
+    pub fn n_breakers_open(&self) -> u64 {
+        self.0.breakers.n_open() as u64
     }
 
     /// What this webhook's circuit breaker is doing on this node. The caller has checked that the
     /// webhook is the tenant's.
     pub fn breaker(&self, id: WebhookId) -> BreakerState {
-        self.0.board.state(id, self.0.clock.now())
+        self.0.breakers.state(id, self.0.clock.now())
     }
 
-    /// News of every webhook that a call of this node switches off from here on, because its receiver
-    /// only failed or said 410. At most [`WebhookConfig::disabled_news`] wait; what does not fit is
+    /// A notice of every webhook that a call of this node switches off from here on, because its receiver
+    /// only failed or said 410. At most [`WebhookConfig::disabled_notices`] wait; what does not fit is
     /// dropped, logged and counted.
     pub fn subscribe_disabled(&self) -> mpsc::Receiver<DisabledWebhook> {
-        self.0.listeners.subscribe()
+        self.0.disabled_notices.subscribe()
     }
 
-    /// The figures since start.
-    pub fn counters(&self) -> DeliveryCounters {
-        self.0.counters.snapshot()
+    /// What was counted since the start.
+    pub fn metrics(&self) -> &WebhookMetrics {
+        &self.0.metrics.counters
+    }
+
+    /// Registers what is counted, and how much there is of what goes on.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.0.metrics.register(registry);
+        let mut gauge = |name: &str, help: &str, read: fn(&Self) -> u64| {
+            let webhooks = self.clone();
+            register_gauge(registry, name, help, move || read(&webhooks));
+        };
+        gauge("deliveries_in_flight", "Attempts running now", Self::in_flight);
+        gauge("deliveries_unsettled", "Attempts waiting to be settled", Self::n_unsettled);
+        gauge("deliveries_ready", "Deliveries leased and not started yet", Self::n_ready);
+        gauge("breakers_open", "Circuit breakers open or half open now", Self::n_breakers_open);
     }
 }
 
 /// Keeps the match table in step with the directory until the soft token.
-async fn follow_directory(inner: Arc<Inner>, interval: Duration) {
+async fn follow_directory(context: Arc<Context>) {
     let mut is_away = false;
     loop {
         tokio::select! {
-            () = inner.scope.soft().cancelled() => return,
-            () = tokio::time::sleep(interval) => {}
+            () = context.scope.soft().cancelled() => return,
+            () = tokio::time::sleep(context.config.table_interval) => {}
         }
-        let refreshed = inner.table.refresh(&*inner.seams.directory).await;
+        let refreshed = context.table.refresh(&*context.seams.directory).await;
         report_once(&mut is_away, &refreshed);
     }
 }
@@ -190,4 +193,9 @@ fn report_once(is_away: &mut bool, result: &Result<(), DirectoryError>) {
         _ => {}
     }
     *is_away = result.is_err();
+}
+
+/// Differs from process to process, which is all that jitter needs.
+fn seed() -> u64 {
+    RandomState::new().hash_one(0_u8)
 }

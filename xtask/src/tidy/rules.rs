@@ -3,7 +3,7 @@
 //! ```text
 //! protocol ← runtime ← { hub, webhooks } ← switch ← gateway ← hookswitch ← bins
 //!                      { hub, webhooks } ← store ←────────────┤
-//!                                  hub ← redis ←──────────────┘
+//!             egress ← webhooks    hub ← redis ←──────────────┘
 //! ```
 
 /// What kind of crate a room is; it decides which other rules bind it.
@@ -29,6 +29,7 @@ pub(crate) struct Room {
 
 const PROTOCOL: &str = "hookswitch-protocol";
 const RUNTIME: &str = "hookswitch-runtime";
+const EGRESS: &str = "hookswitch-egress";
 const HUB: &str = "hookswitch-hub";
 const WEBHOOKS: &str = "hookswitch-webhooks";
 const STORE: &str = "hookswitch-store";
@@ -45,7 +46,8 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: PROTOCOL, kind: Kind::Library, may_use: &[] },
     Room { name: RUNTIME, kind: Kind::Library, may_use: &[PROTOCOL] },
     Room { name: HUB, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
-    Room { name: WEBHOOKS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
+    Room { name: EGRESS, kind: Kind::Library, may_use: &[] },
+    Room { name: WEBHOOKS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, EGRESS] },
     Room { name: REDIS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB] },
     Room { name: STORE, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS] },
     Room { name: SWITCH, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS] },
@@ -75,9 +77,9 @@ pub(crate) struct Home {
 pub(crate) const HOMES: &[Home] = &[
     Home { package: "hmac", rooms: &[WEBHOOKS] },
     Home { package: "sha2", rooms: &[WEBHOOKS] },
-    Home { package: "tokio-rustls", rooms: &[WEBHOOKS] },
-    Home { package: "webpki-roots", rooms: &[WEBHOOKS] },
-    Home { package: "ipnet", rooms: &[WEBHOOKS] },
+    Home { package: "tokio-rustls", rooms: &[EGRESS] },
+    Home { package: "webpki-roots", rooms: &[EGRESS] },
+    Home { package: "ipnet", rooms: &[EGRESS] },
     Home { package: "diesel", rooms: &[STORE] },
     Home { package: "diesel-async", rooms: &[STORE] },
     Home { package: "diesel_migrations", rooms: &[STORE] },
@@ -87,10 +89,10 @@ pub(crate) const HOMES: &[Home] = &[
     Home { package: "jsonwebtoken", rooms: &[GATEWAY] },
     Home { package: "matchit", rooms: &[GATEWAY] },
     Home { package: "prometheus-client", rooms: &[RUNTIME, GATEWAY] },
-    Home { package: "hyper", rooms: &[WEBHOOKS, GATEWAY] },
+    Home { package: "hyper", rooms: &[EGRESS, GATEWAY] },
     Home { package: "fred", rooms: &[REDIS] },
     Home { package: "mysql_async", rooms: &[STORE] },
-    Home { package: "percent-encoding", rooms: &[REDIS, STORE, WEBHOOKS] },
+    Home { package: "percent-encoding", rooms: &[EGRESS, REDIS, STORE] },
     Home { package: "anyhow", rooms: &[] },
 ];
 

@@ -75,6 +75,7 @@ pub(crate) struct Metrics(Registry);
 impl Metrics {
     pub(crate) fn new(figures: Arc<Figures>, switch: &Switchboard, others: Vec<FigureSource>) -> Self {
         let mut registry = Registry::with_prefix("hookswitch");
+        switch.webhooks().register_metrics(&mut registry);
         registry.register_collector(Box::new(Sources { figures, switch: switch.clone(), others }));
         Self(registry)
     }
@@ -174,7 +175,6 @@ impl Collector for Sources {
         self.door(&mut page)?;
         self.hub(&mut page)?;
         self.switch(&mut page)?;
-        self.webhooks(&mut page)?;
         self.others.iter().flat_map(|source| source()).try_for_each(|figure| page.figure(&figure))
     }
 }
@@ -234,27 +234,6 @@ impl Sources {
         });
         let refused = refused.filter(|(_, count)| *count > 0);
         page.family("events_refused", "Publishing calls refused, by code", "code", refused)
-    }
-
-    fn webhooks(&self, page: &mut Page<'_>) -> std::fmt::Result {
-        let c = self.switch.webhooks().counters();
-        page.counter("delivery_attempts", "Webhook attempts", c.attempts)?;
-        page.counter("deliveries_done", "Deliveries that ended with a 2xx", c.delivered)?;
-        page.counter("deliveries_failed", "Deliveries given up", c.failed)?;
-        page.counter("delivery_retries", "Attempts after which another was scheduled", c.retried)?;
-        page.counter("deliveries_resent", "Ended deliveries made due again by request", c.resent)?;
-        page.counter("delivery_leases_lost", "Attempts settled after their lease", c.lease_lost)?;
-        page.gauge("deliveries_in_flight", "Attempts running now", c.in_flight)?;
-        page.gauge("deliveries_unsettled", "Attempts waiting to be settled", c.unsettled)?;
-        page.gauge("deliveries_ready", "Deliveries leased and not started yet", c.ready)?;
-        page.counter("deliveries_given_back", "Deliveries given back unattempted", c.given_back)?;
-        page.counter("delivery_rate_limited", "Times deliveries waited for a rate limit", c.rate_limited)?;
-        page.counter("breaker_openings", "Times a webhook's circuit breaker opened", c.breaker_opened)?;
-        page.gauge("breakers_open", "Circuit breakers open or half open now", c.breakers_open)?;
-        page.counter("webhooks_disabled", "Webhooks switched off for their receiver", c.disabled)?;
-        page.counter("disabled_news_dropped", "News of such that nobody took in time", c.disabled_news_dropped)?;
-        let errors = c.errors.iter().map(|(class, count)| (class.label(), *count));
-        page.family("delivery_errors", "Webhook attempts that went wrong, by class", "class", errors)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which lines of a log are wanted: each bad parameter is named.
+//! Which entries of a log are wanted: each bad parameter is named.
 
 use std::borrow::Cow;
 

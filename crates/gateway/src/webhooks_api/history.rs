@@ -7,7 +7,7 @@ use hookswitch_webhooks::LogEntry;
 use http::StatusCode;
 
 use super::filter::log_filter;
-use super::log_views::{AttemptView, LineView, StatsView};
+use super::log_views::{AttemptView, LogEntryView, StatsView};
 use super::views::ResentView;
 use super::{Answered, Problem, WebhookCall, meta};
 
@@ -17,10 +17,10 @@ const FAILED_SINCE: Duration = Duration::from_hours(1);
 
 impl WebhookCall<'_> {
     pub(super) async fn logs(self, id: WebhookId) -> Answered {
-        let page = self.page(LOG_LIMIT)?;
-        let filter = log_filter(self.query)?;
+        let asked = self.page(LOG_LIMIT).and_then(|page| Ok((page, log_filter(self.query)?)));
+        let (page, filter) = self.owned(id, asked).await?;
         let found = self.webhooks.logs(self.tenant, id, &filter, page).await.map_err(|error| self.refusal(error))?;
-        let rows: Vec<_> = found.rows.iter().map(line).collect();
+        let rows: Vec<_> = found.rows.iter().map(entry_view).collect();
         Ok(self.answer.success(StatusCode::OK, rows, Some(meta(page, found.total))))
     }
 
@@ -33,7 +33,7 @@ impl WebhookCall<'_> {
     }
 
     pub(super) async fn stats(self, id: WebhookId) -> Answered {
-        let since = self.since(STATS_SINCE)?;
+        let since = self.owned(id, self.since(STATS_SINCE)).await?;
         let stats = self.webhooks.stats(self.tenant, id, since).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::OK, StatsView::from(stats), None))
     }
@@ -45,15 +45,16 @@ impl WebhookCall<'_> {
 
     pub(super) async fn resend_one(self, id: WebhookId, delivery: Option<&str>) -> Answered {
         let delivery = delivery.and_then(|id| DeliveryId::parse(id).ok());
-        let delivery = delivery.ok_or_else(|| Problem::not_found("there is no such delivery"))?;
+        let delivery = delivery.ok_or_else(|| Problem::not_found("there is no such delivery"));
+        let delivery = self.owned(id, delivery).await?;
         let resent = self.webhooks.resend_one(self.tenant, id, delivery).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::OK, ResentView::from(resent), None))
     }
 }
 
-fn line(entry: &LogEntry) -> LineView<'_> {
+fn entry_view(entry: &LogEntry) -> LogEntryView<'_> {
     match entry {
-        LogEntry::Attempt(logged) => LineView::Attempt(AttemptView::from(logged)),
-        LogEntry::Skip(logged) => LineView::Skip(logged.into()),
+        LogEntry::Attempt(logged) => LogEntryView::Attempt(AttemptView::from(logged)),
+        LogEntry::Skip(logged) => LogEntryView::Skip(logged.into()),
     }
 }

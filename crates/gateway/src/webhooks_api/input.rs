@@ -2,115 +2,50 @@
 
 use std::collections::BTreeMap;
 
-use hookswitch_protocol::{ErrorCode, Secret};
+use hookswitch_protocol::Secret;
 use hookswitch_webhooks::{OptionsInput, WebhookInput};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
+use super::fields::Fields;
 use crate::http::Problem;
 
-/// The contract's fields, still raw. Others are ignored, so that what GET answers can be sent back by
-/// PUT.
-#[derive(Debug, Deserialize)]
-struct RawInput<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    url: Option<&'a RawValue>,
-    #[serde(borrow)]
-    events: Option<&'a RawValue>,
-    #[serde(borrow)]
-    secret: Option<&'a RawValue>,
-    #[serde(borrow)]
-    generate_secret: Option<&'a RawValue>,
-    #[serde(borrow)]
-    is_active: Option<&'a RawValue>,
-    #[serde(borrow)]
-    retry_count: Option<&'a RawValue>,
-    #[serde(borrow)]
-    timeout: Option<&'a RawValue>,
-}
-
-/// The options, of the same object.
-#[derive(Debug, Deserialize)]
-struct RawOptions<'a> {
-    #[serde(borrow)]
-    retry_profile: Option<&'a RawValue>,
-    #[serde(borrow)]
-    retry_statuses: Option<&'a RawValue>,
-    #[serde(borrow)]
-    max_in_flight: Option<&'a RawValue>,
-    #[serde(borrow)]
-    rate_limit: Option<&'a RawValue>,
-    #[serde(borrow)]
-    expiry: Option<&'a RawValue>,
-    #[serde(borrow)]
-    ordered_by: Option<&'a RawValue>,
-    #[serde(borrow)]
-    headers: Option<&'a RawValue>,
-}
-
-/// Reads a body.
+/// Reads a body. Fields that the contract does not know are ignored, so that what GET answers can be sent
+/// back by PUT.
 ///
 /// # Errors
 /// 400 naming the field.
 pub(super) fn parse(body: &[u8]) -> Result<WebhookInput, Problem> {
-    let raw: RawInput<'_> = object(body)?;
+    let fields = Fields::parse(body)?;
     Ok(WebhookInput {
-        name: field("name", raw.name, "must be a string")?,
-        url: field("url", raw.url, "must be a string")?,
-        events: field("events", raw.events, "must be an array of event types")?,
-        secret: field("secret", raw.secret, "must be a string")?.map(|secret: String| Secret::new(secret)),
-        generate_secret: field("generate_secret", raw.generate_secret, "must be true or false")?,
-        is_active: field("is_active", raw.is_active, "must be true or false")?,
-        retry_count: field("retry_count", raw.retry_count, "must be a whole number")?,
-        timeout: field("timeout", raw.timeout, "must be a whole number of seconds")?,
-        options: options(&object(body)?)?,
+        name: fields.get("name", "must be a string")?,
+        url: fields.get("url", "must be a string")?,
+        events: fields.get("events", "must be an array of event types")?,
+        secret: fields.get("secret", "must be a string")?.map(|secret: String| Secret::new(secret)),
+        generate_secret: fields.get("generate_secret", "must be true or false")?,
+        is_active: fields.get("is_active", "must be true or false")?,
+        retry_count: fields.get("retry_count", "must be a whole number")?,
+        timeout: fields.get("timeout", "must be a whole number of seconds")?,
+        options: options(&fields)?,
     })
 }
 
-fn options(raw: &RawOptions<'_>) -> Result<OptionsInput, Problem> {
-    let headers = field("headers", raw.headers, "must be an object of header names and their values as strings")?;
+fn options(fields: &Fields<'_>) -> Result<OptionsInput, Problem> {
+    let headers = fields.get("headers", "must be an object of header names and their values as strings")?;
     let secret = |(name, value): (String, String)| (name, Secret::new(value));
     Ok(OptionsInput {
-        retry_profile: field("retry_profile", raw.retry_profile, "must be \"standard\" or \"durable\"")?,
-        retry_statuses: field("retry_statuses", raw.retry_statuses, "must be an array of HTTP statuses")?,
-        max_in_flight: field("max_in_flight", raw.max_in_flight, "must be a whole number")?,
-        rate_limit: field("rate_limit", raw.rate_limit, "must be a whole number per second")?,
-        expiry: field("expiry", raw.expiry, "must be an object of event types and their whole seconds")?,
-        ordered_by: field("ordered_by", raw.ordered_by, "must be \"call\" or \"none\"")?,
+        retry_profile: fields.get("retry_profile", "must be \"standard\" or \"durable\"")?,
+        retry_statuses: fields.get("retry_statuses", "must be an array of HTTP statuses")?,
+        max_in_flight: fields.get("max_in_flight", "must be a whole number")?,
+        rate_limit: fields.get("rate_limit", "must be a whole number per second")?,
+        expiry: fields.get("expiry", "must be an object of event types and their whole seconds")?,
+        ordered_by: fields.get("ordered_by", "must be \"call\" or \"none\"")?,
         headers: headers.map(|headers: BTreeMap<String, String>| headers.into_iter().map(secret).collect()),
     })
 }
 
-/// Reads an object; its fields stay raw.
-///
-/// # Errors
-/// 400, the body being no JSON object.
-pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    let not_json = |message: String| Problem::new(ErrorCode::InvalidJson, format!("the body: {message}"));
-    let text = std::str::from_utf8(body).map_err(|e| not_json(e.to_string()))?;
-    if !text.trim_start().starts_with('{') {
-        return Err(not_json("it must be a JSON object".to_owned()));
-    }
-    serde_json::from_str(text).map_err(|e| not_json(e.to_string()))
-}
-
-/// `null` counts as absent.
-pub(super) fn field<T: DeserializeOwned>(
-    name: &str,
-    raw: Option<&RawValue>,
-    wanted: &str,
-) -> Result<Option<T>, Problem> {
-    match raw.map(RawValue::get) {
-        None | Some("null") => Ok(None),
-        Some(text) => serde_json::from_str(text).map(Some).map_err(|_| Problem::field(name, wanted)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use hookswitch_protocol::ErrorCode;
+
     use super::*;
 
     #[test]

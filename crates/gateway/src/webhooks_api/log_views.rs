@@ -7,10 +7,10 @@ use hookswitch_webhooks::{DeliveryStats, LoggedAttempt, LoggedSkip, Timings};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// One line of a log.
+/// One entry of a log.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum LineView<'a> {
+pub(super) enum LogEntryView<'a> {
     Attempt(AttemptView<'a>),
     Skip(SkipView<'a>),
 }

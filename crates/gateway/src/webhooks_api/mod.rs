@@ -1,5 +1,6 @@
 //! Webhooks over REST: every endpoint within the caller's tenant.
 
+mod fields;
 mod filter;
 mod history;
 mod input;
@@ -33,8 +34,7 @@ pub(crate) struct WebhookCall<'a> {
 type Answered = Result<Response<Body>, Problem>;
 
 impl WebhookCall<'_> {
-    /// Answers one request. `body` is read when it is awaited: what is not the tenant's is 404
-    /// whatever the body says.
+    /// Answers one request. What is not the tenant's is 404 whatever body and query say.
     pub(crate) async fn answered(
         self,
         endpoint: Endpoint,
@@ -47,7 +47,6 @@ impl WebhookCall<'_> {
             Endpoint::WebhookFailed => self.failed().await,
             _ => {
                 let id = webhook_id(params.get("id"))?;
-                self.check_owner(id).await?;
                 self.about_one(endpoint, id, params.get("delivery_id"), body).await
             }
         }
@@ -67,18 +66,32 @@ impl WebhookCall<'_> {
             Endpoint::WebhookTest => self.test(id).await,
             Endpoint::WebhookLogs => self.logs(id).await,
             Endpoint::WebhookStats => self.stats(id).await,
-            Endpoint::WebhookUpdate => self.update(id, input::parse(&body.await?)?).await,
-            Endpoint::WebhookRotate => self.rotate(id, requests::rotation(&body.await?)?).await,
-            Endpoint::WebhookEnable => self.enable(id, requests::missed_since(&body.await?)?).await,
-            Endpoint::WebhookResend => self.resend(id, requests::failed_since(&body.await?)?).await,
+            Endpoint::WebhookUpdate => self.update(id, self.read(id, body, input::parse).await?).await,
+            Endpoint::WebhookRotate => self.rotate(id, self.read(id, body, requests::rotation).await?).await,
+            Endpoint::WebhookEnable => self.enable(id, self.read(id, body, requests::missed_since).await?).await,
+            Endpoint::WebhookResend => self.resend(id, self.read(id, body, requests::failed_since).await?).await,
             Endpoint::DeliveryResend => self.resend_one(id, delivery).await,
             _ => Err(Problem::not_found("there is nothing at this path")),
         }
     }
 
-    /// Whether the tenant has this webhook; asked before a body or a query is looked at.
-    async fn check_owner(self, id: WebhookId) -> Result<(), Problem> {
-        self.webhooks.get(self.tenant, id).await.map(drop).map_err(|error| self.refusal(error))
+    /// The body of a request about a webhook.
+    async fn read<T>(
+        self,
+        id: WebhookId,
+        body: impl Future<Output = Result<Bytes, Problem>>,
+        parse: impl FnOnce(&[u8]) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        self.owned(id, body.await.and_then(|body| parse(&body))).await
+    }
+
+    /// What was asked about a webhook. A mistake in it is told to the webhook's owner only; where there is
+    /// none, the call itself finds out whose it is, so that the row is read once.
+    async fn owned<T>(self, id: WebhookId, asked: Result<T, Problem>) -> Result<T, Problem> {
+        if asked.is_err() {
+            self.webhooks.get(self.tenant, id).await.map_err(|error| self.refusal(error))?;
+        }
+        asked
     }
 
     /// `limit` with `offset`, or with `page` counted from 1.

@@ -2,55 +2,31 @@
 
 use hookswitch_protocol::{Secret, Timestamp};
 use hookswitch_webhooks::Rotation;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::input::{field, object};
+use super::fields::Fields;
 use crate::http::Problem;
-
-#[derive(Debug, Deserialize)]
-struct RawRotation<'a> {
-    #[serde(borrow)]
-    secret: Option<&'a RawValue>,
-    #[serde(borrow)]
-    overlap_seconds: Option<&'a RawValue>,
-}
-
-#[derive(Debug, Deserialize)]
-struct RawEnable<'a> {
-    #[serde(borrow)]
-    deliver_missed_since: Option<&'a RawValue>,
-}
-
-#[derive(Debug, Deserialize)]
-struct RawResend<'a> {
-    #[serde(borrow)]
-    since: Option<&'a RawValue>,
-}
 
 /// `{secret?, overlap_seconds?}`; no body is the same as an empty object.
 pub(super) fn rotation(body: &[u8]) -> Result<Rotation, Problem> {
-    let raw: RawRotation<'_> = object(or_empty(body))?;
+    let fields = Fields::parse(or_empty(body))?;
     Ok(Rotation {
-        secret: field("secret", raw.secret, "must be a string")?.map(|secret: String| Secret::new(secret)),
-        overlap_seconds: field("overlap_seconds", raw.overlap_seconds, "must be a whole number of seconds")?,
+        secret: fields.get("secret", "must be a string")?.map(|secret: String| Secret::new(secret)),
+        overlap_seconds: fields.get("overlap_seconds", "must be a whole number of seconds")?,
     })
 }
 
 /// `{deliver_missed_since?}`; no body is the same as an empty object.
 pub(super) fn missed_since(body: &[u8]) -> Result<Option<Timestamp>, Problem> {
-    let raw: RawEnable<'_> = object(or_empty(body))?;
-    moment("deliver_missed_since", raw.deliver_missed_since)
+    moment(body, "deliver_missed_since")
 }
 
 /// `{since}`.
 pub(super) fn failed_since(body: &[u8]) -> Result<Timestamp, Problem> {
-    let raw: RawResend<'_> = object(or_empty(body))?;
-    moment("since", raw.since)?.ok_or_else(|| Problem::field("since", "is required: a moment as RFC 3339"))
+    moment(body, "since")?.ok_or_else(|| Problem::field("since", "is required: a moment as RFC 3339"))
 }
 
-fn moment(name: &str, raw: Option<&RawValue>) -> Result<Option<Timestamp>, Problem> {
-    let text: Option<String> = field(name, raw, "must be a moment as RFC 3339")?;
+fn moment(body: &[u8], name: &str) -> Result<Option<Timestamp>, Problem> {
+    let text: Option<String> = Fields::parse(or_empty(body))?.get(name, "must be a moment as RFC 3339")?;
     text.map(|text| Timestamp::parse(&text).map_err(|e| Problem::field(name, &e.to_string()))).transpose()
 }
 

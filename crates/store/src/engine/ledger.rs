@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
     Attempted, Backlog, BoxFuture, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery,
-    LedgerError, NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
+    LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
 };
 
 use super::Store;
@@ -29,7 +29,7 @@ impl DeliveryLedger for Store {
         })
     }
 
-    fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
+    fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
         let batch: Vec<AcceptedEvent> = batch.into_iter().map(AcceptedEvent::from).collect();
         Box::pin(async move {
             let stored = self.inner.acceptance.merge(batch, Job::Enqueue).await;

@@ -10,7 +10,9 @@ use hookswitch_hub::OfflineLimits;
 use hookswitch_protocol::{EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::{Store, StoreConfig, StoreError};
-use hookswitch_webhooks::{DutyTarget, LeaseRequest, LeaseWish, NewDuty, NewWebhook, Page, Sweep, WebhookOptions};
+use hookswitch_webhooks::{
+    DeliveryTarget, LeaseRequest, LeaseWish, NewDeliveries, NewWebhook, Page, Sweep, WebhookOptions,
+};
 use tempfile::TempDir;
 
 pub(crate) const FIRST_PAGE: Page = Page { offset: 0, limit: 100 };
@@ -136,14 +138,14 @@ pub(crate) fn webhook(name: &str) -> NewWebhook {
     }
 }
 
-pub(crate) fn duty(id: &str, webhooks: &[WebhookId]) -> NewDuty {
-    NewDuty {
+pub(crate) fn duty(id: &str, webhooks: &[WebhookId]) -> NewDeliveries {
+    NewDeliveries {
         tenant: tenant(),
         event_id: EventId::parse(id).expect("legal"),
         event_type: EventType::CALL_INCOMING,
         body: Bytes::from(format!(r#"{{"event":"call.incoming","timestamp":1,"data":{{"n":"{id}"}}}}"#)),
         accepted_at: now(),
-        targets: webhooks.iter().map(|webhook| DutyTarget::new(*webhook)).collect(),
+        targets: webhooks.iter().map(|webhook| DeliveryTarget::new(*webhook)).collect(),
         fingerprint: None,
     }
 }

@@ -11,7 +11,7 @@ use hookswitch_hub::{
 use hookswitch_protocol::{EventId, NodeId, SessionKey, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
     Attempted, Backlog, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery, LedgerError,
-    MemoryWebhooks, NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
+    MemoryWebhooks, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
 };
 use tokio::runtime::{self, Handle};
 use tokio::sync::watch;
@@ -196,7 +196,7 @@ impl DeliveryLedger for ScriptedLedger {
         })
     }
 
-    fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
+    fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
         Box::pin(async move {
             let n_deliveries: usize = batch.iter().map(|duty| duty.targets.len()).sum();
             self.enter("ledger.enqueue", format!("{} to {n_deliveries}", batch.len())).await?;

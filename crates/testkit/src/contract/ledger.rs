@@ -6,7 +6,7 @@ use std::time::Duration;
 use hookswitch_protocol::{EventType, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
-    Fingerprint, Finished, LeaseRequest, LeaseWish, LeasedDelivery, Retention, Seen, Settled, Verdict, WebhookSeams,
+    Disposition, Fingerprint, Finished, LeaseRequest, LeaseWish, LeasedDelivery, Retention, Seen, Settled, WebhookSeams,
 };
 
 use super::terms;
@@ -169,15 +169,15 @@ async fn a_stale_fence_changes_nothing_but_is_logged(rig: &Rig) {
     let stale = rig.lease_one(webhook).await;
     rig.clock.advance(HOLD + Duration::from_secs(1));
     rig.sweep().await;
-    assert_eq!(rig.finish(&stale, Verdict::Failed).await, Finished::LeaseLost, "the lease was swept");
+    assert_eq!(rig.finish(&stale, Disposition::Failed).await, Finished::LeaseLost, "the lease was swept");
     let held = rig.lease_one(webhook).await;
-    assert_eq!(rig.finish(&stale, Verdict::Delivered).await, Finished::LeaseLost, "somebody else holds it");
+    assert_eq!(rig.finish(&stale, Disposition::Delivered).await, Finished::LeaseLost, "somebody else holds it");
     assert_eq!(rig.n_rows(webhook).await, 2, "attempts under a stale lease were made, so they are logged");
     rig.seams.ledger.give_back(vec![stale.lease.clone()]).await.expect("give back");
     assert_eq!(rig.lease(&[(webhook, 10, 10)]).await.len(), 0, "a stale fence gives nothing back");
-    assert_eq!(rig.finish(&held, Verdict::Delivered).await, Finished::Recorded, "the holder's result counts");
+    assert_eq!(rig.finish(&held, Disposition::Delivered).await, Finished::Recorded, "the holder's result counts");
     assert_eq!(rig.n_rows(webhook).await, 3);
-    assert_eq!(rig.finish(&held, Verdict::Delivered).await, Finished::Recorded, "the answer was lost");
+    assert_eq!(rig.finish(&held, Disposition::Delivered).await, Finished::Recorded, "the answer was lost");
     assert_eq!(rig.n_rows(webhook).await, 3, "and the same attempt is not logged again");
 }
 
@@ -186,7 +186,7 @@ async fn a_retry_waits_for_its_moment(rig: &Rig) {
     rig.enqueue("a", &["x"], &[webhook]).await;
     let first = rig.lease_one(webhook).await;
     let due = rig.clock.now().after(Duration::from_secs(2));
-    assert_eq!(rig.finish(&first, Verdict::RetryAt(due)).await, Finished::Recorded);
+    assert_eq!(rig.finish(&first, Disposition::RetryAt(due)).await, Finished::Recorded);
     assert_eq!(rig.lease(&[(webhook, 10, 10)]).await.len(), 0, "a retry waits for its moment");
     rig.clock.advance(Duration::from_secs(2));
     assert_eq!(rig.lease(&[(webhook, 10, 0)]).await.len(), 0, "a retry is no first attempt");
@@ -200,8 +200,8 @@ async fn ended_deliveries_stay_ended(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
     rig.enqueue("a", &["x", "y"], &[webhook]).await;
     let leased = rig.lease(&[(webhook, 10, 0)]).await;
-    assert_eq!(rig.finish(&leased[0], Verdict::Delivered).await, Finished::Recorded);
-    assert_eq!(rig.finish(&leased[1], Verdict::Failed).await, Finished::Recorded);
+    assert_eq!(rig.finish(&leased[0], Disposition::Delivered).await, Finished::Recorded);
+    assert_eq!(rig.finish(&leased[1], Disposition::Failed).await, Finished::Recorded);
     rig.clock.advance(HOLD * 2);
     rig.sweep().await;
     rig.seams.ledger.reclaim(&node("node-1")).await.expect("reclaim");
@@ -245,7 +245,7 @@ async fn the_backlog_tells_fresh_from_retry(rig: &Rig) {
     let leased = rig.lease_one(busy).await;
     assert_eq!(kinds(&ask().await, busy), None, "what is leased is not waiting");
     let due = rig.clock.now().after(Duration::from_secs(2));
-    rig.finish(&leased, Verdict::RetryAt(due)).await;
+    rig.finish(&leased, Disposition::RetryAt(due)).await;
     let backlog = ask().await;
     assert_eq!((kinds(&backlog, busy), backlog.next_due), (None, Some(due)), "it says when the next one comes due");
     rig.clock.advance(Duration::from_secs(2));
@@ -260,7 +260,7 @@ async fn a_deleted_webhook_gets_nothing(rig: &Rig) {
     rig.seams.directory.delete(&tenant("a"), webhook).await.expect("delete");
     assert_eq!(rig.lease(&[(webhook, 10, 10)]).await.len(), 0, "waiting deliveries of a deleted webhook are cancelled");
     let under_way = leased.remove(0);
-    rig.finish(&under_way, Verdict::RetryAt(rig.clock.now())).await;
+    rig.finish(&under_way, Disposition::RetryAt(rig.clock.now())).await;
     assert_eq!(rig.lease(&[(webhook, 10, 10)]).await.len(), 0, "the one under way gets no retry");
     let backlog = rig.seams.ledger.backlog(rig.clock.now()).await.expect("backlog");
     assert_eq!(backlog.due, [], "nothing of it waits");
@@ -281,9 +281,9 @@ async fn settling_answers_in_order(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
     rig.enqueue("a", &["x", "y", "z"], &[webhook]).await;
     let leased = rig.lease(&[(webhook, 10, 0)]).await;
-    assert_eq!(rig.finish(&leased[1], Verdict::Delivered).await, Finished::Recorded);
+    assert_eq!(rig.finish(&leased[1], Disposition::Delivered).await, Finished::Recorded);
     rig.clock.advance(Duration::from_secs(1));
-    let batch = leased.iter().map(|delivery| rig.attempted(delivery, Verdict::Delivered)).collect();
+    let batch = leased.iter().map(|delivery| rig.attempted(delivery, Disposition::Delivered)).collect();
     let answers = rig.settle(batch).await.finished;
     assert_eq!(answers, [Finished::Recorded, Finished::LeaseLost, Finished::Recorded], "one answer each, in order");
     assert_eq!(rig.settle(Vec::new()).await, Settled::default());
@@ -294,7 +294,7 @@ async fn purging_is_bounded_and_spares_the_present(rig: &Rig) {
     let settle_all = async |ids: &[&str]| {
         rig.enqueue("a", ids, &[webhook]).await;
         for leased in rig.lease(&[(webhook, 10, 0)]).await {
-            rig.finish(&leased, Verdict::Delivered).await;
+            rig.finish(&leased, Disposition::Delivered).await;
         }
     };
     settle_all(&["a", "b", "c"]).await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use hookswitch_protocol::{DeliveryId, EventType, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
-    AttemptRow, DeliveryStats, Listed, LogEntry, LogFilter, LogOutcome, LoggedAttempt, Page, SkipReason, SkipRow,
-    Verdict, WebhookSeams,
+    AttemptRow, DeliveryStats, Disposition, Listed, LogEntry, LogFilter, LogOutcome, LoggedAttempt, Page, SkipReason,
+    SkipRow, WebhookSeams,
 };
 
 use super::webhook_rig::{ALL, Rig, START, row, tenant};
@@ -163,9 +163,9 @@ async fn a_settled_attempt_is_a_row(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
     rig.enqueue("a", &["x"], &[webhook]).await;
     let first = rig.lease_one(webhook).await;
-    rig.finish(&first, Verdict::RetryAt(rig.clock.now())).await;
+    rig.finish(&first, Disposition::RetryAt(rig.clock.now())).await;
     let second = rig.lease_one(webhook).await;
-    rig.finish(&second, Verdict::Delivered).await;
+    rig.finish(&second, Disposition::Delivered).await;
     let failed = rig.seams.log.failed(&tenant("a"), START, ALL).await.expect("failed");
     assert_eq!(failed.total, 1, "an attempt counts as failed also when a later one succeeded");
     assert_eq!(failed.rows[0].row.attempt, 1);

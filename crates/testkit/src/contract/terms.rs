@@ -5,8 +5,8 @@ use std::time::Duration;
 use hookswitch_protocol::{Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
-    DisableReason, DutyTarget, LeaseRequest, LeaseWish, NewDuty, OptionsChange, OrderedBy, Requeue, Requeued,
-    SkipReason, Sweep, Swept, Verdict, WebhookChange, WebhookHealth, WebhookSeams,
+    DeliveryTarget, DisableReason, Disposition, LeaseRequest, LeaseWish, NewDeliveries, OptionsChange, OrderedBy,
+    Requeue, Requeued, SkipReason, Sweep, Swept, WebhookChange, WebhookHealth, WebhookSeams,
 };
 
 use super::webhook_rig::{DEAD_AFTER, HOLD, Rig, duty, node, tenant};
@@ -25,8 +25,8 @@ pub(super) async fn check(open: &impl AsyncFn(Clock) -> WebhookSeams) {
     a_living_node_keeps_its_leases(&Rig::open(open).await).await;
 }
 
-async fn enqueue(rig: &Rig, id: &str, target: DutyTarget) {
-    let duty = NewDuty { targets: vec![target], ..duty("a", id, &[], rig.clock.now()) };
+async fn enqueue(rig: &Rig, id: &str, target: DeliveryTarget) {
+    let duty = NewDeliveries { targets: vec![target], ..duty("a", id, &[], rig.clock.now()) };
     rig.seams.ledger.enqueue(vec![duty]).await.expect("enqueue");
 }
 
@@ -46,8 +46,8 @@ async fn reasons(rig: &Rig, webhook: WebhookId) -> Vec<SkipReason> {
 async fn what_is_too_old_is_skipped(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
     let expires_at = |secs| Some(rig.clock.now().after(Duration::from_secs(secs)));
-    enqueue(rig, "short", DutyTarget { expires_at: expires_at(1), ..DutyTarget::new(webhook) }).await;
-    enqueue(rig, "long", DutyTarget { expires_at: expires_at(60), ..DutyTarget::new(webhook) }).await;
+    enqueue(rig, "short", DeliveryTarget { expires_at: expires_at(1), ..DeliveryTarget::new(webhook) }).await;
+    enqueue(rig, "long", DeliveryTarget { expires_at: expires_at(60), ..DeliveryTarget::new(webhook) }).await;
     rig.clock.advance(Duration::from_secs(2));
     let leased = rig.lease(&[(webhook, 1, 0)]).await;
     assert_eq!(data_of(&leased), data(&["long"]), "what expired takes no place of what did not");
@@ -57,7 +57,7 @@ async fn what_is_too_old_is_skipped(rig: &Rig) {
     assert!(skips[0].delivery.is_some() && skips[0].event_type.is_some(), "the row says what it was");
     assert_eq!(rig.n_rows(webhook).await, 0, "it is no attempt");
     // The retry of one that was in time can be too late as well.
-    rig.finish(&leased[0], Verdict::RetryAt(rig.clock.now())).await;
+    rig.finish(&leased[0], Disposition::RetryAt(rig.clock.now())).await;
     rig.clock.advance(Duration::from_mins(1));
     assert_eq!(rig.lease(&[(webhook, 9, 9)]).await.len(), 0);
     assert_eq!(reasons(rig, webhook).await, [SkipReason::Expired, SkipReason::Expired]);
@@ -74,18 +74,18 @@ async fn order_by_call(rig: &Rig) -> WebhookId {
 async fn an_ordered_webhook_gets_one_of_a_call_at_a_time(rig: &Rig) {
     let webhook = order_by_call(rig).await;
     for (id, call) in [("a1", Some("a")), ("a2", Some("a")), ("b1", Some("b")), ("free", None), ("a3", Some("a"))] {
-        enqueue(rig, id, DutyTarget { order_key: call.map(str::to_owned), ..DutyTarget::new(webhook) }).await;
+        enqueue(rig, id, DeliveryTarget { order_key: call.map(str::to_owned), ..DeliveryTarget::new(webhook) }).await;
         rig.clock.advance(Duration::from_millis(1));
     }
     let first = rig.lease(&[(webhook, 9, 9)]).await;
     assert_eq!(data_of(&first), data(&["a1", "b1", "free"]), "one of each call, and what has none");
     assert_eq!(rig.lease(&[(webhook, 9, 9)]).await.len(), 0, "the rest of the call waits while one runs");
     let again = rig.clock.now().after(Duration::from_secs(2));
-    rig.finish(&first[0], Verdict::RetryAt(again)).await;
+    rig.finish(&first[0], Disposition::RetryAt(again)).await;
     assert_eq!(rig.lease(&[(webhook, 9, 9)]).await.len(), 0, "and while one waits for its retry");
     rig.clock.advance(Duration::from_secs(2));
     let retry = rig.lease_one(webhook).await;
-    rig.finish(&retry, Verdict::Failed).await;
+    rig.finish(&retry, Disposition::Failed).await;
     assert_eq!(
         data_of(&[rig.lease_one(webhook).await]),
         data(&["a2"]),
@@ -96,7 +96,7 @@ async fn an_ordered_webhook_gets_one_of_a_call_at_a_time(rig: &Rig) {
 async fn what_is_missed_waits_for_a_requeue(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
     rig.switch("a", webhook, false).await;
-    let missed = || DutyTarget { is_missed: true, ..DutyTarget::new(webhook) };
+    let missed = || DeliveryTarget { is_missed: true, ..DeliveryTarget::new(webhook) };
     enqueue(rig, "early", missed()).await;
     rig.clock.advance(Duration::from_secs(10));
     let since = rig.clock.now();
@@ -118,12 +118,12 @@ async fn a_requeued_delivery_has_all_its_retries_again(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
     rig.enqueue("a", &["x"], &[webhook]).await;
     let first = rig.lease_one(webhook).await;
-    rig.finish(&first, Verdict::RetryAt(rig.clock.now())).await;
+    rig.finish(&first, Disposition::RetryAt(rig.clock.now())).await;
     let second = rig.lease_one(webhook).await;
     assert_eq!((second.attempt, second.attempts_before), (2, 0));
     let one = || Requeue::One(first.delivery.clone());
     assert_eq!(rig.requeue(webhook, one()).await, Requeued { n_due: 0, is_under_way: true }, "it runs anyway");
-    rig.finish(&second, Verdict::Delivered).await;
+    rig.finish(&second, Disposition::Delivered).await;
     let foreign = rig.webhook("b").await.id;
     assert_eq!(rig.requeue(foreign, one()).await, Requeued::default(), "it is not theirs");
     assert_eq!(rig.requeue(webhook, one()).await, Requeued { n_due: 1, is_under_way: false }, "however it ended");
@@ -131,30 +131,30 @@ async fn a_requeued_delivery_has_all_its_retries_again(rig: &Rig) {
     assert_eq!((third.attempt, third.attempts_before), (3, 2), "the numbers go on");
     assert_eq!((&third.delivery, &third.body), (&first.delivery, &first.body), "the same id and body");
     assert_ne!(third.lease.fence, second.lease.fence);
-    rig.finish(&third, Verdict::RetryAt(rig.clock.now())).await;
+    rig.finish(&third, Disposition::RetryAt(rig.clock.now())).await;
     assert_eq!(rig.lease(&[(webhook, 0, 9)]).await.len(), 1, "then retries");
 }
 
 async fn failed_ones_are_requeued_since_a_moment(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
-    let end = async |id: &str, verdict| {
+    let end = async |id: &str, disposition| {
         rig.enqueue("a", &[id], &[webhook]).await;
         let leased = rig.lease_one(webhook).await;
-        rig.finish(&leased, verdict).await;
+        rig.finish(&leased, disposition).await;
         rig.clock.advance(Duration::from_secs(1));
     };
-    end("before", Verdict::Failed).await;
+    end("before", Disposition::Failed).await;
     let since: Timestamp = rig.clock.now();
-    end("failed", Verdict::Failed).await;
-    end("good", Verdict::Delivered).await;
-    end("later", Verdict::Failed).await;
+    end("failed", Disposition::Failed).await;
+    end("good", Disposition::Delivered).await;
+    end("later", Disposition::Failed).await;
     let asked_at = rig.clock.now();
     let next = async || {
         let requeued = rig.seams.ledger.requeue(webhook, Requeue::FailedSince(since), asked_at, 1).await;
         assert_eq!(requeued.expect("requeue").n_due, 1, "at most so many");
         rig.clock.advance(Duration::from_secs(1));
         let leased = rig.lease(&[(webhook, 9, 0)]).await;
-        rig.finish(&leased[0], Verdict::Failed).await;
+        rig.finish(&leased[0], Disposition::Failed).await;
         data_of(&leased)
     };
     assert_eq!(next().await, data(&["failed"]), "oldest first");
@@ -177,15 +177,15 @@ async fn health_follows_the_attempts(rig: &Rig) {
     rig.enqueue("a", &["x", "y", "z"], &[webhook]).await;
     let leased = rig.lease(&[(webhook, 9, 0)]).await;
     let start = rig.clock.now();
-    rig.finish(&leased[0], Verdict::Failed).await;
-    rig.finish(&leased[0], Verdict::Failed).await;
+    rig.finish(&leased[0], Disposition::Failed).await;
+    rig.finish(&leased[0], Disposition::Failed).await;
     rig.clock.advance(Duration::from_secs(5));
-    rig.finish(&leased[1], Verdict::Failed).await;
+    rig.finish(&leased[1], Disposition::Failed).await;
     let found = rig.get("a", webhook).await;
     let wanted = WebhookHealth { failing_since: Some(start), n_failures: 2, disabled: None };
     assert_eq!((found.health, found.last_triggered_at), (wanted, Some(rig.clock.now())));
     rig.clock.advance(Duration::from_secs(5));
-    rig.finish(&leased[2], Verdict::Delivered).await;
+    rig.finish(&leased[2], Disposition::Delivered).await;
     assert_eq!(rig.get("a", webhook).await.health, WebhookHealth::default(), "one success and all is well");
 }
 
@@ -194,16 +194,16 @@ async fn a_hopeless_webhook_is_disabled_once(rig: &Rig) {
     rig.enqueue("a", &["1", "2", "3", "4", "5"], &[webhook]).await;
     let leased = rig.lease(&[(webhook, 9, 0)]).await;
     for delivery in &leased[..3] {
-        rig.finish(delivery, Verdict::Failed).await;
+        rig.finish(delivery, Disposition::Failed).await;
     }
     assert!(rig.get("a", webhook).await.is_active, "it has not been failing for long");
     rig.clock.advance(Duration::from_mins(1));
-    let settled = rig.settle(vec![rig.attempted(&leased[3], Verdict::Failed)]).await;
+    let settled = rig.settle(vec![rig.attempted(&leased[3], Disposition::Failed)]).await;
     assert_eq!(settled.disabled.len(), 1, "told in the answer to the call that did it");
     let found = rig.get("a", webhook).await;
     assert_eq!((settled.disabled[0].reason, &settled.disabled[0].webhook), (DisableReason::Failing, &found));
     assert!(!found.is_active && found.health.disabled.is_some_and(|d| d.reason == DisableReason::Failing));
-    let settled = rig.settle(vec![rig.attempted(&leased[4], Verdict::Failed)]).await;
+    let settled = rig.settle(vec![rig.attempted(&leased[4], Disposition::Failed)]).await;
     assert_eq!(settled.disabled, [], "once");
 }
 
@@ -211,7 +211,7 @@ async fn gone_disables_at_once(rig: &Rig) {
     let webhook = rig.webhook("a").await.id;
     rig.enqueue("a", &["x"], &[webhook]).await;
     let leased = rig.lease_one(webhook).await;
-    let settled = rig.settle(vec![rig.attempted(&leased, Verdict::Gone)]).await;
+    let settled = rig.settle(vec![rig.attempted(&leased, Disposition::Gone)]).await;
     assert_eq!(settled.disabled.iter().map(|d| d.reason).collect::<Vec<_>>(), [DisableReason::Gone]);
     assert!(!rig.get("a", webhook).await.is_active);
     assert_eq!(rig.requeue(webhook, Requeue::FailedSince(Timestamp::from_millis(0))).await.n_due, 1, "it failed");

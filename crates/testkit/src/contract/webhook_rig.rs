@@ -6,9 +6,9 @@ use bytes::Bytes;
 use hookswitch_protocol::{DeliveryId, EventId, EventType, NodeId, Secret, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DisableRule, DutyTarget, Fingerprint, Finished, LeaseRequest, LeaseWish, LeasedDelivery,
-    LogEntry, LogFilter, NewDuty, NewWebhook, Page, Requeue, Requeued, Seen, Settled, SkipRow, Sweep, Swept, Timings,
-    Verdict, Webhook, WebhookChange, WebhookOptions, WebhookSeams,
+    AttemptRow, Attempted, DeliveryTarget, DisableRule, Disposition, Fingerprint, Finished, LeaseRequest, LeaseWish,
+    LeasedDelivery, LogEntry, LogFilter, NewDeliveries, NewWebhook, Page, Requeue, Requeued, Seen, Settled, SkipRow,
+    Sweep, Swept, Timings, Webhook, WebhookChange, WebhookOptions, WebhookSeams,
 };
 
 pub(super) const START: Timestamp = Timestamp::from_millis(1_761_393_600_000);
@@ -63,8 +63,8 @@ impl Rig {
         leased.remove(0)
     }
 
-    pub(super) async fn finish(&self, leased: &LeasedDelivery, verdict: Verdict) -> Finished {
-        let settled = self.settle(vec![self.attempted(leased, verdict)]).await;
+    pub(super) async fn finish(&self, leased: &LeasedDelivery, disposition: Disposition) -> Finished {
+        let settled = self.settle(vec![self.attempted(leased, disposition)]).await;
         assert_eq!(settled.finished.len(), 1, "one answer per attempt");
         settled.finished[0]
     }
@@ -104,18 +104,18 @@ impl Rig {
         self.seams.directory.update(&tenant(of), id, change).await.expect("update").expect("it is theirs")
     }
 
-    pub(super) fn attempted(&self, leased: &LeasedDelivery, verdict: Verdict) -> Attempted {
-        let code = match verdict {
-            Verdict::Delivered => 200,
-            Verdict::Gone => 410,
-            Verdict::Failed | Verdict::RetryAt(_) => 500,
+    pub(super) fn attempted(&self, leased: &LeasedDelivery, disposition: Disposition) -> Attempted {
+        let code = match disposition {
+            Disposition::Delivered => 200,
+            Disposition::Gone => 410,
+            Disposition::Failed | Disposition::RetryAt(_) => 500,
         };
         let row = AttemptRow {
             attempt: leased.attempt,
             delivery: Some(leased.delivery.clone()),
             ..row(leased.webhook.id, Some(code), self.clock.now())
         };
-        Attempted { lease: leased.lease.clone(), row, verdict }
+        Attempted { lease: leased.lease.clone(), row, disposition }
     }
 
     pub(super) async fn n_rows(&self, webhook: WebhookId) -> u64 {
@@ -148,21 +148,21 @@ pub(super) fn new_webhook(name: &str) -> NewWebhook {
 }
 
 /// A duty whose id the publisher did not choose.
-pub(super) fn duty(of: &str, id: &str, webhooks: &[WebhookId], at: Timestamp) -> NewDuty {
-    NewDuty {
+pub(super) fn duty(of: &str, id: &str, webhooks: &[WebhookId], at: Timestamp) -> NewDeliveries {
+    NewDeliveries {
         tenant: tenant(of),
         event_id: event_id(id),
         event_type: EventType::CALL_INCOMING,
         body: Bytes::from(format!("{{\"data\":\"{id}\"}}")),
         accepted_at: at,
-        targets: webhooks.iter().copied().map(DutyTarget::new).collect(),
+        targets: webhooks.iter().copied().map(DeliveryTarget::new).collect(),
         fingerprint: None,
     }
 }
 
 /// The same with a chosen id and this content.
-pub(super) fn chosen(of: &str, id: &str, content: u8, webhooks: &[WebhookId], at: Timestamp) -> NewDuty {
-    NewDuty { fingerprint: Some(Fingerprint([content; 32])), ..duty(of, id, webhooks, at) }
+pub(super) fn chosen(of: &str, id: &str, content: u8, webhooks: &[WebhookId], at: Timestamp) -> NewDeliveries {
+    NewDeliveries { fingerprint: Some(Fingerprint([content; 32])), ..duty(of, id, webhooks, at) }
 }
 
 pub(super) fn row(webhook: WebhookId, code: Option<u16>, at: Timestamp) -> AttemptRow {

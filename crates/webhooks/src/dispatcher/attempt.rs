@@ -3,24 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hookswitch_egress::ErrorClass;
 use tokio::sync::mpsc;
 
-use super::Shared;
-use super::agenda::{Agenda, Ended, Freed, Kind};
-use super::lanes::kind_of;
-use super::settler::{Ending, GivenBack, Made};
-use crate::ledger::{Attempted, DueWebhook, LeasedDelivery, Verdict};
-use crate::outcome::{AttemptOutcome, ErrorClass};
-use crate::sender::AttemptRequest;
+use super::inbox::{AttemptKind, FreedSlot, ReceiverOutcome};
+use super::scheduler::kind_of;
+use super::settler::{GivenBack, MadeAttempt, Unsettled};
+use crate::context::Context;
+use crate::seams::ledger::{Attempted, Disposition, DueWebhook, LeasedDelivery};
+use crate::sender::{AttemptOutcome, AttemptRequest};
 
 /// Starts the attempt in a task of its own. Its slot is free once there is room for its result.
-pub(super) fn start(shared: &Arc<Shared>, delivery: LeasedDelivery, ended: mpsc::Sender<Ending>) {
+pub(super) fn start(context: &Arc<Context>, delivery: LeasedDelivery, ended: mpsc::Sender<Unsettled>) {
     let kind = kind_of(&delivery);
-    let freed = Freed { webhook: delivery.webhook.id, kind, ended: Ended::Unknown, took: Duration::ZERO };
-    let slot = Slot { agenda: Arc::clone(&shared.agenda), freed };
-    let shared = Arc::clone(shared);
+    let freed = FreedSlot { webhook: delivery.webhook.id, kind, ended: ReceiverOutcome::Unknown, took: Duration::ZERO };
+    let slot = Slot { context: Arc::clone(context), freed };
+    let context = Arc::clone(context);
     // The lease of an attempt that panics runs out, so nothing is lost with it.
-    shared.scope.clone().spawn_contained("webhook attempt", run(shared, delivery, ended, slot));
+    context.scope.clone().spawn_contained("webhook attempt", run(context, delivery, ended, slot));
 }
 
 /// A delivery that goes back unattempted.
@@ -29,88 +29,89 @@ pub(super) fn given_back(delivery: &LeasedDelivery) -> GivenBack {
     GivenBack { lease: delivery.lease.clone(), due }
 }
 
-async fn run(shared: Arc<Shared>, delivery: LeasedDelivery, ended: mpsc::Sender<Ending>, mut slot: Slot) {
-    let in_flight = shared.counters.in_flight.hold();
+async fn run(context: Arc<Context>, delivery: LeasedDelivery, ended: mpsc::Sender<Unsettled>, mut slot: Slot) {
+    let in_flight = context.metrics.in_flight.hold();
     let outcome = tokio::select! {
-        outcome = send(&shared, &delivery) => Some(outcome),
-        () = shared.cut.cancelled() => None,
+        outcome = send(&context, &delivery) => Some(outcome),
+        () = context.cut.cancelled() => None,
     };
     drop(in_flight);
-    let ending = match outcome {
+    let unsettled = match outcome {
         Some(outcome) => {
-            (slot.freed.ended, slot.freed.took) = (verdict_on_receiver(&outcome), outcome.took);
-            Ending::Attempted(Box::new(judge(&shared, delivery, outcome)))
+            (slot.freed.ended, slot.freed.took) = (receiver_outcome(&outcome), outcome.took);
+            Unsettled::Attempted(Box::new(judge(&context, delivery, outcome)))
         }
-        None => Ending::GivenBack(given_back(&delivery)),
+        None => Unsettled::GivenBack(given_back(&delivery)),
     };
-    shared.counters.unsettled.add(1);
-    if ended.send(ending).await.is_err() {
+    context.metrics.unsettled.add(1);
+    if ended.send(unsettled).await.is_err() {
         // The settler ends last but for the hard token; then the lease runs out or is reclaimed.
-        shared.counters.unsettled.sub(1);
+        context.metrics.unsettled.sub(1);
     }
 }
 
-async fn send(shared: &Shared, delivery: &LeasedDelivery) -> AttemptOutcome {
+async fn send(context: &Context, delivery: &LeasedDelivery) -> AttemptOutcome {
     let request = AttemptRequest {
         webhook: &delivery.webhook,
         delivery: &delivery.delivery,
         event_type: &delivery.event_type,
         attempt: delivery.attempt,
         body: delivery.body.clone(),
-        now: shared.clock.now(),
+        now: context.clock.now(),
     };
-    shared.sender.send(request).await
+    context.sender.send(request).await
 }
 
-fn judge(shared: &Shared, delivery: LeasedDelivery, outcome: AttemptOutcome) -> Made {
-    let now = shared.clock.now();
-    shared.counters.attempts.add(1);
+fn judge(context: &Context, delivery: LeasedDelivery, outcome: AttemptOutcome) -> MadeAttempt {
+    let now = context.clock.now();
+    context.metrics.counters.attempts.inc();
     if let Some(failure) = outcome.failure {
-        shared.counters.error(failure.class);
+        context.metrics.error(failure.class());
     }
     let in_round = delivery.attempt.saturating_sub(delivery.attempts_before);
-    let verdict = shared.schedule.verdict(&outcome, &delivery.webhook, in_round, now);
+    let disposition = context.retry_policy.disposition(&outcome, &delivery.webhook, in_round, now);
     tracing::debug!(
         tenant = %delivery.webhook.tenant, webhook = %delivery.webhook.id, delivery = %delivery.delivery,
-        attempt = delivery.attempt, status = outcome.status, failure = ?outcome.failure, ?verdict, "webhook attempt"
+        attempt = delivery.attempt, status = outcome.status, failure = ?outcome.failure, ?disposition, "webhook attempt"
     );
-    let ends_its_turn = delivery.webhook.options.ordered_by.is_some() && !matches!(verdict, Verdict::RetryAt(_));
-    let next = ends_its_turn.then(|| due_of(&delivery, Kind::Fresh));
+    let ends_its_turn =
+        delivery.webhook.options.ordered_by.is_some() && !matches!(disposition, Disposition::RetryAt(_));
+    let next = ends_its_turn.then(|| due_of(&delivery, AttemptKind::Fresh));
     let LeasedDelivery { lease, delivery: id, webhook, event_type, body, attempt, .. } = delivery;
     let row = outcome.into_row(webhook.id, id, event_type, body, attempt, now);
-    Made { attempted: Attempted { lease, row, verdict }, next }
+    MadeAttempt { attempted: Attempted { lease, row, disposition }, next }
 }
 
-fn due_of(delivery: &LeasedDelivery, kind: Kind) -> DueWebhook {
+fn due_of(delivery: &LeasedDelivery, kind: AttemptKind) -> DueWebhook {
     DueWebhook {
         webhook: delivery.webhook.id,
         tenant: delivery.webhook.tenant.clone(),
-        has_fresh: kind == Kind::Fresh,
-        has_retry: kind == Kind::Retry,
+        has_fresh: kind == AttemptKind::Fresh,
+        has_retry: kind == AttemptKind::Retry,
     }
 }
 
 /// What the end says about the receiver, for its slots and its breaker.
-fn verdict_on_receiver(outcome: &AttemptOutcome) -> Ended {
-    match (outcome.status, outcome.failure.map(|failure| failure.class)) {
-        (Some(200..=299), Some(ErrorClass::Timeout)) => Ended::Slowly,
-        (_, Some(ErrorClass::Timeout)) => Ended::TimedOut,
-        (Some(429 | 500..=599), _) => Ended::Badly,
-        (Some(_), _) => Ended::Well,
+fn receiver_outcome(outcome: &AttemptOutcome) -> ReceiverOutcome {
+    match (outcome.status, outcome.failure.map(|failure| failure.class())) {
+        (Some(200..=299), Some(ErrorClass::Timeout)) => ReceiverOutcome::Slowly,
+        (_, Some(ErrorClass::Timeout)) => ReceiverOutcome::TimedOut,
+        (Some(429 | 500..=599), _) => ReceiverOutcome::Badly,
+        (Some(_), _) => ReceiverOutcome::Well,
         // Our own rules, or the row: nothing was sent.
-        (None, Some(ErrorClass::AddressBlocked | ErrorClass::InvalidUrl)) => Ended::Unknown,
-        (None, _) => Ended::Badly,
+        (None, Some(ErrorClass::AddressBlocked | ErrorClass::InvalidUrl)) => ReceiverOutcome::Unknown,
+        (None, _) => ReceiverOutcome::Badly,
     }
 }
 
 /// Frees its slot when dropped, however the attempt ends.
 struct Slot {
-    agenda: Arc<Agenda>,
-    freed: Freed,
+    context: Arc<Context>,
+    freed: FreedSlot,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.agenda.slot_freed(self.freed);
+        self.context.inbox.slot_freed(self.freed);
     }
 }

@@ -14,37 +14,10 @@ use std::time::Duration;
 use hookswitch_protocol::Timestamp;
 use tokio::time::Instant;
 
+use crate::config::BreakerRule;
+
 /// The window moves in steps of this part of itself.
 const STEPS: u32 = 12;
-
-/// When a webhook's circuit breaker opens, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BreakerRule {
-    /// It looks this far back; 60 s by default, in twelve steps.
-    pub window: Duration,
-    /// It opens when at least so many attempts ended within the window; 100 by default. So many cannot
-    /// come from one delivery and its retries, whose times stay as the schedule says. `u32::MAX`
-    /// switches breakers off.
-    pub min_attempts: u32,
-    /// And at least this part of them failed, in percent; 80 by default, at most 100.
-    pub failed_percent: u8,
-    /// How long it stays open at first; 30 s by default. Each failed probe doubles it.
-    pub open_for: Duration,
-    /// The longest it stays open before the next probe; 5 min by default.
-    pub open_for_at_most: Duration,
-}
-
-impl Default for BreakerRule {
-    fn default() -> Self {
-        Self {
-            window: Duration::from_mins(1),
-            min_attempts: 100,
-            failed_percent: 80,
-            open_for: Duration::from_secs(30),
-            open_for_at_most: Duration::from_mins(5),
-        }
-    }
-}
 
 /// What a webhook's breaker is doing on this node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,20 +76,20 @@ struct Step {
 
 /// What may be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gate {
+pub(super) enum Permission {
     /// Anything.
-    Open,
+    Any,
     /// One attempt, when nothing else runs.
     Probe,
     /// Nothing before this moment.
-    ShutUntil(Instant),
+    NotBefore(Instant),
     /// Nothing until the probe has ended.
-    Probing,
+    ProbeUnderWay,
 }
 
 /// A change of state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum BreakerTransition {
     /// The receiver only fails.
     Opened { until: Instant },
     /// So does the probe.
@@ -129,17 +102,17 @@ pub(super) enum Turn {
 
 impl Breaker {
     /// What may be started now.
-    pub(super) fn gate(&mut self, now: Instant) -> Gate {
+    pub(super) fn permission(&mut self, now: Instant) -> Permission {
         if let State::Open { until, pause } = self.state {
             if now < until {
-                return Gate::ShutUntil(until);
+                return Permission::NotBefore(until);
             }
             self.state = State::HalfOpen { pause, is_probing: false };
         }
         match self.state {
-            State::HalfOpen { is_probing: false, .. } => Gate::Probe,
-            State::HalfOpen { is_probing: true, .. } => Gate::Probing,
-            State::Closed | State::Open { .. } => Gate::Open,
+            State::HalfOpen { is_probing: false, .. } => Permission::Probe,
+            State::HalfOpen { is_probing: true, .. } => Permission::ProbeUnderWay,
+            State::Closed | State::Open { .. } => Permission::Any,
         }
     }
 
@@ -151,13 +124,18 @@ impl Breaker {
     }
 
     /// An attempt ended; `has_failed` is `None` when its end says nothing about the receiver.
-    pub(super) fn ended(&mut self, has_failed: Option<bool>, rule: &BreakerRule, now: Instant) -> Option<Turn> {
+    pub(super) fn ended(
+        &mut self,
+        has_failed: Option<bool>,
+        rule: &BreakerRule,
+        now: Instant,
+    ) -> Option<BreakerTransition> {
         match self.state {
             State::Closed => {
                 self.note(has_failed?, rule, now);
                 self.is_hopeless(rule).then(|| {
                     let until = self.open(rule.open_for, now);
-                    Turn::Opened { until }
+                    BreakerTransition::Opened { until }
                 })
             }
             State::HalfOpen { pause, is_probing: true } => self.probed(has_failed, pause, rule, now),
@@ -177,15 +155,21 @@ impl Breaker {
         self.is_closed() && self.steps.iter().all(|step| step.n_failed == 0)
     }
 
-    fn probed(&mut self, has_failed: Option<bool>, pause: Duration, rule: &BreakerRule, now: Instant) -> Option<Turn> {
+    fn probed(
+        &mut self,
+        has_failed: Option<bool>,
+        pause: Duration,
+        rule: &BreakerRule,
+        now: Instant,
+    ) -> Option<BreakerTransition> {
         match has_failed {
             Some(true) => {
                 let pause = (pause * 2).min(rule.open_for_at_most).max(rule.open_for);
-                Some(Turn::StaysOpen { until: self.open(pause, now) })
+                Some(BreakerTransition::StaysOpen { until: self.open(pause, now) })
             }
             Some(false) => {
                 *self = Self::default();
-                Some(Turn::Closed)
+                Some(BreakerTransition::Closed)
             }
             None => {
                 self.state = State::HalfOpen { pause, is_probing: false };

@@ -1,44 +1,44 @@
 //! Leases what is due and has room, and starts the attempts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use hookswitch_protocol::{Chain, Retry};
+use hookswitch_protocol::Chain;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::lanes::{Lanes, Told};
-use super::settler::Ending;
-use super::{Shared, attempt, board};
-use crate::ledger::{LeaseRequest, LeaseWish, LeasedDelivery, LedgerError};
-use crate::seam::BoxFuture;
+use super::scheduler::{Scheduler, SchedulerEffects};
+use super::settler::Unsettled;
+use super::{attempt, effects};
+use crate::context::Context;
+use crate::seams::BoxFuture;
+use crate::seams::ledger::{LeaseRequest, LeaseWish, LeasedDelivery, LedgerError};
 
 /// What the ledger answered to these wishes.
 type Answer = (Vec<LeaseWish>, Result<Vec<LeasedDelivery>, LedgerError>);
 
 /// The one task that plans.
 struct Leaser {
-    shared: Arc<Shared>,
-    lanes: Lanes,
-    ended: mpsc::Sender<Ending>,
+    context: Arc<Context>,
+    scheduler: Scheduler,
+    ended: mpsc::Sender<Unsettled>,
     /// The question under way. It is never dropped: a lease that was granted to a dropped future would
     /// be lost until it runs out.
     asking: Option<BoxFuture<'static, Answer>>,
     /// The next question may be asked then.
     may_ask_at: Instant,
-    /// The last plan found nothing to ask for, and nothing was told since.
+    /// The last plan found nothing to ask for, and no signal came since.
     has_planned_in_vain: bool,
     is_away: bool,
 }
 
 /// Runs until the soft token, then gives back what has not started and waits for the running attempts:
 /// by themselves within the grace, cut off after it.
-pub(super) async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ending>) {
-    let lanes = Lanes::new(&shared.config, Arc::clone(&shared.table));
+pub(super) async fn run(context: Arc<Context>, ended: mpsc::Sender<Unsettled>) {
+    let scheduler = Scheduler::new(&context.config, Arc::clone(&context.table));
     let may_ask_at = Instant::now();
     let mut leaser =
-        Leaser { shared, lanes, ended, asking: None, may_ask_at, has_planned_in_vain: false, is_away: false };
-    let soft = leaser.shared.scope.soft().clone();
+        Leaser { context, scheduler, ended, asking: None, may_ask_at, has_planned_in_vain: false, is_away: false };
+    let soft = leaser.context.scope.soft().clone();
     while !soft.is_cancelled() {
         leaser.step().await;
         tokio::select! {
@@ -50,34 +50,34 @@ pub(super) async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ending>) {
 }
 
 impl Leaser {
-    /// Takes in what was told, starts what may start, and asks for more.
+    /// Takes in the signals, starts what may start, and asks for more.
     async fn step(&mut self) {
         let now = Instant::now();
-        self.lanes.absorb(self.shared.agenda.take(), now);
-        for delivery in self.lanes.start(now) {
-            attempt::start(&self.shared, delivery, self.ended.clone());
+        self.scheduler.absorb(self.context.inbox.take(), now);
+        for delivery in self.scheduler.start(now) {
+            attempt::start(&self.context, delivery, self.ended.clone());
         }
-        self.tell().await;
-        if self.asking.is_none() && now >= self.may_ask_at && self.lanes.may_ask() {
-            let wishes = self.lanes.plan(now);
+        self.apply_effects().await;
+        if self.asking.is_none() && now >= self.may_ask_at && self.scheduler.may_ask() {
+            let wishes = self.scheduler.plan(now);
             self.has_planned_in_vain = wishes.is_empty();
             if !wishes.is_empty() {
-                self.may_ask_at = now + self.shared.config.lease_pause;
-                self.asking = Some(ask(Arc::clone(&self.shared), wishes));
+                self.may_ask_at = now + self.context.config.lease_pause;
+                self.asking = Some(ask(Arc::clone(&self.context), wishes));
             }
         }
-        self.shared.counters.ready.set(self.lanes.n_ready() as u64);
+        self.context.metrics.ready.set(self.scheduler.n_ready() as u64);
     }
 
     /// Waits until there is something to do. Cancel safe: an answer is taken in at once.
     async fn rest(&mut self) {
-        let wants_to_ask = self.asking.is_none() && !self.has_planned_in_vain && self.lanes.may_ask();
-        let wakes = [self.lanes.wake_at(), wants_to_ask.then_some(self.may_ask_at)];
+        let wants_to_ask = self.asking.is_none() && !self.has_planned_in_vain && self.scheduler.may_ask();
+        let wakes = [self.scheduler.wake_at(), wants_to_ask.then_some(self.may_ask_at)];
         let wake = wakes.into_iter().flatten().min();
         tokio::select! {
             answer = answer_of(&mut self.asking) => self.take_in(answer),
-            // What else is ready runs first, so that one look takes in many letters.
-            () = self.shared.agenda.arrived.notified() => tokio::task::yield_now().await,
+            // What else is ready runs first, so that one look takes in many signals.
+            () = self.context.inbox.arrived.notified() => tokio::task::yield_now().await,
             () = sleep_until(wake) => {}
         }
         self.has_planned_in_vain = false;
@@ -89,25 +89,25 @@ impl Leaser {
         match answer {
             Ok(leased) => {
                 self.is_away = false;
-                self.lanes.granted(&wishes, leased, now);
+                self.scheduler.granted(&wishes, leased, now);
             }
             Err(error) => {
                 if !self.is_away {
                     tracing::warn!(error = %Chain(&error), "webhook deliveries wait for the ledger");
                 }
                 self.is_away = true;
-                self.lanes.refused(&wishes);
-                self.may_ask_at = now + advised(&error, self.shared.config.poll_interval);
+                self.scheduler.refused(&wishes);
+                self.may_ask_at = now + error.wait(self.context.config.poll_interval);
             }
         }
     }
 
-    /// Passes on what the plan has to tell.
-    async fn tell(&mut self) {
-        let Told { turns, recalled, n_rate_limited } = self.lanes.take_told();
-        self.shared.counters.rate_limited.add(n_rate_limited);
-        for (tenant, webhook, turn) in turns {
-            board::post(&self.shared, &tenant, webhook, turn);
+    /// Carries out what follows from the scheduler's decisions.
+    async fn apply_effects(&mut self) {
+        let SchedulerEffects { transitions, recalled, n_rate_limited } = self.scheduler.take_effects();
+        self.context.metrics.counters.rate_limited.inc_by(n_rate_limited);
+        for (tenant, webhook, transition) in transitions {
+            effects::record_transition(&self.context, &tenant, webhook, transition);
         }
         for delivery in recalled {
             // Waits when the database is away; then nothing new can be leased either.
@@ -116,48 +116,48 @@ impl Leaser {
     }
 
     async fn give_back(&mut self, delivery: LeasedDelivery) {
-        let ending = Ending::GivenBack(attempt::given_back(&delivery));
-        self.shared.counters.unsettled.add(1);
-        if self.ended.send(ending).await.is_err() {
-            self.shared.counters.unsettled.sub(1);
+        let unsettled = Unsettled::GivenBack(attempt::given_back(&delivery));
+        self.context.metrics.unsettled.add(1);
+        if self.ended.send(unsettled).await.is_err() {
+            self.context.metrics.unsettled.sub(1);
         }
     }
 
     async fn wind_down(mut self) {
-        let grace = Instant::now() + self.shared.config.stop_grace;
+        let grace = Instant::now() + self.context.config.stop_grace;
         if self.asking.is_some()
             && let Ok(answer) = tokio::time::timeout_at(grace, answer_of(&mut self.asking)).await
         {
             self.take_in(answer);
         }
-        self.lanes.recall_all();
-        self.tell().await;
-        let shared = Arc::clone(&self.shared);
+        self.scheduler.recall_all();
+        self.apply_effects().await;
+        let context = Arc::clone(&self.context);
         let all_ended = async {
             loop {
-                self.lanes.absorb(shared.agenda.take(), Instant::now());
-                if self.lanes.n_busy() == 0 {
+                self.scheduler.absorb(context.inbox.take(), Instant::now());
+                if self.scheduler.n_running() == 0 {
                     return;
                 }
-                shared.agenda.arrived.notified().await;
+                context.inbox.arrived.notified().await;
             }
         };
         if tokio::time::timeout_at(grace, all_ended).await.is_err() {
-            tracing::info!(n_deliveries = self.lanes.n_busy(), "running webhook deliveries are given back");
-            shared.cut.cancel();
+            tracing::info!(n_deliveries = self.scheduler.n_running(), "running webhook deliveries are given back");
+            context.cut.cancel();
         }
     }
 }
 
-fn ask(shared: Arc<Shared>, wishes: Vec<LeaseWish>) -> BoxFuture<'static, Answer> {
+fn ask(context: Arc<Context>, wishes: Vec<LeaseWish>) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
         let request = LeaseRequest {
-            by: shared.node.clone(),
-            now: shared.clock.now(),
-            hold: shared.config.lease_hold,
+            by: context.node.clone(),
+            now: context.clock.now(),
+            hold: context.config.lease_hold,
             wishes: wishes.clone(),
         };
-        let answer = shared.ledger.lease(request).await;
+        let answer = context.seams.ledger.lease(request).await;
         (wishes, answer)
     })
 }
@@ -174,14 +174,5 @@ async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(wake) => tokio::time::sleep_until(wake).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The wait that the error advises.
-fn advised(error: &LedgerError, otherwise: Duration) -> Duration {
-    match error.retry() {
-        Retry::Now => Duration::ZERO,
-        Retry::After(wait) => wait,
-        Retry::Never => otherwise,
     }
 }

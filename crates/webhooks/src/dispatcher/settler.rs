@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hookswitch_protocol::{Chain, Retry};
+use hookswitch_protocol::Chain;
 use tokio::sync::mpsc;
 
-use super::{Shared, disabled};
-use crate::ledger::{Attempted, DueWebhook, Finished, Lease, LedgerError, Verdict};
-use crate::seam::BoxFuture;
+use super::effects;
+use crate::context::Context;
+use crate::seams::BoxFuture;
+use crate::seams::ledger::{Attempted, Disposition, DueWebhook, Finished, Lease, LedgerError};
 
 /// Most bytes that are logged in one call. A batch of the largest bodies takes a database seconds: more
 /// than it is given, and the same batch again would take as long.
@@ -17,16 +18,16 @@ const PIECE_BYTES: usize = 4 * 1024 * 1024;
 
 /// How an attempt ended, for the ledger.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(super) enum Unsettled {
     /// It was made.
-    Attempted(Box<Made>),
+    Attempted(Box<MadeAttempt>),
     /// It was cut off at shutdown, or never started; the delivery is given back.
     GivenBack(GivenBack),
 }
 
 /// An attempt that was made.
 #[derive(Debug)]
-pub(super) struct Made {
+pub(super) struct MadeAttempt {
     pub(super) attempted: Attempted,
     /// What may come due with the delivery's end: the next one of its order.
     pub(super) next: Option<DueWebhook>,
@@ -41,60 +42,60 @@ pub(super) struct GivenBack {
 }
 
 /// Runs until the last attempt has handed over its result.
-pub(super) async fn run(shared: Arc<Shared>, mut ended: mpsc::Receiver<Ending>) {
-    let most = shared.config.settle_batch.max(1);
+pub(super) async fn run(context: Arc<Context>, mut ended: mpsc::Receiver<Unsettled>) {
+    let most = context.config.settle_batch.max(1);
     let mut batch = Vec::with_capacity(most);
     while ended.recv_many(&mut batch, most).await > 0 {
         if batch.len() < most {
-            tokio::time::sleep(shared.config.settle_linger).await;
+            tokio::time::sleep(context.config.settle_linger).await;
             while batch.len() < most
                 && let Ok(more) = ended.try_recv()
             {
                 batch.push(more);
             }
         }
-        let n_endings = batch.len() as u64;
-        settle(&shared, batch.drain(..)).await;
-        shared.counters.unsettled.sub(n_endings);
+        let n_settled = batch.len() as u64;
+        settle(&context, batch.drain(..)).await;
+        context.metrics.unsettled.sub(n_settled);
         // First come, first settled: what was held goes before what ended since.
-        let n_held = shared.n_held.load(Ordering::Relaxed).saturating_sub(n_endings);
-        shared.n_held.store(n_held, Ordering::Release);
+        let n_held = context.n_held.load(Ordering::Relaxed).saturating_sub(n_settled);
+        context.n_held.store(n_held, Ordering::Release);
     }
 }
 
-async fn settle(shared: &Shared, endings: impl Iterator<Item = Ending>) {
+async fn settle(context: &Context, unsettled: impl Iterator<Item = Unsettled>) {
     let (mut attempts, mut next) = (Vec::new(), Vec::new());
     let (mut leases, mut due) = (Vec::new(), Vec::new());
-    for ending in endings {
-        match ending {
-            Ending::Attempted(made) => {
+    for unsettled in unsettled {
+        match unsettled {
+            Unsettled::Attempted(made) => {
                 attempts.push(made.attempted);
                 next.extend(made.next);
             }
-            Ending::GivenBack(given_back) => {
+            Unsettled::GivenBack(given_back) => {
                 leases.push(given_back.lease);
                 due.push(given_back.due);
             }
         }
     }
     if !attempts.is_empty() {
-        finish(shared, attempts).await;
+        finish(context, attempts).await;
         // Only now: asked before the end was committed, the ledger would still hold the next one back.
-        shared.agenda.found_due(&next);
+        context.inbox.found_due(&next);
     }
     if !leases.is_empty() {
-        shared.counters.given_back.add(leases.len() as u64);
-        until_done(shared, || shared.ledger.give_back(leases.clone())).await;
-        shared.agenda.found_due(&due);
+        context.metrics.counters.given_back.inc_by(leases.len() as u64);
+        until_done(context, || context.seams.ledger.give_back(leases.clone())).await;
+        context.inbox.found_due(&due);
     }
 }
 
-async fn finish(shared: &Shared, attempts: Vec<Attempted>) {
-    let rule = shared.config.disable;
+async fn finish(context: &Context, attempts: Vec<Attempted>) {
+    let rule = context.config.disable;
     for piece in pieces(attempts) {
-        let settled = until_done(shared, || shared.ledger.finish(piece.clone(), rule)).await;
-        piece.iter().zip(settled.finished).for_each(|(attempted, finished)| count(shared, attempted, finished));
-        settled.disabled.iter().for_each(|disabled| disabled::announce(shared, disabled));
+        let settled = until_done(context, || context.seams.ledger.finish(piece.clone(), rule)).await;
+        piece.iter().zip(settled.finished).for_each(|(attempted, finished)| count(context, attempted, finished));
+        settled.disabled.iter().for_each(|disabled| effects::announce_disabled(context, disabled));
     }
 }
 
@@ -117,7 +118,7 @@ fn pieces(attempts: Vec<Attempted>) -> Vec<Vec<Attempted>> {
 }
 
 /// Calls again until the ledger has answered. The hard token ends it; then the leases run out.
-async fn until_done<'a, T>(shared: &Shared, mut call: impl FnMut() -> BoxFuture<'a, Result<T, LedgerError>>) -> T {
+async fn until_done<'a, T>(context: &Context, mut call: impl FnMut() -> BoxFuture<'a, Result<T, LedgerError>>) -> T {
     let mut is_away = false;
     loop {
         let error = match call().await {
@@ -128,30 +129,26 @@ async fn until_done<'a, T>(shared: &Shared, mut call: impl FnMut() -> BoxFuture<
             tracing::warn!(error = %Chain(&error), "webhook attempts are held until they can be settled");
         }
         is_away = true;
-        shared.n_held.store(shared.counters.unsettled.get(), Ordering::Release);
-        let wait = match error.retry() {
-            Retry::Now => Duration::ZERO,
-            Retry::After(wait) => wait,
-            Retry::Never => Duration::from_secs(1),
-        };
-        tokio::time::sleep(wait).await;
+        context.n_held.store(context.metrics.unsettled.get(), Ordering::Release);
+        tokio::time::sleep(error.wait(Duration::from_secs(1))).await;
     }
 }
 
-fn count(shared: &Shared, attempted: &Attempted, finished: Finished) {
-    let counters = &shared.counters;
-    match (finished, attempted.verdict) {
+fn count(context: &Context, attempted: &Attempted, finished: Finished) {
+    let counters = &context.metrics.counters;
+    let counter = match (finished, attempted.disposition) {
         (Finished::LeaseLost, _) => {
             tracing::info!(webhook = %attempted.row.webhook, attempt = attempted.row.attempt, "a webhook attempt outlived its lease");
-            counters.lease_lost.add(1);
+            &counters.lease_lost
         }
-        (Finished::Recorded, Verdict::Delivered) => counters.delivered.add(1),
-        (Finished::Recorded, Verdict::Failed | Verdict::Gone) => counters.failed.add(1),
-        (Finished::Recorded, Verdict::RetryAt(due)) => {
-            counters.retried.add(1);
-            shared.agenda.retry_at(due);
+        (Finished::Recorded, Disposition::Delivered) => &counters.delivered,
+        (Finished::Recorded, Disposition::Failed | Disposition::Gone) => &counters.failed,
+        (Finished::Recorded, Disposition::RetryAt(due)) => {
+            context.inbox.retry_at(due);
+            &counters.retried
         }
-    }
+    };
+    counter.inc();
 }
 
 #[cfg(test)]
@@ -160,8 +157,8 @@ mod tests {
     use hookswitch_protocol::{EventType, Timestamp, WebhookId};
 
     use super::*;
-    use crate::log::AttemptRow;
-    use crate::timings::Timings;
+    use crate::seams::attempt_log::AttemptRow;
+    use hookswitch_egress::Timings;
 
     fn attempted(n_bytes: usize) -> Attempted {
         let row = AttemptRow {
@@ -177,7 +174,7 @@ mod tests {
             timings: Timings::default(),
             at: Timestamp::from_millis(0),
         };
-        Attempted { lease: Lease { number: 1, fence: 1 }, row, verdict: Verdict::Delivered }
+        Attempted { lease: Lease { number: 1, fence: 1 }, row, disposition: Disposition::Delivered }
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
 
 use super::{End, MemoryWebhooks, Registered, State};
-use crate::directory::{
+use crate::health::{DisableReason, Disabled, WebhookHealth};
+use crate::seams::BoxFuture;
+use crate::seams::attempt_log::SkipReason;
+use crate::seams::directory::{
     DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
     WebhookDirectory,
 };
-use crate::health::{DisableReason, Disabled, WebhookHealth};
-use crate::log::SkipReason;
-use crate::seam::BoxFuture;
 
 impl WebhookDirectory for MemoryWebhooks {
     fn create<'a>(

@@ -7,11 +7,11 @@ use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
 
 use super::{DELIVERIES, MemoryWebhooks, State, Waiting};
 use crate::health::DisableRule;
-use crate::ledger::{
+use crate::seams::BoxFuture;
+use crate::seams::ledger::{
     Attempted, Backlog, DeliveryLedger, DueWebhook, Fingerprint, Lease, LeaseRequest, LeasedDelivery, LedgerError,
-    NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
+    NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
 };
-use crate::seam::BoxFuture;
 
 /// How long a chosen event id is remembered.
 const REMEMBERED: Duration = Duration::from_hours(24);
@@ -25,7 +25,7 @@ impl DeliveryLedger for MemoryWebhooks {
         self.locked(move |state, now| Ok(ids.iter().map(|(id, print)| state.seen(tenant, id, *print, now)).collect()))
     }
 
-    fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
+    fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
         self.locked(move |state, now| state.enqueue(&batch, now))
     }
 
@@ -45,7 +45,7 @@ impl DeliveryLedger for MemoryWebhooks {
         self.locked(move |state, _| {
             for lease in &leases {
                 if state.held(lease).is_some() {
-                    state.put_in_line(lease.number);
+                    state.make_waiting(lease.number);
                 }
             }
             Ok(())
@@ -89,40 +89,40 @@ impl State {
         }
     }
 
-    fn enqueue(&mut self, batch: &[NewDuty], now: Timestamp) -> Result<Vec<Seen>, LedgerError> {
+    fn enqueue(&mut self, batch: &[NewDeliveries], now: Timestamp) -> Result<Vec<Seen>, LedgerError> {
         let mut in_batch = HashMap::new();
-        let answers: Vec<Seen> = batch.iter().map(|duty| self.judge(duty, &mut in_batch, now)).collect();
+        let answers: Vec<Seen> = batch.iter().map(|new| self.judge(new, &mut in_batch, now)).collect();
         if answers.contains(&Seen::Conflict) {
             return Ok(answers);
         }
-        let n_new: usize = batch.iter().map(|duty| duty.targets.len()).sum();
+        let n_new: usize = batch.iter().map(|new| new.targets.len()).sum();
         if self.n_open() + n_new > DELIVERIES {
             let source = format!("{DELIVERIES} deliveries are waiting in memory").into();
             return Err(LedgerError::Unavailable { operation: "enqueue", source });
         }
-        for (duty, _) in batch.iter().zip(&answers).filter(|(_, seen)| **seen == Seen::New) {
-            if let Some(print) = duty.fingerprint {
-                self.seen.insert((duty.tenant.clone(), duty.event_id.clone()), (print, now));
+        for (new, _) in batch.iter().zip(&answers).filter(|(_, seen)| **seen == Seen::New) {
+            if let Some(print) = new.fingerprint {
+                self.seen.insert((new.tenant.clone(), new.event_id.clone()), (print, now));
             }
-            for target in &duty.targets {
-                self.add_delivery(duty, target, now);
+            for target in &new.targets {
+                self.add_delivery(new, target, now);
             }
         }
         Ok(answers)
     }
 
-    /// What is known of a duty's id, the earlier ones of the same batch included.
+    /// What is known of an event's id, the earlier ones of the same batch included.
     fn judge<'a>(
         &self,
-        duty: &'a NewDuty,
+        new: &'a NewDeliveries,
         in_batch: &mut HashMap<(&'a TenantId, &'a EventId), Fingerprint>,
         now: Timestamp,
     ) -> Seen {
-        let Some(print) = duty.fingerprint else { return Seen::New };
-        match in_batch.insert((&duty.tenant, &duty.event_id), print) {
+        let Some(print) = new.fingerprint else { return Seen::New };
+        match in_batch.insert((&new.tenant, &new.event_id), print) {
             Some(earlier) if earlier == print => Seen::Repeated,
             Some(_) => Seen::Conflict,
-            None => self.seen(&duty.tenant, &duty.event_id, print, now),
+            None => self.seen(&new.tenant, &new.event_id, print, now),
         }
     }
 
@@ -144,7 +144,7 @@ impl State {
     fn give_back_while(&mut self, is_over: impl Fn(Timestamp) -> bool) -> u64 {
         let over: Vec<i64> = self.leased.iter().take_while(|(until, _)| is_over(*until)).map(|(_, n)| *n).collect();
         for number in &over {
-            self.put_in_line(*number);
+            self.make_waiting(*number);
         }
         over.len() as u64
     }
@@ -177,7 +177,7 @@ impl Waiting {
     fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
         let after = (now.after(Duration::from_millis(1)), i64::MIN);
         let first =
-            |line: &std::collections::BTreeSet<(Timestamp, i64)>| line.range(after..).next().map(|(due, _)| *due);
+            |kind: &std::collections::BTreeSet<(Timestamp, i64)>| kind.range(after..).next().map(|(due, _)| *due);
         [first(&self.fresh), first(&self.retries)].into_iter().flatten().min()
     }
 }

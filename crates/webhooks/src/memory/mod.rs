@@ -4,11 +4,11 @@
 //! `enqueue` refuses, the log keeps its last [`LOG_ROWS`] rows of each kind, and of ended deliveries
 //! the last [`ENDED`] are kept for a requeue.
 
+mod deliveries;
 mod directory;
+mod leases;
 mod ledger;
 mod log;
-mod queue;
-mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -19,11 +19,11 @@ use bytes::Bytes;
 use hookswitch_protocol::{DeliveryId, EventId, EventType, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 
-use crate::directory::Webhook;
-use crate::ledger::Fingerprint;
-use crate::log::{LoggedAttempt, LoggedSkip};
-use crate::seam::BoxFuture;
-use crate::webhooks::WebhookSeams;
+use crate::seams::BoxFuture;
+use crate::seams::WebhookSeams;
+use crate::seams::attempt_log::{LoggedAttempt, LoggedSkip};
+use crate::seams::directory::Webhook;
+use crate::seams::ledger::Fingerprint;
 
 /// Most deliveries that wait or run; beyond it `enqueue` answers that the ledger is unavailable.
 const DELIVERIES: usize = 100_000;

@@ -1,9 +1,9 @@
 //! The contract's own fields, one check each.
 
+use hookswitch_egress::{AddressGuard, TargetError};
 use hookswitch_protocol::{ErrorCode, EventType, Secret, SubscriptionName};
 
-use super::InvalidWebhook;
-use crate::guard::{Guard, TargetError};
+use super::invalid::InvalidWebhook;
 use crate::sign;
 
 /// Longest name and secret, in characters, as wide as their columns.
@@ -11,7 +11,7 @@ const NAME_CHARS: usize = 255;
 /// Most entries in `events`.
 const EVENTS: usize = 256;
 
-pub(super) async fn check_url(url: &str, guard: &Guard) -> Result<(), InvalidWebhook> {
+pub(super) async fn check_url(url: &str, guard: &AddressGuard) -> Result<(), InvalidWebhook> {
     // The parser drops these without a word, and the column would keep another text than is called.
     if url.trim() != url || url.chars().any(char::is_control) {
         return Err(InvalidWebhook::new("url", "must not begin or end with a blank or hold control characters"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hookswitch_protocol::Secret;
 
-use super::InvalidWebhook;
+use super::invalid::InvalidWebhook;
 use crate::options::{HeaderChange, WebhookOptions};
 
 /// What is shown in place of a custom header's value; sent back, it keeps the value there is.

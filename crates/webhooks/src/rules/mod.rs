@@ -3,50 +3,36 @@
 mod fields;
 mod headers;
 mod input;
+mod invalid;
 mod options;
 mod rotation;
 
-use hookswitch_protocol::{ErrorCode, Secret};
+use hookswitch_egress::AddressGuard;
+use hookswitch_protocol::Secret;
 
-use crate::directory::{NewWebhook, WebhookChange};
-use crate::guard::Guard;
 use crate::options::{OptionsChange, RetryProfile, WebhookOptions};
-use crate::schedule::MAX_RETRIES;
-use crate::sender::TIMEOUT_SECS;
+use crate::retry_policy::MAX_RETRIES;
+use crate::seams::directory::{NewWebhook, WebhookChange};
 use crate::sign;
 pub(crate) use fields::event_name;
 use fields::{check_events, check_name, check_number, check_secret, check_url};
 pub use headers::HEADER_MASK;
 pub(crate) use headers::{MAX_HEADERS, is_reserved};
 pub use input::{OptionsInput, WebhookInput};
+pub use invalid::InvalidWebhook;
 pub use rotation::Rotation;
 pub(crate) use rotation::check_rotation;
+
+/// The limits of `timeout`, in seconds, also for rows inserted by hand.
+pub(crate) const TIMEOUT_SECS: std::ops::RangeInclusive<u32> = 1..=120;
 
 const DEFAULT_RETRIES: u32 = 3;
 /// A schedule that reaches over days is meant to be used up.
 const DEFAULT_DURABLE_RETRIES: u32 = 10;
 const DEFAULT_TIMEOUT_SECS: u32 = 30;
 
-/// A field that cannot be accepted. Its text names the field and the limit, and no address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} {problem}")]
-pub struct InvalidWebhook {
-    /// The field, as the contract spells it.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub problem: String,
-    /// [`ErrorCode::AddressBlocked`] when the address rules forbid the URL, else [`ErrorCode::InvalidField`].
-    pub code: ErrorCode,
-}
-
-impl InvalidWebhook {
-    fn new(field: &'static str, problem: impl Into<String>) -> Self {
-        Self { field, problem: problem.into(), code: ErrorCode::InvalidField }
-    }
-}
-
 /// Checks a create, and resolves the URL's name.
-pub(crate) async fn check_new(input: WebhookInput, guard: &Guard) -> Result<NewWebhook, InvalidWebhook> {
+pub(crate) async fn check_new(input: WebhookInput, guard: &AddressGuard) -> Result<NewWebhook, InvalidWebhook> {
     let missing = |field| InvalidWebhook::new(field, "is required");
     if input.is_active == Some(false) {
         return Err(InvalidWebhook::new("is_active", "can be set by an update only"));
@@ -78,7 +64,7 @@ pub(crate) async fn check_new(input: WebhookInput, guard: &Guard) -> Result<NewW
 pub(crate) async fn check_change(
     input: WebhookInput,
     present: &WebhookOptions,
-    guard: &Guard,
+    guard: &AddressGuard,
 ) -> Result<WebhookChange, InvalidWebhook> {
     let change = WebhookChange {
         name: input.name.map(check_name).transpose()?,

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::InvalidWebhook;
 use super::fields::{check_number, event_name};
+use super::invalid::InvalidWebhook;
 use crate::options::{OrderedBy, RetryProfile};
+use crate::retry_policy::RETRYABLE_STATUSES;
 
-/// The 4xx statuses that may be tried again: each says that the request came at a bad moment, every
-/// other 4xx that it is bad.
-const RETRY_STATUSES: [u16; 3] = [408, 425, 429];
 const MAX_IN_FLIGHT: u32 = 100;
 const MAX_RATE: u32 = 10_000;
 /// A week.
@@ -24,7 +22,7 @@ pub(super) fn retry_profile(label: &str) -> Result<RetryProfile, InvalidWebhook>
 }
 
 pub(super) fn retry_statuses(statuses: Vec<i64>) -> Result<Vec<u16>, InvalidWebhook> {
-    let allowed = |n: i64| RETRY_STATUSES.into_iter().find(|status| i64::from(*status) == n);
+    let allowed = |n: i64| RETRYABLE_STATUSES.into_iter().find(|status| i64::from(*status) == n);
     let read = |n: i64| {
         let problem = || format!("holds {n}, only 408, 425 and 429 are allowed");
         allowed(n).ok_or_else(|| InvalidWebhook::new("retry_statuses", problem()))

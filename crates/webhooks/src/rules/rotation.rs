@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hookswitch_protocol::Secret;
 
-use super::InvalidWebhook;
 use super::fields::{check_number, check_secret};
+use super::invalid::InvalidWebhook;
 use crate::sign;
 
 /// A day: time enough to bring the new secret to every receiver.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use hookswitch_protocol::EventType;
+use hookswitch_egress::AddressPolicy;
+use hookswitch_protocol::{ErrorCode, EventType};
 
 use super::*;
-use crate::guard::AddressPolicy;
 use crate::options::OrderedBy;
 
-fn strict() -> Guard {
-    Guard::new(AddressPolicy::strict())
+fn strict() -> AddressGuard {
+    AddressGuard::new(AddressPolicy::strict())
 }
 
 fn good() -> WebhookInput {

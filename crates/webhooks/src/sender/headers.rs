@@ -1,15 +1,15 @@
 //! The headers of a delivery: the contract's, the Standard Webhooks ones, the signatures, and the
 //! webhook's own.
 
+use hookswitch_egress::ErrorClass;
 use hookswitch_protocol::{Secret, Timestamp};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 
-use super::AttemptRequest;
-use crate::directory::Webhook;
+use super::request::AttemptRequest;
 use crate::options::CustomHeader;
-use crate::outcome::ErrorClass;
 use crate::rules::{MAX_HEADERS, is_reserved};
+use crate::seams::directory::Webhook;
 use crate::sign;
 
 const EVENT: HeaderName = HeaderName::from_static("x-webhook-event");
@@ -108,7 +108,7 @@ mod tests {
 
     use super::super::tests::webhook_to;
     use super::*;
-    use crate::directory::PreviousSecret;
+    use crate::seams::directory::PreviousSecret;
     use crate::verify::{StandardHeaders, verify_signature, verify_standard_webhook};
 
     const NOW: Timestamp = Timestamp::from_millis(1_729_866_000_123);

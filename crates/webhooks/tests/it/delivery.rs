@@ -34,7 +34,7 @@ async fn a_receiver_gets_the_event_as_the_contract_says() {
     assert_eq!(request.header("accept-encoding"), None, "nothing compressed is asked for");
     let rows = node.rows_when(webhook.id, 1).await;
     assert_eq!((rows[0].response_code, rows[0].attempt, &rows[0].body), (Some(200), 1, &request.body));
-    eventually("it counts as delivered", PATIENCE, || async { node.webhooks.counters().delivered == 1 }).await;
+    eventually("it counts as delivered", PATIENCE, || async { node.webhooks.metrics().delivered.get() == 1 }).await;
     assert!(node.stop().await);
 }
 
@@ -81,8 +81,8 @@ async fn failures_are_tried_again_after_2_and_4_seconds_with_the_same_id_and_bod
     let codes: Vec<_> = rows.iter().map(|row| row.response_code).collect();
     assert_eq!(codes, [Some(500), None, Some(204)]);
     assert!(rows[1].error.as_ref().expect("why").starts_with("connection_reset: "), "{:?}", rows[1].error);
-    let counters = node.webhooks.counters();
-    assert_eq!((counters.attempts, counters.retried), (3, 2));
+    let counters = node.webhooks.metrics();
+    assert_eq!((counters.attempts.get(), counters.retried.get()), (3, 2));
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn refusals_and_redirects_are_not_tried_again() {
         let webhook = node.webhook(&receiver.url("/")).await;
         node.publish(1).await;
         assert_eq!(node.rows_when(webhook.id, 1).await[0].response_code, Some(status));
-        eventually("it is given up", PATIENCE, || async { node.webhooks.counters().failed == 1 }).await;
+        eventually("it is given up", PATIENCE, || async { node.webhooks.metrics().failed.get() == 1 }).await;
         let backlog = node.seams.ledger.backlog(node.clock.now()).await.expect("memory");
         assert_eq!((backlog.due.len(), backlog.next_due), (0, None), "nothing is left to do after {status}");
     }
@@ -107,7 +107,7 @@ async fn the_last_retry_ends_it() {
     let webhook = node.webhook_with(&receiver.url("/"), input).await;
     node.publish(1).await;
     node.rows_when(webhook.id, 2).await;
-    eventually("it is given up", PATIENCE, || async { node.webhooks.counters().failed == 1 }).await;
+    eventually("it is given up", PATIENCE, || async { node.webhooks.metrics().failed.get() == 1 }).await;
     assert_eq!(receiver.count(), 2);
 }
 
@@ -117,16 +117,16 @@ async fn work_nobody_told_us_of_is_found() {
     let node = Node::start(WebhookConfig::default()).await;
     let webhook = node.webhook(&receiver.url("/")).await;
     // Straight into the ledger, as another process would.
-    let duty = hookswitch_webhooks::NewDuty {
+    let new = hookswitch_webhooks::NewDeliveries {
         tenant: tenant(),
         event_id: hookswitch_protocol::EventId::parse("foreign").expect("legal"),
         event_type: hookswitch_protocol::EventType::CALL_ENDED,
         body: bytes::Bytes::from_static(b"{}"),
         accepted_at: node.clock.now(),
-        targets: vec![hookswitch_webhooks::DutyTarget::new(webhook.id)],
+        targets: vec![hookswitch_webhooks::DeliveryTarget::new(webhook.id)],
         fingerprint: None,
     };
-    node.seams.ledger.enqueue(vec![duty]).await.expect("memory");
+    node.seams.ledger.enqueue(vec![new]).await.expect("memory");
     receiver.wait_for(1).await;
 }
 
@@ -145,7 +145,7 @@ async fn thousands_go_out_once_each() {
     assert!(requests.iter().all(|request| request.has_hex_signature(SECRET)));
     node.rows_when(webhook.id, 3_000).await;
     assert!(node.stop().await);
-    assert_eq!((receiver.count(), node.webhooks.in_flight(), node.webhooks.counters().unsettled), (3_000, 0, 0));
+    assert_eq!((receiver.count(), node.webhooks.in_flight(), node.webhooks.n_unsettled()), (3_000, 0, 0));
 }
 
 #[tokio::test]
@@ -162,6 +162,7 @@ async fn a_lease_that_ran_out_is_sent_again_with_the_same_id() {
     let requests = receiver.wait_for(2).await;
     assert_eq!(requests[0].delivery_id(), requests[1].delivery_id());
     assert_eq!(node.rows_when(webhook.id, 2).await.len(), 2, "both attempts were made and are logged");
-    eventually("the slow one lost its lease", PATIENCE, || async { node.webhooks.counters().lease_lost == 1 }).await;
-    assert_eq!(node.webhooks.counters().delivered, 1);
+    eventually("the slow one lost its lease", PATIENCE, || async { node.webhooks.metrics().lease_lost.get() == 1 })
+        .await;
+    assert_eq!(node.webhooks.metrics().delivered.get(), 1);
 }

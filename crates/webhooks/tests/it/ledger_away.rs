@@ -9,7 +9,7 @@ use hookswitch_runtime::Clock;
 use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
 use hookswitch_webhooks::{
     Attempted, Backlog, BoxFuture, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery,
-    LedgerError, NewDuty, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept, WebhookConfig, WebhookSeams,
+    LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept, WebhookConfig, WebhookSeams,
 };
 
 use crate::node::Node;
@@ -52,7 +52,7 @@ impl DeliveryLedger for Switched {
     ) -> BoxFuture<'a, Result<Vec<Seen>, LedgerError>> {
         self.through(|inner| inner.look_up(tenant, ids))
     }
-    fn enqueue(&self, batch: Vec<NewDuty>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
+    fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
         self.through(|inner| inner.enqueue(batch))
     }
     fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>> {
@@ -112,7 +112,7 @@ async fn results_are_held_while_the_ledger_is_away_and_no_delivery_is_made_twice
     ledger.is_away.store(false, Ordering::SeqCst);
     node.rows_when(webhook.id, 30).await;
     assert_eq!(receiver.count(), 30, "nothing was sent twice");
-    eventually("all are settled", PATIENCE, || async { node.webhooks.counters().delivered == 30 }).await;
+    eventually("all are settled", PATIENCE, || async { node.webhooks.metrics().delivered.get() == 30 }).await;
 }
 
 #[tokio::test]
@@ -145,6 +145,6 @@ async fn leases_that_ran_out_while_the_ledger_was_away_are_settled_before_they_a
     tokio::time::sleep(Duration::from_secs(1)).await;
     ledger.is_away.store(false, Ordering::SeqCst);
     node.rows_when(webhook.id, 10).await;
-    eventually("all are settled", PATIENCE, || async { node.webhooks.counters().delivered == 10 }).await;
-    assert_eq!((receiver.count(), node.webhooks.counters().lease_lost), (10, 0), "nothing was sent twice");
+    eventually("all are settled", PATIENCE, || async { node.webhooks.metrics().delivered.get() == 10 }).await;
+    assert_eq!((receiver.count(), node.webhooks.metrics().lease_lost.get()), (10, 0), "nothing was sent twice");
 }

@@ -34,12 +34,14 @@ async fn a_receiver_that_only_fails_is_left_alone_and_nothing_is_lost() {
     assert!((20..30).contains(&n_tried), "20 failures and what ran beside them: {n_tried}");
     receiver.now([Behaviour::status(200)]);
     assert_eq!(receiver.count(), n_tried, "nothing is sent while it is open");
-    eventually("all are delivered", PATIENCE, || async { node.webhooks.counters().delivered == 100 }).await;
+    eventually("all are delivered", PATIENCE, || async { node.webhooks.metrics().delivered.get() == 100 }).await;
     assert_eq!(state(), BreakerState::Closed);
     assert_eq!(receiver.count(), 100 + n_tried, "each failed one was made again once");
     assert_eq!(skips(&node, webhook.id).await, [SkipReason::BreakerOpen], "one row per opening");
-    let counters = node.webhooks.counters();
-    assert_eq!((counters.breaker_opened, counters.breakers_open, counters.ready), (1, 0, 0));
+    assert_eq!(
+        (node.webhooks.metrics().breaker_opened.get(), node.webhooks.n_breakers_open(), node.webhooks.n_ready()),
+        (1, 0, 0)
+    );
 }
 
 #[tokio::test]
@@ -55,9 +57,9 @@ async fn a_rate_limit_spreads_attempts_and_holds_up_nobody_else() {
     let requests = slow.wait_for(60).await;
     let took = requests[59].at - requests[0].at;
     assert!(took > Duration::from_millis(1_800), "20 at once, then 20 a second: {took:?}");
-    let counters = || node.webhooks.counters();
-    eventually("all are delivered", PATIENCE, || async { counters().delivered == 120 }).await;
-    assert!(counters().rate_limited > 0 && counters().retried == 0, "waiting uses up no attempts");
+    let counters = || node.webhooks.metrics();
+    eventually("all are delivered", PATIENCE, || async { counters().delivered.get() == 120 }).await;
+    assert!(counters().rate_limited.get() > 0 && counters().retried.get() == 0, "waiting uses up no attempts");
 }
 
 #[tokio::test]

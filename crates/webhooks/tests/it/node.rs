@@ -7,7 +7,7 @@ use hookswitch_protocol::{EventId, EventType, NodeId, Payload, Secret, TenantId,
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, eventually};
 use hookswitch_webhooks::{
-    AddressPolicy, AttemptRow, DutyTarget, LogEntry, LogFilter, NewDuty, NewWebhook, Page, Seen, Webhook,
+    AddressPolicy, AttemptRow, DeliveryTarget, LogEntry, LogFilter, NewDeliveries, NewWebhook, Page, Seen, Webhook,
     WebhookConfig, WebhookInput, WebhookOptions, WebhookSeams, Webhooks, delivery_body,
 };
 
@@ -80,7 +80,7 @@ impl Node {
     }
 
     pub(crate) async fn publish_to(&self, webhooks: &[WebhookId], n: usize) {
-        let batch = (0..n).map(|i| duty(self.clock.now(), webhooks, i)).collect();
+        let batch = (0..n).map(|i| new_deliveries(self.clock.now(), webhooks, i)).collect();
         let seen = self.webhooks.enqueue(batch).await.expect("the ledger answers");
         assert!(seen.iter().all(|one| *one == Seen::New));
     }
@@ -116,14 +116,14 @@ pub(crate) fn tenant() -> TenantId {
     TenantId::parse("tenant-1").expect("legal")
 }
 
-fn duty(now: Timestamp, webhooks: &[WebhookId], i: usize) -> NewDuty {
-    NewDuty {
+fn new_deliveries(now: Timestamp, webhooks: &[WebhookId], i: usize) -> NewDeliveries {
+    NewDeliveries {
         tenant: tenant(),
         event_id: EventId::generate(now),
         event_type: EventType::CALL_INCOMING,
         body: body(now, i),
         accepted_at: now,
-        targets: webhooks.iter().copied().map(DutyTarget::new).collect(),
+        targets: webhooks.iter().copied().map(DeliveryTarget::new).collect(),
         fingerprint: None,
     }
 }

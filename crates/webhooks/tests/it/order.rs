@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hookswitch_protocol::{EventId, EventType, Payload};
 use hookswitch_testkit::{Behaviour, Receiver};
-use hookswitch_webhooks::{NewDuty, OrderedBy, WebhookConfig, WebhookOptions, delivery_body};
+use hookswitch_webhooks::{NewDeliveries, OrderedBy, WebhookConfig, WebhookOptions, delivery_body};
 
 use crate::node::{Node, tenant};
 
@@ -15,10 +15,10 @@ fn ordered() -> WebhookOptions {
 }
 
 /// The `n`th event of a call, for every webhook that wants it.
-fn duty(node: &Node, call: &str, n: usize) -> NewDuty {
+fn new_deliveries(node: &Node, call: &str, n: usize) -> NewDeliveries {
     let now = node.clock.now();
     let payload = Payload::parse(&format!(r#"{{"unique_id":"{call}","n":{n}}}"#)).expect("an object");
-    NewDuty {
+    NewDeliveries {
         tenant: tenant(),
         event_id: EventId::generate(now),
         event_type: EventType::CALL_INCOMING,
@@ -42,12 +42,14 @@ async fn a_call_keeps_its_order_over_a_retry_and_the_others_do_not_wait_for_it()
     let node = Node::start(WebhookConfig::default()).await;
     node.webhook_by_hand(&receiver.url("/"), ordered()).await;
     // The first event of the unlucky call meets the 500 and comes again after two seconds.
-    node.webhooks.enqueue(vec![duty(&node, "unlucky", 0)]).await.expect("memory");
+    node.webhooks.enqueue(vec![new_deliveries(&node, "unlucky", 0)]).await.expect("memory");
     receiver.wait_for(1).await;
     let calls: Vec<String> = (0..20).map(|call| format!("call-{call}")).collect();
-    let mut batch: Vec<NewDuty> = (1..EVENTS).map(|n| duty(&node, "unlucky", n)).collect();
+    let mut batch: Vec<NewDeliveries> = (1..EVENTS).map(|n| new_deliveries(&node, "unlucky", n)).collect();
     batch.extend(
-        (0..EVENTS).flat_map(|n| calls.iter().map(move |call| (call, n))).map(|(call, n)| duty(&node, call, n)),
+        (0..EVENTS)
+            .flat_map(|n| calls.iter().map(move |call| (call, n)))
+            .map(|(call, n)| new_deliveries(&node, call, n)),
     );
     node.webhooks.enqueue(batch).await.expect("memory");
     let n_all = 1 + (calls.len() + 1) * EVENTS;
@@ -71,7 +73,7 @@ async fn a_long_call_goes_as_fast_as_its_receiver() {
     let config = WebhookConfig { poll_interval: std::time::Duration::from_mins(1), ..WebhookConfig::default() };
     let node = Node::start(config).await;
     node.webhook_by_hand(&receiver.url("/"), ordered()).await;
-    let batch = (0..100).map(|n| duty(&node, "one", n)).collect();
+    let batch = (0..100).map(|n| new_deliveries(&node, "one", n)).collect();
     node.webhooks.enqueue(batch).await.expect("memory");
     receiver.wait_for(100).await;
     assert!(arrived(&receiver).iter().map(|(_, n)| *n).eq(0..100));

@@ -82,9 +82,9 @@ async fn a_row_by_hand_that_cannot_be_called_says_so_in_the_log_once_per_event()
         assert!(error.starts_with(class), "{url}: {error}");
         assert_eq!((rows[0].response_code, rows[0].attempt), (None, 1), "{url}");
     }
-    let counters = || node.webhooks.counters();
-    eventually("all are given up", PATIENCE, || async { counters().failed == cases.len() as u64 }).await;
-    assert_eq!(counters().retried, 0, "it would not get better");
+    let counters = || node.webhooks.metrics();
+    eventually("all are given up", PATIENCE, || async { counters().failed.get() == cases.len() as u64 }).await;
+    assert_eq!(counters().retried.get(), 0, "it would not get better");
 }
 
 #[tokio::test]

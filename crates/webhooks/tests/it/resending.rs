@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hookswitch_protocol::{DeliveryId, ErrorCode, EventId, EventType, TenantId, Timestamp, WebhookId};
 use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
 use hookswitch_webhooks::{
-    DutyTarget, LogFilter, NewDuty, Page, Resent, Rotation, WebhookConfig, WebhookError, WebhookInput,
+    DeliveryTarget, LogFilter, NewDeliveries, Page, Resent, Rotation, WebhookConfig, WebhookError, WebhookInput,
 };
 
 use crate::node::{Node, tenant};
@@ -27,16 +27,16 @@ async fn switch_off(node: &Node, id: WebhookId) {
 /// Publishes one event that a webhook misses because it is off.
 async fn miss(node: &Node, id: WebhookId) {
     let at = node.clock.now();
-    let duty = NewDuty {
+    let new = NewDeliveries {
         tenant: tenant(),
         event_id: EventId::generate(at),
         event_type: EventType::CALL_INCOMING,
         body: Bytes::from_static(b"{}"),
         accepted_at: at,
-        targets: vec![DutyTarget { is_missed: true, ..DutyTarget::new(id) }],
+        targets: vec![DeliveryTarget { is_missed: true, ..DeliveryTarget::new(id) }],
         fingerprint: None,
     };
-    node.webhooks.enqueue(vec![duty]).await.expect("memory");
+    node.webhooks.enqueue(vec![new]).await.expect("memory");
 }
 
 async fn delivery_of_first_row(node: &Node, id: WebhookId) -> DeliveryId {
@@ -49,12 +49,12 @@ async fn what_failed_is_sent_again_with_its_id_and_goes_on_counting() {
     let node = Node::start(WebhookConfig::default()).await;
     let webhook = node.webhook(&receiver.url("/")).await;
     node.publish(3).await;
-    eventually("all are given up", PATIENCE, || async { node.webhooks.counters().failed == 3 }).await;
+    eventually("all are given up", PATIENCE, || async { node.webhooks.metrics().failed.get() == 3 }).await;
     receiver.now([Behaviour::status(200)]);
     let nothing = node.webhooks.resend(&tenant(), webhook.id, node.clock.now().after(PATIENCE)).await;
     assert_eq!(nothing.expect("theirs"), resent(0));
     assert_eq!(node.webhooks.resend(&tenant(), webhook.id, EVER).await.expect("theirs"), resent(3));
-    eventually("all are delivered", PATIENCE, || async { node.webhooks.counters().delivered == 3 }).await;
+    eventually("all are delivered", PATIENCE, || async { node.webhooks.metrics().delivered.get() == 3 }).await;
     let rows = node.rows_when(webhook.id, 6).await;
     let ids = |attempt| {
         let mut ids: Vec<_> =
@@ -63,7 +63,7 @@ async fn what_failed_is_sent_again_with_its_id_and_goes_on_counting() {
         ids
     };
     assert_eq!((ids(1).len(), ids(1)), (3, ids(2)));
-    assert_eq!(node.webhooks.counters().resent, 3);
+    assert_eq!(node.webhooks.metrics().resent.get(), 3);
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ async fn a_test_is_an_event_of_its_own() {
     assert_eq!(request.json()["event"], "webhook.test");
     let row = node.rows(webhook.id).await.remove(0);
     assert_eq!((row.event_type, row.response_body.as_deref()), (EventType::WEBHOOK_TEST, Some("{\"ok\":true}")));
-    assert_eq!(node.webhooks.counters().attempts, 0, "tests are not deliveries");
+    assert_eq!(node.webhooks.metrics().attempts.get(), 0, "tests are not deliveries");
     let foreign = hookswitch_protocol::TenantId::parse("other").expect("legal");
     let refused = node.webhooks.test(&foreign, webhook.id).await;
     assert!(matches!(refused, Err(WebhookError::NotFound { .. })), "{refused:?}");

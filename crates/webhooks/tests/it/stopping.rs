@@ -16,7 +16,7 @@ async fn running_attempts_finish_and_are_settled() {
     slow.wait_for(5).await;
     assert!(node.stop().await, "everything ended within the grace");
     assert_eq!(node.rows(webhook.id).await.len(), 5);
-    assert_eq!(node.webhooks.counters().delivered, 5);
+    assert_eq!(node.webhooks.metrics().delivered.get(), 5);
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn what_was_cut_off_is_due_for_the_next_process() {
     let first: Vec<_> = cut.iter().map(|request| request.delivery_id().to_owned()).collect();
     let again = requests[10..].iter().filter(|request| first.contains(&request.delivery_id().to_owned())).count();
     assert_eq!(again, 10, "with the same ids");
-    eventually("all are delivered", PATIENCE, || async { next.webhooks.counters().delivered == 30 }).await;
+    eventually("all are delivered", PATIENCE, || async { next.webhooks.metrics().delivered.get() == 30 }).await;
 }
 
 #[tokio::test]
@@ -51,5 +51,5 @@ async fn the_leases_of_a_process_that_died_are_due_at_the_next_start() {
     receiver.now([Behaviour::status(200)]);
     let next = Node::start_on(WebhookConfig::default(), node.seams.clone()).await;
     receiver.wait_for(6).await;
-    eventually("all are delivered", PATIENCE, || async { next.webhooks.counters().delivered == 3 }).await;
+    eventually("all are delivered", PATIENCE, || async { next.webhooks.metrics().delivered.get() == 3 }).await;
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 use hookswitch_protocol::{DeliveryId, EventId, TenantId, Timestamp};
-use hookswitch_webhooks::{NewDuty, Seen, SkipReason};
+use hookswitch_webhooks::{NewDeliveries, Seen, SkipReason};
 
 use super::chunks::chunks;
 use super::dialect::{self, CHUNK, Conn, RowNumbers};
@@ -17,12 +17,12 @@ use crate::time::SqlTime;
 
 /// An accepted event with the ids of its deliveries, made before the writer is asked.
 pub(crate) struct AcceptedEvent {
-    new: NewDuty,
+    new: NewDeliveries,
     deliveries: Vec<DeliveryId>,
 }
 
-impl From<NewDuty> for AcceptedEvent {
-    fn from(new: NewDuty) -> Self {
+impl From<NewDeliveries> for AcceptedEvent {
+    fn from(new: NewDeliveries) -> Self {
         let deliveries = new.targets.iter().map(|_| DeliveryId::generate(new.accepted_at)).collect();
         Self { new, deliveries }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use diesel::prelude::*;
 use hookswitch_protocol::{DeliveryId, Timestamp};
-use hookswitch_webhooks::{Attempted, DisableRule, Finished, Settled, Verdict};
+use hookswitch_webhooks::{Attempted, DisableRule, Disposition, Finished, Settled};
 
 use super::dialect::{CHUNK, Conn, for_update};
 use super::{health, logs};
@@ -108,15 +108,15 @@ fn load_settled(
 
 impl Settlement {
     fn take(&mut self, held: &mut HashMap<i64, i64>, attempted: &Attempted) -> Finished {
-        let Attempted { lease, row, verdict } = attempted;
+        let Attempted { lease, row, disposition } = attempted;
         if held.get(&lease.number) != Some(&lease.fence) {
             return Finished::LeaseLost;
         }
         held.remove(&lease.number);
-        match verdict {
-            Verdict::Delivered => self.delivered.push(lease.number),
-            Verdict::Failed | Verdict::Gone => self.failed.push(lease.number),
-            Verdict::RetryAt(at) => self.again.push((lease.number, *at)),
+        match disposition {
+            Disposition::Delivered => self.delivered.push(lease.number),
+            Disposition::Failed | Disposition::Gone => self.failed.push(lease.number),
+            Disposition::RetryAt(at) => self.again.push((lease.number, *at)),
         }
         self.ended = self.ended.max(Some(row.at));
         Finished::Recorded

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 use hookswitch_protocol::{Timestamp, WebhookId};
-use hookswitch_webhooks::{Attempted, DisableReason, DisableRule, DisabledWebhook, Verdict, WebhookHealth};
+use hookswitch_webhooks::{Attempted, DisableReason, DisableRule, DisabledWebhook, Disposition, WebhookHealth};
 
 use super::dialect::{self, CHUNK, Conn, IS_SHARED, TRIGGER_STEP, for_update};
 use super::webhooks as registrations;
@@ -129,7 +129,7 @@ fn disable(
     let mut ends: BTreeMap<i64, (Timestamp, bool)> = BTreeMap::new();
     for attempted in batch {
         let end = ends.entry(attempted.row.webhook.0).or_insert((attempted.row.at, false));
-        *end = (end.0.max(attempted.row.at), end.1 || attempted.verdict == Verdict::Gone);
+        *end = (end.0.max(attempted.row.at), end.1 || attempted.disposition == Disposition::Gone);
     }
     let mut disabled = Vec::new();
     for (id, (at, is_gone)) in ends {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::{Timestamp, WebhookId};
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, NewDuty, Timings, Verdict, WebhookDirectory as _,
+    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, Disposition, NewDeliveries, Timings, WebhookDirectory as _,
 };
 
 use super::rig::Rig;
@@ -144,7 +144,7 @@ async fn settle(rig: &Rig, id: WebhookId, code: Option<u16>) {
         timings: Timings::default(),
         at: now(),
     };
-    let attempted = Attempted { lease: leased.lease.clone(), row, verdict: Verdict::Delivered };
+    let attempted = Attempted { lease: leased.lease.clone(), row, disposition: Disposition::Delivered };
     rig.store().finish(vec![attempted], DisableRule::default()).await.expect("finish");
 }
 
@@ -184,7 +184,7 @@ async fn a_body_that_the_servers_json_does_not_take_stops_nothing() {
     let deep = format!("{}{}", "[".repeat(60), "]".repeat(60));
     let bodies = [&deep, r#"{"said":"well \ud83d"}"#, "none"].map(str::to_owned);
     for (n, body) in bodies.iter().enumerate() {
-        let odd = NewDuty { body: body.clone().into(), ..duty(&format!("e-{n}"), &[id]) };
+        let odd = NewDeliveries { body: body.clone().into(), ..duty(&format!("e-{n}"), &[id]) };
         rig.store().enqueue(vec![odd]).await.expect("enqueue");
         settle(&rig, id, Some(200)).await;
     }

@@ -10,8 +10,8 @@ use hookswitch_runtime::Clock;
 use hookswitch_store::MySqlStore;
 use hookswitch_testkit::MariaDbServer;
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, Fingerprint, Finished, LeaseRequest, LeasedDelivery,
-    NewDuty, Seen, Timings, Verdict, WebhookDirectory as _,
+    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, Disposition, Fingerprint, Finished, LeaseRequest,
+    LeasedDelivery, NewDeliveries, Seen, Timings, WebhookDirectory as _,
 };
 
 use super::rig::{Rig, config, open};
@@ -35,7 +35,7 @@ fn attempted(leased: &LeasedDelivery) -> Attempted {
         timings: Timings::default(),
         at: now(),
     };
-    Attempted { lease: leased.lease.clone(), row, verdict: Verdict::Delivered }
+    Attempted { lease: leased.lease.clone(), row, disposition: Disposition::Delivered }
 }
 
 async fn lease(store: &MySqlStore, by: &str, webhooks: &[WebhookId], n: u32) -> Vec<LeasedDelivery> {
@@ -94,8 +94,8 @@ async fn two_nodes_under_load_share_the_work_and_do_none_of_it_twice() {
     rig.opened.close().await;
 }
 
-fn chosen(id: &str, content: u8, webhook: WebhookId) -> NewDuty {
-    NewDuty { fingerprint: Some(Fingerprint([content; 32])), ..duty(id, &[webhook]) }
+fn chosen(id: &str, content: u8, webhook: WebhookId) -> NewDeliveries {
+    NewDeliveries { fingerprint: Some(Fingerprint([content; 32])), ..duty(id, &[webhook]) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

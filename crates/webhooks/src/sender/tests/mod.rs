@@ -1,30 +1,20 @@
-//! The client against real sockets: good receivers, and those that break every rule.
+//! Attempts against real receivers.
 
-mod hostile;
-mod keep_alive;
-mod proxy;
-mod timings;
-mod tls;
 mod verifiers;
 
-use std::io;
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use hookswitch_egress::{AddressGuard, AddressPolicy};
 use hookswitch_protocol::{DeliveryId, EventType, Secret, TenantId, Timestamp, WebhookId};
+use hookswitch_testkit::{Behaviour, HostileReceiver, Receiver, Step};
 
 use super::{AttemptRequest, Sender};
-use crate::directory::{NewWebhook, Webhook};
-use crate::guard::{AddressPolicy, Guard, NameResolver};
 use crate::options::WebhookOptions;
-use crate::outcome::AttemptOutcome;
-use crate::seam::BoxFuture;
+use crate::seams::directory::{NewWebhook, Webhook};
+use crate::sender::AttemptOutcome;
 
 const NOW: Timestamp = Timestamp::from_millis(1_729_866_000_000);
-
-/// The name under which the tests' receivers are known to [`Here`].
-const NAME: &str = "crm.test";
 
 /// A registration as good as any.
 pub(super) fn webhook_to(url: &str) -> Webhook {
@@ -40,43 +30,15 @@ pub(super) fn webhook_to(url: &str) -> Webhook {
     Webhook::new(WebhookId(42), TenantId::parse("tenant-1").expect("legal"), new, NOW)
 }
 
-/// Knows every name, always under the same addresses.
-struct Here(Vec<IpAddr>);
-
-impl NameResolver for Here {
-    fn resolve<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
-        Box::pin(std::future::ready(Ok(self.0.clone())))
-    }
-}
-
-/// Http and loopback are allowed, and every name is at these addresses.
-fn policy(addresses: &[&str]) -> AddressPolicy {
-    let here = Here(addresses.iter().map(|text| text.parse().expect(text)).collect());
-    let policy = AddressPolicy::strict().allow_http().allow_cidrs("127.0.0.0/8").expect("legal");
-    policy.resolve_with(Arc::new(here))
-}
-
+/// Http and loopback are allowed.
 fn sender() -> Sender {
-    sender_with(policy(&["127.0.0.1"]))
+    let policy = AddressPolicy::strict().allow_http().allow_cidrs("127.0.0.0/8").expect("legal");
+    Sender::new(&AddressGuard::new(policy), 10)
 }
 
-fn sender_with(policy: AddressPolicy) -> Sender {
-    Sender::new(&Guard::new(policy), 10)
-}
-
-/// Has time enough on a busy machine.
 async fn attempt(sender: &Sender, url: &str) -> AttemptOutcome {
-    attempt_to(sender, &webhook_to(url)).await
-}
-
-/// Gives up after a second.
-async fn attempt_briefly(sender: &Sender, url: &str) -> AttemptOutcome {
-    attempt_to(sender, &Webhook { timeout_secs: 1, ..webhook_to(url) }).await
-}
-
-async fn attempt_to(sender: &Sender, webhook: &Webhook) -> AttemptOutcome {
     let request = AttemptRequest {
-        webhook,
+        webhook: &webhook_to(url),
         delivery: &DeliveryId::generate(NOW),
         event_type: &EventType::CALL_INCOMING,
         attempt: 1,
@@ -86,7 +48,42 @@ async fn attempt_to(sender: &Sender, webhook: &Webhook) -> AttemptOutcome {
     sender.send(request).await
 }
 
-/// Status and error of an outcome; the error as the log has it.
-fn told(outcome: &AttemptOutcome) -> (Option<u16>, String) {
-    (outcome.status, outcome.failure.map(|failure| failure.to_string()).unwrap_or_default())
+#[tokio::test]
+async fn the_wish_to_wait_is_read_whatever_the_status() {
+    for (status, value, wanted) in [
+        (503, "30", Some(30)),
+        (429, "Fri, 25 Oct 2024 14:21:00 GMT", Some(60)),
+        (200, "0", Some(0)),
+        (503, "soon", None),
+    ] {
+        let header = ("retry-after".to_owned(), value.to_owned());
+        let receiver = Receiver::start([Behaviour::Answer { status, body: String::new(), header }]).await;
+        let outcome = attempt(&sender(), &receiver.url("/")).await;
+        assert_eq!((outcome.status, outcome.retry_after), (Some(status), wanted.map(Duration::from_secs)), "{value}");
+    }
+}
+
+/// The receiver reads the second request and closes: for us the same as a close that was under way
+/// when we sent.
+#[tokio::test]
+async fn what_a_closed_connection_did_not_answer_goes_out_again_as_the_same_attempt() {
+    let ok = Step::send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    let receiver = HostileReceiver::start([Step::Read, ok, Step::Read, Step::Close]).await;
+    let sender = sender();
+    for _ in 0..2 {
+        let outcome = attempt(&sender, &receiver.url("/")).await;
+        assert_eq!((outcome.status, outcome.failure), (Some(200), None));
+    }
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 3, "sent again");
+    assert_eq!(requests[1].delivery_id(), requests[2].delivery_id(), "as the same delivery");
+    assert_eq!(requests[1].header("x-webhook-attempt"), requests[2].header("x-webhook-attempt"));
+}
+
+#[tokio::test]
+async fn little_of_an_answer_is_kept_for_the_log() {
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 40000\r\n\r\n{}", "\0".repeat(40_000));
+    let receiver = HostileReceiver::start([Step::Read, Step::send(&answer)]).await;
+    let outcome = attempt(&sender(), &receiver.url("/")).await;
+    assert_eq!(outcome.body, Some("\u{FFFD}".repeat(4_096)));
 }

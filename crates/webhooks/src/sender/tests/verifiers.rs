@@ -16,7 +16,7 @@ use tokio::process::Command;
 use super::super::headers::Extras;
 use super::super::{AttemptRequest, Sender};
 use super::{sender, webhook_to};
-use crate::directory::Webhook;
+use crate::seams::directory::Webhook;
 
 const DOC: &str = include_str!("../../../../../docs/webhooks.md");
 const STANDARD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -1,0 +1,62 @@
+//! The client: a pool of connections, and one request at a time over one of them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use tokio::time::Instant;
+
+use crate::address_guard::AddressGuard;
+use crate::connector::Connector;
+use crate::exchange::{Exchange, Run};
+use crate::pool::{Pool, READ_BYTES, pool};
+
+/// What a [`Client`] keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// Unused connections kept per host; 512 by default. A connection that is closed for want of room
+    /// costs the next request a handshake.
+    pub idle_per_host: usize,
+    /// Bytes kept of an answer's body; 64 KiB by default, which is also the most that is read.
+    pub kept_body_bytes: usize,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self { idle_per_host: 512, kept_body_bytes: READ_BYTES }
+    }
+}
+
+/// Sends requests. Clones share one pool of connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pooled: Pool,
+    /// Keeps no connection, so what it sends goes over a new one.
+    fresh: Pool,
+    kept_body_bytes: usize,
+}
+
+impl Client {
+    /// A client with a pool of its own, which goes where `guard` lets it.
+    pub fn new(guard: &AddressGuard, config: ClientConfig) -> Self {
+        let connector = Connector::new(guard);
+        Self {
+            pooled: pool(connector.clone(), config.idle_per_host),
+            fresh: pool(connector, 0),
+            kept_body_bytes: config.kept_body_bytes,
+        }
+    }
+
+    /// Sends a request and reads its answer, all within `timeout`. A request that meets a kept connection
+    /// which the server had closed in the meantime goes out once more, over a new one.
+    ///
+    /// Cancel safe: dropped, the request is cut off and its connection closed.
+    pub async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Exchange {
+        let run = Run { deadline: Instant::now() + timeout, kept_body_bytes: self.kept_body_bytes };
+        let request = request.map(Full::new);
+        let ended = run.exchange(&self.pooled, request.clone()).await;
+        // Closed before we sent is nobody's failure.
+        if ended.is_stale { run.exchange(&self.fresh, request).await.exchange } else { ended.exchange }
+    }
+}

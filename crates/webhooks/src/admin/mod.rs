@@ -1,0 +1,9 @@
+//! The facade's side for administrators: registrations, what was sent, and sending it again.
+
+mod history;
+mod registrations;
+mod resend;
+mod test_delivery;
+
+pub use resend::{Enabled, Resent};
+pub use test_delivery::TestReport;

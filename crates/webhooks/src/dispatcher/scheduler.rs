@@ -1,0 +1,383 @@
+//! Who may lease and who may send next: the scheduler, without clocks or I/O.
+//!
+//! Every webhook has a queue ([`webhook_queue`](super::webhook_queue)). Tenants take turns, and the
+//! webhooks of a tenant take turns, so neither a tenant with many webhooks nor a webhook with much work holds up the others.
+//! A part of all slots is out of reach for retries, a smaller part out of reach for first attempts, so
+//! neither starves.
+//!
+//! Dead receivers cannot fill the node: a queue whose receiver keeps silent until the time limit loses
+//! half its slots each time and wins them back one by one; and the fuller the node, the fewer slots one
+//! queue may add, those whose receiver has not answered yet first of all.
+//!
+//! A queue that waits for a token or for its breaker is in no fair queue until the moment comes, holds no
+//! slot, and uses up no attempt.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookswitch_protocol::{TenantId, WebhookId};
+use tokio::time::Instant;
+
+use super::breaker::BreakerTransition;
+use super::fair_queue::FairQueue;
+use super::inbox::{AttemptKind, FreedSlot, ReceiverOutcome, Signals};
+use super::slots::{NodeSlots, NodeUsage, SlotCounts};
+use super::token_bucket::TokenBucket;
+use super::webhook_queue::{WebhookQueue, total};
+use crate::config::WebhookConfig;
+use crate::match_table::MatchTable;
+use crate::seams::ledger::{DueWebhook, LeaseWish, LeasedDelivery};
+
+/// Most wishes in one request, so that the question to the database stays small.
+const WISHES: usize = 256;
+
+/// Most queues kept only to remember how their receiver did; beyond it such queues are forgotten and
+/// their webhooks start anew.
+const REMEMBERED: usize = 10_000;
+
+/// How often queues are looked through for what is too old.
+const TIDYING: Duration = Duration::from_secs(1);
+
+/// A delivery that was leased ahead and did not start for this long goes back, so that another node
+/// can have it and its lease is young when it starts.
+const READY_FOR: Duration = Duration::from_secs(2);
+
+/// Decides for this node; it holds all queues.
+#[derive(Debug)]
+pub(super) struct Scheduler {
+    config: WebhookConfig,
+    table: Arc<MatchTable>,
+    node: NodeSlots,
+    n_nodes: usize,
+    queues: HashMap<WebhookId, WebhookQueue>,
+    /// Queues with something due and room for it.
+    asking: FairQueue,
+    /// Queues with something ready and a slot for it.
+    starting: FairQueue,
+    /// Who waits for a moment.
+    parked: BinaryHeap<Reverse<(Instant, Parked)>>,
+    /// One bucket per tenant that used it lately, where there is a limit.
+    tenants: HashMap<TenantId, TokenBucket>,
+    running: SlotCounts,
+    ready: usize,
+    tidied: Option<Instant>,
+    effects: SchedulerEffects,
+}
+
+/// What follows from the scheduler's decisions for others, since the last time it was asked.
+#[derive(Debug, Default)]
+pub(super) struct SchedulerEffects {
+    /// Breakers that changed.
+    pub(super) transitions: Vec<(TenantId, WebhookId, BreakerTransition)>,
+    /// Deliveries that go back to the ledger unattempted.
+    pub(super) recalled: Vec<LeasedDelivery>,
+    /// How often a queue or a tenant had to wait for a token.
+    pub(super) n_rate_limited: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Parked {
+    Queue(WebhookId),
+    Tenant(TenantId),
+}
+
+impl Scheduler {
+    /// No queues yet; the bounds of single webhooks come from the table.
+    pub(super) fn new(config: &WebhookConfig, table: Arc<MatchTable>) -> Self {
+        Self {
+            config: config.clone(),
+            table,
+            node: NodeSlots::new(config),
+            n_nodes: 1,
+            queues: HashMap::new(),
+            asking: FairQueue::default(),
+            starting: FairQueue::default(),
+            parked: BinaryHeap::new(),
+            tenants: HashMap::new(),
+            running: SlotCounts::default(),
+            ready: 0,
+            tidied: None,
+            effects: SchedulerEffects::default(),
+        }
+    }
+
+    /// Attempts running.
+    pub(super) fn n_running(&self) -> usize {
+        self.running.total()
+    }
+
+    /// Deliveries leased and not started.
+    pub(super) fn n_ready(&self) -> usize {
+        self.ready
+    }
+
+    /// Takes in the signals.
+    pub(super) fn absorb(&mut self, signals: Signals, now: Instant) {
+        self.n_nodes = signals.n_nodes.max(1) as usize;
+        for freed in signals.freed {
+            self.free(freed, now);
+        }
+        for due in signals.due.into_values() {
+            self.mark(due, now);
+        }
+        for webhook in signals.switched_off {
+            self.recall(webhook, None);
+        }
+        self.unpark(now);
+        if self.tidied.is_none_or(|tidied| tidied + TIDYING <= now) {
+            self.tidy(now);
+        }
+    }
+
+    /// What happened that others must hear of.
+    pub(super) fn take_effects(&mut self) -> SchedulerEffects {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When to look again though no signal came.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        let parked = self.parked.peek().map(|Reverse((at, _))| *at);
+        let tidying = self.tidied.filter(|_| self.ready > 0).map(|tidied| tidied + TIDYING);
+        [parked, tidying].into_iter().flatten().min()
+    }
+
+    /// Whether a plan may find something to ask for.
+    pub(super) fn may_ask(&self) -> bool {
+        self.asking.has_next() && self.node.may_lease(self.usage())
+    }
+
+    /// What to ask the ledger for now; empty when nothing is due or nothing has room. The queues asked
+    /// for are in no fair queue until [`Scheduler::granted`] or [`Scheduler::refused`].
+    pub(super) fn plan(&mut self, now: Instant) -> Vec<LeaseWish> {
+        let mut wishes = Vec::new();
+        let mut usage = self.usage();
+        for _ in 0..self.asking.len() {
+            if wishes.len() >= WISHES || !self.node.may_lease(usage) {
+                break;
+            }
+            let Some(most) = self.tokens_of_next_tenant(now) else { continue };
+            let Some(webhook) = self.asking.pop() else { break };
+            let Some((wish, ahead)) = self.wish(webhook, usage, most, now) else { continue };
+            let slots = SlotCounts { fresh: wish.fresh as usize - ahead, retries: wish.retries as usize };
+            usage = NodeUsage { slots: usage.slots.plus(slots), ahead: usage.ahead + ahead };
+            wishes.push(wish);
+        }
+        wishes
+    }
+
+    /// Takes in what the ledger handed out for these wishes.
+    pub(super) fn granted(&mut self, wishes: &[LeaseWish], leased: Vec<LeasedDelivery>, now: Instant) {
+        let mut given: HashMap<WebhookId, SlotCounts> = HashMap::new();
+        for delivery in leased {
+            let (webhook, kind) = (delivery.webhook.id, kind_of(&delivery));
+            given.entry(webhook).or_default().add(kind);
+            self.ready += 1;
+            let queue =
+                self.queues.entry(webhook).or_insert_with(|| WebhookQueue::new(delivery.webhook.tenant.clone()));
+            queue.make_ready(kind, delivery, now);
+        }
+        for wish in wishes {
+            self.answered(*wish, Some(given.remove(&wish.webhook).unwrap_or_default()));
+        }
+    }
+
+    /// The ledger could not answer: the queues wait for their turn again.
+    pub(super) fn refused(&mut self, wishes: &[LeaseWish]) {
+        for wish in wishes {
+            self.answered(*wish, None);
+        }
+    }
+
+    /// What to start now.
+    pub(super) fn start(&mut self, now: Instant) -> Vec<LeasedDelivery> {
+        let mut started = Vec::new();
+        for _ in 0..self.starting.len() {
+            if self.running.total() >= self.node.total {
+                break;
+            }
+            let Some(webhook) = self.starting.pop() else { break };
+            self.start_in(webhook, &mut started, now);
+        }
+        started
+    }
+
+    fn start_in(&mut self, webhook: WebhookId, started: &mut Vec<LeasedDelivery>, now: Instant) {
+        let Some(queue) = self.queues.get_mut(&webhook) else { return };
+        queue.queued.starting = false;
+        loop {
+            let (running, node) = (self.running, self.node);
+            let before = queue.running;
+            let Some(delivery) = queue.start(|kind| node.has_room(kind, running), now) else { break };
+            self.running.add(if queue.running.fresh > before.fresh { AttemptKind::Fresh } else { AttemptKind::Retry });
+            self.ready -= 1;
+            started.push(delivery);
+        }
+        self.enqueue(webhook);
+    }
+
+    /// What one queue asks for; `None` when it has to wait, for which it was put where it waits.
+    fn wish(&mut self, webhook: WebhookId, usage: NodeUsage, most: usize, now: Instant) -> Option<(LeaseWish, usize)> {
+        let queue = self.queues.get_mut(&webhook)?;
+        queue.queued.asking = false;
+        rebind(queue, webhook, (&self.table, &self.config, self.n_nodes), now);
+        if let Some(until) = queue.held_back(now) {
+            self.effects.n_rate_limited += u64::from(queue.is_out_of_tokens(now));
+            queue.parked_until = Some(until);
+            self.parked.push(Reverse((until, Parked::Queue(webhook))));
+            return None;
+        }
+        let headroom = self.node.headroom(queue.is_answering(), usage);
+        let (wish, ahead) = queue.wish(webhook, headroom, most, now);
+        if total(wish) == 0 {
+            // Held up by the node's shares only: keep its place.
+            self.enqueue(webhook);
+            return None;
+        }
+        queue.ask(wish);
+        if let Some(bucket) = self.tenants.get_mut(&queue.tenant) {
+            bucket.take(total(wish));
+        }
+        Some((wish, ahead))
+    }
+
+    fn usage(&self) -> NodeUsage {
+        NodeUsage { slots: self.running, ahead: self.ready }
+    }
+
+    fn answered(&mut self, wish: LeaseWish, given: Option<SlotCounts>) {
+        let Some(queue) = self.queues.get_mut(&wish.webhook) else { return };
+        queue.answered(given);
+        if let Some(bucket) = self.tenants.get_mut(&queue.tenant) {
+            bucket.put_back(total(wish).saturating_sub(given.unwrap_or_default().total()));
+        }
+        self.enqueue(wish.webhook);
+    }
+
+    fn mark(&mut self, due: DueWebhook, now: Instant) {
+        let queue = self.queues.entry(due.webhook).or_insert_with(|| {
+            let mut queue = WebhookQueue::new(due.tenant);
+            rebind(&mut queue, due.webhook, (&self.table, &self.config, self.n_nodes), now);
+            queue
+        });
+        queue.due.fresh |= due.has_fresh;
+        queue.due.retry |= due.has_retry;
+        self.enqueue(due.webhook);
+    }
+
+    fn free(&mut self, freed: FreedSlot, now: Instant) {
+        self.running.sub(freed.kind);
+        let Some(queue) = self.queues.get_mut(&freed.webhook) else { return };
+        let transition = queue.free(freed, &self.config.breaker, now);
+        let is_shut =
+            matches!(transition, Some(BreakerTransition::Opened { .. } | BreakerTransition::StaysOpen { .. }));
+        self.effects.transitions.extend(transition.map(|transition| (queue.tenant.clone(), freed.webhook, transition)));
+        if is_shut || freed.ended == ReceiverOutcome::TimedOut {
+            // Would wait for its slots until the leases run out.
+            self.recall(freed.webhook, None);
+        }
+        self.enqueue(freed.webhook);
+    }
+
+    fn recall(&mut self, webhook: WebhookId, since: Option<Instant>) {
+        let Some(queue) = self.queues.get_mut(&webhook) else { return };
+        let recalled = queue.recall(since);
+        self.ready -= recalled.len();
+        self.effects.recalled.extend(recalled);
+    }
+
+    /// Gives back everything that has not started.
+    pub(super) fn recall_all(&mut self) {
+        let all: Vec<WebhookId> = self.queues.keys().copied().collect();
+        for webhook in all {
+            self.recall(webhook, None);
+        }
+    }
+
+    /// Puts a queue into the fair queues it belongs to.
+    fn enqueue(&mut self, webhook: WebhookId) {
+        let Some(queue) = self.queues.get_mut(&webhook) else { return };
+        if !queue.queued.asking && queue.may_ask() {
+            queue.queued.asking = true;
+            self.asking.push(&queue.tenant, webhook);
+        }
+        if !queue.queued.starting && queue.may_start() {
+            queue.queued.starting = true;
+            self.starting.push(&queue.tenant, webhook);
+        }
+    }
+
+    /// How many tokens the tenant whose turn it is has; `None` when it had none and is held back.
+    fn tokens_of_next_tenant(&mut self, now: Instant) -> Option<usize> {
+        let Some(rate) = self.config.tenant_rate_limit else { return Some(usize::MAX) };
+        let tenant = self.asking.next_tenant()?.clone();
+        let bucket = self.tenants.entry(tenant.clone()).or_insert_with(|| TokenBucket::new(rate.get(), now));
+        match bucket.available(now) {
+            0 => {
+                self.effects.n_rate_limited += 1;
+                self.asking.hold_back(&tenant);
+                self.parked.push(Reverse((bucket.next_token(now), Parked::Tenant(tenant))));
+                None
+            }
+            n => Some(n),
+        }
+    }
+
+    fn unpark(&mut self, now: Instant) {
+        while self.parked.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            match self.parked.pop() {
+                Some(Reverse((_, Parked::Tenant(tenant)))) => self.asking.resume(&tenant),
+                Some(Reverse((_, Parked::Queue(webhook)))) => {
+                    if let Some(queue) = self.queues.get_mut(&webhook) {
+                        queue.parked_until = None;
+                    }
+                    self.enqueue(webhook);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Gives back what waits too long, and forgets queues with nothing to do and nothing to remember.
+    fn tidy(&mut self, now: Instant) {
+        self.tidied = Some(now);
+        if let Some(since) = now.checked_sub(READY_FOR).filter(|_| self.ready > 0) {
+            let all: Vec<WebhookId> = self.queues.keys().copied().collect();
+            for webhook in all {
+                self.recall(webhook, Some(since));
+            }
+        }
+        let (rule, table, effects) = (self.config.breaker, &self.table, &mut self.effects);
+        let too_many = self.queues.len() > REMEMBERED;
+        self.queues.retain(|webhook, queue| {
+            let goes = queue.is_idle()
+                && (too_many || queue.has_nothing_to_remember(&rule, now) || !table.is_active(&queue.tenant, *webhook));
+            if goes && !queue.is_breaker_closed() {
+                effects.transitions.push((queue.tenant.clone(), *webhook, BreakerTransition::Forgotten));
+            }
+            !goes
+        });
+        self.tenants.retain(|_, bucket| !bucket.is_full(now));
+    }
+}
+
+/// Takes in what the webhook's owner and the cluster allow now.
+fn rebind(
+    queue: &mut WebhookQueue,
+    webhook: WebhookId,
+    (table, config, n_nodes): (&MatchTable, &WebhookConfig, usize),
+    now: Instant,
+) {
+    let bounds = table.bounds(&queue.tenant, webhook);
+    queue.bound(bounds, config.per_webhook.max(1), n_nodes, now);
+}
+
+/// The kind of a delivery that was handed out.
+pub(super) fn kind_of(delivery: &LeasedDelivery) -> AttemptKind {
+    if delivery.attempt <= delivery.attempts_before + 1 { AttemptKind::Fresh } else { AttemptKind::Retry }
+}
+
+#[cfg(test)]
+#[path = "scheduler_tests.rs"]
+mod tests;

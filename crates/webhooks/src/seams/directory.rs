@@ -1,0 +1,219 @@
+//! The seam for registrations: which webhooks a tenant has.
+
+use hookswitch_protocol::{Retry, Secret, TenantId, Timestamp, WebhookId};
+
+use super::future::BoxFuture;
+use crate::health::{DisableReason, WebhookHealth};
+use crate::options::{OptionsChange, WebhookOptions};
+
+/// A tenant's registration, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// The row's number.
+    pub id: WebhookId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// For people.
+    pub name: String,
+    /// Where deliveries go.
+    pub url: String,
+    /// Event types (and patterns such as `call.*`) it wants.
+    pub events: Vec<String>,
+    /// Signs deliveries; without one they go unsigned.
+    pub secret: Option<Secret>,
+    /// The secret before the last rotation, while it still signs beside the new one.
+    pub previous_secret: Option<PreviousSecret>,
+    /// An inactive webhook gets no new deliveries; what it misses is kept for a later
+    /// [`Requeue::MissedSince`](crate::Requeue::MissedSince).
+    pub is_active: bool,
+    /// Retries after the first attempt, 0 to 20; 3 by default.
+    pub retry_count: u32,
+    /// Seconds one attempt may take, 1 to 120; 30 by default.
+    pub timeout_secs: u32,
+    /// Everything else that can be set, each with a default.
+    pub options: WebhookOptions,
+    /// How its receiver has been doing.
+    pub health: WebhookHealth,
+    /// The end of its last attempt.
+    pub last_triggered_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Webhook {
+    /// A webhook as it is right after it was made.
+    pub fn new(id: WebhookId, tenant: TenantId, new: NewWebhook, at: Timestamp) -> Self {
+        let NewWebhook { name, url, events, secret, retry_count, timeout_secs, options } = new;
+        Self {
+            id,
+            tenant,
+            name,
+            url,
+            events,
+            secret,
+            previous_secret: None,
+            is_active: true,
+            retry_count,
+            timeout_secs,
+            options,
+            health: WebhookHealth::default(),
+            last_triggered_at: None,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+}
+
+/// A secret that was replaced and is still valid for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousSecret {
+    /// The secret.
+    pub secret: Secret,
+    /// Until when deliveries are signed with it too.
+    pub valid_until: Timestamp,
+}
+
+/// A checked request to create a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewWebhook {
+    /// For people, 1 to 255 characters.
+    pub name: String,
+    /// Checked against the address rules.
+    pub url: String,
+    /// At least one.
+    pub events: Vec<String>,
+    /// 1 to 255 characters.
+    pub secret: Option<Secret>,
+    /// 0 to 20.
+    pub retry_count: u32,
+    /// 1 to 120 seconds.
+    pub timeout_secs: u32,
+    /// Everything else.
+    pub options: WebhookOptions,
+}
+
+/// A checked partial update: `None` leaves the column as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookChange {
+    /// New name.
+    pub name: Option<String>,
+    /// New address.
+    pub url: Option<String>,
+    /// New list.
+    pub events: Option<Vec<String>>,
+    /// New secret, in force at once and by itself: one that was still valid from a rotation no longer is.
+    /// [`WebhookDirectory::rotate_secret`] keeps the old one valid for a while.
+    pub secret: Option<Secret>,
+    /// On or off. Switching on forgets failures and why it was disabled.
+    pub is_active: Option<bool>,
+    /// New retry count.
+    pub retry_count: Option<u32>,
+    /// New time limit.
+    pub timeout_secs: Option<u32>,
+    /// Everything else.
+    pub options: OptionsChange,
+}
+
+/// A window on a list: skip `offset`, give at most `limit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Rows to skip.
+    pub offset: u64,
+    /// Most rows to give.
+    pub limit: u32,
+}
+
+/// One window of a list, with the size of the whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// The rows of this window.
+    pub rows: Vec<T>,
+    /// Rows in the whole list.
+    pub total: u64,
+}
+
+/// Keeps the registrations. A webhook is only ever found under its own tenant. A deleted webhook is
+/// not found any more; its row and log rows stay for retention, and its waiting deliveries are
+/// cancelled, each with a skip row. Every call is atomic; a dropped future leaves the call done or not
+/// done. Secrets and custom headers come back as they were given, however the keeper stores them.
+pub trait WebhookDirectory: Send + Sync {
+    /// Stores a new webhook.
+    fn create<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        webhook: NewWebhook,
+    ) -> BoxFuture<'a, Result<Webhook, DirectoryError>>;
+
+    /// The tenant's webhooks, oldest first.
+    fn list<'a>(&'a self, tenant: &'a TenantId, page: Page) -> BoxFuture<'a, Result<Listed<Webhook>, DirectoryError>>;
+
+    /// One webhook, `None` when it is not this tenant's.
+    fn get<'a>(&'a self, tenant: &'a TenantId, id: WebhookId)
+    -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>>;
+
+    /// Changes one webhook, `None` when it is not this tenant's.
+    fn update<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: WebhookId,
+        change: WebhookChange,
+    ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>>;
+
+    /// Deletes one webhook; whether it was this tenant's.
+    fn delete<'a>(&'a self, tenant: &'a TenantId, id: WebhookId) -> BoxFuture<'a, Result<bool, DirectoryError>>;
+
+    /// Replaces the secret; the former one, if there was one, stays valid until `valid_until`. One
+    /// that was valid from an earlier rotation no longer is. `None` when it is not this tenant's.
+    fn rotate_secret<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        id: WebhookId,
+        secret: Secret,
+        valid_until: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>>;
+
+    /// Switches an active webhook off for this reason; gives it as it is then. `None` when it was not
+    /// active: of many callers, on any node, one gets the webhook.
+    fn disable(
+        &self,
+        id: WebhookId,
+        reason: DisableReason,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Webhook>, DirectoryError>>;
+
+    /// Every webhook of every tenant that is not deleted, inactive ones included, for the match table. A
+    /// keeper that cannot read the secrets of one, which others can, gives it without them.
+    fn all(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>>;
+
+    /// Changes whenever a row may have changed, also by hand; cheap enough to ask every second.
+    fn version(&self) -> BoxFuture<'_, Result<DirectoryVersion, DirectoryError>>;
+}
+
+/// A mark of the directory's content: equal marks, equal content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryVersion(pub String);
+
+/// Why the directory could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The database is down, busy or did not answer in time; nothing was changed.
+    #[error("webhook directory is unavailable while trying to {operation}")]
+    Unavailable {
+        /// What was tried.
+        operation: &'static str,
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl DirectoryError {
+    /// Whether it is worth trying again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Unavailable { .. } => Retry::After(std::time::Duration::from_secs(1)),
+        }
+    }
+}
