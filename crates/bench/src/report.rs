@@ -1,0 +1,219 @@
+//! Tables for people, verdicts, and the same as JSON.
+
+use serde_json::{Value, json};
+
+use super::loads::{BARS, Bar, Figure, IDLE, Load};
+use super::spec::{Fanout, Idle};
+use super::subject::Kind;
+
+/// All rounds of one load: for each round, the figures of each subject.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    pub(crate) load: &'static Load,
+    pub(crate) rounds: Vec<Vec<(Kind, Fanout)>>,
+}
+
+impl Measured {
+    fn of(&self, kind: Kind) -> Vec<&Fanout> {
+        self.rounds.iter().flatten().filter(|(who, _)| *who == kind).map(|(_, figures)| figures).collect()
+    }
+
+    /// Median over the rounds of the server's cost divided by the floor's of the same round.
+    fn ratio(&self, floor: Kind) -> Option<f64> {
+        let cost = |round: &[(Kind, Fanout)], kind| {
+            round.iter().find(|(who, _)| *who == kind).map(|(_, figures)| figures.cpu_per_million())
+        };
+        let ratios = self.rounds.iter().filter_map(|round| Some(cost(round, Kind::Server)? / cost(round, floor)?));
+        median(ratios.collect())
+    }
+
+    /// A table of medians.
+    pub(crate) fn table(&self) -> String {
+        let mut lines = vec![
+            format!("\n{}: {} (median of {} rounds)", self.load.name, self.load.about, self.rounds.len()),
+            "                deliveries/s  CPU s per million    p50 ms    p99 ms  lost/doubled/out of order".to_owned(),
+        ];
+        lines
+            .extend([Kind::Server, Kind::FloorSingle, Kind::FloorPacked].into_iter().filter_map(|kind| self.row(kind)));
+        for floor in [Kind::FloorSingle, Kind::FloorPacked] {
+            lines.extend(self.ratio(floor).map(|ratio| format!("  server / {}: {ratio:.2}", floor.name())));
+        }
+        lines.join("\n")
+    }
+
+    fn row(&self, kind: Kind) -> Option<String> {
+        let runs = self.of(kind);
+        let mid = |figure: fn(&Fanout) -> f64| median(runs.iter().map(|run| figure(run)).collect());
+        let sum = |figure: fn(&Fanout) -> u64| runs.iter().map(|run| figure(run)).sum::<u64>();
+        let (rate, cost) = (mid(Fanout::deliveries_per_second)?, mid(Fanout::cpu_per_million)?);
+        let (p50, p99) = (mid(|run| run.latency.p50_ms)?, mid(|run| run.latency.p99_ms)?);
+        let (lost, doubled, late) = (sum(|run| run.lost), sum(|run| run.doubled), sum(|run| run.out_of_order));
+        let name = kind.name();
+        let mut row = format!("  {name:13} {rate:12.0} {cost:18.3} {p50:9.2} {p99:9.2}  {lost}/{doubled}/{late}");
+        let (strayed, unexpected) = (sum(|run| run.strayed), sum(|run| run.unexpected));
+        if strayed + unexpected > 0 {
+            row = format!("{row}; {strayed} at bystanders, {unexpected} neither event nor pong");
+        }
+        Some(row)
+    }
+
+    fn json(&self) -> Value {
+        let rounds: Vec<Value> = self
+            .rounds
+            .iter()
+            .map(|round| round.iter().map(|(kind, figures)| (kind.name().to_owned(), json!(figures))).collect())
+            .collect();
+        json!({
+            "load": self.load.name, "connections": self.load.connections, "bystanders": self.load.bystanders,
+            "ratio_to_single": self.ratio(Kind::FloorSingle), "ratio_to_packed": self.ratio(Kind::FloorPacked),
+            "rounds": rounds,
+        })
+    }
+}
+
+/// A bar, what was measured against it, and whether it holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    pub(crate) about: String,
+    pub(crate) measured: f64,
+    pub(crate) bound: Bound,
+}
+
+/// On which side of a number a figure has to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Verdict {
+    /// Nothing of that kind may happen.
+    pub(crate) fn none_of(about: String, happened: u64) -> Self {
+        Self { about, measured: happened as f64, bound: Bound::AtMost(0.0) }
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        match self.bound {
+            Bound::AtMost(limit) => self.measured <= limit,
+            Bound::AtLeast(limit) => self.measured >= limit,
+        }
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> Value {
+        let (side, limit) = self.bound.parts();
+        json!({"about": self.about, "measured": self.measured, side.replace(' ', "_"): limit, "holds": self.holds()})
+    }
+
+    /// One line for people.
+    pub(crate) fn line(&self) -> String {
+        let word = if self.holds() { "PASS" } else { "FAIL" };
+        let (side, limit) = self.bound.parts();
+        format!("{word}  {:10.2}  {side} {limit:8.2}  {}", self.measured, self.about)
+    }
+}
+
+impl Bound {
+    fn parts(self) -> (&'static str, f64) {
+        match self {
+            Self::AtMost(limit) => ("at most", limit),
+            Self::AtLeast(limit) => ("at least", limit),
+        }
+    }
+}
+
+/// Judges whatever was measured; a bar whose load was left out is not judged.
+pub(crate) fn verdicts(loads: &[Measured], idle: &[Idle]) -> Vec<Verdict> {
+    let wrongs = loads.iter().filter(|measured| !measured.of(Kind::Server).is_empty()).map(|measured| {
+        let wrongs: u64 = measured.of(Kind::Server).iter().map(|run| run.wrongs()).sum();
+        let about = format!("{}: events lost, doubled, out of order or at the wrong connection", measured.load.name);
+        Verdict::none_of(about, wrongs)
+    });
+    let bars = BARS.iter().filter_map(|bar| {
+        let measured = measure(bar, loads, idle)?;
+        Some(Verdict { about: bar.about.to_owned(), measured, bound: Bound::AtMost(bar.at_most) })
+    });
+    wrongs.chain(bars).collect()
+}
+
+/// The table of idle connections.
+pub(crate) fn idle_table(idle: &[Idle]) -> String {
+    let mid = |figure: fn(&Idle) -> f64| median(idle.iter().map(figure).collect()).unwrap_or(0.0);
+    let (bytes, micros) = (mid(|run| run.bytes_per_connection), mid(|run| run.cpu_us_per_connect));
+    let rate = mid(|run| run.connects_per_second);
+    format!(
+        "\n{IDLE}: (median of {} rounds)\n  {bytes:.0} bytes per idle connection, {micros:.1} µs CPU per connect, {rate:.0} connects/s\n",
+        idle.len()
+    )
+}
+
+/// Everything, for programs.
+pub(crate) fn to_json(loads: &[Measured], idle: &[Idle]) -> Value {
+    let bars: Vec<Value> = verdicts(loads, idle).iter().map(Verdict::json).collect();
+    json!({"loads": loads.iter().map(Measured::json).collect::<Vec<_>>(), "idle": idle, "bars": bars})
+}
+
+fn measure(bar: &Bar, loads: &[Measured], idle: &[Idle]) -> Option<f64> {
+    let load = || loads.iter().find(|measured| measured.load.name == bar.load);
+    match bar.figure {
+        Figure::RatioToSingle => load()?.ratio(Kind::FloorSingle),
+        Figure::RatioToPacked => load()?.ratio(Kind::FloorPacked),
+        Figure::BytesPerConnection => median(idle.iter().map(|run| run.bytes_per_connection).collect()),
+        Figure::MicrosPerConnect => median(idle.iter().map(|run| run.cpu_us_per_connect).collect()),
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loads::LOADS;
+
+    fn run(cpu_seconds: f64, lost: u64) -> Fanout {
+        Fanout { deliveries: 1_000_000, seconds: 1.0, cpu_seconds, lost, ..Fanout::default() }
+    }
+
+    fn paced(servers: [f64; 3], lost: u64) -> Measured {
+        let load = LOADS.iter().find(|load| load.name == "paced").unwrap();
+        let rounds = servers.map(|cost| vec![(Kind::Server, run(cost, lost)), (Kind::FloorSingle, run(5.0, 0))]);
+        Measured { load, rounds: rounds.into() }
+    }
+
+    #[test]
+    fn the_median_ratio_decides() {
+        let good = verdicts(&[paced([6.0, 50.0, 5.0], 0)], &[]);
+        assert_eq!(good.iter().map(Verdict::holds).collect::<Vec<_>>(), [true, true]);
+        let slow = verdicts(&[paced([6.0, 6.6, 7.0], 0)], &[]);
+        assert_eq!(slow.iter().map(Verdict::holds).collect::<Vec<_>>(), [true, false]);
+        assert!(slow[1].line().starts_with("FAIL        1.32  at most     1.30"), "{}", slow[1].line());
+    }
+
+    #[test]
+    fn one_lost_event_fails() {
+        assert!(!verdicts(&[paced([5.0, 5.0, 5.0], 1)], &[])[0].holds());
+    }
+
+    #[test]
+    fn idle_connections_are_judged_when_measured() {
+        let idle = [Idle { bytes_per_connection: 9_000.0, cpu_us_per_connect: 100.0, connects_per_second: 1.0 }];
+        assert_eq!(verdicts(&[], &idle).iter().map(Verdict::holds).collect::<Vec<_>>(), [false, true]);
+        assert!(verdicts(&[], &[]).is_empty());
+    }
+
+    #[test]
+    fn medians_of_even_and_odd_counts() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
+    }
+}
