@@ -37,7 +37,7 @@ use clap::{Args, Parser};
 
 use self::floor::Writes;
 use self::loads::{IDLE, IDLE_FEW, IDLE_MANY, LOADS, Load};
-use self::report::{Measured, Verdict};
+use self::report::{IdleRounds, Measured, Verdict};
 use self::spec::{Fanout, Idle, Outcome, Phases, Task};
 use self::subject::{Kind, Programs, Subject};
 
@@ -101,6 +101,9 @@ pub(crate) struct FanoutArgs {
     /// Only these subjects; without the server or a floor there are no ratios.
     #[arg(long, value_delimiter = ',', value_enum, default_values = ["server", "floor-single", "floor-packed"])]
     subjects: Vec<Kind>,
+    /// Another build of the server to compare with: both are measured in every round, each first in every other one.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -136,9 +139,22 @@ impl FanoutArgs {
         LOADS.iter().filter(|load| self.wants(load.name))
     }
 
+    /// Who takes part in a round, in order.
+    fn subjects(&self, round: u8) -> Vec<Kind> {
+        let mut subjects = self.subjects.clone();
+        if self.baseline.is_some() {
+            let server = subjects.iter().position(|kind| *kind == Kind::Server).map_or(0, |at| at + 1);
+            subjects.insert(server, Kind::Baseline);
+            if server > 0 && round.is_multiple_of(2) {
+                subjects.swap(server - 1, server);
+            }
+        }
+        subjects
+    }
+
     fn task(&self, load: &Load, kind: Kind) -> Task {
         let measured_ms = u64::from(self.seconds) * 1_000;
-        let bystanders = if kind == Kind::Server { load.bystanders } else { 0 };
+        let bystanders = if matches!(kind, Kind::Server | Kind::Baseline) { load.bystanders } else { 0 };
         let (connections, pace) = (load.connections, load.pace);
         let phases = Phases { warm_up_ms: measured_ms / 3, measured_ms };
         Task::Fanout { connections, bystanders, pace, phases }
@@ -147,7 +163,8 @@ impl FanoutArgs {
 
 fn fanout(args: &FanoutArgs) -> Result<()> {
     check_open_files(args)?;
-    let (programs, target) = build(args.subjects.contains(&Kind::Server))?;
+    let (mut programs, target) = build(args.subjects.contains(&Kind::Server))?;
+    programs.baseline = args.baseline.as_deref().map(existing).transpose()?;
     let mut measured = Vec::new();
     for load in args.loads() {
         let rounds =
@@ -155,14 +172,22 @@ fn fanout(args: &FanoutArgs) -> Result<()> {
         measured.push(Measured { load, rounds });
         println!("{}", measured.last().map(Measured::table).unwrap_or_default());
     }
-    let mut idle = Vec::new();
-    if args.wants(IDLE) && args.subjects.contains(&Kind::Server) {
-        idle = (1..=args.rounds).map(|round| measure_idle(&programs, round)).collect::<Result<_>>()?;
-        println!("{}", report::idle_table(&idle));
+    let mut idle = IdleRounds::default();
+    if args.wants(IDLE) && (args.baseline.is_some() || args.subjects.contains(&Kind::Server)) {
+        let rounds = (1..=args.rounds).map(|round| measure_idle(args, &programs, round));
+        idle = IdleRounds(rounds.collect::<Result<_>>()?);
+        println!("{}", idle.table());
+    }
+    if args.baseline.is_some() {
+        println!("{}\n", report::comparison(&measured, &idle));
     }
     keep(&target, "fanout.json", &report::to_json(&measured, &idle))?;
-    let verdicts = report::verdicts(&measured, &idle);
-    judge(&verdicts)
+    judge(&report::verdicts(&measured, &idle))
+}
+
+/// The absolute path of a program that somebody named.
+fn existing(program: &Path) -> Result<PathBuf> {
+    program.canonicalize().with_context(|| format!("no program at {}", program.display()))
 }
 
 /// Shows verdicts and fails when one of them does.
@@ -186,28 +211,35 @@ fn keep(target: &Path, name: &str, figures: &serde_json::Value) -> Result<()> {
 
 fn measure_round(args: &FanoutArgs, programs: &Programs, load: &Load, round: u8) -> Result<Vec<(Kind, Fanout)>> {
     let mut figures = Vec::new();
-    for kind in &args.subjects {
+    for kind in args.subjects(round) {
         let what = format!("{} round {round}, {}", load.name, kind.name());
-        let subject = Subject::start(*kind, programs)?;
-        let Outcome::Fanout(one) = subject.measure(programs, args.task(load, *kind)).context(what.clone())? else {
+        let subject = Subject::start(kind, programs)?;
+        let Outcome::Fanout(one) = subject.measure(programs, args.task(load, kind)).context(what.clone())? else {
             bail!("{what}: the load client did something else");
         };
         let (cost, events) = (one.cpu_per_million(), one.events);
         eprintln!("{what}: {cost:.3} s CPU per million deliveries, {events} events");
-        figures.push((*kind, one));
+        figures.push((kind, one));
     }
     Ok(figures)
 }
 
-fn measure_idle(programs: &Programs, round: u8) -> Result<Idle> {
-    let subject = Subject::start(Kind::Server, programs)?;
-    let outcome = subject.measure(programs, Task::Idle { few: IDLE_FEW, many: IDLE_MANY });
-    let Outcome::Idle(idle) = outcome.with_context(|| format!("{IDLE} round {round}"))? else {
-        bail!("the load client did something else");
-    };
-    let Idle { bytes_per_connection: bytes, cpu_us_per_connect: micros, .. } = &idle;
-    eprintln!("{IDLE} round {round}: {bytes:.0} bytes per connection, {micros:.1} µs CPU per connect");
-    Ok(idle)
+/// The floors have no idle connections worth measuring.
+fn measure_idle(args: &FanoutArgs, programs: &Programs, round: u8) -> Result<Vec<(Kind, Idle)>> {
+    let mut figures = Vec::new();
+    let subjects = args.subjects(round).into_iter();
+    for kind in subjects.filter(|kind| matches!(kind, Kind::Server | Kind::Baseline)) {
+        let what = format!("{IDLE} round {round}, {}", kind.name());
+        let subject = Subject::start(kind, programs)?;
+        let outcome = subject.measure(programs, Task::Idle { few: IDLE_FEW, many: IDLE_MANY });
+        let Outcome::Idle(idle) = outcome.context(what.clone())? else {
+            bail!("{what}: the load client did something else");
+        };
+        let Idle { bytes_per_connection: bytes, cpu_us_per_connect: micros, .. } = &idle;
+        eprintln!("{what}: {bytes:.0} bytes per connection, {micros:.1} µs CPU per connect");
+        figures.push((kind, idle));
+    }
+    Ok(figures)
 }
 
 fn check_open_files(args: &FanoutArgs) -> Result<()> {
@@ -237,7 +269,7 @@ fn build(with_server: bool) -> Result<(Programs, PathBuf)> {
         }
     }
     let server = target.join("release").join(format!("hookswitch{}", std::env::consts::EXE_SUFFIX));
-    Ok((Programs { server, chores }, target))
+    Ok((Programs { server, baseline: None, chores }, target))
 }
 
 /// The cargo that runs us, or the one on the path when the program is started by hand.

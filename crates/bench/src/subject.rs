@@ -26,6 +26,9 @@ const START_DEADLINE: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Kind {
     Server,
+    /// Another build of the server, to compare with; only with `--baseline`.
+    #[value(skip)]
+    Baseline,
     FloorSingle,
     FloorPacked,
 }
@@ -35,6 +38,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Server => "server",
+            Self::Baseline => "baseline",
             Self::FloorSingle => "floor-single",
             Self::FloorPacked => "floor-packed",
         }
@@ -45,6 +49,8 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
     pub(crate) server: PathBuf,
+    /// Another build of the server.
+    pub(crate) baseline: Option<PathBuf>,
     /// This program, built in the release profile: load client and floors.
     pub(crate) chores: PathBuf,
 }
@@ -63,16 +69,24 @@ impl Subject {
     pub(crate) fn start(kind: Kind, programs: &Programs) -> Result<Self> {
         match kind {
             Kind::Server => Self::start_server(programs, &[]),
+            Kind::Baseline => {
+                let program = programs.baseline.as_deref().context("no --baseline was named")?;
+                Self::start_program(kind.name(), program, &[])
+            }
             floor => Self::start_chore(programs, &[floor.name()]),
         }
     }
 
     /// Starts a server with further variables, and waits until it listens.
     pub(crate) fn start_server(programs: &Programs, env: &[(&str, &str)]) -> Result<Self> {
+        Self::start_program(Kind::Server.name(), &programs.server, env)
+    }
+
+    fn start_program(name: &str, program: &Path, env: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::tempdir().context("no temporary folder")?;
-        let mut command = server(programs, folder.path());
+        let mut command = server(program, folder.path());
         command.arg("serve").envs(env.iter().copied());
-        Self::spawn(Kind::Server.name(), command, folder)
+        Self::spawn(name, command, folder)
     }
 
     /// Starts a hidden chore of this program, and waits until it listens.
@@ -143,8 +157,8 @@ impl Drop for Subject {
 }
 
 /// The server on its embedded default, with nothing of our own environment but what finding programs takes.
-pub(crate) fn server(programs: &Programs, folder: &Path) -> Command {
-    let mut command = Command::new(&programs.server);
+pub(crate) fn server(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .current_dir(folder)
         .env_clear()

@@ -134,8 +134,10 @@ fn install(folder: &Path) -> Result<()> {
 
 /// MySQL and MariaDB are migrated when told to, unlike SQLite.
 fn migrate(programs: &Programs, mariadb: &MariaDb) -> Result<()> {
-    let output =
-        server(programs, mariadb.folder.path()).args(["migrate", "up"]).env("DATABASE_URL", mariadb.url()).output()?;
+    let output = server(&programs.server, mariadb.folder.path())
+        .args(["migrate", "up"])
+        .env("DATABASE_URL", mariadb.url())
+        .output()?;
     if !output.status.success() {
         bail!("`hookswitch migrate` failed:\n{}", String::from_utf8_lossy(&output.stderr));
     }

@@ -26,7 +26,7 @@ use self::spec::{Delivered, FloorOrders};
 use self::stage::{Hosts, RECEIVER, Stage};
 use super::spec::Phases;
 use super::subject::{Programs, Subject, order};
-use super::{build, judge, keep};
+use super::{build, existing, judge, keep};
 
 pub(super) use self::client::run as run_client;
 pub(super) use self::floor::run as run_floor;
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &WebhooksArgs) -> Result<()> {
     }
     let (mut programs, target) = build(args.server.is_none())?;
     if let Some(server) = &args.server {
-        programs.server = server.canonicalize().with_context(|| format!("no server at {}", server.display()))?;
+        programs.server = existing(server)?;
     }
     let mut measured = Vec::new();
     for case in args.cases() {
