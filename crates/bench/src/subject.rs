@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
+use super::programs::Programs;
 use super::spec::{Outcome, Spec, Task};
 
 /// The key of one bench's tokens; it signs nothing else.
@@ -43,16 +44,6 @@ impl Kind {
             Self::FloorPacked => "floor-packed",
         }
     }
-}
-
-/// The optimised programs that take part.
-#[derive(Clone, Debug)]
-pub(crate) struct Programs {
-    pub(crate) server: PathBuf,
-    /// Another build of the server.
-    pub(crate) baseline: Option<PathBuf>,
-    /// This program, built in the release profile: load client and floors.
-    pub(crate) chores: PathBuf,
 }
 
 /// A running subject; ends with this value.

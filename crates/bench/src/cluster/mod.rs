@@ -16,9 +16,9 @@ use self::loads::{LOADS, Load};
 use self::nodes::Nodes;
 use self::redis::{PIPELINE, Redis};
 use self::report::{Baseline, Round};
-use super::spec::{Cluster, Phases};
-use super::subject::Programs;
-use super::{build, judge, keep};
+use crate::programs::{Programs, build};
+use crate::report::{judge, keep};
+use crate::spec::{Cluster, Phases};
 
 /// Messages that redis-benchmark sends: pipelined, with a subscriber (whom Redis would cut off at 32 MB of backlog), and
 /// one by one.

@@ -9,8 +9,9 @@ use super::loads::Load;
 use super::redis::Redis;
 use crate::call::Caller;
 use crate::clock::{now, pause};
+use crate::programs::Programs;
 use crate::spec::{Cluster, Outcome, Phases, Task};
-use crate::subject::{Programs, Subject};
+use crate::subject::Subject;
 
 /// Longest wait until a node is ready.
 const READY_DEADLINE: Duration = Duration::from_secs(20);

@@ -14,8 +14,9 @@ use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use crate::clock::{now, pause};
+use crate::programs::Programs;
 use crate::socket::HeldPort;
-use crate::subject::{Programs, end, server};
+use crate::subject::{end, server};
 
 /// Longest wait until it answers.
 const START_DEADLINE: Duration = Duration::from_secs(30);

@@ -24,9 +24,10 @@ use self::database::{Engine, look_for_mariadb};
 use self::report::{Measured, Round};
 use self::spec::{Delivered, FloorOrders};
 use self::stage::{Hosts, RECEIVER, Stage};
-use super::spec::Phases;
-use super::subject::{Programs, Subject, order};
-use super::{build, existing, judge, keep};
+use crate::programs::{Programs, build, existing};
+use crate::report::{judge, keep};
+use crate::spec::Phases;
+use crate::subject::{Subject, order};
 
 pub(super) use self::client::run as run_client;
 pub(super) use self::floor::run as run_floor;

@@ -6,8 +6,9 @@ use super::database::{Engine, MariaDb, mariadb};
 use super::receiver::PORTS;
 use super::spec::{Delivered, Filled, Orders, SILENT_PATH, SILENT_TYPE, Shape, Task, WEBHOOK_PATH};
 use crate::call::Caller;
+use crate::programs::Programs;
 use crate::spec::{Phases, Publishing};
-use crate::subject::{Programs, SECRET, Subject, order};
+use crate::subject::{SECRET, Subject, order};
 use crate::token::mint;
 
 /// The hidden chores that take part.

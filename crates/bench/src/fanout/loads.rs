@@ -1,6 +1,6 @@
 //! What the bench measures and what must come out, as data.
 
-use super::spec::Pace;
+use crate::spec::Pace;
 
 /// One crowd and how fast it is published to.
 #[derive(Clone, Copy, Debug)]
