@@ -20,13 +20,14 @@
 //! ```
 
 mod api;
+#[cfg(feature = "contract")]
 pub mod contract;
 mod frames;
 mod hostile;
 mod mariadb;
 mod node;
 mod port;
-mod proc;
+pub mod proc;
 mod process;
 mod proxy;
 mod raw;
@@ -38,7 +39,7 @@ mod wait;
 mod ws;
 
 pub use api::{Answer, ApiClient};
-pub use frames::{Frame, Opcode};
+pub use frames::{Frame, FrameHead, Opcode, accept_key};
 pub use hostile::{Authority, ConnectProxy, Flaw, HostileReceiver, Step};
 pub use mariadb::{MariaDb, MariaDbServer, MariaDbSpec};
 pub use node::{CliOutput, NodeProcess, NodeSpec};

@@ -151,11 +151,15 @@ impl<C: Cli> Drop for Process<C> {
             let (program, port) = (self.launch.program, self.port());
             eprintln!("---- log of {program} on port {port} ----\n{}\n---- end of log ----", &log[from..]);
         }
-        // Gone before its directory goes, which it may be writing to. A killed process ends at once.
-        if self.child.start_kill().is_ok() {
-            while matches!(self.child.try_wait(), Ok(None)) {
-                std::thread::yield_now();
-            }
+        kill_and_wait(&mut self.child);
+    }
+}
+
+/// A child is gone before its directory goes, which it may be writing to. A killed process ends at once.
+pub(crate) fn kill_and_wait(child: &mut Child) {
+    if child.start_kill().is_ok() {
+        while matches!(child.try_wait(), Ok(None)) {
+            std::thread::yield_now();
         }
     }
 }

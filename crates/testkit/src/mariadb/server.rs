@@ -50,6 +50,11 @@ impl MariaDbServer {
         format!("127.0.0.1:{}", self.process.port())
     }
 
+    /// Its process id; another one after a restart.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Its socket, where it also listens.
     pub fn socket(&self) -> PathBuf {
         self.process.cli().socket.clone()
