@@ -7,7 +7,6 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who ran it")]
 
-mod call;
 mod client;
 mod clock;
 mod cluster;
@@ -15,7 +14,6 @@ mod fanout;
 mod histogram;
 mod http;
 mod message;
-mod procfs;
 mod programs;
 mod publisher;
 mod report;
@@ -23,11 +21,9 @@ mod socket;
 mod spec;
 mod subject;
 mod ticker;
-mod token;
 mod track;
 mod webhooks;
 mod wire;
-mod ws;
 
 use std::process::ExitCode;
 
@@ -90,9 +86,9 @@ fn main() -> ExitCode {
 
 fn run(bench: &Bench) -> Result<()> {
     match bench {
-        Bench::Fanout(args) => fanout::run(args),
-        Bench::Cluster(args) => cluster::run(args),
-        Bench::Webhooks(args) => webhooks::run(args),
+        Bench::Fanout(args) => orchestrate(fanout::run(args)),
+        Bench::Cluster(args) => orchestrate(cluster::run(args)),
+        Bench::Webhooks(args) => orchestrate(webhooks::run(args)),
         Bench::WebhookReceiver { shape } => webhooks::run_receiver(shape),
         Bench::WebhookClient { orders } => webhooks::run_client(orders),
         Bench::WebhookFloor { orders } => webhooks::run_floor(orders),
@@ -100,4 +96,9 @@ fn run(bench: &Bench) -> Result<()> {
         Bench::FloorPacked => fanout::run_floor(Writes::Packed),
         Bench::LoadClient { spec } => client::run(spec),
     }
+}
+
+/// Orchestrators start processes and wait for them: one thread is enough.
+fn orchestrate(bench: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(bench)
 }

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use hookswitch_testkit::Token as AccessToken;
 use mio::Token;
+use tokio::time::Instant;
 
 use super::{Client, PUBLISHERS, TICK, TIMER};
-use crate::clock::now;
-use crate::message::EVENT_TYPE;
-use crate::procfs::cpu_time;
+use crate::message::{EVENT_TYPE, TENANT};
 use crate::publisher::Publisher;
 use crate::spec::{Fanout, MAX_UNANSWERED, Pace, Phases, Publishing};
+use crate::subject::cpu_times;
 use crate::ticker::Ticker;
-use crate::token::mint;
 
 /// When nothing has come for this long although something is outstanding, it counts as lost.
 const GIVE_UP: Duration = Duration::from_secs(5);
@@ -42,12 +42,13 @@ impl Client {
         let mut ending = self.phase(Duration::from_millis(phases.warm_up_ms))?;
         self.tally.latencies.clear();
         let (events, deliveries) = (self.tally.outstanding.published(), self.tally.deliveries);
-        let (cpu, started) = (self.cpu_times()?, now());
+        let (cpu, started) = (cpu_times(&self.spec.pids)?, Instant::now());
         if ending == Ending::Complete {
             ending = self.phase(Duration::from_millis(phases.measured_ms))?;
         }
         let seconds = started.elapsed().as_secs_f64();
-        let spent = self.cpu_times()?.into_iter().zip(cpu).map(|(now, then)| now.saturating_sub(then).as_secs_f64());
+        let spent =
+            cpu_times(&self.spec.pids)?.into_iter().zip(cpu).map(|(now, then)| now.saturating_sub(then).as_secs_f64());
         let cpu_seconds: Vec<f64> = spent.collect();
         if ending == Ending::Complete {
             self.settle()?;
@@ -69,17 +70,13 @@ impl Client {
 
     fn open_publishers(&mut self) -> Result<()> {
         let Publishing { publishers, batch, .. } = self.crowd.publishing;
-        let token = mint(&self.spec.secret, usize::MAX >> 1, "service");
+        let token = AccessToken::service(TENANT).sign(&self.spec.secret);
         for number in 0..publishers as usize {
             let mut publisher = Publisher::open(self.spec.address, &token, &vec![EVENT_TYPE; batch])?;
             publisher.register(self.poll.registry(), Token(PUBLISHERS + number))?;
             self.publishers.push(publisher);
         }
         Ok(())
-    }
-
-    fn cpu_times(&self) -> Result<Vec<Duration>> {
-        self.spec.pids.iter().map(|pid| cpu_time(*pid)).collect()
     }
 
     fn lost(&self) -> u64 {
@@ -89,7 +86,7 @@ impl Client {
 
     /// Publishes for `length`, then waits until everything has arrived.
     fn phase(&mut self, length: Duration) -> Result<Ending> {
-        let (first, started) = (self.tally.outstanding.published(), now());
+        let (first, started) = (self.tally.outstanding.published(), Instant::now());
         self.timer = self.start_timer()?;
         let ending = loop {
             let elapsed = started.elapsed();

@@ -10,22 +10,22 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use hookswitch_testkit::{Token as AccessToken, proc};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
+use tokio::time::Instant;
 
 use self::crowd::Crowd;
 use self::drive::Run;
 use self::latencies::Latencies;
 use self::subscriber::Subscriber;
 use self::tally::Tally;
-use super::message::{EVENT_TYPE, OTHER_TYPE};
-use super::procfs::{cpu_time, resident_bytes};
+use super::message::{EVENT_TYPE, OTHER_TYPE, TENANT};
 use super::publisher::Publisher;
 use super::spec::{Cluster, Idle, Outcome, Pace, Publishing, Spec, Task, window};
+use super::subject::cpu_times;
 use super::ticker::Ticker;
-use super::token::mint;
 use super::track::Lanes;
-use crate::clock::now;
 
 /// Handshakes under way at once while connecting; below every backlog, so that no connect has to be repeated.
 const HANDSHAKES_AT_ONCE: usize = 64;
@@ -105,7 +105,8 @@ impl Client {
     /// Opens connections until there are `total`, each with a token of its own, and waits for every upgrade.
     fn connect(&mut self, total: usize) -> Result<()> {
         let first = self.subscribers.len();
-        let tokens: Vec<String> = (first..total).map(|number| mint(&self.spec.secret, number + 1, "agent")).collect();
+        let token = |number| AccessToken::new(TENANT, number + 1).sign(&self.spec.secret);
+        let tokens: Vec<String> = (first..total).map(token).collect();
         for (number, token) in (first..total).zip(&tokens) {
             let seat = self.crowd.seat(number, self.spec.address);
             let mut subscriber = Subscriber::open(seat, token, self.crowd.publishing.publishers)?;
@@ -131,16 +132,18 @@ impl Client {
         self.connect(few)?;
         self.subscribe_from(0)?;
         self.settle()?;
-        let (memory, cpu, started) = (resident_bytes(pid)?, cpu_time(pid)?, now());
+        let resident_bytes = || proc::resident_bytes(pid).context("the subject is gone");
+        let cpu_time = || cpu_times(&[pid]).map(|times| times[0]);
+        let (memory, cpu, started) = (resident_bytes()?, cpu_time()?, Instant::now());
         self.connect(many)?;
         let seconds = started.elapsed().as_secs_f64();
         self.settle()?;
-        let spent = cpu_time(pid)?.saturating_sub(cpu);
+        let spent = cpu_time()?.saturating_sub(cpu);
         self.subscribe_from(few)?;
         self.settle()?;
         let added = (many - few) as f64;
         Ok(Idle {
-            bytes_per_connection: (resident_bytes(pid)? as f64 - memory as f64) / added,
+            bytes_per_connection: (resident_bytes()? as f64 - memory as f64) / added,
             cpu_us_per_connect: spent.as_secs_f64() * 1e6 / added,
             connects_per_second: added / seconds,
         })
@@ -148,7 +151,7 @@ impl Client {
 
     /// Keeps reading for a while although nothing is expected.
     fn settle(&mut self) -> Result<()> {
-        let started = now();
+        let started = Instant::now();
         while started.elapsed() < SETTLE {
             self.pump(TICK)?;
         }
@@ -156,7 +159,7 @@ impl Client {
     }
 
     fn wait_until(&mut self, what: &str, done: impl Fn(&Tally) -> bool) -> Result<()> {
-        let started = now();
+        let started = Instant::now();
         while !done(&self.tally) {
             if started.elapsed() > CROWD_DEADLINE {
                 let total = self.subscribers.len();

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hookswitch_testkit::{Frame, FrameHead, Opcode, accept_key};
 use mio::net::TcpStream;
 
 use super::latencies::Place;
@@ -13,7 +14,6 @@ use super::tally::Tally;
 use crate::http::Head;
 use crate::socket::connect;
 use crate::track::Sequences;
-use crate::ws::{CLOSE, FrameHead, PING, PONG, TEXT, accept_key, push_client_frame};
 
 /// Which connection it is.
 #[derive(Clone, Copy, Debug)]
@@ -56,10 +56,8 @@ impl Subscriber {
     /// Subscribes to one event type, and asks for the pong that proves it.
     pub(crate) fn subscribe(&mut self, event_type: &str) -> Result<()> {
         let command = format!(r#"{{"type":"subscribe","payload":{{"events":["{event_type}"]}}}}"#);
-        let mut frames = Vec::new();
-        push_client_frame(&mut frames, TEXT, command.as_bytes());
-        push_client_frame(&mut frames, TEXT, br#"{"type":"ping"}"#);
-        self.send(&frames)
+        let messages = [command, r#"{"type":"ping"}"#.to_owned()];
+        self.send(&messages.map(|text| Frame::new(Opcode::Text, text).masked()).concat())
     }
 
     /// Takes in everything that has come.
@@ -122,18 +120,16 @@ impl Subscriber {
     }
 
     fn on_frame(&mut self, head: FrameHead, payload: &[u8], tally: &mut Tally) -> Result<()> {
-        if head.mask.is_some() || !head.last {
+        if head.mask.is_some() || !head.is_final {
             bail!("a server's frame is masked or a fragment");
         }
         match head.opcode {
-            TEXT => self.on_text(payload, tally),
-            PING => {
-                let mut pong = Vec::new();
-                push_client_frame(&mut pong, PONG, payload);
-                self.send(&pong)?;
+            Opcode::Text => self.on_text(payload, tally),
+            Opcode::Ping => self.send(&Frame::new(Opcode::Pong, payload.to_vec()).masked())?,
+            Opcode::Close => {
+                bail!("the server said close: {}", String::from_utf8_lossy(payload.get(2..).unwrap_or_default()))
             }
-            CLOSE => bail!("the server said close: {}", String::from_utf8_lossy(payload.get(2..).unwrap_or_default())),
-            other => bail!("a frame with opcode {other}"),
+            other => bail!("a frame with opcode {other:?}"),
         }
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! What the load client has seen, over all its connections.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::latencies::{Latencies, Place};
-use crate::clock::now;
 use crate::message::Reader;
 use crate::track::{Arrival, Lanes};
 
@@ -29,7 +30,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// Nothing seen yet of what is to arrive.
     pub(crate) fn new(outstanding: Lanes, latencies: Latencies) -> Self {
-        let started = now();
+        let started = Instant::now();
         Self {
             started,
             read_at: 0,
@@ -54,7 +55,7 @@ impl Tally {
 
     /// Takes the time once for everything that one read brings.
     pub(crate) fn begin_read(&mut self) {
-        let read_at = now();
+        let read_at = Instant::now();
         self.read_at = read_at.duration_since(self.started).as_nanos() as u64;
         self.last_progress = read_at;
     }

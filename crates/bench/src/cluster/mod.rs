@@ -11,11 +11,12 @@ mod report;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use hookswitch_testkit::RedisServer;
 
 use self::loads::{LOADS, Load};
 use self::nodes::Nodes;
-use self::redis::{PIPELINE, Redis};
-use self::report::{Baseline, Round};
+use self::redis::{PIPELINE, heard_rate, publish_rate};
+use self::report::{RedisAlone, Round};
 use crate::programs::{Programs, build};
 use crate::report::{judge, keep};
 use crate::spec::{Cluster, Phases};
@@ -61,29 +62,32 @@ impl ClusterArgs {
 }
 
 /// Measures and reports; fails when an event was lost, doubled or out of order.
-pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
+pub(crate) async fn run(args: &ClusterArgs) -> Result<()> {
     let (programs, target) = build(true)?;
-    let rounds: Vec<Round> = (1..=args.rounds())
-        .map(|number| measure_round(args, &programs, number).with_context(|| format!("round {number}")))
-        .collect::<Result<_>>()?;
+    let mut rounds = Vec::new();
+    for number in 1..=args.rounds() {
+        let round = measure_round(args, &programs, number).await;
+        rounds.push(round.with_context(|| format!("round {number}"))?);
+    }
     println!("{}\n", report::tables(&rounds));
     keep(&target, "cluster.json", &report::to_json(&rounds))?;
     judge(&report::verdicts(&rounds))
 }
 
-fn measure_round(args: &ClusterArgs, programs: &Programs, number: u8) -> Result<Round> {
-    let nodes = Nodes::start(programs)?;
-    let baseline = measure_redis(&nodes.redis, if args.quick { QUICK_SHARE } else { 1 })?;
-    let Baseline { pipelined, heard, one_by_one } = baseline;
+async fn measure_round(args: &ClusterArgs, programs: &Programs, number: u8) -> Result<Round> {
+    let nodes = Nodes::start(programs).await;
+    let alone = measure_redis(&nodes.redis, if args.quick { QUICK_SHARE } else { 1 })?;
+    let RedisAlone { pipelined, heard, one_by_one } = alone;
     eprintln!(
         "round {number}, redis-benchmark: {pipelined:.0}, heard {heard:.0}, one by one {one_by_one:.0} messages/s"
     );
-    let loads = args.loads().map(|load| {
-        let run = nodes.measure(programs, load, args.phases()).context(load.name)?;
+    let mut loads = Vec::new();
+    for load in args.loads() {
+        let run = nodes.measure(programs, load, args.phases()).await.context(load.name)?;
         eprintln!("round {number}, {}: {}", load.name, progress(load, &run));
-        Ok((load, run))
-    });
-    Ok(Round { baseline, loads: loads.collect::<Result<_>>()? })
+        loads.push((load, run));
+    }
+    Ok(Round { alone, loads })
 }
 
 fn progress(load: &Load, run: &Cluster) -> String {
@@ -94,10 +98,10 @@ fn progress(load: &Load, run: &Cluster) -> String {
     format!("p50 {here:.2} ms at A, {there:.2} ms at B, {} events", run.fanout.events)
 }
 
-fn measure_redis(redis: &Redis, share: u32) -> Result<Baseline> {
-    Ok(Baseline {
-        pipelined: redis.publish_rate(PIPELINED_MESSAGES / share, PIPELINE)?,
-        heard: redis.heard_rate(HEARD_MESSAGES / share, PIPELINE)?,
-        one_by_one: redis.publish_rate(SINGLE_MESSAGES / share, 1)?,
+fn measure_redis(redis: &RedisServer, share: u32) -> Result<RedisAlone> {
+    Ok(RedisAlone {
+        pipelined: publish_rate(redis, PIPELINED_MESSAGES / share, PIPELINE)?,
+        heard: heard_rate(redis, HEARD_MESSAGES / share, PIPELINE)?,
+        one_by_one: publish_rate(redis, SINGLE_MESSAGES / share, 1)?,
     })
 }

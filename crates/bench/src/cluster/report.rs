@@ -9,7 +9,7 @@ use crate::spec::{Cluster, Fanout};
 
 /// Messages per second of redis-benchmark's PUBLISH.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Baseline {
+pub(crate) struct RedisAlone {
     /// 16 requests on the way per connection, nobody listens.
     pub(crate) pipelined: f64,
     /// The same with one subscriber: as they come to it.
@@ -18,26 +18,23 @@ pub(crate) struct Baseline {
     pub(crate) one_by_one: f64,
 }
 
-type Figure = fn(&Baseline) -> f64;
+type Figure = fn(&RedisAlone) -> f64;
 
-/// Each baseline with its name.
-const BASELINES: [(&str, Figure); 3] = [
-    ("-P 16", |baseline| baseline.pipelined),
-    ("-P 16, as heard", |baseline| baseline.heard),
-    ("-P 1", |baseline| baseline.one_by_one),
-];
+/// Each of them with its name.
+const RATES: [(&str, Figure); 3] =
+    [("-P 16", |alone| alone.pipelined), ("-P 16, as heard", |alone| alone.heard), ("-P 1", |alone| alone.one_by_one)];
 
 /// The same Redis process, one after the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Round {
-    pub(crate) baseline: Baseline,
+    pub(crate) alone: RedisAlone,
     pub(crate) loads: Vec<(&'static Load, Cluster)>,
 }
 
-/// All rounds of one load, each with the baseline of its round.
+/// All rounds of one load, each with what Redis did alone in its round.
 struct Runs<'a> {
     load: &'static Load,
-    runs: Vec<(Baseline, &'a Cluster)>,
+    runs: Vec<(RedisAlone, &'a Cluster)>,
 }
 
 /// Everything, for people.
@@ -46,8 +43,8 @@ pub(crate) fn tables(rounds: &[Round]) -> String {
         format!("\nredis-benchmark -c 50 PUBLISH, 256 bytes (median of {} rounds)", rounds.len()),
         "                         messages/s".to_owned(),
     ];
-    for (name, figure) in BASELINES {
-        let rate = median(rounds.iter().map(|round| figure(&round.baseline)).collect()).unwrap_or_default();
+    for (name, figure) in RATES {
+        let rate = median(rounds.iter().map(|round| figure(&round.alone)).collect()).unwrap_or_default();
         lines.push(format!("  {name:20} {rate:12.0}"));
     }
     let runs = by_load(rounds);
@@ -71,7 +68,7 @@ pub(crate) fn to_json(rounds: &[Round]) -> Value {
     let round = |round: &Round| {
         let loads: serde_json::Map<_, _> =
             round.loads.iter().map(|(load, run)| (load.name.to_owned(), json!(run))).collect();
-        json!({"redis_benchmark": round.baseline, "loads": loads})
+        json!({"redis_benchmark": round.alone, "loads": loads})
     };
     json!({"rounds": rounds.iter().map(round).collect::<Vec<_>>()})
 }
@@ -80,7 +77,7 @@ fn by_load(rounds: &[Round]) -> Vec<Runs<'_>> {
     let Some(first) = rounds.first() else { return Vec::new() };
     let runs = |load: &'static Load| {
         let of_round = |round: &'_ Round| round.loads.iter().position(|(one, _)| one.name == load.name);
-        let runs = rounds.iter().filter_map(|round| Some((round.baseline, &round.loads[of_round(round)?].1)));
+        let runs = rounds.iter().filter_map(|round| Some((round.alone, &round.loads[of_round(round)?].1)));
         Runs { load, runs: runs.collect() }
     };
     first.loads.iter().map(|(load, _)| runs(load)).collect()
@@ -119,8 +116,8 @@ impl Runs<'_> {
         let (name, wrongs) = (self.load.name, self.wrongs());
         let mut rows =
             vec![format!("  {name:8} {rate:9.0} {a:26.2} {b:9.2} {redis:9.2}  {wrongs}  ({})", self.load.about)];
-        for (name, baseline) in BASELINES {
-            let ratios = self.runs.iter().map(|(redis, run)| run.fanout.events_per_second() / baseline(redis));
+        for (name, figure) in RATES {
+            let ratios = self.runs.iter().map(|(redis, run)| run.fanout.events_per_second() / figure(redis));
             let ratio = median(ratios.collect()).unwrap_or_default();
             rows.push(format!("    events/s / PUBLISH {name}: {ratio:.3}"));
         }
@@ -158,8 +155,8 @@ mod tests {
     fn round(events: u64, lost: u64) -> Round {
         let fanout = Fanout { events, seconds: 1.0, lost, ..Fanout::default() };
         let run = Cluster { fanout, cpu_seconds: vec![0.5, 0.25, 0.1], ..Cluster::default() };
-        let baseline = Baseline { pipelined: 400_000.0, heard: 200_000.0, one_by_one: 80_000.0 };
-        Round { baseline, loads: LOADS.iter().map(|load| (load, run.clone())).collect() }
+        let alone = RedisAlone { pipelined: 400_000.0, heard: 200_000.0, one_by_one: 80_000.0 };
+        Round { alone, loads: LOADS.iter().map(|load| (load, run.clone())).collect() }
     }
 
     #[test]

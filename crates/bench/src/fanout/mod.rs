@@ -8,15 +8,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use nix::sys::resource::{Resource, getrlimit};
 
 pub(crate) use self::floor::{Writes, run as run_floor};
 use self::loads::{IDLE, IDLE_FEW, IDLE_MANY, LOADS, Load};
 use self::report::{IdleRounds, Measured};
-use crate::procfs;
 use crate::programs::{Programs, build, existing};
 use crate::report::{judge, keep};
 use crate::spec::{Fanout, Idle, Outcome, Phases, Task};
-use crate::subject::{Kind, Subject};
+use crate::subject::{Kind, measure};
 
 /// Descriptors a process needs beside its connections.
 const SPARE_FILES: usize = 100;
@@ -73,21 +73,24 @@ impl FanoutArgs {
 }
 
 /// Measures and reports; fails when an event is lost or a bar does not hold.
-pub(crate) fn run(args: &FanoutArgs) -> Result<()> {
+pub(crate) async fn run(args: &FanoutArgs) -> Result<()> {
     check_open_files(args)?;
     let (mut programs, target) = build(args.subjects.contains(&Kind::Server))?;
     programs.baseline = args.baseline.as_deref().map(existing).transpose()?;
     let mut measured = Vec::new();
     for load in args.loads() {
-        let rounds =
-            (1..=args.rounds).map(|round| measure_round(args, &programs, load, round)).collect::<Result<_>>()?;
+        let mut rounds = Vec::new();
+        for round in 1..=args.rounds {
+            rounds.push(measure_round(args, &programs, load, round).await?);
+        }
         measured.push(Measured { load, rounds });
         println!("{}", measured.last().map(Measured::table).unwrap_or_default());
     }
     let mut idle = IdleRounds::default();
     if args.wants(IDLE) && (args.baseline.is_some() || args.subjects.contains(&Kind::Server)) {
-        let rounds = (1..=args.rounds).map(|round| measure_idle(args, &programs, round));
-        idle = IdleRounds(rounds.collect::<Result<_>>()?);
+        for round in 1..=args.rounds {
+            idle.0.push(measure_idle(args, &programs, round).await?);
+        }
         println!("{}", idle.table());
     }
     if args.baseline.is_some() {
@@ -97,12 +100,14 @@ pub(crate) fn run(args: &FanoutArgs) -> Result<()> {
     judge(&report::verdicts(&measured, &idle))
 }
 
-fn measure_round(args: &FanoutArgs, programs: &Programs, load: &Load, round: u8) -> Result<Vec<(Kind, Fanout)>> {
+async fn measure_round(args: &FanoutArgs, programs: &Programs, load: &Load, round: u8) -> Result<Vec<(Kind, Fanout)>> {
     let mut figures = Vec::new();
     for kind in args.subjects(round) {
         let what = format!("{} round {round}, {}", load.name, kind.name());
-        let subject = Subject::start(kind, programs)?;
-        let Outcome::Fanout(one) = subject.measure(programs, args.task(load, kind)).context(what.clone())? else {
+        let subject = kind.start(programs).await?;
+        let Outcome::Fanout(one) =
+            measure(programs, &subject, &[], args.task(load, kind)).await.context(what.clone())?
+        else {
             bail!("{what}: the load client did something else");
         };
         let (cost, events) = (one.cpu_per_million(), one.events);
@@ -113,13 +118,13 @@ fn measure_round(args: &FanoutArgs, programs: &Programs, load: &Load, round: u8)
 }
 
 /// The floors have no idle connections worth measuring.
-fn measure_idle(args: &FanoutArgs, programs: &Programs, round: u8) -> Result<Vec<(Kind, Idle)>> {
+async fn measure_idle(args: &FanoutArgs, programs: &Programs, round: u8) -> Result<Vec<(Kind, Idle)>> {
     let mut figures = Vec::new();
     let subjects = args.subjects(round).into_iter();
     for kind in subjects.filter(|kind| matches!(kind, Kind::Server | Kind::Baseline)) {
         let what = format!("{IDLE} round {round}, {}", kind.name());
-        let subject = Subject::start(kind, programs)?;
-        let outcome = subject.measure(programs, Task::Idle { few: IDLE_FEW, many: IDLE_MANY });
+        let subject = kind.start(programs).await?;
+        let outcome = measure(programs, &subject, &[], Task::Idle { few: IDLE_FEW, many: IDLE_MANY }).await;
         let Outcome::Idle(idle) = outcome.context(what.clone())? else {
             bail!("{what}: the load client did something else");
         };
@@ -134,8 +139,8 @@ fn check_open_files(args: &FanoutArgs) -> Result<()> {
     let crowds = args.loads().map(|load| load.connections + load.bystanders);
     let idle = args.wants(IDLE).then_some(IDLE_MANY);
     let needed = crowds.chain(idle).max().unwrap_or(0) + SPARE_FILES;
-    let limit = procfs::open_files_limit()?;
-    if limit < needed {
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if limit < needed as u64 {
         bail!(
             "each process may open {limit} files, {needed} are needed: run `ulimit -n {needed}` first, or use --only"
         );

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use mio::{Events, Interest, Poll, Token};
+use tokio::time::Instant;
 
 use super::progress::Progress;
 use super::spec::{Delivered, FloorOrders, Shape, WEBHOOK_PATH, Wrongs};
-use crate::clock::{now, shared_micros};
+use crate::clock::shared_micros;
 use crate::http::Head;
 use crate::message::Request;
-use crate::procfs::cpu_time;
 use crate::socket::connect;
+use crate::subject::cpu_times;
 use crate::wire::Wire;
 
 /// Longest sleep in one poll.
@@ -29,11 +30,10 @@ pub(crate) fn run(orders: &str) -> Result<()> {
     floor.phase(Duration::from_millis(orders.phases.warm_up_ms))?;
     floor.progress.mark()?;
     let pids = [std::process::id(), orders.receiver_pid];
-    let cpu_times = || pids.into_iter().map(cpu_time).collect::<Result<Vec<_>>>();
-    let (sent, cpu, started) = (floor.sent(), cpu_times()?, now());
+    let (sent, cpu, started) = (floor.sent(), cpu_times(&pids)?, Instant::now());
     floor.phase(Duration::from_millis(orders.phases.measured_ms))?;
     let seconds = started.elapsed().as_secs_f64();
-    let spent = cpu_times()?.into_iter().zip(cpu).map(|(now, then)| now.saturating_sub(then).as_secs_f64());
+    let spent = cpu_times(&pids)?.into_iter().zip(cpu).map(|(now, then)| now.saturating_sub(then).as_secs_f64());
     let (cpu_seconds, deliveries) = (spent.collect(), floor.sent() - sent);
     let arrived = floor.progress.report()?;
     let received: u64 = arrived.received.iter().copied().map(u64::from).sum();
@@ -85,7 +85,7 @@ impl Floor {
 
     /// Sends for `length`, then waits for the last answers.
     fn phase(&mut self, length: Duration) -> Result<()> {
-        let started = now();
+        let started = Instant::now();
         let mut events = Events::with_capacity(1_024);
         for number in 0..self.senders.len() {
             self.send(number)?;

@@ -27,7 +27,7 @@ use self::stage::{Hosts, RECEIVER, Stage};
 use crate::programs::{Programs, build, existing};
 use crate::report::{judge, keep};
 use crate::spec::Phases;
-use crate::subject::{Subject, order};
+use crate::subject::{address, chore, order};
 
 pub(super) use self::client::run as run_client;
 pub(super) use self::floor::run as run_floor;
@@ -81,9 +81,9 @@ impl WebhooksArgs {
         Phases { warm_up_ms: measured_ms / 3, measured_ms }
     }
 
-    fn stage<'a>(&self, programs: &'a Programs, case: &Case) -> Result<Stage<'a>> {
+    async fn stage<'a>(&self, programs: &'a Programs, case: &Case) -> Result<Stage<'a>> {
         let hosts = if self.one_host { Hosts::Shared } else { Hosts::Own };
-        Stage::start(programs, case.engine, case.shape, hosts)
+        Stage::start(programs, case.engine, case.shape, hosts).await
     }
 
     fn cases(&self) -> impl Iterator<Item = &'static Case> {
@@ -92,7 +92,7 @@ impl WebhooksArgs {
 }
 
 /// Measures and reports; fails when a delivery was lost or came twice, or when a backlog slows the others down.
-pub(crate) fn run(args: &WebhooksArgs) -> Result<()> {
+pub(crate) async fn run(args: &WebhooksArgs) -> Result<()> {
     if args.cases().any(|case| case.engine == Engine::MariaDb) {
         look_for_mariadb()?;
     }
@@ -102,7 +102,7 @@ pub(crate) fn run(args: &WebhooksArgs) -> Result<()> {
     }
     let mut measured = Vec::new();
     for case in args.cases() {
-        let one = measure(args, &programs, case).context(case.name)?;
+        let one = measure(args, &programs, case).await.context(case.name)?;
         println!("{}", one.table());
         measured.push(one);
         // Kept after each case: the whole takes long, and what was measured stays when a later one fails.
@@ -115,19 +115,23 @@ pub(crate) fn run(args: &WebhooksArgs) -> Result<()> {
     judge(&report::verdicts(&measured))
 }
 
-fn measure(args: &WebhooksArgs, programs: &Programs, case: &'static Case) -> Result<Measured> {
+async fn measure(args: &WebhooksArgs, programs: &Programs, case: &'static Case) -> Result<Measured> {
     if case.kind == Kind::Backlog {
-        return measure_backlog(args, programs, case);
+        return measure_backlog(args, programs, case).await;
     }
-    let round = |number| measure_round(args, programs, case, number).with_context(|| format!("round {number}"));
-    Ok(Measured { case, rounds: (1..=u16::from(args.rounds())).map(round).collect::<Result<_>>()?, filled: None })
+    let mut rounds = Vec::new();
+    for number in 1..=u16::from(args.rounds()) {
+        let round = measure_round(args, programs, case, number).await;
+        rounds.push(round.with_context(|| format!("round {number}"))?);
+    }
+    Ok(Measured { case, rounds, filled: None })
 }
 
-fn measure_round(args: &WebhooksArgs, programs: &Programs, case: &Case, number: u16) -> Result<Round> {
-    let server = args.stage(programs, case)?.deliver(case.publishing, args.phases(1))?;
+async fn measure_round(args: &WebhooksArgs, programs: &Programs, case: &Case, number: u16) -> Result<Round> {
+    let server = args.stage(programs, case).await?.deliver(case.publishing, args.phases(1)).await?;
     tell(case, number, "server", &server);
     let beside = match case.kind {
-        Kind::Full => Some(measure_floor(programs, case, args.phases(1))?),
+        Kind::Full => Some(measure_floor(programs, case, args.phases(1)).await?),
         Kind::Paced | Kind::Backlog => None,
     };
     if let Some(floor) = &beside {
@@ -137,37 +141,45 @@ fn measure_round(args: &WebhooksArgs, programs: &Programs, case: &Case, number: 
 }
 
 /// Two servers, of which one has the backlog, take turns: filling takes too long for every round to begin with it.
-fn measure_backlog(args: &WebhooksArgs, programs: &Programs, case: &'static Case) -> Result<Measured> {
-    let mut without = args.stage(programs, case)?;
-    let mut with = args.stage(programs, case)?;
+async fn measure_backlog(args: &WebhooksArgs, programs: &Programs, case: &'static Case) -> Result<Measured> {
+    let mut without = args.stage(programs, case).await?;
+    let mut with = args.stage(programs, case).await?;
     eprintln!("{}: filling", case.name);
-    let filled = Some(with.fill(args.backlog())?);
+    let filled = Some(with.fill(args.backlog()).await?);
     let mut rounds = Vec::new();
     for number in 1..=u16::from(args.rounds()) * u16::from(TURNS) {
-        let one = |stage: &mut Stage<'_>, who: &str| {
-            let run =
-                stage.deliver(case.publishing, args.phases(TURNS)).with_context(|| format!("turn {number}, {who}"))?;
-            tell(case, number, who, &run);
-            anyhow::Ok(run)
-        };
         // Both grow from round to round: who is first in one is second in the next.
         let (server, beside) = if number % 2 == 1 {
-            let beside = one(&mut without, "without a backlog")?;
-            (one(&mut with, "with a backlog")?, beside)
+            let beside = take_turn(args, &mut without, case, number, "without a backlog").await?;
+            (take_turn(args, &mut with, case, number, "with a backlog").await?, beside)
         } else {
-            (one(&mut with, "with a backlog")?, one(&mut without, "without a backlog")?)
+            let server = take_turn(args, &mut with, case, number, "with a backlog").await?;
+            (server, take_turn(args, &mut without, case, number, "without a backlog").await?)
         };
         rounds.push(Round { server, beside: Some(beside) });
     }
     Ok(Measured { case, rounds, filled })
 }
 
-fn measure_floor(programs: &Programs, case: &Case, phases: Phases) -> Result<Delivered> {
+async fn take_turn(
+    args: &WebhooksArgs,
+    stage: &mut Stage<'_>,
+    case: &Case,
+    number: u16,
+    who: &str,
+) -> Result<Delivered> {
+    let run = stage.deliver(case.publishing, args.phases(TURNS)).await;
+    let run = run.with_context(|| format!("turn {number}, {who}"))?;
+    tell(case, number, who, &run);
+    Ok(run)
+}
+
+async fn measure_floor(programs: &Programs, case: &Case, phases: Phases) -> Result<Delivered> {
     let shape = case.shape;
-    let receiver = Subject::start_chore(programs, &[RECEIVER, &serde_json::to_string(&shape)?])?;
-    let (address, receiver_pid) = (receiver.address(), receiver.pid());
+    let receiver = chore(programs, &[RECEIVER, &serde_json::to_string(&shape)?]).start().await;
+    let (address, receiver_pid) = (address(&receiver)?, receiver.pid());
     let orders = FloorOrders { receiver: address, receiver_pid, shape, connections: IN_FLIGHT, phases };
-    order(programs, FLOOR, &orders)
+    order(programs, FLOOR, &orders).await
 }
 
 fn tell(case: &Case, round: u16, who: &str, run: &Delivered) {

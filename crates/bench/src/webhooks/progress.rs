@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use hookswitch_testkit::ApiClient;
+use tokio::runtime::{Builder, Runtime};
 
 use super::receiver::{COUNT, MARK, REPORT};
 use super::spec::Arrived;
-use crate::call::Caller;
-use crate::clock::pause;
 
 /// Between two questions: at 10,000 deliveries a second, 50 of them.
 const STEP: Duration = Duration::from_millis(5);
@@ -21,24 +21,27 @@ const GONE: u64 = u64::MAX;
 /// A receiver as the load client and the floor see it.
 #[derive(Debug)]
 pub(super) struct Progress {
-    caller: Caller,
+    receiver: ApiClient,
+    /// One thread, which asks until this value is gone.
+    runtime: Runtime,
     received: Arc<AtomicU64>,
 }
 
 impl Progress {
-    /// Asks once, and then from a thread of its own until this process ends.
+    /// Asks once, and then from a thread of its own.
     pub(super) fn watch(receiver: SocketAddr) -> Result<Self> {
-        let mut caller = Caller::connect(receiver)?;
-        let received = Arc::new(AtomicU64::new(ask(&mut caller)?));
-        let (mut asking, told) = (Caller::connect(receiver)?, Arc::clone(&received));
-        thread::spawn(move || {
-            while let Ok(count) = ask(&mut asking) {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let receiver = ApiClient::new(&receiver.to_string());
+        let received = Arc::new(AtomicU64::new(runtime.block_on(count(&receiver))?));
+        let (asked, told) = (receiver.clone(), Arc::clone(&received));
+        runtime.spawn(async move {
+            while let Ok(count) = count(&asked).await {
                 told.store(count, Ordering::Relaxed);
-                pause(STEP);
+                tokio::time::sleep(STEP).await;
             }
             told.store(GONE, Ordering::Relaxed);
         });
-        Ok(Self { caller, received })
+        Ok(Self { receiver, runtime, received })
     }
 
     /// Deliveries it had received a moment ago, each once.
@@ -50,16 +53,21 @@ impl Progress {
     }
 
     /// Lets it forget the delays so far.
-    pub(super) fn mark(&mut self) -> Result<()> {
-        self.caller.get(MARK).map(drop)
+    pub(super) fn mark(&self) -> Result<()> {
+        self.runtime.block_on(ask(&self.receiver, MARK)).map(drop)
     }
 
     /// Everything it knows.
-    pub(super) fn report(&mut self) -> Result<Arrived> {
-        serde_json::from_str(&self.caller.get(REPORT)?.body).context("the receiver's report is not readable")
+    pub(super) fn report(&self) -> Result<Arrived> {
+        let report = self.runtime.block_on(ask(&self.receiver, REPORT))?;
+        serde_json::from_slice(&report).context("the receiver's report is not readable")
     }
 }
 
-fn ask(caller: &mut Caller) -> Result<u64> {
-    caller.get(COUNT)?.body.parse().context("the receiver does not say how much it has")
+async fn count(receiver: &ApiClient) -> Result<u64> {
+    serde_json::from_slice(&ask(receiver, COUNT).await?).context("the receiver does not say how much it has")
+}
+
+async fn ask(receiver: &ApiClient, path: &str) -> Result<Bytes> {
+    Ok(receiver.try_get(path).await?.body)
 }

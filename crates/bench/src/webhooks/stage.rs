@@ -1,15 +1,16 @@
 //! A server with its database, a receiver, and the webhooks between them.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
+use hookswitch_testkit::{MariaDbServer, NodeProcess, Token};
+use serde_json::json;
 
-use super::database::{Engine, MariaDb, mariadb};
+use super::database::{Engine, mariadb};
 use super::receiver::PORTS;
 use super::spec::{Delivered, Filled, Orders, SILENT_PATH, SILENT_TYPE, Shape, Task, WEBHOOK_PATH};
-use crate::call::Caller;
+use crate::message::TENANT;
 use crate::programs::Programs;
 use crate::spec::{Phases, Publishing};
-use crate::subject::{SECRET, Subject, order};
-use crate::token::mint;
+use crate::subject::{address, chore, order, server};
 
 /// The hidden chores that take part.
 pub(super) const RECEIVER: &str = "webhook-receiver";
@@ -35,69 +36,67 @@ pub(super) struct Stage<'a> {
     programs: &'a Programs,
     shape: Shape,
     // Ended before what it uses.
-    server: Subject,
-    receiver: Subject,
-    database: Option<MariaDb>,
+    server: NodeProcess,
+    receiver: NodeProcess,
+    database: Option<MariaDbServer>,
     /// Events so far, but for those that nobody answers.
     published: u32,
 }
 
 impl<'a> Stage<'a> {
     /// Starts all of it afresh. Beside the webhooks of the shape there is one whose receiver never answers.
-    pub(super) fn start(programs: &'a Programs, engine: Engine, shape: Shape, hosts: Hosts) -> Result<Self> {
-        let database = match engine {
-            Engine::Sqlite => None,
-            Engine::MariaDb => Some(mariadb(programs)?),
-        };
-        let receiver = Subject::start_chore(programs, &[RECEIVER, &serde_json::to_string(&shape)?])?;
-        let mut env = vec![("WEBHOOK_ALLOW_HTTP", "true"), ("WEBHOOK_ALLOW_CIDRS", "127.0.0.0/8")];
-        let url = database.as_ref().map(MariaDb::url);
-        env.extend(url.as_deref().map(|url| ("DATABASE_URL", url)));
-        let server = Subject::start_server(programs, &env)?;
+    pub(super) async fn start(programs: &'a Programs, engine: Engine, shape: Shape, hosts: Hosts) -> Result<Self> {
+        let receiver = chore(programs, &[RECEIVER, &serde_json::to_string(&shape)?]).start().await;
+        let (mut spec, mut database) = (server(&programs.server).with_loopback_webhooks(), None);
+        if engine == Engine::MariaDb {
+            let (mariadb, url) = mariadb(programs).await?;
+            (spec, database) = (spec.env("DATABASE_URL", &url), Some(mariadb));
+        }
+        let server = spec.start().await;
         let stage = Self { programs, shape, server, receiver, database, published: 0 };
-        stage.register(hosts)?;
+        stage.register(hosts).await?;
         Ok(stage)
     }
 
     /// Publishes for a time.
-    pub(super) fn deliver(&mut self, publishing: Publishing, phases: Phases) -> Result<Delivered> {
+    pub(super) async fn deliver(&mut self, publishing: Publishing, phases: Phases) -> Result<Delivered> {
         let task = Task::Deliver { shape: self.shape, publishing, phases, first: self.published };
-        let delivered: Delivered = order(self.programs, CLIENT, &self.orders(task))?;
+        let delivered: Delivered = order(self.programs, CLIENT, &self.orders(task)?).await?;
         self.published = delivered.published;
         Ok(delivered)
     }
 
     /// Lets deliveries wait for the silent receiver.
-    pub(super) fn fill(&self, events: u32) -> Result<Filled> {
-        order(self.programs, CLIENT, &self.orders(Task::Fill { events }))
+    pub(super) async fn fill(&self, events: u32) -> Result<Filled> {
+        order(self.programs, CLIENT, &self.orders(Task::Fill { events })?).await
     }
 
-    fn orders(&self, task: Task) -> Orders {
+    fn orders(&self, task: Task) -> Result<Orders> {
         let mut pids = vec![self.server.pid(), self.receiver.pid()];
-        pids.extend(self.database.as_ref().map(MariaDb::pid));
-        let (server, receiver) = (self.server.address(), self.receiver.address());
-        Orders { server, receiver, pids, secret: SECRET.to_owned(), task }
+        pids.extend(self.database.as_ref().map(MariaDbServer::pid));
+        let (server, receiver) = (address(&self.server)?, address(&self.receiver)?);
+        Ok(Orders { server, receiver, pids, secret: self.server.secret().to_owned(), task })
     }
 
-    fn register(&self, hosts: Hosts) -> Result<()> {
-        let (mut caller, token) = (Caller::connect(self.server.address())?, mint(SECRET, 1, "service"));
-        let mut create = |port: u16, path: &str, event_type: &str, timeout: u32| -> Result<()> {
-            let url = format!("http://127.0.0.1:{port}{path}");
-            let webhook = serde_json::json!({
-                "name": path, "url": url, "events": [event_type], "secret": "a-secret-of-the-bench", "timeout": timeout,
-            });
-            let answer = caller.post("/api/v1/webhooks", &token, &webhook.to_string())?;
-            if answer.status != 201 {
-                bail!("the webhook was not created ({}): {}", answer.status, answer.body);
-            }
-            Ok(())
-        };
-        let main = self.receiver.address().port();
-        let ports: Vec<u16> = serde_json::from_str(&Caller::connect(self.receiver.address())?.get(PORTS)?.body)?;
+    async fn register(&self, hosts: Hosts) -> Result<()> {
+        let main = address(&self.receiver)?.port();
+        let ports: Vec<u16> = serde_json::from_slice(&self.receiver.api().get(PORTS).await.body)?;
         for (number, own) in (0..).zip(ports) {
             let port = if hosts == Hosts::Own { own } else { main };
-            create(port, &format!("{WEBHOOK_PATH}{number}"), &self.shape.event_type(number), USUAL_SECONDS)?;
+            let (path, event_type) = (format!("{WEBHOOK_PATH}{number}"), self.shape.event_type(number));
+            self.create(port, &path, &event_type, USUAL_SECONDS).await?;
         }
-        create(main, SILENT_PATH, SILENT_TYPE, PATIENT_SECONDS).context("the silent one")
+        self.create(main, SILENT_PATH, SILENT_TYPE, PATIENT_SECONDS).await.context("the silent one")
+    }
+
+    async fn create(&self, port: u16, path: &str, event_type: &str, timeout: u32) -> Result<()> {
+        let token = Token::service(TENANT).sign(self.server.secret());
+        let url = format!("http://127.0.0.1:{port}{path}");
+        let webhook = json!({
+            "name": path, "url": url, "events": [event_type], "secret": "a-secret-of-the-bench", "timeout": timeout,
+        });
+        let answer = self.server.api().with_token(token).post("/api/v1/webhooks", webhook).await;
+        ensure!(answer.status == 201, "the webhook was not created ({}): {}", answer.status, answer.text());
+        Ok(())
     }
 }

@@ -2,12 +2,12 @@
 
 use std::io::{ErrorKind, Result};
 
+use hookswitch_testkit::{Frame, FrameHead, Opcode, accept_key};
 use mio::net::TcpStream;
 
 use crate::http::Head;
 use crate::message::{EVENT_TYPE, TENANT};
 use crate::wire::Wire;
-use crate::ws::{CLOSE, FrameHead, PING, PONG, TEXT, accept_key, push_server_frame, unmasked};
 
 /// The answer to an accepted event, as long as the server's is.
 const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 156\r\n\r\n\
@@ -88,13 +88,13 @@ fn request(bytes: &[u8], outbox: &mut Vec<u8>, mut on_input: impl FnMut(Input<'_
 /// Takes one frame: only pings, of either kind, have an answer.
 fn frame(bytes: &[u8], outbox: &mut Vec<u8>) -> Result<usize> {
     let Some(head) = FrameHead::parse(bytes).filter(|head| head.frame_bytes() <= bytes.len()) else { return Ok(0) };
-    let payload = unmasked(&bytes[head.head_bytes..head.frame_bytes()], head.mask);
+    let payload = head.unmasked(bytes);
     match head.opcode {
-        TEXT if payload.starts_with(br#"{"type":"ping""#) => {
-            push_server_frame(outbox, TEXT, br#"{"type":"pong","payload":{}}"#);
+        Opcode::Text if payload.starts_with(br#"{"type":"ping""#) => {
+            outbox.extend(Frame::new(Opcode::Text, r#"{"type":"pong","payload":{}}"#).unmasked());
         }
-        PING => push_server_frame(outbox, PONG, &payload),
-        CLOSE => return Err(ErrorKind::ConnectionAborted.into()),
+        Opcode::Ping => outbox.extend(Frame::new(Opcode::Pong, payload).unmasked()),
+        Opcode::Close => return Err(ErrorKind::ConnectionAborted.into()),
         _ => {}
     }
     Ok(head.frame_bytes())
@@ -109,7 +109,7 @@ pub(crate) fn push_event_frame(out: &mut Vec<u8>, payload: &[u8]) {
     for part in [BEFORE_PAYLOAD.as_bytes(), payload, AFTER_PAYLOAD.as_bytes(), TENANT.as_bytes(), END.as_bytes()] {
         envelope.extend_from_slice(part);
     }
-    push_server_frame(out, TEXT, &envelope);
+    out.extend(Frame::new(Opcode::Text, envelope).unmasked());
 }
 
 /// The payload object of a body in the one spelling that the load client uses.
@@ -135,7 +135,7 @@ mod tests {
         push_event_frame(&mut frame, payload_of(body).unwrap());
         let head = FrameHead::parse(&frame).unwrap();
         let envelope: serde_json::Value = serde_json::from_slice(&frame[head.head_bytes..]).unwrap();
-        assert_eq!((head.opcode, head.frame_bytes()), (TEXT, frame.len()));
+        assert_eq!((head.opcode, head.frame_bytes()), (Opcode::Text, frame.len()));
         assert_eq!((&envelope["type"], &envelope["payload"]["s"]), (&EVENT_TYPE.into(), &1.into()));
     }
 }

@@ -1,14 +1,14 @@
 //! Warm-up, measured part, filling; and what is measured meanwhile.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
+use tokio::time::Instant;
 
 use super::{Client, TIMER};
-use crate::clock::now;
 use crate::histogram::Histogram;
-use crate::procfs::cpu_time;
 use crate::spec::{Pace, Phases};
+use crate::subject::cpu_times;
 use crate::ticker::Ticker;
 use crate::webhooks::spec::{Delivered, Filled, Shape};
 
@@ -65,17 +65,13 @@ impl Client {
     }
 
     fn mark(&self) -> Result<Mark> {
-        let (cpu, published, received) = (self.cpu_times()?, self.published, self.progress.received()?);
-        Ok(Mark { at: now(), cpu, published, received })
-    }
-
-    fn cpu_times(&self) -> Result<Vec<Duration>> {
-        self.orders.pids.iter().map(|pid| cpu_time(*pid)).collect()
+        let (cpu, published, received) = (cpu_times(&self.orders.pids)?, self.published, self.progress.received()?);
+        Ok(Mark { at: Instant::now(), cpu, published, received })
     }
 
     fn since(&self, mark: &Mark) -> Result<Delivered> {
         let seconds = mark.at.elapsed().as_secs_f64();
-        let spent = self.cpu_times()?.into_iter().zip(&mark.cpu);
+        let spent = cpu_times(&self.orders.pids)?.into_iter().zip(&mark.cpu);
         Ok(Delivered {
             events: u64::from(self.published - mark.published),
             deliveries: self.progress.received()? - mark.received,
@@ -93,7 +89,7 @@ impl Client {
 
     /// Publishes for `length`, then waits until everything has arrived; false when something is missing for good.
     fn phase(&mut self, length: Duration) -> Result<bool> {
-        let (first, started) = (self.published, now());
+        let (first, started) = (self.published, Instant::now());
         let (mut least, mut progressed) = (u64::MAX, started);
         if let Pace::Fixed { events_per_second } = self.publishing.pace {
             self.timer = Some(Ticker::start(self.poll.registry(), TIMER, events_per_second)?);
@@ -102,11 +98,11 @@ impl Client {
             let (elapsed, outstanding) = (started.elapsed(), self.outstanding()?);
             if elapsed < length {
                 self.publish_due(first, elapsed)?;
-                progressed = now();
+                progressed = Instant::now();
             } else if outstanding == 0 && self.unanswered() == 0 {
                 break true;
             } else if outstanding < least {
-                (least, progressed) = (outstanding, now());
+                (least, progressed) = (outstanding, Instant::now());
             } else if progressed.elapsed() > GIVE_UP {
                 break false;
             }
@@ -138,7 +134,7 @@ impl Client {
     }
 
     fn settle(&mut self) -> Result<()> {
-        let started = now();
+        let started = Instant::now();
         while started.elapsed() < SETTLE {
             self.pump()?;
         }

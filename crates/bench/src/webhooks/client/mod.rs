@@ -7,16 +7,17 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use hookswitch_testkit::Token as AccessToken;
 use mio::{Events, Poll, Token};
 
 use super::progress::Progress;
 use super::spec::{Orders, SILENT_TYPE, Task};
 use crate::clock::shared_micros;
 use crate::histogram::Histogram;
+use crate::message::TENANT;
 use crate::publisher::Publisher;
 use crate::spec::{Pace, Publishing};
 use crate::ticker::Ticker;
-use crate::token::mint;
 
 const TIMER: Token = Token(usize::MAX - 2);
 /// Longest sleep in one poll: the window is looked at this often.
@@ -65,7 +66,7 @@ struct Client {
 impl Client {
     fn open(orders: Orders, publishing: Publishing, types: &[String]) -> Result<Self> {
         let (poll, progress) = (Poll::new()?, Progress::watch(orders.receiver)?);
-        let token = mint(&orders.secret, 1, "service");
+        let token = AccessToken::service(TENANT).sign(&orders.secret);
         let types: Vec<&str> = types.iter().map(String::as_str).collect();
         let mut publishers = Vec::new();
         for number in 0..publishing.publishers as usize {
