@@ -11,7 +11,6 @@ mod client;
 mod clock;
 mod cluster;
 mod fanout;
-mod histogram;
 mod http;
 mod message;
 mod programs;

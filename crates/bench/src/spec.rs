@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
-
-use super::histogram::Histogram;
 
 /// How fast events are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,11 +131,17 @@ pub(crate) struct Quantiles {
     pub(crate) p99_ms: f64,
 }
 
-impl From<&Histogram> for Quantiles {
-    fn from(histogram: &Histogram) -> Self {
-        let ms = |share: f64| histogram.quantile(share).as_secs_f64() * 1e3;
+impl From<&Histogram<u64>> for Quantiles {
+    fn from(nanos: &Histogram<u64>) -> Self {
+        let ms = |share: f64| nanos.value_at_quantile(share) as f64 / 1e6;
         Self { p50_ms: ms(0.5), p99_ms: ms(0.99) }
     }
+}
+
+/// For latencies in nanoseconds, good to 1 %; recorded saturating, what takes longer than an hour counts as an hour.
+pub(crate) fn latencies() -> Histogram<u64> {
+    const HOUR: u64 = 3_600_000_000_000;
+    Histogram::new_with_max(HOUR, 2).expect("legal bounds")
 }
 
 /// Figures of idle connections.

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::histogram::Histogram;
-use crate::spec::Quantiles;
+use hdrhistogram::Histogram;
+
+use crate::spec::{Quantiles, latencies};
 
 /// At which node a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +18,10 @@ pub(crate) enum Place {
 /// Latencies of everything that has arrived.
 #[derive(Debug)]
 pub(crate) struct Latencies {
-    here: Histogram,
-    there: Histogram,
+    here: Histogram<u64>,
+    there: Histogram<u64>,
     /// What the way from here to there added to single events.
-    added: Histogram,
+    added: Histogram<u64>,
     /// Events that have arrived at one place so far; `None` where there is not one connection at each.
     halves: Option<HashMap<u32, (Place, u64)>>,
 }
@@ -29,7 +30,7 @@ impl Latencies {
     /// None yet. Those of one event are `paired` only where exactly one connection is at each place.
     pub(crate) fn new(paired: bool) -> Self {
         let halves = paired.then(HashMap::new);
-        Self { here: Histogram::new(), there: Histogram::new(), added: Histogram::new(), halves }
+        Self { here: latencies(), there: latencies(), added: latencies(), halves }
     }
 
     /// Forgets all of them.
@@ -40,15 +41,15 @@ impl Latencies {
     /// Counts one event's nanoseconds at one connection.
     pub(crate) fn record(&mut self, place: Place, number: u32, nanos: u64) {
         match place {
-            Place::Here => self.here.record(nanos),
-            Place::There => self.there.record(nanos),
+            Place::Here => self.here.saturating_record(nanos),
+            Place::There => self.there.saturating_record(nanos),
         }
         let Some(halves) = &mut self.halves else { return };
         match (halves.remove(&number), place) {
             (None, _) => drop(halves.insert(number, (place, nanos))),
             // One that is there first counts as nothing added.
-            (Some((Place::Here, here)), Place::There) => self.added.record(nanos.saturating_sub(here)),
-            (Some((Place::There, there)), Place::Here) => self.added.record(there.saturating_sub(nanos)),
+            (Some((Place::Here, here)), Place::There) => self.added.saturating_record(nanos.saturating_sub(here)),
+            (Some((Place::There, there)), Place::Here) => self.added.saturating_record(there.saturating_sub(nanos)),
             (Some(_), _) => {}
         }
     }

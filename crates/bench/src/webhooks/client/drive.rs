@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 use tokio::time::Instant;
 
 use super::{Client, TIMER};
-use crate::histogram::Histogram;
 use crate::spec::{Pace, Phases};
 use crate::subject::cpu_times;
 use crate::ticker::Ticker;
@@ -32,7 +31,7 @@ impl Client {
     /// their ends belongs to exactly the deliveries counted between them.
     pub(super) fn deliver(&mut self, shape: Shape, phases: Phases) -> Result<Delivered> {
         let complete = self.phase(Duration::from_millis(phases.warm_up_ms))?;
-        self.answers = Histogram::new();
+        self.answers.reset();
         self.progress.mark()?;
         let mark = self.mark()?;
         if complete && self.phase(Duration::from_millis(phases.measured_ms))? {

@@ -7,16 +7,16 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use hdrhistogram::Histogram;
 use hookswitch_testkit::Token as AccessToken;
 use mio::{Events, Poll, Token};
 
 use super::progress::Progress;
 use super::spec::{Orders, SILENT_TYPE, Task};
 use crate::clock::shared_micros;
-use crate::histogram::Histogram;
 use crate::message::TENANT;
 use crate::publisher::Publisher;
-use crate::spec::{Pace, Publishing};
+use crate::spec::{Pace, Publishing, latencies};
 use crate::ticker::Ticker;
 
 const TIMER: Token = Token(usize::MAX - 2);
@@ -60,7 +60,7 @@ struct Client {
     published: u32,
     /// Deliveries that one event has.
     per_event: u64,
-    answers: Histogram,
+    answers: Histogram<u64>,
 }
 
 impl Client {
@@ -87,7 +87,7 @@ impl Client {
             first: 0,
             published: 0,
             per_event: 0,
-            answers: Histogram::new(),
+            answers: latencies(),
         })
     }
 
@@ -126,7 +126,8 @@ impl Client {
             }
             if let Some(publisher) = publishers.get_mut(event.token().0) {
                 let read_at = shared_micros();
-                publisher.read(scratch, |sent_at| answers.record(read_at.saturating_sub(sent_at) * 1_000))?;
+                publisher
+                    .read(scratch, |sent_at| answers.saturating_record(read_at.saturating_sub(sent_at) * 1_000))?;
                 publisher.flush()?;
             }
         }

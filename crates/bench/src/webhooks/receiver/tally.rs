@@ -1,7 +1,9 @@
 //! What has arrived, by webhook, each event once.
 
-use crate::histogram::Histogram;
+use hdrhistogram::Histogram;
+
 use crate::message::Reader;
+use crate::spec::latencies;
 use crate::webhooks::spec::{Arrived, Shape};
 
 /// The events that one webhook has heard of.
@@ -34,14 +36,14 @@ pub(super) struct Tally {
     received: u64,
     doubled: u64,
     strayed: u64,
-    delay: Histogram,
+    delay: Histogram<u64>,
 }
 
 impl Tally {
     /// Nothing has arrived.
     pub(super) fn new(shape: Shape) -> Self {
         let seen = vec![Seen::default(); shape.webhooks() as usize];
-        let (reader, delay) = (Reader::of_deliveries(), Histogram::new());
+        let (reader, delay) = (Reader::of_deliveries(), latencies());
         Self { shape, reader, seen, received: 0, doubled: 0, strayed: 0, delay }
     }
 
@@ -55,7 +57,7 @@ impl Tally {
         };
         if seen.note(number / topics) {
             self.received += 1;
-            self.delay.record(read_at.saturating_sub(sent_at) * 1_000);
+            self.delay.saturating_record(read_at.saturating_sub(sent_at) * 1_000);
         } else {
             self.doubled += 1;
         }
@@ -68,7 +70,7 @@ impl Tally {
 
     /// Forgets the delays so far.
     pub(super) fn mark(&mut self) -> String {
-        self.delay = Histogram::new();
+        self.delay.reset();
         String::new()
     }
 
