@@ -40,7 +40,8 @@ mod ws;
 
 pub use api::{Answer, ApiClient};
 pub use frames::{Frame, FrameHead, Opcode, accept_key};
-pub use hostile::{Authority, ConnectProxy, Flaw, HostileReceiver, Step};
+pub use hookswitch_receiver::Step;
+pub use hostile::{Authority, ConnectProxy, Flaw, HostileReceiver};
 pub use mariadb::{MariaDb, MariaDbServer, MariaDbSpec};
 pub use node::{CliOutput, NodeProcess, NodeSpec};
 pub use proxy::{Fault, FaultProxy};

@@ -31,6 +31,7 @@ const PROTOCOL: &str = "hookswitch-protocol";
 const RUNTIME: &str = "hookswitch-runtime";
 const HUB: &str = "hookswitch-hub";
 const WEBHOOKS: &str = "hookswitch-webhooks";
+const RECEIVER: &str = "hookswitch-receiver";
 const STORE: &str = "hookswitch-store";
 const REDIS: &str = "hookswitch-redis";
 const SWITCH: &str = "hookswitch-switch";
@@ -44,6 +45,7 @@ pub(crate) const TESTKIT: &str = "hookswitch-testkit";
 pub(crate) const ROOMS: &[Room] = &[
     Room { name: PROTOCOL, kind: Kind::Library, may_use: &[] },
     Room { name: RUNTIME, kind: Kind::Library, may_use: &[PROTOCOL] },
+    Room { name: RECEIVER, kind: Kind::Library, may_use: &[] },
     Room { name: HUB, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
     Room { name: WEBHOOKS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
     Room { name: REDIS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB] },
@@ -55,13 +57,13 @@ pub(crate) const ROOMS: &[Room] = &[
         kind: Kind::Library,
         may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY],
     },
-    Room { name: TESTKIT, kind: Kind::Testkit, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS] },
+    Room { name: TESTKIT, kind: Kind::Testkit, may_use: &[PROTOCOL, RUNTIME, RECEIVER, HUB, WEBHOOKS] },
     Room {
         name: "hookswitch-server",
         kind: Kind::Binary,
-        may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY, FACE],
+        may_use: &[PROTOCOL, RUNTIME, RECEIVER, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY, FACE],
     },
-    Room { name: "hookswitch-bench", kind: Kind::Chore, may_use: &[PROTOCOL, TESTKIT] },
+    Room { name: "hookswitch-bench", kind: Kind::Chore, may_use: &[PROTOCOL, RECEIVER, TESTKIT] },
     Room { name: "hookswitch-xtask", kind: Kind::Chore, may_use: &[PROTOCOL, STORE, TESTKIT] },
 ];
 
