@@ -11,7 +11,6 @@ mod client;
 mod clock;
 mod cluster;
 mod fanout;
-mod http;
 mod message;
 mod programs;
 mod publisher;
@@ -85,9 +84,9 @@ fn main() -> ExitCode {
 
 fn run(bench: &Bench) -> Result<()> {
     match bench {
-        Bench::Fanout(args) => orchestrate(fanout::run(args)),
-        Bench::Cluster(args) => orchestrate(cluster::run(args)),
-        Bench::Webhooks(args) => orchestrate(webhooks::run(args)),
+        Bench::Fanout(args) => on_one_thread(fanout::run(args)),
+        Bench::Cluster(args) => on_one_thread(cluster::run(args)),
+        Bench::Webhooks(args) => on_one_thread(webhooks::run(args)),
         Bench::WebhookReceiver { shape } => webhooks::run_receiver(shape),
         Bench::WebhookClient { orders } => webhooks::run_client(orders),
         Bench::WebhookFloor { orders } => webhooks::run_floor(orders),
@@ -97,7 +96,7 @@ fn run(bench: &Bench) -> Result<()> {
     }
 }
 
-/// Orchestrators start processes and wait for them: one thread is enough.
-fn orchestrate(bench: impl Future<Output = Result<()>>) -> Result<()> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(bench)
+/// Whoever waits for others needs no more, and leaves the other processors to them.
+pub(crate) fn on_one_thread(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

@@ -158,7 +158,7 @@ fn read_digits(digits: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Head;
+    use hookswitch_receiver::Head;
 
     #[test]
     fn what_is_published_is_read_again_wherever_the_payload_stands() {

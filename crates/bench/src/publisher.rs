@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result, bail};
 use mio::{Interest, Registry, Token};
 
-use super::http::Head;
 use super::message::Request;
 use super::socket::connect;
 use super::wire::Wire;
+use hookswitch_receiver::Head;
 
 /// Sends one event or a batch per `POST` and takes the answers.
 #[derive(Debug)]

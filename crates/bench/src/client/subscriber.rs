@@ -11,9 +11,9 @@ use mio::net::TcpStream;
 
 use super::latencies::Place;
 use super::tally::Tally;
-use crate::http::Head;
 use crate::socket::connect;
 use crate::track::Sequences;
+use hookswitch_receiver::Head;
 
 /// Which connection it is.
 #[derive(Clone, Copy, Debug)]

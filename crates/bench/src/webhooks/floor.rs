@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use super::progress::Progress;
 use super::spec::{Delivered, FloorOrders, Shape, WEBHOOK_PATH, Wrongs};
 use crate::clock::shared_micros;
-use crate::http::Head;
 use crate::message::Request;
 use crate::socket::connect;
 use crate::subject::cpu_times;
 use crate::wire::Wire;
+use hookswitch_receiver::Head;
 
 /// Longest sleep in one poll.
 const TICK: Duration = Duration::from_millis(50);

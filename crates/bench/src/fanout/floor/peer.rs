@@ -5,9 +5,9 @@ use std::io::{ErrorKind, Result};
 use hookswitch_testkit::{Frame, FrameHead, Opcode, accept_key};
 use mio::net::TcpStream;
 
-use crate::http::Head;
 use crate::message::{EVENT_TYPE, TENANT};
 use crate::wire::Wire;
+use hookswitch_receiver::Head;
 
 /// The answer to an accepted event, as long as the server's is.
 const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 156\r\n\r\n\

@@ -33,6 +33,7 @@ pub(super) struct Tally {
     shape: Shape,
     reader: Reader,
     seen: Vec<Seen>,
+    requests: u64,
     received: u64,
     doubled: u64,
     strayed: u64,
@@ -44,11 +45,12 @@ impl Tally {
     pub(super) fn new(shape: Shape) -> Self {
         let seen = vec![Seen::default(); shape.webhooks() as usize];
         let (reader, delay) = (Reader::of_deliveries(), latencies());
-        Self { shape, reader, seen, received: 0, doubled: 0, strayed: 0, delay }
+        Self { shape, reader, seen, requests: 0, received: 0, doubled: 0, strayed: 0, delay }
     }
 
     /// A body has come to a webhook.
     pub(super) fn note(&mut self, webhook: u32, body: &[u8], read_at: u64) {
+        self.requests += 1;
         let topics = self.shape.topics;
         let event = self.reader.read(body).filter(|(number, _)| number % topics == webhook % topics);
         let (Some((number, sent_at)), Some(seen)) = (event, self.seen.get_mut(webhook as usize)) else {
@@ -66,6 +68,11 @@ impl Tally {
     /// Deliveries so far, each once.
     pub(super) fn received(&self) -> u64 {
         self.received
+    }
+
+    /// Bodies so far, whatever was in them.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests
     }
 
     /// Forgets the delays so far.
@@ -88,8 +95,8 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Head;
     use crate::message::Request;
+    use hookswitch_receiver::Head;
 
     fn note(tally: &mut Tally, webhook: u32, number: u32) {
         let mut bytes = Vec::new();
