@@ -1,7 +1,7 @@
 //! What has arrived: per connection in order and once, per event by everybody.
 //!
-//! Each publisher counts its events in a lane of its own: only within a lane is there an order to keep. The numbers of
-//! lane 1 of 4 are 1, 5, 9 and so on, so that a number says which lane it belongs to.
+//! Each publisher counts its own events: only among these is there an order to keep. The numbers of publisher 1 of 4 are
+//! 1, 5, 9 and so on, so that a number says which publisher it belongs to.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ pub(crate) enum Arrival {
     Again,
 }
 
-/// One connection's sequence numbers of one lane, counted from 0.
+/// One connection's sequence numbers of one publisher, counted from 0.
 #[derive(Debug, Default)]
 struct Sequence {
     next: u32,
@@ -42,37 +42,37 @@ impl Sequence {
     }
 }
 
-/// One connection's sequence numbers of all lanes.
+/// One connection's sequence numbers of all publishers.
 #[derive(Debug)]
 pub(crate) struct Sequences(Vec<Sequence>);
 
 impl Sequences {
     /// None seen yet.
-    pub(crate) fn new(lanes: u32) -> Self {
-        Self((0..lanes).map(|_| Sequence::default()).collect())
+    pub(crate) fn new(publishers: u32) -> Self {
+        Self((0..publishers).map(|_| Sequence::default()).collect())
     }
 
     /// Notes an arrival.
     pub(crate) fn note(&mut self, number: u32) -> Arrival {
-        let lanes = self.0.len() as u32;
-        self.0[(number % lanes) as usize].note(number / lanes)
+        let publishers = self.0.len() as u32;
+        self.0[(number % publishers) as usize].note(number / publishers)
     }
 
     /// How many of the published events have not come.
-    pub(crate) fn lost(&self, published: &Lanes) -> u64 {
-        self.0.iter().zip(&published.0).map(|(seen, lane)| seen.lost(lane.published())).sum()
+    pub(crate) fn lost(&self, published: &Outstanding) -> u64 {
+        self.0.iter().zip(&published.0).map(|(seen, publisher)| seen.lost(publisher.published())).sum()
     }
 }
 
-/// The events of one lane that somebody still waits for.
+/// The events of one publisher that somebody still waits for.
 #[derive(Debug)]
-struct Outstanding {
+struct Unreceived {
     subscribers: u32,
     oldest: u32,
     waiting: VecDeque<u32>,
 }
 
-impl Outstanding {
+impl Unreceived {
     /// For a fixed number of subscribers.
     fn new(subscribers: u32) -> Self {
         Self { subscribers, oldest: 0, waiting: VecDeque::new() }
@@ -106,41 +106,41 @@ impl Outstanding {
     }
 }
 
-/// The events of all lanes that somebody still waits for.
+/// The events of all publishers that somebody still waits for.
 #[derive(Debug)]
-pub(crate) struct Lanes(Vec<Outstanding>);
+pub(crate) struct Outstanding(Vec<Unreceived>);
 
-impl Lanes {
-    /// For a fixed number of lanes, and of subscribers that are to get everything.
-    pub(crate) fn new(lanes: u32, subscribers: u32) -> Self {
-        Self((0..lanes).map(|_| Outstanding::new(subscribers)).collect())
+impl Outstanding {
+    /// For a fixed number of publishers, and of subscribers that are to get everything.
+    pub(crate) fn new(publishers: u32, subscribers: u32) -> Self {
+        Self((0..publishers).map(|_| Unreceived::new(subscribers)).collect())
     }
 
-    /// How many lanes there are.
-    pub(crate) fn lanes(&self) -> u32 {
+    /// How many publishers there are.
+    pub(crate) fn publishers(&self) -> u32 {
         self.0.len() as u32
     }
 
-    /// Takes the next sequence number of a lane.
-    pub(crate) fn publish(&mut self, lane: usize) -> u32 {
-        let lanes = self.lanes();
-        self.0[lane].publish() * lanes + lane as u32
+    /// Takes the next sequence number of a publisher.
+    pub(crate) fn publish(&mut self, publisher: usize) -> u32 {
+        let publishers = self.publishers();
+        self.0[publisher].publish() * publishers + publisher as u32
     }
 
     /// One subscriber has got this event for the first time.
     pub(crate) fn arrived(&mut self, number: u32) {
-        let lanes = self.lanes();
-        self.0[(number % lanes) as usize].arrived(number / lanes);
+        let publishers = self.publishers();
+        self.0[(number % publishers) as usize].arrived(number / publishers);
     }
 
     /// Number of events published so far.
     pub(crate) fn published(&self) -> u32 {
-        self.0.iter().map(Outstanding::published).sum()
+        self.0.iter().map(Unreceived::published).sum()
     }
 
     /// Events that not every subscriber has received; those behind an incomplete one count as well.
     pub(crate) fn count(&self) -> usize {
-        self.0.iter().map(Outstanding::count).sum()
+        self.0.iter().map(Unreceived::count).sum()
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn an_event_is_outstanding_until_everybody_has_it() {
-        let mut outstanding = Outstanding::new(2);
+        let mut outstanding = Unreceived::new(2);
         assert_eq!((outstanding.publish(), outstanding.publish()), (0, 1));
         outstanding.arrived(0);
         outstanding.arrived(1);
@@ -171,15 +171,15 @@ mod tests {
     }
 
     #[test]
-    fn lanes_are_in_order_each_for_itself() {
-        let (mut lanes, mut sequences) = (Lanes::new(2, 1), Sequences::new(2));
-        assert_eq!([0, 0, 1, 1].map(|lane| lanes.publish(lane)), [0, 2, 1, 3]);
+    fn publishers_are_in_order_each_for_itself() {
+        let (mut outstanding, mut sequences) = (Outstanding::new(2, 1), Sequences::new(2));
+        assert_eq!([0, 0, 1, 1].map(|publisher| outstanding.publish(publisher)), [0, 2, 1, 3]);
         assert_eq!([1, 3, 2, 0].map(|number| sequences.note(number)), [InOrder, InOrder, InOrder, Late]);
         for number in [1, 3, 2] {
-            lanes.arrived(number);
+            outstanding.arrived(number);
         }
-        assert_eq!((lanes.count(), lanes.published(), sequences.lost(&lanes)), (2, 4, 0));
-        assert_eq!(lanes.publish(1), 5);
-        assert_eq!(sequences.lost(&lanes), 1);
+        assert_eq!((outstanding.count(), outstanding.published(), sequences.lost(&outstanding)), (2, 4, 0));
+        assert_eq!(outstanding.publish(1), 5);
+        assert_eq!(sequences.lost(&outstanding), 1);
     }
 }

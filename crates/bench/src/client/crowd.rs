@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::latencies::Place;
-use super::subscriber::Seat;
+use super::subscriber::ConnectionPlan;
 use crate::spec::Publishing;
 
 /// Who takes part. The first `listening` subscribers get the events; those after them are bystanders.
@@ -17,11 +17,13 @@ pub(super) struct Crowd {
 
 impl Crowd {
     /// Where connection `number` goes, when the events are published at `here`.
-    pub(super) fn seat(&self, number: usize, here: SocketAddr) -> Seat {
+    pub(super) fn plan(&self, number: usize, here: SocketAddr) -> ConnectionPlan {
         let bystander = number >= self.listening;
         match self.there {
-            Some((count, address)) if number < count => Seat { address, number, place: Place::There, bystander },
-            _ => Seat { address: here, number, place: Place::Here, bystander },
+            Some((count, address)) if number < count => {
+                ConnectionPlan { address, number, place: Place::There, bystander }
+            }
+            _ => ConnectionPlan { address: here, number, place: Place::Here, bystander },
         }
     }
 

@@ -40,8 +40,8 @@ impl Client {
     pub(super) fn fan_out(&mut self, phases: Phases) -> Result<Run> {
         self.open_publishers()?;
         let mut ending = self.phase(Duration::from_millis(phases.warm_up_ms))?;
-        self.tally.latencies.clear();
-        let (events, deliveries) = (self.tally.outstanding.published(), self.tally.deliveries);
+        self.counters.latencies.clear();
+        let (events, deliveries) = (self.counters.outstanding.published(), self.counters.deliveries);
         let (cpu, started) = (cpu_times(&self.spec.pids)?, Instant::now());
         if ending == Ending::Complete {
             ending = self.phase(Duration::from_millis(phases.measured_ms))?;
@@ -54,16 +54,16 @@ impl Client {
             self.settle()?;
         }
         let fanout = Fanout {
-            events: u64::from(self.tally.outstanding.published() - events),
-            deliveries: self.tally.deliveries - deliveries,
+            events: u64::from(self.counters.outstanding.published() - events),
+            deliveries: self.counters.deliveries - deliveries,
             seconds,
             cpu_seconds: cpu_seconds.first().copied().unwrap_or_default(),
-            latency: self.tally.latencies.here(),
+            latency: self.counters.latencies.here(),
             lost: self.lost(),
-            doubled: self.tally.doubled,
-            out_of_order: self.tally.out_of_order,
-            strayed: self.tally.strayed,
-            unexpected: self.tally.unexpected,
+            doubled: self.counters.doubled,
+            out_of_order: self.counters.out_of_order,
+            strayed: self.counters.strayed,
+            unexpected: self.counters.unexpected,
         };
         Ok(Run { fanout, cpu_seconds })
     }
@@ -81,22 +81,23 @@ impl Client {
 
     fn lost(&self) -> u64 {
         let listening = self.subscribers.iter().take(self.crowd.listening);
-        listening.map(|one| one.sequences.lost(&self.tally.outstanding)).sum()
+        listening.map(|one| one.sequences.lost(&self.counters.outstanding)).sum()
     }
 
     /// Publishes for `length`, then waits until everything has arrived.
     fn phase(&mut self, length: Duration) -> Result<Ending> {
-        let (first, started) = (self.tally.outstanding.published(), Instant::now());
+        let (first, started) = (self.counters.outstanding.published(), Instant::now());
         self.timer = self.start_timer()?;
         let ending = loop {
             let elapsed = started.elapsed();
             if elapsed < length {
                 self.publish(first, elapsed)?;
-            } else if self.tally.outstanding.count() == 0 && self.publishers.iter().all(|one| one.unanswered() == 0) {
+            } else if self.counters.outstanding.count() == 0 && self.publishers.iter().all(|one| one.unanswered() == 0)
+            {
                 break Ending::Complete;
             }
             self.pump(TICK)?;
-            if self.tally.silence() > GIVE_UP {
+            if self.counters.silence() > GIVE_UP {
                 break Ending::Stalled;
             }
         };
@@ -109,22 +110,24 @@ impl Client {
     /// Publishes what is due at full speed or by the clock, each time where the fewest answers are awaited.
     fn publish(&mut self, first: u32, elapsed: Duration) -> Result<()> {
         let Publishing { window, pace, .. } = self.crowd.publishing;
-        let Self { publishers, tally, .. } = self;
-        while let Some((lane, publisher)) = publishers.iter_mut().enumerate().min_by_key(|(_, one)| one.unanswered()) {
+        let Self { publishers, counters, .. } = self;
+        while let Some((number, publisher)) = publishers.iter_mut().enumerate().min_by_key(|(_, one)| one.unanswered())
+        {
             let is_due = match pace {
                 Pace::Full => {
-                    publisher.unanswered() < MAX_UNANSWERED && tally.outstanding.count() + publisher.batch() <= window
+                    publisher.unanswered() < MAX_UNANSWERED
+                        && counters.outstanding.count() + publisher.batch() <= window
                 }
                 Pace::Fixed { events_per_second } => {
                     let due = elapsed.as_secs_f64() * f64::from(events_per_second);
-                    f64::from(tally.outstanding.published() - first) <= due
+                    f64::from(counters.outstanding.published() - first) <= due
                 }
             };
             if !is_due {
                 break;
             }
-            let nanos = tally.nanos();
-            publisher.queue(nanos, || tally.outstanding.publish(lane));
+            let nanos = counters.nanos();
+            publisher.queue(nanos, || counters.outstanding.publish(number));
         }
         publishers.iter_mut().try_for_each(Publisher::flush)
     }

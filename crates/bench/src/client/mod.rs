@@ -1,10 +1,10 @@
 //! The load client: a process of its own, one thread, every socket in one poll loop.
 
+mod counters;
 mod crowd;
 mod drive;
 mod latencies;
 mod subscriber;
-mod tally;
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 use tokio::time::Instant;
 
+use self::counters::Counters;
 use self::crowd::Crowd;
 use self::drive::Run;
 use self::latencies::Latencies;
 use self::subscriber::Subscriber;
-use self::tally::Tally;
 use super::message::{EVENT_TYPE, OTHER_TYPE, TENANT};
 use super::publisher::Publisher;
 use super::spec::{Cluster, Idle, Outcome, Pace, Publishing, Spec, Task, window};
 use super::subject::cpu_times;
 use super::ticker::Ticker;
-use super::track::Lanes;
+use super::track::Outstanding;
 
 /// Handshakes under way at once while connecting; below every backlog, so that no connect has to be repeated.
 const HANDSHAKES_AT_ONCE: usize = 64;
@@ -53,7 +53,7 @@ pub(crate) fn run(spec: &str) -> Result<()> {
             let crowd = Crowd { publishing, listening: here + there, there: Some((there, other)) };
             let mut client = Client::new(spec, crowd)?;
             let Run { fanout, cpu_seconds } = client.gather(0)?.fan_out(phases)?;
-            let (there, added) = (client.tally.latencies.there(), client.tally.latencies.added());
+            let (there, added) = (client.counters.latencies.there(), client.counters.latencies.added());
             Outcome::Cluster(Cluster { fanout, there, added, cpu_seconds })
         }
         Task::Idle { few, many } => {
@@ -76,12 +76,12 @@ struct Client {
     /// Says when the next event is due; `None` at full speed.
     timer: Option<Ticker>,
     scratch: Vec<u8>,
-    tally: Tally,
+    counters: Counters,
 }
 
 impl Client {
     fn new(spec: Spec, crowd: Crowd) -> Result<Self> {
-        let outstanding = Lanes::new(crowd.publishing.publishers, crowd.listening as u32);
+        let outstanding = Outstanding::new(crowd.publishing.publishers, crowd.listening as u32);
         Ok(Self {
             spec,
             crowd,
@@ -91,7 +91,7 @@ impl Client {
             publishers: Vec::new(),
             timer: None,
             scratch: vec![0; 256 * 1_024],
-            tally: Tally::new(outstanding, Latencies::new(crowd.is_pair())),
+            counters: Counters::new(outstanding, Latencies::new(crowd.is_pair())),
         })
     }
 
@@ -108,13 +108,13 @@ impl Client {
         let token = |number| AccessToken::new(TENANT, number + 1).sign(&self.spec.secret);
         let tokens: Vec<String> = (first..total).map(token).collect();
         for (number, token) in (first..total).zip(&tokens) {
-            let seat = self.crowd.seat(number, self.spec.address);
-            let mut subscriber = Subscriber::open(seat, token, self.crowd.publishing.publishers)?;
+            let plan = self.crowd.plan(number, self.spec.address);
+            let mut subscriber = Subscriber::open(plan, token, self.crowd.publishing.publishers)?;
             self.poll.registry().register(&mut subscriber.stream, Token(number), Interest::READABLE)?;
             self.subscribers.push(subscriber);
-            self.wait_until("upgrades", |tally| tally.upgraded + HANDSHAKES_AT_ONCE > number)?;
+            self.wait_until("upgrades", |counters| counters.upgraded + HANDSHAKES_AT_ONCE > number)?;
         }
-        self.wait_until("upgrades", |tally| tally.upgraded == total)
+        self.wait_until("upgrades", |counters| counters.upgraded == total)
     }
 
     /// Subscribes every connection from number `first` on, and waits for the pongs that prove it.
@@ -124,7 +124,7 @@ impl Client {
             subscriber.subscribe(if number < listening { EVENT_TYPE } else { OTHER_TYPE })?;
         }
         let total = self.subscribers.len();
-        self.wait_until("answers to subscribe and ping", |tally| tally.pongs == total)
+        self.wait_until("answers to subscribe and ping", |counters| counters.pongs == total)
     }
 
     fn idle(&mut self, few: usize, many: usize) -> Result<Idle> {
@@ -158,12 +158,12 @@ impl Client {
         Ok(())
     }
 
-    fn wait_until(&mut self, what: &str, done: impl Fn(&Tally) -> bool) -> Result<()> {
+    fn wait_until(&mut self, what: &str, done: impl Fn(&Counters) -> bool) -> Result<()> {
         let started = Instant::now();
-        while !done(&self.tally) {
+        while !done(&self.counters) {
             if started.elapsed() > CROWD_DEADLINE {
                 let total = self.subscribers.len();
-                let Tally { upgraded, pongs, .. } = &self.tally;
+                let Counters { upgraded, pongs, .. } = &self.counters;
                 bail!("waited in vain for {what} ({total} connections, {upgraded} upgraded, {pongs} pongs)");
             }
             self.pump(TICK)?;
@@ -180,8 +180,8 @@ impl Client {
         if let Some(timer) = self.timer.as_ref().filter(|_| self.events.iter().any(|event| event.token() == TIMER)) {
             timer.take()?;
         }
-        let Self { events, subscribers, publishers, scratch, tally, .. } = self;
-        events.iter().try_for_each(|event| dispatch(event, subscribers, publishers, scratch, tally))
+        let Self { events, subscribers, publishers, scratch, counters, .. } = self;
+        events.iter().try_for_each(|event| dispatch(event, subscribers, publishers, scratch, counters))
     }
 }
 
@@ -190,7 +190,7 @@ fn dispatch(
     subscribers: &mut [Subscriber],
     publishers: &mut [Publisher],
     scratch: &mut [u8],
-    tally: &mut Tally,
+    counters: &mut Counters,
 ) -> Result<()> {
     match event.token() {
         TIMER => Ok(()),
@@ -199,7 +199,7 @@ fn dispatch(
             None => Ok(()),
         },
         Token(number) => match subscribers.get_mut(number) {
-            Some(subscriber) => subscriber.read(scratch, tally),
+            Some(subscriber) => subscriber.read(scratch, counters),
             None => Ok(()),
         },
     }

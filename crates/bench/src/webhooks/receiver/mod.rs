@@ -4,7 +4,7 @@
 //! a port for each webhook, because each usually has a host of its own, and what a client keeps per host would be shared
 //! otherwise; every port serves every path.
 
-mod tally;
+mod counters;
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use hookswitch_receiver::{Connection, Request, Responder, Step, answer, listen};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use self::tally::Tally;
+use self::counters::Counters;
 use super::spec::{Shape, WEBHOOK_PATH};
 use crate::clock::shared_micros;
 
@@ -45,7 +45,7 @@ async fn serve(shape: Shape) -> Result<()> {
         listeners.push(listener);
     }
     println!("listening on http://127.0.0.1:{}", ports[0]);
-    let arrivals = Arc::new(Arrivals { ports: ports.split_off(1), tally: Mutex::new(Tally::new(shape)) });
+    let arrivals = Arc::new(Arrivals { ports: ports.split_off(1), counters: Mutex::new(Counters::new(shape)) });
     let (mut tasks, script) = (JoinSet::new(), Arc::from([Step::Read]));
     for listener in listeners {
         let (script, arrivals) = (Arc::clone(&script), Arc::clone(&arrivals));
@@ -54,9 +54,9 @@ async fn serve(shape: Shape) -> Result<()> {
         }));
     }
     loop {
-        let before = arrivals.tally().requests();
+        let before = arrivals.counters().requests();
         tokio::time::sleep(ABANDONED).await;
-        if arrivals.tally().requests() == before {
+        if arrivals.counters().requests() == before {
             return Ok(());
         }
     }
@@ -65,27 +65,27 @@ async fn serve(shape: Shape) -> Result<()> {
 /// Counts what arrives, and tells of it.
 struct Arrivals {
     ports: Vec<u16>,
-    tally: Mutex<Tally>,
+    counters: Mutex<Counters>,
 }
 
 impl Arrivals {
-    fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
-        self.tally.lock().expect("no poison")
+    fn counters(&self) -> std::sync::MutexGuard<'_, Counters> {
+        self.counters.lock().expect("no poison")
     }
 }
 
 impl Responder for Arrivals {
     fn respond(&self, request: Request) -> Vec<Step> {
-        let (read_at, mut tally, path) = (shared_micros(), self.tally(), request.head.path());
+        let (read_at, mut counters, path) = (shared_micros(), self.counters(), request.head.path());
         if let Some(webhook) = path.strip_prefix(WEBHOOK_PATH).and_then(|number| number.parse().ok()) {
-            tally.note(webhook, &request.body, read_at);
+            counters.note(webhook, &request.body, read_at);
             return vec![Step::Send(answer(200, &[], ""))];
         }
         let said = match path {
             PORTS => serde_json::to_string(&self.ports),
-            COUNT => Ok(tally.received().to_string()),
-            MARK => Ok(tally.mark()),
-            REPORT => serde_json::to_string(&tally.report()),
+            COUNT => Ok(counters.received().to_string()),
+            MARK => Ok(counters.mark()),
+            REPORT => serde_json::to_string(&counters.report()),
             // The silent one: the request is read, and never answered.
             _ => return Vec::new(),
         };
@@ -101,8 +101,8 @@ mod tests {
 
     #[test]
     fn deliveries_are_answered_and_counted_and_the_silent_one_is_not() {
-        let tally = Mutex::new(Tally::new(Shape { topics: 2, per_topic: 1 }));
-        let arrivals = Arrivals { ports: vec![7], tally };
+        let counters = Mutex::new(Counters::new(Shape { topics: 2, per_topic: 1 }));
+        let arrivals = Arrivals { ports: vec![7], counters };
         let respond = |bytes: &[u8]| {
             let head = Head::parse(bytes).expect("whole").into_owned();
             let body = bytes[head.bytes..].to_vec().into();

@@ -29,7 +29,7 @@ impl Seen {
 
 /// Counters of a receiver.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct Counters {
     shape: Shape,
     reader: Reader,
     seen: Vec<Seen>,
@@ -40,7 +40,7 @@ pub(super) struct Tally {
     delay: Histogram<u64>,
 }
 
-impl Tally {
+impl Counters {
     /// Nothing has arrived.
     pub(super) fn new(shape: Shape) -> Self {
         let seen = vec![Seen::default(); shape.webhooks() as usize];
@@ -98,25 +98,25 @@ mod tests {
     use crate::message::Request;
     use hookswitch_receiver::Head;
 
-    fn note(tally: &mut Tally, webhook: u32, number: u32) {
+    fn note(counters: &mut Counters, webhook: u32, number: u32) {
         let mut bytes = Vec::new();
         Request::delivery("a", "/", "", "bench.00").push(&mut bytes, 1_000, || number);
         let body = Head::parse(&bytes).unwrap().bytes;
-        tally.note(webhook, &bytes[body..], 3_000);
+        counters.note(webhook, &bytes[body..], 3_000);
     }
 
     #[test]
     fn doubles_and_strays_are_told_apart() {
-        let mut tally = Tally::new(Shape { topics: 2, per_topic: 2 });
+        let mut counters = Counters::new(Shape { topics: 2, per_topic: 2 });
         for (webhook, number) in [(0, 0), (2, 0), (0, 200), (0, 0), (1, 1), (1, 2), (7, 1)] {
-            note(&mut tally, webhook, number);
+            note(&mut counters, webhook, number);
         }
-        tally.note(0, b"{}", 0);
-        let arrived = tally.report();
+        counters.note(0, b"{}", 0);
+        let arrived = counters.report();
         assert_eq!((arrived.received.as_slice(), arrived.doubled, arrived.strayed), ([2, 1, 1, 0].as_slice(), 1, 3));
-        assert_eq!(tally.received(), 4);
+        assert_eq!(counters.received(), 4);
         assert!((2.0..2.1).contains(&arrived.delay.p99_ms), "{arrived:?}");
-        tally.mark();
-        assert!(tally.report().delay.p99_ms < f64::EPSILON);
+        counters.mark();
+        assert!(counters.report().delay.p99_ms < f64::EPSILON);
     }
 }

@@ -6,16 +6,16 @@ use tokio::time::Instant;
 
 use super::latencies::{Latencies, Place};
 use crate::message::Reader;
-use crate::track::{Arrival, Lanes};
+use crate::track::{Arrival, Outstanding};
 
 /// Counters of one run.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     started: Instant,
     /// Time of the read that is being taken apart, nanoseconds since `started`.
     read_at: u64,
     pub(crate) reader: Reader,
-    pub(crate) outstanding: Lanes,
+    pub(crate) outstanding: Outstanding,
     pub(crate) latencies: Latencies,
     pub(crate) upgraded: usize,
     pub(crate) pongs: usize,
@@ -27,9 +27,9 @@ pub(crate) struct Tally {
     last_progress: Instant,
 }
 
-impl Tally {
+impl Counters {
     /// Nothing seen yet of what is to arrive.
-    pub(crate) fn new(outstanding: Lanes, latencies: Latencies) -> Self {
+    pub(crate) fn new(outstanding: Outstanding, latencies: Latencies) -> Self {
         let started = Instant::now();
         Self {
             started,
