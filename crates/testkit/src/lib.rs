@@ -1,4 +1,4 @@
-//! The rehearsal room: real nodes, Redis and MariaDB servers as child processes, clients, hostile receivers and a fault
+//! Test support: real nodes, Redis and MariaDB servers as child processes, clients, hostile receivers and a fault
 //! proxy for tests.
 //!
 //! Knows nothing of how the product works inside: tokens, signatures and frames are made and checked

@@ -13,7 +13,7 @@ pub(crate) enum Kind {
     Library,
     /// Assembly: arrows bind it, homes do not.
     Binary,
-    /// The rehearsal room, for tests only.
+    /// Test support, never shipped.
     Testkit,
     /// Chores, never shipped.
     Chore,
@@ -38,7 +38,7 @@ const SWITCH: &str = "hookswitch-switch";
 const GATEWAY: &str = "hookswitch-gateway";
 const FACE: &str = "hookswitch";
 
-/// The name of the rehearsal room, which only tests and chores may enter.
+/// The name of test support, which only tests and chores may use.
 pub(crate) const TESTKIT: &str = "hookswitch-testkit";
 
 /// Every room and its arrows. A crate that is not listed here is a problem by itself.

@@ -7,7 +7,6 @@ use nix::sys::signal::Signal;
 
 use super::cli::Cli;
 use super::seed::{PASSWORD, USER};
-use super::spec::MariaDbSpec;
 use crate::process::Process;
 
 /// A running (or killed, or suspended) MariaDB server; killed when dropped. Its log is shown when the test panics.
@@ -28,14 +27,6 @@ pub struct MariaDb {
 impl MariaDbServer {
     pub(super) fn new(process: Process<Cli>) -> Self {
         Self { process, n_databases: AtomicU32::new(0) }
-    }
-
-    /// One with the usual settings.
-    ///
-    /// # Panics
-    /// When it is not installed or does not come up; its log is shown.
-    pub async fn start() -> Self {
-        MariaDbSpec::new().start().await
     }
 
     /// Makes another database.
