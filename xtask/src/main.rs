@@ -5,7 +5,6 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who ran it")]
 
 mod bench;
-mod clock;
 mod migrate;
 mod run;
 mod setup;
@@ -37,9 +36,9 @@ enum Chore {
     /// Look at a database's schema, change it step by step, or begin a new step.
     #[command(subcommand)]
     Migrate(migrate::Migrate),
-    /// Measure, and hold the figures against their bars.
-    #[command(subcommand)]
-    Bench(bench::Bench),
+    /// Measure, and hold the figures against their bars; `cargo xtask bench --help` says what.
+    #[command(disable_help_flag = true)]
+    Bench(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -49,7 +48,7 @@ fn main() -> ExitCode {
         Chore::Golden(args) => test::golden(&args),
         Chore::Soak(args) => test::soak(&args),
         Chore::Migrate(what) => migrate::run(&what),
-        Chore::Bench(what) => bench::run(&what),
+        Chore::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -61,6 +61,14 @@ impl ApiClient {
         self.send(Method::GET, path, Bytes::new(), &[]).await
     }
 
+    /// `GET path` of a node that may be gone.
+    ///
+    /// # Errors
+    /// When no complete answer came.
+    pub async fn try_get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.try_send(Method::GET, path, Bytes::new(), &[]).await
+    }
+
     /// `DELETE path`.
     pub async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, Bytes::new(), &[]).await

@@ -1,6 +1,7 @@
 //! WebSocket frames by hand (RFC 6455 §5), legal and illegal ones.
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,19 +116,65 @@ impl Frame {
 
     /// Takes one unmasked frame off the front of `buffer`, if it is there whole.
     pub(crate) fn take(buffer: &mut BytesMut) -> Option<Self> {
-        let (&first, &second) = (buffer.first()?, buffer.get(1)?);
-        let (head, length) = match second & 0x7f {
-            LENGTH_16 => (4, usize::from(u16::from_be_bytes(buffer.get(2..4)?.try_into().ok()?))),
-            LENGTH_64 => (10, u64::from_be_bytes(buffer.get(2..10)?.try_into().ok()?) as usize),
-            n => (2, usize::from(n)),
-        };
-        if buffer.len() < head + length {
-            return None;
-        }
-        buffer.advance(head);
-        let payload = buffer.split_to(length).freeze();
-        Some(Self { opcode: Opcode::from_number(first & 0x0f), is_final: first & 0x80 != 0, payload })
+        let head = FrameHead::parse(buffer).filter(|head| head.frame_bytes() <= buffer.len())?;
+        buffer.advance(head.head_bytes);
+        let payload = buffer.split_to(head.payload_bytes).freeze();
+        Some(Self { opcode: head.opcode, is_final: head.is_final, payload })
     }
+}
+
+/// What stands before a frame's payload, for whoever reads payloads where they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameHead {
+    /// What the frame is.
+    pub opcode: Opcode,
+    /// Whether it ends its message.
+    pub is_final: bool,
+    /// What the payload is masked with.
+    pub mask: Option<[u8; 4]>,
+    /// Length of the head.
+    pub head_bytes: usize,
+    /// Length of the payload.
+    pub payload_bytes: usize,
+}
+
+impl FrameHead {
+    /// Reads a head; `None` means that bytes are missing.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let [first, second] = *bytes.first_chunk()?;
+        let (payload_bytes, mut head_bytes) = match second & 0x7f {
+            LENGTH_16 => (usize::from(u16::from_be_bytes(*bytes[2..].first_chunk()?)), 4),
+            LENGTH_64 => (usize::try_from(u64::from_be_bytes(*bytes[2..].first_chunk()?)).unwrap_or(usize::MAX), 10),
+            short => (usize::from(short), 2),
+        };
+        let mut mask = None;
+        if second & 0x80 != 0 {
+            mask = Some(*bytes[head_bytes..].first_chunk()?);
+            head_bytes += 4;
+        }
+        let (opcode, is_final) = (Opcode::from_number(first & 0x0f), first & 0x80 != 0);
+        Some(Self { opcode, is_final, mask, head_bytes, payload_bytes })
+    }
+
+    /// The frame's length, head included.
+    pub fn frame_bytes(&self) -> usize {
+        self.head_bytes.saturating_add(self.payload_bytes)
+    }
+
+    /// The payload of the frame that `bytes` begin with, without its mask.
+    ///
+    /// # Panics
+    /// When `bytes` do not hold the whole frame.
+    pub fn unmasked(&self, bytes: &[u8]) -> Vec<u8> {
+        let mask = self.mask.unwrap_or_default();
+        let payload = &bytes[self.head_bytes..self.frame_bytes()];
+        payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect()
+    }
+}
+
+/// The `Sec-WebSocket-Accept` that belongs to a `Sec-WebSocket-Key`.
+pub fn accept_key(key: &str) -> String {
+    derive_accept_key(key.as_bytes())
 }
 
 #[cfg(test)]
@@ -141,6 +188,25 @@ mod tests {
         assert_eq!(hello.masked(), [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
         assert_eq!(hello.unmasked(), [0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
         assert_eq!(Frame::new(Opcode::Text, "Hel").unfinished().unmasked()[0], 0x01);
+    }
+
+    /// RFC 6455 §1.3.
+    #[test]
+    fn the_accept_key_is_the_standards() {
+        assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn heads_are_read_with_and_without_a_mask() {
+        for length in [0, 1, 125, 126, 127, 65_535, 65_536] {
+            let frame = Frame::new(Opcode::Text, vec![b'x'; length]);
+            for bytes in [frame.masked(), frame.unmasked()] {
+                let head = FrameHead::parse(&bytes).expect("whole");
+                assert_eq!((head.is_final, head.opcode, head.frame_bytes()), (true, Opcode::Text, bytes.len()));
+                assert_eq!(head.unmasked(&bytes), frame.payload);
+                assert!((0..head.head_bytes).all(|cut| FrameHead::parse(&bytes[..cut]).is_none()), "{length}");
+            }
+        }
     }
 
     #[test]

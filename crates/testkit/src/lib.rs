@@ -1,4 +1,4 @@
-//! The rehearsal room: real nodes, Redis and MariaDB servers as child processes, clients, hostile receivers and a fault
+//! Test support: real nodes, Redis and MariaDB servers as child processes, clients, hostile receivers and a fault
 //! proxy for tests.
 //!
 //! Knows nothing of how the product works inside: tokens, signatures and frames are made and checked
@@ -20,13 +20,14 @@
 //! ```
 
 mod api;
+#[cfg(feature = "contract")]
 pub mod contract;
 mod frames;
 mod hostile;
 mod mariadb;
 mod node;
 mod port;
-mod proc;
+pub mod proc;
 mod process;
 mod proxy;
 mod raw;
@@ -38,8 +39,9 @@ mod wait;
 mod ws;
 
 pub use api::{Answer, ApiClient};
-pub use frames::{Frame, Opcode};
-pub use hostile::{Authority, ConnectProxy, Flaw, HostileReceiver, Step};
+pub use frames::{Frame, FrameHead, Opcode, accept_key};
+pub use hookswitch_receiver::Step;
+pub use hostile::{Authority, ConnectProxy, Flaw, HostileReceiver};
 pub use mariadb::{MariaDb, MariaDbServer, MariaDbSpec};
 pub use node::{CliOutput, NodeProcess, NodeSpec};
 pub use proxy::{Fault, FaultProxy};

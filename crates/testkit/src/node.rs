@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::process::kill_and_wait;
 use crate::{ApiClient, PATIENCE, eventually_some, proc};
 
 /// Signs the tokens of every node in a test; nobody else's.
@@ -185,14 +186,14 @@ impl NodeProcess {
         self.pid
     }
 
-    /// Resident memory, in bytes.
+    /// Resident memory, in bytes; 0 when it is gone.
     pub fn resident_bytes(&self) -> u64 {
-        proc::resident_bytes(self.pid)
+        proc::resident_bytes(self.pid).unwrap_or_default()
     }
 
-    /// User and system time used so far.
+    /// User and system time used so far; zero when it is gone.
     pub fn cpu_time(&self) -> Duration {
-        proc::cpu_time(self.pid)
+        proc::cpu_time(self.pid).unwrap_or_default()
     }
 
     fn signal(&self, signal: Signal) {
@@ -256,6 +257,7 @@ impl Drop for NodeProcess {
             let from = log.ceil_char_boundary(log.len().saturating_sub(LOG_TAIL_BYTES));
             eprintln!("---- log of node {} ----\n{}\n---- end of log ----", self.pid, &log[from..]);
         }
+        kill_and_wait(&mut self.child);
     }
 }
 

@@ -1,25 +1,28 @@
-//! What `/proc` says about a process: memory and processor time.
+//! What `/proc` says about a process: memory and processor time. `None` for a process that is gone.
 
 use std::time::Duration;
 
 /// Ticks per second in `/proc/*/stat`, the same on every Linux (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
 
-/// Resident memory, in bytes; 0 for a process that is gone.
-pub(crate) fn resident_bytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: u64 = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0);
-    kib * 1024
+/// Resident memory, in bytes: the exact sum, which `VmRSS` may miss by a few pages per thread.
+pub fn resident_bytes(pid: u32) -> Option<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// User and system time used so far; zero for a process that is gone.
-pub(crate) fn cpu_time(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The second field is the name in parentheses and may hold spaces; utime and stime are 14 and 15.
-    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks: u64 = after_name.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+/// User and system time used so far, all threads included.
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    stat_cpu_time(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn stat_cpu_time(stat: &str) -> Option<Duration> {
+    // The second field is the name in parentheses and may hold spaces and parentheses; utime and stime are 14 and 15.
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    let mut fields = after_name.split(' ').skip(11).map(str::parse::<u64>);
+    let ticks = fields.next()?.ok()? + fields.next()?.ok()?;
+    Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }
 
 #[cfg(test)]
@@ -29,12 +32,18 @@ mod tests {
     #[test]
     fn this_process_has_memory_and_uses_time() {
         let me = std::process::id();
-        assert!(resident_bytes(me) > 1024 * 1024);
+        assert!(resident_bytes(me) > Some(1024 * 1024));
         let before = cpu_time(me);
         let mut n = 0_u64;
         while cpu_time(me) == before {
             n = std::hint::black_box(n.wrapping_add(1));
         }
-        assert_eq!(resident_bytes(u32::MAX), 0);
+        assert_eq!((resident_bytes(u32::MAX), cpu_time(u32::MAX)), (None, None));
+    }
+
+    #[test]
+    fn user_and_system_time_are_added_whatever_the_name() {
+        let stat = "42 (a ) b) S 1 42 42 0 -1 4194560 100 0 0 0 150 25 9 9 20 0 3 0 100 1000 200";
+        assert_eq!(stat_cpu_time(stat), Some(Duration::from_millis(1_750)));
     }
 }

@@ -21,8 +21,8 @@ const LOG: &str = "server.log";
 /// How much of the log a failing test shows.
 const LOG_TAIL_BYTES: usize = 8_000;
 
-/// How to speak with a server from outside.
-pub(crate) trait Cli: Clone + std::fmt::Debug {
+/// How to tell that a server is there.
+pub(crate) trait Probe: Clone + std::fmt::Debug {
     /// How to get the program where it is missing.
     const HINT: &'static str;
 
@@ -32,31 +32,31 @@ pub(crate) trait Cli: Clone + std::fmt::Debug {
 
 /// What to start.
 #[derive(Debug, Clone)]
-pub(crate) struct Launch<C> {
+pub(crate) struct Launch<P> {
     pub(crate) program: &'static str,
     pub(crate) args: Vec<String>,
     /// Where it runs, writes and logs.
     pub(crate) dir: Arc<TempDir>,
     /// How to ask it whether it is there.
-    pub(crate) cli: C,
+    pub(crate) cli: P,
 }
 
 /// A running (or killed) process; killed and reaped when dropped. Its log is shown when the test panics.
 #[derive(Debug)]
-pub(crate) struct Process<C: Cli> {
-    launch: Launch<C>,
+pub(crate) struct Process<P: Probe> {
+    launch: Launch<P>,
     child: Child,
     pid: u32,
     // Given back after the child has ended.
     port: HeldPort,
 }
 
-impl<C: Cli> Process<C> {
+impl<P: Probe> Process<P> {
     /// Starts what `launch` makes of a free port, and waits until this very process answers there.
     ///
     /// # Panics
     /// When it is not installed or does not come up, on several ports; what it logged is told.
-    pub(crate) async fn start(launch: impl Fn(u16) -> Launch<C>) -> Self {
+    pub(crate) async fn start(launch: impl Fn(u16) -> Launch<P>) -> Self {
         let mut said = String::new();
         for _attempt in 0..ATTEMPTS {
             let port = HeldPort::take();
@@ -83,7 +83,7 @@ impl<C: Cli> Process<C> {
         Ok(())
     }
 
-    pub(crate) fn cli(&self) -> &C {
+    pub(crate) fn cli(&self) -> &P {
         &self.launch.cli
     }
 
@@ -128,12 +128,12 @@ impl<C: Cli> Process<C> {
     }
 }
 
-fn spawn<C: Cli>(launch: &Launch<C>) -> (Child, u32) {
+fn spawn<P: Probe>(launch: &Launch<P>) -> (Child, u32) {
     let log = open_log(launch.dir.path());
     let mut command = Command::new(launch.program);
     command.args(&launch.args).current_dir(launch.dir.path()).kill_on_drop(true).stdin(Stdio::null());
     command.stdout(log.try_clone().expect("a second handle")).stderr(log);
-    let child = command.spawn().unwrap_or_else(|e| panic!("`{}` does not start ({e}): {}", launch.program, C::HINT));
+    let child = command.spawn().unwrap_or_else(|e| panic!("`{}` does not start ({e}): {}", launch.program, P::HINT));
     let pid = child.id().expect("not yet awaited");
     (child, pid)
 }
@@ -142,7 +142,7 @@ fn open_log(dir: &Path) -> File {
     OpenOptions::new().create(true).append(true).open(dir.join(LOG)).expect("the log can be written")
 }
 
-impl<C: Cli> Drop for Process<C> {
+impl<P: Probe> Drop for Process<P> {
     #[expect(clippy::print_stderr, reason = "a failing test shows what its servers had to say")]
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -151,11 +151,15 @@ impl<C: Cli> Drop for Process<C> {
             let (program, port) = (self.launch.program, self.port());
             eprintln!("---- log of {program} on port {port} ----\n{}\n---- end of log ----", &log[from..]);
         }
-        // Gone before its directory goes, which it may be writing to. A killed process ends at once.
-        if self.child.start_kill().is_ok() {
-            while matches!(self.child.try_wait(), Ok(None)) {
-                std::thread::yield_now();
-            }
+        kill_and_wait(&mut self.child);
+    }
+}
+
+/// A child is gone before its directory goes, which it may be writing to. A killed process ends at once.
+pub(crate) fn kill_and_wait(child: &mut Child) {
+    if child.start_kill().is_ok() {
+        while matches!(child.try_wait(), Ok(None)) {
+            std::thread::yield_now();
         }
     }
 }

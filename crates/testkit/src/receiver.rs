@@ -1,18 +1,13 @@
 //! A webhook receiver that records what it got and misbehaves on demand.
-//!
-//! It reads HTTP/1.1 by hand, because half of what it must do (reset, hang, never finish) is what a
-//! server library exists to prevent.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use hookswitch_receiver::{Connection, Request, Responder, Step, answer, listen};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use crate::{PATIENCE, ReceivedRequest};
 
@@ -54,11 +49,29 @@ impl Behaviour {
     pub fn redirect(location: &str) -> Self {
         Self::Answer { status: 302, body: String::new(), header: ("location".to_owned(), location.to_owned()) }
     }
+
+    fn steps(&self) -> Vec<Step> {
+        match self {
+            Self::Answer { status, body, header: (name, value) } => {
+                let header = [(name.as_str(), value.as_str())];
+                let headers = if name.is_empty() { &[][..] } else { &header };
+                vec![Step::Send(answer(*status, headers, body))]
+            }
+            Self::Hang => vec![Step::Hang],
+            Self::Reset => vec![Step::Reset],
+            Self::EndlessBody => {
+                let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
+                let head = Step::send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+                vec![head, Step::RepeatEvery(chunk.into_bytes(), Duration::from_millis(1))]
+            }
+            Self::After(delay) => vec![Step::Pause(*delay), Step::Send(answer(200, &[], ""))],
+        }
+    }
 }
 
 #[derive(Debug)]
-struct Book {
-    script: Mutex<VecDeque<Behaviour>>,
+struct Recorder {
+    behaviours: Mutex<VecDeque<Behaviour>>,
     requests: Mutex<Vec<ReceivedRequest>>,
     arrived: Notify,
 }
@@ -67,7 +80,7 @@ struct Book {
 #[derive(Debug)]
 pub struct Receiver {
     addr: String,
-    book: Arc<Book>,
+    recorder: Arc<Recorder>,
     _tasks: JoinSet<()>,
 }
 
@@ -76,14 +89,13 @@ impl Receiver {
     pub async fn start(script: impl IntoIterator<Item = Behaviour>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
         let addr = listener.local_addr().expect("bound").to_string();
-        let mut script: VecDeque<_> = script.into_iter().collect();
-        if script.is_empty() {
-            script.push_back(Behaviour::status(200));
-        }
-        let book = Arc::new(Book { script: Mutex::new(script), requests: Mutex::default(), arrived: Notify::new() });
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::clone(&book)));
-        Self { addr, book, _tasks: tasks }
+        let behaviours = Mutex::new(script.into_iter().collect());
+        let recorder = Arc::new(Recorder { behaviours, requests: Mutex::default(), arrived: Notify::new() });
+        let (mut tasks, responder, script) = (JoinSet::new(), Arc::clone(&recorder), Arc::from([Step::Read]));
+        tasks.spawn(listen(listener, std::future::pending(), Duration::ZERO, move |stream| {
+            Connection::tcp(stream).play(Arc::clone(&script), Arc::clone(&responder))
+        }));
+        Self { addr, recorder, _tasks: tasks }
     }
 
     /// One that answers everything with 200.
@@ -103,22 +115,22 @@ impl Receiver {
 
     /// Replaces the rest of the script.
     pub fn now(&self, script: impl IntoIterator<Item = Behaviour>) {
-        *self.book.script.lock().expect("no poison") = script.into_iter().collect();
+        *self.recorder.behaviours.lock().expect("no poison") = script.into_iter().collect();
     }
 
     /// Everything that arrived so far, in order of arrival.
     pub fn requests(&self) -> Vec<ReceivedRequest> {
-        self.book.requests.lock().expect("no poison").clone()
+        self.recorder.requests.lock().expect("no poison").clone()
     }
 
     /// Something of each request so far, without copying them all.
     pub fn map<T>(&self, look: impl FnMut(&ReceivedRequest) -> T) -> Vec<T> {
-        self.book.requests.lock().expect("no poison").iter().map(look).collect()
+        self.recorder.requests.lock().expect("no poison").iter().map(look).collect()
     }
 
     /// How many requests arrived so far.
     pub fn count(&self) -> usize {
-        self.book.requests.lock().expect("no poison").len()
+        self.recorder.requests.lock().expect("no poison").len()
     }
 
     /// Waits for at least `n` requests with the usual patience.
@@ -136,7 +148,7 @@ impl Receiver {
     pub async fn wait_for_within(&self, n: usize, deadline: Duration) -> Vec<ReceivedRequest> {
         let enough = async {
             loop {
-                let arrived = self.book.arrived.notified();
+                let arrived = self.recorder.arrived.notified();
                 if self.count() >= n {
                     return;
                 }
@@ -149,100 +161,23 @@ impl Receiver {
     }
 }
 
-impl Book {
-    fn record(&self, request: ReceivedRequest) -> Behaviour {
-        let mut script = self.script.lock().expect("no poison");
-        let behaviour = match script.len() {
-            0 => Behaviour::status(200),
-            1 => script[0].clone(),
-            _ => script.pop_front().expect("not empty"),
-        };
-        self.requests.lock().expect("no poison").push(request);
+impl Responder for Recorder {
+    fn respond(&self, request: Request) -> Vec<Step> {
+        let mut behaviours = self.behaviours.lock().expect("no poison");
+        let behaviour = if behaviours.len() > 1 { behaviours.pop_front() } else { behaviours.front().cloned() };
+        self.requests.lock().expect("no poison").push(request.into());
         self.arrived.notify_waiters();
-        behaviour
+        behaviour.unwrap_or_else(|| Behaviour::status(200)).steps()
     }
-}
-
-async fn accept(listener: TcpListener, book: Arc<Book>) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let book = Arc::clone(&book);
-        connections.spawn(async move {
-            // A peer that goes away is part of the play.
-            let _broken = serve(stream, &book).await;
-        });
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn serve(mut stream: TcpStream, book: &Book) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut buffer = BytesMut::new();
-    while let Some(request) = read_request(&mut stream, &mut buffer).await? {
-        match book.record(request) {
-            Behaviour::Answer { status, body, header } => {
-                stream.write_all(answer(status, &body, &header).as_bytes()).await?;
-            }
-            Behaviour::After(delay) => {
-                tokio::time::sleep(delay).await;
-                stream.write_all(answer(200, "", &(String::new(), String::new())).as_bytes()).await?;
-            }
-            Behaviour::Hang => std::future::pending::<()>().await,
-            Behaviour::Reset => return stream.set_zero_linger(),
-            Behaviour::EndlessBody => return endless(stream).await,
-        }
-    }
-    Ok(())
-}
-
-fn answer(status: u16, body: &str, (name, value): &(String, String)) -> String {
-    let extra = if name.is_empty() { String::new() } else { format!("{name}: {value}\r\n") };
-    format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\n{extra}\r\n{body}", body.len())
-}
-
-async fn endless(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
-    let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
-    loop {
-        stream.write_all(chunk.as_bytes()).await?;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
-/// Reads one request with a content-length body; nothing at the end of the stream.
-pub(crate) async fn read_request<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    buffer: &mut BytesMut,
-) -> std::io::Result<Option<ReceivedRequest>> {
-    let head_end = loop {
-        if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end;
-        }
-        if stream.read_buf(buffer).await? == 0 {
-            return Ok(None);
-        }
-    };
-    let head = String::from_utf8_lossy(&buffer.split_to(head_end + 4)).into_owned();
-    let mut lines = head.lines();
-    let mut first = lines.next().unwrap_or_default().split(' ').map(str::to_owned);
-    let headers: Vec<_> =
-        lines.filter_map(|l| l.split_once(':')).map(|(n, v)| (n.to_owned(), v.trim().to_owned())).collect();
-    let length = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("content-length"));
-    let length: usize = length.and_then(|(_, v)| v.parse().ok()).unwrap_or(0);
-    while buffer.len() < length {
-        if stream.read_buf(buffer).await? == 0 {
-            return Ok(None);
-        }
-    }
-    let body: Bytes = buffer.split_to(length).freeze();
-    let (method, path) = (first.next().unwrap_or_default(), first.next().unwrap_or_default());
-    Ok(Some(ReceivedRequest { at: Instant::now(), method, path, headers, body }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ApiClient;
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     #[tokio::test]
     async fn the_script_is_followed_and_its_last_line_repeats() {

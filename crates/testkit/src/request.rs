@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use hookswitch_receiver::Request;
 use serde_json::Value;
 use sha2::Sha256;
 use tokio::time::Instant;
@@ -21,6 +22,14 @@ pub struct ReceivedRequest {
     pub headers: Vec<(String, String)>,
     /// The exact body.
     pub body: Bytes,
+}
+
+impl From<Request> for ReceivedRequest {
+    /// Has arrived now.
+    fn from(Request { head, body }: Request) -> Self {
+        let headers = head.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { at: Instant::now(), method: head.method().to_owned(), path: head.path().to_owned(), headers, body }
+    }
 }
 
 impl ReceivedRequest {

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rehearsal_room_is_for_tests_and_chores() {
+    fn testkit_is_for_tests_and_chores() {
         let found = problems("hookswitch-gateway", &[(Table::Normal, TESTKIT)]);
         assert!(found.len() == 1 && found[0].contains("[dev-dependencies]"), "{found:?}");
         assert_eq!(problems("hookswitch-gateway", &[(Table::Dev, TESTKIT)]).len(), 0);

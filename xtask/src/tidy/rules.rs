@@ -13,7 +13,7 @@ pub(crate) enum Kind {
     Library,
     /// Assembly: arrows bind it, homes do not.
     Binary,
-    /// The rehearsal room, for tests only.
+    /// Test support, never shipped.
     Testkit,
     /// Chores, never shipped.
     Chore,
@@ -32,19 +32,21 @@ const RUNTIME: &str = "hookswitch-runtime";
 const EGRESS: &str = "hookswitch-egress";
 const HUB: &str = "hookswitch-hub";
 const WEBHOOKS: &str = "hookswitch-webhooks";
+const RECEIVER: &str = "hookswitch-receiver";
 const STORE: &str = "hookswitch-store";
 const REDIS: &str = "hookswitch-redis";
 const SWITCH: &str = "hookswitch-switch";
 const GATEWAY: &str = "hookswitch-gateway";
 const FACE: &str = "hookswitch";
 
-/// The name of the rehearsal room, which only tests and chores may enter.
+/// The name of test support, which only tests and chores may use.
 pub(crate) const TESTKIT: &str = "hookswitch-testkit";
 
 /// Every room and its arrows. A crate that is not listed here is a problem by itself.
 pub(crate) const ROOMS: &[Room] = &[
     Room { name: PROTOCOL, kind: Kind::Library, may_use: &[] },
     Room { name: RUNTIME, kind: Kind::Library, may_use: &[PROTOCOL] },
+    Room { name: RECEIVER, kind: Kind::Library, may_use: &[] },
     Room { name: HUB, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
     Room { name: EGRESS, kind: Kind::Library, may_use: &[] },
     Room { name: WEBHOOKS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, EGRESS] },
@@ -57,12 +59,13 @@ pub(crate) const ROOMS: &[Room] = &[
         kind: Kind::Library,
         may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY],
     },
-    Room { name: TESTKIT, kind: Kind::Testkit, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS] },
+    Room { name: TESTKIT, kind: Kind::Testkit, may_use: &[PROTOCOL, RUNTIME, RECEIVER, HUB, WEBHOOKS] },
     Room {
         name: "hookswitch-server",
         kind: Kind::Binary,
-        may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY, FACE],
+        may_use: &[PROTOCOL, RUNTIME, RECEIVER, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY, FACE],
     },
+    Room { name: "hookswitch-bench", kind: Kind::Chore, may_use: &[PROTOCOL, RECEIVER, TESTKIT] },
     Room { name: "hookswitch-xtask", kind: Kind::Chore, may_use: &[PROTOCOL, STORE, TESTKIT] },
 ];
 

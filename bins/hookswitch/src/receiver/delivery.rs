@@ -2,6 +2,7 @@
 
 use hookswitch::protocol::{Secret, Timestamp};
 use hookswitch::webhooks::{StandardHeaders, verify_signature, verify_standard_webhook};
+use hookswitch_receiver::{Head, Request};
 use serde::Serialize;
 
 /// Whether a signature is right.
@@ -30,23 +31,6 @@ impl Verdict {
     }
 }
 
-/// Finds a header by its lower-case name.
-pub(super) trait Headers {
-    fn find(&self, name: &str) -> Option<&str>;
-}
-
-impl Headers for hyper::HeaderMap {
-    fn find(&self, name: &str) -> Option<&str> {
-        self.get(name).and_then(|value| value.to_str().ok())
-    }
-}
-
-impl Headers for Vec<(String, String)> {
-    fn find(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-}
-
 /// One request, as far as a line tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Delivery<'a> {
@@ -60,23 +44,24 @@ pub(super) struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) fn read(headers: &'a impl Headers, body: &[u8], secret: Option<&Secret>, now: Timestamp) -> Self {
-        let text = |name| headers.find(name).unwrap_or("-");
+    pub(super) fn read(request: &'a Request, secret: Option<&Secret>, now: Timestamp) -> Self {
+        let Request { head, body } = request;
+        let text = |name| head.header(name).unwrap_or("-");
         Self {
             event: text("x-webhook-event"),
             attempt: text("x-webhook-attempt"),
             delivery: text("webhook-id"),
             webhook: text("x-webhook-id"),
-            hex: hex(headers, body, secret),
-            standard: standard(headers, body, secret, now),
+            hex: hex(head, body, secret),
+            standard: standard(head, body, secret, now),
             body_bytes: body.len(),
         }
     }
 }
 
 /// During a rotation the signature with the new secret stands in a header of its own.
-fn hex(headers: &impl Headers, body: &[u8], secret: Option<&Secret>) -> Verdict {
-    let signatures = ["x-webhook-signature", "x-webhook-signature-new"].map(|name| headers.find(name));
+fn hex(head: &Head<'_>, body: &[u8], secret: Option<&Secret>) -> Verdict {
+    let signatures = ["x-webhook-signature", "x-webhook-signature-new"].map(|name| head.header(name));
     match (secret, signatures) {
         (_, [None, None]) => Verdict::Missing,
         (None, _) => Verdict::Unchecked,
@@ -87,10 +72,10 @@ fn hex(headers: &impl Headers, body: &[u8], secret: Option<&Secret>) -> Verdict 
     }
 }
 
-fn standard(headers: &impl Headers, body: &[u8], secret: Option<&Secret>, now: Timestamp) -> Verdict {
-    let Some(signature) = headers.find("webhook-signature") else { return Verdict::Missing };
+fn standard(head: &Head<'_>, body: &[u8], secret: Option<&Secret>, now: Timestamp) -> Verdict {
+    let Some(signature) = head.header("webhook-signature") else { return Verdict::Missing };
     let Some(secret) = secret else { return Verdict::Unchecked };
-    let text = |name| headers.find(name).unwrap_or_default();
+    let text = |name| head.header(name).unwrap_or_default();
     let headers = StandardHeaders { id: text("webhook-id"), timestamp: text("webhook-timestamp"), signature };
     match verify_standard_webhook(headers, body, secret.reveal(), now) {
         Ok(()) => Verdict::Good,

@@ -3,9 +3,7 @@
 
 mod args;
 mod delivery;
-mod hostile;
 mod mode;
-mod polite;
 mod report;
 mod tally;
 
@@ -14,19 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use hookswitch::runtime::Scope;
-use tokio::net::{TcpListener, TcpStream};
+use hookswitch_receiver::{Connection, Request, Responder, Step, listen};
+use tokio::net::TcpListener;
 
 pub(crate) use self::args::ReceiverArgs;
-use self::mode::Mode;
+use self::mode::{Manner, Mode};
 use self::report::Report;
 use crate::signals::Signals;
 
 /// How long connections may go on after the signal; what they still carry is cut off.
 const GRACE: Duration = Duration::from_millis(200);
-
-/// How long a failing `accept` waits, for instance for a free descriptor.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Listens, says where, and receives until a signal; then prints the summary.
 ///
@@ -45,36 +40,29 @@ async fn receive(args: &ReceiverArgs) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on http://{address}").and_then(|()| out.flush()).context("standard output is closed")?;
     drop(out);
-    let scope = Scope::root("receiver");
-    let report = Arc::new(Report::new(args));
-    scope.spawn("accept", accept(listener, args.mode.clone(), args.retry_after, Arc::clone(&report), scope.clone()));
-    signals.next().await;
-    scope.shut_down(GRACE).await;
-    report.summary();
+    let (manner, script) = match args.mode.clone() {
+        Mode::Polite(manner) => (Some(manner), vec![Step::Read]),
+        Mode::Hostile(script) => (None, script),
+    };
+    let script: Arc<[Step]> = script.into();
+    let reporting = Arc::new(Reporting { report: Report::new(args), manner, retry_after: args.retry_after });
+    let play = |stream| Connection::tcp(stream).play(Arc::clone(&script), Arc::clone(&reporting));
+    let stop = async { _ = signals.next().await };
+    listen(listener, stop, GRACE, play).await;
+    reporting.report.summary();
     Ok(())
 }
 
-async fn accept(listener: TcpListener, mode: Mode, retry_after: Option<u32>, report: Arc<Report>, scope: Scope) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = scope.soft().cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let serving = serve(stream, mode.clone(), retry_after, Arc::clone(&report));
-                scope.spawn_contained("connection", serving);
-            }
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-        }
-    }
+/// Tells of every request, and answers it unless the script does.
+struct Reporting {
+    report: Report,
+    manner: Option<Manner>,
+    retry_after: Option<u32>,
 }
 
-async fn serve(stream: TcpStream, mode: Mode, retry_after: Option<u32>, report: Arc<Report>) {
-    // A peer that went away is told by what it does next, not here.
-    let _nodelay = stream.set_nodelay(true);
-    match mode {
-        Mode::Polite(manner) => polite::serve(stream, manner, retry_after, report).await,
-        Mode::Hostile(trick) => _ = hostile::serve(stream, trick, &report).await,
+impl Responder for Reporting {
+    fn respond(&self, request: Request) -> Vec<Step> {
+        let times = self.report.note(&request);
+        self.manner.as_ref().map(|manner| manner.answer(times, self.retry_after)).unwrap_or_default()
     }
 }

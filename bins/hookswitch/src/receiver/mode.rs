@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hookswitch_receiver::{Step, answer, hostile_script};
+
 use crate::config::parse_duration;
 
 /// Said by `--help`, kept in step with [`Mode::parse`].
@@ -33,8 +35,8 @@ Modes:
 pub(crate) enum Mode {
     /// As HTTP wants it.
     Polite(Manner),
-    /// Not at all like that.
-    Hostile(Trick),
+    /// Not at all like that: by this script.
+    Hostile(Vec<Step>),
 }
 
 /// A proper answer.
@@ -46,37 +48,18 @@ pub(crate) enum Manner {
     Slow(Duration),
 }
 
-/// A way to misbehave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trick {
-    Silent,
-    Slowloris,
-    Endless,
-    EndlessHead,
-    GiantHeader,
-    BrokenHeader,
-    Http2,
-    GzipBomb,
-    ContinueFlood,
-    Close,
-    ResetAccept,
-    ResetRequest,
-    ResetHead,
-    ResetBody,
-}
-
 impl Mode {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (name, value) = text.split_once(':').map_or((text, None), |(name, value)| (name, Some(value)));
         let manner = match (name, value) {
             ("ok", None) => Manner::Status(200),
             ("status", Some(status)) => Manner::Status(read_status(status)?),
-            ("redirect", Some(url)) if hyper::header::HeaderValue::from_str(url).is_ok() => {
+            ("redirect", Some(url)) if url.chars().all(|c| c == ' ' || c.is_ascii_graphic()) => {
                 Manner::Redirect(url.to_owned())
             }
             ("fail-first", Some(n)) => Manner::FailFirst(n.parse().map_err(|_| "write e.g. fail-first:3".to_owned())?),
             ("slow", Some(time)) => Manner::Slow(parse_duration(time).ok_or("write e.g. slow:10s")?),
-            _ => return Trick::parse(text).map(Self::Hostile).ok_or_else(|| "no such mode".to_owned()),
+            _ => return hostile_script(text).map(Self::Hostile).ok_or_else(|| "no such mode".to_owned()),
         };
         Ok(Self::Polite(manner))
     }
@@ -87,25 +70,21 @@ fn read_status(text: &str) -> Result<u16, String> {
     status.ok_or_else(|| "write a status from 200 to 599".to_owned())
 }
 
-impl Trick {
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "silent" => Self::Silent,
-            "slowloris" => Self::Slowloris,
-            "endless" => Self::Endless,
-            "endless-head" => Self::EndlessHead,
-            "giant-header" => Self::GiantHeader,
-            "broken-header" => Self::BrokenHeader,
-            "http2" => Self::Http2,
-            "gzip-bomb" => Self::GzipBomb,
-            "continue-flood" => Self::ContinueFlood,
-            "close" => Self::Close,
-            "reset:accept" => Self::ResetAccept,
-            "reset:request" => Self::ResetRequest,
-            "reset:head" => Self::ResetHead,
-            "reset:body" => Self::ResetBody,
-            _ => return None,
-        })
+impl Manner {
+    /// The answer to a request whose delivery has come so many times by now.
+    pub(crate) fn answer(&self, times: u32, retry_after: Option<u32>) -> Vec<Step> {
+        let status = match self {
+            Self::Status(status) => *status,
+            Self::Redirect(_) => 302,
+            Self::FailFirst(n) if times <= *n => 503,
+            Self::FailFirst(_) | Self::Slow(_) => 200,
+        };
+        let retry_after = retry_after.filter(|_| !(200..300).contains(&status)).map(|seconds| seconds.to_string());
+        let location = if let Self::Redirect(url) = self { Some(url.as_str()) } else { None };
+        let headers = [("retry-after", retry_after.as_deref()), ("location", location)];
+        let headers: Vec<_> = headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let answer = Step::Send(answer(status, &headers, ""));
+        if let Self::Slow(time) = self { vec![Step::Pause(*time), answer] } else { vec![answer] }
     }
 }
 

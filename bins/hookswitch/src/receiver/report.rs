@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use hookswitch::protocol::{Secret, Timestamp};
 use hookswitch::runtime::Clock;
+use hookswitch_receiver::Request;
 use serde::Serialize;
 
 use super::ReceiverArgs;
-use super::delivery::{Delivery, Headers};
+use super::delivery::Delivery;
 use super::tally::{Summary, Tally};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +59,9 @@ impl Report {
     }
 
     /// Notes a request; returns how often its delivery has come by now.
-    pub(super) fn note(&self, headers: &impl Headers, body: &[u8]) -> u32 {
+    pub(super) fn note(&self, request: &Request) -> u32 {
         let now = self.clock.now();
-        let delivery = Delivery::read(headers, body, self.secret.as_ref(), now);
+        let delivery = Delivery::read(request, self.secret.as_ref(), now);
         let times = self.tally.lock().unwrap_or_else(PoisonError::into_inner).count(&delivery);
         match self.form {
             Form::Quiet => {}

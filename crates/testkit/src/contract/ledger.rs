@@ -9,7 +9,7 @@ use hookswitch_webhooks::{
     Disposition, Fingerprint, Finished, LeaseRequest, LeaseWish, LeasedDelivery, Retention, Seen, Settled, WebhookSeams,
 };
 
-use super::terms;
+use super::ledger_schedule;
 use super::webhook_rig::{HOLD, Rig, chosen, duty, event_id, node, tenant};
 
 /// Tries every sentence of the promise, each on a keeper of its own made by `open`. The keeper must
@@ -34,7 +34,7 @@ pub async fn check(open: impl AsyncFn(Clock) -> WebhookSeams) {
     settling_answers_in_order(&Rig::open(&open).await).await;
     purging_is_bounded_and_spares_the_present(&Rig::open(&open).await).await;
     two_leasers_never_get_the_same(&Rig::open(&open).await).await;
-    terms::check(&open).await;
+    ledger_schedule::check(&open).await;
 }
 
 async fn check_ids(open: &impl AsyncFn(Clock) -> WebhookSeams) {

@@ -17,7 +17,7 @@ pub(super) struct Cli {
     pub(super) socket: PathBuf,
 }
 
-impl process::Cli for Cli {
+impl process::Probe for Cli {
     const HINT: &'static str = HINT;
 
     async fn answers(&self, _pid: u32) -> bool {

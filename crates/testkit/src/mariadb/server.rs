@@ -7,7 +7,6 @@ use nix::sys::signal::Signal;
 
 use super::cli::Cli;
 use super::seed::{PASSWORD, USER};
-use super::spec::MariaDbSpec;
 use crate::process::Process;
 
 /// A running (or killed, or suspended) MariaDB server; killed when dropped. Its log is shown when the test panics.
@@ -30,14 +29,6 @@ impl MariaDbServer {
         Self { process, n_databases: AtomicU32::new(0) }
     }
 
-    /// One with the usual settings.
-    ///
-    /// # Panics
-    /// When it is not installed or does not come up; its log is shown.
-    pub async fn start() -> Self {
-        MariaDbSpec::new().start().await
-    }
-
     /// Makes another database.
     pub async fn create_database(&self) -> MariaDb {
         let name = format!("calls_{}", self.n_databases.fetch_add(1, Ordering::Relaxed) + 1);
@@ -48,6 +39,11 @@ impl MariaDbServer {
     /// `127.0.0.1:PORT`, for a [`FaultProxy`](crate::FaultProxy) before it; the same in all its lives.
     pub fn addr(&self) -> String {
         format!("127.0.0.1:{}", self.process.port())
+    }
+
+    /// Its process id; another one after a restart.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// Its socket, where it also listens.

@@ -57,3 +57,13 @@ impl MariaDbSpec {
         Launch { program: "mariadbd", args, dir, cli: Cli { socket } }
     }
 }
+
+impl MariaDbServer {
+    /// One with the usual settings.
+    ///
+    /// # Panics
+    /// When it is not installed or does not come up; its log is shown.
+    pub async fn start() -> Self {
+        MariaDbSpec::new().start().await
+    }
+}

@@ -69,7 +69,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim().to_owned()
 }
 
-impl crate::process::Cli for Cli {
+impl crate::process::Probe for Cli {
     const HINT: &'static str = HINT;
 
     async fn answers(&self, pid: u32) -> bool {
