@@ -25,7 +25,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Check what compilers do not: dependency arrows, homes of packages, file and function length, stray paths.
+    /// Check what compilers do not: dependency arrows, homes of packages, file length, stray paths.
     Tidy,
     /// Build and run the whole suite: examples, doc tests, then every test (nextest where it is installed).
     /// What tests need and the machine lacks is installed first (Redis and MariaDB, on Debian), or named with a hint.

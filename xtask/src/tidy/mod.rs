@@ -1,8 +1,6 @@
 //! `cargo xtask tidy`: the rules of the house that no compiler checks. Lists every problem, each with what to do.
 
 mod deps;
-mod functions;
-mod mask;
 mod rules;
 mod source;
 mod text;
@@ -15,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, MetadataCommand, TargetKind};
 
 use self::deps::{Package, Table};
+use self::source::RustFile;
 use crate::run::workspace_root;
 
 /// One broken rule: where, and what to do about it.
@@ -50,7 +49,10 @@ pub(crate) fn run() -> Result<()> {
         if let Ok(text) = std::fs::read_to_string(workspace_root().join(path)) {
             problems.extend(text::check(path, &text));
             if is_rust(path) {
-                problems.extend(source::check(path, &text));
+                match RustFile::parse(path, text) {
+                    Ok(file) => problems.extend(source::check(&file)),
+                    Err(problem) => problems.push(problem),
+                }
             }
         }
     }
