@@ -68,7 +68,7 @@ impl Checker<'_> {
         };
         let mut config = RedisConfig {
             prefix: self.redis_prefix(),
-            sharded_pubsub: self.switch(&settings::REDIS_SHARDED_PUBSUB),
+            sharded_pubsub: self.boolean(&settings::REDIS_SHARDED_PUBSUB),
             ..config?
         };
         self.read_authorities(&mut config);
