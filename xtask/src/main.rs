@@ -6,6 +6,7 @@
 
 mod bench;
 mod clock;
+mod fuzz;
 mod migrate;
 mod run;
 mod setup;
@@ -37,6 +38,8 @@ enum Chore {
     /// Look at a database's schema, change it step by step, or begin a new step.
     #[command(subcommand)]
     Migrate(migrate::Migrate),
+    /// Feed readers of strangers' bytes with what nobody thought of.
+    Fuzz(fuzz::FuzzArgs),
     /// Measure, and hold the figures against their bars.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Chore::Golden(args) => test::golden(&args),
         Chore::Soak(args) => test::soak(&args),
         Chore::Migrate(what) => migrate::run(&what),
+        Chore::Fuzz(args) => fuzz::run_targets(&args),
         Chore::Bench(what) => bench::run(&what),
     };
     match result {

@@ -39,6 +39,9 @@ mod counters;
 mod directory;
 mod dispatcher;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod health;
 mod history;

@@ -61,6 +61,7 @@ pub(crate) const ROOMS: &[Room] = &[
         kind: Kind::Binary,
         may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY, FACE],
     },
+    Room { name: "hookswitch-fuzz", kind: Kind::Chore, may_use: &[PROTOCOL, WEBHOOKS, REDIS, GATEWAY] },
     Room { name: "hookswitch-xtask", kind: Kind::Chore, may_use: &[PROTOCOL, STORE, TESTKIT] },
 ];
 

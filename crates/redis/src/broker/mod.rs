@@ -7,7 +7,7 @@ mod receiver;
 mod sequence;
 mod subscriptions;
 mod supervisor;
-mod wire;
+pub(crate) mod wire;
 
 use std::fmt;
 use std::sync::Arc;

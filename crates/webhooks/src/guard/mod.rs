@@ -22,5 +22,7 @@ pub use policy::{AddressPolicy, InvalidCidr};
 pub use proxy::InvalidProxy;
 pub(crate) use resolver::Guard;
 pub(crate) use stream::{Marks, Overrun};
+#[cfg(feature = "fuzzing")]
+pub(crate) use target::TargetHost;
 pub(crate) use target::{Target, TargetError};
 pub use tls::InvalidCertificates;
