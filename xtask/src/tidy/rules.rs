@@ -99,6 +99,13 @@ pub(crate) const HOMES: &[Home] = &[
 /// (Of functions clippy asks it, above `too-many-lines-threshold` in `.clippy.toml`.)
 pub(crate) const MAX_FILE_LINES: usize = 400;
 
+/// Source folders in which no files use each other in a circle.
+pub(crate) const WITHOUT_CIRCLES: &[&str] =
+    &["crates/hub/src/", "crates/switch/src/", "crates/webhooks/src/", "crates/gateway/src/", "crates/hookswitch/src/"];
+
+/// Source folder, type, and the one file that holds the type's inherent methods.
+pub(crate) const METHOD_HOMES: &[(&str, &str, &str)] = &[("crates/hub/src/", "Hub", "crates/hub/src/hub.rs")];
+
 /// Beginnings of paths that exist on one machine only. Split, so that this table does not report itself.
 pub(crate) const MACHINE_PATHS: &[&str] = &[
     concat!("/wo", "rk/"),

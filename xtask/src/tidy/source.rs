@@ -22,6 +22,25 @@ impl RustFile {
             Err(error) => Err(Problem::line(path, error.span().start().line, format!("is no Rust: {error}"))),
         }
     }
+
+    /// Whether it is part of a crate or a binary, not of its tests, examples or chores.
+    pub(crate) fn is_shipped(&self) -> bool {
+        let mut folders = self.path.split('/');
+        matches!(folders.next(), Some("crates" | "bins")) && folders.nth(1) == Some("src")
+    }
+
+    /// The name that the module of this file has: `shard` for `shard.rs` as for `shard/mod.rs`.
+    pub(crate) fn module_name(&self) -> &str {
+        let path = self.path.strip_suffix("/mod.rs").or(self.path.strip_suffix(".rs")).unwrap_or(&self.path);
+        path.rsplit('/').next().unwrap_or(path)
+    }
+}
+
+/// Whether `attributes` keep an item out of everything but tests.
+pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
+    })
 }
 
 /// All problems of one Rust file.
@@ -100,5 +119,12 @@ mod tests {
         let parsed = RustFile::parse("crates/x/src/lib.rs", "//! x\nfn f( {\n".to_owned());
         let problem = parsed.err().expect("no Rust");
         assert!(problem.to_string().starts_with("crates/x/src/lib.rs:2: is no Rust"), "{problem}");
+    }
+
+    #[test]
+    fn a_module_is_named_by_its_file_or_folder() {
+        let named = |path: &str| RustFile::parse(path, String::new()).expect("empty").module_name().to_owned();
+        assert_eq!(named("crates/hub/src/shard/mod.rs"), "shard");
+        assert_eq!(named("crates/hub/src/shard.rs"), "shard");
     }
 }
