@@ -47,3 +47,7 @@ bench-cluster *args:
 # Deliveries to webhooks on SQLite and MariaDB: `just bench-webhooks --quick --only sqlite`.
 bench-webhooks *args:
     cargo xtask bench webhooks {{args}}
+
+# Fuzz one target or all of them: `just fuzz command --seconds 60`.
+fuzz *args:
+    cargo xtask fuzz {{args}}

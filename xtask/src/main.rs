@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who ran it")]
 
 mod bench;
+mod fuzz;
 mod migrate;
 mod run;
 mod setup;
@@ -24,7 +25,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Check what compilers do not: dependency arrows, homes of packages, file and function length, stray paths.
+    /// Check what compilers do not: dependency arrows, homes of packages, file length, stray paths.
     Tidy,
     /// Build and run the whole suite: examples, doc tests, then every test (nextest where it is installed).
     /// What tests need and the machine lacks is installed first (Redis and MariaDB, on Debian), or named with a hint.
@@ -36,6 +37,8 @@ enum Chore {
     /// Look at a database's schema, change it step by step, or begin a new step.
     #[command(subcommand)]
     Migrate(migrate::Migrate),
+    /// Feed readers of strangers' bytes with what nobody thought of.
+    Fuzz(fuzz::FuzzArgs),
     /// Measure, and hold the figures against their bars; `cargo xtask bench --help` says what.
     #[command(disable_help_flag = true)]
     Bench(bench::BenchArgs),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Chore::Golden(args) => test::golden(&args),
         Chore::Soak(args) => test::soak(&args),
         Chore::Migrate(what) => migrate::run(&what),
+        Chore::Fuzz(args) => fuzz::run_targets(&args),
         Chore::Bench(args) => bench::run(&args),
     };
     match result {

@@ -32,6 +32,9 @@ mod client;
 mod connector;
 mod exchange;
 mod failure;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod name_resolver;
 mod policy;
 mod pool;

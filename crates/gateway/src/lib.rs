@@ -21,6 +21,9 @@ mod auth;
 mod config;
 mod cors;
 mod dispatch;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod http;
 mod origin;

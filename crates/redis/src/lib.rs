@@ -29,6 +29,9 @@
 mod broker;
 mod chat;
 mod config;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod keepers;
 mod keys;
 mod link;

@@ -1,8 +1,10 @@
 //! `cargo xtask tidy`: the rules of the house that no compiler checks. Lists every problem, each with what to do.
 
+mod circles;
 mod deps;
-mod functions;
-mod mask;
+mod homes;
+mod modules;
+mod names;
 mod rules;
 mod source;
 mod text;
@@ -15,6 +17,8 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, MetadataCommand, TargetKind};
 
 use self::deps::{Package, Table};
+use self::names::{GLOSSARY, Unwanted};
+use self::source::RustFile;
 use crate::run::workspace_root;
 
 /// One broken rule: where, and what to do about it.
@@ -45,15 +49,21 @@ pub(crate) fn run() -> Result<()> {
     let packages = packages()?;
     let mut problems = deps::check(&packages);
     let files = repository_files()?;
+    let mut rust = Vec::new();
     for path in &files {
         // Deleted but not yet committed, or not text: neither can break a rule about text.
         if let Ok(text) = std::fs::read_to_string(workspace_root().join(path)) {
             problems.extend(text::check(path, &text));
             if is_rust(path) {
-                problems.extend(source::check(path, &text));
+                match RustFile::parse(path, text) {
+                    Ok(file) => rust.push(file),
+                    Err(problem) => problems.push(problem),
+                }
             }
         }
     }
+    problems.extend(rust.iter().flat_map(source::check));
+    problems.extend(check_shipped(&rust)?);
     if problems.is_empty() {
         println!("tidy: {} crates and {} files, no problem", packages.len(), files.len());
         return Ok(());
@@ -62,6 +72,15 @@ pub(crate) fn run() -> Result<()> {
         eprintln!("{problem}");
     }
     bail!("tidy found {} problems", problems.len())
+}
+
+/// What binds crates and binaries, but not tests, examples and chores.
+fn check_shipped(files: &[RustFile]) -> Result<Vec<Problem>> {
+    let glossary = std::fs::read_to_string(workspace_root().join(GLOSSARY)).context("cannot read the glossary")?;
+    let unwanted = Unwanted::parse(&glossary);
+    let shipped = || files.iter().filter(|file| file.is_shipped());
+    let named = shipped().flat_map(|file| names::check(&unwanted, file));
+    Ok(named.chain(shipped().flat_map(homes::check)).chain(circles::check(files)).collect())
 }
 
 /// Names of the workspace's packages that have a library.

@@ -66,6 +66,7 @@ pub(crate) const ROOMS: &[Room] = &[
         may_use: &[PROTOCOL, RUNTIME, RECEIVER, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY, FACE],
     },
     Room { name: "hookswitch-bench", kind: Kind::Chore, may_use: &[PROTOCOL, RECEIVER, TESTKIT] },
+    Room { name: "hookswitch-fuzz", kind: Kind::Chore, may_use: &[PROTOCOL, EGRESS, REDIS, GATEWAY] },
     Room { name: "hookswitch-xtask", kind: Kind::Chore, may_use: &[PROTOCOL, STORE, TESTKIT] },
 ];
 
@@ -100,10 +101,15 @@ pub(crate) const HOMES: &[Home] = &[
 ];
 
 /// Above this, ask what the file's second responsibility is called.
-pub(crate) const MAX_FILE_LINES: usize = 450;
+/// (Of functions clippy asks it, above `too-many-lines-threshold` in `.clippy.toml`.)
+pub(crate) const MAX_FILE_LINES: usize = 400;
 
-/// Above this, ask the same of the function.
-pub(crate) const MAX_FUNCTION_LINES: usize = 60;
+/// Source folders in which no files use each other in a circle.
+pub(crate) const WITHOUT_CIRCLES: &[&str] =
+    &["crates/hub/src/", "crates/switch/src/", "crates/webhooks/src/", "crates/gateway/src/", "crates/hookswitch/src/"];
+
+/// Source folder, type, and the one file that holds the type's inherent methods.
+pub(crate) const METHOD_HOMES: &[(&str, &str, &str)] = &[("crates/hub/src/", "Hub", "crates/hub/src/hub.rs")];
 
 /// Beginnings of paths that exist on one machine only. Split, so that this table does not report itself.
 pub(crate) const MACHINE_PATHS: &[&str] = &[

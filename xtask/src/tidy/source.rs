@@ -1,32 +1,78 @@
-//! Rules for one Rust file: its opening line, its length, its functions' length, no switched-off tests.
+//! Rules for one Rust file: its opening line, its length, no switched-off tests.
+
+use syn::Attribute;
+use syn::visit::Visit;
 
 use super::Problem;
-use super::functions::functions;
-use super::mask::mask;
-use super::rules::{MAX_FILE_LINES, MAX_FUNCTION_LINES};
+use super::rules::MAX_FILE_LINES;
+
+/// A Rust file of the repository.
+pub(crate) struct RustFile {
+    /// Relative to the workspace.
+    pub(crate) path: String,
+    pub(crate) text: String,
+    pub(crate) syntax: syn::File,
+}
+
+impl RustFile {
+    /// Reads what the compiler would read, or says where it is no Rust.
+    pub(crate) fn parse(path: &str, text: String) -> Result<Self, Problem> {
+        match syn::parse_file(&text) {
+            Ok(syntax) => Ok(Self { path: path.to_owned(), text, syntax }),
+            Err(error) => Err(Problem::line(path, error.span().start().line, format!("is no Rust: {error}"))),
+        }
+    }
+
+    /// Whether it is part of a crate or a binary, not of its tests, examples or chores.
+    pub(crate) fn is_shipped(&self) -> bool {
+        let mut folders = self.path.split('/');
+        matches!(folders.next(), Some("crates" | "bins")) && folders.nth(1) == Some("src")
+    }
+
+    /// The name that the module of this file has: `shard` for `shard.rs` as for `shard/mod.rs`.
+    pub(crate) fn module_name(&self) -> &str {
+        let path = self.path.strip_suffix("/mod.rs").or(self.path.strip_suffix(".rs")).unwrap_or(&self.path);
+        path.rsplit('/').next().unwrap_or(path)
+    }
+}
+
+/// Whether `attributes` keep an item out of everything but tests.
+pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
+    })
+}
 
 /// All problems of one Rust file.
-pub(crate) fn check(path: &str, text: &str) -> Vec<Problem> {
+pub(crate) fn check(file: &RustFile) -> Vec<Problem> {
+    let path = &file.path;
     let mut problems = Vec::new();
-    if !text.starts_with("//! ") {
+    if !file.text.starts_with("//! ") {
         problems.push(Problem::line(path, 1, "does not open with `//! …`: say in one line what the file is for"));
     }
-    let lines = text.lines().count();
+    let lines = file.text.lines().count();
     if lines > MAX_FILE_LINES {
         let text = format!("is {lines} lines long (at most {MAX_FILE_LINES}): give its second responsibility a file");
         problems.push(Problem::file(path, text));
     }
-    let masked = mask(text);
-    for function in functions(&masked).into_iter().filter(|function| function.length > MAX_FUNCTION_LINES) {
-        let (name, length) = (function.name, function.length);
-        let text = format!("`fn {name}` is {length} lines long (at most {MAX_FUNCTION_LINES}): name its parts");
-        problems.push(Problem::line(path, function.line, text));
+    let mut ignored = Ignored { path, problems };
+    ignored.visit_file(&file.syntax);
+    ignored.problems
+}
+
+/// Finds tests that are switched off.
+struct Ignored<'a> {
+    path: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl<'ast> Visit<'ast> for Ignored<'_> {
+    fn visit_attribute(&mut self, attribute: &'ast Attribute) {
+        if attribute.path().is_ident("ignore") {
+            let text = "`#[ignore]`: repair the test, delete it, or move it to the soak suite";
+            self.problems.push(Problem::line(self.path, attribute.pound_token.span.start().line, text));
+        }
     }
-    for (number, line) in masked.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("#[ignore")) {
-        let text = format!("`{}`: repair the test, delete it, or move it to the soak suite", line.trim());
-        problems.push(Problem::line(path, number + 1, text));
-    }
-    problems
 }
 
 #[cfg(test)]
@@ -34,7 +80,8 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {
-        check("crates/x/src/lib.rs", text).into_iter().map(|problem| problem.to_string()).collect()
+        let file = RustFile::parse("crates/x/src/lib.rs", text.to_owned()).expect("Rust");
+        check(&file).into_iter().map(|problem| problem.to_string()).collect()
     }
 
     #[test]
@@ -55,15 +102,7 @@ mod tests {
         let text = format!("//! x\n{}", "const A: u8 = 0;\n".repeat(MAX_FILE_LINES - 1));
         assert_eq!(problems(&text).len(), 0);
         let found = problems(&format!("{text}\n"));
-        assert!(found.len() == 1 && found[0].contains("451 lines long"), "{found:?}");
-    }
-
-    #[test]
-    fn functions_end_at_the_limit() {
-        let of = |lines: usize| format!("//! x\nfn long() {{\n{}}}\n", "    step();\n".repeat(lines - 2));
-        assert_eq!(problems(&of(MAX_FUNCTION_LINES)).len(), 0);
-        let found = problems(&of(MAX_FUNCTION_LINES + 1));
-        assert!(found.len() == 1 && found[0].contains("lib.rs:2: `fn long` is 61 lines"), "{found:?}");
+        assert!(found.len() == 1 && found[0].contains("401 lines long"), "{found:?}");
     }
 
     #[test]
@@ -73,5 +112,19 @@ mod tests {
             assert!(found.len() == 1 && found[0].contains("lib.rs:3"), "{found:?}");
         }
         assert_eq!(problems("//! x\n// #[ignore]\nconst A: &str = \"\n#[ignore]\n\";\n").len(), 0);
+    }
+
+    #[test]
+    fn what_is_no_rust_is_a_problem() {
+        let parsed = RustFile::parse("crates/x/src/lib.rs", "//! x\nfn f( {\n".to_owned());
+        let problem = parsed.err().expect("no Rust");
+        assert!(problem.to_string().starts_with("crates/x/src/lib.rs:2: is no Rust"), "{problem}");
+    }
+
+    #[test]
+    fn a_module_is_named_by_its_file_or_folder() {
+        let named = |path: &str| RustFile::parse(path, String::new()).expect("empty").module_name().to_owned();
+        assert_eq!(named("crates/hub/src/shard/mod.rs"), "shard");
+        assert_eq!(named("crates/hub/src/shard.rs"), "shard");
     }
 }

@@ -11,7 +11,7 @@ use hookswitch::store::migrations::Database;
 
 use super::raw::Raw;
 use super::settings::Setting;
-use super::{BadConfig, Config, Log, Problem};
+use super::{BadConfig, Config, Problem};
 
 pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
     let mut checker = Checker { raw, problems: raw.problems.clone(), warnings: raw.warnings.clone() };
@@ -44,17 +44,6 @@ pub(super) fn check_database(raw: &Raw) -> Result<Database, BadConfig> {
         Ok(database)
     } else {
         Err(BadConfig { problems: checker.problems, warnings: checker.warnings })
-    }
-}
-
-/// The settings of logs alone.
-pub(super) fn check_log(raw: &Raw) -> Result<Log, BadConfig> {
-    let mut checker = Checker { raw, problems: raw.problems.clone(), warnings: Vec::new() };
-    let log = checker.log();
-    if checker.problems.is_empty() {
-        Ok(log)
-    } else {
-        Err(BadConfig { problems: checker.problems, warnings: Vec::new() })
     }
 }
 

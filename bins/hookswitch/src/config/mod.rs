@@ -10,7 +10,7 @@ mod check;
 mod env;
 mod page;
 mod raw;
-mod settings;
+pub(crate) mod settings;
 mod values;
 
 use std::collections::BTreeMap;
@@ -143,13 +143,6 @@ impl std::fmt::Display for BadConfig {
     }
 }
 
-impl Log {
-    /// The two settings of logs alone, for a node without any other configuration.
-    pub(crate) fn of(environment: &Environment) -> Result<Self, BadConfig> {
-        check::check_log(&Raw::logging(environment))
-    }
-}
-
 impl Config {
     /// Reads the environment and, if one is named, the file; finds every problem before giving up.
     pub(crate) fn load(environment: &Environment, file: Option<PathBuf>) -> Result<Self, BadConfig> {
@@ -157,7 +150,16 @@ impl Config {
         check::check(&raw)
     }
 
-    /// The same, and the tables of a server may be changed at start.
+    /// These settings, the two of logs from the environment, and the defaults of all others.
+    pub(crate) fn of_settings(environment: &Environment, given: &[(&Setting, &str)]) -> Result<Self, BadConfig> {
+        let mut raw = Raw::logging(environment);
+        for (setting, text) in given {
+            raw.put(setting, (*text).to_owned(), setting.env);
+        }
+        check::check(&raw)
+    }
+
+    /// As loaded, and the tables of a server may be changed at start.
     pub(crate) fn migrating(mut self, migrates: bool) -> Self {
         if let Database::MySql(server) = &mut self.database {
             server.migrates = migrates;

@@ -55,7 +55,7 @@ fn toml(setting: &Setting, text: &str) -> String {
     match setting.kind {
         Kind::Secret => quote("***"),
         Kind::Number { .. } => text.to_owned(),
-        Kind::Bool => values::switch(text).map_or_else(|| quote(text), |flag| flag.to_string()),
+        Kind::Bool => values::boolean(text).map_or_else(|| quote(text), |flag| flag.to_string()),
         Kind::List => format!("[{}]", values::list(text).map(quote).collect::<Vec<_>>().join(", ")),
         Kind::Url => quote(&values::print_url(text)),
         Kind::Text | Kind::Duration { .. } => quote(text),

@@ -43,7 +43,7 @@ pub(super) fn print_duration(duration: Duration) -> String {
     }
 }
 
-pub(super) fn switch(text: &str) -> Option<bool> {
+pub(super) fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "t" | "yes" | "on" => Some(true),
         "false" | "0" | "f" | "no" | "off" => Some(false),

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use hookswitch::protocol::Secret;
@@ -20,7 +20,11 @@ pub(crate) struct DevDir(PathBuf);
 impl DevDir {
     /// Below the working directory.
     pub(crate) fn here() -> Self {
-        Self(PathBuf::from(".").join(NAME))
+        Self::below(Path::new("."))
+    }
+
+    pub(super) fn below(folder: &Path) -> Self {
+        Self(folder.join(NAME))
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -83,7 +87,7 @@ mod tests {
     #[test]
     fn the_secret_is_made_once_and_for_the_owner_only() {
         let root = tempfile::TempDir::new().expect("a directory");
-        let dir = DevDir(root.path().join(NAME));
+        let dir = DevDir::below(root.path());
         assert!(dir.read_secret().expect("no file is no error").is_none());
         let first = dir.secret().expect("made");
         assert_eq!(first.reveal().len(), 64);

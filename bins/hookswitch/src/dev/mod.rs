@@ -5,15 +5,10 @@ mod playback;
 mod sim;
 mod welcome;
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use hookswitch::gateway::{AllowedOrigins, JwtConfig};
 use hookswitch::runtime::Clock;
-use hookswitch::store::SecretKeys;
-use hookswitch::store::migrations::Database;
-use hookswitch::webhooks::{AddressPolicy, WebhookConfig};
 use hookswitch::{Secret, TenantId, UserId};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -23,7 +18,7 @@ use self::playback::Publisher;
 use self::sim::{SUPERVISOR, Simulator};
 use self::welcome::DevTokens;
 use crate::cli::DevArgs;
-use crate::config::{Config, Deliveries, Environment, Log, Server, WebSocket, Webhooks};
+use crate::config::{Config, Environment, settings};
 use crate::node::{self, Node};
 use crate::token::Grant;
 
@@ -34,7 +29,7 @@ const TOKENS_LIVE: Duration = Duration::from_hours(12);
 pub(crate) fn run(args: &DevArgs, environment: &Environment) -> anyhow::Result<()> {
     let dir = DevDir::here();
     let secret = dir.secret()?;
-    let config = Config { warnings: warnings(environment), ..config(args, &dir, &secret, Log::of(environment)?) };
+    let config = config(args, &dir, &secret, environment)?;
     node::run(&config, live(args, &config, &dir, &secret))
 }
 
@@ -87,43 +82,47 @@ fn warnings(environment: &Environment) -> Vec<String> {
     asked.map(|name| format!("{name} has no effect: `hookswitch dev` is always a single node")).collect()
 }
 
-/// As `serve` without any setting.
-fn deliveries() -> Deliveries {
-    let defaults = WebhookConfig::default();
-    Deliveries {
-        per_webhook: defaults.per_webhook,
-        tenant_rate_limit: None,
-        expiry: defaults.expiry,
-        disable_after: defaults.disable.after,
-        retention: defaults.retention,
-        secret_keys: SecretKeys::default(),
-    }
+/// As `serve` without any setting, but: only this machine can reach it, so pages of any origin may, and so may webhooks
+/// to this machine.
+fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, environment: &Environment) -> anyhow::Result<Config> {
+    let (port, database) = (args.port.to_string(), format!("sqlite://{}", dir.database().display()));
+    let given = [
+        (&settings::SERVER_HOST, "127.0.0.1"),
+        (&settings::SERVER_PORT, port.as_str()),
+        (&settings::DATABASE_URL, database.as_str()),
+        (&settings::JWT_SECRET, secret.reveal()),
+        (&settings::WS_ALLOWED_ORIGINS, "*"),
+        (&settings::WS_PUBLIC_ALLOWED_ORIGINS, "*"),
+        (&settings::WEBHOOK_ALLOW_HTTP, "true"),
+        (&settings::WEBHOOK_ALLOW_CIDRS, "127.0.0.0/8"),
+    ];
+    let mut config = Config::of_settings(environment, &given)?;
+    config.server.port_hint = "--port 8001";
+    config.warnings.extend(warnings(environment));
+    Ok(config)
 }
 
-/// Only this machine can reach it, so pages of any origin may, and so may webhooks to this machine.
-fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, log: Log) -> Config {
-    let loopback = AddressPolicy::strict().allow_http().allow_cidrs("127.0.0.0/8").expect("the range is legal");
-    Config {
-        server: Server {
-            host: Ipv4Addr::LOCALHOST.into(),
-            port: args.port,
-            port_hint: "--port 8001",
-            shutdown_deadline: Duration::from_secs(5),
-            tenant_rate_limit: None,
-        },
-        database: Database::Sqlite(dir.database()),
-        redis: None,
-        tokens: JwtConfig { secret: Some(secret.clone()), ..JwtConfig::default() },
-        websocket: WebSocket {
-            threads: None,
-            ping_interval: Duration::from_secs(54),
-            pong_timeout: Duration::from_mins(1),
-            read_buffer_bytes: 1024,
-            origins: AllowedOrigins::Any,
-            public_origins: AllowedOrigins::Any,
-        },
-        webhooks: Webhooks { addresses: loopback, concurrency: 512, deliveries: deliveries() },
-        log,
-        warnings: Vec::new(),
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use hookswitch::gateway::AllowedOrigins;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn it_is_a_server_without_settings_that_only_this_machine_can_reach() {
+        let Command::Dev(args) = Cli::parse_from(["hookswitch", "dev", "--port", "81"]).command else { panic!("dev") };
+        let secret = Secret::new("0123456789abcdef0123456789abcdef");
+        let root = tempfile::TempDir::new().expect("a directory");
+        let dir = DevDir::below(root.path());
+        std::fs::create_dir(root.path().join(".hookswitch-dev")).expect("made");
+        let config = config(&args, &dir, &secret, &Environment::default()).expect("good");
+        assert_eq!((config.server.host.to_string().as_str(), config.server.port), ("127.0.0.1", 81));
+        assert_eq!(
+            (config.websocket.origins, config.websocket.public_origins),
+            (AllowedOrigins::Any, AllowedOrigins::Any)
+        );
+        assert!(config.webhooks.addresses.is_http_allowed() && config.redis.is_none() && config.warnings.is_empty());
     }
 }

@@ -6,7 +6,7 @@ mod send_queue;
 mod sequence;
 mod subscriptions;
 mod supervisor;
-mod wire;
+pub(crate) mod wire;
 
 use std::fmt;
 use std::sync::Arc;

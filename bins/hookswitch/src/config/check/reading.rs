@@ -50,9 +50,9 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn switch(&mut self, setting: &Setting) -> bool {
+    pub(super) fn boolean(&mut self, setting: &Setting) -> bool {
         let text = self.text(setting);
-        values::switch(&text).unwrap_or_else(|| {
+        values::boolean(&text).unwrap_or_else(|| {
             self.refuse(setting, &format!("{text:?} is neither true nor false"), "write true or false");
             false
         })

@@ -69,7 +69,7 @@ impl Checker<'_> {
         };
         let mut config = RedisConfig {
             prefix: self.redis_prefix(),
-            sharded_pubsub: self.switch(&settings::REDIS_SHARDED_PUBSUB),
+            sharded_pubsub: self.boolean(&settings::REDIS_SHARDED_PUBSUB),
             node_lease: NodeLease::new(self.duration(&settings::REDIS_NODE_LEASE)),
             ..config?
         };

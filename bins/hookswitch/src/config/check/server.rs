@@ -59,7 +59,7 @@ impl Checker<'_> {
         let policy = AddressPolicy::strict();
         let entry = |text: &str| policy.clone().allow_cidrs(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
         let cidrs = self.list(&settings::WEBHOOK_ALLOW_CIDRS, entry, "separate them by commas").join(",");
-        let policy = if self.switch(&settings::WEBHOOK_ALLOW_HTTP) { policy.allow_http() } else { policy };
+        let policy = if self.boolean(&settings::WEBHOOK_ALLOW_HTTP) { policy.allow_http() } else { policy };
         let policy = policy.clone().allow_cidrs(&cidrs).unwrap_or(policy);
         let policy = self.webhook_proxy(policy);
         Webhooks {

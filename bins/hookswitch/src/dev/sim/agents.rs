@@ -3,9 +3,9 @@
 use hookswitch::protocol::payloads;
 
 use super::Simulator;
-use super::agenda::{AgentAt, CallId, ChatId, Due};
+use super::event_queue::{AgentAt, CallId, ChatId, ScheduledEvent};
 use super::facts::{AgentStep, Fact, MemberStep};
-use super::people::{HIRES, QUEUES};
+use super::people::{AGENT_PROFILES, QUEUES};
 
 /// One agent and what it does now.
 #[derive(Debug)]
@@ -43,14 +43,14 @@ impl Activity {
     }
 }
 
-pub(super) fn hired() -> Vec<Agent> {
-    let agent = |hire: &super::people::Hire| Agent {
-        user: hire.user,
-        name: hire.name,
-        queues: hire.queues,
+pub(super) fn all_agents() -> Vec<Agent> {
+    let agent = |profile: &super::people::AgentProfile| Agent {
+        user: profile.user,
+        name: profile.name,
+        queues: profile.queues,
         activity: Activity::Offline,
     };
-    HIRES.iter().map(agent).collect()
+    AGENT_PROFILES.iter().map(agent).collect()
 }
 
 impl Agent {
@@ -98,20 +98,20 @@ impl Simulator {
         self.agents[at].activity = Activity::Available;
         self.tell_agent(at, AgentStep::Login);
         self.tell_member(at, MemberStep::Added);
-        self.plan(60.0..400.0, Due::BreakWanted(at));
+        self.schedule(60.0..400.0, ScheduledEvent::BreakWanted(at));
         self.dispatch();
     }
 
     /// Mostly coffee, sometimes the end of the shift. Who is busy asks again later.
     pub(super) fn break_wanted(&mut self, at: AgentAt) {
         if self.agents[at].activity != Activity::Available {
-            return self.plan(10.0..30.0, Due::BreakWanted(at));
+            return self.schedule(10.0..30.0, ScheduledEvent::BreakWanted(at));
         }
         if self.chance(0.2) {
             self.tell_member(at, MemberStep::Removed);
             self.agents[at].activity = Activity::Offline;
             self.tell_agent(at, AgentStep::Logout);
-            return self.plan(30.0..90.0, Due::ShiftStarts(at));
+            return self.schedule(30.0..90.0, ScheduledEvent::ShiftStarts(at));
         }
         self.goes_on_break(at);
     }
@@ -120,20 +120,20 @@ impl Simulator {
         self.set_activity(at, Activity::Break);
         self.tell_agent(at, AgentStep::BreakStarted);
         self.tell_member(at, MemberStep::Paused);
-        self.plan(20.0..60.0, Due::BreakEnds(at));
+        self.schedule(20.0..60.0, ScheduledEvent::BreakEnds(at));
     }
 
     pub(super) fn break_ends(&mut self, at: AgentAt) {
         self.set_activity(at, Activity::Available);
         self.tell_agent(at, AgentStep::BreakEnded);
         self.tell_member(at, MemberStep::Unpaused);
-        self.plan(60.0..400.0, Due::BreakWanted(at));
+        self.schedule(60.0..400.0, ScheduledEvent::BreakWanted(at));
         self.dispatch();
     }
 
     pub(super) fn wraps_up(&mut self, at: AgentAt) {
         self.set_activity(at, Activity::WrapUp);
-        self.plan(4.0..12.0, Due::WrapUpEnds(at));
+        self.schedule(4.0..12.0, ScheduledEvent::WrapUpEnds(at));
     }
 
     pub(super) fn wrap_up_ends(&mut self, at: AgentAt) {

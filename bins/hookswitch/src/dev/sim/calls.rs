@@ -7,8 +7,8 @@ use hookswitch::protocol::{Timestamp, UserId};
 use rand::RngExt as _;
 
 use super::Simulator;
-use super::agenda::{AgentAt, CallId, Due, Ring};
 use super::agents::{Activity, Agent};
+use super::event_queue::{AgentAt, CallId, Ring, ScheduledEvent};
 use super::facts::{CallStep, Fact};
 use super::people::{CALLERS, QUEUES, SUPERVISOR};
 
@@ -45,7 +45,7 @@ enum Move {
 
 impl Simulator {
     pub(super) fn call_arrives(&mut self) {
-        self.plan(7.0..18.0, Due::CallArrives);
+        self.schedule(7.0..18.0, ScheduledEvent::CallArrives);
         let id = self.next_id();
         let queue = usize::from(self.chance(0.35));
         let plan = match self.rng.random_range(0..10) {
@@ -58,8 +58,8 @@ impl Simulator {
             caller_id: format!("+1555{:07}", self.rng.random_range(0..10_000_000)),
             caller_name: self.pick(&CALLERS),
             queue,
-            joined_at: self.agenda.now(),
-            answered_at: self.agenda.now(),
+            joined_at: self.events.now(),
+            answered_at: self.events.now(),
             stage: Stage::Waiting,
             plan: plan.into(),
         };
@@ -68,7 +68,7 @@ impl Simulator {
         self.tell_call(id, CallStep::Incoming, 0);
         let fact = self.call_fact(id, 0);
         self.tell(Fact::QueueJoined(fact));
-        self.plan(6.0..60.0, Due::PatienceEnds(id));
+        self.schedule(6.0..60.0, ScheduledEvent::PatienceEnds(id));
         self.dispatch();
     }
 
@@ -84,9 +84,9 @@ impl Simulator {
         self.call_mut(call).stage = Stage::Ringing(agent);
         self.set_activity(agent, Activity::Ringing(call));
         if self.chance(0.95) {
-            self.plan(1.5..7.0, Due::RingEnds(call, agent, Ring::Answered));
+            self.schedule(1.5..7.0, ScheduledEvent::RingEnds(call, agent, Ring::Answered));
         } else {
-            self.plan(12.0..15.0, Due::RingEnds(call, agent, Ring::Unheard));
+            self.schedule(12.0..15.0, ScheduledEvent::RingEnds(call, agent, Ring::Unheard));
         }
         true
     }
@@ -108,7 +108,7 @@ impl Simulator {
     }
 
     fn answer(&mut self, id: CallId, agent: AgentAt) {
-        let now = self.agenda.now();
+        let now = self.events.now();
         let call = self.call_mut(id);
         call.stage = Stage::Talking(agent);
         call.answered_at = now;
@@ -190,7 +190,7 @@ impl Simulator {
     fn plan_move(&mut self, id: CallId) {
         let is_held = matches!(self.calls[&id].stage, Stage::Held(_));
         let seconds = if is_held { 4.0..12.0 } else { 8.0..35.0 };
-        self.plan(seconds, Due::CallMoves(id));
+        self.schedule(seconds, ScheduledEvent::CallMoves(id));
     }
 
     fn call_mut(&mut self, id: CallId) -> &mut Call {

@@ -6,8 +6,8 @@ use hookswitch::protocol::UserId;
 use hookswitch::protocol::payloads::{ChatMessage, ChatSession, ChatTyping, VISITOR};
 
 use super::Simulator;
-use super::agenda::{AgentAt, ChatId, Due};
 use super::agents::Activity;
+use super::event_queue::{AgentAt, ChatId, ScheduledEvent};
 use super::facts::{ChatStep, Fact};
 use super::people::{AGENT_LINES, CALLERS, VISITOR_LINES};
 
@@ -34,7 +34,7 @@ enum Move {
 
 impl Simulator {
     pub(super) fn chat_arrives(&mut self) {
-        self.plan(35.0..70.0, Due::ChatArrives);
+        self.schedule(35.0..70.0, ScheduledEvent::ChatArrives);
         let id = self.next_id();
         let mut plan = VecDeque::new();
         for (at, (question, answer)) in VISITOR_LINES.into_iter().zip(AGENT_LINES).enumerate() {
@@ -64,7 +64,7 @@ impl Simulator {
         self.chat_mut(id).agent = Some(agent);
         self.tell_chat(id, ChatStep::Assigned);
         self.set_activity(agent, Activity::Chatting(id));
-        self.plan(1.0..2.0, Due::ChatMoves(id));
+        self.schedule(1.0..2.0, ScheduledEvent::ChatMoves(id));
         true
     }
 
@@ -79,7 +79,7 @@ impl Simulator {
             Move::Transfer => self.transfer_chat(id, agent),
             Move::End => return self.end_chat(id, agent),
         }
-        self.plan(1.0..5.0, Due::ChatMoves(id));
+        self.schedule(1.0..5.0, ScheduledEvent::ChatMoves(id));
     }
 
     /// Hands the chat to another available agent; without one the talk goes on.
@@ -137,7 +137,7 @@ impl Simulator {
             sender_id: agent.map(|at| UserId::from(self.agents[at].user)),
             sender_type,
             sender_name,
-            ..ChatMessage::new(chat.session.as_str(), message_id, body, self.agenda.now())
+            ..ChatMessage::new(chat.session.as_str(), message_id, body, self.events.now())
         };
         self.tell(Fact::Message(fact));
     }

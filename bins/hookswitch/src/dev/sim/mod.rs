@@ -1,13 +1,13 @@
 //! A simulated call centre: agents, queues, calls and chats as state machines on a clock of their own.
 //!
-//! Pure: no clock, no I/O; time moves to the next thing on the agenda when [`Simulator::step`] is
+//! Pure: no clock, no I/O; time moves to the next thing in the event queue when [`Simulator::step`] is
 //! called. Coherent: who rings is called, who talks is busy, every call and chat that began ends, and
 //! the reports are counted from the state. The same seed tells the same story.
 
-mod agenda;
 mod agents;
 mod calls;
 mod chats;
+mod event_queue;
 mod facts;
 mod people;
 mod queues;
@@ -19,10 +19,10 @@ use hookswitch::protocol::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use self::agenda::{Agenda, CallId, ChatId, Due};
 use self::agents::Agent;
 use self::calls::Call;
 use self::chats::Chat;
+use self::event_queue::{CallId, ChatId, EventQueue, ScheduledEvent};
 pub(crate) use self::facts::*;
 pub(crate) use self::people::SUPERVISOR;
 use self::queues::Queue;
@@ -34,7 +34,7 @@ pub(crate) const NATURAL_RATE: f64 = 2.0;
 /// The call centre.
 #[derive(Debug)]
 pub(crate) struct Simulator {
-    agenda: Agenda,
+    events: EventQueue,
     rng: StdRng,
     agents: Vec<Agent>,
     queues: Vec<Queue>,
@@ -50,10 +50,10 @@ impl Simulator {
     /// A call centre that opens at `start`: agents log in during the first seconds.
     pub(crate) fn new(seed: u64, start: Timestamp) -> Self {
         let mut centre = Self {
-            agenda: Agenda::new(start),
+            events: EventQueue::new(start),
             rng: StdRng::seed_from_u64(seed),
-            agents: agents::hired(),
-            queues: queues::opened(),
+            agents: agents::all_agents(),
+            queues: queues::all_queues(),
             calls: BTreeMap::new(),
             chats: BTreeMap::new(),
             run: start.as_millis() / 1_000,
@@ -61,41 +61,41 @@ impl Simulator {
             facts: Vec::new(),
         };
         for at in 0..centre.agents.len() {
-            centre.agenda.plan(Duration::from_millis(300 * at as u64 + 200), Due::ShiftStarts(at));
+            centre.events.schedule(Duration::from_millis(300 * at as u64 + 200), ScheduledEvent::ShiftStarts(at));
         }
-        centre.agenda.plan(Duration::from_secs(2), Due::CallArrives);
-        centre.agenda.plan(Duration::from_secs(3), Due::ChatArrives);
-        centre.agenda.plan(Duration::from_secs(5), Due::QueuesReport);
+        centre.events.schedule(Duration::from_secs(2), ScheduledEvent::CallArrives);
+        centre.events.schedule(Duration::from_secs(3), ScheduledEvent::ChatArrives);
+        centre.events.schedule(Duration::from_secs(5), ScheduledEvent::QueuesReport);
         centre
     }
 
     /// When [`Simulator::step`] has something to do.
     pub(crate) fn next_at(&self) -> Timestamp {
-        self.agenda.next_at().expect("calls never stop arriving")
+        self.events.next_at().expect("calls never stop arriving")
     }
 
     /// Moves the time to [`Simulator::next_at`] and tells what happened then; often nothing, when
     /// something planned could no longer happen.
     pub(crate) fn step(&mut self) -> Vec<Fact> {
-        if let Some(due) = self.agenda.take() {
-            self.happen(due);
+        if let Some(event) = self.events.take() {
+            self.happen(event);
         }
         std::mem::take(&mut self.facts)
     }
 
-    fn happen(&mut self, due: Due) {
-        match due {
-            Due::ShiftStarts(agent) => self.shift_starts(agent),
-            Due::BreakWanted(agent) => self.break_wanted(agent),
-            Due::BreakEnds(agent) => self.break_ends(agent),
-            Due::WrapUpEnds(agent) => self.wrap_up_ends(agent),
-            Due::CallArrives => self.call_arrives(),
-            Due::PatienceEnds(call) => self.patience_ends(call),
-            Due::RingEnds(call, agent, ring) => self.ring_ends(call, agent, ring),
-            Due::CallMoves(call) => self.call_moves(call),
-            Due::ChatArrives => self.chat_arrives(),
-            Due::ChatMoves(chat) => self.chat_moves(chat),
-            Due::QueuesReport => self.queues_report(),
+    fn happen(&mut self, event: ScheduledEvent) {
+        match event {
+            ScheduledEvent::ShiftStarts(agent) => self.shift_starts(agent),
+            ScheduledEvent::BreakWanted(agent) => self.break_wanted(agent),
+            ScheduledEvent::BreakEnds(agent) => self.break_ends(agent),
+            ScheduledEvent::WrapUpEnds(agent) => self.wrap_up_ends(agent),
+            ScheduledEvent::CallArrives => self.call_arrives(),
+            ScheduledEvent::PatienceEnds(call) => self.patience_ends(call),
+            ScheduledEvent::RingEnds(call, agent, ring) => self.ring_ends(call, agent, ring),
+            ScheduledEvent::CallMoves(call) => self.call_moves(call),
+            ScheduledEvent::ChatArrives => self.chat_arrives(),
+            ScheduledEvent::ChatMoves(chat) => self.chat_moves(chat),
+            ScheduledEvent::QueuesReport => self.queues_report(),
         }
     }
 
@@ -109,9 +109,9 @@ impl Simulator {
         self.facts.push(fact);
     }
 
-    fn plan(&mut self, seconds: std::ops::Range<f64>, due: Due) {
+    fn schedule(&mut self, seconds: std::ops::Range<f64>, event: ScheduledEvent) {
         let after = Duration::from_secs_f64(self.rng.random_range(seconds));
-        self.agenda.plan(after, due);
+        self.events.schedule(after, event);
     }
 
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
@@ -128,7 +128,7 @@ impl Simulator {
     }
 
     fn seconds_since(&self, moment: Timestamp) -> i64 {
-        (self.agenda.now().as_millis() - moment.as_millis()) / 1_000
+        (self.events.now().as_millis() - moment.as_millis()) / 1_000
     }
 }
 

@@ -1,29 +1,29 @@
 //! Who works in the simulated call centre, who calls it, and what they say.
 
-/// An agent as hired: user id, name, and the queues answered.
-pub(super) struct Hire {
+/// An agent: user id, name, and the queues answered.
+pub(super) struct AgentProfile {
     pub(super) user: i64,
     pub(super) name: &'static str,
     pub(super) queues: &'static [usize],
 }
 
-const fn hire(user: i64, name: &'static str, queues: &'static [usize]) -> Hire {
-    Hire { user, name, queues }
+const fn profile(user: i64, name: &'static str, queues: &'static [usize]) -> AgentProfile {
+    AgentProfile { user, name, queues }
 }
 
-pub(super) const HIRES: [Hire; 12] = [
-    hire(101, "Ada Byron", &[0]),
-    hire(102, "Alan Turner", &[0]),
-    hire(103, "Grace Harbor", &[0, 1]),
-    hire(104, "Edgar Dykes", &[1]),
-    hire(105, "Barbara Lisle", &[0]),
-    hire(106, "Donald Knot", &[0, 1]),
-    hire(107, "Radia Pearl", &[1]),
-    hire(108, "Ken Thomas", &[0]),
-    hire(109, "Frances Alder", &[0, 1]),
-    hire(110, "John Baker", &[0]),
-    hire(111, "Jean Bartok", &[1]),
-    hire(112, "Tony Hoarse", &[0, 1]),
+pub(super) const AGENT_PROFILES: [AgentProfile; 12] = [
+    profile(101, "Ada Byron", &[0]),
+    profile(102, "Alan Turner", &[0]),
+    profile(103, "Grace Harbor", &[0, 1]),
+    profile(104, "Edgar Dykes", &[1]),
+    profile(105, "Barbara Lisle", &[0]),
+    profile(106, "Donald Knot", &[0, 1]),
+    profile(107, "Radia Pearl", &[1]),
+    profile(108, "Ken Thomas", &[0]),
+    profile(109, "Frances Alder", &[0, 1]),
+    profile(110, "John Baker", &[0]),
+    profile(111, "Jean Bartok", &[1]),
+    profile(112, "Tony Hoarse", &[0, 1]),
 ];
 
 /// The supervisor, who is told of lost callers.

@@ -7,8 +7,8 @@ use hookswitch::protocol::Timestamp;
 use hookswitch::protocol::payloads::{Alert, QueueStats};
 
 use super::Simulator;
-use super::agenda::{AgentAt, CallId, Due};
 use super::agents::Activity;
+use super::event_queue::{AgentAt, CallId, ScheduledEvent};
 use super::facts::Fact;
 use super::people::QUEUES;
 
@@ -27,7 +27,7 @@ pub(super) struct Queue {
     pub(super) n_left: i64,
 }
 
-pub(super) fn opened() -> Vec<Queue> {
+pub(super) fn all_queues() -> Vec<Queue> {
     QUEUES.iter().map(|_| Queue::default()).collect()
 }
 
@@ -42,7 +42,7 @@ impl Simulator {
                 self.tell(Fact::Alert(Alert::new("Long wait", message)));
             }
         }
-        self.agenda.plan(Duration::from_secs(10), Due::QueuesReport);
+        self.events.schedule(Duration::from_secs(10), ScheduledEvent::QueuesReport);
     }
 
     fn queue_stats(&self, at: usize) -> QueueStats {

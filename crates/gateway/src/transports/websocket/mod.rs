@@ -13,6 +13,8 @@ mod typing;
 mod wire_form;
 
 pub(crate) use command_handler::CommandHandler;
+#[cfg(feature = "fuzzing")]
+pub(crate) use frame_scan::FrameScan;
 pub(crate) use handover::{HandOver, hand_over};
 pub(crate) use handshake::{Handshake, switching_protocols};
 pub(crate) use tcp::SocketContext;

@@ -14,7 +14,7 @@ pub(super) type AgentAt = usize;
 
 /// Something that will happen, if it still can then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
+pub(super) enum ScheduledEvent {
     ShiftStarts(AgentAt),
     /// The agent would like to rest; only one who is available does.
     BreakWanted(AgentAt),
@@ -39,13 +39,13 @@ pub(super) enum Ring {
 
 /// The list of things to come.
 #[derive(Debug)]
-pub(super) struct Agenda {
+pub(super) struct EventQueue {
     now: Timestamp,
-    entries: BTreeMap<(Timestamp, u64), Due>,
+    entries: BTreeMap<(Timestamp, u64), ScheduledEvent>,
     planned: u64,
 }
 
-impl Agenda {
+impl EventQueue {
     pub(super) fn new(now: Timestamp) -> Self {
         Self { now, entries: BTreeMap::new(), planned: 0 }
     }
@@ -54,10 +54,10 @@ impl Agenda {
         self.now
     }
 
-    pub(super) fn plan(&mut self, after: Duration, due: Due) {
+    pub(super) fn schedule(&mut self, after: Duration, event: ScheduledEvent) {
         let at = Timestamp::from_millis(self.now.as_millis() + after.as_millis() as i64);
         self.planned += 1;
-        self.entries.insert((at, self.planned), due);
+        self.entries.insert((at, self.planned), event);
     }
 
     pub(super) fn next_at(&self) -> Option<Timestamp> {
@@ -65,9 +65,9 @@ impl Agenda {
     }
 
     /// Takes the next entry and moves the time to it.
-    pub(super) fn take(&mut self) -> Option<Due> {
-        let ((at, _), due) = self.entries.pop_first()?;
+    pub(super) fn take(&mut self) -> Option<ScheduledEvent> {
+        let ((at, _), event) = self.entries.pop_first()?;
         self.now = at;
-        Some(due)
+        Some(event)
     }
 }
