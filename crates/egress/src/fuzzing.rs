@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::AddressPolicy;
-use crate::guard::{Target, TargetHost};
+use crate::target::{Target, TargetHost};
 
 /// Judges a URL. What passes leads where it was judged to lead: to an allowed address, or to a name that no parser takes
 /// for an address.
@@ -16,7 +16,7 @@ pub fn address(bytes: &[u8]) {
     if target.check(&policy).is_err() {
         return;
     }
-    let called = target.uri.host().expect("a target has a host");
+    let called = target.uri().host().expect("a target has a host");
     let literal: Option<IpAddr> = called.trim_start_matches('[').trim_end_matches(']').parse().ok();
     match target.host {
         TargetHost::Literal(address) => assert!(policy.allows(address) && literal == Some(address), "{called}"),

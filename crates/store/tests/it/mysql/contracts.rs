@@ -69,5 +69,5 @@ async fn attempt_log() {
 #[tokio::test]
 async fn what_a_dead_node_holds_goes_to_others() {
     let databases = Databases::start().await;
-    contract::terms::check_takeover(async |clock| databases.seams(clock).await).await;
+    contract::ledger_schedule::check_takeover(async |clock| databases.seams(clock).await).await;
 }
