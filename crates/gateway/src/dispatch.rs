@@ -1,7 +1,6 @@
 //! From an admitted request to the handler of its route.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use hookswitch_hub::{Attachment, Clearance, Subject};
@@ -71,7 +70,7 @@ impl Gateway {
                 self.visitor_socket(admitted, key.as_deref(), head, upgrade).await
             }
             Endpoint::Ready => Ok(inner.readiness.page(&inner.parts.health, inner.hub().is_draining()).await),
-            Endpoint::Metrics => Ok(inner.metrics.page(&head.headers)),
+            Endpoint::Metrics => Ok(pages::metrics(&inner.registry, &head.headers)),
             _ => Ok(pages::healthy()),
         }
     }
@@ -85,7 +84,7 @@ impl Gateway {
         let body = read_body(body, inner.config.publish_body_bytes, inner.config.body_deadline).await;
         let parsed = body.and_then(|body| publish::parse(&body));
         // What the switchboard refuses, it counts itself.
-        let (events, is_batch) = parsed.inspect_err(|problem| inner.figures.refused_events(problem.code))?;
+        let (events, is_batch) = parsed.inspect_err(|problem| inner.parts.switch.count_refusal(problem.code))?;
         if let (Some(placement), Some(first)) = (caller.placement, events.first()) {
             placement.published(&inner.parts.switch, &principal.tenant, first);
         }
@@ -162,7 +161,7 @@ impl Gateway {
         if rule.allow(&head.headers) {
             return Ok(());
         }
-        self.0.figures.refused_origins.fetch_add(1, Ordering::Relaxed);
+        self.0.metrics.refused_origins.inc();
         // The path itself may hold a session key, which opens the session to whoever reads it.
         let (origin, path) = (head.headers.get(http::header::ORIGIN), admitted.route.path);
         tracing::warn!(target: "hookswitch::security", ?origin, path, "origin refused");

@@ -4,12 +4,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use hookswitch_hub::{Admission, Hub};
 use hookswitch_protocol::ErrorCode;
+use hookswitch_runtime::metrics::Registry;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::Switchboard;
 use http::{Method, Request, Response};
@@ -18,7 +18,8 @@ use crate::auth::{AuthError, Authenticator, Credential, Principal, find_token};
 use crate::config::GatewayConfig;
 use crate::cors;
 use crate::http::{Answer, Body, BoxError, Problem, RequestIds};
-use crate::pages::{FigureSource, Figures, Health, Metrics, Readiness};
+use crate::metrics::{GatewayMetrics, HttpConnections};
+use crate::pages::{Health, Readiness};
 use crate::routes::{Access, Endpoint, Route, Routes};
 use crate::server::ThreadPlacement;
 use crate::tenant_limit::TenantLimit;
@@ -34,8 +35,9 @@ pub struct GatewayParts {
     pub authenticator: Arc<dyn Authenticator>,
     /// What readiness depends on.
     pub health: Health,
-    /// Figures of other parts of the node for the metrics page.
-    pub figures: Vec<FigureSource>,
+    /// What the metrics page shows; other parts of the node have registered theirs, the switchboard's and
+    /// the gateway's own are added. Made by [`hookswitch_runtime::metrics::registry`].
+    pub metrics: Registry,
     /// Wall time.
     pub clock: Clock,
     /// Where tasks live that outlast a request.
@@ -56,8 +58,9 @@ pub(crate) struct Inner {
     pub(crate) config: GatewayConfig,
     pub(crate) parts: GatewayParts,
     pub(crate) sockets: Arc<SocketContext>,
-    pub(crate) figures: Arc<Figures>,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: GatewayMetrics,
+    pub(crate) http_connections: HttpConnections,
+    pub(crate) registry: Registry,
     pub(crate) readiness: Readiness,
     pub(crate) routes: Routes,
     limit: Option<TenantLimit>,
@@ -84,8 +87,11 @@ impl Gateway {
     /// A gateway that serves nothing yet: call [`Gateway::serve`], or [`Gateway::handle`] from a
     /// server of your own.
     pub fn new(mut parts: GatewayParts, config: GatewayConfig) -> Self {
-        let others = std::mem::take(&mut parts.figures);
-        let figures = Arc::new(Figures::default());
+        let (metrics, http_connections) = (GatewayMetrics::default(), HttpConnections::default());
+        let mut registry = std::mem::take(&mut parts.metrics);
+        metrics.register(&mut registry);
+        http_connections.register(&mut registry);
+        parts.switch.register_metrics(&mut registry);
         let sockets = SocketContext {
             hub: parts.switch.hub().clone(),
             clock: parts.clock.clone(),
@@ -93,13 +99,14 @@ impl Gateway {
             linger: config.linger,
         };
         Self(Arc::new(Inner {
-            metrics: Metrics::new(Arc::clone(&figures), &parts.switch, others),
+            metrics,
+            http_connections,
+            registry,
             readiness: Readiness::new(config.probe_deadline, config.probe_interval),
             request_ids: RequestIds::new(parts.clock.now()),
             routes: Routes::new(),
             limit: config.tenant_rate_limit.map(TenantLimit::new),
             sockets: Arc::new(sockets),
-            figures,
             config,
             parts,
         }))
@@ -132,11 +139,11 @@ impl Gateway {
         let mut response = response.unwrap_or_else(|_| {
             // The panic hook has logged where; this line says which request.
             tracing::error!(request_id = %answer.request_id, "a request ended in a panic");
-            inner.figures.panics.fetch_add(1, Ordering::Relaxed);
+            inner.metrics.panics.inc();
             answer.problem(&Problem::internal())
         });
         cors::add_headers(origin, &mut response);
-        inner.figures.answered(response.status());
+        inner.metrics.answered(response.status());
         response
     }
 
@@ -146,7 +153,7 @@ impl Gateway {
         tracing::warn!(%peer, %request_id, "a request was cut off by the node's end");
         let answer = Answer { request_id, now: self.0.parts.clock.now() };
         let response = answer.problem(&Problem::draining());
-        self.0.figures.answered(response.status());
+        self.0.metrics.answered(response.status());
         response
     }
 
@@ -189,7 +196,7 @@ impl Inner {
             Access::Node | Access::Session => None,
             Access::Tenant(roles) => {
                 let principal = self.authenticate(query, headers).await.map_err(|error| {
-                    self.figures.refused_token(&error);
+                    self.metrics.refused_tokens.inc(error.reason());
                     refused_token(&error, path, peer)
                 })?;
                 if !roles.contains(&principal.role) {
@@ -208,9 +215,9 @@ impl Inner {
         if limit.admit(&principal.tenant) {
             return Ok(());
         }
-        self.figures.rate_limited.fetch_add(1, Ordering::Relaxed);
+        self.metrics.rate_limited.inc();
         if endpoint == Endpoint::Publish {
-            self.figures.refused_events(ErrorCode::RateLimited);
+            self.parts.switch.count_refusal(ErrorCode::RateLimited);
         }
         let per_second = limit.per_second();
         let message =

@@ -26,6 +26,7 @@ mod dispatch;
 pub mod fuzzing;
 mod gateway;
 mod http;
+mod metrics;
 mod origin;
 mod pages;
 mod publish;
@@ -42,6 +43,7 @@ pub use auth::{
 };
 pub use config::GatewayConfig;
 pub use gateway::{Gateway, GatewayParts};
+pub use metrics::GatewayMetrics;
 pub use origin::{AllowedOrigins, InvalidOrigin};
-pub use pages::{Figure, FigureKind, FigureSource, Health, Probe, ProbeCheck, Weight};
+pub use pages::{Health, Probe, ProbeCheck, Weight};
 pub use server::listen;

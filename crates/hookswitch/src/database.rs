@@ -67,6 +67,17 @@ impl OpenDatabase {
         }
     }
 
+    /// Registers what the store counts.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn register_metrics(&self, registry: &mut hookswitch_runtime::metrics::Registry) {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => store.register_metrics(registry),
+            #[cfg(feature = "mysql")]
+            Self::MySql(store) => store.register_metrics(registry),
+        }
+    }
+
     /// Whether it takes a write.
     #[cfg(feature = "gateway")]
     pub(crate) async fn check_writing(&self) -> Result<(), StoreError> {

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hookswitch_gateway::{Authenticator, FigureSource, Gateway, GatewayConfig, GatewayParts, Health, Probe, Weight};
+use hookswitch_gateway::{Authenticator, Gateway, GatewayConfig, GatewayParts, Health, Probe, Weight};
 use hookswitch_hub::{Admission, Hub};
 use hookswitch_protocol::TenantId;
+use hookswitch_runtime::metrics::{Registry, registry};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::Switchboard;
 
+#[cfg(feature = "redis")]
+use crate::cluster;
 use crate::keepers::Keepers;
 
 /// What a gateway is made of, before the rest of the node is there.
@@ -28,38 +31,30 @@ impl GatewayPart {
         scope: &Scope,
     ) -> Gateway {
         let Self { config, authenticator } = self;
-        let Outside { mode, mut probes, figures } = outside;
-        probes.insert(0, hub_probe(switch.hub()));
-        let health = Health { mode, probes };
+        let Outside { mut health, metrics } = outside;
+        health.probes.insert(0, hub_probe(switch.hub()));
         let (switch, clock, scope) = (switch.clone(), clock.clone(), scope.clone());
-        Gateway::new(GatewayParts { admission, switch, authenticator, health, figures, clock, scope }, config)
+        Gateway::new(GatewayParts { admission, switch, authenticator, health, metrics, clock, scope }, config)
     }
 }
 
 /// What the health and metrics pages tell of the keepers.
 pub(crate) struct Outside {
-    mode: Box<dyn Fn() -> &'static str + Send + Sync>,
-    probes: Vec<Probe>,
-    figures: Vec<FigureSource>,
+    health: Health,
+    metrics: Registry,
 }
 
 impl Outside {
     pub(crate) fn of(keepers: &Keepers) -> Self {
-        let alone = Self { mode: Box::new(|| "single-node"), probes: vec![store_probe(keepers)], figures: Vec::new() };
+        let mut metrics = registry();
+        keepers.register_metrics(&mut metrics);
+        let health = Health { mode: Box::new(|| "single-node"), probes: vec![store_probe(keepers)] };
         #[cfg(feature = "redis")]
         if let Some(redis) = &keepers.redis {
-            return crate::cluster::tell(alone.probes, redis);
+            let probes = health.probes.into_iter().chain([cluster::probe(redis)]).collect();
+            return Self { health: Health { mode: cluster::mode(redis), probes }, metrics };
         }
-        alone
-    }
-
-    #[cfg(feature = "redis")]
-    pub(crate) fn new(
-        mode: Box<dyn Fn() -> &'static str + Send + Sync>,
-        probes: Vec<Probe>,
-        figures: Vec<FigureSource>,
-    ) -> Self {
-        Self { mode, probes, figures }
+        Self { health, metrics }
     }
 }
 

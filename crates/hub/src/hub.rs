@@ -5,14 +5,15 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use hookswitch_protocol::{Chain, ConnectionId, Event, NewEvent, NodeId, TenantId, UserId};
+use hookswitch_runtime::metrics::{Registry, register_gauge};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::cluster::inbound::RemoteInbound;
 use crate::cluster::inbound_jobs::InboundJob;
 use crate::config::HubConfig;
-use crate::counters::{Counters, HubCounters};
 use crate::error::HubError;
+use crate::metrics::HubMetrics;
 use crate::offline_delivery::{BacklogNotice, OfflineDelivery};
 use crate::publish::affinity::{ShardId, place};
 use crate::publish::fanout::{Fanout, Reservation};
@@ -82,7 +83,7 @@ impl Hub {
 
     fn note_failure(&self, publications: &[Publication], sent: Result<(), BrokerError>) {
         if let Err(error) = sent {
-            Counters::add(&self.0.fanout.shared.counters.broker_failures, publications.len() as u64);
+            self.0.fanout.shared.metrics.broker_failures.inc_by(publications.len() as u64);
             for Publication { event, .. } in publications {
                 tracing::warn!(tenant = %event.tenant, event = %event.id, error = %Chain(&error), "other nodes miss an event");
             }
@@ -145,7 +146,7 @@ impl Hub {
     /// Tells the other nodes that messages were kept for a user who may have come to one of them.
     pub async fn backlog_kept(&self, user: &UserKey) {
         if let Err(error) = self.0.broker.backlog_kept(user).await {
-            Counters::add(&self.0.fanout.shared.counters.broker_failures, 1);
+            self.0.fanout.shared.metrics.broker_failures.inc();
             tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(&error), "other nodes do not hear of kept messages");
         }
     }
@@ -222,9 +223,16 @@ impl Hub {
         &self.0.sessions
     }
 
-    /// Figures since the start.
-    pub fn counters(&self) -> HubCounters {
-        self.0.fanout.shared.counters.snapshot()
+    /// What is counted since the start.
+    pub fn metrics(&self) -> &HubMetrics {
+        &self.0.fanout.shared.metrics
+    }
+
+    /// Registers what is counted, and how many connections there are now.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let hub = self.clone();
+        register_gauge(registry, "connections", "WebSockets open now", move || hub.n_connections() as u64);
+        self.metrics().register(registry);
     }
 
     /// Whether [`Hub::drain`] was called.

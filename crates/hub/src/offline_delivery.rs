@@ -9,7 +9,6 @@ use hookswitch_protocol::{Chain, Retry};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::counters::Counters;
 use crate::notice;
 use crate::seams::offline::{Claim, MessageNumber, OfflineError, OfflineStore};
 use crate::seams::user_key::UserKey;
@@ -159,7 +158,7 @@ impl Round<'_> {
     /// Waits before the next try; after a few of them the messages stay for the next connection.
     async fn after_failure(&mut self, error: &OfflineError, n_failures: u32) {
         let user = self.user;
-        Counters::add(&self.offline_delivery.shared.counters.keeper_failures, 1);
+        self.offline_delivery.shared.metrics.keeper_failures.inc();
         tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(error), n_failures, "offline messages could not be fetched");
         match error.retry() {
             Retry::After(pause) if n_failures < CLAIM_TRIES => tokio::time::sleep(pause * n_failures).await,
@@ -198,15 +197,15 @@ impl Round<'_> {
             });
             let (done, arrived) = oneshot::channel();
             let sent = self.offline_delivery.shards[shard].send(Request::Backlog { key, messages, done }).await;
-            let counters = &self.offline_delivery.shared.counters;
+            let metrics = &self.offline_delivery.shared.metrics;
             if sent.is_err() || arrived.await.is_err() {
                 self.settle(&numbers, Settlement::GivenBack).await?;
-                Counters::add(&counters.offline_given_back, numbers.len() as u64);
+                metrics.offline_given_back.inc_by(numbers.len() as u64);
                 return Ok(Walk::Interrupted);
             }
             *n_untold = 0;
             self.settle(&numbers, Settlement::Confirmed).await?;
-            Counters::add(&counters.offline_delivered, numbers.len() as u64);
+            metrics.offline_delivered.inc_by(numbers.len() as u64);
         }
     }
 
@@ -246,7 +245,7 @@ impl Round<'_> {
                 Settlement::GivenBack => offline.give_back(user, numbers).await,
             };
             let Err(error) = settled else { return Ok(()) };
-            Counters::add(&self.offline_delivery.shared.counters.keeper_failures, 1);
+            self.offline_delivery.shared.metrics.keeper_failures.inc();
             tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(&error), ?settlement, "offline messages stay claimed");
             match error.retry() {
                 // The node ends: the store takes back by itself what a node that is gone has claimed.

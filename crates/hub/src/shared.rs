@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::counters::Counters;
+use crate::metrics::HubMetrics;
 use crate::publish::connection_counts::ConnectionCounts;
 use crate::publish::pending_gaps::PendingGaps;
 use crate::publish::wire_form::WireForms;
@@ -16,7 +16,7 @@ use crate::seams::user_key::UserKey;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) connection_counts: ConnectionCounts,
-    pub(crate) counters: Counters,
+    pub(crate) metrics: HubMetrics,
     /// Cancelled once: shards close every connection with 1012.
     pub(crate) draining: CancellationToken,
     pub(crate) departures: Departures,
@@ -28,7 +28,7 @@ impl Shared {
     pub(crate) fn new(home_connections: usize) -> Self {
         Self {
             connection_counts: ConnectionCounts::new(home_connections),
-            counters: Counters::default(),
+            metrics: HubMetrics::default(),
             draining: CancellationToken::new(),
             departures: Departures::default(),
             gaps: PendingGaps::default(),

@@ -13,16 +13,46 @@ use prometheus_client::metrics::family::Family;
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::registry::Registry;
 
-/// Counters that differ in one label, whose values come from a closed set.
-pub type LabelledCounter = Family<[(&'static str, &'static str); 1], Counter>;
+/// What stands in front of every metric's name.
+const PREFIX: &str = "hookswitch";
 
-/// One with a row for each value from the start, so that a rate over it has a zero to start from.
-pub fn labelled(label: &'static str, values: impl IntoIterator<Item = &'static str>) -> LabelledCounter {
-    let family = LabelledCounter::default();
-    for value in values {
-        drop(family.get_or_create(&[(label, value)]));
+/// An empty registry; everything in it is printed with the product's name in front.
+pub fn registry() -> Registry {
+    Registry::with_prefix(PREFIX)
+}
+
+/// Counters that differ in one label, whose values come from a closed set.
+#[derive(Debug, Clone)]
+pub struct LabelledCounter {
+    label: &'static str,
+    rows: Family<[(&'static str, &'static str); 1], Counter>,
+}
+
+impl LabelledCounter {
+    /// With a row for each of these values from the start, so that a rate over it has a zero to start
+    /// from; other rows come when they are first counted.
+    pub fn new(label: &'static str, values: impl IntoIterator<Item = &'static str>) -> Self {
+        let labelled = Self { label, rows: Family::default() };
+        for value in values {
+            drop(labelled.rows.get_or_create(&[(label, value)]));
+        }
+        labelled
     }
-    family
+
+    /// Counts one.
+    pub fn inc(&self, value: &'static str) {
+        self.rows.get_or_create(&[(self.label, value)]).inc();
+    }
+
+    /// How many there were.
+    pub fn get(&self, value: &'static str) -> u64 {
+        self.rows.get_or_create(&[(self.label, value)]).get()
+    }
+
+    /// Registers all rows under one name; the registry shares them.
+    pub fn register(&self, registry: &mut Registry, name: &str, help: &str) {
+        registry.register(name, help, self.rows.clone());
+    }
 }
 
 /// Registers a gauge whose value is read whenever somebody looks.
@@ -49,11 +79,12 @@ impl EncodeMetric for Gauge {
 }
 
 /// Declares a struct of [`Counter`]s, each with its help, and with the name under which it is registered
-/// where that is not the field's. `register` puts all of them into a registry; a counter that is declared
-/// cannot be forgotten there.
+/// where that is not the field's; behind `by` stand counters with one label, with the values that it has
+/// from the start. `register` puts all of them into a registry; a counter that is declared cannot be
+/// forgotten there.
 ///
 /// ```
-/// use hookswitch_runtime::metrics::Registry;
+/// use hookswitch_runtime::metrics::registry;
 ///
 /// hookswitch_runtime::counters! {
 ///     /// What a queue counts.
@@ -61,13 +92,16 @@ impl EncodeMetric for Gauge {
 ///         pushed: "Items pushed",
 ///         lost as "queue_lost": "Items dropped, the queue being full",
 ///     }
+///     by {
+///         refused as "queue_refused" "reason" (["full", "closed"]): "Items refused, by reason",
+///     }
 /// }
 ///
 /// let metrics = QueueMetrics::default();
-/// let mut registry = Registry::default();
-/// metrics.register(&mut registry);
+/// metrics.register(&mut registry());
 /// metrics.lost.inc();
-/// assert_eq!(metrics.lost.get(), 1);
+/// metrics.refused.inc("full");
+/// assert_eq!((metrics.lost.get(), metrics.refused.get("full")), (1, 1));
 /// ```
 #[macro_export]
 macro_rules! counters {
@@ -76,20 +110,38 @@ macro_rules! counters {
     (
         $(#[$meta:meta])*
         $vis:vis struct $struct:ident { $($field:ident $(as $name:literal)?: $help:literal,)* }
+        $(by { $($family:ident $(as $family_name:literal)? $label:literal ($values:expr): $family_help:literal,)* })?
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Default)]
+        #[derive(Debug, Clone)]
         $vis struct $struct {
             $(
                 #[doc = $help]
                 $vis $field: $crate::metrics::Counter,
             )*
+            $($(
+                #[doc = $family_help]
+                $vis $family: $crate::metrics::LabelledCounter,
+            )*)?
+        }
+
+        impl Default for $struct {
+            fn default() -> Self {
+                Self {
+                    $($field: $crate::metrics::Counter::default(),)*
+                    $($($family: $crate::metrics::LabelledCounter::new($label, $values),)*)?
+                }
+            }
         }
 
         impl $struct {
             /// Registers every counter under its name; the registry shares them.
             $vis fn register(&self, registry: &mut $crate::metrics::Registry) {
                 $(registry.register($crate::counters!(@name $field $($name)?), $help, self.$field.clone());)*
+                $($(
+                    let name = $crate::counters!(@name $family $($family_name)?);
+                    self.$family.register(registry, name, $family_help);
+                )*)?
             }
         }
     };
@@ -102,10 +154,13 @@ mod tests {
     use super::*;
 
     crate::counters! {
-        /// Two counters.
+        /// Two counters, and a labelled one.
         pub(crate) struct Two {
             first: "The first",
             other as "second": "The other",
+        }
+        by {
+            closed "reason" (["a", "b"]): "Closed",
         }
     }
 
@@ -113,11 +168,9 @@ mod tests {
     fn what_is_declared_is_printed_under_its_name() {
         let (two, mut registry) = (Two::default(), Registry::with_prefix("x"));
         two.register(&mut registry);
-        let closed = labelled("reason", ["a", "b"]);
-        registry.register("closed", "Closed", closed.clone());
         register_gauge(&mut registry, "open", "Open now", || 7);
         two.other.inc_by(2);
-        closed.get_or_create(&[("reason", "b")]).inc();
+        two.closed.inc("b");
         let mut text = String::new();
         encode(&mut text, &registry).expect("a string takes everything");
         for line in [

@@ -18,7 +18,6 @@ use tokio::sync::SemaphorePermit;
 
 use crate::checked::{CheckedBatch, moves_session};
 use crate::context::Context;
-use crate::counters::Counters;
 use crate::error::AcceptError;
 use crate::prepared_batch::{Addressees, PendingEvent, PreparedBatch};
 use crate::sessions::{SessionChanges, SessionPlan, Step};
@@ -86,7 +85,7 @@ impl Context {
             return Ok(Vec::new());
         }
         let users = messages.iter().map(|message| message.user.clone()).collect();
-        Counters::add(&self.counters.kept_offline, messages.len());
+        self.metrics.kept_offline.inc_by(messages.len() as u64);
         let Err(error) = self.hub.keep_offline(messages.clone()).await else { return Ok(users) };
         // The rest of the batch is done and remembered: refused now, a second try would be taken for a
         // repetition, and the message lost. So it is kept as soon as the store takes it.
@@ -190,7 +189,7 @@ impl Acceptance<'_> {
         let n_messages = messages.len();
         if n_messages > 0 {
             self.context.hub.keep_offline(messages).await?;
-            Counters::add(&self.context.counters.kept_offline, n_messages);
+            self.context.metrics.kept_offline.inc_by(n_messages as u64);
         }
         Ok(())
     }
@@ -201,24 +200,24 @@ impl Acceptance<'_> {
             return Ok(());
         }
         let batch: Vec<_> = duties.iter().map(|event| event.duty(self.now)).collect();
-        let n_deliveries = batch.iter().map(|duty| duty.targets.len()).sum();
+        let n_deliveries: usize = batch.iter().map(|new| new.targets.len()).sum();
         let seen = self.context.webhooks.enqueue(batch).await?;
         // Normally all are new; another node may have accepted an id since it was looked up.
         for (event, seen) in duties.iter_mut().zip(seen) {
             event.mark(seen)?;
         }
-        Counters::add(&self.context.counters.deliveries, n_deliveries);
+        self.context.metrics.deliveries.inc_by(n_deliveries as u64);
         Ok(())
     }
 
     fn count(&self, needs_store: bool) {
         let n_repeated = self.events.iter().filter(|event| event.is_repeated).count();
         let n_new = self.events.len() - n_repeated;
-        let counters = &self.context.counters;
-        Counters::add(&counters.repeated, n_repeated);
-        Counters::add(&counters.accepted, n_new);
+        let metrics = &self.context.metrics;
+        metrics.repeated.inc_by(n_repeated as u64);
+        metrics.accepted.inc_by(n_new as u64);
         if !needs_store {
-            Counters::add(&counters.live_only, n_new);
+            metrics.live_only.inc_by(n_new as u64);
         }
     }
 

@@ -42,7 +42,7 @@ impl CheckedBatch {
 /// Checks a batch that came from outside.
 pub(crate) fn check(batch: Vec<NewEvent>) -> Result<CheckedBatch, AcceptError> {
     let n_events = batch.len();
-    if n_events == 0 || n_events > limits::EVENTS_PER_REQUEST {
+    if n_events > limits::EVENTS_PER_REQUEST {
         return Err(AcceptError::BatchSize { n_events });
     }
     let mut events: Vec<Checked> = Vec::with_capacity(n_events);

@@ -8,9 +8,9 @@ use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::Webhooks;
 use tokio::sync::Semaphore;
 
-use crate::counters::Counters;
 use crate::detached::DetachedRunner;
 use crate::in_flight::InFlight;
+use crate::metrics::SwitchMetrics;
 use crate::topics::Topics;
 
 /// What every acceptance works with.
@@ -27,5 +27,5 @@ pub(crate) struct Context {
     pub(crate) store_room: Semaphore,
     pub(crate) store_wait: Duration,
     pub(crate) topics: Arc<Topics>,
-    pub(crate) counters: Counters,
+    pub(crate) metrics: SwitchMetrics,
 }

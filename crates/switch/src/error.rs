@@ -10,7 +10,7 @@ use hookswitch_webhooks::LedgerError;
 /// delivered. Where a store failed midway, a message kept for an absent user may stay.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
-    /// No event, or more than one call may hold.
+    /// More events than one call may hold, or, over HTTP, none.
     #[error("events holds {n_events} events, 1 to {} are allowed", limits::EVENTS_PER_REQUEST)]
     BatchSize {
         /// How many there were.

@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::{Hub, OfflineMessage, Publication, UserKey};
-use hookswitch_protocol::{EventId, EventType, NewEvent, Payload, TenantId, Topic, limits};
+use hookswitch_protocol::{ErrorCode, EventId, EventType, NewEvent, Payload, TenantId, Topic, limits};
+use hookswitch_runtime::metrics::Registry;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::Webhooks;
 use tokio::sync::Semaphore;
 
 use crate::checked::{check, check_user, moves_session};
 use crate::context::Context;
-use crate::counters::{Counters, SwitchCounters};
 use crate::detached::{DetachedRunner, Place};
 use crate::error::AcceptError;
 use crate::in_flight::InFlight;
+use crate::metrics::SwitchMetrics;
 use crate::prepared_batch::PreparedBatch;
 use crate::topics::Subscription;
 use crate::webhook_notices;
@@ -66,7 +67,7 @@ impl Switchboard {
             store_room: Semaphore::new(store_events),
             store_wait: config.store_wait,
             topics: Arc::default(),
-            counters: Counters::default(),
+            metrics: SwitchMetrics::default(),
         }));
         let scope = &switch.0.scope;
         let broadcaster = switch.clone();
@@ -105,7 +106,7 @@ impl Switchboard {
             }
             Err(error) => Err(error),
         };
-        accepted.inspect_err(|error| self.0.counters.refuse(error.code()))
+        accepted.inspect_err(|error| self.count_refusal(error.code()))
     }
 
     /// Delivers an event to connections and nowhere else: no webhook, no copy for absent users, no
@@ -169,7 +170,7 @@ impl Switchboard {
                 at: event.timestamp,
             };
             context.hub.keep_offline(vec![message]).await?;
-            Counters::add(&context.counters.kept_offline, 1);
+            context.metrics.kept_offline.inc();
             context.bring_backlog(&user).await;
             Ok(event.id)
         };
@@ -182,8 +183,20 @@ impl Switchboard {
         self.0.topics.subscribe(tenant, topic)
     }
 
-    /// The figures since the start.
-    pub fn counters(&self) -> SwitchCounters {
-        self.0.counters.snapshot()
+    /// What is counted since the start.
+    pub fn metrics(&self) -> &SwitchMetrics {
+        &self.0.metrics
+    }
+
+    /// Counts a publishing call that was refused, be it before the switchboard saw it.
+    pub fn count_refusal(&self, code: ErrorCode) {
+        self.0.metrics.refused.inc(code.as_str());
+    }
+
+    /// Registers what is counted here, in the hub and of webhooks.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.0.hub.register_metrics(registry);
+        self.0.metrics.register(registry);
+        self.0.webhooks.register_metrics(registry);
     }
 }

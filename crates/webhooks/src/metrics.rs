@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hookswitch_egress::ErrorClass;
-use hookswitch_runtime::metrics::{LabelledCounter, Registry, labelled};
+use hookswitch_runtime::metrics::Registry;
 
 hookswitch_runtime::counters! {
     /// What is counted of deliveries. Test deliveries are no attempts; a failed probe opens no breaker.
@@ -20,13 +20,16 @@ hookswitch_runtime::counters! {
         disabled as "webhooks_disabled": "Webhooks switched off for their receiver",
         disabled_news_dropped: "News of such that nobody took in time",
     }
+    by {
+        errors as "delivery_errors" "class" (ErrorClass::ALL.iter().map(|class| class.label())):
+            "Webhook attempts that went wrong, by class",
+    }
 }
 
 /// Everything that is counted, and how much there is now.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     pub(crate) counters: WebhookMetrics,
-    errors: LabelledCounter,
     /// Attempts running, tests included.
     pub(crate) in_flight: Level,
     /// Finished attempts waiting to be settled.
@@ -39,7 +42,6 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         Self {
             counters: WebhookMetrics::default(),
-            errors: labelled("class", ErrorClass::ALL.iter().map(|class| class.label())),
             in_flight: Level::default(),
             unsettled: Level::default(),
             ready: Level::default(),
@@ -48,13 +50,12 @@ impl Metrics {
 
     /// Counts an attempt that went wrong.
     pub(crate) fn error(&self, class: ErrorClass) {
-        self.errors.get_or_create(&[("class", class.label())]).inc();
+        self.counters.errors.inc(class.label());
     }
 
     /// Registers what is counted.
     pub(crate) fn register(&self, registry: &mut Registry) {
         self.counters.register(registry);
-        registry.register("delivery_errors", "Webhook attempts that went wrong, by class", self.errors.clone());
     }
 }
 

@@ -128,6 +128,10 @@ pub enum AuthError {
 }
 
 impl AuthError {
+    /// Every reason there is.
+    pub(crate) const REASONS: [&str; 8] =
+        ["missing", "malformed", "algorithm", "signature", "expired", "not_yet_valid", "not_for_access", "unavailable"];
+
     /// A short stable word: the metric label and the field of the security log.
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -140,5 +144,25 @@ impl AuthError {
             Self::NotForAccess => "not_for_access",
             Self::Unavailable => "unavailable",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_among_the_reasons() {
+        let errors = [
+            AuthError::Missing,
+            AuthError::Malformed(String::new()),
+            AuthError::Algorithm,
+            AuthError::Signature,
+            AuthError::Expired,
+            AuthError::NotYetValid,
+            AuthError::NotForAccess,
+            AuthError::Unavailable,
+        ];
+        assert_eq!(errors.map(|error| error.reason()), AuthError::REASONS);
     }
 }

@@ -1,12 +1,10 @@
 //! The pages that tell: who is connected, whether the node is well, what it has counted.
 
-mod figure;
 mod health;
 mod metrics;
 mod presence;
 
-pub use figure::{Figure, FigureKind, FigureSource};
 pub use health::{Health, Probe, ProbeCheck, Weight};
 pub(crate) use health::{Readiness, healthy};
-pub(crate) use metrics::{Figures, Metrics};
+pub(crate) use metrics::metrics;
 pub(crate) use presence::{online_users, socket_stats, user_online};

@@ -35,7 +35,7 @@ fn events_of(events: Entries<'_>) -> Result<Vec<NewEvent>, Problem> {
     let Entries::List { entries, n_entries } = events else {
         return Err(Problem::field("events", "must be an array of events"));
     };
-    if n_entries > entries.len() {
+    if n_entries == 0 || n_entries > entries.len() {
         let error = AcceptError::BatchSize { n_events: n_entries };
         return Err(Problem::new(error.code(), error.to_string()).with_entry(None, error.field()));
     }

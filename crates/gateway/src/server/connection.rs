@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use hookswitch_runtime::Scope;
@@ -20,8 +19,9 @@ use tokio::runtime::Handle;
 
 use super::http_stream::{HttpStream, Relocation};
 use super::thread_placement::{Move, ThreadPlacement};
-use crate::gateway::{Caller, Gateway, Inner};
+use crate::gateway::{Caller, Gateway};
 use crate::http::Body;
+use crate::metrics::HeldConnection;
 use crate::routes::Endpoint;
 
 /// A larger publishing body, which may hold hundreds of events, is not read beside a shard, whose
@@ -37,7 +37,7 @@ struct Served {
     /// The gateway's own runtime.
     home: Handle,
     scope: Scope,
-    _counted: Counted,
+    _counted: HeldConnection,
 }
 
 type Http<S> = UpgradeableConnection<TokioIo<HttpStream>, S>;
@@ -54,7 +54,7 @@ pub(super) fn serve(gateway: &Gateway, server: &http1::Builder, stream: TcpStrea
         relocation,
         home: home.clone(),
         scope: scope.clone(),
-        _counted: Counted::new(&gateway.0),
+        _counted: gateway.0.http_connections.hold(),
     });
     let service = {
         let served = Arc::clone(&served);
@@ -79,7 +79,7 @@ where
             Ok(None) => {}
             Ok(Some(due)) => {
                 served.relocation.announce();
-                served.gateway.0.figures.relocations.fetch_add(1, Ordering::Relaxed);
+                served.gateway.0.metrics.relocations.inc();
                 let runtime = served.runtime_of(due).clone();
                 run(http, served, &runtime);
             }
@@ -148,21 +148,5 @@ impl Served {
         request.method() == Method::POST
             && request.headers().get(CONTENT_LENGTH).and_then(length).is_some_and(|n| n <= LIGHT_BODY_BYTES)
             && routes.find(request.method(), request.uri().path()).is_ok_and(|(r, _)| r.endpoint == Endpoint::Publish)
-    }
-}
-
-/// One HTTP connection in the count, until it ends or becomes a WebSocket.
-struct Counted(Arc<Inner>);
-
-impl Counted {
-    fn new(inner: &Arc<Inner>) -> Self {
-        inner.figures.http_connections.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(inner))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.figures.http_connections.fetch_sub(1, Ordering::Relaxed);
     }
 }

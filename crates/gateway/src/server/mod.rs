@@ -6,7 +6,6 @@ mod thread_placement;
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hookswitch_runtime::Scope;
@@ -77,9 +76,9 @@ impl Gateway {
 
     fn serve_one(&self, stream: TcpStream, peer: SocketAddr, server: &http1::Builder, scope: &Scope) {
         let inner = &self.0;
-        let n_open = inner.figures.http_connections.load(Ordering::Relaxed) + inner.hub().n_connections() as u64;
+        let n_open = inner.http_connections.get() + inner.hub().n_connections() as u64;
         if n_open >= inner.config.max_connections as u64 {
-            inner.figures.refused_connections.fetch_add(1, Ordering::Relaxed);
+            inner.metrics.refused_connections.inc();
             // A fresh socket takes a few hundred bytes at once; if not, closing says enough.
             let _told = stream.try_write(TOO_MANY);
             return;
@@ -93,7 +92,7 @@ impl Gateway {
     /// Out of sockets or memory: pause, so that the loop does not spin on a connection it cannot take.
     /// Anything else concerned that one connection only.
     async fn on_accept_error(&self, error: &io::Error, scope: &Scope) {
-        self.0.figures.accept_errors.fetch_add(1, Ordering::Relaxed);
+        self.0.metrics.accept_errors.inc();
         if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted) {
             return;
         }

@@ -8,6 +8,7 @@ use hookswitch_gateway::{
 };
 use hookswitch_hub::{Hub, HubBuilder, HubConfig};
 use hookswitch_protocol::{NodeId, Secret};
+use hookswitch_runtime::metrics::registry;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::{SwitchConfig, Switchboard};
 use hookswitch_testkit::{ApiClient, Token, WsClient, WsRequest};
@@ -118,7 +119,7 @@ async fn build(
     let is_store_well = Arc::new(AtomicBool::new(true));
     let health = Health { mode: Box::new(|| "single-node"), probes: vec![store_probe(&is_store_well)] };
     let parts =
-        GatewayParts { admission, switch, authenticator, health, figures: Vec::new(), clock, scope: scope.clone() };
+        GatewayParts { admission, switch, authenticator, health, metrics: registry(), clock, scope: scope.clone() };
     (Gateway::new(parts, config), hub, scope, is_store_well)
 }
 

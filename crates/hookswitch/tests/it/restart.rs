@@ -33,7 +33,7 @@ async fn ids_sessions_and_messages_survive() {
     let switch = node(directory.path()).start().await.expect("starts again");
     let broadcaster = switch.broadcaster();
     broadcaster.publish(&tenant, alert("{}")).await.expect("a repetition");
-    assert_eq!(switch.switchboard().counters().repeated, 1);
+    assert_eq!(switch.switchboard().metrics().repeated.get(), 1);
     let conflict = broadcaster.publish(&tenant, alert(r#"{"x":1}"#)).await.expect_err("other content");
     assert_eq!(conflict.code(), ErrorCode::Conflict);
     assert!(switch.hub().sessions().find_known(&SessionKey::parse("77").expect("legal")).is_some());

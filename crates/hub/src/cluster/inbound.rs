@@ -14,7 +14,6 @@ use hookswitch_runtime::Scope;
 use tokio::sync::mpsc;
 
 use crate::cluster::inbound_jobs::InboundJob;
-use crate::counters::Counters;
 use crate::publish::fanout::{Fanout, Reservation};
 use crate::seams::broker::{BrokerSink, EncodedEvent, GapScope, Origin, Received};
 use crate::seams::user_key::UserKey;
@@ -91,7 +90,7 @@ impl RemoteInbound {
     pub(crate) fn run(&self, job: InboundJob) -> bool {
         let has_room = self.jobs.try_send(job).is_ok();
         if !has_room {
-            Counters::add(&self.fanout.shared.counters.errands_dropped, 1);
+            self.fanout.shared.metrics.jobs_dropped.inc();
             tracing::error!("too much to do for events of other nodes, some of it is left undone");
         }
         has_room
@@ -156,7 +155,7 @@ impl RemoteInbound {
     }
 
     fn dropped(&self, tenant: TenantId, n_events: u64) {
-        Counters::add(&self.fanout.shared.counters.events_overflowed, n_events);
+        self.fanout.shared.metrics.events_overflowed.inc_by(n_events);
         self.fanout.shared.gaps.note(GapScope::Tenant(tenant), Some(n_events));
     }
 }
@@ -189,7 +188,7 @@ impl BrokerSink for RemoteInbound {
     }
 
     fn on_gap(&self, scope: GapScope, n_missed: Option<u64>) {
-        Counters::add(&self.fanout.shared.counters.broker_gaps, 1);
+        self.fanout.shared.metrics.broker_gaps.inc();
         self.fanout.shared.gaps.note(scope, n_missed);
     }
 

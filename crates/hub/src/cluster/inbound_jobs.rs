@@ -11,7 +11,6 @@ use hookswitch_runtime::Scope;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::counters::Counters;
 use crate::offline_delivery::OfflineDelivery;
 use crate::seams::broker::{Broker, Origin, Received};
 use crate::seams::offline::{OfflineMessage, OfflineStore};
@@ -102,7 +101,7 @@ impl InboundJobs {
         let UserKey { tenant, user } = message.user.clone();
         loop {
             let Err(error) = self.offline.put(vec![message.clone()]).await else { return true };
-            Counters::add(&self.shared.counters.keeper_failures, 1);
+            self.shared.metrics.keeper_failures.inc();
             let pause = match error.retry() {
                 Retry::Never => None,
                 Retry::Now => Some(Duration::ZERO),
@@ -111,7 +110,7 @@ impl InboundJobs {
             let pause = pause.filter(|_| Instant::now() < deadline && !self.scope.soft().is_cancelled());
             let event = &message.event_id;
             let Some(pause) = pause else {
-                Counters::add(&self.shared.counters.messages_lost, 1);
+                self.shared.metrics.messages_lost.inc();
                 tracing::error!(%tenant, %user, %event, error = %Chain(&error), "a message for an absent user is lost");
                 return false;
             };

@@ -12,7 +12,6 @@ use hookswitch_runtime::Clock;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::counters::Counters;
 use crate::error::HubError;
 use crate::publish::fanout::Fanout;
 use crate::seams::broker::{Broker, BrokerError, Publication};
@@ -96,12 +95,12 @@ impl PresenceSync {
         match self.fanout.reserve(&user.tenant, 1, self.deadline).await {
             Ok(room) => drop(self.fanout.deliver(room, &publication, None)),
             Err(error) => {
-                Counters::add(&self.shared.counters.events_overflowed, 1);
+                self.shared.metrics.events_overflowed.inc();
                 tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(&error), "a change of presence is not told");
             }
         }
         if let Err(error) = self.broker.publish(&publication).await {
-            Counters::add(&self.shared.counters.broker_failures, 1);
+            self.shared.metrics.broker_failures.inc();
             tracing::warn!(tenant = %user.tenant, error = %Chain(&error), "other nodes miss a change of presence");
         }
     }
@@ -146,7 +145,7 @@ impl PresenceSync {
             // Who came and left again meanwhile has left a moment ago: the next round is his.
             for tenant in departed.into_iter().filter(|tenant| !self.shared.departures.has_tenant(tenant)) {
                 if let Err(error) = self.tenant_departed(&tenant).await {
-                    Counters::add(&self.shared.counters.keeper_failures, 1);
+                    self.shared.metrics.keeper_failures.inc();
                     tracing::warn!(%tenant, error = %Chain(&error), "tenant could not be unwatched");
                     pause = later(error.retry(), || self.shared.departures.tenant(tenant));
                 }
@@ -157,7 +156,7 @@ impl PresenceSync {
 
     async fn left(&self, user: &UserKey) -> Result<(), PresenceError> {
         self.reconcile(user).await.inspect_err(|error| {
-            Counters::add(&self.shared.counters.keeper_failures, 1);
+            self.shared.metrics.keeper_failures.inc();
             tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(error), "presence could not be updated");
         })
     }

@@ -9,7 +9,6 @@ use hookswitch_protocol::{ConnectionId, TenantId};
 use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::counters::Counters;
 use crate::error::HubError;
 use crate::publish::affinity::{Load, ShardId};
 use crate::publish::batch::{Batch, PreparedEvent};
@@ -88,7 +87,7 @@ impl Fanout {
             Ok(Ok(reservation)) => Ok(reservation),
             Ok(Err(_closed)) => Err(HubError::Draining),
             Err(_elapsed) => {
-                Counters::add(&self.shared.counters.publish_refused, 1);
+                self.shared.metrics.publish_refused.inc();
                 Err(HubError::Overloaded { n_events, waited: deadline })
             }
         }
@@ -125,7 +124,7 @@ impl Fanout {
         mut hand_on: impl FnMut(Range<usize>),
     ) -> Vec<oneshot::Receiver<bool>> {
         debug_assert!(events.len() <= room.n_events, "more events than room was reserved for");
-        Counters::add(&self.shared.counters.events, events.len() as u64);
+        self.shared.metrics.events.inc_by(events.len() as u64);
         let (mut outcomes, mut start) = (Vec::new(), 0);
         for events in events.chunk_by(|a, b| a.as_ref().tenant == b.as_ref().tenant) {
             let share = room.split(events.len());

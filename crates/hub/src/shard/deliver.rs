@@ -3,7 +3,6 @@
 use hookswitch_protocol::{CloseCode, SessionKey};
 
 use super::{Shard, SlotKey};
-use crate::counters::Counters;
 use crate::publish::batch::Batch;
 use crate::publish::wire_form::FormId;
 use crate::shard::append_batch::{AppendBatch, Group};
@@ -98,9 +97,9 @@ impl Shard {
                 table.dirty.push_back(*slot);
             }
         }
-        Counters::add(&self.shared.counters.messages_queued, n_queued as u64);
+        self.shared.metrics.messages_queued.inc_by(n_queued as u64);
         if n_dropped > 0 {
-            Counters::add(&self.shared.counters.messages_dropped, n_dropped as u64);
+            self.shared.metrics.messages_dropped.inc_by(n_dropped as u64);
         }
         if prepared.event.event_type.ends_session() {
             self.end_session(tenant, prepared.event.session.as_ref());

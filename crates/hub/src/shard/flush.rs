@@ -1,7 +1,6 @@
 //! From outboxes into sockets, in slices, round robin between tenants.
 
 use super::{Shard, SlotKey};
-use crate::counters::Counters;
 use crate::notice;
 use crate::publish::wire_form::encode;
 use crate::shard::transport::Flushed;
@@ -122,14 +121,14 @@ impl Shard {
         let notice = encode(self.forms[usize::from(connection.form.0)], &message);
         tracing::info!(%tenant, connection = %key.id, n_dropped, "slow client is told what it missed");
         connection.outbox.push(&notice);
-        Counters::add(&self.shared.counters.drop_notices, 1);
+        self.shared.metrics.drop_notices.inc();
         true
     }
 
     /// The close frame is out.
     fn finish(&mut self, key: SlotKey) {
         if let Some(code) = self.connection(key).and_then(|connection| connection.closing) {
-            self.shared.counters.closed(code);
+            self.shared.metrics.closed.inc(code.reason());
         }
         let connection = self.take_out(key);
         if let Some(transport) = connection.transport {

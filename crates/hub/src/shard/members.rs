@@ -7,7 +7,6 @@ use hookswitch_protocol::{ConnectionId, SubscriptionName, limits};
 
 use super::{Shard, SlotKey};
 use crate::attachment::{Attachment, Subject};
-use crate::counters::Counters;
 use crate::publish::wire_form::FormId;
 use crate::seams::user_key::UserKey;
 use crate::shard::connection::Connection;
@@ -52,7 +51,7 @@ impl Shard {
         if let Subject::User(user) = &who.subject {
             self.shared.connection_counts.add_user(&who.tenant, user);
         }
-        Counters::add(&self.shared.counters.attached, 1);
+        self.shared.metrics.attached.inc();
         SlotKey { slot, id }
     }
 
@@ -95,7 +94,7 @@ impl Shard {
         table.remove(key.slot, subject, names);
         self.shared.connection_counts.listen(&tenant, self.index, |interest| interest.leave(subject, names));
         self.tenant_forget_if_idle(connection.tenant);
-        Counters::add(&self.shared.counters.detached, 1);
+        self.shared.metrics.detached.inc();
         if let Subject::User(user) = &connection.subject {
             self.shared.connection_counts.remove_user(&tenant, user);
             self.shared.departures.user(UserKey { tenant: tenant.clone(), user: user.clone() });

@@ -8,7 +8,6 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::{Leaving, Shard, SlotKey};
-use crate::counters::Counters;
 use crate::notice;
 use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
@@ -39,7 +38,7 @@ impl Shard {
         let config = std::sync::Arc::clone(&self.config);
         let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
         if !connection.answer(frame, &config) {
-            Counters::add(&self.shared.counters.messages_dropped, 1);
+            self.shared.metrics.messages_dropped.inc();
         }
         self.mark_dirty(key.slot);
     }
@@ -124,7 +123,7 @@ impl Shard {
         let concerned = self.connections.iter().filter(|(_, c)| only.is_none_or(|only| only == Some(c.tenant)));
         let keys: Vec<(u32, SlotKey)> =
             concerned.map(|(slot, c)| (c.tenant, SlotKey { slot: slot as u32, id: c.id })).collect();
-        Counters::add(&self.shared.counters.gap_notices, keys.len() as u64);
+        self.shared.metrics.gap_notices.inc_by(keys.len() as u64);
         // One notice per tenant, made when its first connection is found.
         let mut notices: HashMap<u32, Vec<u8>> = HashMap::new();
         for (index, key) in keys {

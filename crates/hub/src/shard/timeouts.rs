@@ -67,7 +67,7 @@ impl Shard {
     fn drop_unfinished(&mut self, key: SlotKey) {
         let Some(code) = self.connection(key).map(|c| c.closing) else { return };
         if let Some(code) = code {
-            self.shared.counters.closed(code);
+            self.shared.metrics.closed.inc(code.reason());
         }
         self.detach(key);
     }

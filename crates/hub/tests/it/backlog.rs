@@ -58,7 +58,7 @@ async fn page(client: &mut Client) -> (Vec<String>, Vec<u8>) {
 }
 
 async fn confirmed(rig: &Rig, n_messages: u64) {
-    rig.until("the client's pong confirms", |hub| hub.counters().offline_delivered == n_messages).await;
+    rig.until("the client's pong confirms", |hub| hub.metrics().offline_delivered.get() == n_messages).await;
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn what_a_connection_took_with_it_comes_again_on_the_next() {
     // Written, but nobody knows whether it was read.
     assert_eq!(page(&mut first).await.0, kept[200..]);
     first.leave().await;
-    rig.until("it is given back", |hub| hub.counters().offline_given_back == 50).await;
+    rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == 50).await;
     let mut second = rig.user("t", 7).await;
     let (got, ping) = page(&mut second).await;
     assert_eq!(got, kept[200..]);
@@ -241,7 +241,7 @@ async fn a_close_takes_what_was_held_along_and_the_store_keeps_the_rest() {
     client.frames();
     client.call(|line| line.close(hookswitch_protocol::CloseCode::Restarting)).await;
     assert_eq!(client.until("close 1012").await, ["held", "close 1012"]);
-    rig.until("it is given back", |hub| hub.counters().offline_given_back == 1).await;
+    rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == 1).await;
     assert_eq!(left(&rig).await, 1);
 }
 
@@ -278,7 +278,7 @@ async fn a_client_that_talks_but_never_proves_is_sent_away() {
             })
             .await;
     }
-    rig.until("it is given back", |hub| hub.counters().offline_given_back == 1).await;
+    rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == 1).await;
     assert_eq!(left(&rig).await, 1);
 }
 
@@ -298,7 +298,7 @@ async fn a_store_that_fails_is_asked_again() {
     assert_eq!(client.until("live").await, ["live"], "a failing store does not hold up live events");
     client.until("m0").await;
     confirmed(&rig, 1).await;
-    assert_eq!((claims.left(), settlements.left(), rig.hub.counters().keeper_failures), (0, 0, 2));
+    assert_eq!((claims.left(), settlements.left(), rig.hub.metrics().keeper_failures.get()), (0, 0, 2));
     eventually("it is gone for good", PATIENCE, async || left(&rig).await == 0).await;
 }
 
@@ -356,7 +356,7 @@ async fn a_store_that_was_away_for_long_is_asked_again_when_it_is_back() {
     claims.next(5);
     let pending = rig.pending("t", Subject::User(7.into())).await;
     let mut client = rig.open_answering(pending).await;
-    rig.until("the delivery task gave up", |hub| hub.counters().keeper_failures == 5).await;
+    rig.until("the delivery task gave up", |hub| hub.metrics().keeper_failures.get() == 5).await;
     // What a broker says when the way to the store is open again.
     rig.sink.on_gap(hookswitch_hub::GapScope::All, None);
     client.until("m0").await;

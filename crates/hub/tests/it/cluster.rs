@@ -48,24 +48,24 @@ async fn targets_sessions_and_senders_hold_across_nodes() {
 async fn a_tenant_is_watched_while_it_has_a_connection_and_not_before_or_after() {
     let (here, there) = pair().await;
     here.publish([event("t", "alert", "before")]).await;
-    assert_eq!(there.hub.counters().events, 0);
+    assert_eq!(there.hub.metrics().events.get(), 0);
     let mut first = there.user("t", 7).await;
     let second = there.user("t", 8).await;
     // Two users came, which is told to nobody who asked for it, but told.
-    let n_came = there.hub.counters().events;
+    let n_came = there.hub.metrics().events.get();
     here.publish([event("t", "alert", "first"), event("u", "alert", "unwatched")]).await;
-    assert_eq!(there.hub.counters().events, n_came + 1, "the other tenant's is not received");
+    assert_eq!(there.hub.metrics().events.get(), n_came + 1, "the other tenant's is not received");
     assert_eq!(first.until("first").await, ["first"]);
     first.leave().await;
     there.until("one is gone", |hub| hub.n_tenant_connections(&tenant("t")) == 1).await;
-    there.until("and that is told", |hub| hub.counters().events == n_came + 2).await;
+    there.until("and that is told", |hub| hub.metrics().events.get() == n_came + 2).await;
     here.publish([event("t", "alert", "second")]).await;
-    assert_eq!(there.hub.counters().events, n_came + 3, "still watched for the other connection");
+    assert_eq!(there.hub.metrics().events.get(), n_came + 3, "still watched for the other connection");
     second.leave().await;
     eventually("it is not watched any more", PATIENCE, async || {
-        let n_before = there.hub.counters().events;
+        let n_before = there.hub.metrics().events.get();
         here.publish([event("t", "alert", "after")]).await;
-        there.hub.counters().events == n_before
+        there.hub.metrics().events.get() == n_before
     })
     .await;
     let mut third = there.user("t", 9).await;

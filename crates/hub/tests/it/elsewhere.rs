@@ -108,7 +108,7 @@ async fn what_finds_no_room_for_long_is_dropped_and_told() {
     for n in 0..40 {
         rig.sink.on_events(&tenant("t"), vec![from_a_node(event("t", "alert", &format!("e{n}")))]);
     }
-    rig.until("some were dropped", |hub| hub.counters().events_overflowed > 0).await;
+    rig.until("some were dropped", |hub| hub.metrics().events_overflowed.get() > 0).await;
     drop(hold);
     client
         .until_some("the client is told", |client| {

@@ -74,7 +74,7 @@ async fn an_inbox_that_is_not_read_is_bounded_and_told() {
     for n in 0..2_000 {
         node.publish([event("t", "alert", &format!("e{n}"))]).await;
     }
-    eventually("some are dropped", PATIENCE, async || node.hub.counters().messages_dropped > 0).await;
+    eventually("some are dropped", PATIENCE, async || node.hub.metrics().messages_dropped.get() > 0).await;
     let mut got = Vec::new();
     while got.last().is_none_or(|id| id != "messages_dropped") {
         got.push(next(&mut inbox).await.expect("open"));
@@ -139,5 +139,5 @@ async fn a_backlog_needs_no_pong_there() {
     for id in ["m0", "m1", "newer"] {
         assert_eq!(next(&mut inbox).await.as_deref(), Some(id));
     }
-    eventually("it is confirmed", PATIENCE, async || node.hub.counters().offline_delivered == 2).await;
+    eventually("it is confirmed", PATIENCE, async || node.hub.metrics().offline_delivered.get() == 2).await;
 }

@@ -35,14 +35,14 @@ async fn a_connection_that_does_not_read_loses_the_newest_and_is_told_where() {
     assert_eq!(rig.ids("t", &mut reader).await, all, "others are not affected");
     assert!(slow.ids().is_empty());
     // 256 in all: the first, a fence and 254 of the 300; the second fence is dropped with the others.
-    assert_eq!(rig.hub.counters().messages_dropped, 47);
+    assert_eq!(rig.hub.metrics().messages_dropped.get(), 47);
     slow.resume(None).await;
     rig.publish([event("t", "alert", "after")]).await;
     let got = slow.until("after").await;
     assert_eq!(got[..2], ["first", "fence-0"]);
     assert_eq!(got[2..256], all[..254]);
     assert_eq!(got[256..], ["messages_dropped 47", "after"]);
-    assert_eq!(rig.hub.counters().drop_notices, 1);
+    assert_eq!(rig.hub.metrics().drop_notices.get(), 1);
 }
 
 #[tokio::test]
@@ -110,11 +110,11 @@ async fn a_batch_close_behind_another_event_is_no_exception() {
     rig.publish([event("t", "alert", "before")]).await;
     rig.publish(batch.iter().map(|id| event("t", "alert", id))).await;
     drop(hold);
-    rig.until("all is queued", |hub| hub.counters().messages_queued == 1_001).await;
+    rig.until("all is queued", |hub| hub.metrics().messages_queued.get() == 1_001).await;
     client.resume(None).await;
     let got = client.until("e999").await;
     assert_eq!((got[0].as_str(), &got[1..]), ("before", &batch[..]));
-    assert_eq!(rig.hub.counters().messages_dropped, 0);
+    assert_eq!(rig.hub.metrics().messages_dropped.get(), 0);
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn answers_do_not_take_the_place_of_events() {
     rig.publish(batch.iter().map(|id| event("t", "alert", id))).await;
     client.until_wire("it is blocked", |wire| wire.is_blocked).await;
     client.answer("pong").await;
-    rig.until("all is queued", |hub| hub.counters().messages_queued == 1_000).await;
+    rig.until("all is queued", |hub| hub.metrics().messages_queued.get() == 1_000).await;
     client.resume(None).await;
     let mut got = client.ids();
     assert_eq!(got.iter().filter(|id| *id == "pong").count(), 1, "the answer came");

@@ -1,6 +1,7 @@
 //! What visitors get, and when they are sent away.
 
 use crate::rig::{Rig, event, in_session, to_user, topic};
+use hookswitch_protocol::CloseCode;
 
 async fn publish_all(rig: &Rig) {
     rig.publish([
@@ -74,5 +75,6 @@ async fn visitors_are_sent_away_also_where_they_may_not_see_the_end() {
     let mut visitor = rig.visitor("t", "s2").await;
     rig.publish([to_user(in_session(event("t", "chat.session.ended", "for-agent"), "s2"), 7)]).await;
     assert_eq!(visitor.until("close 4410").await, ["close 4410"]);
-    rig.until("both are counted", |hub| hub.counters().closed.iter().sum::<u64>() == 2).await;
+    let reason = CloseCode::SessionEnded.reason();
+    rig.until("both are counted", |hub| hub.metrics().closed.get(reason) == 2).await;
 }

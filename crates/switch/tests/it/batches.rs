@@ -27,7 +27,7 @@ async fn one_bad_entry_refuses_all() {
     let empty = event("chat.session.ended", r#"{"session_id":""}"#);
     check(empty, 2, "payload.session_id", ErrorCode::InvalidField).await;
     assert_eq!(stage.hub().sessions().find_known(&key("s")), None);
-    assert_eq!(stage.switch.counters().accepted, 0);
+    assert_eq!(stage.switch.metrics().accepted.get(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

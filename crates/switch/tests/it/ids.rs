@@ -26,7 +26,7 @@ async fn the_same_again_has_no_second_effect() {
     let again = stage.accept(batch()).await.expect("accepted");
     assert_eq!(first, again);
     assert_eq!(stage.script.take_calls(), ["ledger.look_up 3"]);
-    assert_eq!((stage.switch.counters().accepted, stage.switch.counters().repeated), (3, 3));
+    assert_eq!((stage.switch.metrics().accepted.get(), stage.switch.metrics().repeated.get()), (3, 3));
     let waiting = stage.broadcaster.fetch_offline_messages(&crate::stage::user("t", 9), 10).await;
     assert_eq!(waiting.expect("fetched").len(), 1);
 }

@@ -20,7 +20,7 @@ async fn what_was_missed_comes_first_and_in_order() {
     for number in 0..=10 {
         assert_eq!(anna.next().await.expect("connected")["payload"]["n"], number);
     }
-    assert_eq!(stage.switch.counters().kept_offline, 10);
+    assert_eq!(stage.switch.metrics().kept_offline.get(), 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]

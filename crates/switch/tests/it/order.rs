@@ -41,7 +41,7 @@ async fn an_event_that_concerns_nobody_else_touches_no_store() {
     stage.accept(batch).await.expect("accepted");
     assert_eq!(stage.script.take_calls(), ["live call.incoming", "live notification", "live chat.message"]);
     assert_eq!(anna.types(3).await, ["call.incoming", "notification", "chat.message"]);
-    assert_eq!(stage.switch.counters().live_only, 3);
+    assert_eq!(stage.switch.metrics().live_only.get(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

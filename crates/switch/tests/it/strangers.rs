@@ -28,7 +28,7 @@ async fn a_batch_whose_caller_goes_away_is_accepted_whole() {
         assert!(stage.hub().sessions().find_known(&key(held)).is_some(), "{held}");
         stage.accept(vec![batch[0].clone()]).await.expect("a repetition");
     }
-    assert_eq!(stage.switch.counters().repeated, 4);
+    assert_eq!(stage.switch.metrics().repeated.get(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,29 @@
+//! What the hub counts, under its outward names.
+
+use hookswitch_protocol::CloseCode;
+
+hookswitch_runtime::counters! {
+    /// What a hub counts from its start on.
+    pub struct HubMetrics {
+        events: "Events handed to the shards",
+        messages_queued: "Messages queued for connections",
+        messages_dropped: "Messages dropped, the client not reading",
+        drop_notices: "Connections told of a drop",
+        events_overflowed: "Passing events dropped, a mailbox being full",
+        publish_refused: "Publishing calls refused as overloaded",
+        broker_failures: "Events the broker did not take",
+        broker_gaps: "Gaps the broker reported",
+        attached: "WebSockets attached",
+        detached: "WebSockets gone",
+        offline_delivered: "Offline messages confirmed",
+        offline_given_back: "Offline messages given back",
+        messages_lost: "Messages for absent users that no store took in time",
+        gap_notices: "Connections told that events of other nodes may be missing",
+        jobs_dropped as "errands_dropped": "Notices of other nodes not looked after for want of room",
+        keeper_failures: "Failed calls to a keeper in the background",
+    }
+    by {
+        closed "reason" (CloseCode::ALL.iter().map(|code| code.reason())):
+            "WebSockets closed by the server, by reason",
+    }
+}
