@@ -121,7 +121,7 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         if let Some(tenant) = self.tenant.take() {
             self.shared.connection_counts.remove(&tenant);
-            self.shared.departures.tenant(tenant);
+            self.shared.disconnects.tenant(tenant);
         }
     }
 }

@@ -114,37 +114,24 @@ impl HubBuilder {
         let seams = Seams::memory(&clock);
         Self::new(config, clock, scope)?.start(seams).await
     }
-}
 
-impl HubBuilder {
     /// Where a broker puts what other nodes published.
     pub fn sink(&self) -> Arc<dyn BrokerSink> {
         Arc::clone(&self.remote_inbound) as Arc<dyn BrokerSink>
     }
 
-    /// Loads the chat sessions and opens the admission.
+    /// Loads the chat sessions and takes connections in.
     ///
     /// # Errors
     /// [`StartError::Sessions`].
     pub async fn start(self, seams: Seams) -> Result<(Hub, Admission), StartError> {
-        let Self { config, clock, scope, fanout, shards, remote_inbound, jobs } = self;
-        let sessions =
-            ChatSessions::load(Arc::clone(&seams.chat), clock.clone(), config.session_silence, config.max_sessions)
-                .await?;
-        let sessions = Arc::new(sessions);
-        remote_inbound.know(Arc::clone(&sessions));
-        scope.spawn("chat-sessions", until_soft(&scope, Arc::clone(&sessions).run()));
+        let sessions = self.start_sessions(&seams).await?;
+        let presence_sync = self.start_presence_sync(&seams);
+        let offline_delivery = self.offline_delivery(&seams);
+        self.start_gap_notices(&sessions, &offline_delivery);
+        let Self { config, scope, fanout, shards, remote_inbound, jobs, .. } = self;
         let shared = Arc::clone(&fanout.shared);
-        let presence_sync = start_roster(&config, &fanout, &seams, &clock, &scope);
-        let offline_delivery = Arc::new(OfflineDelivery {
-            shared: Arc::clone(&shared),
-            offline: Arc::clone(&seams.offline),
-            shards: Arc::clone(&shards),
-            scope: scope.clone(),
-            clock,
-            active: Mutex::default(),
-        });
-        let doing = InboundJobs {
+        let inbound_jobs = InboundJobs {
             shared: Arc::clone(&shared),
             broker: Arc::clone(&seams.broker),
             presence: Arc::clone(&seams.presence),
@@ -152,15 +139,7 @@ impl HubBuilder {
             offline_delivery: Arc::clone(&offline_delivery),
             scope: scope.clone(),
         };
-        scope.spawn("jobs", doing.run(jobs));
-        let telling = GapNotifier {
-            shared: Arc::clone(&shared),
-            shards: Arc::clone(&shards),
-            sessions: Arc::clone(&sessions),
-            offline_delivery: Arc::clone(&offline_delivery),
-            scope: scope.clone(),
-        };
-        scope.spawn("gaps", until_soft(&scope, telling.run()));
+        scope.spawn("inbound jobs", inbound_jobs.run(jobs));
         let hub = Hub(Arc::new(HubParts {
             config,
             fanout,
@@ -172,39 +151,55 @@ impl HubBuilder {
             linger_deadline: OnceLock::new(),
             offline_delivery: Arc::clone(&offline_delivery),
         }));
-        Ok((
-            hub,
-            Admission::new(AdmissionParts {
-                shared,
-                presence_sync,
-                shards,
-                offline_delivery,
-                next: AtomicUsize::new(0),
-            }),
-        ))
+        let next = AtomicUsize::new(0);
+        Ok((hub, Admission::new(AdmissionParts { shared, presence_sync, shards, offline_delivery, next })))
     }
-}
 
-/// Presence synchronisation, looking after those who come and go.
-fn start_roster(
-    config: &HubConfig,
-    fanout: &Arc<Fanout>,
-    seams: &Seams,
-    clock: &Clock,
-    scope: &Scope,
-) -> Arc<PresenceSync> {
-    let presence_sync = Arc::new(PresenceSync::new(
-        Arc::clone(fanout),
-        Arc::clone(&seams.broker),
-        Arc::clone(&seams.presence),
-        clock.clone(),
-        config.publish_deadline,
-    ));
-    let tenants = Arc::clone(&presence_sync).run_tenants(config.unwatch_after);
-    scope.spawn("presence_sync tenants", until_soft(scope, tenants));
-    let (looking, soft) = (Arc::clone(&presence_sync), scope.soft().clone());
-    scope.spawn("presence_sync", async move { looking.run(&soft).await });
-    presence_sync
+    async fn start_sessions(&self, seams: &Seams) -> Result<Arc<ChatSessions>, StartError> {
+        let HubConfig { session_silence, max_sessions, .. } = *self.config;
+        let store = Arc::clone(&seams.chat);
+        let sessions = Arc::new(ChatSessions::load(store, self.clock.clone(), session_silence, max_sessions).await?);
+        self.remote_inbound.know(Arc::clone(&sessions));
+        self.scope.spawn("chat-sessions", until_soft(&self.scope, Arc::clone(&sessions).run()));
+        Ok(sessions)
+    }
+
+    fn start_presence_sync(&self, seams: &Seams) -> Arc<PresenceSync> {
+        let presence_sync = Arc::new(PresenceSync::new(
+            Arc::clone(&self.fanout),
+            Arc::clone(&seams.broker),
+            Arc::clone(&seams.presence),
+            self.clock.clone(),
+            self.config.publish_deadline,
+        ));
+        let tenants = Arc::clone(&presence_sync).run_tenants(self.config.unwatch_after);
+        self.scope.spawn("watched tenants", until_soft(&self.scope, tenants));
+        let (users, soft) = (Arc::clone(&presence_sync), self.scope.soft().clone());
+        self.scope.spawn("presence sync", async move { users.run(&soft).await });
+        presence_sync
+    }
+
+    fn offline_delivery(&self, seams: &Seams) -> Arc<OfflineDelivery> {
+        Arc::new(OfflineDelivery {
+            shared: Arc::clone(&self.fanout.shared),
+            offline: Arc::clone(&seams.offline),
+            shards: Arc::clone(&self.shards),
+            scope: self.scope.clone(),
+            clock: self.clock.clone(),
+            active: Mutex::default(),
+        })
+    }
+
+    fn start_gap_notices(&self, sessions: &Arc<ChatSessions>, offline_delivery: &Arc<OfflineDelivery>) {
+        let notifier = GapNotifier {
+            shared: Arc::clone(&self.fanout.shared),
+            shards: Arc::clone(&self.shards),
+            sessions: Arc::clone(sessions),
+            offline_delivery: Arc::clone(offline_delivery),
+            scope: self.scope.clone(),
+        };
+        self.scope.spawn("gap notices", until_soft(&self.scope, notifier.run()));
+    }
 }
 
 /// Ends background work with the soft token.

@@ -26,7 +26,7 @@ use crate::sessions::ChatSessions;
 /// Connections, subscriptions and fan-out of one node. Clones are the same hub.
 ///
 /// Its connections may come over several transports at once, each with its own [`crate::WireForm`]: an
-/// embedder attaches [`crate::memory::MemoryTransport`]s, the gateway WebSockets over TCP.
+/// embedder attaches [`crate::memory::MemoryTransport`]s, the gateway each WebSocket over TCP.
 #[derive(Clone)]
 pub struct Hub(pub(crate) Arc<HubParts>);
 

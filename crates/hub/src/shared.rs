@@ -19,7 +19,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: HubMetrics,
     /// Cancelled once: shards close every connection with 1012.
     pub(crate) draining: CancellationToken,
-    pub(crate) departures: Departures,
+    pub(crate) disconnects: RecentDisconnects,
     pub(crate) gaps: PendingGaps,
     pub(crate) forms: WireForms,
 }
@@ -30,7 +30,7 @@ impl Shared {
             connection_counts: ConnectionCounts::new(home_connections),
             metrics: HubMetrics::default(),
             draining: CancellationToken::new(),
-            departures: Departures::default(),
+            disconnects: RecentDisconnects::default(),
             gaps: PendingGaps::default(),
             forms: WireForms::default(),
         }
@@ -40,14 +40,14 @@ impl Shared {
 /// Users who lost a connection, for presence to look after. A set, so that its size is bounded by
 /// the number of users.
 #[derive(Debug, Default)]
-pub(crate) struct Departures {
+pub(crate) struct RecentDisconnects {
     users: Mutex<HashSet<UserKey>>,
     tenants: Mutex<HashSet<hookswitch_protocol::TenantId>>,
     arrived: Notify,
     tenant_departed: Notify,
 }
 
-impl Departures {
+impl RecentDisconnects {
     pub(crate) fn user(&self, user: UserKey) {
         self.users.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
         self.arrived.notify_one();

@@ -5,7 +5,7 @@ mod args;
 mod delivery;
 mod mode;
 mod report;
-mod tally;
+mod seen_deliveries;
 
 use std::io::Write as _;
 use std::sync::Arc;

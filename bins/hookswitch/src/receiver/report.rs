@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ReceiverArgs;
 use super::delivery::Delivery;
-use super::tally::{Summary, Tally};
+use super::seen_deliveries::{SeenDeliveries, Summary};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -26,7 +26,7 @@ pub(super) struct Report {
     form: Form,
     sums_up_in_json: bool,
     clock: Clock,
-    tally: Mutex<Tally>,
+    seen: Mutex<SeenDeliveries>,
 }
 
 #[derive(Serialize)]
@@ -54,7 +54,7 @@ impl Report {
             form,
             sums_up_in_json: args.json,
             clock: Clock::system(),
-            tally: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -62,7 +62,7 @@ impl Report {
     pub(super) fn note(&self, request: &Request) -> u32 {
         let now = self.clock.now();
         let delivery = Delivery::read(request, self.secret.as_ref(), now);
-        let times = self.tally.lock().unwrap_or_else(PoisonError::into_inner).count(&delivery);
+        let times = self.seen.lock().unwrap_or_else(PoisonError::into_inner).count(&delivery);
         match self.form {
             Form::Quiet => {}
             Form::Text => print(&text(&delivery, times, now)),
@@ -73,7 +73,7 @@ impl Report {
 
     /// The last line.
     pub(super) fn summary(&self) {
-        let summary = self.tally.lock().unwrap_or_else(PoisonError::into_inner).summary();
+        let summary = self.seen.lock().unwrap_or_else(PoisonError::into_inner).summary();
         if self.sums_up_in_json {
             return print_json(&Last { summary });
         }

@@ -18,10 +18,10 @@ pub(crate) struct RedisAlone {
     pub(crate) one_by_one: f64,
 }
 
-type Figure = fn(&RedisAlone) -> f64;
+type Metric = fn(&RedisAlone) -> f64;
 
 /// Each of them with its name.
-const RATES: [(&str, Figure); 3] =
+const RATES: [(&str, Metric); 3] =
     [("-P 16", |alone| alone.pipelined), ("-P 16, as heard", |alone| alone.heard), ("-P 1", |alone| alone.one_by_one)];
 
 /// The same Redis process, one after the other.

@@ -63,7 +63,7 @@ pub(crate) const IDLE_MANY: usize = 6_000;
 
 /// What a bar is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Figure {
+pub(crate) enum Metric {
     /// Median over rounds of the server's processor time per delivery divided by the single-write floor's.
     RatioToSingle,
     /// The same against the packed floor.
@@ -78,7 +78,7 @@ pub(crate) enum Figure {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bar {
     pub(crate) load: &'static str,
-    pub(crate) figure: Figure,
+    pub(crate) figure: Metric,
     pub(crate) at_most: f64,
     pub(crate) about: &'static str,
 }
@@ -87,31 +87,31 @@ pub(crate) struct Bar {
 pub(crate) const BARS: &[Bar] = &[
     Bar {
         load: "full-1000",
-        figure: Figure::RatioToPacked,
+        figure: Metric::RatioToPacked,
         at_most: 2.5,
         about: "full speed, 1,000 connections: CPU per delivery, times the packed floor's",
     },
     Bar {
         load: "paced",
-        figure: Figure::RatioToSingle,
+        figure: Metric::RatioToSingle,
         at_most: 1.3,
         about: "paced: CPU per delivery, times the single-write floor's",
     },
     Bar {
         load: "bystanders",
-        figure: Figure::RatioToSingle,
+        figure: Metric::RatioToSingle,
         at_most: 1.6,
         about: "bystanders: CPU per delivery, times the single-write floor's",
     },
     Bar {
         load: IDLE,
-        figure: Figure::BytesPerConnection,
+        figure: Metric::BytesPerConnection,
         at_most: 8.0 * 1_024.0,
         about: "resident bytes per idle connection",
     },
     Bar {
         load: IDLE,
-        figure: Figure::MicrosPerConnect,
+        figure: Metric::MicrosPerConnect,
         at_most: 150.0,
         about: "CPU per connect, token check included, microseconds",
     },

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::loads::{BARS, Bar, Figure, IDLE, Load};
+use super::loads::{BARS, Bar, IDLE, Load, Metric};
 use crate::report::{Bound, Verdict, median};
 use crate::spec::{Fanout, Idle};
 use crate::subject::Kind;
@@ -151,10 +151,10 @@ pub(crate) fn to_json(loads: &[Measured], idle: &IdleRounds) -> Value {
 fn measure(bar: &Bar, loads: &[Measured], idle: &IdleRounds) -> Option<f64> {
     let load = || loads.iter().find(|measured| measured.load.name == bar.load);
     match bar.figure {
-        Figure::RatioToSingle => load()?.ratio(Kind::FloorSingle),
-        Figure::RatioToPacked => load()?.ratio(Kind::FloorPacked),
-        Figure::BytesPerConnection => idle.median(Kind::Server, BYTES),
-        Figure::MicrosPerConnect => idle.median(Kind::Server, MICROS),
+        Metric::RatioToSingle => load()?.ratio(Kind::FloorSingle),
+        Metric::RatioToPacked => load()?.ratio(Kind::FloorPacked),
+        Metric::BytesPerConnection => idle.median(Kind::Server, BYTES),
+        Metric::MicrosPerConnect => idle.median(Kind::Server, MICROS),
     }
 }
 

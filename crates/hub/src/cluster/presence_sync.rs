@@ -21,7 +21,7 @@ use crate::shared::Shared;
 
 const STRIPES: usize = 64;
 
-/// Departures told at the same time: ten thousand users may leave at once.
+/// Users looked after at the same time: ten thousand users may leave at once.
 const DEPARTED_AT_ONCE: usize = 64;
 
 /// Writes the present truth of the counts to the seams, one user and one tenant at a time, so that
@@ -113,7 +113,7 @@ impl PresenceSync {
     /// Looks after those who left, until the node goes away; then once more after all who did until
     /// then. What a store does not take is tried again: a user must not stay present for good.
     pub(crate) async fn run(&self, soft: &CancellationToken) {
-        while soft.run_until_cancelled(self.shared.departures.arrived()).await.is_some() {
+        while soft.run_until_cancelled(self.shared.disconnects.arrived()).await.is_some() {
             // Not cut short: nobody else would look after those who are taken off the list.
             let pause = self.look_after_departed().await;
             let _ended = soft.run_until_cancelled(tokio::time::sleep(pause)).await;
@@ -124,11 +124,11 @@ impl PresenceSync {
 
     /// Gives how long to wait before trying again what failed.
     async fn look_after_departed(&self) -> Duration {
-        let users = stream::iter(self.shared.departures.take_users());
+        let users = stream::iter(self.shared.disconnects.take_users());
         let looked_after = users.map(|user| async move {
             match self.left(&user).await {
                 Ok(()) => Duration::ZERO,
-                Err(error) => later(error.retry(), || self.shared.departures.user(user)),
+                Err(error) => later(error.retry(), || self.shared.disconnects.user(user)),
             }
         });
         looked_after.buffer_unordered(DEPARTED_AT_ONCE).fold(Duration::ZERO, |a, b| async move { a.max(b) }).await
@@ -138,16 +138,16 @@ impl PresenceSync {
     /// event for a user who has just left may be on its way, and it is for this node to keep it.
     pub(crate) async fn run_tenants(self: Arc<Self>, linger: Duration) {
         loop {
-            self.shared.departures.tenant_departed().await;
-            let departed = self.shared.departures.take_tenants();
+            self.shared.disconnects.tenant_departed().await;
+            let departed = self.shared.disconnects.take_tenants();
             let mut pause = linger;
             tokio::time::sleep(linger).await;
             // Who came and left again meanwhile has left a moment ago: the next round is his.
-            for tenant in departed.into_iter().filter(|tenant| !self.shared.departures.has_tenant(tenant)) {
+            for tenant in departed.into_iter().filter(|tenant| !self.shared.disconnects.has_tenant(tenant)) {
                 if let Err(error) = self.tenant_departed(&tenant).await {
                     self.shared.metrics.keeper_failures.inc();
                     tracing::warn!(%tenant, error = %Chain(&error), "tenant could not be unwatched");
-                    pause = later(error.retry(), || self.shared.departures.tenant(tenant));
+                    pause = later(error.retry(), || self.shared.disconnects.tenant(tenant));
                 }
             }
             tokio::time::sleep(pause.saturating_sub(linger)).await;

@@ -36,7 +36,7 @@ pub(crate) struct QuotaPermit {
 }
 
 impl TenantQuotas {
-    /// TenantQuotas of mailboxes that hold `mailbox_events` each.
+    /// Quotas of mailboxes that hold `mailbox_events` each.
     pub(crate) fn new(mailbox_events: usize) -> Self {
         let n_events = (mailbox_events / PARTS).max(limits::EVENTS_PER_REQUEST).min(mailbox_events);
         Self { n_events, stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }

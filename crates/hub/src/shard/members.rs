@@ -97,10 +97,10 @@ impl Shard {
         self.shared.metrics.detached.inc();
         if let Subject::User(user) = &connection.subject {
             self.shared.connection_counts.remove_user(&tenant, user);
-            self.shared.departures.user(UserKey { tenant: tenant.clone(), user: user.clone() });
+            self.shared.disconnects.user(UserKey { tenant: tenant.clone(), user: user.clone() });
         }
         self.shared.connection_counts.remove(&tenant);
-        self.shared.departures.tenant(tenant);
+        self.shared.disconnects.tenant(tenant);
         connection
     }
 

@@ -94,7 +94,7 @@ async fn a_socket_that_cannot_be_opened_leaves_nothing() {
     let pending = rig.pending("t", Subject::User(7.into())).await;
     let (ticket, client) = Client::pair(pending.id(), Arc::default());
     client.wire(|wire| wire.is_dead = true);
-    pending.open(|handle| Scripted::open(ticket, handle)).await;
+    pending.open(|handle| Scripted::open(ticket, &handle)).await;
     rig.until("it is counted out", |hub| hub.n_connections() == 0).await;
     offline(&rig, 7).await;
 }

@@ -63,7 +63,7 @@ async fn a_connection_that_is_never_opened_is_dropped() {
     rig.until("the sweep drops it", |hub| hub.n_connections() == 0).await;
     // The late comer is refused, and nothing is counted twice.
     let (ticket, client) = Client::pair(pending.id(), std::sync::Arc::default());
-    pending.open(|handle| Scripted::open(ticket, handle)).await;
+    pending.open(|handle| Scripted::open(ticket, &handle)).await;
     client.until_wire("the transport is dropped", |wire| wire.is_dropped).await;
     assert_eq!(rig.hub.n_connections(), 0);
 }

@@ -123,7 +123,7 @@ impl Receiver {
             }
             Some(ControlMessage::Last(node, seq)) => {
                 let ordered = self.subscriptions.sequencer().up_to(tenant, &node, seq);
-                self.pass_on(tenant.clone(), ordered);
+                self.pass_on(tenant, ordered);
             }
             None => {}
         }
@@ -140,20 +140,20 @@ impl Receiver {
             Some((node, _)) if node == *self.link.node() => {}
             Some((node, seq)) => {
                 let ordered = self.subscriptions.sequencer().take(&tenant, node, seq, received);
-                self.pass_on(tenant, ordered);
+                self.pass_on(&tenant, ordered);
             }
-            None => self.pass_on(tenant, Ordered { ready: vec![received], n_missed: 0 }),
+            None => self.pass_on(&tenant, Ordered { ready: vec![received], n_missed: 0 }),
         }
     }
 
     fn give_up(&mut self) {
         let given_up = self.subscriptions.sequencer().give_up();
         for (tenant, ordered) in given_up {
-            self.pass_on(tenant, ordered);
+            self.pass_on(&tenant, ordered);
         }
     }
 
-    fn pass_on(&mut self, tenant: TenantId, ordered: Ordered) {
+    fn pass_on(&mut self, tenant: &TenantId, ordered: Ordered) {
         let Ordered { ready, n_missed } = ordered;
         if n_missed > 0 {
             self.hand_on();
@@ -162,7 +162,7 @@ impl Receiver {
         }
         self.metrics.received.inc_by(ready.len() as u64);
         for received in ready {
-            if self.ready_of.as_ref() != Some(&tenant) || self.ready.len() >= EVENTS_AT_ONCE {
+            if self.ready_of.as_ref() != Some(tenant) || self.ready.len() >= EVENTS_AT_ONCE {
                 self.hand_on();
                 self.ready_of = Some(tenant.clone());
             }

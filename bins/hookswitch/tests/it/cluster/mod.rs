@@ -7,6 +7,7 @@ mod presence;
 mod sessions;
 mod topologies;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hookswitch_testkit::{PATIENCE, RedisServer, RedisSpec, WsClient, eventually};
@@ -40,6 +41,22 @@ impl Cluster {
             until_readiness(node, status, state).await;
         }
     }
+}
+
+/// What the node's `/metrics` and the table in `docs/operations.md` name, each without what is only named
+/// once it was counted.
+#[tokio::test]
+async fn the_operators_page_names_every_metric_and_no_other() {
+    let cluster = Cluster::start(1).await;
+    let page = cluster.nodes[0].node.api().get("/metrics").await.text();
+    let counted_later = "hookswitch_events_refused_total";
+    let printed = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let printed: BTreeSet<&str> = printed.filter(|name| *name != counted_later).collect();
+    let documents = include_str!("../../../../../docs/operations.md");
+    let rows = documents.lines().filter_map(|line| line.strip_prefix("| `hookswitch_")?.split(['`', '{']).next());
+    let told: BTreeSet<String> = rows.map(|name| format!("hookswitch_{name}")).collect();
+    let told: BTreeSet<&str> = told.iter().map(String::as_str).filter(|name| *name != counted_later).collect();
+    assert_eq!(printed, told);
 }
 
 /// Nodes that found each other through this Redis.

@@ -118,7 +118,7 @@ mod tests {
         CommandHandler::new(TenantId::parse("tenant-1").expect("legal"), subject)
     }
 
-    /// CommandHandler `k1` is live; the tenant's own id of it is `7`.
+    /// Session `k1` is live; the tenant's own id of it is `7`.
     fn say(subject: &Subject, text: &str) -> Effect {
         let resolve = |asked: &SessionKey| ["k1", "7"].contains(&asked.as_str()).then(|| key("k1"));
         session(subject.clone()).on_text(text, Timestamp::from_millis(0), resolve)

@@ -1,4 +1,4 @@
-//! WebSockets: the handshake, then a writing end for the hub and a reading task for the client, both on
+//! A WebSocket: the handshake, then a writing end for the hub and a reading task for the client, both on
 //! the connection's shard.
 
 mod command_handler;

@@ -108,7 +108,7 @@ impl Rig {
     async fn open_as(&self, pending: PendingConnection, prepare: impl FnOnce(&mut Wire)) -> Client {
         let (ticket, client) = Client::pair(pending.id(), Arc::clone(&self.flushes));
         client.wire(prepare);
-        pending.open(|handle| Scripted::open(ticket, handle)).await;
+        pending.open(|handle| Scripted::open(ticket, &handle)).await;
         client.turn_over().await;
         client
     }

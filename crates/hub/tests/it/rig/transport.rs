@@ -74,7 +74,7 @@ pub(crate) struct Ticket {
 }
 
 impl Scripted {
-    pub(crate) fn open(ticket: Ticket, handle: ConnectionHandle) -> io::Result<Box<dyn Transport>> {
+    pub(crate) fn open(ticket: Ticket, handle: &ConnectionHandle) -> io::Result<Box<dyn Transport>> {
         if ticket.far_end.wire().is_dead {
             return Err(io::ErrorKind::ConnectionReset.into());
         }

@@ -10,7 +10,7 @@ use super::delivery::{Delivery, Verdict};
 /// Counts by delivery id. Ids are kept as hashes, 12 bytes each, so that a long run stays small; that
 /// two of ten million share one has odds of one in hundreds of thousands.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct SeenDeliveries {
     seen: HashMap<u64, u32>,
     hasher: RandomState,
     summary: Summary,
@@ -31,7 +31,7 @@ pub(super) struct Summary {
     pub(super) bad_signatures: u64,
 }
 
-impl Tally {
+impl SeenDeliveries {
     /// Counts a request; returns how often its delivery has come by now, this time included.
     pub(super) fn count(&mut self, delivery: &Delivery<'_>) -> u32 {
         self.summary.requests += 1;
@@ -75,13 +75,13 @@ mod tests {
 
     #[test]
     fn repeats_are_told_from_deliveries() {
-        let mut tally = Tally::default();
+        let mut seen = SeenDeliveries::default();
         let times: Vec<u32> = ["a", "b", "a", "-", "a", "-"]
             .iter()
-            .map(|id| tally.count(&request(id, if *id == "b" { Verdict::Bad } else { Verdict::Good })))
+            .map(|id| seen.count(&request(id, if *id == "b" { Verdict::Bad } else { Verdict::Good })))
             .collect();
         assert_eq!(times, [1, 1, 2, 1, 3, 1]);
         let wanted = Summary { requests: 6, deliveries: 2, repeats: 2, without_id: 2, bad_signatures: 1 };
-        assert_eq!(tally.summary(), wanted);
+        assert_eq!(seen.summary(), wanted);
     }
 }
