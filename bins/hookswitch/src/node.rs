@@ -149,7 +149,7 @@ fn log_start(config: &Config, address: SocketAddr, node: &NodeId) {
     if let Some(proxy) = config.webhooks.addresses.proxy_address() {
         tracing::info!(proxy, "webhooks go through a proxy");
     }
-    // Under this name it stands in Redis and in the leases of a shared database.
+    // Under this name it stands in the leases of a shared database; its name in Redis is logged when it joins.
     tracing::info!(%address, %node, version, %others, %database, "started");
 }
 

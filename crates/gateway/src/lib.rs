@@ -38,11 +38,12 @@ mod webhooks_api;
 
 pub use self::http::Body;
 pub use auth::{
-    AuthError, Authenticator, BoxFuture, Credential, InvalidJwtConfig, JwtAlgorithm, JwtAuthenticator, JwtConfig,
-    Principal, Role, TokenPlace,
+    AuthError, Authenticator, Credential, InvalidJwtConfig, JwtAlgorithm, JwtAuthenticator, JwtConfig, Principal, Role,
+    TokenPlace,
 };
 pub use config::GatewayConfig;
 pub use gateway::{Gateway, GatewayParts};
+pub use hookswitch_runtime::BoxFuture;
 pub use metrics::GatewayMetrics;
 pub use origin::{AllowedOrigins, InvalidOrigin};
 pub use pages::{Health, Probe, ProbeCheck, Weight};

@@ -53,6 +53,7 @@ pub use attachment::{Attachment, Clearance, Subject};
 pub use builder::{HubBuilder, Seams, StartError};
 pub use config::HubConfig;
 pub use error::HubError;
+pub use hookswitch_runtime::BoxFuture;
 pub use hub::{Hub, UserLocation};
 pub use metrics::HubMetrics;
 pub use offline_delivery::BacklogNotice;
@@ -65,7 +66,7 @@ pub use seams::offline::{
     Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
 };
 pub use seams::presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
-pub use seams::user_key::{BoxFuture, UserKey};
+pub use seams::user_key::UserKey;
 pub use sessions::{ChatSessions, SessionError};
 pub use shard::connection_handle::{ConnectionHandle, TooManyNames};
 pub use shard::outbox::Outbox;

@@ -69,6 +69,7 @@ impl RedisKeepers {
         clock: Clock,
         scope: Scope,
     ) -> Result<Self, RedisSetupError> {
+        tracing::info!(redis_node = %node, "this start's name among the nodes in Redis");
         let patience = config.command_timeout * 2;
         let link = clients::connect(config, node, clock)?;
         let broker = RedisBroker::start(&link, &sink, &scope);

@@ -15,8 +15,10 @@
 //! ```
 
 mod clock;
+mod future;
 pub mod metrics;
 mod scope;
 
 pub use clock::Clock;
+pub use future::BoxFuture;
 pub use scope::{Crash, CrashGuard, Scope};

@@ -62,11 +62,13 @@ pub use health::{DisableReason, DisableRule, Disabled, WebhookHealth};
 pub use hookswitch_egress::{
     AddressPolicy, ErrorClass, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver, Timings,
 };
+pub use hookswitch_runtime::BoxFuture;
 pub use memory::MemoryWebhooks;
 pub use metrics::WebhookMetrics;
 pub use options::{CustomHeader, HeaderChange, OptionsChange, OrderedBy, RetryProfile, WebhookOptions};
 pub use retry_policy::retry_delay;
 pub use rules::{HEADER_MASK, InvalidWebhook, OptionsInput, Rotation, WebhookInput};
+pub use seams::WebhookSeams;
 pub use seams::attempt_log::{
     AttemptLog, AttemptRow, DeliveryStats, LogEntry, LogFilter, LogOutcome, LoggedAttempt, LoggedSkip, SkipReason,
     SkipRow,
@@ -80,7 +82,6 @@ pub use seams::ledger::{
     Finished, Lease, LeaseRequest, LeaseWish, LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention,
     Seen, Settled, Sweep, Swept,
 };
-pub use seams::{BoxFuture, WebhookSeams};
 pub use sign::{signature, standard_signature};
 pub use verify::{BadSignature, StandardHeaders, TIMESTAMP_TOLERANCE, verify_signature, verify_standard_webhook};
 pub use webhooks::Webhooks;

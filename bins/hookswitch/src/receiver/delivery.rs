@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// Whether a signature is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) enum Verdict {
+pub(super) enum SignatureCheck {
     #[serde(rename = "ok")]
     Good,
     #[serde(rename = "BAD")]
@@ -20,7 +20,7 @@ pub(super) enum Verdict {
     Unchecked,
 }
 
-impl Verdict {
+impl SignatureCheck {
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Good => "ok",
@@ -38,8 +38,8 @@ pub(super) struct Delivery<'a> {
     pub(super) attempt: &'a str,
     pub(super) delivery: &'a str,
     pub(super) webhook: &'a str,
-    pub(super) hex: Verdict,
-    pub(super) standard: Verdict,
+    pub(super) hex: SignatureCheck,
+    pub(super) standard: SignatureCheck,
     pub(super) body_bytes: usize,
 }
 
@@ -60,25 +60,25 @@ impl<'a> Delivery<'a> {
 }
 
 /// During a rotation the signature with the new secret stands in a header of its own.
-fn hex(head: &Head<'_>, body: &[u8], secret: Option<&Secret>) -> Verdict {
+fn hex(head: &Head<'_>, body: &[u8], secret: Option<&Secret>) -> SignatureCheck {
     let signatures = ["x-webhook-signature", "x-webhook-signature-new"].map(|name| head.header(name));
     match (secret, signatures) {
-        (_, [None, None]) => Verdict::Missing,
-        (None, _) => Verdict::Unchecked,
+        (_, [None, None]) => SignatureCheck::Missing,
+        (None, _) => SignatureCheck::Unchecked,
         (Some(secret), signatures) => {
             let is_right = |signature: &str| verify_signature(body, signature, secret.reveal());
-            if signatures.into_iter().flatten().any(is_right) { Verdict::Good } else { Verdict::Bad }
+            if signatures.into_iter().flatten().any(is_right) { SignatureCheck::Good } else { SignatureCheck::Bad }
         }
     }
 }
 
-fn standard(head: &Head<'_>, body: &[u8], secret: Option<&Secret>, now: Timestamp) -> Verdict {
-    let Some(signature) = head.header("webhook-signature") else { return Verdict::Missing };
-    let Some(secret) = secret else { return Verdict::Unchecked };
+fn standard(head: &Head<'_>, body: &[u8], secret: Option<&Secret>, now: Timestamp) -> SignatureCheck {
+    let Some(signature) = head.header("webhook-signature") else { return SignatureCheck::Missing };
+    let Some(secret) = secret else { return SignatureCheck::Unchecked };
     let text = |name| head.header(name).unwrap_or_default();
     let headers = StandardHeaders { id: text("webhook-id"), timestamp: text("webhook-timestamp"), signature };
     match verify_standard_webhook(headers, body, secret.reveal(), now) {
-        Ok(()) => Verdict::Good,
-        Err(_) => Verdict::Bad,
+        Ok(()) => SignatureCheck::Good,
+        Err(_) => SignatureCheck::Bad,
     }
 }

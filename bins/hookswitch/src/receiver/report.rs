@@ -30,7 +30,7 @@ pub(super) struct Report {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct ReportEntry<'a> {
     at: String,
     #[serde(flatten)]
     delivery: &'a Delivery<'a>,
@@ -66,7 +66,7 @@ impl Report {
         match self.form {
             Form::Quiet => {}
             Form::Text => print(&text(&delivery, times, now)),
-            Form::Json => print_json(&Line { at: now.to_string(), delivery: &delivery, times }),
+            Form::Json => print_json(&ReportEntry { at: now.to_string(), delivery: &delivery, times }),
         }
         times
     }

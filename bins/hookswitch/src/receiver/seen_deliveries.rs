@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use serde::Serialize;
 
-use super::delivery::{Delivery, Verdict};
+use super::delivery::{Delivery, SignatureCheck};
 
 /// Counts by delivery id. Ids are kept as hashes, 12 bytes each, so that a long run stays small; that
 /// two of ten million share one has odds of one in hundreds of thousands.
@@ -35,7 +35,7 @@ impl SeenDeliveries {
     /// Counts a request; returns how often its delivery has come by now, this time included.
     pub(super) fn count(&mut self, delivery: &Delivery<'_>) -> u32 {
         self.summary.requests += 1;
-        if delivery.hex == Verdict::Bad || delivery.standard == Verdict::Bad {
+        if delivery.hex == SignatureCheck::Bad || delivery.standard == SignatureCheck::Bad {
             self.summary.bad_signatures += 1;
         }
         if delivery.delivery == "-" {
@@ -61,7 +61,7 @@ impl SeenDeliveries {
 mod tests {
     use super::*;
 
-    fn request(id: &str, verdict: Verdict) -> Delivery<'_> {
+    fn request(id: &str, verdict: SignatureCheck) -> Delivery<'_> {
         Delivery {
             event: "call.incoming",
             attempt: "1",
@@ -78,7 +78,7 @@ mod tests {
         let mut seen = SeenDeliveries::default();
         let times: Vec<u32> = ["a", "b", "a", "-", "a", "-"]
             .iter()
-            .map(|id| seen.count(&request(id, if *id == "b" { Verdict::Bad } else { Verdict::Good })))
+            .map(|id| seen.count(&request(id, if *id == "b" { SignatureCheck::Bad } else { SignatureCheck::Good })))
             .collect();
         assert_eq!(times, [1, 1, 2, 1, 3, 1]);
         let wanted = Summary { requests: 6, deliveries: 2, repeats: 2, without_id: 2, bad_signatures: 1 };

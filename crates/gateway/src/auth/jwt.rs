@@ -12,7 +12,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use moka::sync::Cache;
 
 use super::claims::Claims;
-use super::{AuthError, Authenticator, BoxFuture, Credential, Principal};
+use super::{AuthError, Authenticator, Credential, Principal};
+use hookswitch_runtime::BoxFuture;
 
 /// The longest token that is looked at, in bytes; a header block is not longer either.
 const TOKEN_BYTES: usize = 8 * 1024;

@@ -5,18 +5,14 @@ mod jwt;
 mod place;
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use hookswitch_protocol::{TenantId, Timestamp, UserId};
+use hookswitch_runtime::BoxFuture;
 
 pub use jwt::{InvalidJwtConfig, JwtAlgorithm, JwtAuthenticator, JwtConfig};
 pub use place::TokenPlace;
 pub(crate) use place::find_token;
-
-/// A boxed future: the seam is object-safe, and a remote keeper makes a round trip.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Turns tokens into principals.
 ///

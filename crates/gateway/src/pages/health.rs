@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::auth::BoxFuture;
 use crate::http::{Answer, Body};
+use hookswitch_runtime::BoxFuture;
 
 /// What readiness depends on besides the node itself, as its assembler knows.
 pub struct Health {

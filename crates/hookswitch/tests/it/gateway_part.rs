@@ -1,4 +1,4 @@
-//! A node with its door open, in its own server.
+//! A node with its gateway, in its own server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,10 +7,12 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 use hookswitch::gateway::{GatewayConfig, JwtAuthenticator, JwtConfig, listen};
+use hookswitch::hub::memory::MemoryTransport;
+use hookswitch::hub::{Attachment, Clearance, Subject};
 use hookswitch::payloads::Alert;
 use hookswitch::runtime::{Clock, Scope};
 use hookswitch::store::StoreConfig;
-use hookswitch::{Secret, Switch, SwitchBuilder, TenantId};
+use hookswitch::{Secret, Switch, SwitchBuilder, TenantId, UserId};
 use hookswitch_testkit::{ApiClient, PATIENCE, Token, WsRequest, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -47,6 +49,31 @@ async fn broadcasts_reach_browsers_and_published_events_too() {
     let ready = api.get("/readyz").await;
     assert_eq!(ready.json()["checks"]["store"], "ok", "{}", ready.text());
     switch.shut_down(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transport_of_the_embedders_serves_beside_the_gateways() {
+    let (switch, address, _scope) = open().await;
+    let mut anna = WsRequest::new(&address, "/ws").bearer(&Token::new("t", 1).sign(SECRET)).open().await;
+    let tenant = TenantId::parse("t").expect("legal");
+    let subject = Subject::User(UserId::from(2));
+    let who = Attachment { tenant: tenant.clone(), subject, clearance: Clearance::Standard, expires_at: None };
+    let (open, mut inbox) = MemoryTransport::pair(16);
+    switch.admission().attach(who, MemoryTransport::FORM).await.expect("taken in").open(open).await;
+    switch.broadcaster().send_alert(&tenant, Alert::new("both", "b")).await.expect("accepted");
+    assert_eq!(anna.expect("alert").await["payload"]["title"], "both");
+    let text = tokio::time::timeout(Duration::from_secs(10), inbox.next()).await.expect("in time").expect("open");
+    let message: serde_json::Value = serde_json::from_str(&text).expect("one JSON object");
+    assert_eq!((&message["type"], &message["payload"]["title"]), (&"alert".into(), &"both".into()));
+    // The large ones are encoded apart, once for each form.
+    let long = "x".repeat(100_000);
+    switch.broadcaster().send_alert(&tenant, Alert::new(&long, "b")).await.expect("accepted");
+    assert_eq!(anna.expect("alert").await["payload"]["title"], long);
+    let text = tokio::time::timeout(Duration::from_secs(10), inbox.next()).await.expect("in time").expect("open");
+    assert!(text.contains(&long));
+    assert_eq!(switch.hub().n_tenant_connections(&tenant), 2);
+    assert!(switch.shut_down(Duration::from_secs(5)).await, "both are out in time");
+    assert_eq!(inbox.next().await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hookswitch_protocol::TenantId;
 
 use crate::seams::broker::{Broker, BrokerError, BrokerSink, Origin, Publication, Received};
-use crate::seams::user_key::{BoxFuture, UserKey};
+use crate::seams::user_key::UserKey;
+use hookswitch_runtime::BoxFuture;
 
 /// One hub's place on a bus inside the process. A hub on its own has a bus to itself.
 pub struct MemoryBroker {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use hookswitch_protocol::{SessionKey, TenantId, Timestamp};
 
 use crate::seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart};
-use crate::seams::user_key::BoxFuture;
+use hookswitch_runtime::BoxFuture;
 
 /// Keeps sessions in a map.
 #[derive(Debug, Default)]

@@ -9,7 +9,8 @@ use hookswitch_runtime::Clock;
 use crate::seams::offline::{
     Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
 };
-use crate::seams::user_key::{BoxFuture, UserKey};
+use crate::seams::user_key::UserKey;
+use hookswitch_runtime::BoxFuture;
 
 /// Keeps messages in a queue per user.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use hookswitch_protocol::{NodeId, TenantId, Timestamp, UserId};
 use hookswitch_runtime::Clock;
 
 use crate::seams::presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
-use crate::seams::user_key::{BoxFuture, UserKey};
+use crate::seams::user_key::UserKey;
+use hookswitch_runtime::BoxFuture;
 
 /// Knows one node only, whose connections it hears of at once: nobody is ever away.
 #[derive(Debug)]

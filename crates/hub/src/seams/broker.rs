@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use hookswitch_protocol::{Event, NodeId, Retry, TenantId};
 
-use crate::seams::user_key::{BoxFuture, UserKey};
+use crate::seams::user_key::UserKey;
+use hookswitch_runtime::BoxFuture;
 
 /// Moves events between nodes.
 ///

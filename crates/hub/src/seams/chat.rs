@@ -2,7 +2,7 @@
 
 use hookswitch_protocol::{Retry, SessionKey, TenantId, Timestamp};
 
-use crate::seams::user_key::BoxFuture;
+use hookswitch_runtime::BoxFuture;
 
 /// Keeps the live chat sessions over restarts.
 ///

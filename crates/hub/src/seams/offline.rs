@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use hookswitch_protocol::{Event, EventId, Retry, Timestamp};
 
-use crate::seams::user_key::{BoxFuture, UserKey};
+use crate::seams::user_key::UserKey;
+use hookswitch_runtime::BoxFuture;
 
 /// Keeps events for users who are away.
 ///

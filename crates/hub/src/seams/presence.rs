@@ -3,7 +3,8 @@
 use hookswitch_protocol::payloads::{PresenceCause, PresenceWord};
 use hookswitch_protocol::{NodeId, Retry, TenantId, Timestamp, UserId};
 
-use crate::seams::user_key::{BoxFuture, UserKey};
+use crate::seams::user_key::UserKey;
+use hookswitch_runtime::BoxFuture;
 
 /// Keeps who is connected, on any node, under leases.
 ///

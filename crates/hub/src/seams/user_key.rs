@@ -1,12 +1,6 @@
-//! What all seams of the hub share.
-
-use std::future::Future;
-use std::pin::Pin;
+//! What presence and messages for absent users are looked up by.
 
 use hookswitch_protocol::{Event, EventType, TenantId, UserId};
-
-/// A boxed future: seams are object-safe, and each call is a round trip or a table write.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One user of one tenant: what presence and offline messages are looked up by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,8 +10,8 @@ use super::scheduler::{Scheduler, SchedulerEffects};
 use super::settler::Unsettled;
 use super::{attempt, effects};
 use crate::context::Context;
-use crate::seams::BoxFuture;
 use crate::seams::ledger::{LeaseRequest, LeaseWish, LeasedDelivery, LedgerError};
+use hookswitch_runtime::BoxFuture;
 
 /// What the ledger answered to these wishes.
 type Answer = (Vec<LeaseWish>, Result<Vec<LeasedDelivery>, LedgerError>);

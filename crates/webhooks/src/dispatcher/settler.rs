@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 
 use super::effects;
 use crate::context::Context;
-use crate::seams::BoxFuture;
 use crate::seams::ledger::{Attempted, Disposition, DueWebhook, Finished, Lease, LedgerError};
+use hookswitch_runtime::BoxFuture;
 
 /// Most bytes that are logged in one call. A batch of the largest bodies takes a database seconds: more
 /// than it is given, and the same batch again would take as long.

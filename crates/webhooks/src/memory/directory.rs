@@ -4,12 +4,12 @@ use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
 
 use super::{End, MemoryWebhooks, Registered, State};
 use crate::health::{DisableReason, Disabled, WebhookHealth};
-use crate::seams::BoxFuture;
 use crate::seams::attempt_log::SkipReason;
 use crate::seams::directory::{
     DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
     WebhookDirectory,
 };
+use hookswitch_runtime::BoxFuture;
 
 impl WebhookDirectory for MemoryWebhooks {
     fn create<'a>(

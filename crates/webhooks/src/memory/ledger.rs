@@ -7,11 +7,11 @@ use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
 
 use super::{DELIVERIES, MemoryWebhooks, State, Waiting};
 use crate::health::DisableRule;
-use crate::seams::BoxFuture;
 use crate::seams::ledger::{
     Attempted, Backlog, DeliveryLedger, DueWebhook, Fingerprint, Lease, LeaseRequest, LeasedDelivery, LedgerError,
     NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
 };
+use hookswitch_runtime::BoxFuture;
 
 /// How long a chosen event id is remembered.
 const REMEMBERED: Duration = Duration::from_hours(24);

@@ -3,11 +3,11 @@
 use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
 
 use super::{LOG_ROWS, MemoryWebhooks, State};
-use crate::seams::BoxFuture;
 use crate::seams::attempt_log::{
     AttemptLog, AttemptRow, DeliveryStats, LogEntry, LogFilter, LogOutcome, LoggedAttempt, LoggedSkip, SkipRow,
 };
 use crate::seams::directory::{DirectoryError, Listed, Page};
+use hookswitch_runtime::BoxFuture;
 
 impl AttemptLog for MemoryWebhooks {
     fn append(&self, row: AttemptRow) -> BoxFuture<'_, Result<(), DirectoryError>> {

@@ -19,11 +19,11 @@ use bytes::Bytes;
 use hookswitch_protocol::{DeliveryId, EventId, EventType, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 
-use crate::seams::BoxFuture;
 use crate::seams::WebhookSeams;
 use crate::seams::attempt_log::{LoggedAttempt, LoggedSkip};
 use crate::seams::directory::Webhook;
 use crate::seams::ledger::Fingerprint;
+use hookswitch_runtime::BoxFuture;
 
 /// Most deliveries that wait or run; beyond it `enqueue` answers that the ledger is unavailable.
 const DELIVERIES: usize = 100_000;

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use hookswitch_egress::Timings;
 use hookswitch_protocol::{DeliveryId, EventType, TenantId, Timestamp, WebhookId};
 
-use super::future::BoxFuture;
 use crate::labels::labels;
 use crate::seams::directory::{DirectoryError, Listed, Page};
+use hookswitch_runtime::BoxFuture;
 
 /// One attempt, as it goes into `webhook_logs`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use hookswitch_protocol::{Retry, Secret, TenantId, Timestamp, WebhookId};
 
-use super::future::BoxFuture;
 use crate::health::{DisableReason, WebhookHealth};
 use crate::options::{OptionsChange, WebhookOptions};
+use hookswitch_runtime::BoxFuture;
 
 /// A tenant's registration, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookswitch_protocol::{DeliveryId, EventId, EventType, NodeId, Retry, TenantId, Timestamp, WebhookId};
 
-use super::future::BoxFuture;
 use crate::health::{DisableReason, DisableRule};
 use crate::seams::attempt_log::AttemptRow;
 use crate::seams::directory::Webhook;
+use hookswitch_runtime::BoxFuture;
 
 /// Keeps deliveries from acceptance to their end.
 ///

@@ -3,13 +3,10 @@
 
 pub(crate) mod attempt_log;
 pub(crate) mod directory;
-mod future;
 pub(crate) mod ledger;
 
 use std::fmt;
 use std::sync::Arc;
-
-pub use future::BoxFuture;
 
 use attempt_log::AttemptLog;
 use directory::WebhookDirectory;

@@ -12,9 +12,9 @@ use crate::{Fault, FaultProxy, PATIENCE, RedisServer, RedisSpec};
 const A_WHILE: Duration = Duration::from_millis(200);
 
 /// A connection that speaks as little Redis as a test needs.
-struct Line(TcpStream);
+struct RedisConnection(TcpStream);
 
-impl Line {
+impl RedisConnection {
     async fn open(addr: &str) -> Self {
         Self(TcpStream::connect(addr).await.expect("the server accepts"))
     }
@@ -55,12 +55,12 @@ async fn killed_it_resets_connections_and_a_restart_is_empty_on_the_same_port() 
     let mut server = server().await;
     server.cli(&["SET", "key", "value"]).await;
     let (addr, pid) = (server.addr(), server.pid());
-    let mut line = Line::open(&addr).await;
-    line.ping().await;
-    assert!(line.pong().await.unwrap());
+    let mut connection = RedisConnection::open(&addr).await;
+    connection.ping().await;
+    assert!(connection.pong().await.unwrap());
 
     server.kill().await;
-    line.pong().await.expect_err("the connection has ended");
+    connection.pong().await.expect_err("the connection has ended");
     TcpStream::connect(&addr).await.expect_err("nobody listens");
 
     server.restart().await;
@@ -72,9 +72,9 @@ async fn killed_it_resets_connections_and_a_restart_is_empty_on_the_same_port() 
 #[tokio::test]
 async fn suspended_it_accepts_and_says_nothing_until_it_is_resumed() {
     let server = server().await;
-    let mut old = Line::open(&server.addr()).await;
+    let mut old = RedisConnection::open(&server.addr()).await;
     server.suspend();
-    let mut new = Line::open(&server.addr()).await;
+    let mut new = RedisConnection::open(&server.addr()).await;
     old.ping().await;
     new.ping().await;
     assert!(old.is_silent().await && new.is_silent().await);
@@ -97,11 +97,11 @@ async fn a_dead_one_is_not_signalled() {
 #[tokio::test]
 async fn a_pause_of_clients_ends_by_itself() {
     let server = server().await;
-    let mut line = Line::open(&server.addr()).await;
+    let mut connection = RedisConnection::open(&server.addr()).await;
     let started = Instant::now();
     server.client_pause(A_WHILE * 2).await;
-    line.ping().await;
-    assert!(line.pong().await.unwrap());
+    connection.ping().await;
+    assert!(connection.pong().await.unwrap());
     assert!(started.elapsed() >= A_WHILE * 2);
 }
 
@@ -110,9 +110,9 @@ async fn a_password_is_asked_for_and_used() {
     let server = RedisSpec::new().password("secret42").start().await;
     assert_eq!(server.url(), format!("redis://:secret42@127.0.0.1:{}", server.port()));
     assert_eq!(server.cli(&["PING"]).await, "PONG");
-    let mut line = Line::open(&server.addr()).await;
-    line.ping().await;
-    assert!(!line.pong().await.unwrap(), "without the password there is no answer");
+    let mut connection = RedisConnection::open(&server.addr()).await;
+    connection.ping().await;
+    assert!(!connection.pong().await.unwrap(), "without the password there is no answer");
 }
 
 #[tokio::test]
@@ -139,12 +139,12 @@ async fn an_error_of_the_server_is_not_taken_for_an_answer() {
 async fn a_fault_proxy_can_stand_before_it() {
     let server = server().await;
     let proxy = FaultProxy::start(&server.addr()).await;
-    let mut old = Line::open(proxy.addr()).await;
+    let mut old = RedisConnection::open(proxy.addr()).await;
     old.ping().await;
     assert!(old.pong().await.unwrap());
 
     proxy.set(Fault::Stall);
-    let mut new = Line::open(proxy.addr()).await;
+    let mut new = RedisConnection::open(proxy.addr()).await;
     old.ping().await;
     new.ping().await;
     assert!(old.is_silent().await && new.is_silent().await);
@@ -155,7 +155,7 @@ async fn a_fault_proxy_can_stand_before_it() {
     old.pong().await.expect_err("cut");
     proxy.set(Fault::Refuse);
     if let Ok(stream) = TcpStream::connect(proxy.addr()).await {
-        Line(stream).pong().await.expect_err("refused");
+        RedisConnection(stream).pong().await.expect_err("refused");
     }
     assert_eq!(server.cli(&["PING"]).await, "PONG");
 }
