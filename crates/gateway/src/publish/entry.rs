@@ -155,7 +155,7 @@ pub(super) enum Entries<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for RawEntry<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EntryVisitor)
+        deserializer.deserialize_any(EntryVisitor::Entry)
     }
 }
 
@@ -184,11 +184,15 @@ pub(super) struct PublishBody<'a>(pub(super) RawEntry<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for PublishBody<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntryVisitor).map(PublishBody)
+        deserializer.deserialize_map(EntryVisitor::Body).map(PublishBody)
     }
 }
 
-struct EntryVisitor;
+/// Which object is read.
+enum EntryVisitor {
+    Body,
+    Entry,
+}
 
 impl<'de> de::Visitor<'de> for EntryVisitor {
     type Value = RawEntry<'de>;
@@ -209,7 +213,11 @@ impl<'de> de::Visitor<'de> for EntryVisitor {
         while let Some(name) = map.next_key::<FieldName<'de>>()? {
             if name.0 == "events" {
                 let is_first = entry.events.is_none();
-                entry.events = map.next_value::<Option<Entries<'de>>>()?;
+                // Read within the body only: entries within entries are refused, however many there are.
+                entry.events = match self {
+                    Self::Body => map.next_value()?,
+                    Self::Entry => map.next_value::<Option<IgnoredAny>>()?.map(|_| Entries::Other),
+                };
                 let flaw = (!is_first).then(|| Mistake::new("events", "stands there more than once"));
                 entry.flaw = entry.flaw.or(flaw);
                 continue;

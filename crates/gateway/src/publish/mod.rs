@@ -1,5 +1,5 @@
-//! What stands in a publishing request: one event or many; the first mistake is named by index and
-//! field, and nothing of the batch is accepted then.
+//! What stands in a publishing request: one event or many. The first mistake of reading is named by index
+//! and field, and nothing of the batch is accepted then; what can be read the switchboard judges.
 
 mod entry;
 

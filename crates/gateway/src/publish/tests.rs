@@ -84,6 +84,8 @@ fn a_bad_entry_is_named_by_index_and_field() {
     let many = vec![r#"{"type":"alert"}"#; 1_700].join(",");
     assert!(message(&format!(r#"{{"events":[{many}]}}"#)).starts_with("events holds 1700 events, 1 to 1000"));
     assert!(message(r#"{"events":[{"events":[]}]}"#).starts_with("events[0].events cannot stand within"));
+    let nested = format!(r#"{{"events":[{{"events":[{}1]}}]}}"#, "1,".repeat(100_000));
+    assert!(message(&nested).starts_with("events[0].events cannot stand within"), "and is not read");
 }
 
 #[test]
