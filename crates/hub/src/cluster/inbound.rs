@@ -31,6 +31,8 @@ const WAITING_JOBS: usize = 4_096;
 /// The hub's sink.
 pub(crate) struct RemoteInbound {
     fanout: Arc<Fanout>,
+    /// Events of one tenant that take their room together.
+    at_once: usize,
     scope: Scope,
     deadline: Duration,
     jobs: mpsc::Sender<InboundJob>,
@@ -49,6 +51,7 @@ impl RemoteInbound {
     ) -> (Arc<Self>, mpsc::Receiver<InboundJob>) {
         let (jobs, todo) = mpsc::channel(WAITING_JOBS);
         let remote_inbound = Arc::new_cyclic(|this| Self {
+            at_once: TAKEN_AT_ONCE.min(fanout.largest_batch()),
             fanout,
             scope,
             deadline,
@@ -137,7 +140,7 @@ impl RemoteInbound {
         loop {
             let n_events = {
                 let mut waiting = self.waiting();
-                let n_events = waiting.get(tenant).map_or(0, |events| events.len().min(TAKEN_AT_ONCE));
+                let n_events = waiting.get(tenant).map_or(0, |events| events.len().min(self.at_once));
                 if n_events == 0 {
                     waiting.remove(tenant);
                     return;
@@ -173,6 +176,13 @@ impl BrokerSink for RemoteInbound {
         let received: Vec<_> = concerns.map(|received| self.with_session(received)).collect();
         if received.is_empty() {
             return;
+        }
+        // No more at once than can ever have room together.
+        if received.len() > self.at_once {
+            let mut received = received;
+            let rest = received.split_off(self.at_once);
+            self.on_events(tenant, received);
+            return self.on_events(tenant, rest);
         }
         let waiting = self.waiting();
         if waiting.contains_key(tenant) {

@@ -16,7 +16,7 @@ use crate::seams::user_key::UserKey;
 const STRIPES: usize = 16;
 
 /// A larger batch is not looked through: it pays for waking a shard in vain.
-const EVENTS_LOOKED_AT: usize = 16;
+const EVENTS_LOOKED_AT: usize = 64;
 
 /// Counts of this node's connections. Written when a connection comes, goes or subscribes, never on
 /// the fan-out path; the locks are held for one look-up. Why shards are told apart:

@@ -60,6 +60,11 @@ impl Fanout {
         }
     }
 
+    /// Most events of one tenant for which there can be room at once.
+    pub(crate) fn largest_batch(&self) -> usize {
+        self.quotas.n_events()
+    }
+
     pub(crate) fn mailbox(&self, shard: ShardId) -> &ShardMailbox {
         &self.mailboxes[usize::from(shard.0)]
     }
@@ -174,6 +179,8 @@ fn prepare(
         outcomes.push(outcome);
         receipt
     });
+    // Printed before it is cloned, so that every shard and the broker share it.
+    event.envelope();
     PreparedEvent::new(event.clone(), except, receipt)
 }
 

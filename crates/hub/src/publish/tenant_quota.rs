@@ -42,6 +42,11 @@ impl TenantQuotas {
         Self { n_events, stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
     }
 
+    /// The whole of one tenant's.
+    pub(crate) fn n_events(&self) -> usize {
+        self.n_events
+    }
+
     fn stripe(&self, tenant: &TenantId) -> MutexGuard<'_, HashMap<TenantId, TenantQuota>> {
         let at = self.hasher.hash_one(tenant) as usize % STRIPES;
         self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner)

@@ -58,7 +58,7 @@ async fn it_is_left_alone_by_a_node_that_is_not_answerable_or_met_him() {
     rig.sink.on_events(&tenant("t"), vec![from_a_node(to_user(event("t", "alert", "not-ours"), 7))]);
     rig.sink.on_events(&tenant("t"), vec![answerable(to_user(event("t", "alert", "received"), 8), &[])]);
     assert_eq!(here.until("received").await, ["received"]);
-    // InboundJobs are done in turn: when this one is kept, those before it are settled.
+    // Jobs are done in turn: when this one is kept, those before it are settled.
     rig.sink.on_events(&tenant("t"), vec![answerable(to_user(event("t", "alert", "missed"), 9), &[])]);
     until_kept(&offline, &user("t", 9)).await;
     assert!(!offline.may_have(&user("t", 7)) && !offline.may_have(&user("t", 8)));
@@ -115,6 +115,46 @@ async fn what_finds_no_room_for_long_is_dropped_and_told() {
             client.ids().iter().any(|id| id.starts_with("messages_dropped")).then_some(())
         })
         .await;
+}
+
+/// What a node published together comes together, and is handed over so; where there is less room, in parts.
+#[tokio::test]
+async fn a_batch_of_another_node_keeps_its_order_whatever_room_there_is() {
+    for mailbox_events in [4, 64, 1_000] {
+        let rig = Rig::with(HubConfig { mailbox_events, shards: 1, ..config() }).await;
+        let (mut all, mut one) = (rig.user("t", 1).await, rig.user("t", 7).await);
+        let hold = all.hold_shard().await;
+        let ids: Vec<String> = (0..200).map(|n| format!("e{n}")).collect();
+        for batch in ids.chunks(100) {
+            let for_one = |n: usize| n.is_multiple_of(3);
+            let batch = batch.iter().enumerate().map(|(n, id)| {
+                let event = event("t", "alert", id);
+                from_a_node(if for_one(n) { to_user(event, 7) } else { event })
+            });
+            rig.sink.on_events(&tenant("t"), batch.collect());
+        }
+        drop(hold);
+        assert_eq!(one.until("e199").await, ids, "{mailbox_events}");
+        let for_all: Vec<_> =
+            ids.iter().enumerate().filter(|(n, _)| n % 100 % 3 != 0).map(|(_, id)| id.clone()).collect();
+        assert_eq!(all.until(for_all.last().expect("some")).await, for_all, "{mailbox_events}");
+    }
+}
+
+/// A batch larger than what may wait loses its end, and that is told.
+#[tokio::test]
+async fn the_end_of_a_batch_that_finds_no_room_is_dropped_and_told() {
+    let deadline = std::time::Duration::from_secs(30);
+    let rig = Rig::with(HubConfig { mailbox_events: 64, shards: 1, publish_deadline: deadline, ..config() }).await;
+    let mut client = rig.user("t", 1).await;
+    let hold = client.hold_shard().await;
+    let batch = (0..6_000).map(|n| from_a_node(event("t", "alert", &format!("e{n}"))));
+    rig.sink.on_events(&tenant("t"), batch.collect());
+    let n_dropped = rig.hub.metrics().events_overflowed.get();
+    assert!((1_700..2_000).contains(&n_dropped), "4,096 wait and some are taken in: {n_dropped}");
+    drop(hold);
+    let told = format!("messages_dropped {n_dropped}");
+    client.until_some("the client is told", |client| client.ids().contains(&told).then_some(())).await;
 }
 
 /// The receiver of a broker goes on while the line is handed over: both are at it at once.

@@ -8,7 +8,7 @@ use fred::types::Message;
 use hookswitch_hub::{BrokerSink, GapScope, Received};
 use hookswitch_protocol::TenantId;
 use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::MissedTickBehavior;
 
 use super::sequence::Ordered;
@@ -52,21 +52,37 @@ impl Receiver {
         // One for all turns: traffic must not begin the wait anew.
         let mut looks = tokio::time::interval(GIVE_UP_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut n_taken = 0;
         loop {
-            if self.messages.is_empty() {
-                self.hand_on();
-            }
-            let is_waiting = self.subscriptions.sequencer().is_waiting();
-            let received = tokio::select! {
-                biased;
-                _ = looks.tick(), if is_waiting => {
-                    self.give_up();
-                    continue;
+            n_taken += 1;
+            // Others on this thread, and the clock, have their turn in between.
+            let is_due = n_taken % EVENTS_AT_ONCE == 0;
+            let received = match if is_due { Err(TryRecvError::Empty) } else { self.messages.try_recv() } {
+                Ok(message) => Ok(message),
+                Err(TryRecvError::Lagged(n_messages)) => Err(RecvError::Lagged(n_messages)),
+                Err(TryRecvError::Closed) => Err(RecvError::Closed),
+                Err(TryRecvError::Empty) => {
+                    self.hand_on();
+                    let is_waiting = self.subscriptions.sequencer().is_waiting();
+                    tokio::select! {
+                        biased;
+                        _ = looks.tick(), if is_waiting => {
+                            self.give_up();
+                            continue;
+                        }
+                        received = self.messages.recv() => received,
+                    }
                 }
-                received = self.messages.recv() => received,
             };
             match received {
-                Ok(message) => self.take(&message),
+                Ok(message) => {
+                    let n_ready = self.ready.len();
+                    self.take(&message);
+                    // What is ready waits for its own kind only, not behind whatever else comes.
+                    if self.ready.len() == n_ready {
+                        self.hand_on();
+                    }
+                }
                 Err(RecvError::Lagged(n_messages)) => {
                     tracing::warn!(n_messages, "messages of other nodes were lost, this node cannot keep up");
                     self.hand_on();

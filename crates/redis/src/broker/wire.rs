@@ -154,6 +154,8 @@ pub(crate) fn decode(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Ref
         None => (None, None, Origin::Foreign),
     };
     let user = user_id.filter(|user| !user.is_zero());
+    // Where it has none: of the time of arrival, whatever a foreign clock says.
+    let id = Some(id.unwrap_or_else(|| EventId::generate(context.now)));
     let said = NewEvent { id, event_type, user, session, topic, payload };
     let event = Event::new(tenant, said, timestamp.unwrap_or(context.now));
     Ok(Incoming { received: Received { event: Arc::new(event), origin }, publisher })

@@ -1,6 +1,7 @@
 //! A transport whose socket does what the test says: take everything, take a little, die.
 
 use std::io::{self, IoSlice};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -74,17 +75,17 @@ pub(crate) struct Ticket {
 }
 
 impl Scripted {
-    pub(crate) fn open(ticket: Ticket, handle: &ConnectionHandle) -> io::Result<Box<dyn Transport>> {
+    pub(crate) fn open(ticket: Ticket, handle: &ConnectionHandle) -> io::Result<Rc<dyn Transport>> {
         if ticket.far_end.wire().is_dead {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         let reader = handle.spawn(read(Arc::clone(&ticket.far_end), ticket.acts, handle.clone()));
-        Ok(Box::new(Self { far_end: ticket.far_end, flushes: ticket.flushes, reader }))
+        Ok(Rc::new(Self { far_end: ticket.far_end, flushes: ticket.flushes, reader }))
     }
 }
 
 impl Transport for Scripted {
-    fn flush(&mut self, outbox: &mut Outbox) -> Flushed {
+    fn flush(&self, outbox: &mut Outbox) -> Flushed {
         let (flushed, gate) = {
             let mut wire = self.far_end.wire();
             (wire.write(outbox, &self.flushes), wire.gate.take())
@@ -97,7 +98,7 @@ impl Transport for Scripted {
         flushed
     }
 
-    fn finish(self: Box<Self>) {
+    fn finish(&self) {
         self.far_end.wire().is_finished = true;
     }
 }
