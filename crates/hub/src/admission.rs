@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -149,7 +150,7 @@ impl PendingConnection {
     /// queued goes out, and what the user missed before it. When `open` fails, the connection is detached.
     pub async fn open<F>(mut self, open: F)
     where
-        F: FnOnce(ConnectionHandle) -> io::Result<Box<dyn Transport>> + Send + 'static,
+        F: FnOnce(ConnectionHandle) -> io::Result<Rc<dyn Transport>> + Send + 'static,
     {
         let parts = &self.admission.0;
         if parts.shards[self.shard].send(Request::Open { key: self.key, open: Box::new(open) }).await.is_ok() {

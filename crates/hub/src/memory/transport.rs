@@ -1,6 +1,8 @@
 //! A connection without a socket: messages go to a channel in the same process.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::rc::Rc;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use hookswitch_protocol::CloseCode;
@@ -21,7 +23,7 @@ pub struct MemoryTransport {
     /// Waits for the reading end to go away.
     watcher: JoinHandle<()>,
     /// Waits for room, after a write was refused.
-    waiter: Option<JoinHandle<()>>,
+    waiter: RefCell<Option<JoinHandle<()>>>,
 }
 
 /// The reading end: the messages of one connection, in order.
@@ -46,9 +48,9 @@ impl MemoryTransport {
     /// writes; beyond it the connection counts as one that does not read.
     pub fn pair(
         capacity: usize,
-    ) -> (impl FnOnce(ConnectionHandle) -> io::Result<Box<dyn Transport>> + Send + use<>, Inbox) {
+    ) -> (impl FnOnce(ConnectionHandle) -> io::Result<Rc<dyn Transport>> + Send + use<>, Inbox) {
         let (to, from) = mpsc::channel(capacity);
-        let open = move |handle| Ok(Box::new(Self::open(to, handle)) as Box<dyn Transport>);
+        let open = move |handle| Ok(Rc::new(Self::open(to, handle)) as Rc<dyn Transport>);
         (open, Inbox { from, rest: Bytes::new() })
     }
 
@@ -58,16 +60,17 @@ impl MemoryTransport {
             watched.closed().await;
             reader.gone();
         });
-        Self { to, handle, watcher, waiter: None }
+        Self { to, handle, watcher, waiter: RefCell::default() }
     }
 
-    fn wait_for_room(&mut self) {
+    fn wait_for_room(&self) {
         let (to, handle) = (self.to.clone(), self.handle.clone());
-        self.waiter = Some(self.handle.spawn(async move {
+        let waiter = self.handle.spawn(async move {
             if to.reserve().await.is_ok() {
                 handle.writable();
             }
-        }));
+        });
+        *self.waiter.borrow_mut() = Some(waiter);
     }
 }
 
@@ -111,7 +114,7 @@ impl WireForm for LengthPrefixed {
 }
 
 impl Transport for MemoryTransport {
-    fn flush(&mut self, outbox: &mut Outbox) -> Flushed {
+    fn flush(&self, outbox: &mut Outbox) -> Flushed {
         while !outbox.is_empty() {
             let mut slice = [IoSlice::new(&[])];
             outbox.fill(&mut slice);
@@ -133,7 +136,7 @@ impl Drop for MemoryTransport {
     /// The tasks hold senders too; without them the reading end hears that it is over.
     fn drop(&mut self) {
         self.watcher.abort();
-        if let Some(waiter) = &self.waiter {
+        if let Some(waiter) = self.waiter.take() {
             waiter.abort();
         }
     }

@@ -38,7 +38,7 @@ pub(crate) fn encode(form: &dyn WireForm, json: &[u8]) -> Bytes {
 }
 
 /// A form's number within one hub.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct FormId(pub(crate) u8);
 
 /// The forms that the hub's connections have had. A handful, and never taken away: they are constants.

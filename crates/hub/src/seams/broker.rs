@@ -1,7 +1,7 @@
 //! The seam between nodes: moves publications.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
@@ -40,18 +40,18 @@ pub trait Broker: Send + Sync {
 }
 
 /// An event with its envelope, which is printed once for all connections and all nodes.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// It is printed when it is first asked for: clones made before print their own.
+#[derive(Debug, Clone)]
 pub struct EncodedEvent {
     event: Arc<Event>,
-    envelope: Bytes,
+    envelope: OnceLock<Bytes>,
 }
 
 impl EncodedEvent {
-    /// Prints the envelope.
+    /// An event whose envelope is not printed yet.
     pub fn new(event: impl Into<Arc<Event>>) -> Self {
-        let event = event.into();
-        let envelope = Bytes::from(event.encode());
-        Self { event, envelope }
+        Self { event: event.into(), envelope: OnceLock::new() }
     }
 
     /// The event by itself.
@@ -61,7 +61,13 @@ impl EncodedEvent {
 
     /// The envelope as compact JSON, as [`Event::encode`] prints it.
     pub fn envelope(&self) -> &Bytes {
-        &self.envelope
+        self.envelope.get_or_init(|| Bytes::from(self.event.encode()))
+    }
+}
+
+impl PartialEq for EncodedEvent {
+    fn eq(&self, other: &Self) -> bool {
+        self.event == other.event
     }
 }
 

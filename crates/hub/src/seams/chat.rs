@@ -27,7 +27,7 @@ pub trait ChatSessionStore: Send + Sync {
     /// may leave out what can be looked up.
     fn live(&self, silent_before: Timestamp) -> BoxFuture<'_, Result<Vec<ChatSession>, ChatSessionError>>;
 
-    /// The store's other face, where several nodes share it: what this node does not know, another
+    /// What else a store can do that several nodes share: what this node does not know, another
     /// one may have started.
     fn shared(&self) -> Option<&dyn SharedChatSessions> {
         None

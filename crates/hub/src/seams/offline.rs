@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use hookswitch_protocol::{Event, EventId, Retry, Timestamp};
 
+use crate::seams::broker::EncodedEvent;
 use crate::seams::user_key::UserKey;
 use hookswitch_runtime::BoxFuture;
 
@@ -63,9 +64,17 @@ impl OfflineMessage {
     /// The message to keep of an event; `None` when it waits for nobody: when it is for the whole
     /// tenant, or for connections that named a topic, or of the moment like a typing indicator.
     pub fn of(event: &Event) -> Option<Self> {
+        Self::with_envelope(event, || Bytes::from(event.encode()))
+    }
+
+    /// The same, with the envelope that was printed already.
+    pub fn of_encoded(event: &EncodedEvent) -> Option<Self> {
+        Self::with_envelope(event, || event.envelope().clone())
+    }
+
+    fn with_envelope(event: &Event, envelope: impl FnOnce() -> Bytes) -> Option<Self> {
         let user = UserKey::addressee(event)?;
-        let envelope = Bytes::from(event.encode());
-        Some(Self { user, event_id: event.id.clone(), envelope, at: event.timestamp })
+        Some(Self { user, event_id: event.id.clone(), envelope: envelope(), at: event.timestamp })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::attachment::Subject;
 use crate::config::HubConfig;
 use crate::publish::wire_form::FormId;
 use crate::shard::outbox::Outbox;
-use crate::shard::transport::Transport;
+use crate::shard::transport::HeldTransport;
 
 /// State of one connection, owned by its shard. What is rarely used sits behind `cold`.
 pub(crate) struct Connection {
@@ -34,7 +34,7 @@ pub(crate) struct Connection {
     /// Answers to its own commands queued since the outbox was last empty.
     pub(crate) n_answers: u32,
     /// `None` between attach and open.
-    pub(crate) transport: Option<Box<dyn Transport>>,
+    pub(crate) transport: Option<HeldTransport>,
     pub(crate) outbox: Outbox,
     /// Shard time of the last sign of life, in milliseconds.
     pub(crate) heard_at: u64,

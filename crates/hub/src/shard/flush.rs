@@ -72,9 +72,9 @@ impl Shard {
             if connection.is_blocked {
                 return;
             }
-            let Some(transport) = &mut connection.transport else { return };
+            let Some(transport) = &connection.transport else { return };
             let flushed =
-                if connection.outbox.is_empty() { Flushed::Drained } else { transport.flush(&mut connection.outbox) };
+                if connection.outbox.is_empty() { Flushed::Drained } else { transport.0.flush(&mut connection.outbox) };
             match flushed {
                 Flushed::Gone => return self.detach(key),
                 Flushed::Blocked => {
@@ -132,7 +132,7 @@ impl Shard {
         }
         let connection = self.take_out(key);
         if let Some(transport) = connection.transport {
-            transport.finish();
+            transport.0.finish();
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::shard::connection::Connection;
 use crate::shard::connection_handle::{ConnectionHandle, TooManyNames};
 use crate::shard::outbox::Outbox;
 use crate::shard::request::OpenTransport;
+use crate::shard::transport::HeldTransport;
 
 impl Shard {
     /// Puts a connection into the tables. It is counted already; its user, who is told
@@ -57,7 +58,7 @@ impl Shard {
 
     /// Hands the socket to its connection.
     pub(super) fn open(shard: &Rc<RefCell<Self>>, key: SlotKey, open: OpenTransport) {
-        let opened = open(ConnectionHandle::new(shard, key));
+        let opened = open(ConnectionHandle::new(shard, key)).map(HeldTransport);
         let mut this = shard.borrow_mut();
         let now = this.millis();
         match (opened, this.connection(key)) {

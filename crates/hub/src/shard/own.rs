@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{Leaving, Shard, SlotKey};
 use crate::notice;
-use crate::publish::wire_form::encode;
+use crate::publish::wire_form::{FormId, encode};
 use crate::seams::user_key::UserKey;
 use crate::shard::connection::PageReceipt;
 
@@ -30,8 +30,10 @@ impl Shard {
 
     /// Queues one message to the connection itself.
     pub(crate) fn send_message(&mut self, key: SlotKey, json: &[u8]) {
-        let Some(form) = self.form_of(key) else { return };
-        self.send(key, &encode(form, json));
+        let is_open = self.connection(key).is_some_and(|connection| connection.closing.is_none());
+        if let Some(form) = self.form_of(key).filter(|_| is_open) {
+            self.send(key, &encode(form, json));
+        }
     }
 
     fn send(&mut self, key: SlotKey, frame: &Bytes) {
@@ -124,12 +126,14 @@ impl Shard {
         let keys: Vec<(u32, SlotKey)> =
             concerned.map(|(slot, c)| (c.tenant, SlotKey { slot: slot as u32, id: c.id })).collect();
         self.shared.metrics.gap_notices.inc_by(keys.len() as u64);
-        // One notice per tenant, made when its first connection is found.
-        let mut notices: HashMap<u32, Vec<u8>> = HashMap::new();
+        // One notice per tenant and form, made when its first connection is found.
+        let mut notices: HashMap<(u32, FormId), Bytes> = HashMap::new();
         for (index, key) in keys {
+            let form = self.connections[key.slot as usize].form;
             let tenant = &self.tenants[index as usize].tenant;
-            let notice = notices.entry(index).or_insert_with(|| notice::missed(text, n_missed, now, tenant));
-            self.send_message(key, notice);
+            let encoded = || encode(self.forms[usize::from(form.0)], &notice::missed(text, n_missed, now, tenant));
+            let notice = notices.entry((index, form)).or_insert_with(encoded).clone();
+            self.send(key, &notice);
         }
     }
 

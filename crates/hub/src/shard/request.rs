@@ -1,6 +1,7 @@
 //! What others ask of a shard.
 
 use std::io;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use hookswitch_protocol::TenantId;
@@ -15,7 +16,7 @@ use crate::shard::transport::Transport;
 
 /// Makes a connection's transport on the shard's thread, inside its local runtime, and starts whatever
 /// reads from the client. The handle must not be used before this returns.
-pub(crate) type OpenTransport = Box<dyn FnOnce(ConnectionHandle) -> io::Result<Box<dyn Transport>> + Send>;
+pub(crate) type OpenTransport = Box<dyn FnOnce(ConnectionHandle) -> io::Result<Rc<dyn Transport>> + Send>;
 
 /// What admission and offline delivery ask of a shard.
 pub(crate) enum Request {

@@ -1,8 +1,11 @@
 //! The seam to sockets: the hub decides when to write, a transport knows how.
 
+use std::rc::Rc;
+
 use crate::shard::outbox::Outbox;
 
-/// The writing end of one connection, owned by its shard and used on the shard's thread only.
+/// The writing end of one connection, used by its shard on the shard's thread only, and maybe shared there
+/// with whatever reads from the client.
 ///
 /// Its [`ConnectionHandle`](crate::ConnectionHandle) must not be used while the shard calls it, be it to
 /// write, to finish or to drop it.
@@ -12,13 +15,14 @@ use crate::shard::outbox::Outbox;
 pub trait Transport: 'static {
     /// Writes what can be written without waiting. After [`Flushed::Blocked`] the transport itself
     /// calls [`ConnectionHandle::writable`](crate::ConnectionHandle::writable) once there is room again.
-    fn flush(&mut self, outbox: &mut Outbox) -> Flushed;
+    fn flush(&self, outbox: &mut Outbox) -> Flushed;
 
     /// The last bytes, a close, are written and the connection is out of the hub's tables: linger
     /// until the client has closed too, within a bound, then drop the socket.
-    fn finish(self: Box<Self>) {
-        drop(self);
-    }
+    fn finish(&self) {}
+
+    /// The hub lets go of it, after [`Transport::finish`] too: who still holds it learns it so.
+    fn release(&self) {}
 }
 
 /// How far a flush came.
@@ -30,4 +34,14 @@ pub enum Flushed {
     Blocked,
     /// The socket is dead.
     Gone,
+}
+
+/// The hub's hold on a transport; released when dropped. One pointer away from the socket, because
+/// thousands of them are flushed in a row.
+pub(crate) struct HeldTransport(pub(crate) Rc<dyn Transport>);
+
+impl Drop for HeldTransport {
+    fn drop(&mut self) {
+        self.0.release();
+    }
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use super::command_handler::CommandHandler;
 use super::tcp::SocketContext;
-use super::transport::{AcceptedSocket, WebSocketTransport};
+use super::transport::AcceptedSocket;
 use crate::server::HttpStream;
 
 /// What the hand-over needs besides the socket.
@@ -25,7 +25,7 @@ pub(crate) struct HandOver {
     pub(crate) deadline: Duration,
 }
 
-/// Waits for the socket and opens the pending with it. Whatever fails on the way, the pending is dropped
+/// Waits for the socket and opens the pending connection with it. Whatever fails on the way, that is dropped
 /// and the connection leaves the tables.
 pub(crate) async fn hand_over(upgrade: OnUpgrade, to: HandOver) {
     let upgraded = match tokio::time::timeout(to.deadline, upgrade).await {
@@ -39,7 +39,7 @@ pub(crate) async fn hand_over(upgrade: OnUpgrade, to: HandOver) {
     match stream.set_nodelay(true).and_then(|()| stream.into_std()) {
         Ok(stream) => {
             let accepted = AcceptedSocket { stream, leftover, commands: to.commands, context: to.context };
-            to.pending.open(|handle| WebSocketTransport::open(accepted, handle)).await;
+            to.pending.open(|handle| accepted.open(handle)).await;
         }
         Err(error) => tracing::debug!(%error, "the socket died during the handshake"),
     }
