@@ -56,7 +56,7 @@ impl AddressPolicy {
     }
 
     /// Through this HTTP proxy, by CONNECT, also towards `http:` URLs: `http://proxy.internal:3128`,
-    /// or with `user:password@` before the host, percent-encoded. Resolver are still resolved and judged
+    /// or with `user:password@` before the host, percent-encoded. Names are still resolved and judged
     /// here, and the proxy is told the address that was judged; TLS and `Host` keep the name. The
     /// proxy's own address is the operator's choice and not judged. No variable of the environment
     /// chooses a proxy.
@@ -79,7 +79,7 @@ impl AddressPolicy {
         Ok(self)
     }
 
-    /// Resolver are resolved by this instead of the operating system. Its answers are judged alike.
+    /// Names are resolved by this instead of the operating system. Its answers are judged alike.
     #[must_use]
     pub fn resolve_with(mut self, resolver: Arc<dyn NameResolver>) -> Self {
         self.names = Resolver::by(resolver);

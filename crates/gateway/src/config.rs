@@ -1,4 +1,4 @@
-//! The door's settings.
+//! The gateway's settings.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

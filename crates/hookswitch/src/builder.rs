@@ -148,7 +148,7 @@ impl SwitchBuilder {
         Self { redis: Some(redis), ..self }
     }
 
-    /// Opens the HTTP and WebSocket door; `authenticator` turns tokens into principals. Without it the
+    /// Adds HTTP and WebSocket; `authenticator` turns tokens into principals. Without it the
     /// node takes no connections.
     #[cfg(feature = "gateway")]
     pub fn gateway(

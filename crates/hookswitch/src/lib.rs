@@ -18,7 +18,7 @@
 //! # }
 //! ```
 //!
-//! Features: `gateway`, the HTTP and WebSocket door; `redis`, several nodes; `sqlite`, the embedded
+//! Features: `gateway`, HTTP and WebSocket; `redis`, several nodes; `sqlite`, the embedded
 //! store, and `mysql`, one that several nodes share. Without a store webhooks, messages for absent
 //! users and chat sessions end with the process.
 

@@ -47,7 +47,7 @@ impl Switch {
         self.switch.webhooks()
     }
 
-    /// The HTTP and WebSocket door; `None` when the builder was given no gateway. To mount it in a
+    /// HTTP and WebSocket; `None` when the builder was given no gateway. To mount it in a
     /// server of one's own, pass requests to [`Gateway::handle`](hookswitch_gateway::Gateway::handle).
     #[cfg(feature = "gateway")]
     pub fn gateway(&self) -> Option<&hookswitch_gateway::Gateway> {
@@ -76,7 +76,7 @@ impl Switch {
         }
     }
 
-    /// Ends the node within `grace`, 5 s being a good choice: the door refuses newcomers, clients are
+    /// Ends the node within `grace`, 5 s being a good choice: the gateway refuses newcomers, clients are
     /// told to reconnect elsewhere (1012), running deliveries finish or are given back, the store
     /// writes what it has. Whether everything ended by itself.
     ///

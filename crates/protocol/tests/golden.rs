@@ -138,7 +138,7 @@ mod erased {
 }
 
 #[test]
-fn events_of_every_type() {
+fn golden_events_of_every_type() {
     let lines: Vec<_> = EventType::ALL.iter().filter_map(full).map(|e| text(e.encode())).collect();
     let without: Vec<_> = EventType::ALL.iter().filter(|t| full(t).is_none()).map(EventType::as_str).collect();
     let no_payload_struct =
@@ -148,7 +148,7 @@ fn events_of_every_type() {
 }
 
 #[test]
-fn payloads_with_nothing_but_what_must_be_there() {
+fn golden_payloads_with_nothing_but_what_must_be_there() {
     let print = |payload: &dyn erased::Printed| payload.print(&EventType::ALERT).payload.as_str().to_owned();
     check(
         "smallest_payloads.json",
@@ -179,7 +179,7 @@ impl ParseUser for str {
 }
 
 #[test]
-fn the_envelope() {
+fn golden_the_envelope() {
     let base = || event(EventType::ALERT, &Alert::new("a", "b"));
     let as_written = Payload::parse("{ \"b\": 2.50,\t\"a\": 1e3, \"x\": \"\\u00e9\\/\" }").expect("an object");
     check(
@@ -199,13 +199,13 @@ fn the_envelope() {
 }
 
 #[test]
-fn error_codes() {
+fn golden_error_codes() {
     let line = |code: &ErrorCode| format!(r#"{{"number":{},"code":"{}"}}"#, code.number(), code.as_str());
     check("error_codes.json", &ErrorCode::ALL.iter().map(line).collect::<Vec<_>>());
 }
 
 #[test]
-fn close_codes() {
+fn golden_close_codes() {
     let line = |code: &CloseCode| {
         let (number, reason, reconnect) = (code.number(), code.reason(), code.reconnect());
         format!(r#"{{"number":{number},"reason":"{reason}","reconnect":"{reconnect:?}"}}"#)

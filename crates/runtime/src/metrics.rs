@@ -26,27 +26,33 @@ pub fn registry() -> Registry {
 pub struct LabelledCounter {
     label: &'static str,
     rows: Family<[(&'static str, &'static str); 1], Counter>,
+    /// The rows that were there from the start: found without a lock.
+    known: Vec<(&'static str, Counter)>,
 }
 
 impl LabelledCounter {
     /// With a row for each of these values from the start, so that a rate over it has a zero to start
     /// from; other rows come when they are first counted.
     pub fn new(label: &'static str, values: impl IntoIterator<Item = &'static str>) -> Self {
-        let labelled = Self { label, rows: Family::default() };
-        for value in values {
-            drop(labelled.rows.get_or_create(&[(label, value)]));
-        }
-        labelled
+        let rows = Family::default();
+        let row = |value| (value, Counter::clone(&rows.get_or_create(&[(label, value)])));
+        let known = values.into_iter().map(row).collect();
+        Self { label, rows, known }
     }
 
     /// Counts one.
     pub fn inc(&self, value: &'static str) {
-        self.rows.get_or_create(&[(self.label, value)]).inc();
+        self.row(value).inc();
     }
 
     /// How many there were.
     pub fn get(&self, value: &'static str) -> u64 {
-        self.rows.get_or_create(&[(self.label, value)]).get()
+        self.row(value).get()
+    }
+
+    fn row(&self, value: &'static str) -> Counter {
+        let known = self.known.iter().find(|(known, _)| *known == value).map(|(_, counter)| counter.clone());
+        known.unwrap_or_else(|| self.rows.get_or_create(&[(self.label, value)]).clone())
     }
 
     /// Registers all rows under one name; the registry shares them.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use hookswitch_protocol::{Secret, TenantId};
-use hookswitch_webhooks::{CustomHeader, OrderedBy, RetryProfile, Webhook, WebhookOptions};
+use hookswitch_webhooks::{CustomHeader, OrderedBy, RETRYABLE_STATUSES, RetryProfile, Webhook, WebhookOptions};
 use serde_json::{Map, Value, json};
 
 use crate::secret_keys::{BadSeal, SecretKeys};
@@ -224,7 +224,7 @@ impl Reading<'_> {
 fn statuses(value: &Value) -> Option<Vec<u16>> {
     let statuses: Option<Vec<u16>> =
         value.as_array()?.iter().map(|one| one.as_u64().and_then(|n| u16::try_from(n).ok())).collect();
-    statuses.filter(|statuses| statuses.iter().all(|status| matches!(status, 408 | 425 | 429)))
+    statuses.filter(|statuses| statuses.iter().all(|status| RETRYABLE_STATUSES.contains(status)))
 }
 
 fn expiry(value: &Value) -> Option<BTreeMap<String, u32>> {

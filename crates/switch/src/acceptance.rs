@@ -80,7 +80,7 @@ impl Context {
 
     /// Keeps what met nobody, because its user left between the look and the delivery.
     async fn keep_missed(&self, missed: &[EncodedEvent]) -> Result<Vec<UserKey>, AcceptError> {
-        let messages: Vec<_> = missed.iter().filter_map(|event| OfflineMessage::of(event)).collect();
+        let messages: Vec<_> = missed.iter().filter_map(OfflineMessage::of_encoded).collect();
         if messages.is_empty() {
             return Ok(Vec::new());
         }

@@ -46,7 +46,7 @@ impl InFlight {
 
     async fn take(&self, keys: &[Key]) {
         loop {
-            // ShardInterest before looking: what is freed in between is not missed.
+            // Listening before looking: what is freed in between is not missed.
             let freed = self.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable();

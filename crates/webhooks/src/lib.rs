@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of connections, SQL, tokens or routes. Owns three seams: who wants what
 //! ([`WebhookDirectory`]), which deliveries wait ([`DeliveryLedger`]), what was tried ([`AttemptLog`]);
-//! [`Webhooks`] is the face of it all.
+//! [`Webhooks`] is the handle to all of it.
 //!
 //! ```
 //! use hookswitch_protocol::{EventType, NodeId, Payload, Secret, TenantId, Timestamp};
@@ -66,7 +66,7 @@ pub use hookswitch_runtime::BoxFuture;
 pub use memory::MemoryWebhooks;
 pub use metrics::WebhookMetrics;
 pub use options::{CustomHeader, HeaderChange, OptionsChange, OrderedBy, RetryProfile, WebhookOptions};
-pub use retry_policy::retry_delay;
+pub use retry_policy::{RETRYABLE_STATUSES, retry_delay};
 pub use rules::{HEADER_MASK, InvalidWebhook, OptionsInput, Rotation, WebhookInput};
 pub use seams::WebhookSeams;
 pub use seams::attempt_log::{

@@ -18,7 +18,7 @@ hookswitch_runtime::counters! {
         rate_limited as "delivery_rate_limited": "Times deliveries waited for a rate limit",
         breaker_opened as "breaker_openings": "Times a webhook's circuit breaker opened",
         disabled as "webhooks_disabled": "Webhooks switched off for their receiver",
-        disabled_news_dropped: "News of such that nobody took in time",
+        disabled_news_dropped: "Notices of webhooks switched off that nobody took in time",
     }
     by {
         errors as "delivery_errors" "class" (ErrorClass::ALL.iter().map(|class| class.label())):

@@ -18,7 +18,7 @@ const GONE: u16 = 410;
 
 /// The statuses beside 5xx that a webhook's owner may have retried: each says that the request came at a
 /// bad moment, every other 4xx that it is bad.
-pub(crate) const RETRYABLE_STATUSES: [u16; 3] = [408, 425, 429];
+pub const RETRYABLE_STATUSES: [u16; 3] = [408, 425, 429];
 
 /// The delays of [`RetryProfile::Durable`], in seconds; the last one repeats. The shape is the one
 /// that the Standard Webhooks specification recommends under "Deliverability and reliability":

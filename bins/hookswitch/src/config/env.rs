@@ -1,4 +1,4 @@
-//! The one door to the process environment.
+//! The process environment: read here and nowhere else.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! The language of the door: bodies in and out, the answer envelope, errors, queries.
+//! What requests and answers are made of: bodies in and out, the answer envelope, errors, queries.
 
 mod answer;
 mod body;

@@ -24,7 +24,8 @@ pub(super) fn retry_profile(label: &str) -> Result<RetryProfile, InvalidWebhook>
 pub(super) fn retry_statuses(statuses: Vec<i64>) -> Result<Vec<u16>, InvalidWebhook> {
     let allowed = |n: i64| RETRYABLE_STATUSES.into_iter().find(|status| i64::from(*status) == n);
     let read = |n: i64| {
-        let problem = || format!("holds {n}, only 408, 425 and 429 are allowed");
+        let [first, second, last] = RETRYABLE_STATUSES;
+        let problem = || format!("holds {n}, only {first}, {second} and {last} are allowed");
         allowed(n).ok_or_else(|| InvalidWebhook::new("retry_statuses", problem()))
     };
     let mut statuses = statuses.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
