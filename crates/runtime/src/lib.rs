@@ -1,4 +1,5 @@
-//! The floor everything stands on: named task scopes with two-stage shutdown, the clock, and metrics.
+//! The floor everything stands on: named task scopes with two-stage shutdown, the clock, metrics, and permits that
+//! are shared fairly.
 //!
 //! Knows nothing of events, sockets, SQL or HTTP.
 //!
@@ -15,10 +16,12 @@
 //! ```
 
 mod clock;
+mod fair_semaphore;
 mod future;
 pub mod metrics;
 mod scope;
 
 pub use clock::Clock;
+pub use fair_semaphore::{FairPermit, FairSemaphore, QueueFull, Sharing};
 pub use future::BoxFuture;
 pub use scope::{Crash, CrashGuard, Scope};
