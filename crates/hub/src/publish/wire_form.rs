@@ -37,9 +37,29 @@ pub(crate) fn encode(form: &dyn WireForm, json: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// A form's number within one hub.
+/// A form's number within one hub, and whether an empty outbox proves that a client of that form has
+/// everything: one byte, because each connection has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct FormId(pub(crate) u8);
+pub(crate) struct FormId(u8);
+
+const WRITE_RECEIPT: u8 = 0x80;
+
+impl FormId {
+    fn new(number: usize, form: &dyn WireForm) -> Option<Self> {
+        let number = u8::try_from(number).ok().filter(|number| *number < WRITE_RECEIPT)?;
+        Some(Self(if form.receipt_request(0).is_none() { number | WRITE_RECEIPT } else { number }))
+    }
+
+    /// The form's place among the hub's.
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0 & !WRITE_RECEIPT)
+    }
+
+    /// Whether an empty outbox proves that its client has everything.
+    pub(crate) fn is_write_receipt(self) -> bool {
+        self.0 & WRITE_RECEIPT != 0
+    }
+}
 
 /// The forms that the hub's connections have had. A handful, and never taken away: they are constants.
 #[derive(Debug, Default)]
@@ -49,14 +69,14 @@ impl WireForms {
     /// The form's number, a new one for a form not seen before.
     ///
     /// # Panics
-    /// With more than 255 different forms.
+    /// With more than 128 different forms.
     pub(crate) fn number(&self, form: &'static dyn WireForm) -> FormId {
         let mut known = self.lock();
         let at = known.iter().position(|known| known.name() == form.name()).unwrap_or_else(|| {
             known.push(form);
             known.len() - 1
         });
-        FormId(u8::try_from(at).expect("forms are constants, and few"))
+        FormId::new(at, form).expect("forms are constants, and few")
     }
 
     /// All forms by their numbers.

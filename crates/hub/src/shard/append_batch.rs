@@ -130,7 +130,7 @@ impl AppendBatch {
     /// A group's events in this form.
     pub(crate) fn frames(&self, group: &Group, id: FormId, form: &dyn WireForm) -> Frames<'_> {
         let Range { start, end } = group.items.clone();
-        let encoded = self.encoded[usize::from(id.0)].get_or_init(|| Encoded::new(&self.items, id, form));
+        let encoded = self.encoded[id.index()].get_or_init(|| Encoded::new(&self.items, id, form));
         let (batch, last_batch) = (self.items[start].batch, self.last_batch);
         if self.items[start].is_large() {
             let large = encoded.large.iter().find(|(index, ..)| *index == start);

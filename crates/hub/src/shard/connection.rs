@@ -19,8 +19,6 @@ pub(crate) struct Connection {
     pub(crate) tenant: u32,
     /// How its client reads.
     pub(crate) form: FormId,
-    /// Whether an empty outbox proves that its client has everything.
-    pub(crate) is_write_receipt: bool,
     /// Queued for a flush.
     pub(crate) is_dirty: bool,
     /// The socket took no more; it will say when it does.

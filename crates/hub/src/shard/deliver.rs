@@ -78,7 +78,7 @@ impl Shard {
                 Some((form, frames)) if form == connection.form => frames,
                 _ => {
                     let form = connection.form;
-                    let frames = batch.frames(group, form, self.forms[usize::from(form.0)]);
+                    let frames = batch.frames(group, form, self.forms[form.index()]);
                     in_form = Some((form, frames));
                     frames
                 }

@@ -83,7 +83,7 @@ impl Shard {
                     self.tell_missed(key);
                     return;
                 }
-                Flushed::Drained if connection.awaits_nothing() && !connection.is_write_receipt => return,
+                Flushed::Drained if connection.awaits_nothing() && !connection.form.is_write_receipt() => return,
                 Flushed::Drained => {}
             }
             let is_closing = connection.closing.is_some();
@@ -118,7 +118,7 @@ impl Shard {
             "{n_dropped} messages were dropped because they were not read in time; fetch the present state again"
         );
         let message = notice::missed(&message, Some(u64::from(n_dropped)), now, tenant);
-        let notice = encode(self.forms[usize::from(connection.form.0)], &message);
+        let notice = encode(self.forms[connection.form.index()], &message);
         tracing::info!(%tenant, connection = %key.id, n_dropped, "slow client is told what it missed");
         connection.outbox.push(&notice);
         self.shared.metrics.drop_notices.inc();

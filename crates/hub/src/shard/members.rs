@@ -19,7 +19,7 @@ impl Shard {
     /// Puts a connection into the tables. It is counted already; its user, who is told
     /// to be connected from here on, is not.
     pub(super) fn attach(&mut self, who: &Attachment, form: FormId, holds_back: bool) -> SlotKey {
-        if self.forms.len() <= usize::from(form.0) {
+        if self.forms.len() <= form.index() {
             self.forms = self.shared.forms.all();
         }
         self.n_attached += 1;
@@ -31,7 +31,6 @@ impl Shard {
             id,
             tenant,
             form,
-            is_write_receipt: self.forms[usize::from(form.0)].receipt_request(0).is_none(),
             is_dirty: false,
             is_blocked: false,
             closing: None,

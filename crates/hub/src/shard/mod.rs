@@ -118,7 +118,7 @@ impl Shard {
     /// How the connection's client reads; `None` when the connection is gone.
     fn form_of(&self, key: SlotKey) -> Option<&'static dyn WireForm> {
         let connection = self.connections.get(key.slot as usize).filter(|c| c.id == key.id)?;
-        Some(self.forms[usize::from(connection.form.0)])
+        Some(self.forms[connection.form.index()])
     }
 
     fn connection(&mut self, key: SlotKey) -> Option<&mut Connection> {

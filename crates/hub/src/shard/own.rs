@@ -131,7 +131,7 @@ impl Shard {
         for (index, key) in keys {
             let form = self.connections[key.slot as usize].form;
             let tenant = &self.tenants[index as usize].tenant;
-            let encoded = || encode(self.forms[usize::from(form.0)], &notice::missed(text, n_missed, now, tenant));
+            let encoded = || encode(self.forms[form.index()], &notice::missed(text, n_missed, now, tenant));
             let notice = notices.entry((index, form)).or_insert_with(encoded).clone();
             self.send(key, &notice);
         }
@@ -186,7 +186,7 @@ impl Shard {
     pub(super) fn written(&mut self, key: SlotKey) {
         let now = self.millis();
         let Some(connection) = self.connection(key) else { return };
-        let is_receipt = connection.is_write_receipt;
+        let is_receipt = connection.form.is_write_receipt();
         if is_receipt {
             // Nobody answers pings there: what was taken was heard.
             connection.heard_at = now;
