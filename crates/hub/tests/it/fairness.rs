@@ -10,8 +10,9 @@ use crate::rig::{Client, Rig, config, event, tenant};
 /// Writes to a large tenant that may come before another tenant's, whatever waits.
 const PATIENT_WRITES: usize = 2 * 256;
 
+/// What comes in which order is the question here; a slow machine may take its time to answer it.
 async fn one_shard() -> Rig {
-    Rig::with(HubConfig { shards: 1, ..config() }).await
+    Rig::with(HubConfig { shards: 1, close_timeout: PATIENCE, ..config() }).await
 }
 
 async fn crowd(rig: &Rig, of: &str, n_connections: usize) -> Vec<Client> {
