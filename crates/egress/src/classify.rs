@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use crate::answer_head::HeadTooLong;
 use crate::connector::ConnectFailure;
 use crate::failure::{ErrorClass, Failure};
 use crate::stream::Overrun;
@@ -54,6 +55,9 @@ fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
     }
     if error.is::<Overrun>() {
         return Some(Failure::because(ResponseTooLarge, "the answer goes on without end; the rest was not read"));
+    }
+    if error.is::<HeadTooLong>() {
+        return Some(Failure::because(InvalidResponse, "the answer's head is longer than 65536 bytes"));
     }
     if error.is::<rustls::Error>() {
         return Some(Failure::because(TlsError, "what came over the TLS connection is not valid"));

@@ -1,5 +1,6 @@
 //! The client: a pool of connections, and one request at a time over one of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +36,7 @@ pub struct Client {
     /// Keeps no connection, so what it sends goes over a new one.
     fresh: Pool,
     kept_body_bytes: usize,
+    requester: Arc<str>,
 }
 
 impl Client {
@@ -45,7 +47,15 @@ impl Client {
             pooled: pool(connector.clone(), config.idle_per_host),
             fresh: pool(connector, 0),
             kept_body_bytes: config.kept_body_bytes,
+            requester: Arc::from(""),
         }
+    }
+
+    /// The same client, for requests on behalf of one of many, such as a tenant: what they share, as look-ups of
+    /// names, they share fairly.
+    #[must_use]
+    pub fn on_behalf_of(&self, requester: &str) -> Self {
+        Self { requester: Arc::from(requester), ..self.clone() }
     }
 
     /// Sends a request and reads its answer, all within `timeout`. A request that meets a kept connection
@@ -53,7 +63,8 @@ impl Client {
     ///
     /// Cancel safe: dropped, the request is cut off and its connection closed.
     pub async fn send(&self, request: Request<Bytes>, timeout: Duration) -> Exchange {
-        let run = Run { deadline: Instant::now() + timeout, kept_body_bytes: self.kept_body_bytes };
+        let deadline = Instant::now() + timeout;
+        let run = Run { requester: &self.requester, deadline, kept_body_bytes: self.kept_body_bytes };
         let request = request.map(Full::new);
         let ended = run.exchange(&self.pooled, request.clone()).await;
         // Closed before we sent is nobody's failure.

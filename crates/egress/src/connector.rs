@@ -1,41 +1,39 @@
 //! The connector of the one outgoing client: judges, resolves, connects, speaks TLS, and says at
 //! which stage it failed.
 
-use std::error::Error;
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use crate::address_guard::{AddressGuard, Blocked};
+use crate::address_guard::AddressGuard;
+use crate::connect_progress::ConnectProgress;
 use crate::failure::{ErrorClass, Failure};
+use crate::look_ups::Purpose;
+use crate::proxy::Proxy;
 use crate::stream::EgressStream;
 use crate::target::{Target, TargetHost};
 use crate::timings::{Timings, millis};
-use crate::{tls, tunnel};
+use crate::{tcp, tls, tunnel};
 
 /// No connection, its handshake included, is waited for longer than this, also where the request
 /// that wanted it is gone.
 const CONNECT_DEADLINE: Duration = Duration::from_mins(2);
 
-/// No TCP connection is waited for longer than this, all addresses of a name together. One that
-/// takes longer is not coming, and a second address may be better.
-const TCP_DEADLINE: Duration = Duration::from_secs(20);
-
 /// How many addresses of a name a proxy is asked to connect to before the request has failed.
 const PROXY_TRIES: usize = 3;
+
+/// How long the proxy is waited for to connect to one address before it is asked for the next one beside it.
+const PROXY_STEP: Duration = Duration::from_secs(1);
 
 /// A connection that was not made, why, and what was measured up to there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,11 +77,12 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let inner = Arc::clone(&self.0);
+        let (inner, progress) = (Arc::clone(&self.0), ConnectProgress::present());
         Box::pin(async move {
             let mut timings = Timings::default();
-            let connected = tokio::time::timeout(CONNECT_DEADLINE, inner.connect(&uri, &mut timings)).await;
-            match connected.unwrap_or(Err(Failure::new(ErrorClass::Timeout))) {
+            let connects = inner.connect(&uri, &progress, &mut timings);
+            let connected = tokio::time::timeout(CONNECT_DEADLINE, connects).await;
+            match connected.unwrap_or_else(|_| Err(progress.if_late())) {
                 Ok(stream) => Ok(TokioIo::new(stream)),
                 Err(failure) => Err(ConnectFailure { failure, timings }),
             }
@@ -92,13 +91,19 @@ impl Service<Uri> for Connector {
 }
 
 impl Inner {
-    async fn connect(&self, uri: &Uri, timings: &mut Timings) -> Result<EgressStream, Failure> {
-        let began = Instant::now();
-        let addresses = self.addresses(uri, timings).await?;
+    async fn connect(
+        &self,
+        uri: &Uri,
+        progress: &ConnectProgress,
+        timings: &mut Timings,
+    ) -> Result<EgressStream, Failure> {
+        let (began, if_late) = (Instant::now(), progress.if_late());
+        let addresses = self.addresses(uri, progress, timings).await?;
         let resolved = Instant::now();
+        progress.waits(if_late);
         let stream = match self.guard.policy().proxy() {
-            None => direct(uri.clone(), addresses).await?,
-            Some(_) => self.through_proxy(addresses).await?,
+            None => tcp::connect(&addresses).await?,
+            Some(proxy) => self.through_proxy(proxy, addresses, progress).await?,
         };
         timings.connect_ms = Some(millis(resolved.elapsed()));
         if uri.scheme() != Some(&http::uri::Scheme::HTTPS) {
@@ -113,84 +118,63 @@ impl Inner {
 
     /// The addresses that may be connected to, with the port: judged, whether they were written into
     /// the URL or come from the resolver.
-    async fn addresses(&self, uri: &Uri, timings: &mut Timings) -> Result<Vec<SocketAddr>, Failure> {
-        let (blocked, unresolved) = (Failure::new(ErrorClass::AddressBlocked), Failure::new(ErrorClass::DnsError));
+    async fn addresses(
+        &self,
+        uri: &Uri,
+        progress: &ConnectProgress,
+        timings: &mut Timings,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        let blocked = Failure::new(ErrorClass::AddressBlocked);
         let target = Target::parse(&uri.to_string()).map_err(|_| blocked)?;
         self.guard.check_literal(&target).map_err(|_| blocked)?;
-        let port = target.port();
         let addresses = match &target.host {
             TargetHost::Literal(address) => vec![*address],
             TargetHost::Name(name) => {
                 let began = Instant::now();
-                let resolved = self.guard.resolve(name).await;
+                progress.waits(self.guard.if_late(name));
+                let resolved = self.guard.resolve(progress.requester(), Purpose::Connect, name).await;
                 timings.dns_ms = Some(millis(began.elapsed()));
-                resolved.map_err(|error| if error.is::<Blocked>() { blocked } else { unresolved })?
+                resolved.map_err(|unusable| unusable.failure())?
             }
         };
-        Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+        Ok(with_port(&addresses, target.port()))
     }
 
     /// A tunnel to the first address that the proxy can connect to.
-    async fn through_proxy(&self, addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
-        let proxy = self.guard.policy().proxy().ok_or(tunnel::UNREACHABLE)?;
-        let mut last = tunnel::UNREACHABLE;
-        for address in addresses.into_iter().take(PROXY_TRIES) {
-            // The proxy is the operator's: it is not judged, and may well be on the inside.
-            let stream = tcp(HttpConnector::new(), proxy.uri.clone()).await;
-            let mut stream = stream.map_err(|_| tunnel::UNREACHABLE)?;
-            match tunnel::open(&mut stream, proxy, address).await {
-                Ok(()) => return Ok(stream),
-                Err(failure) => last = failure,
+    async fn through_proxy(
+        &self,
+        proxy: &Proxy,
+        addresses: Vec<SocketAddr>,
+        progress: &ConnectProgress,
+    ) -> Result<TcpStream, Failure> {
+        let if_late = progress.if_late();
+        progress.waits(tunnel::LATE);
+        let proxy_addresses = self.proxy_addresses(proxy).await?;
+        let open = |address| {
+            let proxy_addresses = &proxy_addresses;
+            async move {
+                let mut stream = tcp::connect(proxy_addresses).await.map_err(|_| tunnel::UNREACHABLE)?;
+                // It is there, so what is waited for from here on is the receiver.
+                progress.waits(if_late);
+                tunnel::open(&mut stream, proxy, address).await.map(|()| stream)
             }
+        };
+        tcp::first_of(addresses.into_iter().take(PROXY_TRIES), PROXY_STEP, open).await
+    }
+
+    /// The proxy is the operator's: it is not judged, may well be on the inside, and its name is looked up on
+    /// nobody's behalf.
+    async fn proxy_addresses(&self, proxy: &Proxy) -> Result<Vec<SocketAddr>, Failure> {
+        let host = proxy.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let port = proxy.uri.port_u16().unwrap_or(80);
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
         }
-        Err(last)
+        let addresses = self.guard.resolve_unjudged(&Arc::from(""), Purpose::Connect, host).await;
+        Ok(with_port(&addresses.map_err(|_| tunnel::UNREACHABLE)?, port))
     }
 }
 
-/// Connects to one of these addresses and to nothing else: IPv6 and IPv4 in turn (RFC 8305).
-async fn direct(uri: Uri, addresses: Vec<SocketAddr>) -> Result<TcpStream, Failure> {
-    tcp(HttpConnector::new_with_resolver(Pinned(addresses)), uri).await
-}
-
-async fn tcp<R>(mut connector: HttpConnector<R>, uri: Uri) -> Result<TcpStream, Failure>
-where
-    HttpConnector<R>: Service<Uri, Response = TokioIo<TcpStream>>,
-    <HttpConnector<R> as Service<Uri>>::Error: Error + 'static,
-{
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_keepalive(Some(Duration::from_secs(30)));
-    connector.set_connect_timeout(Some(TCP_DEADLINE));
-    let connected = connector.call(uri).await;
-    connected.map(TokioIo::into_inner).map_err(|error| Failure::new(class_of(&error)))
-}
-
-/// Answers every look-up with what was judged.
-#[derive(Debug, Clone)]
-struct Pinned(Vec<SocketAddr>);
-
-impl Service<Name> for Pinned {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = std::convert::Infallible;
-    type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Name) -> Self::Future {
-        std::future::ready(Ok(std::mem::take(&mut self.0).into_iter()))
-    }
-}
-
-/// The class of a failure to connect, from the first error in the chain that says something.
-fn class_of<'a>(error: &'a (dyn Error + 'static)) -> ErrorClass {
-    let mut chain = std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source());
-    let io = chain.find_map(|error| error.downcast_ref::<io::Error>());
-    match io.map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => ErrorClass::ConnectionRefused,
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => ErrorClass::ConnectionReset,
-        Some(io::ErrorKind::TimedOut) => ErrorClass::Timeout,
-        _ => ErrorClass::ConnectionFailed,
-    }
+fn with_port(addresses: &[IpAddr], port: u16) -> Vec<SocketAddr> {
+    addresses.iter().map(|address| SocketAddr::new(*address, port)).collect()
 }

@@ -13,6 +13,7 @@ use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection}
 use tokio::time::{Instant, timeout_at};
 
 use crate::classify::{failure_of, timings_of, was_closed};
+use crate::connect_progress::ConnectProgress;
 use crate::failure::{ErrorClass, Failure};
 use crate::pool::{Pool, READ_BYTES};
 use crate::stream::ConnectionInfo;
@@ -32,7 +33,8 @@ const LONGEST_USE: Duration = Duration::from_mins(5);
 /// slow) is noted in `failure` and changes nothing else.
 #[derive(Debug, Default)]
 pub struct Exchange {
-    /// The answer's status and headers, when there was one.
+    /// The answer's status and headers, when there was one. Of more than 100 header lines only the first 50 are
+    /// here, and `Retry-After`.
     pub head: Option<Parts>,
     /// The start of the answer's body, as much as [`ClientConfig`](crate::ClientConfig) says.
     pub body: Bytes,
@@ -43,8 +45,9 @@ pub struct Exchange {
 }
 
 /// What all tries of one request share.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Run {
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    pub(crate) requester: &'a Arc<str>,
     pub(crate) deadline: Instant,
     pub(crate) kept_body_bytes: usize,
 }
@@ -57,12 +60,13 @@ pub(crate) struct Ended {
     pub(crate) is_stale: bool,
 }
 
-impl Run {
+impl Run<'_> {
     /// One try, over a connection of this pool.
-    pub(crate) async fn exchange(self, pool: &Pool, mut request: Request<Full<Bytes>>) -> Ended {
+    pub(crate) async fn exchange(&self, pool: &Pool, mut request: Request<Full<Bytes>>) -> Ended {
         let began = Instant::now();
         let connection = capture_connection(&mut request);
-        let answered = timeout_at(self.deadline, pool.request(request)).await;
+        let progress = ConnectProgress::new(self.requester);
+        let answered = timeout_at(self.deadline, Arc::clone(&progress).during(pool.request(request))).await;
         let (sent_at, mut timings, is_reused) = connection_used(&connection, began);
         let mut is_stale = false;
         let failure = match answered {
@@ -76,12 +80,12 @@ impl Run {
                 without_answer(failure_of(&error))
             }
             Err(_) if connection.connection_metadata().is_some() => Failure::new(ErrorClass::Timeout),
-            Err(_) => Failure::because(ErrorClass::Timeout, "no connection within the time limit"),
+            Err(_) => progress.if_late(),
         };
         Ended { exchange: Exchange { failure: Some(failure), timings, ..Exchange::default() }, is_stale }
     }
 
-    async fn read(self, response: Response<Incoming>, mut timings: Timings) -> Exchange {
+    async fn read(&self, response: Response<Incoming>, mut timings: Timings) -> Exchange {
         let head_at = Instant::now();
         let (mut head, body) = response.into_parts();
         // What is left of an upgrade that nobody asked for would keep the connection open.

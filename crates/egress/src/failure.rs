@@ -72,27 +72,67 @@ pub struct Failure {
     class: ErrorClass,
     /// A sentence that says more than the class does; never an address.
     detail: Option<&'static str>,
+    is_ours: bool,
+    is_passing: bool,
 }
 
 impl Failure {
     /// One that is said by its class.
     pub const fn new(class: ErrorClass) -> Self {
-        Self { class, detail: None }
+        Self { class, detail: None, is_ours: false, is_passing: false }
     }
 
     /// One whose reason is known closer than its class.
     pub const fn because(class: ErrorClass, detail: &'static str) -> Self {
-        Self { class, detail: Some(detail) }
+        Self { detail: Some(detail), ..Self::new(class) }
+    }
+
+    /// One on our side of the way: of our name servers, our proxy, or this machine.
+    pub const fn ours(class: ErrorClass, detail: &'static str) -> Self {
+        Self { is_ours: true, ..Self::because(class, detail) }
+    }
+
+    /// The same, of something that may be otherwise the next time although its class says that rules forbid it.
+    pub(crate) const fn passing(self) -> Self {
+        Self { is_passing: true, ..self }
     }
 
     /// Its class.
     pub const fn class(&self) -> ErrorClass {
         self.class
     }
+
+    /// Whether it happened on our side of the way, so that nothing is known about the receiver: our name servers
+    /// do not answer, our proxy is down, this machine has no descriptors left. Nobody is to be blamed for it.
+    pub const fn is_ours(&self) -> bool {
+        self.is_ours
+    }
+
+    /// Whether the same request may do better later: not when rules forbid it, unless they forbid only what its
+    /// name happened to lead to.
+    pub const fn is_worth_retrying(&self) -> bool {
+        self.is_ours || self.is_passing || self.class.is_worth_retrying()
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.class, self.detail.unwrap_or(self.class.sentence()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ours_or_passes_is_worth_another_try() {
+        for class in ErrorClass::ALL.iter().copied() {
+            assert_eq!(Failure::new(class).is_worth_retrying(), class.is_worth_retrying(), "{class}");
+            assert!(!Failure::because(class, "x").is_ours(), "{class}");
+            assert!(Failure::ours(class, "x").is_ours() && Failure::ours(class, "x").is_worth_retrying(), "{class}");
+            let passing = Failure::new(class).passing();
+            assert!(passing.is_worth_retrying() && !passing.is_ours(), "{class}");
+        }
     }
 }

@@ -27,21 +27,28 @@
 //! ```
 
 mod address_guard;
+mod answer_head;
 mod classify;
 mod client;
+mod connect_progress;
 mod connector;
 mod exchange;
 mod failure;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod known_names;
+mod look_ups;
 mod name_resolver;
 mod policy;
 mod pool;
 mod proxy;
+mod request_watch;
 mod special_purpose;
 mod stream;
+mod system_resolver;
 mod target;
+mod tcp;
 mod timings;
 mod tls;
 mod tunnel;
@@ -51,7 +58,7 @@ pub use client::{Client, ClientConfig};
 pub use exchange::Exchange;
 pub use failure::{ErrorClass, Failure};
 pub use name_resolver::{NameResolver, Resolving};
-pub use policy::{AddressPolicy, InvalidCidr};
+pub use policy::{AddressPolicy, InvalidCidr, InvalidNameServer};
 pub use proxy::InvalidProxy;
 pub use target::{Target, TargetError};
 pub use timings::Timings;

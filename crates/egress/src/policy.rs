@@ -1,6 +1,6 @@
 //! Which destinations are allowed, and which way leads there.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -26,6 +26,14 @@ pub struct AddressPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no network such as 10.1.0.0/16 or 127.0.0.1")]
 pub struct InvalidCidr {
+    /// What was offered.
+    pub text: String,
+}
+
+/// A text that is no name server such as `10.0.0.2` or `10.0.0.2:5353`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no name server such as 10.0.0.2, 10.0.0.2:5353 or [fd00::2]:53")]
+pub struct InvalidNameServer {
     /// What was offered.
     pub text: String,
 }
@@ -79,7 +87,18 @@ impl AddressPolicy {
         Ok(self)
     }
 
-    /// Names are resolved by this instead of the operating system. Its answers are judged alike.
+    /// Names are looked up by these name servers instead of those of `/etc/resolv.conf`: addresses, separated by
+    /// commas, each with a port if it is not 53. `/etc/hosts` is looked at before, and no search list is used.
+    ///
+    /// # Errors
+    /// [`InvalidNameServer`] with the first that cannot be read, or when there is none.
+    pub fn ask_name_servers(mut self, list: &str) -> Result<Self, InvalidNameServer> {
+        let servers = list.split(',').map(|text| read_name_server(text.trim()));
+        self.names = Resolver::asking(servers.collect::<Result<_, _>>()?);
+        Ok(self)
+    }
+
+    /// Names are resolved by this instead of the machine's name servers. Its answers are judged alike.
     #[must_use]
     pub fn resolve_with(mut self, resolver: Arc<dyn NameResolver>) -> Self {
         self.names = Resolver::by(resolver);
@@ -126,6 +145,13 @@ fn read_network(text: &str) -> Result<IpNet, InvalidCidr> {
     network.map(|network| network.trunc()).map_err(|_| InvalidCidr { text: text.to_owned() })
 }
 
+fn read_name_server(text: &str) -> Result<SocketAddr, InvalidNameServer> {
+    const PORT: u16 = 53;
+    let server = text.parse().or_else(|_| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, PORT)));
+    let server = server.ok().filter(|server| server.port() != 0);
+    server.ok_or_else(|| InvalidNameServer { text: text.to_owned() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +180,15 @@ mod tests {
         let error = AddressPolicy::strict().allow_cidrs("10.0.0.0/8,10.0.0.0/33").expect_err("33 bits");
         assert_eq!(error.text, "10.0.0.0/33");
         assert_eq!(AddressPolicy::strict().allow_cidrs(""), Ok(AddressPolicy::strict()));
+    }
+
+    #[test]
+    fn name_servers_are_addresses_with_or_without_a_port() {
+        let asks = |list| AddressPolicy::strict().ask_name_servers(list);
+        assert_eq!(asks("10.0.0.2, [fd00::2]:5353"), asks("10.0.0.2:53,[fd00::2]:5353"));
+        assert!(asks("fd00::2").is_ok() && asks("10.0.0.2") != asks("10.0.0.3"));
+        for (list, wrong) in [("", ""), ("10.0.0.2,dns.internal", "dns.internal"), ("10.0.0.2:0", "10.0.0.2:0")] {
+            assert_eq!(asks(list), Err(InvalidNameServer { text: wrong.to_owned() }), "{list}");
+        }
     }
 }

@@ -8,35 +8,47 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::answer_head::{HEAD_BYTES, end_of_head, status};
 use crate::failure::{ErrorClass, Failure};
 use crate::proxy::Proxy;
 
-/// The longest head of the proxy's answer.
-const HEAD_BYTES: usize = 8 * 1024;
+const UNREADABLE: Failure = ours("the proxy's answer is not HTTP");
 
-const UNREADABLE: Failure = failed("the proxy's answer is not HTTP");
-
-const fn failed(detail: &'static str) -> Failure {
-    Failure::because(ErrorClass::ProxyError, detail)
+/// The proxy is the operator's, and so is what it does not do.
+const fn ours(detail: &'static str) -> Failure {
+    Failure::ours(ErrorClass::ProxyError, detail)
 }
 
 /// The failure of a proxy that could not be reached.
-pub(crate) const UNREACHABLE: Failure = failed("the proxy cannot be reached");
+pub(crate) const UNREACHABLE: Failure = ours("the proxy cannot be reached");
+
+/// The failure of one that could not be reached before the request's deadline.
+pub(crate) const LATE: Failure = Failure::ours(ErrorClass::Timeout, "the proxy was not reached within the time limit");
 
 /// Asks for a tunnel to the address over a connection to the proxy.
 pub(crate) async fn open(stream: &mut TcpStream, proxy: &Proxy, to: SocketAddr) -> Result<(), Failure> {
-    let broken = |_| failed("the proxy broke the connection");
-    stream.write_all(&request(proxy, to)).await.map_err(broken)?;
+    stream.write_all(&request(proxy, to)).await.map_err(|_| BROKEN)?;
+    loop {
+        let head = read_head(stream).await?;
+        // Informational answers may come before the one that counts.
+        if !head.starts_with(b"HTTP/1.") || status(&head).is_none_or(|status| status[0] != b'1') {
+            return judge(&head);
+        }
+    }
+}
+
+const BROKEN: Failure = ours("the proxy broke the connection");
+
+/// Byte by byte: what follows the head belongs to the receiver, and a tunnel is opened once for many requests.
+async fn read_head(stream: &mut TcpStream) -> Result<Vec<u8>, Failure> {
     let mut head = Vec::new();
-    // Byte by byte: what follows the head belongs to the receiver, and a tunnel is opened once for
-    // many requests.
-    while !head.ends_with(b"\r\n\r\n") {
+    while end_of_head(&head, head.len().saturating_sub(3)).is_none() {
         if head.len() == HEAD_BYTES {
             return Err(UNREADABLE);
         }
-        head.push(stream.read_u8().await.map_err(broken)?);
+        head.push(stream.read_u8().await.map_err(|_| BROKEN)?);
     }
-    judge(&head)
+    Ok(head)
 }
 
 fn request(proxy: &Proxy, to: SocketAddr) -> Vec<u8> {
@@ -54,9 +66,12 @@ fn judge(head: &[u8]) -> Result<(), Failure> {
     let rest = head.strip_prefix(b"HTTP/1.1 ").or_else(|| head.strip_prefix(b"HTTP/1.0 ")).ok_or(UNREADABLE)?;
     match rest.get(..3).ok_or(UNREADABLE)? {
         [b'2', _, _] => Ok(()),
-        b"407" => Err(failed("the proxy wants another user name or password")),
-        b"403" => Err(failed("the proxy forbids this destination")),
-        [b'3'..=b'5', _, _] => Err(failed("the proxy could not connect to the receiver")),
+        b"407" => Err(ours("the proxy wants another user name or password")),
+        b"403" => Err(ours("the proxy forbids this destination")),
+        // It answers, so it is up; what it could not do it could not do with the receiver.
+        [b'3'..=b'5', _, _] => {
+            Err(Failure::because(ErrorClass::ProxyError, "the proxy could not connect to the receiver"))
+        }
         _ => Err(UNREADABLE),
     }
 }

@@ -17,6 +17,11 @@ pub fn cpu_time(pid: u32) -> Option<Duration> {
     stat_cpu_time(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// Threads that it has.
+pub fn n_threads(pid: u32) -> Option<usize> {
+    Some(std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.count())
+}
+
 fn stat_cpu_time(stat: &str) -> Option<Duration> {
     // The second field is the name in parentheses and may hold spaces and parentheses; utime and stime are 14 and 15.
     let (_, after_name) = stat.rsplit_once(") ")?;

@@ -60,7 +60,7 @@ pub use dispatcher::BreakerState;
 pub use error::{StartError, WebhookError};
 pub use health::{DisableReason, DisableRule, Disabled, WebhookHealth};
 pub use hookswitch_egress::{
-    AddressPolicy, ErrorClass, InvalidCertificates, InvalidCidr, InvalidProxy, NameResolver, Timings,
+    AddressPolicy, ErrorClass, InvalidCertificates, InvalidCidr, InvalidNameServer, InvalidProxy, NameResolver, Timings,
 };
 pub use hookswitch_runtime::BoxFuture;
 pub use memory::MemoryWebhooks;

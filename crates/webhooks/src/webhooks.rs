@@ -135,6 +135,16 @@ impl Webhooks {
         self.0.metrics.ready.get()
     }
 
+    /// Host names that are being looked up now.
+    pub fn n_look_ups(&self) -> u64 {
+        self.0.guard.n_look_ups()
+    }
+
+    /// Look-ups of host names that wait for their turn.
+    pub fn n_look_ups_waiting(&self) -> u64 {
+        self.0.guard.n_look_ups_waiting() as u64
+    }
+
     /// Circuit breakers of this node that are open or half open.
     pub fn n_breakers_open(&self) -> u64 {
         self.0.breakers.n_open() as u64
@@ -168,6 +178,8 @@ impl Webhooks {
         gauge("deliveries_in_flight", "Attempts running now", Self::in_flight);
         gauge("deliveries_unsettled", "Attempts waiting to be settled", Self::n_unsettled);
         gauge("deliveries_ready", "Deliveries leased and not started yet", Self::n_ready);
+        gauge("look_ups", "Host names being looked up now", Self::n_look_ups);
+        gauge("look_ups_waiting", "Look-ups of host names waiting for their turn", Self::n_look_ups_waiting);
         gauge("breakers_open", "Circuit breakers open or half open now", Self::n_breakers_open);
     }
 }

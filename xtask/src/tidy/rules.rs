@@ -3,7 +3,7 @@
 //! ```text
 //! protocol ← runtime ← { hub, webhooks } ← switch ← gateway ← hookswitch ← bins
 //!                      { hub, webhooks } ← store ←────────────┤
-//!             egress ← webhooks    hub ← redis ←──────────────┘
+//!   runtime ← egress ← webhooks    hub ← redis ←──────────────┘
 //! ```
 
 /// What kind of crate a room is; it decides which other rules bind it.
@@ -48,7 +48,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: RUNTIME, kind: Kind::Library, may_use: &[PROTOCOL] },
     Room { name: RECEIVER, kind: Kind::Library, may_use: &[] },
     Room { name: HUB, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
-    Room { name: EGRESS, kind: Kind::Library, may_use: &[] },
+    Room { name: EGRESS, kind: Kind::Library, may_use: &[RUNTIME] },
     Room { name: WEBHOOKS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, EGRESS] },
     Room { name: REDIS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB] },
     Room { name: STORE, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS] },
@@ -84,6 +84,7 @@ pub(crate) const HOMES: &[Home] = &[
     Home { package: "tokio-rustls", rooms: &[EGRESS] },
     Home { package: "webpki-roots", rooms: &[EGRESS] },
     Home { package: "ipnet", rooms: &[EGRESS] },
+    Home { package: "hickory-resolver", rooms: &[EGRESS] },
     Home { package: "diesel", rooms: &[STORE] },
     Home { package: "diesel-async", rooms: &[STORE] },
     Home { package: "diesel_migrations", rooms: &[STORE] },

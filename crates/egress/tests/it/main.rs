@@ -1,7 +1,10 @@
 //! The client against real sockets: good servers, and those that break every rule.
 
+mod connecting;
+mod heads;
 mod hostile;
 mod keep_alive;
+mod names;
 mod proxy;
 mod timings;
 mod tls;
@@ -69,7 +72,11 @@ impl Outcome {
     }
 
     fn is_worth_retrying(&self) -> bool {
-        self.exchange.failure.is_some_and(|failure| failure.class().is_worth_retrying())
+        self.exchange.failure.is_some_and(|failure| failure.is_worth_retrying())
+    }
+
+    fn is_ours(&self) -> bool {
+        self.exchange.failure.is_some_and(|failure| failure.is_ours())
     }
 }
 

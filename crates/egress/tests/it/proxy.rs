@@ -1,7 +1,9 @@
 //! Through the operator's proxy: it is told addresses that were judged, and nothing else.
 
+use std::time::Duration;
+
 use hookswitch_egress::AddressPolicy;
-use hookswitch_testkit::{Authority, ConnectProxy, Flaw, HostileReceiver, Receiver, Step};
+use hookswitch_testkit::{Authority, ConnectProxy, Flaw, HostileReceiver, NameAnswer, NameServer, Receiver, Step};
 
 use crate::{NAME, client_with, policy, post, post_briefly};
 
@@ -59,23 +61,55 @@ async fn closed_addresses_never_reach_the_proxy() {
 
 #[tokio::test]
 async fn a_proxy_that_makes_no_tunnel_is_named() {
-    for (answer, wanted) in [
-        ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "wants another user name or password"),
-        ("HTTP/1.1 403 Forbidden\r\n\r\n", "forbids this destination"),
-        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "could not connect"),
-        ("SSH-2.0-OpenSSH_9.2p1\r\n\r\n\r\n", "not HTTP"),
-        ("", "broke the connection"),
+    for (answer, wanted, is_ours) in [
+        ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "wants another user name or password", true),
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", "forbids this destination", true),
+        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "could not connect", false),
+        ("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 504 Gateway Timeout\nx: y\n\n", "could not connect", false),
+        ("SSH-2.0-OpenSSH_9.2p1\r\n\r\n\r\n", "not HTTP", true),
+        ("", "broke the connection", true),
     ] {
         let proxy = ConnectProxy::refusing(answer).await;
         let outcome = post(&client_with(through(&proxy, "")), &format!("http://{NAME}/")).await;
         let (status, error) = outcome.told();
         assert!(status.is_none() && error.starts_with("proxy_error: ") && error.contains(wanted), "{error}");
         assert!(outcome.is_worth_retrying(), "the proxy may come to its senses");
+        assert_eq!(outcome.is_ours(), is_ours, "{error}: the proxy is the operator's, not the receiver's");
     }
     let gone = ConnectProxy::refusing("").await.addr().to_owned();
     let unreachable = policy(&["93.184.216.34"]).via_proxy(&format!("http://{gone}")).expect("legal");
-    let (_, error) = post(&client_with(unreachable), &format!("http://{NAME}/")).await.told();
-    assert_eq!(error, "proxy_error: the proxy cannot be reached");
+    let outcome = post(&client_with(unreachable), &format!("http://{NAME}/")).await;
+    assert_eq!(outcome.told().1, "proxy_error: the proxy cannot be reached");
+    assert!(outcome.is_ours());
+}
+
+#[tokio::test]
+async fn the_proxy_s_own_name_is_looked_up_like_all_others_and_its_silence_is_ours() {
+    let (receiver, names) = (Receiver::healthy().await, NameServer::start().await);
+    let proxy = ConnectProxy::start(&receiver.addr()).await;
+    let (_, port) = proxy.addr().rsplit_once(':').expect("a port");
+    let via = |host: &str| {
+        let policy = AddressPolicy::strict().allow_http().ask_name_servers(&names.addr()).expect("an address");
+        client_with(policy.via_proxy(&format!("http://{host}:{port}")).expect("legal"))
+    };
+    names.says("proxy.test", NameAnswer::at("127.0.0.1"));
+    assert_eq!(post(&via("proxy.test"), "http://93.184.216.34/").await.told(), (Some(200), String::new()));
+    names.says("away.test", NameAnswer::NoSuchName);
+    for host in ["away.test", "silent.test"] {
+        let outcome = post_briefly(&via(host), "http://93.184.216.34/").await;
+        assert!(outcome.told().0.is_none() && outcome.is_ours(), "{host}: {:?}", outcome.told());
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_the_proxy_cannot_reach_does_not_fail_the_others() {
+    let receiver = Receiver::healthy().await;
+    let proxy = ConnectProxy::without(&receiver.addr(), "93.184.216.34:80").await;
+    let policy = policy(&["93.184.216.34", "93.184.216.35"]).via_proxy(&format!("http://{}", proxy.addr()));
+    let outcome = post(&client_with(policy.expect("legal")), &format!("http://{NAME}/")).await;
+    assert_eq!(outcome.told(), (Some(200), String::new()));
+    assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+    assert_eq!(proxy.heads().len(), 2);
 }
 
 #[tokio::test]

@@ -20,11 +20,17 @@ impl ConnectProxy {
         Self::listen(Some(upstream.to_owned()), String::new()).await
     }
 
+    /// The same, but for tunnels to `dead` (`host:port`), to which it never gets through.
+    pub async fn without(upstream: &str, dead: &str) -> Self {
+        Self::listen(Some(upstream.to_owned()), format!("CONNECT {dead} ")).await
+    }
+
     /// Every request for a tunnel gets this answer, and the connection is closed.
     pub async fn refusing(answer: &str) -> Self {
         Self::listen(None, answer.to_owned()).await
     }
 
+    /// `answer` is that to all requests, or, with an upstream, the beginning of those that get none.
     async fn listen(upstream: Option<String>, answer: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
         let addr = listener.local_addr().expect("bound").to_string();
@@ -58,6 +64,9 @@ async fn tunnel(mut near: TcpStream, upstream: Option<String>, answer: String, h
         head.push(byte);
     }
     heads.lock().expect("no poison").push(String::from_utf8_lossy(&head).into_owned());
+    if upstream.is_some() && !answer.is_empty() && head.starts_with(answer.as_bytes()) {
+        return std::future::pending().await;
+    }
     let Some(upstream) = upstream else {
         // A client that does not wait for the refusal is part of the play.
         let _gone = near.write_all(answer.as_bytes()).await;

@@ -15,7 +15,7 @@ impl Webhooks {
     /// # Errors
     /// [`WebhookError::Invalid`] with the first field that is wrong, [`WebhookError::Directory`].
     pub async fn create(&self, tenant: &TenantId, input: WebhookInput) -> Result<Webhook, WebhookError> {
-        let new = rules::check_new(input, &self.0.guard).await?;
+        let new = rules::check_new(input, &self.0.guard.on_behalf_of(tenant.as_str())).await?;
         let webhook = self.0.seams.directory.create(tenant, new).await?;
         self.0.table.put(&webhook);
         Ok(webhook)
@@ -45,7 +45,7 @@ impl Webhooks {
     /// [`WebhookError::NotFound`] before [`WebhookError::Invalid`]; [`WebhookError::Directory`].
     pub async fn update(&self, tenant: &TenantId, id: WebhookId, input: WebhookInput) -> Result<Webhook, WebhookError> {
         let present = self.get(tenant, id).await?;
-        let change = rules::check_change(input, &present.options, &self.0.guard).await?;
+        let change = rules::check_change(input, &present.options, &self.0.guard.on_behalf_of(tenant.as_str())).await?;
         let updated = self.0.seams.directory.update(tenant, id, change).await?;
         let webhook = updated.ok_or(WebhookError::NotFound { id })?;
         self.0.table.put(&webhook);

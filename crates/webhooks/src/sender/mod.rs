@@ -1,12 +1,14 @@
 //! Sends attempts: each a signed POST of the delivery's body through the guarded client.
 
 mod headers;
+mod outage_log;
 mod outcome;
 mod request;
 mod retry_after;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::rules::TIMEOUT_SECS;
 use headers::Extras;
+use outage_log::OutageLog;
 pub(crate) use outcome::AttemptOutcome;
 pub(crate) use request::AttemptRequest;
 
@@ -26,13 +29,17 @@ const KEPT_PER_HOST: usize = 512;
 
 /// Sends attempts. Clones share one connection pool.
 #[derive(Debug, Clone)]
-pub(crate) struct Sender(Client);
+pub(crate) struct Sender {
+    client: Client,
+    outages: Arc<OutageLog>,
+}
 
 impl Sender {
     /// A client with its own pool, for at most `per_host` requests at once of one webhook.
     pub(crate) fn new(guard: &AddressGuard, per_host: usize) -> Self {
         let idle_per_host = per_host.max(KEPT_PER_HOST);
-        Self(Client::new(guard, ClientConfig { idle_per_host, kept_body_bytes: outcome::KEPT_BYTES }))
+        let client = Client::new(guard, ClientConfig { idle_per_host, kept_body_bytes: outcome::KEPT_BYTES });
+        Self { client, outages: Arc::default() }
     }
 
     /// Makes one attempt. Cancel safe: dropped, the attempt is cut off and its connection closed.
@@ -45,10 +52,17 @@ impl Sender {
         let started = Instant::now();
         let limit = request.webhook.timeout_secs.clamp(*TIMEOUT_SECS.start(), *TIMEOUT_SECS.end());
         let exchange = match build(request, extras) {
-            Ok(built) => self.0.send(built, Duration::from_secs(u64::from(limit))).await,
+            Ok(built) => {
+                let client = self.client.on_behalf_of(request.webhook.tenant.as_str());
+                client.send(built, Duration::from_secs(u64::from(limit))).await
+            }
             Err(class) => Exchange { failure: Some(Failure::new(class)), ..Exchange::default() },
         };
-        AttemptOutcome { took: started.elapsed(), ..AttemptOutcome::of(exchange, request.now) }
+        let outcome = AttemptOutcome { took: started.elapsed(), ..AttemptOutcome::of(exchange, request.now) };
+        if outcome.is_ours() {
+            self.outages.tell(request.webhook, outcome.failure);
+        }
+        outcome
     }
 }
 

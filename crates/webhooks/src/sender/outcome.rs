@@ -53,9 +53,15 @@ impl AttemptOutcome {
     pub(crate) fn is_worth_retrying(&self) -> bool {
         match (self.status, self.failure) {
             (Some(status), _) => (500..600).contains(&status),
-            (None, Some(failure)) => failure.class().is_worth_retrying(),
+            (None, Some(failure)) => failure.is_worth_retrying(),
             (None, None) => false,
         }
+    }
+
+    /// Whether it failed on our side of the way, without a word from the receiver: see [`Failure::is_ours`]. It says
+    /// nothing about the receiver and is no attempt of which one could be the last.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.status.is_none() && self.failure.is_some_and(|failure| failure.is_ours())
     }
 
     /// The log row of this attempt.

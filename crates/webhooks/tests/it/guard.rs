@@ -128,7 +128,11 @@ async fn by_hand(node: &Node, url: &str) -> WebhookId {
 }
 
 fn assert_blocked(said: Option<&str>, url: &str) {
-    let wanted = "address_blocked: the destination address is not allowed";
+    let wanted = if url.contains(".test") {
+        "address_blocked: the host name leads to an address that is not allowed"
+    } else {
+        "address_blocked: the destination address is not allowed"
+    };
     assert_eq!(said, Some(wanted), "{url}: the reason, and no address");
 }
 
@@ -242,5 +246,20 @@ async fn the_allow_list_opens_names_too_and_no_neighbours() {
         let wanted = if answer.is_empty() { "dns_error" } else { "address_blocked" };
         assert!(is_open || report.error.is_some_and(|error| error.starts_with(wanted)), "{answer}");
     }
+    assert_eq!(receiver.count(), 1);
+}
+
+/// What a name leads to changes, and a name server may be wrong for a moment: no reason to lose a delivery.
+#[tokio::test]
+async fn one_forbidden_answer_ends_no_delivery_that_a_broken_wire_would_not_end() {
+    let receiver = Receiver::healthy().await;
+    let port = receiver.addr().rsplit(':').next().expect("a port").to_owned();
+    let node = node(loopback().resolve_with(Changing::new(["127.0.0.1", "127.0.0.1 10.0.0.1", "127.0.0.1"]))).await;
+    let url = format!("http://hiccup.test:{port}/");
+    let webhook = node.webhooks.create(&tenant(), input(&url)).await.expect("allowed");
+    node.publish(1).await;
+    let logged = node.rows_when(webhook.id, 2).await;
+    assert_blocked(logged[0].error.as_deref(), &url);
+    assert_eq!((logged[1].response_code, logged[1].attempt), (Some(200), 2), "{logged:?}");
     assert_eq!(receiver.count(), 1);
 }
