@@ -2,9 +2,11 @@
 
 mod by_hand;
 mod contracts;
+mod logins;
 mod nodes;
 mod outages;
 mod plans;
+mod reports;
 mod rig;
 mod schema;
 mod seals;
