@@ -1,6 +1,7 @@
 //! The same promises on MariaDB, and those that only a database of several nodes has to keep.
 
 mod by_hand;
+mod collations;
 mod contracts;
 mod logins;
 mod nodes;
