@@ -10,10 +10,13 @@ use crate::secret_keys::SecretKeys;
 pub struct StoreConfig {
     /// The SQLite file. Made when missing; its directory must exist. `:memory:` is refused.
     pub path: PathBuf,
-    /// Connections for reading, at least 1; 4 by default. Too few make lists and look-ups wait for each other.
+    /// Reports that run at once (lists and figures), at least 1; 4 by default, half of them of one tenant.
+    /// Everything else is read on up to seven connections beside theirs.
     pub n_readers: usize,
     /// Calls that may wait for the writer; 1,024 by default. When they are that many, the next caller waits.
     pub queue: usize,
+    /// How long a report may take before it is ended; 5 s by default.
+    pub report_limit: Duration,
     /// How long a caller waits for room in the queue, or for a reading connection, before it is told
     /// `Unavailable`; 5 s by default.
     pub wait: Duration,
@@ -32,6 +35,7 @@ impl StoreConfig {
         Self {
             path: path.into(),
             n_readers: 4,
+            report_limit: Duration::from_secs(5),
             queue: 1_024,
             wait: Duration::from_secs(5),
             busy_timeout: Duration::from_secs(5),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookswitch_hub::{ChatSessionError, OfflineError};
 use hookswitch_webhooks::{DirectoryError, LedgerError};
@@ -119,6 +120,8 @@ pub(crate) enum Failure {
     Connect(#[source] Arc<diesel::ConnectionError>),
     #[error("no reading connection became free in time")]
     NoReader,
+    #[error("it took longer than {0:?} and was ended")]
+    TooLong(Duration),
     #[error("the database refused")]
     Database(#[source] Arc<diesel::result::Error>),
     #[error("the work on the database was cut short")]
@@ -149,7 +152,11 @@ impl Failure {
     }
 
     pub(crate) fn directory(self, operation: &'static str) -> DirectoryError {
-        DirectoryError::Unavailable { operation, source: Box::new(self) }
+        match self {
+            Self::NoReader => DirectoryError::Busy { operation },
+            Self::TooLong(limit) => DirectoryError::TooLong { operation, limit },
+            other => DirectoryError::Unavailable { operation, source: Box::new(other) },
+        }
     }
 
     pub(crate) fn offline(self, operation: &'static str) -> OfflineError {

@@ -16,7 +16,7 @@
 //! // The store's own scope: shut it down after everything that still wants to write.
 //! let scope = Scope::root("store");
 //! let store = Store::open(StoreConfig::new("hookswitch.db"), OfflineLimits::default(), Clock::system(), &scope).await?;
-//! let mine = store.list(&TenantId::parse("tenant-123")?, Page { offset: 0, limit: 20 }).await?;
+//! let mine = store.list(&TenantId::parse("tenant-123")?, Page::first(20)).await?;
 //! assert_eq!(mine.total, 0);
 //! scope.shut_down(std::time::Duration::from_secs(5)).await;
 //! # Ok(())

@@ -40,6 +40,18 @@ pub(crate) fn is_success() -> SqlLiteral<Bool> {
     sql("COALESCE(webhook_logs.response_code BETWEEN 200 AND 299, FALSE)")
 }
 
+/// What the texts of a log row weigh, in bytes. SQLite tells it without reading them.
+pub(crate) fn attempt_bytes() -> SqlLiteral<BigInt> {
+    sql("OCTET_LENGTH(webhook_logs.payload) + COALESCE(OCTET_LENGTH(webhook_logs.response_body), 0)
+         + COALESCE(OCTET_LENGTH(webhook_logs.error), 0)")
+}
+
+/// What the texts of a registration weigh, in bytes.
+pub(crate) fn webhook_bytes() -> SqlLiteral<BigInt> {
+    sql("OCTET_LENGTH(webhooks.name) + OCTET_LENGTH(webhooks.url) + OCTET_LENGTH(webhooks.events)
+         + COALESCE(OCTET_LENGTH(webhooks.options), 0)")
+}
+
 /// How many of the selected log rows have a 2xx.
 pub(crate) fn n_successes() -> SqlLiteral<BigInt> {
     sql("COUNT(CASE WHEN webhook_logs.response_code BETWEEN 200 AND 299 THEN 1 END)")

@@ -5,6 +5,8 @@ hookswitch_runtime::counters! {
     pub struct StoreMetrics {
         writes as "store_writes": "Calls that the database's writers ran",
         commits as "store_commits": "Transactions committed; fewer than the calls where these shared one",
+        reads_refused as "store_reads_refused": "Reads refused because no connection became free for their tenant in time",
+        reads_ended as "store_reads_ended": "Reads that took too long and were ended",
         failures as "store_failures": "Transactions that failed and changed nothing",
     }
 }

@@ -20,8 +20,8 @@ pub enum WebhookError {
     /// A field cannot be accepted.
     #[error(transparent)]
     Invalid(#[from] InvalidWebhook),
-    /// The database is away.
-    #[error("webhooks cannot be read or changed now")]
+    /// The database is away, or has no time for this tenant.
+    #[error("{}", words(.0))]
     Directory(#[from] DirectoryError),
     /// The ledger is away.
     #[error("deliveries cannot be made due now")]
@@ -62,6 +62,7 @@ impl WebhookError {
             Self::NotFound { .. } | Self::DeliveryNotFound { .. } => ErrorCode::NotFound,
             Self::UnderWay { .. } | Self::Inactive { .. } => ErrorCode::Conflict,
             Self::Invalid(invalid) => invalid.code,
+            Self::Directory(DirectoryError::Busy { .. } | DirectoryError::TooLong { .. }) => ErrorCode::Overloaded,
             Self::Directory(_) | Self::Ledger(_) => ErrorCode::StorageUnavailable,
             Self::TooManyTests | Self::TooManyResends => ErrorCode::Overloaded,
             Self::Stopping => ErrorCode::Draining,
@@ -80,6 +81,19 @@ impl WebhookError {
             Self::Directory(error) => error.retry(),
             Self::Ledger(error) => error.retry(),
             Self::TooManyTests | Self::TooManyResends => Retry::After(Duration::from_secs(1)),
+        }
+    }
+}
+
+/// What whoever asked can do about it.
+fn words(error: &DirectoryError) -> String {
+    match error {
+        DirectoryError::Unavailable { .. } => "webhooks cannot be read or changed now".to_owned(),
+        DirectoryError::Busy { .. } => {
+            "too many reports of this tenant are running and waiting, try again later".to_owned()
+        }
+        DirectoryError::TooLong { limit, .. } => {
+            format!("the report took longer than {limit:?} and was ended: ask for less, by since, event or status")
         }
     }
 }

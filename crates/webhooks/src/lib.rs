@@ -74,8 +74,8 @@ pub use seams::attempt_log::{
     SkipRow,
 };
 pub use seams::directory::{
-    DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
-    WebhookDirectory,
+    Cursor, DEEPEST_OFFSET, DirectoryError, DirectoryVersion, Listed, NewWebhook, PAGE_BYTES, Page, PreviousSecret,
+    Webhook, WebhookChange, WebhookDirectory,
 };
 pub use seams::ledger::{
     Attempted, Backlog, DeliveryLedger, DeliveryTarget, DisabledWebhook, Disposition, DueWebhook, Fingerprint,

@@ -88,7 +88,6 @@ pub(crate) const HOMES: &[Home] = &[
     Home { package: "diesel", rooms: &[STORE] },
     Home { package: "diesel-async", rooms: &[STORE] },
     Home { package: "diesel_migrations", rooms: &[STORE] },
-    Home { package: "deadpool", rooms: &[STORE] },
     Home { package: "libsqlite3-sys", rooms: &[STORE] },
     Home { package: "tokio-tungstenite", rooms: &[GATEWAY] },
     Home { package: "jsonwebtoken", rooms: &[GATEWAY] },

@@ -18,15 +18,24 @@ pub(crate) struct Answer {
 }
 
 /// What stands beside a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct PageMeta {
-    /// Rows in the whole list.
+    /// Rows in the whole list, counted up to a bound.
     pub(crate) total: u64,
     /// Most rows in this answer.
     pub(crate) limit: u32,
     /// Rows skipped.
     pub(crate) offset: u64,
+    /// Whether rows follow.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) more: bool,
+    /// What to ask with for those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<String>,
 }
+
+/// What the envelope takes, about.
+const ENVELOPE_BYTES: usize = 256;
 
 /// What may stand in `meta`.
 pub(crate) type Meta = Option<PageMeta>;
@@ -61,6 +70,13 @@ impl Answer {
     /// The envelope around `data`.
     pub(crate) fn success(&self, status: StatusCode, data: impl Serialize, meta: Meta) -> Response<Body> {
         json(status, &Success { success: true, data, meta, request_id: &self.request_id, timestamp: self.now })
+    }
+
+    /// The same for a list, which is about so many bytes: a large one is not copied while it grows.
+    pub(crate) fn list(&self, rows: impl Serialize, meta: PageMeta, n_bytes: usize) -> Response<Body> {
+        let (request_id, timestamp) = (self.request_id.as_str(), self.now);
+        let body = Success { success: true, data: rows, meta: Some(meta), request_id, timestamp };
+        json_of_size(StatusCode::OK, &body, n_bytes + ENVELOPE_BYTES)
     }
 
     /// Bare JSON, for the two pages that the prototype's dashboards read.
@@ -101,11 +117,16 @@ impl Answer {
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
-    let bytes = serde_json::to_vec(body).unwrap_or_else(|error| {
+    json_of_size(status, body, ENVELOPE_BYTES)
+}
+
+fn json_of_size(status: StatusCode, body: &impl Serialize, n_bytes: usize) -> Response<Body> {
+    let mut bytes = Vec::with_capacity(n_bytes);
+    if let Err(error) = serde_json::to_writer(&mut bytes, body) {
         // Only a map with keys that are not text can fail, and no answer holds one.
         tracing::error!(%error, code = ErrorCode::Internal.as_str(), "an answer did not serialise");
-        b"{}".to_vec()
-    });
+        bytes = b"{}".to_vec();
+    }
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -131,10 +152,15 @@ mod tests {
 
     #[tokio::test]
     async fn the_envelopes_are_the_contracts() {
-        let meta = Some(PageMeta { total: 1, limit: 50, offset: 0 });
+        let meta = Some(PageMeta { total: 1, limit: 50, offset: 0, more: false, next: None });
         assert_eq!(
             text(answer().success(StatusCode::OK, [1], meta)).await,
             r#"{"success":true,"data":[1],"meta":{"total":1,"limit":50,"offset":0},"request_id":"r-1","timestamp":"1970-01-01T00:00:00.000Z"}"#
+        );
+        let meta = PageMeta { total: 10_000, limit: 1, offset: 0, more: true, next: Some("a5.1".to_owned()) };
+        assert_eq!(
+            text(answer().list([1], meta, 1)).await,
+            r#"{"success":true,"data":[1],"meta":{"total":10000,"limit":1,"offset":0,"more":true,"next":"a5.1"},"request_id":"r-1","timestamp":"1970-01-01T00:00:00.000Z"}"#
         );
         assert_eq!(
             text(answer().success(StatusCode::OK, (), None)).await,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hookswitch_protocol::{DeliveryId, Timestamp, WebhookId};
-use hookswitch_webhooks::LogEntry;
+use hookswitch_webhooks::{Cursor, LogEntry, LoggedAttempt};
 use http::StatusCode;
 
 use super::filter::log_filter;
@@ -17,19 +17,22 @@ const FAILED_SINCE: Duration = Duration::from_hours(1);
 
 impl WebhookCall<'_> {
     pub(super) async fn logs(self, id: WebhookId) -> Answered {
-        let asked = self.page(LOG_LIMIT).and_then(|page| Ok((page, log_filter(self.query)?)));
+        let is_of_list = |cursor: &Cursor| matches!(cursor, Cursor::Attempt { .. } | Cursor::Skip { .. });
+        let asked = self.page(LOG_LIMIT, is_of_list).and_then(|page| Ok((page, log_filter(self.query)?)));
         let (page, filter) = self.owned(id, asked).await?;
         let found = self.webhooks.logs(self.tenant, id, &filter, page).await.map_err(|error| self.refusal(error))?;
+        let n_bytes = found.rows.iter().map(entry_bytes).sum();
         let rows: Vec<_> = found.rows.iter().map(entry_view).collect();
-        Ok(self.answer.success(StatusCode::OK, rows, Some(meta(page, found.total))))
+        Ok(self.answer.list(rows, meta(page, &found), n_bytes))
     }
 
     pub(super) async fn failed(self) -> Answered {
-        let page = self.page(LOG_LIMIT)?;
+        let page = self.page(LOG_LIMIT, |cursor| matches!(cursor, Cursor::Attempt { .. }))?;
         let since = self.since(FAILED_SINCE)?;
         let found = self.webhooks.failed(self.tenant, since, page).await.map_err(|error| self.refusal(error))?;
+        let n_bytes = found.rows.iter().map(attempt_bytes).sum();
         let rows: Vec<_> = found.rows.iter().map(AttemptView::from).collect();
-        Ok(self.answer.success(StatusCode::OK, rows, Some(meta(page, found.total))))
+        Ok(self.answer.list(rows, meta(page, &found), n_bytes))
     }
 
     pub(super) async fn stats(self, id: WebhookId) -> Answered {
@@ -50,6 +53,20 @@ impl WebhookCall<'_> {
         let resent = self.webhooks.resend_one(self.tenant, id, delivery).await.map_err(|error| self.refusal(error))?;
         Ok(self.answer.success(StatusCode::OK, ResentView::from(resent), None))
     }
+}
+
+/// What the names of a row's fields take in an answer, about.
+const NAMES_BYTES: usize = 300;
+
+fn entry_bytes(entry: &LogEntry) -> usize {
+    match entry {
+        LogEntry::Attempt(logged) => attempt_bytes(logged),
+        LogEntry::Skip(_) => NAMES_BYTES,
+    }
+}
+
+fn attempt_bytes(logged: &LoggedAttempt) -> usize {
+    logged.row.weight() + NAMES_BYTES
 }
 
 fn entry_view(entry: &LogEntry) -> LogEntryView<'_> {

@@ -9,11 +9,12 @@ mod registrations;
 mod requests;
 mod views;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_protocol::{Chain, TenantId, Timestamp, WebhookId};
-use hookswitch_webhooks::{Page, WebhookError, Webhooks};
+use hookswitch_webhooks::{Cursor, DirectoryError, Listed, Page, WebhookError, Webhooks};
 use http::Response;
 use matchit::Params;
 
@@ -94,12 +95,17 @@ impl WebhookCall<'_> {
         asked
     }
 
-    /// `limit` with `offset`, or with `page` counted from 1.
-    fn page(self, default_limit: u64) -> Result<Page, Problem> {
+    /// `limit` with `offset`, or with `page` counted from 1, or with `cursor`, which has to be one of this list.
+    fn page(self, default_limit: u64, is_of_list: fn(&Cursor) -> bool) -> Result<Page, Problem> {
         let limit = self.query.number("limit", default_limit, 1..=MAX_LIMIT)?;
         let page = self.query.number("page", 1, 1..=1_000_000)?;
         let offset = self.query.number("offset", (page - 1) * limit, 0..=1_000_000_000)?;
-        Ok(Page { offset, limit: limit as u32 })
+        let cursor = |text: Cow<'_, str>| {
+            let cursor = Cursor::parse(&text).filter(is_of_list);
+            cursor.ok_or_else(|| Problem::field("cursor", "must be the `next` of an answer's meta, of the same list"))
+        };
+        let after = self.query.get("cursor").map(cursor).transpose()?;
+        Ok(Page { after, offset, limit: limit as u32 })
     }
 
     fn since(self, default: Duration) -> Result<Timestamp, Problem> {
@@ -107,7 +113,8 @@ impl WebhookCall<'_> {
     }
 
     fn refusal(self, error: WebhookError) -> Problem {
-        if matches!(error, WebhookError::Directory(_) | WebhookError::Ledger(_)) {
+        // What a tenant asks too much of is told to the tenant, and counted.
+        if matches!(error, WebhookError::Directory(DirectoryError::Unavailable { .. }) | WebhookError::Ledger(_)) {
             let (tenant, request_id) = (self.tenant, &self.answer.request_id);
             tracing::warn!(%tenant, %request_id, error = %Chain(&error), "webhooks cannot be read or changed");
         }
@@ -125,8 +132,9 @@ fn webhook_id(segment: Option<&str>) -> Result<WebhookId, Problem> {
     id.map(WebhookId).ok_or_else(|| Problem::not_found("there is no such webhook"))
 }
 
-const fn meta(page: Page, total: u64) -> PageMeta {
-    PageMeta { total, limit: page.limit, offset: page.offset }
+fn meta<T>(page: Page, listed: &Listed<T>) -> PageMeta {
+    let next = listed.next.map(|cursor| cursor.to_string());
+    PageMeta { total: listed.total, limit: page.limit, offset: page.offset, more: next.is_some(), next }
 }
 
 #[cfg(test)]

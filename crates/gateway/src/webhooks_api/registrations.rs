@@ -1,7 +1,7 @@
 //! Making, reading and changing webhooks, trying them out and switching them on.
 
 use hookswitch_protocol::{Timestamp, WebhookId};
-use hookswitch_webhooks::{Rotation, Webhook, WebhookInput};
+use hookswitch_webhooks::{Cursor, Rotation, Webhook, WebhookInput};
 use http::StatusCode;
 
 use super::views::{EnabledView, TestView, WebhookView};
@@ -17,10 +17,11 @@ impl WebhookCall<'_> {
     }
 
     pub(super) async fn list(self) -> Answered {
-        let page = self.page(LIST_LIMIT)?;
+        let page = self.page(LIST_LIMIT, |cursor| matches!(cursor, Cursor::Webhook(_)))?;
         let found = self.webhooks.list(self.tenant, page).await.map_err(|error| self.refusal(error))?;
+        let n_bytes = found.rows.iter().map(view_bytes).sum();
         let rows: Vec<_> = found.rows.iter().map(|webhook| self.view(webhook)).collect();
-        Ok(self.answer.success(StatusCode::OK, rows, Some(meta(page, found.total))))
+        Ok(self.answer.list(rows, meta(page, &found), n_bytes))
     }
 
     pub(super) async fn get(self, id: WebhookId) -> Answered {
@@ -71,4 +72,10 @@ impl WebhookCall<'_> {
     fn breaker(self, id: WebhookId) -> &'static str {
         self.webhooks.breaker(id).label()
     }
+}
+
+/// What a webhook takes in an answer, about.
+fn view_bytes(webhook: &Webhook) -> usize {
+    let events: usize = webhook.events.iter().map(|event| event.len() + 3).sum();
+    events + webhook.name.len() + webhook.url.len() + 1_000
 }

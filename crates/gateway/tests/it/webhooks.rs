@@ -40,6 +40,17 @@ async fn lists_are_pages() {
     assert_eq!(page.meta(), json!({"total": 3, "limit": 2, "offset": 1}));
     let second = service.get("/api/v1/webhooks?limit=2&page=2").await;
     assert_eq!(second.data().as_array().map(Vec::len), Some(1));
+    let first = service.get("/api/v1/webhooks?limit=2").await.meta();
+    assert_eq!(first, json!({"total": 3, "limit": 2, "offset": 0, "more": true, "next": first["next"]}));
+    let next = first["next"].as_str().expect("a cursor").to_owned();
+    let rest = service.get(&format!("/api/v1/webhooks?limit=2&cursor={next}")).await;
+    assert_eq!(rest.data(), second.data());
+    assert_eq!(rest.meta(), json!({"total": 3, "limit": 2, "offset": 0}));
+    for (path, cursor) in [("", "a1.1"), ("", "w"), ("/failed", &*next), ("/failed", "s1.1")] {
+        let refused = service.get(&format!("/api/v1/webhooks{path}?cursor={cursor}")).await;
+        let message = refused.expect_error(400, "invalid_field");
+        assert!(message.starts_with("cursor "), "{message}");
+    }
     service.get("/api/v1/webhooks?limit=0").await.expect_error(400, "invalid_field");
     service.get("/api/v1/webhooks/failed?since=yesterday").await.expect_error(400, "invalid_field");
     assert_eq!(service.get("/api/v1/webhooks/failed").await.data(), json!([]));

@@ -6,7 +6,7 @@ use hookswitch_webhooks::{
     WebhookDirectory,
 };
 
-use super::queries::webhooks;
+use super::queries::{webhook_lists, webhooks};
 use super::{Store, dialect};
 use crate::error::Failure;
 
@@ -23,10 +23,9 @@ impl WebhookDirectory for Store {
     }
 
     fn list<'a>(&'a self, tenant: &'a TenantId, page: Page) -> BoxFuture<'a, Result<Listed<Webhook>, DirectoryError>> {
-        let (tenant, codec) = (tenant.clone(), self.inner.codec.clone());
-        self.inner
-            .readers
-            .read_as(Failure::directory, "list webhooks", move |conn| webhooks::list(conn, &codec, &tenant, page))
+        let (asker, tenant, codec) = (Some(tenant.clone()), tenant.clone(), self.inner.codec.clone());
+        let query = move |conn: &mut _| webhook_lists::list(conn, &codec, &tenant, page);
+        self.inner.readers.reports.read_as(Failure::directory, "list webhooks", asker, query)
     }
 
     fn get<'a>(
@@ -34,10 +33,9 @@ impl WebhookDirectory for Store {
         tenant: &'a TenantId,
         id: WebhookId,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
-        let (tenant, codec) = (tenant.clone(), self.inner.codec.clone());
-        self.inner
-            .readers
-            .read_as(Failure::directory, "read a webhook", move |conn| webhooks::get(conn, &codec, &tenant, id))
+        let (asker, tenant, codec) = (Some(tenant.clone()), tenant.clone(), self.inner.codec.clone());
+        let query = move |conn: &mut _| webhooks::get(conn, &codec, &tenant, id);
+        self.inner.readers.ownership.read_as(Failure::directory, "read a webhook", asker, query)
     }
 
     fn update<'a>(
@@ -86,15 +84,13 @@ impl WebhookDirectory for Store {
 
     fn all(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>> {
         let codec = self.inner.codec.clone();
-        let query = move |conn: &mut _| webhooks::all(conn, &codec);
-        self.inner.readers.read_as(Failure::directory, "list all webhooks", query)
+        let query = move |conn: &mut _| webhook_lists::all(conn, &codec);
+        self.inner.readers.upkeep.read_as(Failure::directory, "list all webhooks", None, query)
     }
 
     /// Whoever changes a row, the database makes another mark of it.
     fn version(&self) -> BoxFuture<'_, Result<DirectoryVersion, DirectoryError>> {
-        Box::pin(async move {
-            let version = self.inner.readers.read(dialect::directory_version).await;
-            version.map(DirectoryVersion).map_err(|failure| failure.directory("read the directory's version"))
-        })
+        let query = |conn: &mut _| dialect::directory_version(conn).map(DirectoryVersion);
+        self.inner.readers.upkeep.read_as(Failure::directory, "read the directory's version", None, query)
     }
 }

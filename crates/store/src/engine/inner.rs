@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::dialect::NodeLiveness;
 use super::queries::offline;
-use super::{Conn, PendingUsers, Readers, Writer};
+use super::{Conn, PendingUsers, ReaderClasses, Writer};
 use crate::codec::Codec;
 use crate::error::Failure;
 use crate::metrics::StoreMetrics;
@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     pub(crate) acceptance: Writer,
     /// Lease, settling and chores. On a database with one writer, that same one.
     pub(crate) dispatch: Writer,
-    pub(crate) readers: Readers,
+    pub(crate) readers: ReaderClasses,
     pub(crate) pending_users: PendingUsers,
     /// What this node knows of the others on the database.
     pub(crate) liveness: Arc<Mutex<NodeLiveness>>,

@@ -21,8 +21,9 @@ impl DeliveryLedger for Store {
         tenant: &'a TenantId,
         ids: &'a [(EventId, Fingerprint)],
     ) -> BoxFuture<'a, Result<Vec<Seen>, LedgerError>> {
-        let (tenant, ids, now) = (tenant.clone(), ids.to_vec(), self.inner.clock.now());
-        self.inner.readers.read_as(Failure::ledger, "look up event ids", move |conn| {
+        let (asker, tenant) = (Some(tenant.clone()), tenant.clone());
+        let (ids, now) = (ids.to_vec(), self.inner.clock.now());
+        self.inner.readers.event_ids.read_as(Failure::ledger, "look up event ids", asker, move |conn| {
             let wanted: Vec<&EventId> = ids.iter().map(|(id, _)| id).collect();
             let known = KnownIds::load(conn, &tenant, &wanted)?;
             Ok(ids.iter().map(|(id, content)| known.look_up(&tenant, id, *content, now)).collect())
@@ -38,7 +39,8 @@ impl DeliveryLedger for Store {
     }
 
     fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>> {
-        self.inner.readers.read_as(Failure::ledger, "read the backlog", move |conn| deliveries::backlog(conn, now))
+        let query = move |conn: &mut _| deliveries::backlog(conn, now);
+        self.inner.readers.upkeep.read_as(Failure::ledger, "read the backlog", None, query)
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>> {

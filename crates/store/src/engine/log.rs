@@ -21,14 +21,14 @@ impl AttemptLog for Store {
 
     fn entries<'a>(
         &'a self,
+        tenant: &'a TenantId,
         webhook: WebhookId,
         filter: &'a LogFilter,
         page: Page,
     ) -> BoxFuture<'a, Result<Listed<LogEntry>, DirectoryError>> {
         let filter = filter.clone();
-        self.inner
-            .readers
-            .read_as(Failure::directory, "read a log", move |conn| entries::entries(conn, webhook, &filter, page))
+        let query = move |conn: &mut _| entries::entries(conn, webhook, &filter, page);
+        self.inner.readers.reports.read_as(Failure::directory, "read a log", Some(tenant.clone()), query)
     }
 
     fn failed<'a>(
@@ -37,15 +37,19 @@ impl AttemptLog for Store {
         since: Timestamp,
         page: Page,
     ) -> BoxFuture<'a, Result<Listed<LoggedAttempt>, DirectoryError>> {
+        let asker = Some(tenant.clone());
         let tenant = tenant.clone();
-        self.inner
-            .readers
-            .read_as(Failure::directory, "list failed attempts", move |conn| logs::failed(conn, &tenant, since, page))
+        let query = move |conn: &mut _| entries::failed(conn, &tenant, since, page);
+        self.inner.readers.reports.read_as(Failure::directory, "list failed attempts", asker, query)
     }
 
-    fn stats(&self, webhook: WebhookId, since: Timestamp) -> BoxFuture<'_, Result<DeliveryStats, DirectoryError>> {
-        self.inner
-            .readers
-            .read_as(Failure::directory, "read a webhook's figures", move |conn| logs::stats(conn, webhook, since))
+    fn stats<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        webhook: WebhookId,
+        since: Timestamp,
+    ) -> BoxFuture<'a, Result<DeliveryStats, DirectoryError>> {
+        let query = move |conn: &mut _| logs::stats(conn, webhook, since);
+        self.inner.readers.reports.read_as(Failure::directory, "read a webhook's figures", Some(tenant.clone()), query)
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! These files are compiled twice, once inside `sqlite` and once inside `mysql`. Each of the two puts
 //! beside them a `dialect` (the connection, and what its SQL says differently), a `connect` (where
-//! connections come from), an `offline_claim` and an `open` (how a store opens). Generic functions instead would need every
+//! connections come from), an `interrupt` (how a query is ended), an `offline_claim` and an `open` (how a store opens). Generic functions instead would need every
 //! query's traits spelt out again in its signature; macros would hide the code from tools. See
 //! `docs/decisions/0011-one-engine-two-databases.md`.
 
@@ -15,17 +15,20 @@ mod log;
 mod offline;
 mod pending_users;
 mod queries;
-mod reader;
+pub(super) mod reader;
+mod reader_classes;
 mod store;
 pub(super) mod writer;
 
-use super::connect::Connector;
+use super::connect::{self, Connector};
 use super::dialect::{self, Conn};
+use super::interrupt::Interrupt;
 use super::offline_claim;
 
 pub(super) use inner::Inner;
 pub(super) use pending_users::PendingUsers;
 pub(super) use queries::webhooks::n_unreadable;
 pub(super) use reader::Readers;
+pub(super) use reader_classes::{ReadLimits, ReaderClasses};
 pub use store::Store;
 pub(super) use writer::{Writer, WriterContext};

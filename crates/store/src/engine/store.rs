@@ -49,5 +49,11 @@ impl Store {
         let store = Arc::downgrade(&self.inner);
         let n_waiting = move || store.upgrade().map_or(0, |store| store.n_waiting() as u64);
         register_gauge(registry, "store_waiting", "Calls that wait for a writer of the database", n_waiting);
+        let store = Arc::downgrade(&self.inner);
+        let n_reading = move || store.upgrade().map_or(0, |store| store.readers.n_running());
+        register_gauge(registry, "store_reads", "Reads of the database that run now, or still end", n_reading);
+        let store = Arc::downgrade(&self.inner);
+        let n_reads_waiting = move || store.upgrade().map_or(0, |store| store.readers.n_waiting() as u64);
+        register_gauge(registry, "store_reads_waiting", "Reads that wait for a connection", n_reads_waiting);
     }
 }

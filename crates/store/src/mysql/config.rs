@@ -27,10 +27,14 @@ pub struct MySqlConfig {
     pub tls: Option<Tls>,
     /// Brings the tables up to date while opening. Off by default: an old schema is then an error.
     pub migrates: bool,
-    /// Connections for reading, at least 1; 4 by default. Two more write: one for those who wait outside, one for dispatching.
+    /// Reports that run at once (lists and figures), at least 1; 4 by default, half of them of one tenant. Each
+    /// is a connection. Up to seven more read everything else, and two write: one for those who wait
+    /// outside, one for dispatching.
     pub n_readers: usize,
     /// Calls that may wait for each writer; 1,024 by default. When they are that many, the next caller waits.
     pub queue: usize,
+    /// How long a report may take before it is ended; 5 s by default.
+    pub report_limit: Duration,
     /// How long a caller waits for room in the queue, or for a reading connection, before it is told
     /// `Unavailable`; 5 s by default.
     pub wait: Duration,
@@ -64,6 +68,7 @@ impl MySqlConfig {
             tls: None,
             migrates: false,
             n_readers: 4,
+            report_limit: Duration::from_secs(5),
             queue: 1_024,
             wait: Duration::from_secs(5),
             connect_wait: Duration::from_secs(3),

@@ -9,7 +9,7 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_query;
-use diesel::sql_types::{self, BigInt, Binary, Double, Integer, Nullable, Text};
+use diesel::sql_types::{self, BigInt, Binary, Bool, Double, Integer, Nullable, Text};
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use hookswitch_protocol::{NodeId, Timestamp};
 use hookswitch_webhooks::Sweep;
@@ -94,6 +94,16 @@ pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {
         "(SELECT CONCAT(COUNT(*), '-', COALESCE(BIT_XOR(CRC32(CONCAT_WS('|', id, changed_at))), 0)) FROM webhooks)",
     ))
     .get_result(conn)
+}
+
+/// The first condition of a query that may walk over very many rows: nothing, for the server ends it.
+pub(crate) fn in_time() -> SqlLiteral<Bool> {
+    sql("TRUE")
+}
+
+/// Whether a query was ended because its time was over.
+pub(crate) fn was_interrupted(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(_, said) if said.message().contains("Query execution was interrupted"))
 }
 
 /// Whether other processes write at the same time.

@@ -5,6 +5,7 @@ mod connect;
 mod dialect;
 #[path = "../engine/mod.rs"]
 mod engine;
+mod interrupt;
 pub(crate) mod migrate;
 mod node_liveness;
 mod offline_claim;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::config::MySqlConfig;
 use super::connect::Connector;
 use super::dialect::{Conn, RowNumbers};
-use super::engine::{Inner, PendingUsers, Readers, Store, Writer, WriterContext, n_unreadable};
+use super::engine::{Inner, PendingUsers, ReadLimits, ReaderClasses, Store, Writer, WriterContext, n_unreadable};
 use super::{migrate, offline_claim};
 use crate::codec::Codec;
 use crate::error::{Failure, StoreError};
@@ -32,21 +32,27 @@ impl Store {
         scope: &Scope,
     ) -> Result<Self, StoreError> {
         let connector = Connector::new(config.clone());
-        let acceptance = connector.log_in().await?;
-        let acceptance = migrate::check_schema(acceptance, &config).await?;
+        let looking = migrate::check_schema(connector.log_in().await?, &config).await?;
         let codec = Arc::new(Codec::new(config.secret_keys.clone()));
-        let acceptance = check_seals(acceptance, &config, codec.clone()).await?;
+        drop(check_seals(looking, &config, codec.clone()).await?);
         let bounds = (config.queue, config.wait);
-        let dispatch = connector.log_in().await?;
+        let writing = connector.writing();
+        let (acceptance, dispatch) = (writing.log_in().await?, writing.log_in().await?);
         let metrics = StoreMetrics::default();
         let row_numbers = RowNumbers::new(RandomState::new());
         let context = Arc::new(WriterContext { codec: codec.clone(), row_numbers });
+        let limits = ReadLimits {
+            n_reports: config.n_readers,
+            report_limit: config.report_limit,
+            limit: config.answer_wait,
+            wait: config.wait,
+        };
         let inner = Inner {
             offline,
             codec,
-            acceptance: Writer::start(connector.clone(), acceptance, context.clone(), bounds, metrics.clone(), scope),
-            dispatch: Writer::start(connector.clone(), dispatch, context.clone(), bounds, metrics.clone(), scope),
-            readers: Readers::new(connector, config.n_readers, config.wait),
+            readers: ReaderClasses::new(|limit| connector.reading(limit), limits, &metrics),
+            acceptance: Writer::start(writing.clone(), acceptance, context.clone(), bounds, metrics.clone(), scope),
+            dispatch: Writer::start(writing, dispatch, context.clone(), bounds, metrics.clone(), scope),
             pending_users: PendingUsers::new(None),
             liveness: Arc::default(),
             holder: Arc::from(NodeId::generate(clock.now()).as_str()),

@@ -24,12 +24,19 @@ type Row<'conn, 'query> = <AsyncMysqlConnection as AsyncConnectionCore>::Row<'co
 pub(crate) struct Timed {
     inner: AsyncMysqlConnection,
     deadline: Deadline,
+    opened: Instant,
 }
 
 impl Timed {
     /// A connection that has just been made, to be asked nothing before [`Timed::begin`].
     pub(crate) fn new(inner: AsyncMysqlConnection) -> Self {
-        Self { inner, deadline: Deadline { at: Instant::now(), was_missed: false } }
+        let now = Instant::now();
+        Self { inner, deadline: Deadline { at: now, was_missed: false }, opened: now }
+    }
+
+    /// How long ago it was made.
+    pub(crate) fn age(&self) -> Duration {
+        self.opened.elapsed()
     }
 
     /// A piece of work begins, all of which has so long.

@@ -8,7 +8,7 @@ use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Binary, Double};
+use diesel::sql_types::{BigInt, Binary, Bool, Double};
 use hookswitch_protocol::{NodeId, Timestamp};
 use hookswitch_webhooks::Sweep;
 
@@ -103,6 +103,23 @@ pub(crate) struct RowNumbers;
 pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {
     let revision: i64 = webhook_revision::table.select(webhook_revision::revision).first(conn)?;
     Ok(revision.to_string())
+}
+
+/// The function that tells whether a query may go on, see `interrupt`.
+pub(super) const IN_TIME: &str = "hookswitch_in_time";
+
+/// What it says when not.
+pub(super) const TIME_IS_OVER: &str = "the time of this query is over";
+
+/// The first condition of a query that may walk over very many rows; holds for all of them. By chance, because
+/// the rows that it is asked about have no order; one in 128 costs nothing that shows.
+pub(crate) fn in_time() -> SqlLiteral<Bool> {
+    sql("((random() & 127) <> 0 OR hookswitch_in_time())")
+}
+
+/// Whether a query was ended because its time was over, or its caller gone.
+pub(crate) fn was_interrupted(error: &diesel::result::Error) -> bool {
+    matches!(error, diesel::result::Error::DatabaseError(_, said) if said.message().contains(TIME_IS_OVER))
 }
 
 /// Whether other processes write at the same time.

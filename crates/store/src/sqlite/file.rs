@@ -19,3 +19,23 @@ pub(super) fn check_path(path: &Path) -> Result<String, StoreError> {
 pub(super) fn failed(operation: &'static str, path: impl AsRef<Path>, source: Cause) -> StoreError {
     StoreError::File { operation, path: path.as_ref().to_owned(), source }
 }
+
+/// Which file stands under a name: another one with the same name is told apart where the system can do that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId(u64, u64);
+
+impl FileId {
+    /// `None` when there is none, or it cannot be looked at.
+    #[cfg(unix)]
+    pub(super) fn of(path: &str) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+
+        std::fs::metadata(path).ok().map(|file| Self(file.dev(), file.ino()))
+    }
+
+    /// `None` when there is none, or it cannot be looked at.
+    #[cfg(not(unix))]
+    pub(super) fn of(path: &str) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|_| Self(0, 0))
+    }
+}

@@ -7,10 +7,13 @@ mod engine;
 mod file;
 #[cfg(test)]
 mod group_tests;
+mod interrupt;
 mod lock;
 pub(crate) mod migrate;
 mod offline_claim;
 mod open;
+#[cfg(test)]
+mod reader_tests;
 mod recover;
 
 pub use engine::Store;

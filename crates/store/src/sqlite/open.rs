@@ -9,7 +9,7 @@ use hookswitch_runtime::{Clock, Scope};
 
 use super::connect::Connector;
 use super::dialect::{self, Conn, RowNumbers};
-use super::engine::{Inner, PendingUsers, Readers, Store, Writer, WriterContext, n_unreadable};
+use super::engine::{Inner, PendingUsers, ReadLimits, ReaderClasses, Store, Writer, WriterContext, n_unreadable};
 use super::file::{check_path, failed};
 use super::lock::{FileLock, private};
 use super::{migrate, recover};
@@ -41,8 +41,14 @@ impl Store {
         let metrics = StoreMetrics::default();
         let context = Arc::new(WriterContext { codec: codec.clone(), row_numbers: RowNumbers });
         let bounds = (config.queue, config.wait);
+        let limits = ReadLimits {
+            n_reports: config.n_readers,
+            report_limit: config.report_limit,
+            limit: config.wait,
+            wait: config.wait,
+        };
+        let readers = ReaderClasses::new(|_limit| connector.reading(), limits, &metrics);
         let writer = Writer::start(connector, conn, context, bounds, metrics.clone(), scope);
-        let readers = Readers::new(Connector::reading(&path, config.busy_timeout), config.n_readers, config.wait);
         let inner = Inner {
             offline,
             metrics,

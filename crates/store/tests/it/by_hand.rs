@@ -164,8 +164,8 @@ async fn a_webhook_deleted_by_hand_does_not_stop_the_log_of_others() {
     rig.operator().run(&format!("DELETE FROM webhooks WHERE id = {gone}"));
     store.append(attempt(gone, Some(200), now())).await.expect("nothing to log it under");
     store.append(attempt(kept, Some(200), now())).await.expect("append");
-    assert_eq!(store.entries(kept, &LogFilter::default(), FIRST_PAGE).await.expect("entries").total, 1);
-    assert_eq!(store.entries(gone, &LogFilter::default(), FIRST_PAGE).await.expect("entries").total, 0);
+    assert_eq!(store.entries(&tenant(), kept, &LogFilter::default(), FIRST_PAGE).await.expect("entries").total, 1);
+    assert_eq!(store.entries(&tenant(), gone, &LogFilter::default(), FIRST_PAGE).await.expect("entries").total, 0);
     let change = WebhookChange { name: Some("new".to_owned()), ..WebhookChange::default() };
     assert_eq!(store.update(&tenant(), gone, change).await.expect("update"), None);
     let next = store.create(&tenant(), webhook("next")).await.expect("create").id;

@@ -8,5 +8,6 @@ mod group;
 mod mysql;
 mod opening;
 mod plans;
+mod reports;
 mod rig;
 mod seals;

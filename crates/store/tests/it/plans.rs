@@ -28,6 +28,19 @@ async fn leases_sweeps_and_retention_walk_an_index() {
         "webhook_logs_by_webhook",
     );
     check(
+        "SELECT id FROM webhook_logs WHERE ((random() & 127) <> 0 OR random()) AND webhook_id = ? AND event = ?
+         ORDER BY created_at DESC, id DESC LIMIT 50",
+        "COVERING INDEX webhook_logs_by_event (webhook_id=? AND event=?)",
+    );
+    check(
+        "SELECT id FROM webhook_logs WHERE webhook_id = ?
+         AND created_at <= COALESCE((SELECT p.created_at FROM webhook_logs p WHERE p.id = ?), ?)
+         AND (created_at < COALESCE((SELECT p.created_at FROM webhook_logs p WHERE p.id = ?), ?) OR id < ?)
+         ORDER BY created_at DESC, id DESC LIMIT 50",
+        "COVERING INDEX webhook_logs_by_webhook (webhook_id=? AND created_at<?)",
+    );
+    check("SELECT id FROM webhook_skips WHERE delivery_id = ?", "webhook_skips_by_delivery");
+    check(
         "SELECT COUNT(*), AVG(duration_ms) FROM webhook_logs WHERE webhook_id = ? AND created_at >= ?
          AND NOT COALESCE(response_code BETWEEN 200 AND 299, FALSE)",
         "COVERING INDEX webhook_logs_by_webhook",

@@ -15,7 +15,7 @@ use hookswitch_webhooks::{
 };
 use tempfile::TempDir;
 
-pub(crate) const FIRST_PAGE: Page = Page { offset: 0, limit: 100 };
+pub(crate) const FIRST_PAGE: Page = Page::first(100);
 
 /// A place for one database.
 pub(crate) struct Rig {

@@ -20,6 +20,7 @@ pub async fn check(open: impl AsyncFn(Clock) -> WebhookSeams) {
     what_was_created_is_found(&Rig::open(&open).await).await;
     a_webhook_is_found_only_under_its_own_tenant(&Rig::open(&open).await).await;
     a_list_is_oldest_first_in_pages(&Rig::open(&open).await).await;
+    a_list_of_heavy_webhooks_is_cut_and_goes_on(&Rig::open(&open).await).await;
     an_update_changes_what_it_names(&Rig::open(&open).await).await;
     a_deleted_webhook_is_gone(&Rig::open(&open).await).await;
     the_table_gets_all_that_are_not_deleted(&Rig::open(&open).await).await;
@@ -68,10 +69,31 @@ async fn a_list_is_oldest_first_in_pages(rig: &Rig) {
     }
     rig.webhook("b").await;
     for (offset, limit, wanted) in [(0, 10, &made[..]), (0, 2, &made[..2]), (2, 2, &made[2..]), (9, 2, &[][..])] {
-        let listed = rig.seams.directory.list(&tenant("a"), Page { offset, limit }).await.expect("list");
+        let listed = rig.seams.directory.list(&tenant("a"), Page { after: None, offset, limit }).await.expect("list");
         let ids: Vec<WebhookId> = listed.rows.iter().map(|webhook| webhook.id).collect();
         assert_eq!((&ids[..], listed.total), (wanted, 3), "offset {offset}, limit {limit}");
     }
+}
+
+async fn a_list_of_heavy_webhooks_is_cut_and_goes_on(rig: &Rig) {
+    let heavy = || {
+        let events = (0..5_000).map(|n| format!("call.event{n}.{}", "x".repeat(40))).collect();
+        NewWebhook { events, ..new_webhook("heavy") }
+    };
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(rig.seams.directory.create(&tenant("a"), heavy()).await.expect("create").id);
+    }
+    let (mut ids, mut n_windows, mut page) = (Vec::new(), 0, Page::first(1_000));
+    loop {
+        let listed = rig.seams.directory.list(&tenant("a"), page).await.expect("list");
+        assert_eq!(listed.total, 5);
+        ids.extend(listed.rows.iter().map(|webhook| webhook.id));
+        n_windows += 1;
+        let Some(next) = listed.next else { break };
+        page.after = Some(next);
+    }
+    assert_eq!((ids, n_windows), (made, 2), "more than a quarter of a MiB each");
 }
 
 async fn an_update_changes_what_it_names(rig: &Rig) {

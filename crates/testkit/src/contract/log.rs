@@ -9,6 +9,7 @@ use hookswitch_webhooks::{
     SkipRow, WebhookSeams,
 };
 
+use super::log_windows;
 use super::webhook_rig::{ALL, Rig, START, row, tenant};
 
 /// Tries every sentence of the promise, each on a keeper of its own made by `open`. The keeper must
@@ -24,6 +25,9 @@ pub async fn check(open: impl AsyncFn(Clock) -> WebhookSeams) {
     a_settled_attempt_is_a_row(&Rig::open(&open).await).await;
     a_filter_gives_what_it_names(&Rig::open(&open).await).await;
     skips_stand_between_attempts_when_asked_for(&Rig::open(&open).await).await;
+    log_windows::a_window_ends_where_its_bytes_do(&Rig::open(&open).await).await;
+    log_windows::a_row_that_is_too_big_comes_alone(&Rig::open(&open).await).await;
+    log_windows::a_cursor_misses_and_repeats_nothing(&Rig::open(&open).await).await;
 }
 
 async fn a_filter_gives_what_it_names(rig: &Rig) {
@@ -66,7 +70,7 @@ async fn skips_stand_between_attempts_when_asked_for(rig: &Rig) {
         rig.seams.log.append_skip(skip).await.expect("append");
     }
     let entries = async |filter: &LogFilter, page| {
-        let listed = rig.seams.log.entries(webhook, filter, page).await.expect("entries");
+        let listed = rig.seams.log.entries(&tenant("a"), webhook, filter, page).await.expect("entries");
         let shown = listed.rows.iter().map(|entry| match entry {
             LogEntry::Attempt(logged) => (logged.row.at.since(START).as_secs(), false),
             LogEntry::Skip(logged) => (logged.row.at.since(START).as_secs(), true),
@@ -75,7 +79,7 @@ async fn skips_stand_between_attempts_when_asked_for(rig: &Rig) {
     };
     let with_skips = LogFilter { with_skips: true, ..LogFilter::default() };
     assert_eq!(entries(&with_skips, ALL).await, (vec![(4, true), (3, false), (2, true), (1, false)], 4));
-    let page = Page { offset: 1, limit: 2 };
+    let page = Page { after: None, offset: 1, limit: 2 };
     assert_eq!(entries(&with_skips, page).await, (vec![(3, false), (2, true)], 4), "pages run over both");
     let alerts = LogFilter { event_type: Some(EventType::ALERT), ..with_skips.clone() };
     assert_eq!(entries(&alerts, ALL).await, (vec![(4, true)], 1));
@@ -90,12 +94,11 @@ async fn append(rig: &Rig, webhook: WebhookId, code: Option<u16>, at: Timestamp)
 }
 
 async fn attempts(rig: &Rig, webhook: WebhookId, filter: &LogFilter, page: Page) -> Listed<LoggedAttempt> {
-    let Listed { rows, total } = rig.seams.log.entries(webhook, filter, page).await.expect("entries");
-    let attempts = rows.into_iter().map(|entry| match entry {
+    let listed = rig.seams.log.entries(&tenant("a"), webhook, filter, page).await.expect("entries");
+    listed.map(|entry| match entry {
         LogEntry::Attempt(logged) => logged,
         LogEntry::Skip(logged) => panic!("skips come only when asked for: {logged:?}"),
-    });
-    Listed { rows: attempts.collect(), total }
+    })
 }
 
 fn at(secs: u64) -> Timestamp {
@@ -123,7 +126,7 @@ async fn rows_are_newest_first_in_pages(rig: &Rig) {
     }
     append(rig, other, Some(200), at(9)).await;
     for (offset, limit, wanted) in [(0, 10, vec![4, 3, 2, 1]), (1, 2, vec![3, 2]), (4, 2, vec![])] {
-        let listed = attempts(rig, webhook, &LogFilter::default(), Page { offset, limit }).await;
+        let listed = attempts(rig, webhook, &LogFilter::default(), Page { after: None, offset, limit }).await;
         assert_eq!((moments(&listed), listed.total), (wanted, 4), "offset {offset}, limit {limit}");
     }
 }
@@ -142,13 +145,13 @@ async fn failed_means_without_2xx(rig: &Rig) {
     let listed = failed(at(0), ALL).await;
     assert_eq!((moments(&listed), listed.total), (vec![7, 6, 5, 4, 3, 2], 6), "without 2xx, of this tenant only");
     assert_eq!(moments(&failed(at(5), ALL).await), [7, 6, 5], "since then, that moment included");
-    let page = failed(at(0), Page { offset: 1, limit: 2 }).await;
+    let page = failed(at(0), Page { after: None, offset: 1, limit: 2 }).await;
     assert_eq!((moments(&page), page.total), (vec![6, 5], 6));
 }
 
 async fn the_figures_are_rows(rig: &Rig) {
     let (webhook, other) = (rig.webhook("a").await.id, rig.webhook("a").await.id);
-    let stats = async |since| rig.seams.log.stats(webhook, since).await.expect("stats");
+    let stats = async |since| rig.seams.log.stats(&tenant("a"), webhook, since).await.expect("stats");
     assert_eq!(stats(at(0)).await, DeliveryStats::default(), "without rows everything is 0");
     for (secs, code, duration_ms) in [(1, Some(200), 10), (2, Some(500), 20), (3, None, 60), (4, Some(204), 30)] {
         let row = hookswitch_webhooks::AttemptRow { duration_ms, ..row(webhook, code, at(secs)) };
@@ -169,6 +172,6 @@ async fn a_settled_attempt_is_a_row(rig: &Rig) {
     let failed = rig.seams.log.failed(&tenant("a"), START, ALL).await.expect("failed");
     assert_eq!(failed.total, 1, "an attempt counts as failed also when a later one succeeded");
     assert_eq!(failed.rows[0].row.attempt, 1);
-    let stats = rig.seams.log.stats(webhook, START).await.expect("stats");
+    let stats = rig.seams.log.stats(&tenant("a"), webhook, START).await.expect("stats");
     assert_eq!((stats.total, stats.successful), (2, 1));
 }

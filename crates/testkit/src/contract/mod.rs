@@ -6,6 +6,7 @@ pub mod directory;
 pub mod ledger;
 pub mod ledger_schedule;
 pub mod log;
+mod log_windows;
 pub mod offline;
 pub mod presence;
 mod webhook_rig;

@@ -22,7 +22,7 @@ impl Webhooks {
         page: Page,
     ) -> Result<Listed<LogEntry>, WebhookError> {
         self.get(tenant, id).await?;
-        Ok(self.0.seams.log.entries(id, filter, page).await?)
+        Ok(self.0.seams.log.entries(tenant, id, filter, page).await?)
     }
 
     /// The tenant's attempts since then without a 2xx, newest first.
@@ -49,7 +49,7 @@ impl Webhooks {
         since: Timestamp,
     ) -> Result<DeliveryStats, WebhookError> {
         self.get(tenant, id).await?;
-        Ok(self.0.seams.log.stats(id, since).await?)
+        Ok(self.0.seams.log.stats(tenant, id, since).await?)
     }
 
     /// Makes every delivery of an event accepted since then that ended without a 2xx due again, up to

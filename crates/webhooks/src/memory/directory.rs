@@ -2,13 +2,14 @@
 
 use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
 
-use super::{End, MemoryWebhooks, Registered, State};
+use super::{End, MemoryWebhooks, Registered, State, counted};
 use crate::health::{DisableReason, Disabled, WebhookHealth};
 use crate::seams::attempt_log::SkipReason;
 use crate::seams::directory::{
-    DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
+    Cursor, DirectoryError, DirectoryVersion, Listed, NewWebhook, Page, PreviousSecret, Webhook, WebhookChange,
     WebhookDirectory,
 };
+use crate::seams::paging::PageBudget;
 use hookswitch_runtime::BoxFuture;
 
 impl WebhookDirectory for MemoryWebhooks {
@@ -29,8 +30,16 @@ impl WebhookDirectory for MemoryWebhooks {
     fn list<'a>(&'a self, tenant: &'a TenantId, page: Page) -> BoxFuture<'a, Result<Listed<Webhook>, DirectoryError>> {
         self.locked(move |state, _| {
             let all = || state.present().filter(|webhook| webhook.tenant == *tenant);
-            let rows = all().skip(page.offset as usize).take(page.limit as usize).cloned().collect();
-            Ok(Listed { rows, total: all().count() as u64 })
+            let after = match page.after {
+                Some(Cursor::Webhook(id)) => id,
+                _ => WebhookId(0),
+            };
+            let mut rows = all().filter(|webhook| webhook.id > after).skip(page.offset as usize).peekable();
+            let mut room = PageBudget::new(&page);
+            let taken: Vec<Webhook> =
+                std::iter::from_fn(|| rows.next_if(|webhook| room.take(webhook.weight()))).cloned().collect();
+            let next = rows.peek().and_then(|_| taken.last()).map(|last| Cursor::Webhook(last.id));
+            Ok(Listed { rows: taken, total: counted(all().count()), next })
         })
     }
 

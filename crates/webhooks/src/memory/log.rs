@@ -2,12 +2,16 @@
 
 use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
 
-use super::{LOG_ROWS, MemoryWebhooks, State};
+use super::{LOG_BYTES, LOG_ROWS, MemoryWebhooks, State, counted};
 use crate::seams::attempt_log::{
     AttemptLog, AttemptRow, DeliveryStats, LogEntry, LogFilter, LogOutcome, LoggedAttempt, LoggedSkip, SkipRow,
 };
-use crate::seams::directory::{DirectoryError, Listed, Page};
+use crate::seams::directory::{Cursor, DirectoryError, Listed, Page};
+use crate::seams::paging::PageBudget;
 use hookswitch_runtime::BoxFuture;
+
+/// What a skip weighs in a list, about.
+const SKIP_BYTES: usize = 200;
 
 impl AttemptLog for MemoryWebhooks {
     fn append(&self, row: AttemptRow) -> BoxFuture<'_, Result<(), DirectoryError>> {
@@ -26,19 +30,17 @@ impl AttemptLog for MemoryWebhooks {
 
     fn entries<'a>(
         &'a self,
+        _tenant: &'a TenantId,
         webhook: WebhookId,
         filter: &'a LogFilter,
         page: Page,
     ) -> BoxFuture<'a, Result<Listed<LogEntry>, DirectoryError>> {
         self.locked(move |state, _| {
             let attempts = state.rows.values().filter(|l| l.row.webhook == webhook && filter.wants(&l.row));
-            let mut all: Vec<LogEntry> = attempts.cloned().map(LogEntry::Attempt).collect();
+            let mut all: Vec<EntryRef<'_>> = attempts.map(EntryRef::Attempt).collect();
             let skips = state.skips.values().filter(|l| l.row.webhook == webhook && filter.wants_skip(&l.row));
-            all.extend(skips.cloned().map(LogEntry::Skip));
-            all.sort_by_key(|entry| std::cmp::Reverse(entry.rank()));
-            let total = all.len() as u64;
-            let rows = all.into_iter().skip(page.offset as usize).take(page.limit as usize).collect();
-            Ok(Listed { rows, total })
+            all.extend(skips.map(EntryRef::Skip));
+            Ok(window(all, page))
         })
     }
 
@@ -50,11 +52,23 @@ impl AttemptLog for MemoryWebhooks {
     ) -> BoxFuture<'a, Result<Listed<LoggedAttempt>, DirectoryError>> {
         self.locked(move |state, _| {
             let is_theirs = |id| state.webhooks.get(&id).is_some_and(|known| known.webhook.tenant == *tenant);
-            Ok(state.listed(page, |row| row.at >= since && !is_success(row) && is_theirs(row.webhook)))
+            let is_wanted = |row: &AttemptRow| row.at >= since && !is_success(row) && is_theirs(row.webhook);
+            let wanted = state.rows.values().filter(|logged| is_wanted(&logged.row));
+            let listed = window(wanted.map(EntryRef::Attempt).collect(), page);
+            let attempts = listed.rows.into_iter().filter_map(|entry| match entry {
+                LogEntry::Attempt(logged) => Some(logged),
+                LogEntry::Skip(_) => None,
+            });
+            Ok(Listed { rows: attempts.collect(), total: listed.total, next: listed.next })
         })
     }
 
-    fn stats(&self, webhook: WebhookId, since: Timestamp) -> BoxFuture<'_, Result<DeliveryStats, DirectoryError>> {
+    fn stats<'a>(
+        &'a self,
+        _tenant: &'a TenantId,
+        webhook: WebhookId,
+        since: Timestamp,
+    ) -> BoxFuture<'a, Result<DeliveryStats, DirectoryError>> {
         self.locked(move |state, _| {
             let rows = || state.rows.values().map(|l| &l.row).filter(|row| row.webhook == webhook && row.at >= since);
             let total = rows().count() as u64;
@@ -69,14 +83,62 @@ fn is_success(row: &AttemptRow) -> bool {
     row.response_code.is_some_and(|code| (200..300).contains(&code))
 }
 
-impl LogEntry {
+/// An entry that is looked at and not copied yet.
+#[derive(Clone, Copy)]
+enum EntryRef<'a> {
+    Attempt(&'a LoggedAttempt),
+    Skip(&'a LoggedSkip),
+}
+
+impl EntryRef<'_> {
     /// Newest first, attempts before skips: the higher rank comes first.
-    fn rank(&self) -> (Timestamp, bool, i64) {
+    fn rank(self) -> (Timestamp, bool, i64) {
         match self {
             Self::Attempt(logged) => (logged.row.at, true, logged.id),
             Self::Skip(logged) => (logged.row.at, false, logged.id),
         }
     }
+
+    fn weight(self) -> usize {
+        match self {
+            Self::Attempt(logged) => logged.row.weight(),
+            Self::Skip(_) => SKIP_BYTES,
+        }
+    }
+
+    fn cursor(self) -> Cursor {
+        match self {
+            Self::Attempt(LoggedAttempt { id, row }) => Cursor::Attempt { at: row.at, id: *id },
+            Self::Skip(LoggedSkip { id, row }) => Cursor::Skip { at: row.at, id: *id },
+        }
+    }
+
+    fn copied(self) -> LogEntry {
+        match self {
+            Self::Attempt(logged) => LogEntry::Attempt(logged.clone()),
+            Self::Skip(logged) => LogEntry::Skip(logged.clone()),
+        }
+    }
+}
+
+/// The window of a log, of all that is wanted.
+fn window(mut all: Vec<EntryRef<'_>>, page: Page) -> Listed<LogEntry> {
+    all.sort_by_key(|entry| std::cmp::Reverse(entry.rank()));
+    let total = counted(all.len());
+    let end = match page.after {
+        Some(Cursor::Attempt { at, id }) => Some((at, true, id)),
+        Some(Cursor::Skip { at, id }) => Some((at, false, id)),
+        Some(Cursor::Webhook(_)) | None => None,
+    };
+    let mut rest = all
+        .into_iter()
+        .filter(|entry| end.is_none_or(|end| entry.rank() < end))
+        .skip(usize::try_from(page.offset).unwrap_or(usize::MAX))
+        .peekable();
+    let mut room = PageBudget::new(&page);
+    let taken: Vec<EntryRef<'_>> = std::iter::from_fn(|| rest.next_if(|entry| room.take(entry.weight()))).collect();
+    let next = rest.peek().and_then(|_| taken.last()).map(|last| last.cursor());
+    Listed { rows: taken.into_iter().map(EntryRef::copied).collect(), total, next }
 }
 
 impl LogFilter {
@@ -103,12 +165,14 @@ impl LogFilter {
 }
 
 impl State {
-    /// Adds a row; the oldest goes when there are too many.
+    /// Adds a row; the oldest go when there are too many, or they weigh too much.
     pub(super) fn log(&mut self, row: AttemptRow) {
         self.last_row += 1;
+        self.row_bytes += row.weight();
         self.rows.insert(self.last_row, LoggedAttempt { id: self.last_row, row });
-        if self.rows.len() > LOG_ROWS {
-            self.rows.pop_first();
+        while self.rows.len() > LOG_ROWS || (self.row_bytes > LOG_BYTES && self.rows.len() > 1) {
+            let Some((_, oldest)) = self.rows.pop_first() else { break };
+            self.row_bytes -= oldest.row.weight();
         }
     }
 
@@ -125,11 +189,37 @@ impl State {
             self.skips.pop_first();
         }
     }
+}
 
-    fn listed(&self, page: Page, is_wanted: impl Fn(&AttemptRow) -> bool) -> Listed<LoggedAttempt> {
-        let mut all: Vec<&LoggedAttempt> = self.rows.values().filter(|logged| is_wanted(&logged.row)).collect();
-        all.sort_by_key(|logged| std::cmp::Reverse((logged.row.at, logged.id)));
-        let rows = all.iter().skip(page.offset as usize).take(page.limit as usize).map(|l| (*l).clone()).collect();
-        Listed { rows, total: all.len() as u64 }
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use hookswitch_egress::Timings;
+    use hookswitch_protocol::EventType;
+
+    use super::*;
+
+    #[test]
+    fn the_log_is_bounded_by_what_its_rows_weigh() {
+        let mut state = State::default();
+        let row = |attempt| AttemptRow {
+            webhook: WebhookId(1),
+            event_type: EventType::ALERT,
+            body: Bytes::from(vec![b' '; 1024 * 1024]),
+            response_code: None,
+            response_body: None,
+            error: None,
+            duration_ms: 1,
+            attempt,
+            delivery: None,
+            timings: Timings::default(),
+            at: Timestamp::from_millis(0),
+        };
+        for attempt in 1..=100 {
+            state.log(row(attempt));
+        }
+        let attempts: Vec<u32> = state.rows.values().map(|logged| logged.row.attempt).collect();
+        assert_eq!(attempts, (38..=100).collect::<Vec<_>>(), "the newest, 63 with what they weigh beside their bodies");
+        assert!(state.row_bytes <= LOG_BYTES);
     }
 }

@@ -1,8 +1,8 @@
 //! All three seams kept in memory: for embedders without a database, and for tests.
 //!
 //! Nothing survives the process, and everything is bounded: at [`DELIVERIES`] waiting deliveries
-//! `enqueue` refuses, the log keeps its last [`LOG_ROWS`] rows of each kind, and of ended deliveries
-//! the last [`ENDED`] are kept for a requeue.
+//! `enqueue` refuses, the log keeps its last [`LOG_ROWS`] rows of each kind and [`LOG_BYTES`], and of ended
+//! deliveries the last [`ENDED`] are kept for a requeue.
 
 mod deliveries;
 mod directory;
@@ -21,7 +21,7 @@ use hookswitch_runtime::Clock;
 
 use crate::seams::WebhookSeams;
 use crate::seams::attempt_log::{LoggedAttempt, LoggedSkip};
-use crate::seams::directory::Webhook;
+use crate::seams::directory::{DEEPEST_OFFSET, Webhook};
 use crate::seams::ledger::Fingerprint;
 use hookswitch_runtime::BoxFuture;
 
@@ -30,6 +30,9 @@ const DELIVERIES: usize = 100_000;
 
 /// Most log rows; beyond it the oldest go.
 const LOG_ROWS: usize = 100_000;
+
+/// Most bytes of log rows; beyond it the oldest go too.
+const LOG_BYTES: usize = 64 * 1024 * 1024;
 
 /// Most ended deliveries; beyond it the oldest go.
 const ENDED: usize = 10_000;
@@ -50,6 +53,8 @@ struct State {
     last_delivery: i64,
     last_skip: i64,
     rows: BTreeMap<i64, LoggedAttempt>,
+    /// What those rows weigh.
+    row_bytes: usize,
     skips: BTreeMap<i64, LoggedSkip>,
     seen: HashMap<(TenantId, EventId), (Fingerprint, Timestamp)>,
     /// Deliveries that wait, run, or have ended.
@@ -139,4 +144,9 @@ impl WebhookSeams {
 
 fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
     Box::pin(future)
+}
+
+/// A number of rows as a list tells it.
+fn counted(n_rows: usize) -> u64 {
+    (n_rows as u64).min(DEEPEST_OFFSET)
 }

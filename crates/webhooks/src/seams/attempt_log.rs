@@ -9,6 +9,9 @@ use crate::labels::labels;
 use crate::seams::directory::{DirectoryError, Listed, Page};
 use hookswitch_runtime::BoxFuture;
 
+/// What a row weighs beside its texts, about.
+const ROW_BYTES: usize = 200;
+
 /// One attempt, as it goes into `webhook_logs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRow {
@@ -34,6 +37,14 @@ pub struct AttemptRow {
     pub timings: Timings,
     /// When the attempt ended.
     pub at: Timestamp,
+}
+
+impl AttemptRow {
+    /// What it weighs in a list: its texts, and something for the rest.
+    pub fn weight(&self) -> usize {
+        let texts = [self.response_body.as_deref(), self.error.as_deref()];
+        self.body.len() + texts.into_iter().flatten().map(str::len).sum::<usize>() + ROW_BYTES
+    }
 }
 
 /// A row of the log with its number.
@@ -136,7 +147,8 @@ pub struct DeliveryStats {
 }
 
 /// Reads the log, and adds what no ledger call adds. Newest rows first, of equal moments the higher
-/// number first, attempts before skips. The caller has checked that the webhook is the tenant's.
+/// number first, attempts before skips. The caller has checked that the webhook is the tenant's. A read that is
+/// dropped is ended where the keeper can, and holds its place among the tenant's reads until it has ended.
 pub trait AttemptLog: Send + Sync {
     /// Adds one row outside any delivery (a test).
     fn append(&self, row: AttemptRow) -> BoxFuture<'_, Result<(), DirectoryError>>;
@@ -144,15 +156,17 @@ pub trait AttemptLog: Send + Sync {
     /// Adds a skip row outside any ledger call.
     fn append_skip(&self, row: SkipRow) -> BoxFuture<'_, Result<(), DirectoryError>>;
 
-    /// One webhook's entries. A page never reaches beyond the 10,000th.
+    /// One webhook's entries, in windows of at most [`PAGE_BYTES`](crate::PAGE_BYTES) of bodies, answers and
+    /// errors. `tenant` is whose time of the database it takes.
     fn entries<'a>(
         &'a self,
+        tenant: &'a TenantId,
         webhook: WebhookId,
         filter: &'a LogFilter,
         page: Page,
     ) -> BoxFuture<'a, Result<Listed<LogEntry>, DirectoryError>>;
 
-    /// The tenant's rows since then without a 2xx, also those whose delivery succeeded later.
+    /// The tenant's rows since then without a 2xx, also those whose delivery succeeded later, in windows likewise.
     fn failed<'a>(
         &'a self,
         tenant: &'a TenantId,
@@ -160,6 +174,11 @@ pub trait AttemptLog: Send + Sync {
         page: Page,
     ) -> BoxFuture<'a, Result<Listed<LoggedAttempt>, DirectoryError>>;
 
-    /// One webhook's figures since then.
-    fn stats(&self, webhook: WebhookId, since: Timestamp) -> BoxFuture<'_, Result<DeliveryStats, DirectoryError>>;
+    /// One webhook's figures since then. `tenant` is whose time of the database it takes.
+    fn stats<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        webhook: WebhookId,
+        since: Timestamp,
+    ) -> BoxFuture<'a, Result<DeliveryStats, DirectoryError>>;
 }

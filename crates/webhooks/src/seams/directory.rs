@@ -1,10 +1,14 @@
 //! The seam for registrations: which webhooks a tenant has.
 
+use std::time::Duration;
+
 use hookswitch_protocol::{Retry, Secret, TenantId, Timestamp, WebhookId};
 
 use crate::health::{DisableReason, WebhookHealth};
 use crate::options::{OptionsChange, WebhookOptions};
 use hookswitch_runtime::BoxFuture;
+
+pub use super::paging::{Cursor, DEEPEST_OFFSET, Listed, PAGE_BYTES, Page};
 
 /// A tenant's registration, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +70,20 @@ impl Webhook {
     }
 }
 
+/// What a webhook weighs in a list beside its texts, about.
+const WEBHOOK_BYTES: usize = 400;
+
+impl Webhook {
+    /// What it weighs in a list.
+    pub(crate) fn weight(&self) -> usize {
+        let events = self.events.iter().map(String::len);
+        let headers = self.options.headers.iter().map(|header| header.name.len() + header.value.reveal().len());
+        let expiry = self.options.expiry.keys().map(String::len);
+        let texts: usize = events.chain(headers).chain(expiry).sum();
+        texts + self.name.len() + self.url.len() + WEBHOOK_BYTES
+    }
+}
+
 /// A secret that was replaced and is still valid for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviousSecret {
@@ -116,24 +134,6 @@ pub struct WebhookChange {
     pub options: OptionsChange,
 }
 
-/// A window on a list: skip `offset`, give at most `limit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
-    /// Rows to skip.
-    pub offset: u64,
-    /// Most rows to give.
-    pub limit: u32,
-}
-
-/// One window of a list, with the size of the whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed<T> {
-    /// The rows of this window.
-    pub rows: Vec<T>,
-    /// Rows in the whole list.
-    pub total: u64,
-}
-
 /// Keeps the registrations. A webhook is only ever found under its own tenant. A deleted webhook is
 /// not found any more; its row and log rows stay for retention, and its waiting deliveries are
 /// cancelled, each with a skip row. Every call is atomic; a dropped future leaves the call done or not
@@ -146,7 +146,7 @@ pub trait WebhookDirectory: Send + Sync {
         webhook: NewWebhook,
     ) -> BoxFuture<'a, Result<Webhook, DirectoryError>>;
 
-    /// The tenant's webhooks, oldest first.
+    /// The tenant's webhooks, oldest first, in windows of at most [`PAGE_BYTES`].
     fn list<'a>(&'a self, tenant: &'a TenantId, page: Page) -> BoxFuture<'a, Result<Listed<Webhook>, DirectoryError>>;
 
     /// One webhook, `None` when it is not this tenant's.
@@ -207,13 +207,29 @@ pub enum DirectoryError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The tenant has as many reads running and waiting as it may; those of others go on.
+    #[error("too much is being read for this tenant, no room in time to {operation}")]
+    Busy {
+        /// What was tried.
+        operation: &'static str,
+    },
+    /// It took longer than a read may, and was ended.
+    #[error("it took longer than {limit:?} to {operation}")]
+    TooLong {
+        /// What was tried.
+        operation: &'static str,
+        /// How long it may take.
+        limit: Duration,
+    },
 }
 
 impl DirectoryError {
     /// Whether it is worth trying again.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Unavailable { .. } => Retry::After(std::time::Duration::from_secs(1)),
+            Self::Unavailable { .. } | Self::Busy { .. } => Retry::After(Duration::from_secs(1)),
+            // The same question takes as long again.
+            Self::TooLong { .. } => Retry::Never,
         }
     }
 }

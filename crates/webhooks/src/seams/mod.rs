@@ -4,6 +4,7 @@
 pub(crate) mod attempt_log;
 pub(crate) mod directory;
 pub(crate) mod ledger;
+pub(crate) mod paging;
 
 use std::fmt;
 use std::sync::Arc;

@@ -173,7 +173,7 @@ async fn no_spelling_and_no_name_leads_inside_on_any_way_out() {
         assert_blocked(report.error.as_deref(), &url);
         rows.push((id, url));
     }
-    let listed = node.webhooks.list(&tenant(), Page { offset: 0, limit: 1 }).await.expect("memory");
+    let listed = node.webhooks.list(&tenant(), Page::first(1)).await.expect("memory");
     assert_eq!((listed.total, &*listed.rows[0].url), (rows.len() as u64 + 1, "https://8.8.8.8/"), "nothing was stored");
     let n_matching = || node.matching(&tenant(), &EventType::CALL_INCOMING).len();
     eventually("all rows match", PATIENCE, || async { n_matching() == rows.len() }).await;

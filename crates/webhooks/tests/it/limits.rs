@@ -12,7 +12,7 @@ use crate::node::{Node, tenant};
 /// The reasons of the webhook's skip rows.
 async fn skips(node: &Node, webhook: hookswitch_protocol::WebhookId) -> Vec<SkipReason> {
     let filter = LogFilter { with_skips: true, ..LogFilter::default() };
-    let listed = node.webhooks.logs(&tenant(), webhook, &filter, Page { offset: 0, limit: 1_000 }).await;
+    let listed = node.webhooks.logs(&tenant(), webhook, &filter, Page::first(1_000)).await;
     let skips = listed.expect("it is theirs").rows.into_iter().filter_map(|entry| match entry {
         LogEntry::Skip(logged) => Some(logged.row.reason),
         LogEntry::Attempt(_) => None,

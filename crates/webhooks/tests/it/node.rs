@@ -87,13 +87,19 @@ impl Node {
 
     /// The webhook's log rows, oldest first.
     pub(crate) async fn rows(&self, webhook: WebhookId) -> Vec<AttemptRow> {
-        let page = Page { offset: 0, limit: 10_000 };
-        let listed = self.webhooks.logs(&tenant(), webhook, &LogFilter::default(), page).await;
-        let attempts = listed.expect("it is theirs").rows.into_iter().rev().filter_map(|entry| match entry {
-            LogEntry::Attempt(logged) => Some(logged.row),
-            LogEntry::Skip(_) => None,
-        });
-        attempts.collect()
+        let (mut rows, mut page) = (Vec::new(), Page::first(10_000));
+        loop {
+            let listed = self.webhooks.logs(&tenant(), webhook, &LogFilter::default(), page).await;
+            let listed = listed.expect("it is theirs");
+            rows.extend(listed.rows.into_iter().filter_map(|entry| match entry {
+                LogEntry::Attempt(logged) => Some(logged.row),
+                LogEntry::Skip(_) => None,
+            }));
+            let Some(next) = listed.next else { break };
+            page.after = Some(next);
+        }
+        rows.reverse();
+        rows
     }
 
     /// Waits until the webhook has this many log rows.

@@ -92,7 +92,7 @@ async fn another_tenant_s_webhook_is_not_found_whatever_is_asked() {
     let node = Node::start(WebhookConfig::default()).await;
     let theirs = node.webhook("http://127.0.0.1:9/").await;
     let nonsense = WebhookInput { retry_count: Some(99), ..WebhookInput::default() };
-    let page = Page { offset: 0, limit: 50 };
+    let page = Page::first(50);
     let webhooks = &node.webhooks;
     let errors = [
         webhooks.get(&other(), theirs.id).await.expect_err("foreign"),
@@ -134,5 +134,5 @@ async fn a_blocked_address_is_refused_with_its_code_and_nothing_is_stored() {
         assert_eq!(error.code(), ErrorCode::AddressBlocked, "{url}");
         assert!(matches!(&error, WebhookError::Invalid(invalid) if invalid.field == "url"), "{error}");
     }
-    assert_eq!(node.webhooks.list(&tenant(), Page { offset: 0, limit: 10 }).await.expect("memory").total, 0);
+    assert_eq!(node.webhooks.list(&tenant(), Page::first(10)).await.expect("memory").total, 0);
 }

@@ -175,6 +175,6 @@ async fn everything_new_is_not_found_for_another_tenant_whatever_is_asked() {
         assert!(matches!(error, WebhookError::NotFound { .. }), "{error}");
     }
     assert_eq!(webhooks.get(&tenant(), theirs.id).await.expect("theirs"), theirs);
-    let page = Page { offset: 0, limit: 1 };
+    let page = Page::first(1);
     assert_eq!(webhooks.logs(&tenant(), theirs.id, &LogFilter::default(), page).await.expect("theirs").total, 0);
 }

@@ -7,14 +7,14 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use diesel::prelude::*;
-use hookswitch_protocol::{DeliveryId, EventType, TenantId, Timestamp, WebhookId};
-use hookswitch_webhooks::{AttemptRow, DeliveryStats, Listed, LoggedAttempt, Page, Timings};
+use hookswitch_protocol::{DeliveryId, EventType, Timestamp, WebhookId};
+use hookswitch_webhooks::{AttemptRow, DeliveryStats, LoggedAttempt, Timings};
 
 use super::chunks::chunks;
 use super::dialect::{self, CHUNK, Conn};
 use super::webhooks as registrations;
-use crate::literals::{is_success, n_successes};
-use crate::schema::{webhook_logs as logs, webhooks};
+use crate::literals::n_successes;
+use crate::schema::webhook_logs as logs;
 use crate::time::{SqlBound, SqlTime};
 
 #[derive(Clone, Insertable)]
@@ -151,41 +151,9 @@ fn new_row(row: &AttemptRow) -> NewRow<'_> {
     }
 }
 
-pub(crate) fn failed(
-    conn: &mut Conn,
-    tenant: &TenantId,
-    since: Timestamp,
-    page: Page,
-) -> QueryResult<Listed<LoggedAttempt>> {
-    // The ids first: the index by webhook covers them, so only rows of the page are touched.
-    let webhooks = || webhooks::table.filter(webhooks::tenant_id.eq(tenant.as_str())).select(webhooks::id);
-    let failures = || {
-        logs::table
-            .filter(logs::webhook_id.eq_any(webhooks()))
-            .filter(logs::created_at.ge(SqlBound(since)))
-            .filter(diesel::dsl::not(is_success()))
-    };
-    let total: i64 = failures().count().get_result(conn)?;
-    let ids: Vec<i64> = failures()
-        .order((logs::created_at.desc(), logs::id.desc()))
-        .limit(i64::from(page.limit))
-        .offset(page.offset as i64)
-        .select(logs::id)
-        .load(conn)?;
-    let rows: Vec<LogRow> = logs::table
-        .filter(logs::id.eq_any(ids))
-        .order((logs::created_at.desc(), logs::id.desc()))
-        .select(LogRow::as_select())
-        .load(conn)?;
-    Ok(listed(rows, total))
-}
-
-fn listed(rows: Vec<LogRow>, total: i64) -> Listed<LoggedAttempt> {
-    Listed { rows: rows.into_iter().filter_map(LogRow::read).collect(), total: total as u64 }
-}
-
 pub(crate) fn stats(conn: &mut Conn, webhook: WebhookId, since: Timestamp) -> QueryResult<DeliveryStats> {
     let (total, successful, avg_latency_ms): (i64, i64, f64) = logs::table
+        .filter(dialect::in_time())
         .filter(logs::webhook_id.eq(webhook.0))
         .filter(logs::created_at.ge(SqlBound(since)))
         .select((diesel::dsl::count_star(), n_successes(), dialect::mean_duration()))

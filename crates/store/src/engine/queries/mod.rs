@@ -9,13 +9,17 @@ pub(crate) mod event_ids;
 pub(crate) mod finish;
 mod health;
 pub(crate) mod lease;
+mod log_order;
+mod log_rows;
 pub(crate) mod logs;
 pub(crate) mod offline;
 pub(crate) mod proof;
 pub(crate) mod purge;
 pub(crate) mod requeue;
 pub(crate) mod skips;
+pub(crate) mod webhook_lists;
 mod webhook_row;
 pub(crate) mod webhooks;
+mod windows;
 
 use super::{dialect, offline_claim};

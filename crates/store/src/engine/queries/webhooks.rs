@@ -4,7 +4,7 @@
 
 use diesel::prelude::*;
 use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
-use hookswitch_webhooks::{DisableReason, Listed, NewWebhook, Page, Webhook, WebhookChange};
+use hookswitch_webhooks::{DisableReason, NewWebhook, Webhook, WebhookChange};
 
 use super::deliveries::{self, DELETED};
 use super::dialect::{self, CHUNK, Conn, for_update};
@@ -91,18 +91,6 @@ fn json(events: &[String]) -> String {
 
 fn read_all(rows: Vec<WebhookRow>, codec: &Codec) -> Vec<Webhook> {
     rows.into_iter().filter_map(|row| row.read(codec)).collect()
-}
-
-pub(crate) fn list(conn: &mut Conn, codec: &Codec, tenant: &TenantId, page: Page) -> QueryResult<Listed<Webhook>> {
-    let total: i64 = webhooks::table.filter(of_tenant!(tenant)).count().get_result(conn)?;
-    let rows: Vec<WebhookRow> = webhooks::table
-        .filter(of_tenant!(tenant))
-        .order(webhooks::id.asc())
-        .limit(i64::from(page.limit))
-        .offset(page.offset as i64)
-        .select(WebhookRow::as_select())
-        .load(conn)?;
-    Ok(Listed { rows: read_all(rows, codec), total: total as u64 })
 }
 
 pub(crate) fn get(conn: &mut Conn, codec: &Codec, tenant: &TenantId, id: WebhookId) -> QueryResult<Option<Webhook>> {
@@ -242,15 +230,6 @@ pub(crate) fn delete(conn: &mut Conn, tenant: &TenantId, id: WebhookId, now: Tim
         deliveries::end_waiting(conn, id, i64::MAX, DELETED, now)?;
     }
     Ok(n_rows > 0)
-}
-
-pub(crate) fn all(conn: &mut Conn, codec: &Codec) -> QueryResult<Vec<Webhook>> {
-    let rows: Vec<WebhookRow> = webhooks::table
-        .filter(webhooks::deleted_at.is_null())
-        .order(webhooks::id.asc())
-        .select(WebhookRow::as_select())
-        .load(conn)?;
-    Ok(rows.into_iter().filter_map(|row| row.read_to_match(codec)).collect())
 }
 
 /// How many rows hold something sealed that no key opens.

@@ -1,0 +1,76 @@
+//! Registrations by the list: a tenant's in windows, and everybody's.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use hookswitch_protocol::{TenantId, WebhookId};
+use hookswitch_webhooks::{Cursor, DEEPEST_OFFSET, Listed, Page, Webhook};
+
+use super::dialect::{CHUNK, Conn};
+use super::webhook_row::WebhookRow;
+use super::windows::{COUNTED, CountOf, ROW_BYTES, fill, total};
+use crate::codec::Codec;
+use crate::literals::webhook_bytes;
+use crate::schema::webhooks;
+
+/// A tenant's rows that are not deleted.
+macro_rules! of_tenant {
+    ($tenant:expr) => {
+        webhooks::table.filter(webhooks::tenant_id.eq($tenant.as_str())).filter(webhooks::deleted_at.is_null())
+    };
+}
+
+pub(crate) fn list(conn: &mut Conn, codec: &Codec, tenant: &TenantId, page: Page) -> QueryResult<Listed<Webhook>> {
+    let after = match page.after {
+        Some(Cursor::Webhook(id)) => id.0,
+        _ => i64::MIN,
+    };
+    let n_wanted = page.n_wanted() as usize;
+    let ids: Vec<i64> = of_tenant!(tenant)
+        .filter(webhooks::id.gt(after))
+        .order(webhooks::id.asc())
+        .limit(n_wanted as i64 + 1)
+        .offset(page.offset.min(DEEPEST_OFFSET) as i64)
+        .select(webhooks::id)
+        .load(conn)?;
+    let wanted = &ids[..ids.len().min(n_wanted)];
+    let (rows, n_taken) = fill(conn, wanted, weigh, |conn, ids| load(conn, codec, ids))?;
+    let next = (n_taken < ids.len()).then(|| wanted[..n_taken].last()).flatten();
+    let counted = CountOf(of_tenant!(tenant).select(webhooks::id).limit(COUNTED));
+    Ok(Listed { rows, total: total(counted.get_result(conn)?), next: next.map(|id| Cursor::Webhook(WebhookId(*id))) })
+}
+
+/// What the registrations weigh, without reading them.
+fn weigh(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<usize>> {
+    let rows: Vec<(i64, i64)> =
+        webhooks::table.filter(webhooks::id.eq_any(ids)).select((webhooks::id, webhook_bytes())).load(conn)?;
+    let weights: HashMap<i64, i64> = rows.into_iter().collect();
+    Ok(ids.iter().map(|id| weights.get(id).map_or(0, |bytes| (*bytes).max(0) as usize) + ROW_BYTES).collect())
+}
+
+fn load(conn: &mut Conn, codec: &Codec, ids: &[i64]) -> QueryResult<Vec<Webhook>> {
+    let rows: Vec<WebhookRow> = webhooks::table
+        .filter(webhooks::id.eq_any(ids))
+        .order(webhooks::id.asc())
+        .select(WebhookRow::as_select())
+        .load(conn)?;
+    Ok(rows.into_iter().filter_map(|row| row.read(codec)).collect())
+}
+
+/// In chunks: no statement takes long, however many there are.
+pub(crate) fn all(conn: &mut Conn, codec: &Codec) -> QueryResult<Vec<Webhook>> {
+    let mut all = Vec::new();
+    let mut last = i64::MIN;
+    loop {
+        let rows: Vec<(i64, WebhookRow)> = webhooks::table
+            .filter(webhooks::deleted_at.is_null())
+            .filter(webhooks::id.gt(last))
+            .order(webhooks::id.asc())
+            .limit(CHUNK as i64)
+            .select((webhooks::id, WebhookRow::as_select()))
+            .load(conn)?;
+        let Some((id, _)) = rows.last() else { return Ok(all) };
+        last = *id;
+        all.extend(rows.into_iter().filter_map(|(_, row)| row.read_to_match(codec)));
+    }
+}

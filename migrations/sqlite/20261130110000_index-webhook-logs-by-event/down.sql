@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS webhook_logs_by_event;

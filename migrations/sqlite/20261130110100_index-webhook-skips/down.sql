@@ -1,0 +1,2 @@
+DROP INDEX IF EXISTS webhook_skips_by_event;
+DROP INDEX IF EXISTS webhook_skips_by_delivery;
