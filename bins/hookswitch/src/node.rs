@@ -157,6 +157,7 @@ fn hub(config: &Config) -> HubConfig {
     let default = HubConfig::default();
     HubConfig {
         shards: config.websocket.threads.map_or(default.shards, NonZeroUsize::get),
+        connection_caps: config.websocket.connection_caps,
         ping_interval: config.websocket.ping_interval,
         pong_timeout: config.websocket.pong_timeout,
         ..default
@@ -184,6 +185,9 @@ fn gateway(config: &Config) -> GatewayConfig {
         public_origins: config.websocket.public_origins.clone(),
         read_buffer_bytes: config.websocket.read_buffer_bytes,
         tenant_rate_limit: config.server.tenant_rate_limit,
+        idle_timeout: config.server.idle_timeout,
+        header_bytes: config.server.header_bytes,
+        max_connections: config.server.max_connections,
         ..GatewayConfig::default()
     }
 }

@@ -24,11 +24,16 @@ pub struct GatewayConfig {
     pub body_bytes: usize,
     /// How long a request's body may take to arrive; 30 s by default. Beyond it 408.
     pub body_deadline: Duration,
-    /// How long a request's head may take to arrive, and how long an idle connection is kept; 30 s by
-    /// default. Beyond it the connection is closed.
+    /// How long a request's head may take to arrive, from its first byte on; 30 s by default. Beyond it 408.
     pub header_deadline: Duration,
-    /// Largest request head, in bytes; 16 KiB by default, at least 8 KiB. Beyond it 431.
+    /// Largest request head, in bytes; 32 KiB by default, at least 8 KiB, and at most 256 lines. Beyond it 431.
     pub header_bytes: usize,
+    /// How long a connection may be idle between two requests; 75 s by default, which is longer than the balancers in
+    /// front keep theirs, so that it is they who close. Said in answers by `Keep-Alive`, and kept for a second
+    /// longer than that, so that a request sent at the last moment is answered.
+    pub idle_timeout: Duration,
+    /// How long the client may take no byte of an answer; 30 s by default. Beyond it the connection is cut.
+    pub write_deadline: Duration,
     /// How long an accepted upgrade may take until its socket is handed over; 10 s by default. Beyond
     /// it the connection is dropped.
     pub upgrade_deadline: Duration,
@@ -37,9 +42,9 @@ pub struct GatewayConfig {
     /// Most connections at once, upgraded ones included; 200,000 by default. Beyond it new ones are told
     /// 503 and closed. The limit on open files must be higher, or accepting pauses instead.
     pub max_connections: usize,
-    /// Most requests per second and tenant on this node, publishing and REST together; `None`, the
-    /// default, is no limit. A second's worth may come at once; beyond it 429. The body of a request
-    /// does not count: a batch of events is one.
+    /// Most requests per second and tenant on this node, for publishing, for what agents read and for all else
+    /// each; one agent reads a quarter of it at most. `None`, the default, is no limit. A second's worth may
+    /// come at once; beyond it 429. The body of a request does not count: a batch of events is one.
     pub tenant_rate_limit: Option<NonZeroU32>,
     /// How long a readiness probe may take; 2 s by default. Beyond it the node is not ready.
     pub probe_deadline: Duration,
@@ -58,7 +63,9 @@ impl Default for GatewayConfig {
             body_bytes: 64 * 1024,
             body_deadline: Duration::from_secs(30),
             header_deadline: Duration::from_secs(30),
-            header_bytes: 16 * 1024,
+            header_bytes: 32 * 1024,
+            idle_timeout: Duration::from_secs(75),
+            write_deadline: Duration::from_secs(30),
             upgrade_deadline: Duration::from_secs(10),
             linger: Duration::from_secs(3),
             max_connections: 200_000,

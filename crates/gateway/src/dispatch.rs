@@ -1,18 +1,23 @@
 //! From an admitted request to the handler of its route.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hookswitch_hub::{Attachment, Clearance, Subject};
-use hookswitch_protocol::{Chain, ErrorCode, EventId, SessionKey};
+use hookswitch_hub::{Attachment, Clearance, HubError, Subject};
+use hookswitch_protocol::{Chain, ErrorCode, EventId, SessionKey, TenantId};
 use hookswitch_switch::AcceptError;
-use http::{Request, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use serde::Serialize;
 
 use crate::auth::{Principal, Role};
 use crate::gateway::{Admitted, Caller, Gateway};
-use crate::http::{Answer, Body, BoxError, Problem, Query, decode_segment, read_body};
+use crate::http::{
+    Answer, Body, BoxError, Problem, Query, ReadLimits, check_encoding, decode_segment, json_text, plus_as_space,
+    read_body,
+};
 use crate::origin::AllowedOrigins;
 use crate::routes::Endpoint;
 use crate::transports::websocket::{
@@ -30,14 +35,13 @@ struct Accepted {
 }
 
 impl Gateway {
-    pub(crate) async fn dispatch<B>(&self, mut request: Request<B>, caller: Caller<'_>, answer: &Answer) -> Answered
+    pub(crate) async fn dispatch<B>(&self, mut head: Parts, body: B, caller: Caller<'_>, answer: &Answer) -> Answered
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
         let inner = &*self.0;
-        let upgrade = request.extensions_mut().remove::<OnUpgrade>();
-        let (head, body) = request.into_parts();
+        let upgrade = head.extensions.remove::<OnUpgrade>();
         let (path, query) = (head.uri.path(), head.uri.query());
         let admitted = inner.admit(&head.method, path, query, &head.headers, caller.peer).await?;
         let query = Query::new(query);
@@ -49,8 +53,14 @@ impl Gateway {
             Endpoint::SocketStats => Ok(pages::socket_stats(inner.hub(), principal)),
             Endpoint::UserOnline => pages::user_online(inner.hub(), principal, admitted.params.get("user_id")).await,
             Endpoint::OnlineUsers => pages::online_users(inner.hub(), principal, answer).await,
-            Endpoint::Publish => self.publish(principal, caller, body, answer).await,
-            _ => self.webhook(&admitted, principal, query, body, answer).await,
+            Endpoint::Publish => {
+                let body = self.read(&head.headers, body, inner.config.publish_body_bytes).await;
+                self.publish(principal, caller, body, answer).await
+            }
+            _ => {
+                let body = self.read(&head.headers, body, inner.config.body_bytes);
+                self.webhook(&admitted, principal, query, body, answer).await
+            }
         }
     }
 
@@ -59,15 +69,14 @@ impl Gateway {
         &self,
         admitted: &Admitted<'_>,
         query: Query<'_>,
-        head: &http::request::Parts,
+        head: &Parts,
         upgrade: Option<OnUpgrade>,
     ) -> Answered {
         let inner = &*self.0;
         match admitted.route.endpoint {
             Endpoint::PublicSocket => {
-                let key = admitted.params.get("session_key").map(decode_segment);
-                let key = key.unwrap_or_else(|| query.get("session_id"));
-                self.visitor_socket(admitted, key.as_deref(), head, upgrade).await
+                let names = session_names(admitted.params.get("session_key"), query);
+                self.visitor_socket(admitted, names, head, upgrade).await
             }
             Endpoint::Ready => Ok(inner.readiness.page(&inner.parts.health, inner.hub().is_draining()).await),
             Endpoint::Metrics => Ok(pages::metrics(&inner.registry, &head.headers)),
@@ -75,13 +84,26 @@ impl Gateway {
         }
     }
 
-    async fn publish<B>(&self, principal: &Principal, caller: Caller<'_>, body: B, answer: &Answer) -> Answered
+    /// A body as its handler wants it, not yet parsed.
+    async fn read<B>(&self, headers: &HeaderMap, body: B, max_bytes: usize) -> Result<Bytes, Problem>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
+        let deadline = self.0.config.body_deadline;
+        let body = read_body(body, ReadLimits { max_bytes, deadline, within: self.0.parts.scope.clone() }).await?;
+        check_encoding(headers, &body)?;
+        Ok(body)
+    }
+
+    async fn publish(
+        &self,
+        principal: &Principal,
+        caller: Caller<'_>,
+        body: Result<Bytes, Problem>,
+        answer: &Answer,
+    ) -> Answered {
         let inner = &*self.0;
-        let body = read_body(body, inner.config.publish_body_bytes, inner.config.body_deadline).await;
         let parsed = body.and_then(|body| publish::parse(&body));
         // What the switchboard refuses, it counts itself.
         let (events, is_batch) = parsed.inspect_err(|problem| inner.parts.switch.count_refusal(problem.code))?;
@@ -93,21 +115,24 @@ impl Gateway {
         Ok(answer.success(StatusCode::ACCEPTED, Accepted { ids }, None))
     }
 
-    async fn webhook<B>(
+    /// `body` is read only where it is known whose webhook it is for.
+    async fn webhook(
         &self,
         admitted: &Admitted<'_>,
         principal: &Principal,
         query: Query<'_>,
-        body: B,
+        body: impl Future<Output = Result<Bytes, Problem>>,
         answer: &Answer,
-    ) -> Answered
-    where
-        B: http_body::Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Answered {
         let inner = &*self.0;
         let call = WebhookCall { webhooks: inner.parts.switch.webhooks(), tenant: &principal.tenant, answer, query };
-        let body = read_body(body, inner.config.body_bytes, inner.config.body_deadline);
+        let body = async {
+            let body = body.await?;
+            if !body.is_empty() {
+                json_text(&body).map_err(|(problem, _)| problem)?;
+            }
+            Ok(body)
+        };
         call.answered(admitted.route.endpoint, &admitted.params, body).await
     }
 
@@ -116,7 +141,7 @@ impl Gateway {
         &self,
         admitted: &Admitted<'_>,
         principal: &Principal,
-        head: &http::request::Parts,
+        head: &Parts,
         upgrade: Option<OnUpgrade>,
     ) -> Answered {
         self.check_origin(&self.0.config.origins, admitted, head)?;
@@ -133,13 +158,19 @@ impl Gateway {
     async fn visitor_socket(
         &self,
         admitted: &Admitted<'_>,
-        key: Option<&str>,
-        head: &http::request::Parts,
+        names: [Option<String>; 2],
+        head: &Parts,
         upgrade: Option<OnUpgrade>,
     ) -> Answered {
         self.check_origin(&self.0.config.public_origins, admitted, head)?;
-        let key = key.and_then(|key| SessionKey::parse(key).ok()).ok_or_else(unknown_session)?;
-        let session = self.0.hub().sessions().find(&key).await.ok_or_else(unknown_session)?;
+        let mut session = None;
+        for key in names.iter().flatten().filter_map(|name| SessionKey::parse(name).ok()) {
+            session = self.0.hub().sessions().find(&key).await;
+            if session.is_some() {
+                break;
+            }
+        }
+        let session = session.ok_or_else(unknown_session)?;
         let who = Attachment {
             tenant: session.tenant,
             subject: Subject::Visitor(session.key),
@@ -149,12 +180,7 @@ impl Gateway {
         self.upgrade(who, head, upgrade).await
     }
 
-    fn check_origin(
-        &self,
-        rule: &AllowedOrigins,
-        admitted: &Admitted<'_>,
-        head: &http::request::Parts,
-    ) -> Result<(), Problem> {
+    fn check_origin(&self, rule: &AllowedOrigins, admitted: &Admitted<'_>, head: &Parts) -> Result<(), Problem> {
         if self.0.hub().is_draining() {
             return Err(Problem::draining());
         }
@@ -170,7 +196,7 @@ impl Gateway {
 
     /// Puts the connection into the hub's tables, then answers 101, then hands the socket over: an
     /// event published right after the client has the 101 cannot be missed.
-    async fn upgrade(&self, who: Attachment, head: &http::request::Parts, upgrade: Option<OnUpgrade>) -> Answered {
+    async fn upgrade(&self, who: Attachment, head: &Parts, upgrade: Option<OnUpgrade>) -> Answered {
         let inner = &*self.0;
         let handshake = Handshake::check(head.version, &head.headers)?;
         let upgrade = upgrade.ok_or_else(|| {
@@ -182,10 +208,9 @@ impl Gateway {
             Subject::Visitor(key) => Some(key.clone()),
             Subject::User(_) => None,
         };
-        let pending = inner.parts.admission.attach(who, &WebSocketForm).await.map_err(|error| {
-            tracing::debug!(error = %Chain(&error), "a connection was refused");
-            Problem::new(error.code(), error.to_string())
-        })?;
+        let tenant = who.tenant.clone();
+        let pending = inner.parts.admission.attach(who, &WebSocketForm).await;
+        let pending = pending.map_err(|error| self.not_attached(&tenant, &error))?;
         // Had the session ended just before this connection was in the tables, its last event would
         // have gone by and nothing would ever close it.
         if let Some(key) = visited
@@ -197,6 +222,35 @@ impl Gateway {
         let to = HandOver { pending, commands, context, deadline: inner.config.upgrade_deadline };
         inner.parts.scope.spawn_contained("upgrade", hand_over(upgrade, to));
         Ok(switching_protocols(handshake))
+    }
+
+    fn not_attached(&self, tenant: &TenantId, error: &HubError) -> Problem {
+        if let HubError::TooManyConnections { cap, limit } = error {
+            self.0.metrics.refused_upgrades.inc(cap.as_str());
+            tracing::warn!(%tenant, cap = cap.as_str(), limit, "a WebSocket was refused: too many connections");
+        } else {
+            tracing::debug!(error = %Chain(error), "a connection was refused");
+        }
+        Problem::new(error.code(), error.to_string())
+    }
+}
+
+/// How a request names a chat session, in each way that it may be meant, the likelier first: in a path a plus is a
+/// plus; in a query browsers mean a space by it, and scripts that paste a key as it is mean a plus.
+fn session_names(segment: Option<&str>, query: Query<'_>) -> [Option<String>; 2] {
+    let readings = match segment {
+        Some(segment) => {
+            let of_form = plus_as_space(segment);
+            [
+                decode_segment(segment).map(Cow::into_owned),
+                of_form.as_deref().and_then(decode_segment).map(Cow::into_owned),
+            ]
+        }
+        None => [query.get("session_id").map(Cow::into_owned), query.get_plain("session_id").map(Cow::into_owned)],
+    };
+    match readings {
+        [first, second] if first == second => [first, None],
+        readings => readings,
     }
 }
 

@@ -12,17 +12,19 @@ use hookswitch_protocol::ErrorCode;
 use hookswitch_runtime::metrics::Registry;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::Switchboard;
-use http::{Method, Request, Response};
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use tokio::time::Instant;
 
 use crate::auth::{AuthError, Authenticator, Credential, Principal, find_token};
 use crate::config::GatewayConfig;
 use crate::cors;
-use crate::http::{Answer, Body, BoxError, Problem, RequestIds};
+use crate::http::{Answer, Body, BoxError, Problem, RequestBody, RequestIds};
 use crate::metrics::{GatewayMetrics, HttpConnections};
 use crate::pages::{Health, Readiness};
+use crate::request_limit::RequestLimit;
 use crate::routes::{Access, Endpoint, Route, Routes};
 use crate::server::ThreadPlacement;
-use crate::tenant_limit::TenantLimit;
 use crate::transports::websocket::SocketContext;
 
 /// What a gateway is made of.
@@ -63,7 +65,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) readiness: Readiness,
     pub(crate) routes: Routes,
-    limit: Option<TenantLimit>,
+    limit: Option<RequestLimit>,
     request_ids: RequestIds,
 }
 
@@ -105,7 +107,7 @@ impl Gateway {
             readiness: Readiness::new(config.probe_deadline, config.probe_interval),
             request_ids: RequestIds::new(parts.clock.now()),
             routes: Routes::new(),
-            limit: config.tenant_rate_limit.map(TenantLimit::new),
+            limit: config.tenant_rate_limit.map(RequestLimit::new),
             sockets: Arc::new(sockets),
             config,
             parts,
@@ -149,7 +151,7 @@ impl Gateway {
 
     /// The answer to a request whose work was cut off: not known to be done.
     pub(crate) fn cut_off(&self, peer: SocketAddr) -> Response<Body> {
-        let request_id = self.0.request_ids.for_request(&http::HeaderMap::new());
+        let request_id = self.fresh_id();
         tracing::warn!(%peer, %request_id, "a request was cut off by the node's end");
         let answer = Answer { request_id, now: self.0.parts.clock.now() };
         let response = answer.problem(&Problem::draining());
@@ -163,10 +165,32 @@ impl Gateway {
         B::Error: Into<BoxError>,
     {
         let inner = &*self.0;
-        if request.method() == Method::OPTIONS {
-            return cors::preflight(&inner.config.origins, &inner.routes, &request, answer);
+        let until = Instant::now() + inner.config.body_deadline;
+        let (head, body) = request.into_parts();
+        let body = std::pin::pin!(body);
+        let mut body = RequestBody::new(body, head.headers.contains_key(EXPECT));
+        let mut response = if head.method == Method::OPTIONS {
+            cors::preflight(&inner.config.origins, &inner.routes, &head, answer)
+        } else {
+            let response = self.dispatch(head, &mut body, caller, answer).await;
+            response.unwrap_or_else(|problem| answer.problem(&problem))
+        };
+        let is_over = matches!(response.status(), StatusCode::SWITCHING_PROTOCOLS | StatusCode::REQUEST_TIMEOUT);
+        // Who is answered while still sending would find the connection reset, and no answer.
+        if !is_over && !body.read_away(until).await || response.status() == StatusCode::REQUEST_TIMEOUT {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        self.dispatch(request, caller, answer).await.unwrap_or_else(|problem| answer.problem(&problem))
+        response
+    }
+
+    /// An answer to what the HTTP server could not make a request of, or gave up waiting for.
+    pub(crate) fn unread(&self, problem: &Problem) -> Vec<u8> {
+        let answer = Answer { request_id: self.fresh_id(), now: self.0.parts.clock.now() };
+        answer.problem_json(problem)
+    }
+
+    fn fresh_id(&self) -> String {
+        self.0.request_ids.for_request(&http::HeaderMap::new())
     }
 
     /// Refuses new upgrades with 503 and tells every open WebSocket to reconnect elsewhere (1012); waits,
@@ -209,20 +233,16 @@ impl Inner {
         Ok(Admitted { route, params, principal })
     }
 
-    /// A new WebSocket is no request: after a restart a tenant's agents come all at once, and must.
     fn check_rate(&self, principal: &Principal, endpoint: Endpoint) -> Result<(), Problem> {
-        let Some(limit) = self.limit.as_ref().filter(|_| endpoint != Endpoint::Socket) else { return Ok(()) };
-        if limit.admit(&principal.tenant) {
-            return Ok(());
-        }
+        let Some(limit) = &self.limit else { return Ok(()) };
+        let Err(exceeded) = limit.admit(principal, endpoint) else { return Ok(()) };
         self.metrics.rate_limited.inc();
         if endpoint == Endpoint::Publish {
             self.parts.switch.count_refusal(ErrorCode::RateLimited);
         }
-        let per_second = limit.per_second();
-        let message =
-            format!("the tenant makes more than {per_second} requests per second; nothing was done, try again");
-        Err(Problem::new(ErrorCode::RateLimited, message))
+        let (who, per_second) = (exceeded.who, exceeded.per_second);
+        let message = format!("{who} makes more than {per_second} requests per second; nothing was done, try again");
+        Err(Problem { rate: Some(per_second.get()), ..Problem::new(ErrorCode::RateLimited, message) })
     }
 
     async fn authenticate(&self, query: Option<&str>, headers: &http::HeaderMap) -> Result<Arc<Principal>, AuthError> {

@@ -30,9 +30,9 @@ mod metrics;
 mod origin;
 mod pages;
 mod publish;
+mod request_limit;
 mod routes;
 mod server;
-mod tenant_limit;
 mod transports;
 mod webhooks_api;
 
@@ -45,6 +45,6 @@ pub use config::GatewayConfig;
 pub use gateway::{Gateway, GatewayParts};
 pub use hookswitch_runtime::BoxFuture;
 pub use metrics::GatewayMetrics;
-pub use origin::{AllowedOrigins, InvalidOrigin};
+pub use origin::{AllowedOrigins, InvalidOrigin, OriginPattern};
 pub use pages::{Health, Probe, ProbeCheck, Weight};
 pub use server::listen;

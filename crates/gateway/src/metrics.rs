@@ -6,10 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hookswitch_runtime::metrics::{Registry, register_gauge};
 use http::StatusCode;
 
+use hookswitch_hub::ConnectionCap;
+
 use crate::auth::AuthError;
 
 /// Classes of status, from 1xx on.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Why connections are ended without an answer of a handler.
+pub(crate) const CUTS: [&str; 5] = ["head_too_large", "no_http", "head_too_slow", "idle", "answer_not_read"];
 
 hookswitch_runtime::counters! {
     /// What a gateway counts from its start on.
@@ -23,6 +28,8 @@ hookswitch_runtime::counters! {
     }
     by {
         answers as "http_answers" "class" (CLASSES): "HTTP answers by class of status",
+cut_connections as "http_connections_cut" "reason" (CUTS): "HTTP connections ended by the server, by reason",
+        refused_upgrades "limit" (ConnectionCap::ALL.map(ConnectionCap::as_str)): "WebSockets refused, the limit being reached",
         refused_tokens "reason" (AuthError::REASONS): "Tokens refused, by reason",
     }
 }

@@ -36,6 +36,13 @@ pub(crate) enum Endpoint {
     Metrics,
 }
 
+impl Endpoint {
+    /// Whether it ends HTTP on the connection, which only GET asks for.
+    const fn upgrades(self) -> bool {
+        matches!(self, Self::Socket | Self::PublicSocket)
+    }
+}
+
 /// Who may use a route, and whose data it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -135,8 +142,9 @@ impl Routes {
         let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
         let found = self.0.at(path).map_err(|_| Problem::not_found("there is nothing at this path"))?;
         // The server leaves the body out of an answer to HEAD.
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        match found.value.iter().find(|route| route.method == *method) {
+        let is_head = method == Method::HEAD;
+        let method = if is_head { &Method::GET } else { method };
+        match found.value.iter().find(|route| route.method == *method && !(is_head && route.endpoint.upgrades())) {
             Some(route) => Ok((route, found.params)),
             None => Err(not_allowed(found.value)),
         }
@@ -152,7 +160,7 @@ fn not_allowed(routes: &[&Route]) -> Problem {
     let mut methods = Vec::new();
     for route in routes {
         methods.push(route.method.as_str());
-        if route.method == Method::GET {
+        if route.method == Method::GET && !route.endpoint.upgrades() {
             methods.push("HEAD");
         }
     }
@@ -218,6 +226,11 @@ mod tests {
         assert_eq!(problem.allow.as_deref(), Some("GET, HEAD, PUT, DELETE, OPTIONS"));
         assert_eq!(routes.allowed("/api/v1/events").as_deref(), Some("POST, OPTIONS"));
         assert_eq!(routes.allowed("/nope"), None);
+        for socket in ["/ws", "/api/v1/ws", "/ws/public", "/ws/public/key"] {
+            let problem = routes.find(&Method::HEAD, socket).expect_err("only GET upgrades");
+            assert_eq!((problem.code, problem.allow.as_deref()), (ErrorCode::MethodNotAllowed, Some("GET, OPTIONS")));
+        }
+        assert!(routes.find(&Method::HEAD, "/ws/stats").is_ok());
     }
 
     #[test]

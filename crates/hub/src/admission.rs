@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hookswitch_protocol::{ConnectionId, TenantId};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::attachment::Attachment;
+use crate::attachment::{Attachment, Subject};
 use crate::cluster::presence_sync::PresenceSync;
 use crate::error::HubError;
 use crate::offline_delivery::OfflineDelivery;
@@ -43,13 +43,14 @@ impl Admission {
     /// `form` is how its client reads. Cancel safe: dropped midway, nothing stays.
     ///
     /// # Errors
-    /// [`HubError::Draining`] while shutting down, and what broker and presence store say.
+    /// [`HubError::Draining`] while shutting down, [`HubError::TooManyConnections`] at one of the caps, and what broker
+    /// and presence store say.
     pub async fn attach(&self, who: Attachment, form: &'static dyn WireForm) -> Result<PendingConnection, HubError> {
         let parts = &self.0;
         if parts.shared.draining.is_cancelled() {
             return Err(HubError::Draining);
         }
-        let counted = Counted::new(&parts.shared, &who.tenant);
+        let counted = Counted::new(&parts.shared, &who)?;
         parts.presence_sync.watch(&who.tenant).await?;
         let pending = self.pending(who, form, counted).await?;
         // After the tables, because whoever sees the user present sends instead of keeping.
@@ -104,24 +105,24 @@ fn detach_unopened(requests: &mpsc::Sender<Request>, key: SlotKey) {
 /// A count of the connection that is taken back when attaching fails or is cancelled.
 struct Counted<'a> {
     shared: &'a Shared,
-    tenant: Option<TenantId>,
+    of: Option<(TenantId, Subject)>,
 }
 
 impl<'a> Counted<'a> {
-    fn new(shared: &'a Shared, tenant: &TenantId) -> Self {
-        shared.connection_counts.add(tenant);
-        Self { shared, tenant: Some(tenant.clone()) }
+    fn new(shared: &'a Shared, who: &Attachment) -> Result<Self, HubError> {
+        shared.connection_counts.add(who)?;
+        Ok(Self { shared, of: Some((who.tenant.clone(), who.subject.clone())) })
     }
 
     fn hand_over(mut self) {
-        self.tenant = None;
+        self.of = None;
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        if let Some(tenant) = self.tenant.take() {
-            self.shared.connection_counts.remove(&tenant);
+        if let Some((tenant, subject)) = self.of.take() {
+            self.shared.connection_counts.remove(&tenant, &subject);
             self.shared.disconnects.tenant(tenant);
         }
     }

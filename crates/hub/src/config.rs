@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::connection_caps::ConnectionCaps;
+
 /// Settings of a hub, each with its default.
 #[derive(Debug, Clone)]
 pub struct HubConfig {
@@ -11,6 +13,8 @@ pub struct HubConfig {
     /// A tenant's first connections (128) are kept together on one shard, so that an event of a small
     /// tenant wakes one thread and not all of them; further ones go to the shards in turn.
     pub home_connections: usize,
+    /// The most connections of one tenant, user and chat session; beyond them new ones are refused.
+    pub connection_caps: ConnectionCaps,
     /// Events that may wait in one shard's mailbox (8,192); beyond it publishing waits. At least the
     /// largest batch, 1,000. One tenant may fill a quarter, or one largest batch.
     pub mailbox_events: usize,
@@ -44,6 +48,7 @@ impl Default for HubConfig {
         Self {
             shards: std::thread::available_parallelism().map_or(1, |n| n.get().div_ceil(2)).min(255),
             home_connections: 128,
+            connection_caps: ConnectionCaps::default(),
             mailbox_events: 8_192,
             publish_deadline: Duration::from_secs(1),
             outbox_messages: 256,

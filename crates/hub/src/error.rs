@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::{ErrorCode, Retry, TenantId};
 
+use crate::connection_caps::ConnectionCap;
 use crate::seams::broker::BrokerError;
 use crate::seams::presence::PresenceError;
 
@@ -17,6 +18,14 @@ pub enum HubError {
         n_events: usize,
         /// How long it waited.
         waited: Duration,
+    },
+    /// Whoever wants to connect has as many connections to this node as it may have.
+    #[error("{cap} has {limit} connections to this node, and may have no more")]
+    TooManyConnections {
+        /// Whose number it is.
+        cap: ConnectionCap,
+        /// The number.
+        limit: usize,
     },
     /// The hub is shutting down.
     #[error("the hub is shutting down")]
@@ -40,6 +49,8 @@ impl HubError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Overloaded { .. } | Self::Draining => Retry::After(Duration::from_secs(1)),
+            // Others must go first.
+            Self::TooManyConnections { .. } => Retry::After(Duration::from_secs(30)),
             Self::Watch { source, .. } => source.retry(),
             Self::Presence(source) => source.retry(),
         }
@@ -49,6 +60,7 @@ impl HubError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Overloaded { .. } => ErrorCode::Overloaded,
+            Self::TooManyConnections { .. } => ErrorCode::TooManyConnections,
             Self::Draining => ErrorCode::Draining,
             Self::Watch { .. } | Self::Presence(_) => ErrorCode::StorageUnavailable,
         }

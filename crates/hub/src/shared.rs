@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::HubConfig;
 use crate::metrics::HubMetrics;
 use crate::publish::connection_counts::ConnectionCounts;
 use crate::publish::pending_gaps::PendingGaps;
@@ -25,9 +26,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(home_connections: usize) -> Self {
+    pub(crate) fn new(config: &HubConfig) -> Self {
         Self {
-            connection_counts: ConnectionCounts::new(home_connections),
+            connection_counts: ConnectionCounts::new(config.home_connections, config.connection_caps),
             metrics: HubMetrics::default(),
             draining: CancellationToken::new(),
             disconnects: RecentDisconnects::default(),

@@ -131,6 +131,8 @@ error_codes! {
     NotText = 106 "not_text",
     /// The webhook address is not allowed.
     AddressBlocked = 107 "address_blocked",
+    /// What arrived is no HTTP request that this server reads, or its head is too large.
+    InvalidRequest = 108 "invalid_request",
     /// No token, or one that does not verify.
     Unauthorized = 200 "unauthorized",
     /// The token has expired.
@@ -160,6 +162,8 @@ error_codes! {
     RequestTimeout = 403 "request_timeout",
     /// The tenant makes more requests than its limit allows.
     RateLimited = 404 "rate_limited",
+    /// The tenant, the user or the chat session has as many connections as it may have.
+    TooManyConnections = 405 "too_many_connections",
     /// A bug of ours; the log has the details under the request id.
     Internal = 500 "internal",
     /// Events were dropped because the client did not read fast enough.

@@ -68,16 +68,56 @@ fn read(text: Option<&str>) -> NamedSession {
     name.key().map_or_else(|error| NamedSession::Unusable(error.problem), NamedSession::Key)
 }
 
-/// The payload with `session_id` as its first field, a number where the name is one.
+/// The payload with `session_id` as its first field, a number where the name is one. For a payload that
+/// names none: a `session_id` that is null counts as absent and goes, or the field would stand there twice.
 pub fn with_session_id(payload: &Payload, session: &SessionKey) -> Payload {
     let name = match session.as_str().parse::<i64>() {
         Ok(number) if number.to_string() == session.as_str() => SessionRef::Number(number),
         _ => SessionRef::from(session),
     };
     let name = serde_json::to_string(&name).expect("a number or a string always prints");
-    let fields = payload.as_str()[1..].trim_start();
+    let bare = without_session_id(payload);
+    let fields = bare.as_deref().unwrap_or(payload.as_str())[1..].trim_start();
     let comma = if fields.starts_with('}') { "" } else { "," };
     Payload::parse(&format!("{{\"session_id\":{name}{comma}{fields}")).expect("an object with one field more")
+}
+
+/// The object printed anew without the field; `None` when it has none, so that others stay as they came.
+fn without_session_id(payload: &Payload) -> Option<String> {
+    let Fields(fields) = payload.read::<Fields<'_>>().ok()?;
+    let is_it =
+        |name: &RawValue| serde_json::from_str::<Cow<'_, str>>(name.get()).is_ok_and(|name| name == "session_id");
+    if !fields.iter().any(|(name, _)| is_it(name)) {
+        return None;
+    }
+    let others = fields.iter().filter(|(name, _)| !is_it(name));
+    let printed: Vec<String> = others.map(|(name, value)| format!("{}:{}", name.get(), value.get())).collect();
+    Some(format!("{{{}}}", printed.join(",")))
+}
+
+/// The fields of an object, names and values as they are written.
+struct Fields<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(All)
+    }
 }
 
 #[derive(Default)]
@@ -154,5 +194,12 @@ mod tests {
         check("{}", "7", r#"{"session_id":7}"#);
         check("{ }", "007", r#"{"session_id":"007"}"#);
         check(r#"{ "a": 1.50 }"#, "s\"1", r#"{"session_id":"s\"1","a": 1.50 }"#);
+        check(r#"{"session_id":null}"#, "s1", r#"{"session_id":"s1"}"#);
+        check(
+            r#"{ "a\ud800": [1, 2] , "session_id": null, "b":{"session_id":null}}"#,
+            "7",
+            r#"{"session_id":7,"a\ud800":[1, 2],"b":{"session_id":null}}"#,
+        );
+        check(r#"{"session\u005fid":null,"session_id":null,"a":1}"#, "7", r#"{"session_id":7,"a":1}"#);
     }
 }

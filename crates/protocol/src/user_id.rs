@@ -29,8 +29,11 @@ impl UserId {
         if let Some(number) = canonical_i64(text) {
             return Ok(Self::Number(number));
         }
-        let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '@' | '-');
-        check_text("user_id", text, limits::USER_ID_CHARS, "A-Z a-z 0-9 _ . @ -", is_allowed)?;
+        // Subjects of identity providers: `auth0|5f7c8e`, UUIDs, e-mail addresses, base64. None of these needs an
+        // escape in JSON, and none means something in a key or pattern of Redis.
+        let is_allowed =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '@' | '|' | ':' | '+' | '=' | '-');
+        check_text("user_id", text, limits::USER_ID_CHARS, "A-Z a-z 0-9 _ . @ | : + = -", is_allowed)?;
         Ok(Self::Text(Arc::from(text)))
     }
 
@@ -122,11 +125,17 @@ mod tests {
         check("\"-0\"", "\"-0\"");
         check("\"9223372036854775808\"", "\"9223372036854775808\"");
         check("\"user-123\"", "\"user-123\"");
+        for subject in ["auth0|5f7c8e", "a+b@x.example", "urn:x:7", "YWJj==", "9f8b1c2e-0000-4000-8000-000000000000"] {
+            check(&format!("\"{subject}\""), &format!("\"{subject}\""));
+        }
+        check(&format!("\"{}\"", "x".repeat(64)), &format!("\"{}\"", "x".repeat(64)));
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for bad in ["1.5", "true", "null", "\"\"", "\"a b\"", "[1]", "9223372036854775808"] {
+        let long = format!("\"{}\"", "x".repeat(65));
+        let braces = ["\"a{b}\"", "\"a*\"", "\"a/b\"", "\"a\\\\b\"", "\"é\"", &long];
+        for bad in ["1.5", "true", "null", "\"\"", "\"a b\"", "[1]", "9223372036854775808"].iter().chain(&braces) {
             assert!(serde_json::from_str::<UserId>(bad).is_err(), "{bad}");
         }
     }

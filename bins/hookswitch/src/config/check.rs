@@ -2,6 +2,7 @@
 
 mod database;
 mod deliveries;
+mod log_filter;
 mod reading;
 mod redis;
 mod server;
@@ -25,6 +26,7 @@ pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
         log: checker.log(),
         warnings: Vec::new(),
     };
+    checker.check_white_space();
     if !checker.problems.is_empty() {
         return Err(BadConfig { problems: checker.problems, warnings: checker.warnings });
     }
@@ -33,7 +35,9 @@ pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
 
 /// Why a setting that was given changes nothing; `None` for one that counts.
 pub(super) fn without_effect(raw: &Raw, setting: &Setting) -> Option<String> {
-    database::without_effect(raw, setting).or_else(|| redis::without_effect(raw, setting))
+    database::without_effect(raw, setting)
+        .or_else(|| redis::without_effect(raw, setting))
+        .or_else(|| tokens::without_effect(raw, setting))
 }
 
 /// The settings of the database alone.

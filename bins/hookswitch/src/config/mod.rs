@@ -10,6 +10,7 @@ mod check;
 mod env;
 mod page;
 mod raw;
+mod service_links;
 pub(crate) mod settings;
 mod values;
 
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
+use hookswitch::hub::ConnectionCaps;
 use hookswitch::redis::RedisConfig;
 use hookswitch::store::SecretKeys;
 use hookswitch::store::migrations::Database;
@@ -56,6 +58,9 @@ pub(crate) struct Server {
     pub(crate) shutdown_deadline: Duration,
     /// Requests per second of one tenant; `None` is no limit.
     pub(crate) tenant_rate_limit: Option<NonZeroU32>,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) header_bytes: usize,
+    pub(crate) max_connections: usize,
 }
 
 /// How WebSocket connections are kept, and which pages may open one.
@@ -66,6 +71,7 @@ pub(crate) struct WebSocket {
     /// `None` for as many as suit the machine.
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) read_buffer_bytes: usize,
+    pub(crate) connection_caps: ConnectionCaps,
     pub(crate) origins: AllowedOrigins,
     pub(crate) public_origins: AllowedOrigins,
 }

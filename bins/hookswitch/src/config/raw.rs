@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 use super::settings::{self, Setting};
-use super::{Environment, Problem};
+use super::{Environment, Problem, service_links};
 
 /// What file and environment say, before anything is checked but names.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub(crate) struct Raw {
     pub(super) file_is_unreadable: bool,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
+    /// Settings whose variable was set by Kubernetes for a service of that name.
+    service_links: Vec<&'static str>,
 }
 
 /// One text and how its place is called when something is wrong with it.
@@ -74,14 +76,29 @@ impl Raw {
             self.read_variable(environment, setting);
         }
         self.read_rust_log(environment);
-        self.warnings.extend(environment.names_with(settings::PREFIXES).filter(|name| !is_known(name)).map(|name| {
+        self.warn_of_service_links();
+        let is_ours = |name: &&str| !is_known(name) && !service_links::is_one(environment, name);
+        self.warnings.extend(environment.names_with(settings::PREFIXES).filter(is_ours).map(|name| {
             format!("{name} is set but there is no such setting; see docs/config.md for the names, or unset it")
         }));
     }
 
     fn read_variable(&mut self, environment: &Environment, setting: &Setting) {
         if let Some(text) = self.variable(environment, setting.env) {
+            if service_links::is_one(environment, setting.env) {
+                return self.service_links.push(setting.env);
+            }
             self.given.insert(setting.key, Given { text, place: setting.env.to_owned() });
+        }
+    }
+
+    fn warn_of_service_links(&mut self) {
+        if let [first, others @ ..] = self.service_links.as_slice() {
+            let names = others.iter().fold((*first).to_owned(), |all, name| format!("{all}, {name}"));
+            self.warnings.push(format!(
+                "{names}: taken as not set, because Kubernetes sets it (tcp://…) for a service of that name; write \
+                 enableServiceLinks: false into the pod's specification"
+            ));
         }
     }
 

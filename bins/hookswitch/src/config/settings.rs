@@ -1,11 +1,14 @@
 //! Every setting of `serve`: its names, its default, its bounds and its meaning. `docs/config.md` is printed from here.
 
+mod connections;
 mod database;
 mod deliveries;
 mod redis;
+mod server;
 
 use std::time::Duration;
 
+pub(crate) use self::connections::{WS_CONNECTIONS_PER_SESSION, WS_CONNECTIONS_PER_TENANT, WS_CONNECTIONS_PER_USER};
 pub(crate) use self::database::{DATABASE_URL, DB_HOST, DB_NAME, DB_PASSWORD, DB_PORT, DB_USER};
 pub(crate) use self::deliveries::{
     WEBHOOK_DISABLE_AFTER, WEBHOOK_EXPIRY, WEBHOOK_PER_WEBHOOK, WEBHOOK_RETENTION, WEBHOOK_SECRET_KEY,
@@ -14,6 +17,10 @@ pub(crate) use self::deliveries::{
 pub(crate) use self::redis::{
     REDIS_CA_FILE, REDIS_DB, REDIS_HOST, REDIS_NODE_LEASE, REDIS_PASSWORD, REDIS_PORT, REDIS_PREFIX,
     REDIS_SHARDED_PUBSUB, REDIS_URL,
+};
+pub(crate) use self::server::{
+    SERVER_HEADER_BYTES, SERVER_HOST, SERVER_IDLE_TIMEOUT, SERVER_MAX_CONNECTIONS, SERVER_PORT,
+    SERVER_TENANT_RATE_LIMIT, SHUTDOWN_TIMEOUT,
 };
 
 /// One thing an operator can set, by variable or by TOML key.
@@ -55,44 +62,6 @@ const fn seconds(min: u64, max: u64) -> Kind {
     Kind::Duration { min: Duration::from_secs(min), max: Duration::from_secs(max) }
 }
 
-pub(crate) const SERVER_HOST: Setting = Setting {
-    env: "SERVER_HOST",
-    key: "server.host",
-    kind: Kind::Text,
-    default: "0.0.0.0",
-    doc: "The IP address to listen on; `localhost` is understood. `0.0.0.0` means every IPv4 interface, `::` every \
-          interface.",
-};
-
-pub(crate) const SERVER_PORT: Setting = Setting {
-    env: "SERVER_PORT",
-    key: "server.port",
-    kind: Kind::Number { min: 0, max: 65_535 },
-    default: "8000",
-    doc: "The port to listen on. 0 lets the system choose; the line `listening on …` on standard output tells which \
-          one it was.",
-};
-
-pub(crate) const SHUTDOWN_TIMEOUT: Setting = Setting {
-    env: "SERVER_SHUTDOWN_TIMEOUT",
-    key: "server.shutdown_timeout",
-    kind: seconds(1, 300),
-    default: "5s",
-    doc: "How long the end may take after SIGTERM: clients are told, running deliveries are finished or kept for the \
-          next start. Too small, and more deliveries are sent a second time after the restart. Keep it below the \
-          service manager's own patience.",
-};
-
-pub(crate) const SERVER_TENANT_RATE_LIMIT: Setting = Setting {
-    env: "SERVER_TENANT_RATE_LIMIT",
-    key: "server.tenant_rate_limit",
-    kind: Kind::Number { min: 0, max: 1_000_000 },
-    default: "0",
-    doc: "How many requests per second one tenant may make to this node, publishing and REST together; 0 is no limit. A \
-          second's worth may come at once, a batch of events counts as one, a new WebSocket does not count. Beyond it \
-          429, `rate_limited`. Too small, and services that publish event by event are refused in busy hours.",
-};
-
 pub(crate) const JWT_SECRET: Setting = Setting {
     env: "JWT_SECRET",
     key: "jwt.secret",
@@ -108,7 +77,7 @@ pub(crate) const JWT_PUBLIC_KEY_FILE: Setting = Setting {
     key: "jwt.public_key_file",
     kind: Kind::Text,
     default: "",
-    doc: "A PEM file with the public key (RSA, P-256 or Ed25519) of whoever signs your tokens. With it no shared \
+    doc: "A PEM file with the public key (RSA of 2048 to 8192 bits, P-256 or Ed25519) of whoever signs your tokens. With it no shared \
           secret is needed.",
 };
 
@@ -173,9 +142,11 @@ pub(crate) const WS_ALLOWED_ORIGINS: Setting = Setting {
     key: "websocket.allowed_origins",
     kind: Kind::List,
     default: "",
-    doc: "The web origins (`https://desk.example.com`) whose pages may open `/ws` and call the REST API. Empty: only \
-          pages served from this very host and port. `*` allows every page. Clients that send no `Origin`, such as \
-          back-ends, are always let through to the token check.",
+    doc: "The origins whose pages may open `/ws` and call the REST API: of the web, `https://desk.example.com`; all \
+          subdomains of a host, at any depth, but not the host itself, `https://*.example.com`; of apps, \
+          `capacitor://localhost`, `tauri://localhost`, `chrome-extension://…`; and `null`, which sandboxed pages and \
+          local files send, whoever made them. Empty: only pages served from this very host and port. `*` allows \
+          every page. Clients that send no `Origin`, such as back-ends, are always let through to the token check.",
 };
 
 pub(crate) const WS_PUBLIC_ALLOWED_ORIGINS: Setting = Setting {
@@ -238,7 +209,7 @@ pub(crate) const HOOKSWITCH_LOG: Setting = Setting {
     kind: Kind::Text,
     default: "info",
     doc: "What is logged to standard error: `error`, `warn`, `info`, `debug`, `trace`, or per area, e.g. \
-          `info,hookswitch_webhooks=debug`. `RUST_LOG` is read when this is not set.",
+          `info,hookswitch_webhooks=debug`; `off` is nothing at all. `RUST_LOG` is read when this is not set.",
 };
 
 pub(crate) const HOOKSWITCH_LOG_FORMAT: Setting = Setting {
@@ -254,6 +225,9 @@ pub(crate) const ALL: &[&Setting] = &[
     &SERVER_HOST,
     &SERVER_PORT,
     &SHUTDOWN_TIMEOUT,
+    &SERVER_IDLE_TIMEOUT,
+    &SERVER_HEADER_BYTES,
+    &SERVER_MAX_CONNECTIONS,
     &SERVER_TENANT_RATE_LIMIT,
     &DATABASE_URL,
     &DB_HOST,
@@ -278,6 +252,9 @@ pub(crate) const ALL: &[&Setting] = &[
     &WS_THREADS,
     &WS_READ_BUFFER_SIZE,
     &WS_WRITE_BUFFER_SIZE,
+    &WS_CONNECTIONS_PER_TENANT,
+    &WS_CONNECTIONS_PER_USER,
+    &WS_CONNECTIONS_PER_SESSION,
     &WS_ALLOWED_ORIGINS,
     &WS_PUBLIC_ALLOWED_ORIGINS,
     &WEBHOOK_ALLOW_HTTP,

@@ -70,6 +70,8 @@ pub(super) enum BadDatabase {
     UnknownScheme,
     InMemory,
     NoPath,
+    /// There is something in the path that people mean otherwise.
+    BadPath(&'static str),
 }
 
 /// The file of a `sqlite://` URL.
@@ -87,7 +89,34 @@ pub(super) fn sqlite_file(url: &str) -> Result<PathBuf, BadDatabase> {
     if path.is_empty() || path.starts_with('?') || path.ends_with('/') {
         return Err(BadDatabase::NoPath);
     }
+    // Each would make a new and empty database under another name.
+    if path.chars().any(char::is_control) || path.trim() != path {
+        return Err(BadDatabase::BadPath("has a line break, another control character or white space around it"));
+    }
+    if path.contains('?') {
+        return Err(BadDatabase::BadPath("has options after ?, and a file takes none"));
+    }
+    if has_percent_encoding(path) {
+        return Err(BadDatabase::BadPath("has a percent-encoding, and paths are taken as they are written"));
+    }
+    if path.starts_with("~/") {
+        return Err(BadDatabase::BadPath("begins with ~, which only shells know"));
+    }
     Ok(PathBuf::from(path))
+}
+
+fn has_percent_encoding(text: &str) -> bool {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = text.as_bytes();
+    (0..bytes.len()).any(|at| bytes[at] == b'%' && is_digit(bytes.get(at + 1)) && is_digit(bytes.get(at + 2)))
+}
+
+/// The name or address of a server, and nothing around it but the brackets of IPv6.
+pub(super) fn host(text: &str) -> Option<String> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    let has_letter = text.contains(|c: char| c.is_ascii_alphanumeric());
+    ((is_name && has_letter) || bare.parse::<IpAddr>().is_ok()).then(|| bare.to_owned())
 }
 
 /// A URL as it may be shown: whole only if it is known to hold no password.
@@ -139,6 +168,21 @@ mod tests {
         assert_eq!(sqlite_file("sqlite::memory:"), Err(BadDatabase::InMemory));
         assert_eq!(sqlite_file("sqlite://:memory:"), Err(BadDatabase::InMemory));
         assert_eq!(sqlite_file("sqlite://"), Err(BadDatabase::NoPath));
+        for bad in ["h.db\n", " h.db", "h.db ", "h\t.db", "h.db?mode=ro", "my%20calls.db", "~/h.db"] {
+            assert!(matches!(sqlite_file(&format!("sqlite://{bad}")), Err(BadDatabase::BadPath(_))), "{bad:?}");
+        }
+        assert_eq!(sqlite_file("sqlite://100%.db"), Ok(PathBuf::from("100%.db")));
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_no_more() {
+        for good in ["db", "db.example.com", "10.0.0.1", "my_db-1", "::1"] {
+            assert_eq!(host(good).as_deref(), Some(good));
+        }
+        assert_eq!(host("[::1]").as_deref(), Some("::1"));
+        for bad in ["", ".", "db:3306", "db ", "db\n", "tcp://db", "user@db", "/run/mysqld.sock", "[db]"] {
+            assert_eq!(host(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use hookswitch_runtime::BoxFuture;
 
 pub use jwt::{InvalidJwtConfig, JwtAlgorithm, JwtAuthenticator, JwtConfig};
 pub use place::TokenPlace;
-pub(crate) use place::find_token;
+pub(crate) use place::{find_token, is_bearer, offered_subprotocols};
 
 /// Turns tokens into principals.
 ///
@@ -80,6 +80,16 @@ impl Role {
             Some("admin") => Self::Admin,
             Some("service") => Self::Service,
             _ => Self::Agent,
+        }
+    }
+
+    /// How much it may do; an admin sees what a service does not need.
+    pub(crate) const fn rank(self) -> u8 {
+        match self {
+            Self::Agent => 0,
+            Self::Supervisor => 1,
+            Self::Service => 2,
+            Self::Admin => 3,
         }
     }
 

@@ -36,16 +36,22 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// What follows the word `bearer` in the list of offered subprotocols.
+/// What follows the word `bearer`, in letters of any size, in the list of offered subprotocols.
 fn subprotocol_token(headers: &HeaderMap) -> Option<&str> {
-    let mut offered = headers
-        .get_all(SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim);
-    offered.find(|name| *name == "bearer")?;
-    offered.next()
+    let mut offered = offered_subprotocols(headers);
+    offered.find(|name| is_bearer(name))?;
+    offered.next().filter(|token| !token.is_empty())
+}
+
+/// The subprotocols that a handshake offers, in order.
+pub(crate) fn offered_subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// Whether this is the subprotocol after which a token stands.
+pub(crate) fn is_bearer(subprotocol: &str) -> bool {
+    subprotocol.eq_ignore_ascii_case("bearer")
 }
 
 #[cfg(test)]
@@ -72,5 +78,7 @@ mod tests {
         check(Some(("sec-websocket-protocol", "bearer, a.b.c")), None, Some(("a.b.c", TokenPlace::Subprotocol)));
         check(Some(("sec-websocket-protocol", "chat,bearer,a.b.c")), None, Some(("a.b.c", TokenPlace::Subprotocol)));
         check(Some(("sec-websocket-protocol", "chat, bearer")), None, None);
+        check(Some(("sec-websocket-protocol", "bearer,")), None, None);
+        check(Some(("sec-websocket-protocol", "Bearer, a.b.c")), None, Some(("a.b.c", TokenPlace::Subprotocol)));
     }
 }

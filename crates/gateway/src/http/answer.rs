@@ -76,7 +76,7 @@ impl Answer {
     pub(crate) fn list(&self, rows: impl Serialize, meta: PageMeta, n_bytes: usize) -> Response<Body> {
         let (request_id, timestamp) = (self.request_id.as_str(), self.now);
         let body = Success { success: true, data: rows, meta: Some(meta), request_id, timestamp };
-        json_of_size(StatusCode::OK, &body, n_bytes + ENVELOPE_BYTES)
+        response(StatusCode::OK, print(&body, n_bytes + ENVELOPE_BYTES).into())
     }
 
     /// Bare JSON, for the two pages that the prototype's dashboards read.
@@ -93,14 +93,15 @@ impl Answer {
 
     /// The envelope around an error, with the headers that belong to its status.
     pub(crate) fn problem(&self, problem: &Problem) -> Response<Body> {
-        let error =
-            FailureBody { code: problem.code.as_str(), message: &problem.message, details: problem.details.as_deref() };
-        let failure = Failure { success: false, error, request_id: &self.request_id, timestamp: self.now };
-        let mut response = json(problem.status(), &failure);
+        let mut response = response(problem.status(), self.problem_json(problem).into());
         let headers = response.headers_mut();
         let mut insert = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
         match problem.status() {
             StatusCode::UNAUTHORIZED => _ = insert(WWW_AUTHENTICATE, "Bearer"),
+            // Others must go first.
+            StatusCode::SERVICE_UNAVAILABLE if problem.code == ErrorCode::TooManyConnections => {
+                _ = insert(RETRY_AFTER, "30");
+            }
             // A rate is at least one per second, so that there is room again after one.
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => _ = insert(RETRY_AFTER, "1"),
             StatusCode::UPGRADE_REQUIRED => {
@@ -109,25 +110,42 @@ impl Answer {
             }
             _ => {}
         }
+        if let Some(rate) = problem.rate {
+            headers.insert("ratelimit-limit", rate.into());
+            headers.insert("ratelimit-remaining", 0.into());
+            headers.insert("ratelimit-reset", 1.into());
+        }
         if let Some(allow) = problem.allow.as_ref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
             headers.insert(ALLOW, allow);
         }
         response
     }
+
+    /// The envelope around an error alone.
+    pub(crate) fn problem_json(&self, problem: &Problem) -> Vec<u8> {
+        let error =
+            FailureBody { code: problem.code.as_str(), message: &problem.message, details: problem.details.as_deref() };
+        print(&Failure { success: false, error, request_id: &self.request_id, timestamp: self.now }, ENVELOPE_BYTES)
+    }
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
-    json_of_size(status, body, ENVELOPE_BYTES)
+    response(status, print(body, ENVELOPE_BYTES).into())
 }
 
-fn json_of_size(status: StatusCode, body: &impl Serialize, n_bytes: usize) -> Response<Body> {
+/// JSON of about so many bytes.
+fn print(body: &impl Serialize, n_bytes: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(n_bytes);
     if let Err(error) = serde_json::to_writer(&mut bytes, body) {
         // Only a map with keys that are not text can fail, and no answer holds one.
         tracing::error!(%error, code = ErrorCode::Internal.as_str(), "an answer did not serialise");
         bytes = b"{}".to_vec();
     }
-    let mut response = Response::new(Body::from(bytes));
+    bytes
+}
+
+fn response(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -2,14 +2,18 @@
 
 mod answer;
 mod body;
+mod json_text;
 mod problem;
 mod query;
 mod read;
+mod request_body;
 mod request_id;
 
 pub(crate) use answer::{Answer, PageMeta};
 pub use body::Body;
+pub(crate) use json_text::{check_encoding, json_text};
 pub(crate) use problem::Problem;
-pub(crate) use query::{Query, decode_segment};
-pub(crate) use read::{BoxError, read_body};
+pub(crate) use query::{Query, decode_segment, plus_as_space};
+pub(crate) use read::{BoxError, ReadLimits, read_body};
+pub(crate) use request_body::{READ_AWAY_BYTES, RequestBody};
 pub(crate) use request_id::RequestIds;

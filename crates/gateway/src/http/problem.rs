@@ -17,11 +17,13 @@ pub(crate) struct Problem {
     pub(crate) details: Option<Box<Value>>,
     /// The value of `Allow`, on 405.
     pub(crate) allow: Option<String>,
+    /// The rate per second that was exceeded, on 429.
+    pub(crate) rate: Option<u32>,
 }
 
 impl Problem {
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: None, allow: None }
+        Self { code, message: message.into(), details: None, allow: None, rate: None }
     }
 
     /// A field of the body or the query is not what it must be.
@@ -72,7 +74,8 @@ const fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::TooManyNames
         | ErrorCode::ReservedType
         | ErrorCode::NotText
-        | ErrorCode::AddressBlocked => StatusCode::BAD_REQUEST,
+        | ErrorCode::AddressBlocked
+        | ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::Unauthorized | ErrorCode::TokenExpired => StatusCode::UNAUTHORIZED,
         ErrorCode::Forbidden | ErrorCode::OriginRefused => StatusCode::FORBIDDEN,
@@ -80,7 +83,9 @@ const fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::Conflict => StatusCode::CONFLICT,
         ErrorCode::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-        ErrorCode::Overloaded | ErrorCode::Draining | ErrorCode::StorageUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Overloaded | ErrorCode::Draining | ErrorCode::StorageUnavailable | ErrorCode::TooManyConnections => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Internal | ErrorCode::MessagesDropped => StatusCode::INTERNAL_SERVER_ERROR,

@@ -21,6 +21,14 @@ impl<'a> Query<'a> {
         pairs.find(|(found, _)| found == name).map(|(_, value)| value)
     }
 
+    /// The first value of this name as scripts mean it that paste a text unencoded: a plus is a plus. `None` when
+    /// its escapes are broken.
+    pub(crate) fn get_plain(self, name: &str) -> Option<Cow<'a, str>> {
+        let mut pairs = self.0?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let (_, value) = pairs.find(|(found, _)| *found == name)?;
+        decode_segment(value)
+    }
+
     /// A whole number within bounds.
     pub(crate) fn number(
         self,
@@ -41,6 +49,11 @@ impl<'a> Query<'a> {
         // A plus sign in a query means a space; people paste +02:00 all the same.
         Timestamp::parse(&text.replace(' ', "+")).map_err(|e| Problem::field(name, &e.to_string()))
     }
+}
+
+/// The text as forms write it, where it holds a plus: that is a space then.
+pub(crate) fn plus_as_space(text: &str) -> Option<String> {
+    text.contains('+').then(|| text.replace('+', " "))
 }
 
 /// A path segment with its percent escapes undone; `None` when they are broken or not UTF-8.
@@ -96,6 +109,16 @@ mod tests {
         for bad in ["%", "%2", "%zz", "%ff", "%+1"] {
             assert_eq!(decode_segment(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_plus_is_read_both_ways() {
+        let query = Query::new(Some("x=1&session_id=a+b%2Bc&session_id=d"));
+        assert_eq!(query.get("session_id").as_deref(), Some("a b+c"));
+        assert_eq!(query.get_plain("session_id").as_deref(), Some("a+b+c"));
+        assert_eq!(Query::new(Some("session_id")).get_plain("session_id").as_deref(), Some(""));
+        assert_eq!(Query::new(Some("session_id=%zz")).get_plain("session_id"), None);
+        assert_eq!((plus_as_space("a+b").as_deref(), plus_as_space("ab")), (Some("a b"), None));
     }
 
     proptest! {

@@ -5,32 +5,47 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hookswitch_protocol::ErrorCode;
+use hookswitch_runtime::Scope;
 use http_body::Body;
-use tokio::time::Instant;
 
 use super::Problem;
 
 /// The error of a body we know nothing about.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Bytes of a too large body that are read and thrown away, so that a caller who sends first and
-/// reads later sees the 413 instead of a reset connection. Beyond it the connection is cut.
-const DISCARD_BYTES: usize = 8 * 1024 * 1024;
+/// How much of a body is taken, and how long is waited for it.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadLimits {
+    pub(crate) max_bytes: usize,
+    pub(crate) deadline: Duration,
+    /// Once this is to end, what has not arrived a moment later is not waited for.
+    pub(crate) within: Scope,
+}
 
-/// The whole body, at most `max_bytes`, within `deadline`. One piece is not copied.
-pub(crate) async fn read_body<B>(body: B, max_bytes: usize, deadline: Duration) -> Result<Bytes, Problem>
+/// How long a body may still take once the node ends.
+const ENDING_DEADLINE: Duration = Duration::from_secs(1);
+
+/// The whole body, within the limits. One piece is not copied. What a body has beyond them is left in it.
+pub(crate) async fn read_body<B>(body: B, limits: ReadLimits) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let deadline = Instant::now() + deadline;
-    let mut body = std::pin::pin!(body);
-    match tokio::time::timeout_at(deadline, collect(body.as_mut(), max_bytes)).await {
+    let ReadLimits { max_bytes, deadline, within } = limits;
+    let body = std::pin::pin!(body);
+    let ended = async {
+        within.soft().cancelled().await;
+        tokio::time::sleep(ENDING_DEADLINE).await;
+    };
+    let collected = tokio::select! {
+        biased;
+        collected = tokio::time::timeout(deadline, collect(body, max_bytes)) => collected,
+        () = ended => return Err(Problem::draining()),
+    };
+    match collected {
         Err(_) => Err(Problem::new(ErrorCode::RequestTimeout, "the body took too long to arrive")),
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(CollectError::TooLarge)) => {
-            // The answer is the same whether the rest arrives or not.
-            let _ = tokio::time::timeout_at(deadline, discard(body)).await;
             Err(Problem::new(ErrorCode::TooLarge, format!("the body is larger than {max_bytes} bytes")))
         }
         Ok(Err(CollectError::Broken(error))) => {
@@ -72,22 +87,8 @@ where
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-async fn discard<B>(mut body: Pin<&mut B>)
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let mut n_bytes = 0;
-    while let Ok(Some(data)) = next_data(body.as_mut()).await {
-        n_bytes += data.len();
-        if n_bytes > DISCARD_BYTES {
-            return;
-        }
-    }
-}
-
 /// The next piece of data; trailers are skipped.
-async fn next_data<B>(mut body: Pin<&mut B>) -> Result<Option<Bytes>, BoxError>
+pub(super) async fn next_data<B>(mut body: Pin<&mut B>) -> Result<Option<Bytes>, BoxError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -115,10 +116,14 @@ mod tests {
 
     use super::*;
 
+    fn limits(max_bytes: usize) -> ReadLimits {
+        ReadLimits { max_bytes, deadline: Duration::from_secs(5), within: Scope::root("test") }
+    }
+
     async fn read(pieces: &[&'static str], max_bytes: usize) -> Result<Bytes, Problem> {
         let frames = pieces.iter().map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::from_static(piece.as_bytes()))));
         let body = StreamBody::new(stream::iter(frames.collect::<Vec<_>>()));
-        read_body(body, max_bytes, Duration::from_secs(5)).await
+        read_body(body, limits(max_bytes)).await
     }
 
     #[tokio::test]
@@ -132,7 +137,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_ends_is_given_up() {
         let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
-        let problem = read_body(body, 3, Duration::from_secs(5)).await.expect_err("times out");
+        let problem = read_body(body, limits(3)).await.expect_err("times out");
         assert_eq!(problem.code, ErrorCode::RequestTimeout);
+        let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let (limits, start) = (limits(3), tokio::time::Instant::now());
+        limits.within.soft().cancel();
+        assert_eq!(read_body(body, limits).await.expect_err("the node ends").code, ErrorCode::Draining);
+        assert_eq!(start.elapsed(), ENDING_DEADLINE);
     }
 }

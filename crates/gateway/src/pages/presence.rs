@@ -38,6 +38,9 @@ pub(crate) async fn user_online(
     let user = segment.and_then(decode_segment);
     let user = user.ok_or_else(|| Problem::field("user_id", "must be percent-encoded UTF-8"))?;
     let user = UserId::parse(&user).map_err(|invalid| Problem::field(invalid.field, &invalid.problem))?;
+    if user.is_zero() {
+        return Err(Problem::field("user_id", "must not be 0: nobody is"));
+    }
     let key = UserKey { tenant: principal.tenant.clone(), user };
     let presence = hub.presence(&key).await.map_err(|error| unavailable(&principal.tenant, &error))?;
     Ok(Answer::bare(UserOnline {

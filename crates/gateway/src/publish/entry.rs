@@ -11,6 +11,10 @@ use serde_json::value::RawValue;
 
 use crate::http::Problem;
 
+/// What an envelope has beside what its publisher said. Who publishes one that was received may leave it there: it
+/// is set anew.
+const OF_ENVELOPES: [&str; 3] = ["timestamp", "tenant_id", "position"];
+
 /// The fields of an object, still raw. `null` counts as absent.
 #[derive(Debug, Default)]
 pub(super) struct RawEntry<'a> {
@@ -131,8 +135,9 @@ fn payload(raw: Option<&RawValue>, n_outside: usize) -> Result<Payload, Mistake>
 }
 
 fn user(raw: &RawValue) -> Result<UserId, Mistake> {
-    serde_json::from_str(raw.get())
-        .map_err(|_| Mistake::new("user_id", "must be a 64-bit integer or a string of at most 64 A-Z a-z 0-9 _ . @ -"))
+    serde_json::from_str(raw.get()).map_err(|_| {
+        Mistake::new("user_id", "must be a 64-bit integer or a string of at most 64 A-Z a-z 0-9 _ . @ | : + = -")
+    })
 }
 
 /// A session id as it came: an integer or a string.
@@ -220,6 +225,10 @@ impl<'de> de::Visitor<'de> for EntryVisitor {
                 };
                 let flaw = (!is_first).then(|| Mistake::new("events", "stands there more than once"));
                 entry.flaw = entry.flaw.or(flaw);
+                continue;
+            }
+            if OF_ENVELOPES.contains(&&*name.0) {
+                map.next_value::<IgnoredAny>()?;
                 continue;
             }
             let value = map.next_value::<&'de RawValue>()?;

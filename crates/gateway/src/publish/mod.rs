@@ -2,12 +2,14 @@
 //! and field, and nothing of the batch is accepted then; what can be read the switchboard judges.
 
 mod entry;
+mod entry_at;
 
 use hookswitch_protocol::{ErrorCode, NewEvent};
 use hookswitch_switch::AcceptError;
 
-use crate::http::Problem;
+use crate::http::{Problem, json_text};
 use entry::{Entries, PublishBody, RawEntry};
+use entry_at::{entry_at, offset_of};
 
 /// Levels around a payload: the body's own object, and in a batch the array and the entry too.
 const AROUND_ONE: usize = 1;
@@ -19,9 +21,12 @@ const AROUND_MANY: usize = 3;
 /// # Errors
 /// 400 with the index and field of the first mistake.
 pub(crate) fn parse(body: &[u8]) -> Result<(Vec<NewEvent>, bool), Problem> {
-    let text = std::str::from_utf8(body).map_err(|e| not_json(format!("the body is not UTF-8: {e}")))?;
-    let body = serde_json::from_str(text).map_err(|e| not_json(format!("the body: {e}")))?;
-    let PublishBody(mut body) = body;
+    let text = json_text(body).map_err(|(problem, at)| match at {
+        Some(at) => not_json(body, at, &problem.message),
+        None => problem,
+    })?;
+    let parsed = serde_json::from_str(text).map_err(|e| not_json(body, offset_of(text, &e), &e.to_string()))?;
+    let PublishBody(mut body) = parsed;
     match body.events.take() {
         None => Ok((vec![body.into_event(AROUND_ONE).map_err(|mistake| mistake.into_problem(None))?], false)),
         Some(events) => {
@@ -45,8 +50,11 @@ fn events_of(events: Entries<'_>) -> Result<Vec<NewEvent>, Problem> {
     entries.into_iter().enumerate().map(read_one).collect()
 }
 
-fn not_json(message: String) -> Problem {
-    Problem::new(ErrorCode::InvalidJson, message)
+/// Names the entry in which reading ended, where it was in one.
+fn not_json(body: &[u8], at: usize, what: &str) -> Problem {
+    let index = entry_at(body, at);
+    let place = index.map_or_else(|| "the body".to_owned(), |index| format!("events[{index}]"));
+    Problem::new(ErrorCode::InvalidJson, format!("{place}: {what}")).with_entry(index, None)
 }
 
 #[cfg(test)]

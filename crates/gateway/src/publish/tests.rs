@@ -103,6 +103,39 @@ fn what_is_no_json_is_400_and_so_is_deep_nesting() {
     assert_eq!(refusal(&nested(100_000)).0, ErrorCode::InvalidField);
 }
 
+#[test]
+fn a_bad_byte_names_its_entry() {
+    let entry = |text: &str| format!(r#"{{"type":"alert","payload":{{"text":"{text}"}}}}"#);
+    let batch = |bad: &[u8]| {
+        let mut body = br#"{"events":["#.to_vec();
+        for n in 0..500 {
+            body.extend_from_slice(if n == 0 { b"" } else { b",\n" });
+            body.extend_from_slice(if n == 137 { bad } else { b"{}" });
+        }
+        body.extend_from_slice(b"]}");
+        parse(&body).expect_err("bad")
+    };
+    let not_utf_8 = [&entry("").as_bytes()[..35], b"\xe4", &entry("").as_bytes()[35..]].concat();
+    for bad in [&not_utf_8[..], entry("a\nb").as_bytes(), b"{\"type\":nope}", b"{'type':1}", b"{\"type\":\"a\"]"] {
+        let problem = batch(bad);
+        assert_eq!(problem.code, ErrorCode::InvalidJson);
+        assert!(problem.message.starts_with("events[137]: "), "{bad:?} {}", problem.message);
+        assert_eq!(problem.details, Some(Box::new(serde_json::json!({"index": 137}))));
+    }
+    assert!(message("{\"type\":\"alert\",}").starts_with("the body: "));
+}
+
+#[test]
+fn a_received_envelope_can_be_published_back() {
+    let event = one(
+        r#"{"type":"alert","payload":{"a":1},"timestamp":"2025-10-25T12:00:00.123Z","tenant_id":"t","user_id":456,"topic":"t","id":"e-1","position":"a:7"}"#,
+    );
+    assert_eq!((event.payload.as_str(), event.user), (r#"{"a":1}"#, Some(UserId::from(456))));
+    let body = r#"{"events":[{"type":"alert","timestamp":null,"tenant_id":{"x":[]},"tenant_id":1,"position":[]}]}"#;
+    assert!(parse(body.as_bytes()).is_ok());
+    assert!(message(r#"{"timestamp":1,"events":[]}"#).starts_with("events holds 0"));
+}
+
 proptest! {
     #[test]
     fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -6,34 +6,50 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use hookswitch_runtime::Scope;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
-use super::http_stream::{HttpStream, Relocation};
+use super::connection_state::{ConnectionState, Cut};
+use super::http_stream::{Deadlines, HttpStream};
+use super::refusals::Refusals;
 use super::thread_placement::{Move, ThreadPlacement};
 use crate::gateway::{Caller, Gateway};
-use crate::http::Body;
+use crate::http::{Body, READ_AWAY_BYTES};
 use crate::metrics::HeldConnection;
 use crate::routes::Endpoint;
 
 /// A larger publishing body, which may hold hundreds of events, is not read beside a shard, whose
 /// connections would wait meanwhile.
 const LIGHT_BODY_BYTES: u64 = 4 * 1024;
+/// How much longer an idle connection is kept than answers say: a request that was sent just in time is on its way.
+const IDLE_GRACE: Duration = Duration::from_secs(1);
+/// How often a connection is looked at once the node ends.
+const END_LOOK: Duration = Duration::from_secs(1);
+/// How long, and how long without a byte, a client is read from that was answered while it was sending.
+const LINGER: Duration = Duration::from_secs(10);
+const LINGER_SILENCE: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = READ_AWAY_BYTES as usize;
+const LINGER_BUFFER_BYTES: usize = 16 * 1024;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// What belongs to one connection, wherever it is served.
 struct Served {
     gateway: Gateway,
+    server: Arc<ConnectionServer>,
     peer: SocketAddr,
     placement: ThreadPlacement,
-    relocation: Relocation,
+    state: Arc<ConnectionState>,
     /// The gateway's own runtime.
     home: Handle,
     scope: Scope,
@@ -42,16 +58,46 @@ struct Served {
 
 type Http<S> = UpgradeableConnection<TokioIo<HttpStream>, S>;
 
+/// What the connections of a server have in common.
+#[derive(Debug)]
+pub(super) struct ConnectionServer {
+    http: http1::Builder,
+    deadlines: Deadlines,
+    refusals: Refusals,
+    keep_alive: HeaderValue,
+}
+
+impl ConnectionServer {
+    pub(super) fn new(gateway: &Gateway, http: http1::Builder) -> Self {
+        let config = &gateway.0.config;
+        let deadlines = Deadlines {
+            idle: config.idle_timeout + IDLE_GRACE,
+            head: config.header_deadline,
+            write: config.write_deadline,
+        };
+        let keep_alive = format!("timeout={}", config.idle_timeout.as_secs());
+        let keep_alive = keep_alive.parse().expect("letters and digits are a legal header value");
+        Self { http, deadlines, refusals: Refusals::of(gateway), keep_alive }
+    }
+}
+
 /// Serves an accepted connection as a task of `scope`.
-pub(super) fn serve(gateway: &Gateway, server: &http1::Builder, stream: TcpStream, peer: SocketAddr, scope: &Scope) {
-    let relocation = Relocation::default();
-    let transport = HttpStream::new(stream, relocation.clone());
+pub(super) fn serve(
+    gateway: &Gateway,
+    server: &Arc<ConnectionServer>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    scope: &Scope,
+) {
+    let state = Arc::new(ConnectionState::default());
+    let transport = HttpStream::new(stream, Arc::clone(&state), server.deadlines, server.refusals.clone());
     let home = Handle::current();
     let served = Arc::new(Served {
         gateway: gateway.clone(),
+        server: Arc::clone(server),
         peer,
         placement: ThreadPlacement::new(gateway.0.parts.authenticator.is_immediate()),
-        relocation,
+        state,
         home: home.clone(),
         scope: scope.clone(),
         _counted: gateway.0.http_connections.hold(),
@@ -63,7 +109,7 @@ pub(super) fn serve(gateway: &Gateway, server: &http1::Builder, stream: TcpStrea
             async move { Ok::<_, Infallible>(served.answer(request).await) }
         })
     };
-    let http = server.serve_connection(TokioIo::new(transport), service).with_upgrades();
+    let http = server.http.serve_connection(TokioIo::new(transport), service).with_upgrades();
     run(http, served, &home);
 }
 
@@ -75,15 +121,23 @@ where
 {
     let scope = served.scope.clone();
     scope.spawn_contained_on(runtime, "http connection", async move {
-        match until_moved(&mut http, &served).await {
-            Ok(None) => {}
+        let ended = match until_moved(&mut http, &served).await {
             Ok(Some(due)) => {
-                served.relocation.announce();
+                served.state.announce_relocation();
                 served.gateway.0.metrics.relocations.inc();
                 let runtime = served.runtime_of(due).clone();
-                run(http, served, &runtime);
+                return run(http, served, &runtime);
             }
-            Err(error) => tracing::debug!(peer = %served.peer, %error, "a connection ended badly"),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        drop(http);
+        served.on_end(ended.as_ref());
+        if let Some(stream) = served.state.take_rest() {
+            tokio::select! {
+                () = served.scope.soft().cancelled() => {}
+                _ = tokio::time::timeout(LINGER, linger(stream)) => {}
+            }
         }
     });
 }
@@ -102,9 +156,37 @@ where
     tokio::select! {
         ended = serving => ended,
         () = served.scope.soft().cancelled() => {
+            served.state.start_ending();
             Pin::new(&mut *http).graceful_shutdown();
-            http.await.map(|()| None)
+            until_ended(http, served).await.map(|()| None)
         }
+    }
+}
+
+/// Serves until what is under way is done; a client that only keeps its connection, or does not end its request's
+/// head, is not waited for.
+async fn until_ended<S>(http: &mut Http<S>, served: &Served) -> hyper::Result<()>
+where
+    S: HttpService<Incoming, ResBody = Body, Error = Infallible> + Unpin + Send + 'static,
+    S::Future: Send,
+{
+    loop {
+        match tokio::time::timeout(END_LOOK, &mut *http).await {
+            Ok(ended) => return ended,
+            Err(_) if served.state.is_busy() => {}
+            Err(_) => return Ok(()),
+        }
+    }
+}
+
+/// Says that nothing more comes and reads what the client still sends, so that it finds the answer and no reset.
+async fn linger(mut stream: TcpStream) {
+    // Already done where the server ended in good order.
+    let _done = stream.shutdown().await;
+    let (mut buffer, mut n_left) = (vec![0; LINGER_BUFFER_BYTES], LINGER_BYTES);
+    while let Ok(Ok(n_read @ 1..)) = tokio::time::timeout(LINGER_SILENCE, stream.read(&mut buffer)).await {
+        let Some(left) = n_left.checked_sub(n_read) else { return };
+        n_left = left;
     }
 }
 
@@ -113,7 +195,44 @@ impl Served {
         due.to.map_or(&self.home, |shard| self.gateway.0.hub().runtime_beside(shard))
     }
 
+    /// Counts and tells why the connection ended, where that was not the client's doing.
+    fn on_end(&self, error: Option<&hyper::Error>) {
+        let peer = self.peer;
+        match self.state.reason() {
+            Some(cut) => {
+                self.gateway.0.metrics.cut_connections.inc(cut.as_str());
+                match cut {
+                    Cut::Idle => {}
+                    // Whoever sends it may do so all day.
+                    Cut::HeadTooLarge | Cut::NoHttp => {
+                        tracing::info!(%peer, reason = cut.as_str(), error = error.map(tracing::field::display), "what came is no request that can be read");
+                    }
+                    Cut::HeadTooSlow | Cut::AnswerNotRead => {
+                        tracing::info!(%peer, reason = cut.as_str(), "a connection was cut");
+                    }
+                }
+            }
+            None => {
+                if let Some(error) = error {
+                    tracing::debug!(%peer, %error, "a connection ended badly");
+                }
+            }
+        }
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        self.state.begin_request();
+        let mut response = self.answer_somewhere(request).await;
+        let is_last = response.headers().contains_key(CONNECTION);
+        let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if !is_last {
+            response.headers_mut().insert(KEEP_ALIVE, self.server.keep_alive.clone());
+        }
+        self.state.end_request(is_last && !is_upgrade);
+        response
+    }
+
+    async fn answer_somewhere(&self, request: Request<Incoming>) -> Response<Body> {
         if self.is_light(&request) {
             let caller = Caller { peer: self.peer, placement: Some(&self.placement) };
             let response = self.gateway.handle_at(request, caller).await;

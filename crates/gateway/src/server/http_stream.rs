@@ -1,66 +1,228 @@
-//! A TCP stream that can go to another runtime together with the HTTP server that holds it.
+//! A TCP stream under an HTTP server: it can go to another runtime together with the server, and it keeps the
+//! deadlines that the server does not know.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use bytes::{Buf as _, Bytes};
+use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
 
-/// Tells a transport, which its server keeps to itself, that it was taken to another runtime.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Relocation(Arc<AtomicBool>);
+use super::connection_state::{ConnectionState, Cut};
+use super::refusals::{Refusals, cut_of};
 
-impl Relocation {
-    /// The next read or write is on another runtime than the ones before.
-    pub(super) fn announce(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+/// How long an answer is waited to be read once the node ends.
+const ENDING_WRITE: Duration = Duration::from_secs(1);
+
+/// How long a client is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadlines {
+    /// Between two requests.
+    pub(super) idle: Duration,
+    /// From the first byte of a request's head to its last.
+    pub(super) head: Duration,
+    /// From one byte taken of an answer to the next.
+    pub(super) write: Duration,
 }
 
 /// A TCP stream, registered with the runtime on which it is used.
 #[derive(Debug)]
 pub(crate) struct HttpStream {
-    /// Missing only after a registration failed.
+    /// Missing only after a registration failed, or when it was taken.
     stream: Option<TcpStream>,
-    relocation: Relocation,
+    state: Arc<ConnectionState>,
+    refusals: Refusals,
+    deadlines: Deadlines,
+    /// When a byte went in or out last.
+    active_at: Instant,
+    /// Since when a head is coming in, and before which request.
+    head_since: Option<(Instant, u32)>,
+    /// Since when the client takes nothing.
+    blocked_since: Option<Instant>,
+    /// Whether that is counted anew since the node ends.
+    is_hurried: bool,
+    /// What is left to say instead of a refusal of the library's.
+    refusal: Option<Bytes>,
+    /// Goes off at the next deadline or before it, and is set again then: most deadlines move on unmet.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl HttpStream {
-    pub(super) fn new(stream: TcpStream, relocation: Relocation) -> Self {
-        Self { stream: Some(stream), relocation }
+    pub(super) fn new(
+        stream: TcpStream,
+        state: Arc<ConnectionState>,
+        deadlines: Deadlines,
+        refusals: Refusals,
+    ) -> Self {
+        Self {
+            stream: Some(stream),
+            state,
+            refusals,
+            deadlines,
+            active_at: Instant::now(),
+            head_since: None,
+            blocked_since: None,
+            is_hurried: false,
+            refusal: None,
+            timer: None,
+        }
     }
 
     /// The stream; `None` when it was lost on the way to another runtime.
-    pub(crate) fn into_stream(self) -> Option<TcpStream> {
-        self.stream
+    pub(crate) fn into_stream(mut self) -> Option<TcpStream> {
+        self.stream.take()
     }
 
     /// The stream on this runtime, registered anew after a move.
-    fn stream(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
-        let this = self.get_mut();
-        // The one who announced runs on this task, so nothing has to be ordered.
-        if this.relocation.0.load(Ordering::Relaxed) {
-            this.relocation.0.store(false, Ordering::Relaxed);
-            if let Some(stream) = this.stream.take() {
-                this.stream = Some(TcpStream::from_std(stream.into_std()?)?);
+    fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        if self.state.take_relocation() {
+            // It belongs to the runtime that was left.
+            self.timer = None;
+            if let Some(stream) = self.stream.take() {
+                self.stream = Some(TcpStream::from_std(stream.into_std()?)?);
             }
         }
-        this.stream.as_mut().map(Pin::new).ok_or_else(|| ErrorKind::NotConnected.into())
+        self.stream.as_mut().map(Pin::new).ok_or_else(|| ErrorKind::NotConnected.into())
+    }
+
+    /// Whether this moment has come; the task is woken at the latest then.
+    fn has_come(&mut self, at: Instant, cx: &mut Context<'_>) -> bool {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if timer.deadline() > at {
+            timer.as_mut().reset(at);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= at {
+                return true;
+            }
+            timer.as_mut().reset(at);
+        }
+        false
+    }
+
+    /// Something was read.
+    fn on_read(&mut self) {
+        self.active_at = Instant::now();
+        let n_requests = self.state.n_requests();
+        if !self.state.is_answering() && self.head_since.is_none_or(|(_, before)| before != n_requests) {
+            self.head_since = Some((self.active_at, n_requests));
+        }
+    }
+
+    /// Nothing can be read: whether that has lasted too long.
+    fn check_reading(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.is_answering() || self.blocked_since.is_some() {
+            return Poll::Pending;
+        }
+        let n_requests = self.state.n_requests();
+        let of_head = self.head_since.filter(|(_, before)| *before == n_requests);
+        let (at, cut) = match of_head {
+            Some((since, _)) => (since + self.deadlines.head, Cut::HeadTooSlow),
+            None => (self.active_at + self.deadlines.idle, Cut::Idle),
+        };
+        if !self.has_come(at, cx) {
+            return Poll::Pending;
+        }
+        self.state.cut(cut);
+        if cut == Cut::HeadTooSlow
+            && let Some(stream) = &self.stream
+        {
+            // Nothing else is being written, and a socket without a word in it takes a few hundred bytes at once.
+            let _told = stream.try_write(&self.refusals.answer(StatusCode::REQUEST_TIMEOUT));
+        }
+        // As if the client had ended: the server closes in good order.
+        Poll::Ready(Ok(()))
+    }
+
+    /// What came of writing, with an error once the client has taken nothing for too long.
+    fn check_writing(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.active_at = Instant::now();
+            if self.blocked_since.take().is_some() {
+                self.state.set_blocked(false);
+            }
+            return written;
+        }
+        let is_ending = self.state.is_ending();
+        if is_ending && !self.is_hurried {
+            self.is_hurried = true;
+            self.blocked_since = None;
+        }
+        let since = *self.blocked_since.get_or_insert_with(Instant::now);
+        self.state.set_blocked(true);
+        let patience = if is_ending { ENDING_WRITE.min(self.deadlines.write) } else { self.deadlines.write };
+        if !self.has_come(since + patience, cx) {
+            return Poll::Pending;
+        }
+        self.state.cut(Cut::AnswerNotRead);
+        Poll::Ready(Err(ErrorKind::TimedOut.into()))
+    }
+
+    /// Whether these bytes are a refusal of the library's; ours is said instead then.
+    fn replaces(&mut self, bytes: &[u8]) -> bool {
+        if self.refusal.is_none()
+            && !self.state.is_answering()
+            && let Some(status) = Refusals::status_of(bytes)
+        {
+            self.state.cut(cut_of(status));
+            self.state.linger();
+            self.refusal = Some(self.refusals.answer(status));
+        }
+        self.refusal.is_some()
+    }
+
+    /// Writes what stands for `n_bytes` of the library's.
+    fn poll_refusal(&mut self, n_bytes: usize, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while let Some(mut refusal) = self.refusal.take().filter(|refusal| !refusal.is_empty()) {
+            let written = self.stream()?.poll_write(cx, &refusal);
+            let written = self.check_writing(written, cx);
+            if let Poll::Ready(Ok(n_written)) = &written {
+                refusal.advance(*n_written);
+            }
+            self.refusal = Some(refusal);
+            if std::task::ready!(written)? == 0 {
+                return Poll::Ready(Err(ErrorKind::WriteZero.into()));
+            }
+        }
+        Poll::Ready(Ok(n_bytes))
+    }
+}
+
+impl Drop for HttpStream {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            self.state.give_rest(stream);
+        }
     }
 }
 
 impl AsyncRead for HttpStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.stream()?.poll_read(cx, buffer)
+        let this = self.get_mut();
+        let n_before = buffer.filled().len();
+        let read = this.stream()?.poll_read(cx, buffer);
+        match &read {
+            Poll::Pending => return this.check_reading(cx),
+            Poll::Ready(Ok(())) if buffer.filled().len() > n_before => this.on_read(),
+            Poll::Ready(_) => {}
+        }
+        read
     }
 }
 
 impl AsyncWrite for HttpStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write(cx, bytes)
+        let this = self.get_mut();
+        if this.replaces(bytes) {
+            return this.poll_refusal(bytes.len(), cx);
+        }
+        let written = this.stream()?.poll_write(cx, bytes);
+        this.check_writing(written, cx)
     }
 
     fn poll_write_vectored(
@@ -68,7 +230,14 @@ impl AsyncWrite for HttpStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write_vectored(cx, slices)
+        let this = self.get_mut();
+        if let [only] = slices
+            && this.replaces(only)
+        {
+            return this.poll_refusal(only.len(), cx);
+        }
+        let written = this.stream()?.poll_write_vectored(cx, slices);
+        this.check_writing(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -76,45 +245,13 @@ impl AsyncWrite for HttpStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream()?.poll_flush(cx)
+        self.get_mut().stream()?.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream()?.poll_shutdown(cx)
+        self.get_mut().stream()?.poll_shutdown(cx)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
-    use tokio::runtime::{Builder, Runtime};
-
-    use super::*;
-
-    fn runtime() -> Runtime {
-        Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
-    }
-
-    #[test]
-    fn the_stream_goes_on_after_its_first_runtime_has_ended() {
-        let (first, second, relocation) = (runtime(), runtime(), Relocation::default());
-        let (mut far, mut transport) = first.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            let far = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("accepted");
-            let (near, _) = listener.accept().await.expect("a connection");
-            (far, HttpStream::new(near, relocation.clone()))
-        });
-        first.block_on(async { transport.write_all(b"here").await }).expect("written");
-        relocation.announce();
-        second.block_on(async { transport.write_all(b"there").await }).expect("written");
-        drop(first);
-        std::io::Write::write_all(&mut far, b"hello").expect("written");
-        let mut heard = [0; 5];
-        second.block_on(async { transport.read_exact(&mut heard).await }).expect("read");
-        let mut all = [0; 9];
-        std::io::Read::read_exact(&mut far, &mut all).expect("read");
-        assert_eq!((&heard, &all), (b"hello", b"herethere"));
-        assert!(transport.into_stream().is_some());
-    }
-}
+mod tests;

@@ -1,20 +1,24 @@
 //! A server of our own around the gateway: listening, accepting, serving, draining.
 
 mod connection;
+mod connection_state;
 mod http_stream;
+mod refusals;
 mod thread_placement;
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch_runtime::Scope;
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioTimer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::gateway::Gateway;
+use connection::ConnectionServer;
+use refusals::MAX_HEADER_LINES;
 
 pub(crate) use http_stream::HttpStream;
 pub(crate) use thread_placement::ThreadPlacement;
@@ -48,7 +52,7 @@ impl Gateway {
     /// Accepts and serves connections until the scope's soft token; then nothing new is accepted and
     /// every connection ends after the request it is at. Connections are tasks of `scope`.
     pub async fn serve(&self, listener: TcpListener, scope: &Scope) {
-        let server = self.http_server();
+        let server = Arc::new(ConnectionServer::new(self, self.http_server()));
         loop {
             let accepted = tokio::select! {
                 () = scope.soft().cancelled() => return,
@@ -66,15 +70,17 @@ impl Gateway {
         let mut server = http1::Builder::new();
         // Not `pipeline_flush`: with it, a 101 is never sent when the client's first frame came along.
         server
-            .timer(TokioTimer::new())
+            // The stream under it has deadlines of its own, that for an idle connection another one than that for a head.
+            .header_read_timeout(None)
+            .max_headers(MAX_HEADER_LINES)
             // A client may end its side as soon as it has asked, and still gets its answer.
             .half_close(true)
-            .header_read_timeout(config.header_deadline)
+            .max_header_size(config.header_bytes)
             .max_buf_size(config.header_bytes.max(MIN_BUFFER_BYTES));
         server
     }
 
-    fn serve_one(&self, stream: TcpStream, peer: SocketAddr, server: &http1::Builder, scope: &Scope) {
+    fn serve_one(&self, stream: TcpStream, peer: SocketAddr, server: &Arc<ConnectionServer>, scope: &Scope) {
         let inner = &self.0;
         let n_open = inner.http_connections.get() + inner.hub().n_connections() as u64;
         if n_open >= inner.config.max_connections as u64 {

@@ -45,6 +45,25 @@ async fn a_message_may_come_byte_by_byte_and_in_fragments() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_length_that_is_not_in_its_shortest_form_is_1002_and_what_came_before_counts() {
+    let rig = Rig::open().await;
+    let ping = Frame::new(Opcode::Text, r#"{"type":"ping"}"#).masked();
+    for header in [
+        &[0x81, 0xFE, 0, 15][..],
+        &[0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0, 15],
+        &[0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF],
+        &[0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 15],
+        &[0x89, 0xFE, 0, 15],
+    ] {
+        let mut socket = raw(&rig).await;
+        socket.send(&[&ping, header, &[1, 2, 3, 4]].concat()).await;
+        assert!(socket.read_text().await.contains("pong"), "{header:?}");
+        let close = socket.read_frame(PATIENCE).await.expect("a close");
+        assert_eq!(close.close_code(), Some(1002), "{header:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_commands_in_one_packet_are_answered_in_order() {
     let rig = Rig::open().await;
     let mut socket = raw(&rig).await;

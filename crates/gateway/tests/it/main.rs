@@ -2,6 +2,8 @@
 
 mod rig;
 
+mod connection_caps;
+mod early_answers;
 mod embedding;
 mod frames;
 mod http;

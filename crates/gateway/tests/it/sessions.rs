@@ -1,5 +1,6 @@
 //! Public chat sessions: visitors get their own and nothing else.
 
+use hookswitch_testkit::{RawSocket, WsRequest};
 use serde_json::json;
 
 use crate::rig::Rig;
@@ -37,6 +38,48 @@ async fn an_unknown_or_ended_session_is_404_before_the_upgrade() {
     rig.service("tenant-1").publish(json!({"type": "chat.session.ended", "payload": {"session_id": "s-1"}})).await;
     assert_eq!(visitor.close_code().await, 4410);
     rig.api().upgrade("/ws/public/s-1", &[]).await.expect_error(404, "unknown_session");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plus_in_a_key_and_a_space_are_found_however_they_are_written() {
+    let rig = Rig::open().await;
+    start(&rig, "a+b").await;
+    start(&rig, "c d").await;
+    let status = async |path: &str| rig.api().upgrade(path, &[]).await.status;
+    for path in [
+        "/ws/public?session_id=a+b",
+        "/ws/public?session_id=a%2Bb",
+        "/ws/public/a+b",
+        "/ws/public/a%2Bb",
+        "/ws/public?session_id=c+d",
+        "/ws/public?session_id=c%20d",
+        "/ws/public/c+d",
+        "/ws/public/c%20d",
+    ] {
+        assert_eq!(status(path).await, 101, "{path}");
+    }
+    assert_eq!(status("/ws/public?session_id=a%20b").await, 404);
+    // Where both live, each reading is what the standard says.
+    start(&rig, "a b").await;
+    let mut form = WsRequest::new(&rig.addr, "/ws/public?session_id=a+b").open().await;
+    let mut path = rig.visitor("a+b").await;
+    rig.service("tenant-1").publish(json!({"type": "chat.message", "session_id": "a b"})).await;
+    rig.service("tenant-1").publish(json!({"type": "chat.message", "session_id": "a+b"})).await;
+    assert_eq!(form.expect("chat.message").await["payload"]["session_id"], "a b");
+    assert_eq!(path.expect("chat.message").await["payload"]["session_id"], "a+b");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_null_in_the_payload_is_no_session() {
+    let rig = Rig::open().await;
+    start(&rig, "s1").await;
+    let mut visitor = RawSocket::connect(&rig.addr).await;
+    visitor.upgrade("/ws/public/s1", "").await;
+    let event = json!({"type": "chat.message", "session_id": "s1", "payload": {"session_id": null, "body": "hi"}});
+    rig.service("tenant-1").publish(event).await;
+    let text = visitor.read_text().await;
+    assert!(text.contains(r#""payload":{"session_id":"s1","body":"hi"}"#), "{text}");
+    assert_eq!(text.matches("session_id").count(), 1, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

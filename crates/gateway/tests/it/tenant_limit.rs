@@ -23,7 +23,7 @@ async fn one_tenant_is_held_back_and_no_other() {
     assert_eq!(refused.header("retry-after"), "1");
     assert_eq!(rig.service("tenant-2").get("/api/v1/webhooks").await.status, 200);
     // An agent that connects is no request, and neither is a look at the node.
-    for user in 0..3 {
+    for user in 1..4 {
         rig.agent("tenant-1", user).await;
     }
     let metrics = rig.api().get("/metrics").await.text();

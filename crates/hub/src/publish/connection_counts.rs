@@ -9,6 +9,9 @@ use hookswitch_protocol::{NewEvent, TenantId, UserId};
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
+use crate::attachment::{Attachment, Subject};
+use crate::connection_caps::{ConnectionCap, ConnectionCaps};
+use crate::error::HubError;
 use crate::publish::batch::PreparedEvent;
 use crate::publish::shard_interest::ShardInterest;
 use crate::seams::user_key::UserKey;
@@ -25,6 +28,7 @@ const EVENTS_LOOKED_AT: usize = 64;
 pub(crate) struct ConnectionCounts {
     hasher: RandomState,
     home_connections: usize,
+    caps: ConnectionCaps,
     stripes: [Mutex<HashMap<TenantId, TenantCount>>; STRIPES],
     total: AtomicUsize,
     emptied: Notify,
@@ -33,6 +37,8 @@ pub(crate) struct ConnectionCounts {
 #[derive(Debug, Default)]
 struct TenantCount {
     n_connections: usize,
+    /// By whose they are, also those on their way into the tables: what the caps are compared with.
+    admitted: HashMap<Subject, u32>,
     users: HashMap<UserId, u32>,
     /// By shard, as far as one had a connection of the tenant.
     shards: Vec<ShardInterest>,
@@ -40,10 +46,11 @@ struct TenantCount {
 
 impl ConnectionCounts {
     /// The first `home_connections` of each tenant belong on one shard.
-    pub(crate) fn new(home_connections: usize) -> Self {
+    pub(crate) fn new(home_connections: usize, caps: ConnectionCaps) -> Self {
         Self {
             hasher: RandomState::new(),
             home_connections,
+            caps,
             stripes: std::array::from_fn(|_| Mutex::default()),
             total: AtomicUsize::new(0),
             emptied: Notify::new(),
@@ -55,17 +62,38 @@ impl ConnectionCounts {
         self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more connection of the tenant, on its way into the tables or in them.
-    pub(crate) fn add(&self, tenant: &TenantId) {
+    /// One more connection of the tenant, on its way into the tables or in them, unless there are as many as
+    /// there may be.
+    pub(crate) fn add(&self, who: &Attachment) -> Result<(), HubError> {
+        let mut stripe = self.stripe(&who.tenant);
+        let count = stripe.get(&who.tenant);
+        let n_tenant = count.map_or(0, |count| count.n_connections);
+        let n_subject = count.and_then(|count| count.admitted.get(&who.subject)).map_or(0, |n| *n as usize);
+        let of_tenant = (n_tenant, (ConnectionCap::Tenant, self.caps.per_tenant));
+        for (n, (cap, limit)) in [(n_subject, self.caps.of(&who.subject)), of_tenant] {
+            if n >= limit {
+                return Err(HubError::TooManyConnections { cap, limit });
+            }
+        }
+        let count = stripe.entry(who.tenant.clone()).or_default();
+        count.n_connections += 1;
+        *count.admitted.entry(who.subject.clone()).or_default() += 1;
+        drop(stripe);
         self.total.fetch_add(1, Ordering::Relaxed);
-        self.stripe(tenant).entry(tenant.clone()).or_default().n_connections += 1;
+        Ok(())
     }
 
     /// One less.
-    pub(crate) fn remove(&self, tenant: &TenantId) {
+    pub(crate) fn remove(&self, tenant: &TenantId, subject: &Subject) {
         let mut stripe = self.stripe(tenant);
         if let Some(count) = stripe.get_mut(tenant) {
             count.n_connections -= 1;
+            if let Some(n) = count.admitted.get_mut(subject) {
+                *n -= 1;
+                if *n == 0 {
+                    count.admitted.remove(subject);
+                }
+            }
             if count.n_connections == 0 {
                 stripe.remove(tenant);
             }

@@ -99,7 +99,7 @@ impl Shard {
             self.shared.connection_counts.remove_user(&tenant, user);
             self.shared.disconnects.user(UserKey { tenant: tenant.clone(), user: user.clone() });
         }
-        self.shared.connection_counts.remove(&tenant);
+        self.shared.connection_counts.remove(&tenant, &connection.subject);
         self.shared.disconnects.tenant(tenant);
         connection
     }

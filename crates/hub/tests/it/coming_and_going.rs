@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch_hub::memory::MemoryPresence;
-use hookswitch_hub::{Attachment, Clearance, HubConfig, HubError, PresenceState, Seams, Subject};
-use hookswitch_protocol::{CloseCode, Timestamp};
+use hookswitch_hub::{
+    Attachment, Clearance, ConnectionCap, ConnectionCaps, HubConfig, HubError, PresenceState, Seams, Subject,
+};
+use hookswitch_protocol::{CloseCode, SessionKey, Timestamp};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, eventually};
 
@@ -50,6 +52,31 @@ async fn counts_and_presence_follow_every_connection() {
     assert_eq!((rig.hub.n_connections(), rig.hub.n_tenant_connections(&tenant("t"))), (2, 1));
     let metrics = rig.hub.metrics();
     assert_eq!((metrics.attached.get(), metrics.detached.get()), (4, 2));
+}
+
+#[tokio::test]
+async fn nobody_has_more_connections_than_the_caps_say() {
+    let connection_caps = ConnectionCaps { per_tenant: 4, per_user: 2, per_session: 1 };
+    let rig = Rig::with(HubConfig { connection_caps, ..config() }).await;
+    let visitor = |session: &str| {
+        let subject = Subject::Visitor(SessionKey::parse(session).expect("legal"));
+        Attachment { subject, ..who("t", 0) }
+    };
+    let refusal = async |who: Attachment| match rig.admission.attach(who, &ScriptedForm).await {
+        Err(HubError::TooManyConnections { cap, limit }) => Some((cap, limit)),
+        other => other.map(drop).map(|()| None).expect("taken in"),
+    };
+    let phone = rig.user("t", 7).await;
+    let _waiting = rig.pending("t", Subject::User(7.into())).await;
+    assert_eq!(refusal(who("t", 7)).await, Some((ConnectionCap::User, 2)), "also while one waits for its socket");
+    let _visitor = rig.visitor("t", "s1").await;
+    assert_eq!(refusal(visitor("s1")).await, Some((ConnectionCap::Session, 1)));
+    let _other = rig.user("t", 8).await;
+    assert_eq!(refusal(who("t", 9)).await, Some((ConnectionCap::Tenant, 4)));
+    assert_eq!(refusal(visitor("s2")).await, Some((ConnectionCap::Tenant, 4)));
+    assert_eq!(refusal(who("u", 7)).await, None, "another tenant has its own");
+    phone.leave().await;
+    eventually("there is room again", PATIENCE, async || refusal(who("t", 7)).await.is_none()).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::raw::Given;
-use super::super::settings::{Kind, Setting};
+use super::super::settings::{self, Kind, Setting};
 use super::super::{Problem, values};
 use super::Checker;
 
@@ -70,6 +70,30 @@ impl Checker<'_> {
             self.refuse(setting, &wrong, remedy);
         }
         good.into_iter().filter_map(Result::ok).collect()
+    }
+
+    /// What came out of a file often ends with a line break. Where it can mean nothing it is refused; in a secret it
+    /// may be meant.
+    pub(super) fn check_white_space(&mut self) {
+        for setting in settings::ALL {
+            let Some(Given { text, place }) = self.raw.get(setting) else { continue };
+            let is_clean = text.trim() == text && !text.chars().any(char::is_control);
+            if is_clean || self.problems.iter().any(|problem| problem.key == *place) {
+                continue;
+            }
+            match setting.kind {
+                Kind::Secret => self.warnings.push(format!(
+                    "{place} has a line break, another control character or white space around it, which counts as a \
+                     part of it"
+                )),
+                // Written over several lines in some files.
+                Kind::List => {}
+                Kind::Text | Kind::Url | Kind::Bool | Kind::Number { .. } | Kind::Duration { .. } => {
+                    let wrong = "has a line break, another control character or white space around it";
+                    self.refuse(setting, wrong, "write it without");
+                }
+            }
+        }
     }
 
     pub(super) fn refuse(&mut self, setting: &Setting, wrong: &str, remedy: &str) {

@@ -1,6 +1,5 @@
 //! `[redis]`: the way to the other nodes, or none.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use hookswitch::protocol::Secret;
@@ -9,6 +8,7 @@ use hookswitch::redis::{HostPort, NodeLease, RedisConfig, Topology};
 use super::super::is_one_of;
 use super::super::raw::Raw;
 use super::super::settings::{self, Setting};
+use super::super::values;
 use super::Checker;
 
 /// Longer ones make every key long.
@@ -88,7 +88,7 @@ impl Checker<'_> {
     }
 
     fn redis_by_host(&mut self) -> Option<RedisConfig> {
-        let host = redis_host(&self.text(&settings::REDIS_HOST));
+        let host = values::host(&self.text(&settings::REDIS_HOST));
         if host.is_none() {
             // Not quoted: people write whole URLs here, passwords included.
             let remedy = "write the name or address alone; the port is REDIS_PORT, a whole URL is REDIS_URL";
@@ -116,24 +116,18 @@ impl Checker<'_> {
         prefix
     }
 
-    /// Asks the client itself whether it could work with the file.
+    /// Asks the client itself whether it could work with the file, or with what the system has.
     fn read_authorities(&mut self, config: &mut RedisConfig) {
-        let (Some(tls), Some(file)) = (&mut config.tls, self.raw.get(&settings::REDIS_CA_FILE)) else { return };
-        tls.ca_file = Some(PathBuf::from(&file.text));
+        let (Some(tls), file) = (&mut config.tls, self.raw.get(&settings::REDIS_CA_FILE)) else { return };
+        tls.ca_file = file.map(|file| PathBuf::from(&file.text));
         if let Err(error) = tls.check() {
             let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            let wrong = format!("{:?} holds no authorities: {reason}", file.text);
+            let whose = file.map_or_else(|| "the system".to_owned(), |file| format!("{:?}", file.text));
+            let wrong = format!("{whose} holds no authorities: {reason}");
             let remedy = "name a readable PEM file with certificates (-----BEGIN CERTIFICATE-----)";
             self.refuse(&settings::REDIS_CA_FILE, &wrong, remedy);
         }
     }
-}
-
-/// A name or an address, and nothing around it but the brackets of IPv6.
-fn redis_host(text: &str) -> Option<String> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    (is_name || bare.parse::<IpAddr>().is_ok()).then(|| bare.to_owned())
 }
 
 #[cfg(test)]

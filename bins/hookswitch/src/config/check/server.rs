@@ -1,14 +1,16 @@
 //! `[server]`, `[websocket]`, `[webhooks]` and `[log]`: where to listen, whom to let in, what to say.
 
-use std::net::Ipv4Addr;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::num::NonZeroUsize;
 
 use hookswitch::gateway::AllowedOrigins;
+use hookswitch::hub::ConnectionCaps;
 use hookswitch::webhooks::AddressPolicy;
 
 use super::super::settings::{self, Setting};
 use super::super::{Log, LogFormat, Server, WebSocket, Webhooks, values};
-use super::Checker;
+use super::{Checker, log_filter};
 
 impl Checker<'_> {
     pub(super) fn server(&mut self) -> Server {
@@ -21,12 +23,48 @@ impl Checker<'_> {
             );
             Ipv4Addr::LOCALHOST.into()
         });
+        let port = self.number(&settings::SERVER_PORT) as u16;
+        self.try_address(address, port);
         Server {
             host: address,
-            port: self.number(&settings::SERVER_PORT) as u16,
+            port,
+            idle_timeout: self.duration(&settings::SERVER_IDLE_TIMEOUT),
+            header_bytes: self.number(&settings::SERVER_HEADER_BYTES) as usize,
+            max_connections: self.number(&settings::SERVER_MAX_CONNECTIONS) as usize,
             port_hint: "SERVER_PORT",
             shutdown_deadline: self.duration(&settings::SHUTDOWN_TIMEOUT),
             tenant_rate_limit: self.rate(&settings::SERVER_TENANT_RATE_LIMIT),
+        }
+    }
+
+    /// Whether this machine has the address and this user may have the port. Tried with UDP, which disturbs nobody
+    /// who listens there, such as the server that is about to be restarted.
+    fn try_address(&mut self, address: IpAddr, port: u16) {
+        let Err(error) = UdpSocket::bind((address, port)) else { return };
+        match error.kind() {
+            ErrorKind::PermissionDenied => {
+                let remedy = "choose one from 1024 on, or give the right to it (CAP_NET_BIND_SERVICE)";
+                self.refuse(&settings::SERVER_PORT, &format!("{port} is not for this user to listen on"), remedy);
+            }
+            ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => {
+                let remedy = "write one that it has, 0.0.0.0 for every IPv4 interface or :: for every interface";
+                let wrong = format!("{address} is no address of this machine: {error}");
+                self.refuse(&settings::SERVER_HOST, &wrong, remedy);
+            }
+            // Another program's; whether the port is free is seen at the start.
+            _ => {}
+        }
+    }
+
+    fn connection_caps(&mut self) -> ConnectionCaps {
+        let max_connections = self.number(&settings::SERVER_MAX_CONNECTIONS) as usize;
+        ConnectionCaps {
+            per_tenant: match self.number(&settings::WS_CONNECTIONS_PER_TENANT) as usize {
+                0 => max_connections.div_ceil(2),
+                given => given,
+            },
+            per_user: self.number(&settings::WS_CONNECTIONS_PER_USER) as usize,
+            per_session: self.number(&settings::WS_CONNECTIONS_PER_SESSION) as usize,
         }
     }
 
@@ -43,6 +81,7 @@ impl Checker<'_> {
             ping_interval,
             pong_timeout,
             threads: NonZeroUsize::new(self.number(&settings::WS_THREADS) as usize),
+            connection_caps: self.connection_caps(),
             read_buffer_bytes: self.number(&settings::WS_READ_BUFFER_SIZE) as usize,
             origins: self.origins(&settings::WS_ALLOWED_ORIGINS),
             public_origins: self.origins(&settings::WS_PUBLIC_ALLOWED_ORIGINS),
@@ -51,13 +90,22 @@ impl Checker<'_> {
 
     fn origins(&mut self, setting: &Setting) -> AllowedOrigins {
         let entry = |text: &str| AllowedOrigins::parse(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
-        let entries = self.list(setting, entry, "write scheme, host and port only, separated by commas, or *");
+        let remedy = "write scheme, host and port only, separated by commas, https://*.example.com, or *";
+        let entries = self.list(setting, entry, remedy);
         AllowedOrigins::parse(&entries.join(",")).unwrap_or(AllowedOrigins::SameHost)
     }
 
     pub(super) fn webhooks(&mut self) -> Webhooks {
         let policy = AddressPolicy::strict();
-        let entry = |text: &str| policy.clone().allow_cidrs(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
+        let entry = |text: &str| {
+            let allowed = policy.clone().allow_cidrs(text).map_err(|error| error.to_string())?;
+            // Addresses are judged in their shortest form, which a range of the other form does not hold.
+            let first = text.split('/').next().and_then(|address| address.trim().parse::<IpAddr>().ok());
+            match first.filter(|first| first.to_canonical() != *first || !allowed.allows(*first)) {
+                None => Ok(text.to_owned()),
+                Some(_) => Err(format!("{text:?} holds no address that is ever asked for; write it as an IPv4 range")),
+            }
+        };
         let cidrs = self.list(&settings::WEBHOOK_ALLOW_CIDRS, entry, "separate them by commas").join(",");
         let policy = if self.boolean(&settings::WEBHOOK_ALLOW_HTTP) { policy.allow_http() } else { policy };
         let policy = policy.clone().allow_cidrs(&cidrs).unwrap_or(policy);
@@ -96,9 +144,9 @@ impl Checker<'_> {
 
     pub(super) fn log(&mut self) -> Log {
         let filter = self.text(&settings::HOOKSWITCH_LOG);
-        if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&filter) {
-            let wrong = format!("{filter:?} is no filter: {error}");
-            self.refuse(&settings::HOOKSWITCH_LOG, &wrong, "write e.g. info or info,hookswitch_hub=debug");
+        if let Some(wrong) = log_filter::wrong(&filter) {
+            let remedy = "write error, warn, info, debug, trace or off, or e.g. info,hookswitch_hub=debug";
+            self.refuse(&settings::HOOKSWITCH_LOG, &wrong, remedy);
         }
         let format = self.text(&settings::HOOKSWITCH_LOG_FORMAT);
         let format = match format.as_str() {

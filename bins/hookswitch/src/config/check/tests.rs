@@ -11,6 +11,8 @@ use hookswitch::webhooks::{AddressPolicy, WebhookConfig};
 use super::super::Environment;
 use super::*;
 
+mod tried;
+
 pub(super) const GOOD_SECRET: (&str, &str) = ("JWT_SECRET", "0123456789abcdef0123456789abcdef");
 
 pub(super) fn load<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, BadConfig> {
@@ -234,6 +236,9 @@ fn warnings_are_told_beside_problems() {
 fn a_bad_log_filter_is_quoted() {
     let error = load([GOOD_SECRET, ("HOOKSWITCH_LOG", "info,=x=loud")]).expect_err("bad").to_string();
     assert!(error.contains("HOOKSWITCH_LOG: \"info,=x=loud\" is no filter"), "{error}");
+    let error = load([GOOD_SECRET, ("HOOKSWITCH_LOG", "warning")]).expect_err("no level").to_string();
+    assert!(error.contains("HOOKSWITCH_LOG: \"warning\" is no level"), "{error}");
+    assert_eq!(problems([GOOD_SECRET, ("RUST_LOG", "verbose")]), ["RUST_LOG"]);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use hookswitch::gateway::{InvalidJwtConfig, JwtAlgorithm, JwtAuthenticator, JwtC
 use hookswitch::protocol::Secret;
 use hookswitch::runtime::Clock;
 
-use super::super::settings;
+use super::super::raw::Raw;
+use super::super::settings::{self, Setting};
+use super::super::values;
 use super::Checker;
 
 /// Shorter secrets are found by trying.
@@ -14,8 +16,27 @@ const SECRET_MIN_BYTES: usize = 8;
 /// What HS256 is meant to be used with (RFC 7518, section 3.2).
 const SECRET_GOOD_BYTES: usize = 32;
 
+/// Why a setting that was given changes nothing; `None` for one that counts.
+pub(in crate::config) fn without_effect(raw: &Raw, setting: &Setting) -> Option<String> {
+    raw.get(setting)?;
+    let allowed = raw.get(&settings::JWT_ALGORITHMS)?;
+    let allowed: Vec<_> = values::list(&allowed.text).map(JwtAlgorithm::from_str).collect::<Result<_, _>>().ok()?;
+    let is_shared = |algorithm: &JwtAlgorithm| *algorithm == JwtAlgorithm::Hs256;
+    let is_in_vain = match setting.key {
+        key if key == settings::JWT_SECRET.key => !allowed.iter().any(is_shared),
+        key if key == settings::JWT_PUBLIC_KEY_FILE.key => allowed.iter().all(is_shared),
+        _ => false,
+    };
+    (is_in_vain && !allowed.is_empty())
+        .then(|| format!("has no effect: {} allows no algorithm for it", raw.place(&settings::JWT_ALGORITHMS)))
+}
+
 impl Checker<'_> {
     pub(super) fn tokens(&mut self) -> JwtConfig {
+        let raw = self.raw;
+        self.warnings.extend([&settings::JWT_SECRET, &settings::JWT_PUBLIC_KEY_FILE].into_iter().filter_map(
+            |setting| without_effect(raw, setting).map(|reason| format!("{} {reason}", raw.place(setting))),
+        ));
         let secret = self.raw.get(&settings::JWT_SECRET).map(|given| Secret::new(given.text.as_str()));
         let public_key_pem = self.public_key();
         let has_public_key = self.raw.get(&settings::JWT_PUBLIC_KEY_FILE).is_some();
@@ -51,6 +72,10 @@ impl Checker<'_> {
             Err(InvalidJwtConfig::BadKey) => {
                 let remedy = "use an RSA, P-256 or Ed25519 public key (-----BEGIN PUBLIC KEY-----)";
                 self.refuse(&settings::JWT_PUBLIC_KEY_FILE, "holds no public key of a kind we know", remedy);
+            }
+            Err(error @ InvalidJwtConfig::UselessKey { .. }) => {
+                let remedy = "use an RSA key of 2048 to 8192 bits, a P-256 or an Ed25519 public key";
+                self.refuse(&settings::JWT_PUBLIC_KEY_FILE, &error.to_string(), remedy);
             }
             Err(error @ InvalidJwtConfig::NoKeyFor { .. }) if !unreadable && !self.raw.file_is_unreadable => {
                 let remedy = "set JWT_SECRET for HS256, JWT_PUBLIC_KEY_FILE for the others";

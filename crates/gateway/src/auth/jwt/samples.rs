@@ -36,3 +36,37 @@ pub(super) const EDDSA_TOKEN: &str = "\
 eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9.eyJ1c2VyX2lkIjo0NTYsInRlbmFudF9pZCI6InRlbmFudC0xMjMiLCJyb2xlIjo\
 iYWRtaW4iLCJleHAiOjQxMDI0NDQ4MDB9.R4fV_X2ANaMGBBlKg6rHdiDQUeFAsqa5dRXCYNNFhKwf1BTg9RdB9ovHwCmsFAGs1o\
 H194ciQ_f5Rdr-4H93Dg";
+
+// Keys with which no token of an algorithm that can be allowed verifies.
+
+pub(super) const P384_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEEkeXbWP1PwBSZq/e6h6UKi1njGRVVWVB\n\
+7wFbxKfJji4yDkIjGtRwXPcpgsMgwIUcY3KhWTMgxSpKtPYpmRVvABfRPOZq1oLx\n\
+W4fN2qA0mIhi0oOhIii5A5IcZrogbsO+\n\
+-----END PUBLIC KEY-----\n";
+
+pub(super) const K256_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEnnKznMPD6t4FNensAKDviMQA9APv6N/4\n\
+d3/w/FrrfJIPAfmDhsZl3YuuYkmYy4pX8Ayei0d80NVMQnTHPU3lcA==\n\
+-----END PUBLIC KEY-----\n";
+
+pub(super) const RSA1024_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDXSW3uEcjENxqeaEvtC2ZGu/Gu\n\
+WNTbtoUd530mw2GSf4XkIYB7NMiyuVLWlCnACE13FbmSarHyZRqlU2FK5W3vZXyV\n\
+zB/I9xSWnUi0sRpnRXang7ZRNHjU2gFsmk0e3CiXn2XCoEiEZ2FtWSSpEEIFf33f\n\
+oBUJNMMXfnBV8lz3bQIDAQAB\n\
+-----END PUBLIC KEY-----\n";
+
+pub(super) const X25519_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MCowBQYDK2VuAyEAoeTc5HCx6J/hTcs9jaBv9VRK0iPK6s+lx3+pdcMLHDo=\n\
+-----END PUBLIC KEY-----\n";
+
+pub(super) const ED448_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MEMwBQYDK2VxAzoA2NZuptwfZ/e9sprhB/t4sYRw9YwQEPO+xlKYz34/qKVFaFj4\n\
+zVtG6Vnn5oKDsjmPwelhGdc7ey2A\n\
+-----END PUBLIC KEY-----\n";

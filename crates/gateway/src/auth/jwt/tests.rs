@@ -3,7 +3,10 @@
 use hookswitch_testkit::Token;
 
 use super::super::{Role, TokenPlace};
-use super::samples::{EDDSA_KEY, EDDSA_TOKEN, ES256_KEY, ES256_TOKEN, RS256_KEY, RS256_TOKEN};
+use super::samples::{
+    ED448_KEY, EDDSA_KEY, EDDSA_TOKEN, ES256_KEY, ES256_TOKEN, K256_KEY, P384_KEY, RS256_KEY, RS256_TOKEN, RSA1024_KEY,
+    X25519_KEY,
+};
 use super::*;
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
@@ -105,6 +108,28 @@ fn what_does_not_fit_together_is_refused_at_start() {
     let algorithm = JwtAlgorithm::Rs256;
     assert_eq!(with(&|c| c.algorithms = vec![algorithm]), Some(InvalidJwtConfig::NoKeyFor { algorithm }));
     assert!("none".parse::<JwtAlgorithm>().is_err());
+}
+
+#[test]
+fn a_key_that_can_verify_no_token_is_refused_at_start() {
+    let refusal = |pem: &str| {
+        let config = JwtConfig { public_key_pem: Some(pem.to_owned()), ..JwtConfig::default() };
+        JwtAuthenticator::new(&config, Clock::system()).expect_err(pem).to_string()
+    };
+    assert!(refusal(P384_KEY).contains("another curve than ES256 is over"), "{}", refusal(P384_KEY));
+    assert!(refusal(RSA1024_KEY).contains("an RSA key of 1024 bits"), "{}", refusal(RSA1024_KEY));
+    for other in [K256_KEY, X25519_KEY, ED448_KEY] {
+        assert!(refusal(other).contains("public key"), "{}", refusal(other));
+    }
+}
+
+#[test]
+fn claims_that_nobody_uses_may_be_anything() {
+    let token = Token::new("t", 1).claim("tenant_id", 42).claim("role", serde_json::json!(["agent", "supervisor"]));
+    let token = token.claim("aud", serde_json::json!({"x": 1})).claim("iss", 7).claim("sub", serde_json::json!([]));
+    let token = token.claim("iat", "yesterday").claim("email", serde_json::Value::Null).sign(SECRET);
+    let principal = hs256().check(&token).expect("valid");
+    assert_eq!((principal.tenant.as_str(), principal.role), ("42", Role::Supervisor));
 }
 
 #[test]

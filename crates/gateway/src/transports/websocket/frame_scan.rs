@@ -2,7 +2,8 @@
 //!
 //! The reader asks two things of it: whether the connection is at rest, so that the WebSocket
 //! reader and its buffer can be given back until the next byte comes, and whether the client's
-//! close frame has gone by while everything else is being thrown away.
+//! close frame has gone by while everything else is being thrown away. It also sees what the WebSocket
+//! library lets pass: a length that is not written in its shortest form (RFC 6455, section 5.2).
 
 /// Longest header of a client frame: two bytes, eight of length, four of mask.
 const HEADER_BYTES: usize = 14;
@@ -16,13 +17,20 @@ pub(crate) struct FrameScan {
     is_message_open: bool,
     is_close: bool,
     has_closed: bool,
+    is_malformed: bool,
     n_payload_left: u64,
 }
 
 impl FrameScan {
-    /// Takes the next bytes of the stream.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
+    /// Takes the next bytes of the stream; how many there are before the first malformed frame. What follows
+    /// that is not looked at, now or later.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> usize {
+        let (n_all, mut bytes) = (bytes.len(), bytes);
+        let mut n_good = 0;
+        while !bytes.is_empty() && !self.is_malformed {
+            if self.n_header == 0 {
+                n_good = n_all - bytes.len();
+            }
             if self.n_payload_left > 0 {
                 let n = usize::try_from(self.n_payload_left).unwrap_or(usize::MAX).min(bytes.len());
                 bytes = &bytes[n..];
@@ -37,6 +45,12 @@ impl FrameScan {
                 self.start_frame();
             }
         }
+        if self.is_malformed { n_good } else { n_all }
+    }
+
+    /// A frame came whose length breaks the protocol.
+    pub(crate) const fn is_malformed(&self) -> bool {
+        self.is_malformed
     }
 
     /// No frame and no fragmented message is under way.
@@ -63,16 +77,24 @@ impl FrameScan {
         2 + n_length + n_mask
     }
 
+    /// A length in two or eight bytes: what fits into fewer must be, and the highest bit must be 0.
+    const fn long_length(&mut self, length: u64, least: u64) -> u64 {
+        self.is_malformed |= length < least || length >> 63 == 1;
+        length
+    }
+
     fn start_frame(&mut self) {
         let is_final = self.header[0] & 0x80 != 0;
         let opcode = self.header[0] & 0x0F;
         if opcode < OPCODE_CLOSE {
             self.is_message_open = !is_final;
         }
-        let length = &self.header[2..];
+        let length: [u8; HEADER_BYTES] = self.header;
+        let length = &length[2..];
         self.n_payload_left = match self.header[1] & 0x7F {
-            126 => u64::from(u16::from_be_bytes([length[0], length[1]])),
-            127 => u64::from_be_bytes(length[..8].try_into().expect("eight bytes are eight bytes")),
+            126 => self.long_length(u64::from(u16::from_be_bytes([length[0], length[1]])), 126),
+            127 => self
+                .long_length(u64::from_be_bytes(length[..8].try_into().expect("eight bytes are eight bytes")), 1 << 16),
             short => u64::from(short),
         };
         self.is_close = opcode == OPCODE_CLOSE;
@@ -113,6 +135,28 @@ mod tests {
             assert!(!scan.has_closed());
             scan.feed(&frame[frame.len() - 1..]);
             assert!(scan.has_closed());
+        }
+    }
+
+    #[test]
+    fn a_length_that_could_be_shorter_or_is_negative_is_malformed() {
+        let good = Frame::new(Opcode::Text, "ping").masked();
+        for (header, is_malformed) in [
+            (&[0x81, 0xFE, 0, 125][..], true),
+            (&[0x81, 0xFE, 0, 126], false),
+            (&[0x81, 0xFE, 0, 0], true),
+            (&[0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], true),
+            (&[0x81, 0xFF, 0, 0, 0, 0, 0, 1, 0, 0], false),
+            (&[0x81, 0xFF, 0x80, 0, 0, 0, 0, 1, 0, 0], true),
+            (&[0x89, 0xFE, 0, 5], true),
+        ] {
+            let bytes = [&good, header, &[1, 2, 3, 4], b"rest"].concat();
+            let mut scan = FrameScan::default();
+            assert_eq!(scan.feed(&bytes), if is_malformed { good.len() } else { bytes.len() }, "{header:?}");
+            assert_eq!(scan.is_malformed(), is_malformed, "{header:?}");
+            let mut scan = FrameScan::default();
+            let n_good: usize = bytes.chunks(1).map(|byte| scan.feed(byte)).sum();
+            assert!(!is_malformed || (good.len()..good.len() + header.len() + 4).contains(&n_good), "{n_good}");
         }
     }
 

@@ -7,13 +7,15 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::auth::{is_bearer, offered_subprotocols};
 use crate::http::{Body, Problem};
 
 /// A handshake that may be answered with 101.
 #[derive(Debug)]
 pub(crate) struct Handshake {
     accept: HeaderValue,
-    offers_bearer: bool,
+    /// The word before a token as the client wrote it: browsers compare the answer letter by letter.
+    bearer: Option<HeaderValue>,
 }
 
 impl Handshake {
@@ -32,7 +34,8 @@ impl Handshake {
         let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| is_key(key.as_bytes()));
         let key = key.ok_or_else(|| Problem::field("Sec-WebSocket-Key", "must be 16 bytes in base64"))?;
         let accept = derive_accept_key(key.as_bytes()).parse().expect("base64 is a legal header value");
-        Ok(Self { accept, offers_bearer: has_token(headers, &SEC_WEBSOCKET_PROTOCOL, "bearer") })
+        let bearer = offered_subprotocols(headers).find(|name| is_bearer(name));
+        Ok(Self { accept, bearer: bearer.and_then(|name| name.parse().ok()) })
     }
 }
 
@@ -44,8 +47,8 @@ pub(crate) fn switching_protocols(handshake: Handshake) -> Response<Body> {
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, handshake.accept);
-    if handshake.offers_bearer {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("bearer"));
+    if let Some(bearer) = handshake.bearer {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, bearer);
     }
     response
 }
@@ -89,6 +92,8 @@ mod tests {
         assert!(!response.headers().contains_key(SEC_WEBSOCKET_PROTOCOL));
         let response = check(Some(("sec-websocket-protocol", "bearer, a.b.c"))).expect("a good handshake");
         assert_eq!(response.headers()[SEC_WEBSOCKET_PROTOCOL], "bearer");
+        let response = check(Some(("sec-websocket-protocol", "Bearer, a.b.c"))).expect("a good handshake");
+        assert_eq!(response.headers()[SEC_WEBSOCKET_PROTOCOL], "Bearer", "as it was offered");
     }
 
     #[test]

@@ -196,6 +196,8 @@ impl Reader {
             Error::ConnectionClosed => return ReadOutcome::Closing,
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return ReadOutcome::Ended,
             Error::Protocol(_) | Error::AttackAttempt => CloseCode::ProtocolError,
+            // The adapter's word for a frame that breaks the protocol.
+            Error::Io(error) if error.kind() == ErrorKind::InvalidData => CloseCode::ProtocolError,
             _ => return ReadOutcome::Ended,
         };
         self.handle.close(code);
@@ -208,7 +210,7 @@ impl Reader {
         for _ in 0..MESSAGES_PER_TURN {
             match self.socket.try_read(&mut buffer) {
                 Ok(0) => return ReadOutcome::Ended,
-                Ok(n_read) => self.scan.feed(&buffer[..n_read]),
+                Ok(n_read) => _ = self.scan.feed(&buffer[..n_read]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return ReadOutcome::Closing,
                 Err(_) => return ReadOutcome::Ended,
             }

@@ -26,6 +26,9 @@ pub(crate) struct StreamAdapter<'a> {
 
 impl Read for StreamAdapter<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.scan.is_malformed() {
+            return Err(ErrorKind::InvalidData.into());
+        }
         let n_read = if !self.leftover.is_empty() {
             let n = self.leftover.len().min(buffer.len());
             buffer[..n].copy_from_slice(&self.leftover.split_to(n));
@@ -36,11 +39,14 @@ impl Read for StreamAdapter<'_> {
             self.socket.try_read(buffer)?
         };
         *self.budget = self.budget.saturating_sub(n_read);
-        self.scan.feed(&buffer[..n_read]);
         if n_read > 0 {
             self.handle.heard();
         }
-        Ok(n_read)
+        // Frames before a malformed one are still the client's word.
+        match self.scan.feed(&buffer[..n_read]) {
+            0 if self.scan.is_malformed() => Err(ErrorKind::InvalidData.into()),
+            n_good => Ok(n_good),
+        }
     }
 }
 

@@ -1,65 +1,64 @@
-//! How many requests a tenant may make per second on this node.
+//! A rate per second for each of many, on this node.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hookswitch_protocol::TenantId;
 use tokio::time::Instant;
 
-/// Tenants remembered before idle ones are looked for.
+/// Keys remembered before idle ones are looked for.
 const FIRST_SWEEP: usize = 1_024;
 
-/// One bucket per tenant: full, it lets a second's worth through at once, and it is full again after a
-/// second of rest. A bucket that is full says nothing, so that only tenants of the last second take
-/// memory.
+/// One bucket per key, such as a tenant: full, it lets a second's worth through at once, and it is full again after
+/// a second of rest. A bucket that is full says nothing, so that only keys of the last second take memory.
 #[derive(Debug)]
-pub(crate) struct TenantLimit {
+pub(crate) struct Buckets<K> {
     per_second: NonZeroU32,
     /// What one request uses up.
     cost: Duration,
-    buckets: Mutex<Buckets>,
+    fill: Mutex<Fill<K>>,
 }
 
 #[derive(Debug)]
-struct Buckets {
-    /// When each tenant's bucket is full again.
-    full_at: HashMap<TenantId, Instant>,
-    /// At this size idle tenants are forgotten.
+struct Fill<K> {
+    /// When each bucket is full again.
+    full_at: HashMap<K, Instant>,
+    /// At this size idle keys are forgotten.
     sweep_at: usize,
 }
 
-impl TenantLimit {
+impl<K: Eq + Hash + Clone> Buckets<K> {
     pub(crate) fn new(per_second: NonZeroU32) -> Self {
-        let buckets = Buckets { full_at: HashMap::new(), sweep_at: FIRST_SWEEP };
-        Self { per_second, cost: Duration::from_secs(1) / per_second.get(), buckets: Mutex::new(buckets) }
+        let fill = Fill { full_at: HashMap::new(), sweep_at: FIRST_SWEEP };
+        Self { per_second, cost: Duration::from_secs(1) / per_second.get(), fill: Mutex::new(fill) }
     }
 
     pub(crate) const fn per_second(&self) -> NonZeroU32 {
         self.per_second
     }
 
-    /// Takes one request of this tenant's, if there is room; a refused one costs nothing.
-    pub(crate) fn admit(&self, tenant: &TenantId) -> bool {
+    /// Takes one request out of this key's bucket, if there is room; a refused one costs nothing.
+    pub(crate) fn admit(&self, key: &K) -> bool {
         let now = Instant::now();
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let full_at = buckets.full_at.get(tenant).map_or(now, |full_at| now.max(*full_at)) + self.cost;
+        let mut fill = self.fill.lock().unwrap_or_else(PoisonError::into_inner);
+        let full_at = fill.full_at.get(key).map_or(now, |full_at| now.max(*full_at)) + self.cost;
         // The divided second may be a few nanoseconds short of one, never longer.
         if full_at - now > Duration::from_secs(1) {
             return false;
         }
-        if let Some(known) = buckets.full_at.get_mut(tenant) {
+        if let Some(known) = fill.full_at.get_mut(key) {
             *known = full_at;
         } else {
-            buckets.sweep(now);
-            buckets.full_at.insert(tenant.clone(), full_at);
+            fill.sweep(now);
+            fill.full_at.insert(key.clone(), full_at);
         }
         true
     }
 }
 
-impl Buckets {
+impl<K: Eq + Hash> Fill<K> {
     /// Forgets who is idle; at twice the size of what is left it looks again, so that the cost per
     /// newcomer stays constant.
     fn sweep(&mut self, now: Instant) {
@@ -72,14 +71,16 @@ impl Buckets {
 
 #[cfg(test)]
 mod tests {
+    use hookswitch_protocol::TenantId;
+
     use super::*;
 
     fn tenant(n: usize) -> TenantId {
         TenantId::parse(&format!("tenant-{n}")).expect("legal")
     }
 
-    fn limit(per_second: u32) -> TenantLimit {
-        TenantLimit::new(NonZeroU32::new(per_second).expect("not zero"))
+    fn limit(per_second: u32) -> Buckets<TenantId> {
+        Buckets::new(NonZeroU32::new(per_second).expect("not zero"))
     }
 
     #[tokio::test(start_paused = true)]
@@ -107,7 +108,7 @@ mod tests {
             }
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        let n_known = limit.buckets.lock().expect("not poisoned").full_at.len();
+        let n_known = limit.fill.lock().expect("not poisoned").full_at.len();
         assert!(n_known <= 2 * FIRST_SWEEP, "{n_known}");
     }
 }

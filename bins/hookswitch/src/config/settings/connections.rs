@@ -1,0 +1,30 @@
+//! The settings of `[websocket]` that keep one tenant, user or chat session from taking all connections.
+
+use super::{Kind, Setting};
+
+pub(crate) const WS_CONNECTIONS_PER_TENANT: Setting = Setting {
+    env: "WS_CONNECTIONS_PER_TENANT",
+    key: "websocket.connections_per_tenant",
+    kind: Kind::Number { min: 0, max: 10_000_000 },
+    default: "0",
+    doc: "The most WebSockets of one tenant to this node at once, visitors included; 0 is half of \
+          `SERVER_MAX_CONNECTIONS`. Beyond it new ones are refused with 503, `too_many_connections`. Too large, and one \
+          tenant may leave no room for the others.",
+};
+
+pub(crate) const WS_CONNECTIONS_PER_USER: Setting = Setting {
+    env: "WS_CONNECTIONS_PER_USER",
+    key: "websocket.connections_per_user",
+    kind: Kind::Number { min: 1, max: 10_000_000 },
+    default: "50",
+    doc: "The same for one user: every tab and device is a connection. Too large, and a page that reconnects without \
+          closing fills the node.",
+};
+
+pub(crate) const WS_CONNECTIONS_PER_SESSION: Setting = Setting {
+    env: "WS_CONNECTIONS_PER_SESSION",
+    key: "websocket.connections_per_session",
+    kind: Kind::Number { min: 1, max: 10_000_000 },
+    default: "20",
+    doc: "The same for the visitors of one chat session, which anybody who knows its key can open.",
+};
