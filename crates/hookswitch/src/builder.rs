@@ -214,7 +214,7 @@ impl SwitchBuilder {
     ) -> Result<(Hub, Admission), StartError> {
         let prepared = HubBuilder::new(self.hub_config(), self.clock.clone(), &scopes.hub)?;
         #[cfg(feature = "redis")]
-        if let Some(config) = self.redis.clone() {
+        if let Some(config) = self.redis_config() {
             let (sink, clock, scope) = (prepared.sink(), self.clock.clone(), scopes.redis.clone());
             // Not the node's configured name: leases of an earlier start must not pass for this one's.
             let node = NodeId::generate(clock.now());
@@ -223,6 +223,18 @@ impl SwitchBuilder {
             keepers.redis = Some(redis);
         }
         Ok(prepared.start(keepers.hub.clone()).await?)
+    }
+
+    /// What may be published here is taken in from others too.
+    #[cfg(feature = "redis")]
+    fn redis_config(&self) -> Option<RedisConfig> {
+        let config = self.redis.clone()?;
+        #[cfg(feature = "gateway")]
+        if let Some(gateway) = &self.gateway {
+            let message_bytes = config.message_bytes.max(gateway.config.publish_body_bytes);
+            return Some(RedisConfig { message_bytes, ..config });
+        }
+        Some(config)
     }
 
     fn hub_config(&self) -> HubConfig {

@@ -1,15 +1,24 @@
 //! What the health page tells of the way to the other nodes.
 
-use hookswitch_gateway::{Probe, Weight};
+use hookswitch_gateway::{BoxFuture, Probe, Weight};
 use hookswitch_redis::RedisKeepers;
 
-/// Whether events reach the other nodes.
-pub(crate) fn probe(redis: &RedisKeepers) -> Probe {
-    let link = redis.link.clone();
-    let check = Box::new(move || -> hookswitch_gateway::BoxFuture<'static, Result<(), String>> {
-        Box::pin(std::future::ready(link.check()))
-    });
-    Probe { name: "redis", weight: Weight::Shared, check }
+/// Whether events reach the other nodes and every server takes what is written; whether this node's users are
+/// present to the others.
+pub(crate) fn probes(redis: &RedisKeepers) -> [Probe; 2] {
+    let (link, presence) = (redis.clone(), redis.clone());
+    let link = move || -> BoxFuture<'static, Result<(), String>> {
+        let redis = link.clone();
+        Box::pin(async move { redis.check_link().await })
+    };
+    let presence = move || -> BoxFuture<'static, Result<(), String>> {
+        let redis = presence.clone();
+        Box::pin(async move { redis.check_presence().await })
+    };
+    [
+        Probe { name: "redis", weight: Weight::Shared, check: Box::new(link) },
+        Probe { name: "presence", weight: Weight::Shared, check: Box::new(presence) },
+    ]
 }
 
 /// How the node hangs together with others just now.

@@ -51,7 +51,7 @@ impl Outside {
         let health = Health { mode: Box::new(|| "single-node"), probes: vec![store_probe(keepers)] };
         #[cfg(feature = "redis")]
         if let Some(redis) = &keepers.redis {
-            let probes = health.probes.into_iter().chain([cluster::probe(redis)]).collect();
+            let probes = health.probes.into_iter().chain(cluster::probes(redis)).collect();
             return Self { health: Health { mode: cluster::mode(redis), probes }, metrics };
         }
         Self { health, metrics }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hookswitch_protocol::Secret;
+use hookswitch_protocol::{Secret, limits};
 
 use crate::node_lease::NodeLease;
 
@@ -40,11 +40,14 @@ pub struct RedisConfig {
     pub heartbeat_interval: Duration,
     /// How long a heartbeat lasts (300 s); after it the user is away.
     pub heartbeat_expiry: Duration,
-    /// Events kept while Redis is away (10,000); beyond it the oldest are dropped, counted, and the
-    /// other nodes' connections told.
+    /// Events kept while Redis is away (10,000); beyond it the oldest of the tenant that fills it are dropped,
+    /// counted, and the other nodes' connections told.
     pub buffer_events: usize,
     /// Their bytes (32 MiB), with the same consequence.
     pub buffer_bytes: usize,
+    /// Largest message of a foreign program that is taken in, as large as the largest body of a publishing
+    /// request (1 MiB); another node's may have 64 KiB more. A larger one is counted and told, not read.
+    pub message_bytes: usize,
 }
 
 /// Which servers there are.
@@ -99,6 +102,7 @@ impl RedisConfig {
             heartbeat_expiry: Duration::from_mins(5),
             buffer_events: 10_000,
             buffer_bytes: 32 * 1024 * 1024,
+            message_bytes: limits::PUBLISH_BODY_BYTES,
         }
     }
 

@@ -16,7 +16,7 @@ pub fn message(bytes: &[u8]) {
     let node = NodeId::parse("here").expect("legal");
     let tenant = TenantId::parse("t").expect("legal");
     let now = Timestamp::from_millis(1_761_393_600_123);
-    let context = Context { node: &node, tenant: Some(&tenant), topic: None, now };
+    let context = Context { node: &node, tenant: Some(&tenant), topic: None, now, largest: 1024 * 1024 };
     _ = wire::decode_control(bytes, &tenant, &node);
     if let Ok(incoming) = wire::decode_wrapped(bytes, Context { tenant: None, ..context }) {
         assert!(incoming.publisher.is_none(), "a wrapper is a foreign program's");

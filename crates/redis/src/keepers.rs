@@ -41,6 +41,23 @@ impl RedisKeepers {
         }
     }
 
+    /// Whether events published here reach the other nodes, and every server takes what this node writes. Asks each
+    /// server; within about a command's timeout.
+    ///
+    /// # Errors
+    /// What is wrong and where, for people; no secret is in it.
+    pub async fn check_link(&self) -> Result<(), String> {
+        self.link.check_all().await
+    }
+
+    /// Whether this node's users count as present to the others: renews the node's lease.
+    ///
+    /// # Errors
+    /// What is wrong, for people; no secret is in it.
+    pub async fn check_presence(&self) -> Result<(), String> {
+        self.presence.check().await
+    }
+
     /// Registers everything that the keepers count, and whether and how much waits for Redis now.
     pub fn register_metrics(&self, registry: &mut Registry) {
         let (link, broker) = (self.link.clone(), self.broker.clone());
@@ -48,6 +65,7 @@ impl RedisKeepers {
         register_gauge(registry, "redis_up", "Whether events reach the other nodes now", is_up);
         let n_buffered = move || broker.n_buffered() as u64;
         register_gauge(registry, "redis_buffered", "Messages that wait for Redis", n_buffered);
+        self.link.metrics().register(registry);
         self.broker.metrics().register(registry);
         self.presence.metrics().register(registry);
         self.offline.metrics().register(registry);
@@ -73,7 +91,7 @@ impl RedisKeepers {
         let patience = config.command_timeout * 2;
         let link = clients::connect(config, node, clock)?;
         let broker = RedisBroker::start(&link, &sink, &scope);
-        let presence = RedisPresence::start(link.clone(), &scope);
+        let presence = RedisPresence::start(link.clone(), Arc::clone(&sink), &scope);
         let (closing, last_events, last_departures) = (link.clone(), Arc::clone(&broker), Arc::clone(&presence));
         scope.spawn("redis-link", async move {
             // Both still write at the end.
@@ -82,7 +100,7 @@ impl RedisKeepers {
             closing.quit().await;
         });
         let offline = RedisOffline::start(link.clone(), limits, &scope);
-        let chat = RedisChatSessions::new(link.clone());
+        let chat = RedisChatSessions::start(link.clone(), sink, &scope);
         let mut changes = link.changes();
         // A node that joins a moment later is none the worse for it.
         let _opened = tokio::time::timeout(patience, changes.wait_for(|state| state.problem.is_none())).await;

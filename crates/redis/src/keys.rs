@@ -74,9 +74,33 @@ impl Keys {
         self.name(format_args!("chat-alias:{tenant}:{alias}"))
     }
 
-    /// STRING that tells a store which came back empty from one that did not.
-    pub(crate) fn epoch(&self) -> String {
-        self.name("epoch")
+    /// A key, or some, as a log may have them: a visitor's session key is his only credential.
+    pub(crate) fn masked(&self, keys: &str) -> String {
+        let secret = [self.name("chat:"), self.name("chat-alias:")];
+        let mask = |key: &str| {
+            let prefix = secret.iter().find(|prefix| key.starts_with(prefix.as_str()));
+            prefix.map_or_else(|| key.to_owned(), |prefix| format!("{prefix}***"))
+        };
+        keys.split(' ').map(mask).collect::<Vec<_>>().join(" ")
+    }
+
+    /// HASH that a node writes to see whether a shard takes writes by scripts; gone at once.
+    pub(crate) fn check(&self, node: &NodeId, tag: u32) -> String {
+        self.name(format_args!("check:{{{tag}}}:{node}"))
+    }
+
+    /// STRING with the node that compares a tenant's online users with all leases, for a while.
+    pub(crate) fn audit(&self, tenant: &TenantId) -> String {
+        self.beside("audit", &self.online(tenant))
+    }
+
+    /// STRING that tells a store which came back empty from one that did not; in a cluster several, so that each
+    /// master has some.
+    pub(crate) fn epoch(&self, tag: Option<usize>) -> String {
+        match tag {
+            None => self.name("epoch"),
+            Some(tag) => self.name(format_args!("epoch:{{{tag}}}")),
+        }
     }
 
     /// The main channel, on which foreign programs publish for any tenant (contract).
@@ -171,6 +195,17 @@ mod tests {
         assert_eq!(keys.offline(&user), "callcenter:offline:tenant-123:456");
         assert_eq!(keys.holders(&tenant()), "callcenter:holders:{callcenter:online:tenant-123}");
         assert_eq!(keys.tenant_channels(&tenant())[1], "callcenter:calls:tenant-123");
+    }
+
+    #[test]
+    fn a_session_key_is_in_no_log() {
+        let keys = Keys::new("callcenter");
+        let session = SessionKey::parse("s3cret").expect("legal");
+        for key in [keys.chat(&session), keys.chat_alias(&tenant(), &session)] {
+            assert!(!keys.masked(&key).contains("s3cret"), "{key}");
+        }
+        let several = format!("{} {}", keys.nodes(), keys.chat(&session));
+        assert_eq!(keys.masked(&several), "callcenter:nodes callcenter:chat:***");
     }
 
     #[test]

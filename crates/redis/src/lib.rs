@@ -48,7 +48,7 @@ pub use config::{HostPort, RedisConfig, Tls, Topology};
 pub use keepers::RedisKeepers;
 pub use link::Link;
 pub use link::clients::RedisSetupError;
-pub use metrics::{BrokerMetrics, ChatMetrics, OfflineMetrics, PresenceMetrics};
+pub use metrics::{BrokerMetrics, ChatMetrics, LinkMetrics, OfflineMetrics, PresenceMetrics};
 pub use node_lease::NodeLease;
 pub use offline::RedisOffline;
 pub use presence::RedisPresence;

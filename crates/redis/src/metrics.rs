@@ -2,6 +2,18 @@
 
 use hookswitch_runtime::counters;
 
+use crate::link::failures::CLASSES;
+
+counters! {
+    /// What the way to Redis counts, for all keepers.
+    pub struct LinkMetrics {
+        reconnections as "redis_reconnections": "Connections to Redis given up because nothing came back over them",
+    }
+    by {
+        failed_commands as "redis_failed_commands" "class" (CLASSES): "Commands Redis refused or did not answer, by class",
+    }
+}
+
 counters! {
     /// What the broker counts.
     pub struct BrokerMetrics {
@@ -9,7 +21,10 @@ counters! {
         dropped as "redis_dropped": "Messages dropped, Redis being away for too long",
         received as "redis_received": "Events of other nodes and programs taken in",
         refused as "redis_refused": "Messages from Redis that were no events",
+        too_large as "redis_too_large": "Messages from Redis beyond the size of an event",
         missed as "redis_missed": "Events of other nodes that never came",
+        unsent as "redis_unsent": "Messages for other nodes that still waited when this node ended",
+        resubscribed as "redis_resubscribed": "Shard channels of tenants listened to anew, the server having dropped them",
     }
 }
 
@@ -24,6 +39,7 @@ counters! {
         strays as "presence_strays": "Leases in Redis that differed from this node's",
         departures_dropped as "presence_departures_dropped": "Departures dropped, too many waiting for Redis",
         failures as "presence_failures": "Calls about presence that had to wait",
+        audits as "presence_audits": "Tenants whose online users this node compared with all leases",
     }
 }
 

@@ -36,7 +36,7 @@ impl Script {
             }
             ran => ran,
         };
-        ran.and_then(Value::convert).map_err(|source| LinkError::failed(operation, source))
+        ran.and_then(Value::convert).map_err(|source| link.failed(operation, &keys.join(" "), source))
     }
 
     async fn call(

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::{Category, Event, TenantId};
 use hookswitch_runtime::Scope;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::inbound_jobs::InboundJob;
 use crate::publish::fanout::{Fanout, Reservation};
@@ -123,11 +123,10 @@ impl RemoteInbound {
         let is_first = !waiting.contains_key(tenant);
         let events = waiting.entry(tenant.clone()).or_default();
         let n_room = WAITING_EVENTS.saturating_sub(events.len()).min(received.len());
-        let n_dropped = received.len() - n_room;
         events.extend(received.drain(..n_room));
         drop(waiting);
-        if n_dropped > 0 {
-            self.dropped(tenant.clone(), n_dropped as u64);
+        if !received.is_empty() {
+            self.dropped(tenant.clone(), received);
         }
         if is_first && let Some(this) = self.this.upgrade() {
             let tenant = tenant.clone();
@@ -152,14 +151,23 @@ impl RemoteInbound {
                 self.waiting().get_mut(tenant).map(|events| events.drain(..n_events).collect()).unwrap_or_default();
             match room {
                 Ok(room) => self.hand_over(room, taken),
-                Err(_full) => self.dropped(tenant.clone(), taken.len() as u64),
+                Err(_full) => self.dropped(tenant.clone(), taken),
             }
         }
     }
 
-    fn dropped(&self, tenant: TenantId, n_events: u64) {
+    /// There is no room for these: whoever is connected is told. What this node is answerable for is kept for its
+    /// user, as if it had met nobody: its publisher was told that it would reach him.
+    fn dropped(&self, tenant: TenantId, events: Vec<Received>) {
+        let n_events = events.len() as u64;
         self.fanout.shared.metrics.events_overflowed.inc_by(n_events);
         self.fanout.shared.gaps.note(GapScope::Tenant(tenant), Some(n_events));
+        for received in events.into_iter().filter(Received::is_answerable) {
+            let (met_nobody, outcome) = oneshot::channel();
+            drop(met_nobody);
+            // Said where there is no room for that either.
+            let _has_room = self.run(InboundJob::Missed { received, outcome });
+        }
     }
 }
 
@@ -200,6 +208,12 @@ impl BrokerSink for RemoteInbound {
     fn on_gap(&self, scope: GapScope, n_missed: Option<u64>) {
         self.fanout.shared.metrics.broker_gaps.inc();
         self.fanout.shared.gaps.note(scope, n_missed);
+    }
+
+    fn on_store_lost(&self) {
+        if let Some(sessions) = self.sessions.get().cloned() {
+            self.scope.spawn_contained("chat sessions", async move { sessions.restore().await });
+        }
     }
 
     fn on_backlog(&self, user: UserKey) {

@@ -148,6 +148,10 @@ pub trait BrokerSink: Send + Sync {
 
     /// Something was kept, on another node, for a user who may be connected here.
     fn on_backlog(&self, user: UserKey);
+
+    /// A store that nodes share has lost what it held, without the way to it having been closed: what this node
+    /// knows of it is to be put back.
+    fn on_store_lost(&self) {}
 }
 
 /// Whose events may be missing.

@@ -2,8 +2,12 @@
 
 mod outgoing;
 mod receiver;
+mod refusals;
 mod send_queue;
 mod sequence;
+mod shard_listeners;
+mod shard_watch;
+mod sources;
 mod subscriptions;
 mod supervisor;
 pub(crate) mod wire;
@@ -11,6 +15,7 @@ pub(crate) mod wire;
 use std::fmt;
 use std::sync::Arc;
 
+use fred::interfaces::EventInterface as _;
 use hookswitch_hub::{BoxFuture, Broker, BrokerError, BrokerSink, Publication, UserKey};
 use hookswitch_protocol::TenantId;
 use hookswitch_runtime::Scope;
@@ -18,6 +23,9 @@ use tokio::sync::{Notify, watch};
 
 use self::outgoing::Outgoing;
 use self::receiver::Receiver;
+use self::shard_listeners::ShardListeners;
+use self::shard_watch::ShardWatch;
+use self::sources::Sources;
 use self::subscriptions::Subscriptions;
 use self::supervisor::Supervisor;
 use crate::link::Link;
@@ -36,12 +44,20 @@ impl RedisBroker {
     /// Starts listening, sending and looking after the link, as tasks of the scope.
     pub(crate) fn start(link: &Link, sink: &Arc<dyn BrokerSink>, scope: &Scope) -> Arc<Self> {
         let metrics = BrokerMetrics::default();
-        let subscriptions = Arc::new(Subscriptions::new(link.clone()));
+        let (add_source, sources) = Sources::new(link.subscriber().message_rx());
+        let shards =
+            subscriptions::has_shards(link).then(|| Arc::new(ShardListeners::new(link.clone(), add_source.clone())));
+        let subscriptions = Arc::new(Subscriptions::new(link.clone(), shards.clone()));
         let outgoing = Arc::new(Outgoing::new(link.clone(), metrics.clone()));
         let (subs, count) = (Arc::clone(&subscriptions), metrics.clone());
-        let receiver = Receiver::new(link.clone(), subs, Arc::clone(sink), count);
-        let supervisor = Supervisor::new(link.clone(), Arc::clone(&subscriptions), Arc::clone(sink));
+        let receiver = Receiver::new(link.clone(), subs, Arc::clone(sink), count, sources);
+        let supervisor = Supervisor::new(link.clone(), Arc::clone(&subscriptions), Arc::clone(sink), add_source);
         let is_needed = watch::Sender::new(true);
+        if let Some(shards) = shards {
+            let (link, subscriptions, sink) = (link.clone(), Arc::clone(&subscriptions), Arc::clone(sink));
+            let watch = ShardWatch { link, shards, subscriptions, sink, metrics: metrics.clone() };
+            scope.spawn("redis-shards", while_needed(&is_needed, watch.run()));
+        }
         scope.spawn("redis-receiver", while_needed(&is_needed, receiver.run()));
         scope.spawn("redis-supervisor", while_needed(&is_needed, supervisor.run()));
         let (sender, ending, ended) = (Arc::clone(&outgoing), scope.clone(), Arc::<Notify>::default());
@@ -92,8 +108,8 @@ fn while_needed<F: Future<Output = ()> + Send + 'static>(
 impl Broker for RedisBroker {
     fn watch<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<(), BrokerError>> {
         Box::pin(async move {
-            self.subscriptions.watch(tenant).await;
-            Ok(())
+            let watched = self.subscriptions.watch(tenant).await;
+            watched.map_err(|error| BrokerError::Unavailable { operation: "watch", source: error.boxed() })
         })
     }
 

@@ -9,14 +9,14 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use hookswitch_hub::{Publication, UserKey};
-use hookswitch_protocol::{Chain, TenantId};
+use hookswitch_protocol::TenantId;
 use hookswitch_runtime::Scope;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::send_queue::{Batch, Outbound, SendQueue};
+use super::send_queue::{Batch, Bounds, Outbound, SendQueue};
 use super::wire;
 use crate::config::Topology;
-use crate::link::{Link, LinkState};
+use crate::link::{Link, LinkError, LinkState};
 use crate::metrics::BrokerMetrics;
 
 /// Pause before what failed is sent again.
@@ -35,7 +35,9 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn new(link: Link, metrics: BrokerMetrics) -> Self {
-        Self { link, metrics, queue: Mutex::default(), arrived: Notify::new(), is_sending: AtomicBool::new(false) }
+        let (n_messages, n_bytes) = (link.config().buffer_events, link.config().buffer_bytes);
+        let queue = Mutex::new(SendQueue::new(Bounds { n_messages, n_bytes }));
+        Self { link, metrics, queue, arrived: Notify::new(), is_sending: AtomicBool::new(false) }
     }
 
     fn queue(&self) -> MutexGuard<'_, SendQueue> {
@@ -82,11 +84,11 @@ impl Outgoing {
         }
     }
 
-    /// Redis takes a slot's messages again: the other nodes are told how far the numbers of those tenants
-    /// went of which messages were dropped, for maybe no event follows that would show it.
-    fn tell_dropped(&self, queue: &mut SendQueue, slot: u16) {
+    /// Redis takes messages again: the other nodes are told how far the numbers of those tenants went of which
+    /// messages were dropped, for maybe no event follows that would show it.
+    fn tell_dropped(&self, queue: &mut SendQueue) {
         let room = self.link.config().buffer_events.saturating_sub(queue.n_waiting());
-        for (tenant, last) in queue.take_unannounced(slot, room) {
+        for (tenant, last) in queue.take_unannounced(room) {
             self.append(queue, self.control(&tenant, wire::encode_last(self.link.node(), last)));
         }
     }
@@ -124,14 +126,13 @@ impl Outgoing {
         }
     }
 
-    /// Puts a message at the end; over the bound the oldest go. Their numbers stay out, so that the
-    /// other nodes notice.
+    /// Puts a message at the end; over the bound the oldest of the tenant with the most go. Their numbers stay
+    /// out, so that the other nodes notice.
     fn append(&self, queue: &mut SendQueue, outbound: Outbound) {
-        let config = self.link.config();
         queue.append(outbound);
         let was_dropping = queue.is_dropping();
         let mut n_dropped = 0;
-        while let Some(oldest) = queue.drop_over(config.buffer_events, config.buffer_bytes) {
+        while let Some(oldest) = queue.drop_over() {
             n_dropped += 1;
             if n_dropped == 1 && !was_dropping {
                 tracing::warn!(tenant = %oldest.tenant, "events for other nodes are dropped from now on, too many wait for Redis");
@@ -142,15 +143,14 @@ impl Outgoing {
 
     /// Says once how much was dropped, when that is over.
     fn report_dropped(&self, queue: &mut SendQueue) {
-        let config = self.link.config();
-        if let Some(dropped) = queue.take_dropped(config.buffer_events, config.buffer_bytes) {
+        if let Some(dropped) = queue.take_dropped() {
             let (n_events, n_tenants) = (dropped.n_messages, dropped.tenants.len());
             tracing::warn!(n_events, n_tenants, "events for other nodes were dropped while too many waited for Redis");
         }
     }
 
-    /// Sends until the soft token, and then what still waits. Each slot by itself: one that Redis does
-    /// not take holds up no other.
+    /// Sends until the soft token, and then what still waits. Each tenant by itself: one whose messages Redis
+    /// does not take holds up no other.
     pub(crate) async fn run(&self, scope: &Scope) {
         let (soft, mut changes) = (scope.soft(), self.link.changes());
         let mut sends = FuturesUnordered::new();
@@ -175,8 +175,19 @@ impl Outgoing {
                 sends.extend(self.ready_batches());
             }
         };
-        // What Redis does not take now is lost to the others, who notice by the numbers.
         let _sent = tokio::time::timeout(self.link.config().flush_timeout(), rest).await;
+        self.report_unsent();
+    }
+
+    /// What Redis did not take until now is lost to the others. They may have no later number to notice it by,
+    /// so it is told here at least.
+    fn report_unsent(&self) {
+        let queue = self.queue();
+        let (n_messages, n_tenants) = (queue.n_waiting(), queue.n_tenants());
+        if n_messages > 0 {
+            self.metrics.unsent.inc_by(n_messages as u64);
+            tracing::error!(n_messages, n_tenants, node = %self.link.node(), "this node ends with messages for other nodes that Redis did not take: they are lost there");
+        }
     }
 
     fn stop_sending(&self) {
@@ -195,48 +206,44 @@ impl Outgoing {
         self.is_sending.store(true, Ordering::Release);
     }
 
-    /// What can be sent now, slot by slot.
+    /// What can be sent now, tenant by tenant.
     fn ready_batches(&self) -> Vec<impl Future<Output = ()> + use<'_>> {
         let mut queue = self.queue();
-        std::iter::from_fn(|| queue.take()).map(|(slot, batch)| self.send_batch(slot, batch)).collect()
+        std::iter::from_fn(|| queue.take()).map(|(tenant, batch)| self.send_batch(tenant, batch)).collect()
     }
 
-    /// Sends messages of one slot. From the first that failed on they are sent again; what Redis took
+    /// Sends messages of one tenant. From the first that failed on they are sent again; what Redis took
     /// of them nevertheless, the others know by its number.
-    async fn send_batch(&self, slot: u16, mut batch: Batch) {
-        let answers = join_all(batch.iter().map(|(_, outbound)| self.send_one(outbound))).await;
+    async fn send_batch(&self, tenant: TenantId, mut batch: Batch) {
+        let answers = join_all(batch.iter().map(|outbound| self.send_one(outbound))).await;
         let n_sent = answers.iter().take_while(|answer| answer.is_ok()).count();
         self.metrics.sent.inc_by(n_sent as u64);
         let rest = batch.split_off(n_sent);
-        let tenant = rest.first().map(|(_, outbound)| outbound.tenant.clone());
+        let has_failed = !rest.is_empty();
         {
             let mut queue = self.queue();
-            for (_, outbound) in &batch {
-                queue.gone(outbound);
-            }
-            if rest.is_empty() {
-                queue.succeeded(slot);
-                self.tell_dropped(&mut queue, slot);
-                self.report_dropped(&mut queue);
-                return queue.release(slot);
-            }
-            if queue.put_back(slot, rest)
-                && let Some(Err(error)) = answers.into_iter().nth(n_sent)
-            {
-                tracing::warn!(tenant = tenant.map(tracing::field::display), slot, error = %Chain(&error), "Redis did not take events for other nodes, they are sent again");
+            queue.gone(&batch);
+            queue.put_back(&tenant, rest);
+            queue.settled(&tenant, has_failed);
+            if !has_failed {
+                queue.release(tenant);
+                self.tell_dropped(&mut queue);
+                return self.report_dropped(&mut queue);
             }
         }
         // Whoever waits for those that were sent need not wait for the others.
         drop(batch);
         tokio::time::sleep(PAUSE).await;
-        self.queue().release(slot);
+        self.queue().release(tenant);
     }
 
-    async fn send_one(&self, outbound: &Outbound) -> Result<(), fred::error::Error> {
+    async fn send_one(&self, outbound: &Outbound) -> Result<(), LinkError> {
         let (channel, body) = (outbound.channel.as_str(), outbound.body.clone());
-        if outbound.is_sharded {
-            return self.link.client().spublish(channel, body).await;
-        }
-        self.link.client_by_slot(outbound.slot).publish(channel, body).await
+        let sent = if outbound.is_sharded {
+            self.link.client().spublish(channel, body).await
+        } else {
+            self.link.client_by_slot(outbound.slot).publish(channel, body).await
+        };
+        sent.map_err(|source| self.link.failed("publish an event", channel, source))
     }
 }

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::interfaces::EventInterface as _;
 use fred::types::Message;
-use hookswitch_hub::{BrokerSink, GapScope, Received};
+use hookswitch_hub::{BrokerSink, GapScope, Origin, Received};
 use hookswitch_protocol::TenantId;
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::MissedTickBehavior;
 
+use super::refusals::Refusals;
 use super::sequence::Ordered;
+use super::sources::{Next, Sources};
 use super::subscriptions::Subscriptions;
 use super::wire::{self, Context, ControlMessage, Incoming, Refusal};
 use crate::keys::Channel;
@@ -24,16 +23,21 @@ const GIVE_UP_INTERVAL: Duration = Duration::from_millis(50);
 /// Most events of one tenant that are handed on together.
 const EVENTS_AT_ONCE: usize = 64;
 
-/// The one task that reads the client's channel, which forgets what it cannot hold.
+/// Most bytes of payload that are handed on together; one event may have more.
+const BYTES_AT_ONCE: usize = 1024 * 1024;
+
+/// The one task that reads the clients' channels, which forget what they cannot hold.
 pub(crate) struct Receiver {
     link: Link,
     subscriptions: Arc<Subscriptions>,
     sink: Arc<dyn BrokerSink>,
     metrics: BrokerMetrics,
-    messages: broadcast::Receiver<Message>,
+    sources: Sources,
+    refusals: Refusals,
     /// Events that came right behind each other, and whose they are: what a node published together is
     /// handed on together.
     ready: Vec<Received>,
+    ready_bytes: usize,
     ready_of: Option<TenantId>,
 }
 
@@ -43,9 +47,20 @@ impl Receiver {
         subscriptions: Arc<Subscriptions>,
         sink: Arc<dyn BrokerSink>,
         metrics: BrokerMetrics,
+        sources: Sources,
     ) -> Self {
-        let messages = link.subscriber().message_rx();
-        Self { link, subscriptions, sink, metrics, messages, ready: Vec::new(), ready_of: None }
+        let refusals = Refusals::new(metrics.clone());
+        Self {
+            link,
+            subscriptions,
+            sink,
+            metrics,
+            sources,
+            refusals,
+            ready: Vec::new(),
+            ready_bytes: 0,
+            ready_of: None,
+        }
     }
 
     pub(crate) async fn run(mut self) {
@@ -57,55 +72,64 @@ impl Receiver {
             n_taken += 1;
             // Others on this thread, and the clock, have their turn in between.
             let is_due = n_taken % EVENTS_AT_ONCE == 0;
-            let received = match if is_due { Err(TryRecvError::Empty) } else { self.messages.try_recv() } {
-                Ok(message) => Ok(message),
-                Err(TryRecvError::Lagged(n_messages)) => Err(RecvError::Lagged(n_messages)),
-                Err(TryRecvError::Closed) => Err(RecvError::Closed),
-                Err(TryRecvError::Empty) => {
-                    self.hand_on();
-                    let is_waiting = self.subscriptions.sequencer().is_waiting();
-                    tokio::select! {
-                        biased;
-                        _ = looks.tick(), if is_waiting => {
-                            self.give_up();
-                            continue;
-                        }
-                        received = self.messages.recv() => received,
+            let next = if is_due { None } else { self.sources.try_next() };
+            let next = if let Some(next) = next {
+                next
+            } else {
+                self.hand_on();
+                let is_waiting = self.subscriptions.sequencer().is_waiting();
+                tokio::select! {
+                    biased;
+                    _ = looks.tick(), if is_waiting => {
+                        self.give_up();
+                        continue;
                     }
+                    next = self.sources.next() => next,
                 }
             };
-            match received {
-                Ok(message) => {
-                    let n_ready = self.ready.len();
-                    self.take(&message);
-                    // What is ready waits for its own kind only, not behind whatever else comes.
-                    if self.ready.len() == n_ready {
-                        self.hand_on();
-                    }
-                }
-                Err(RecvError::Lagged(n_messages)) => {
-                    tracing::warn!(n_messages, "messages of other nodes were lost, this node cannot keep up");
-                    self.hand_on();
-                    self.subscriptions.sequencer().forgive();
-                    self.sink.on_gap(GapScope::All, None);
-                }
-                Err(RecvError::Closed) => return,
+            match next {
+                Next::Message(message) => self.take_one(&message),
+                Next::Lagged(n_messages) => self.lagged(n_messages),
+                Next::Ended => return,
             }
         }
+    }
+
+    fn take_one(&mut self, message: &Message) {
+        let n_ready = self.ready.len();
+        self.take(message);
+        // What is ready waits for its own kind only, not behind whatever else comes.
+        if self.ready.len() == n_ready {
+            self.hand_on();
+        }
+    }
+
+    fn lagged(&mut self, n_messages: u64) {
+        tracing::warn!(n_messages, "messages of other nodes were lost, this node cannot keep up");
+        self.hand_on();
+        self.subscriptions.sequencer().forgive();
+        self.sink.on_gap(GapScope::All, None);
     }
 
     fn take(&mut self, message: &Message) {
         let Some(channel) = self.link.keys().read_channel(&message.channel) else { return };
         let bytes = message.value.as_bytes().unwrap_or_default();
-        if let Err(reason) = self.take_from(channel, bytes) {
-            self.metrics.refused.inc();
-            let channel = &*message.channel;
-            tracing::warn!(target: "hookswitch::security", channel, %reason, "a message from Redis was refused");
+        if bytes.len() > wire::largest(self.link.config().message_bytes) {
+            // Not even looked into: whoever sends it costs others nothing.
+            self.refusals.too_large(&message.channel, bytes.len());
+        } else if let Err(refusal) = self.take_from(channel, bytes) {
+            self.refusals.refused(&message.channel, bytes.len(), &refusal);
         }
     }
 
     fn take_from(&mut self, channel: Channel<'_>, bytes: &[u8]) -> Result<(), Refusal> {
-        let context = Context { node: self.link.node(), tenant: None, topic: None, now: self.link.clock().now() };
+        let context = Context {
+            node: self.link.node(),
+            tenant: None,
+            topic: None,
+            now: self.link.clock().now(),
+            largest: self.link.config().message_bytes,
+        };
         match channel {
             Channel::Probe(node) => self.take_probe(node, bytes),
             Channel::Internal(name) => self.take_control(&tenant(name)?, bytes)?,
@@ -115,10 +139,7 @@ impl Receiver {
             Channel::Topic(topic) => self.accept(wire::decode(bytes, Context { topic: Some(topic), ..context })?),
             Channel::Tenant(name) => {
                 let tenant = tenant(name)?;
-                // It may come a moment after it was unsubscribed from.
-                if self.subscriptions.is_watched(&tenant) {
-                    self.accept(wire::decode(bytes, Context { tenant: Some(&tenant), ..context })?);
-                }
+                self.accept(wire::decode(bytes, Context { tenant: Some(&tenant), ..context })?);
             }
         }
         Ok(())
@@ -149,16 +170,20 @@ impl Receiver {
     fn accept(&mut self, incoming: Incoming) {
         let Incoming { received, publisher } = incoming;
         let tenant = received.event.tenant.clone();
-        if !self.subscriptions.is_watched(&tenant) {
-            return;
-        }
+        let is_watched = self.subscriptions.is_watched(&tenant);
         match publisher {
             Some((node, _)) if node == *self.link.node() => {}
-            Some((node, seq)) => {
+            Some((node, seq)) if is_watched => {
                 let ordered = self.subscriptions.sequencer().take(&tenant, node, seq, received);
                 self.pass_on(&tenant, ordered);
             }
-            None => self.pass_on(&tenant, Ordered { ready: vec![received], n_missed: 0 }),
+            // It may come a moment after its tenant was unsubscribed from. Nobody here wants it then, but it
+            // may be for this node to keep it: its publisher was told that it would be.
+            Some(_) if matches!(received.origin, Origin::Node { answerable_with: Some(_) }) => {
+                self.pass_on(&tenant, Ordered { ready: vec![received], n_missed: 0 });
+            }
+            None if is_watched => self.pass_on(&tenant, Ordered { ready: vec![received], n_missed: 0 }),
+            Some(_) | None => {}
         }
     }
 
@@ -178,16 +203,19 @@ impl Receiver {
         }
         self.metrics.received.inc_by(ready.len() as u64);
         for received in ready {
-            if self.ready_of.as_ref() != Some(tenant) || self.ready.len() >= EVENTS_AT_ONCE {
+            let is_full = self.ready.len() >= EVENTS_AT_ONCE || self.ready_bytes >= BYTES_AT_ONCE;
+            if self.ready_of.as_ref() != Some(tenant) || is_full {
                 self.hand_on();
                 self.ready_of = Some(tenant.clone());
             }
+            self.ready_bytes += received.event.payload.as_str().len();
             self.ready.push(received);
         }
     }
 
     /// Hands on what came so far; nothing that is told of the tenant may overtake it.
     fn hand_on(&mut self) {
+        self.ready_bytes = 0;
         if let Some(tenant) = self.ready_of.take() {
             self.sink.on_events(&tenant, std::mem::take(&mut self.ready));
         }
@@ -195,5 +223,5 @@ impl Receiver {
 }
 
 fn tenant(name: &str) -> Result<TenantId, Refusal> {
-    TenantId::parse(name).map_err(|error| error.to_string().into())
+    TenantId::parse(name).map_err(|_| Refusal::Unfit("its channel's tenant is not legal"))
 }

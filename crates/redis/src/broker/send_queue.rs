@@ -1,16 +1,35 @@
-//! The messages that wait for Redis, each in the slot of its tenant.
+//! The messages that wait for Redis, each behind those of its own tenant only.
+//!
+//! Every tenant has a queue. Tenants take turns: whatever one has waiting, another's next message is in the next
+//! step. When too much waits, the tenant with the most of it loses its own oldest.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+mod heaviest;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use hookswitch_protocol::TenantId;
 use tokio::sync::oneshot;
 
+use self::heaviest::Heaviest;
 use super::sequence::GENERATION_SHIFT;
 
-/// Messages of a slot sent together; the next ones follow when these are answered, so that none
-/// overtakes one that has to be sent again.
+/// Messages of a tenant sent together; the next ones follow when these are answered, so that none overtakes one
+/// that has to be sent again.
 const SENT_AT_ONCE: usize = 256;
+
+/// Their bytes; a single message may be larger.
+const BYTES_AT_ONCE: usize = 256 * 1024;
+
+/// Messages of all tenants that are being sent; the client takes no more than 20,000 commands.
+const IN_FLIGHT: usize = 4_096;
+
+/// Their bytes. What stands before a tenant's message on the wire is no more than this.
+const IN_FLIGHT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Queues that are tried with one message after a failure, at the same time: those of a master that hangs must not
+/// take the room of the others.
+const RETRIES_AT_ONCE: usize = 64;
 
 /// Tenants whose events are counted; past it all counts begin anew, in the next generation.
 const COUNTED_TENANTS: usize = 100_000;
@@ -22,35 +41,45 @@ pub(crate) struct Outbound {
     pub(crate) channel: String,
     pub(crate) body: Bytes,
     pub(crate) is_sharded: bool,
-    /// Its slot. In a cluster, all of a tenant's messages go through the owner of this slot; otherwise
-    /// there is one slot.
+    /// In a cluster, all of a tenant's messages go through the owner of this slot.
     pub(crate) slot: u16,
     /// Told by being dropped: Redis has it, or it waits for Redis to come back.
     pub(crate) settled: Option<oneshot::Sender<()>>,
 }
 
-/// Messages with their places.
-pub(crate) type Batch = Vec<(u64, Outbound)>;
+/// Messages of one tenant, in order.
+pub(crate) type Batch = Vec<Outbound>;
 
-/// Everything that is not sent yet, in the order of its arrival.
-#[derive(Debug, Default)]
+/// What may wait, over all tenants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) n_messages: usize,
+    pub(crate) n_bytes: usize,
+}
+
+/// Everything that is not sent yet.
+#[derive(Debug)]
 pub(crate) struct SendQueue {
-    waiting: BTreeMap<u64, Outbound>,
-    n_arrived: u64,
+    bounds: Bounds,
+    queues: HashMap<TenantId, TenantQueue>,
     /// Those being sent included.
     n_messages: usize,
     n_bytes: usize,
-    /// Slots with messages that wait or are being sent.
-    slots: HashMap<u16, SlotQueue>,
-    /// Slots of which nothing is being sent.
-    ready: VecDeque<u16>,
+    n_in_flight: usize,
+    in_flight_bytes: usize,
+    n_retrying: usize,
+    /// Queues whose turn comes: those that go, and those whose last message failed.
+    ready: VecDeque<TenantId>,
+    failed: VecDeque<TenantId>,
     /// The number of the last event, per tenant.
     numbers: HashMap<TenantId, u64>,
     /// How often the counts began anew.
     generation: u64,
     dropping: Option<Dropped>,
-    /// Tenants of which messages were dropped and the other nodes may not know, per slot.
-    unannounced: HashMap<u16, HashSet<TenantId>>,
+    /// The queues by what waits in them, while too much does.
+    heaviest: Option<Heaviest>,
+    /// Tenants of which messages were dropped and the other nodes may not know.
+    unannounced: HashSet<TenantId>,
 }
 
 /// What was dropped since messages began to be too many.
@@ -60,17 +89,49 @@ pub(crate) struct Dropped {
     pub(crate) tenants: HashSet<TenantId>,
 }
 
+/// One tenant's messages. While it is there, it has a turn, or its messages are being sent.
 #[derive(Debug, Default)]
-struct SlotQueue {
-    /// Places of the messages that wait.
-    places: VecDeque<u64>,
+struct TenantQueue {
+    waiting: VecDeque<Outbound>,
+    weight: usize,
     /// Whether the last attempt failed: then a single message is tried first.
     has_failed: bool,
 }
 
+impl Bounds {
+    /// What a message counts for: its bytes, and its part of the number that may wait.
+    fn weight(self, outbound: &Outbound) -> usize {
+        outbound.body.len() + self.n_bytes / self.n_messages.max(1)
+    }
+}
+
 impl SendQueue {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            queues: HashMap::new(),
+            n_messages: 0,
+            n_bytes: 0,
+            n_in_flight: 0,
+            in_flight_bytes: 0,
+            n_retrying: 0,
+            ready: VecDeque::new(),
+            failed: VecDeque::new(),
+            numbers: HashMap::new(),
+            generation: 0,
+            dropping: None,
+            heaviest: None,
+            unannounced: HashSet::new(),
+        }
+    }
+
     pub(crate) fn n_waiting(&self) -> usize {
         self.n_messages
+    }
+
+    /// The tenants whose messages wait or are being sent.
+    pub(crate) fn n_tenants(&self) -> usize {
+        self.queues.len()
     }
 
     /// The number of a tenant's next event.
@@ -88,45 +149,53 @@ impl SendQueue {
         first
     }
 
-    /// Puts a message at the end of its slot.
+    /// Puts a message at the end of its tenant's.
     pub(crate) fn append(&mut self, outbound: Outbound) {
-        let place = self.n_arrived;
-        self.n_arrived += 1;
         self.n_messages += 1;
         self.n_bytes += outbound.body.len();
-        let queue = self.slots.entry(outbound.slot).or_insert_with(|| {
-            self.ready.push_back(outbound.slot);
-            SlotQueue::default()
+        let weight = self.bounds.weight(&outbound);
+        if !self.queues.contains_key(&outbound.tenant) {
+            self.ready.push_back(outbound.tenant.clone());
+            self.queues.insert(outbound.tenant.clone(), TenantQueue::default());
+        }
+        self.change(&outbound.tenant.clone(), |queue| {
+            queue.waiting.push_back(outbound);
+            queue.weight += weight;
         });
-        queue.places.push_back(place);
-        self.waiting.insert(place, outbound);
     }
 
-    /// Drops the oldest when there are too many; what is being sent stays.
-    pub(crate) fn drop_over(&mut self, n_messages: usize, n_bytes: usize) -> Option<Outbound> {
-        if self.n_messages <= n_messages && self.n_bytes <= n_bytes {
+    /// Drops the oldest of the tenant with the most waiting, when there is too much; what is being sent stays.
+    pub(crate) fn drop_over(&mut self) -> Option<Outbound> {
+        if self.n_messages <= self.bounds.n_messages && self.n_bytes <= self.bounds.n_bytes {
             return None;
         }
-        let (_, oldest) = self.waiting.pop_first()?;
-        // What was put back stands in front again, so the oldest of all is its slot's oldest.
-        self.slots.get_mut(&oldest.slot)?.places.pop_front();
-        self.gone(&oldest);
+        let queues = &self.queues;
+        let heaviest = self
+            .heaviest
+            .get_or_insert_with(|| Heaviest::of(queues.iter().map(|(tenant, queue)| (tenant, queue.weight))));
+        let tenant = heaviest.tenant()?.clone();
+        let bounds = self.bounds;
+        let oldest = self.change(&tenant, |queue| {
+            let oldest = queue.waiting.pop_front();
+            queue.weight -= oldest.as_ref().map_or(0, |oldest| bounds.weight(oldest));
+            oldest
+        })??;
+        self.n_messages -= 1;
+        self.n_bytes -= oldest.body.len();
         let dropping = self.dropping.get_or_insert_default();
         dropping.n_messages += 1;
-        if dropping.tenants.len() < COUNTED_TENANTS && !dropping.tenants.contains(&oldest.tenant) {
-            dropping.tenants.insert(oldest.tenant.clone());
-            self.unannounced.entry(oldest.slot).or_default().insert(oldest.tenant.clone());
+        if dropping.tenants.len() < COUNTED_TENANTS && !dropping.tenants.contains(&tenant) {
+            dropping.tenants.insert(tenant.clone());
+            self.unannounced.insert(tenant);
         }
         Some(oldest)
     }
 
-    /// Up to so many of a slot's tenants of which messages were dropped, with their last numbers.
-    pub(crate) fn take_unannounced(&mut self, slot: u16, limit: usize) -> Vec<(TenantId, u64)> {
-        let Some(tenants) = self.unannounced.get_mut(&slot) else { return Vec::new() };
-        let some: HashSet<TenantId> = tenants.iter().take(limit).cloned().collect();
-        tenants.retain(|tenant| !some.contains(tenant));
-        if tenants.is_empty() {
-            self.unannounced.remove(&slot);
+    /// Up to so many tenants of which messages were dropped, with their last numbers.
+    pub(crate) fn take_unannounced(&mut self, limit: usize) -> Vec<(TenantId, u64)> {
+        let some: Vec<TenantId> = self.unannounced.iter().take(limit).cloned().collect();
+        for tenant in &some {
+            self.unannounced.remove(tenant);
         }
         // Counts that began anew are no gap.
         some.into_iter().filter_map(|tenant| self.numbers.get(&tenant).copied().map(|last| (tenant, last))).collect()
@@ -137,60 +206,116 @@ impl SendQueue {
         self.dropping.is_some()
     }
 
-    /// What was dropped, once there is room again: not before half of these bounds, so that it is told
-    /// once.
-    pub(crate) fn take_dropped(&mut self, n_messages: usize, n_bytes: usize) -> Option<Dropped> {
-        let has_room = self.n_messages <= n_messages / 2 && self.n_bytes <= n_bytes / 2;
+    /// What was dropped, once there is room again: not before half of the bounds, so that it is told once.
+    pub(crate) fn take_dropped(&mut self) -> Option<Dropped> {
+        let has_room = self.n_messages <= self.bounds.n_messages / 2 && self.n_bytes <= self.bounds.n_bytes / 2;
+        if has_room {
+            self.heaviest = None;
+        }
         self.dropping.take_if(|_| has_room)
     }
 
-    /// The next messages of a slot that is free; it is not free until it is released.
-    pub(crate) fn take(&mut self) -> Option<(u16, Batch)> {
-        let slot = self.ready.pop_front()?;
-        let queue = self.slots.get_mut(&slot)?;
-        let limit = if queue.has_failed { 1 } else { SENT_AT_ONCE };
-        let places = queue.places.drain(..queue.places.len().min(limit));
-        let taken = places.filter_map(|place| Some((place, self.waiting.remove(&place)?))).collect();
-        Some((slot, taken))
-    }
-
-    /// Redis has it.
-    pub(crate) fn gone(&mut self, outbound: &Outbound) {
-        self.n_messages -= 1;
-        self.n_bytes -= outbound.body.len();
-    }
-
-    /// What has to be sent again; nobody waits for it any more. Whether that is news in this slot.
-    pub(crate) fn put_back(&mut self, slot: u16, rest: Batch) -> bool {
-        let queue = self.slots.entry(slot).or_default();
-        for (place, outbound) in rest.into_iter().rev() {
-            queue.places.push_front(place);
-            self.waiting.insert(place, Outbound { settled: None, ..outbound });
-        }
-        !std::mem::replace(&mut queue.has_failed, true)
-    }
-
-    /// Redis takes this slot's messages.
-    pub(crate) fn succeeded(&mut self, slot: u16) {
-        if let Some(queue) = self.slots.get_mut(&slot) {
-            queue.has_failed = false;
+    /// The next messages of the tenant whose turn it is; it has no other turn until it is released.
+    pub(crate) fn take(&mut self) -> Option<(TenantId, Batch)> {
+        loop {
+            let tenant = self.next_turn()?;
+            let Some(queue) = self.queues.get(&tenant) else { continue };
+            if queue.waiting.is_empty() {
+                self.queues.remove(&tenant);
+                continue;
+            }
+            let batch = self.take_batch(&tenant);
+            self.n_retrying += usize::from(self.queues.get(&tenant).is_some_and(|queue| queue.has_failed));
+            self.n_in_flight += batch.len();
+            self.in_flight_bytes += batch.iter().map(|outbound| outbound.body.len()).sum::<usize>();
+            return Some((tenant, batch));
         }
     }
 
-    /// A slot is free again.
-    pub(crate) fn release(&mut self, slot: u16) {
-        if self.slots.get(&slot).is_some_and(|queue| queue.places.is_empty()) {
-            self.slots.remove(&slot);
-        } else {
-            self.ready.push_back(slot);
+    fn next_turn(&mut self) -> Option<TenantId> {
+        let retry = if self.n_retrying < RETRIES_AT_ONCE { self.failed.pop_front() } else { None };
+        let has_room = self.n_in_flight < IN_FLIGHT && self.in_flight_bytes < IN_FLIGHT_BYTES;
+        retry.or_else(|| if has_room { self.ready.pop_front() } else { None })
+    }
+
+    fn take_batch(&mut self, tenant: &TenantId) -> Batch {
+        let bounds = self.bounds;
+        let take = |queue: &mut TenantQueue| {
+            let limit = if queue.has_failed { 1 } else { SENT_AT_ONCE };
+            let mut batch = Batch::new();
+            let mut n_bytes = 0;
+            while batch.len() < limit
+                && n_bytes < BYTES_AT_ONCE
+                && let Some(outbound) = queue.waiting.pop_front()
+            {
+                n_bytes += outbound.body.len();
+                queue.weight -= bounds.weight(&outbound);
+                batch.push(outbound);
+            }
+            batch
+        };
+        self.change(tenant, take).unwrap_or_default()
+    }
+
+    /// Redis has these, which were taken.
+    pub(crate) fn gone(&mut self, batch: &[Outbound]) {
+        self.answered(batch);
+        self.n_messages -= batch.len();
+        self.n_bytes -= batch.iter().map(|outbound| outbound.body.len()).sum::<usize>();
+    }
+
+    fn answered(&mut self, batch: &[Outbound]) {
+        self.n_in_flight -= batch.len();
+        self.in_flight_bytes -= batch.iter().map(|outbound| outbound.body.len()).sum::<usize>();
+    }
+
+    /// What was taken and has to be sent again; nobody waits for it any more.
+    pub(crate) fn put_back(&mut self, tenant: &TenantId, rest: Batch) {
+        self.answered(&rest);
+        let bounds = self.bounds;
+        self.change(tenant, |queue| {
+            for outbound in rest.into_iter().rev() {
+                queue.weight += bounds.weight(&outbound);
+                queue.waiting.push_front(Outbound { settled: None, ..outbound });
+            }
+        });
+    }
+
+    /// How a tenant's messages went that were taken; its turn comes again, when there are more of them, when it is
+    /// released.
+    pub(crate) fn settled(&mut self, tenant: &TenantId, has_failed: bool) {
+        if let Some(queue) = self.queues.get_mut(tenant) {
+            self.n_retrying -= usize::from(queue.has_failed);
+            queue.has_failed = has_failed;
+        }
+    }
+
+    /// The tenant has its turns again.
+    pub(crate) fn release(&mut self, tenant: TenantId) {
+        match self.queues.get(&tenant) {
+            Some(queue) if queue.waiting.is_empty() => _ = self.queues.remove(&tenant),
+            Some(queue) if queue.has_failed => self.failed.push_back(tenant),
+            Some(_) => self.ready.push_back(tenant),
+            None => {}
         }
     }
 
     /// Nobody waits for a Redis that is away.
     pub(crate) fn release_waiters(&mut self) {
-        for outbound in self.waiting.values_mut() {
+        for outbound in self.queues.values_mut().flat_map(|queue| &mut queue.waiting) {
             outbound.settled = None;
         }
+    }
+
+    /// Changes a queue, and its place among the others where that is kept.
+    fn change<R>(&mut self, tenant: &TenantId, change: impl FnOnce(&mut TenantQueue) -> R) -> Option<R> {
+        let queue = self.queues.get_mut(tenant)?;
+        let before = queue.weight;
+        let changed = change(queue);
+        if let Some(heaviest) = &mut self.heaviest {
+            heaviest.change(tenant, before, queue.weight);
+        }
+        Some(changed)
     }
 }
 

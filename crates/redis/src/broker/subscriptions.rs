@@ -1,15 +1,17 @@
 //! Which channels this node listens to.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fred::interfaces::{ClientLike as _, PubsubInterface as _};
-use fred::types::ClusterHash;
 use fred::types::config::Options;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use hookswitch_protocol::{Chain, TenantId};
 
 use super::sequence::Sequencer;
+use super::shard_listeners::ShardListeners;
+use crate::config::Topology;
 use crate::link::{Link, LinkError};
 
 /// How long a node's first events are collected where they may come out of order.
@@ -18,6 +20,12 @@ const SETTLING: Duration = Duration::from_millis(50);
 /// Tenants whose channels are asked for in one command.
 const TENANTS_AT_ONCE: usize = 100;
 
+/// Shard channels asked for at the same time, each by a command of its own.
+const SHARD_CHANNELS_AT_ONCE: usize = 32;
+
+/// How long an answer is waited for while probes come back, which tell sooner when none will come.
+const ANSWER_PATIENCE: Duration = Duration::from_mins(1);
+
 /// What this node listens to, and wants to listen to.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
@@ -25,6 +33,8 @@ pub(crate) struct Subscriptions {
     tenants: Mutex<Tenants>,
     /// The order of what comes in; forgotten with its tenant.
     sequencer: Mutex<Sequencer>,
+    /// Where a cluster's shard channels are listened to.
+    shards: Option<Arc<ShardListeners>>,
 }
 
 #[derive(Debug, Default)]
@@ -32,14 +42,16 @@ struct Tenants {
     wanted: HashSet<TenantId>,
     /// Wanted, and still to be asked for by whoever opens the link.
     pending: HashSet<TenantId>,
+    /// Wanted, and granted at least once.
+    granted: HashSet<TenantId>,
 }
 
 impl Subscriptions {
-    pub(crate) fn new(link: Link) -> Self {
+    pub(crate) fn new(link: Link, shards: Option<Arc<ShardListeners>>) -> Self {
         // Sharded, a topic's events and the others of a tenant come over different servers.
         let settling = if link.config().sharded_pubsub { SETTLING } else { Duration::ZERO };
         let sequencer = Mutex::new(Sequencer::settling_for(settling));
-        Self { link, tenants: Mutex::default(), sequencer }
+        Self { link, tenants: Mutex::default(), sequencer, shards }
     }
 
     fn tenants(&self) -> MutexGuard<'_, Tenants> {
@@ -55,22 +67,54 @@ impl Subscriptions {
         self.tenants().wanted.contains(tenant)
     }
 
+    /// Whose events are wanted and are taken to arrive.
+    pub(crate) fn watched(&self) -> Vec<TenantId> {
+        let tenants = self.tenants();
+        tenants.granted.difference(&tenants.pending).cloned().collect()
+    }
+
     /// Listens to a tenant's channels; confirmed when this returns and the link is open. While it is
     /// closed, the wish is noted and fulfilled before it opens.
-    pub(crate) async fn watch(&self, tenant: &TenantId) {
-        {
+    ///
+    /// However long the answer takes: whether the way is open is told by the probes, which go the same way.
+    pub(crate) async fn watch(&self, tenant: &TenantId) -> Result<(), LinkError> {
+        let mut changes = self.link.changes();
+        let n_opened = {
             let mut tenants = self.tenants();
             tenants.wanted.insert(tenant.clone());
             // Under the lock: whoever opens the link does so under it too, when nothing is pending.
             if !self.link.is_up() {
                 tenants.pending.insert(tenant.clone());
-                return;
+                return Ok(());
+            }
+            changes.borrow().n_opened
+        };
+        let is_another = |state: &crate::link::LinkState| state.problem.is_some() || state.n_opened != n_opened;
+        tokio::select! {
+            subscribed = self.subscribe_at_last(tenant) => {
+                let mut tenants = self.tenants();
+                if subscribed.is_err() {
+                    tenants.wanted.remove(tenant);
+                } else if tenants.wanted.contains(tenant) {
+                    tenants.granted.insert(tenant.clone());
+                }
+                subscribed
+            }
+            // Whoever opens it again asks for all that is wanted.
+            _closed = changes.wait_for(is_another) => {
+                self.tenants().pending.insert(tenant.clone());
+                Ok(())
             }
         }
-        if let Err(error) = self.subscribe(std::slice::from_ref(tenant)).await {
-            // The link opens again once everything wanted is subscribed to.
-            self.tenants().pending.insert(tenant.clone());
-            self.link.close(&error.to_string());
+    }
+
+    /// Asks until it is answered.
+    async fn subscribe_at_last(&self, tenant: &TenantId) -> Result<(), LinkError> {
+        loop {
+            match self.subscribe(std::slice::from_ref(tenant), ANSWER_PATIENCE).await {
+                Err(error) if !error.is_refusal() => tokio::time::sleep(self.link.config().probe_interval).await,
+                answered => return answered,
+            }
         }
     }
 
@@ -80,6 +124,7 @@ impl Subscriptions {
             let mut tenants = self.tenants();
             tenants.wanted.remove(tenant);
             tenants.pending.remove(tenant);
+            tenants.granted.remove(tenant);
         }
         self.sequencer().forget(tenant);
         if self.link.is_up() { self.unsubscribe(tenant).await } else { Ok(()) }
@@ -88,27 +133,30 @@ impl Subscriptions {
     /// Asks anew for everything, after the connection was lost with all it listened to.
     pub(crate) async fn resubscribe(&self) -> Result<(), LinkError> {
         {
-            let Tenants { wanted, pending } = &mut *self.tenants();
+            let Tenants { wanted, pending, .. } = &mut *self.tenants();
             pending.clone_from(wanted);
         }
         let keys = self.link.keys();
         let channels = vec![keys.main_channel(), keys.probe_channel(self.link.node())];
-        let client = self.client();
+        let client = self.client(self.patience());
         let listening = client.subscribe(channels).await;
-        listening.map_err(|source| LinkError::failed("subscribe to the main channel", source))?;
-        let topics = client.psubscribe(format!("{}*", keys.topic_prefix())).await;
-        topics.map_err(|source| LinkError::failed("subscribe to the custom topics", source))?;
-        self.confirm().await
+        listening.map_err(|source| self.failed("subscribe to the main channel", &keys.main_channel(), source))?;
+        let pattern = format!("{}*", keys.topic_prefix());
+        let topics = client.psubscribe(pattern.clone()).await;
+        topics.map_err(|source| self.failed("subscribe to the custom topics", &pattern, source))?;
+        self.confirm(&keys.main_channel(), self.patience()).await
+    }
+
+    /// As long as probes are waited for, before the way counts as closed.
+    fn patience(&self) -> Duration {
+        self.link.config().command_timeout * 2 + self.link.config().probe_interval
     }
 
     /// Waits until Redis has carried out what was asked so far: the client calls a subscription done
     /// once it is written. All but sharded ones go over one connection, in order.
-    async fn confirm(&self) -> Result<(), LinkError> {
-        let subscriber = self.link.subscriber();
-        let slot = fred::util::redis_keyslot(subscriber.id().as_bytes());
-        let options = Options { cluster_hash: Some(ClusterHash::Custom(slot)), ..self.options() };
-        let answered: Result<fred::types::Value, _> = subscriber.with_options(&options).ping(None).await;
-        answered.map(drop).map_err(|source| LinkError::failed("confirm a subscription", source))
+    async fn confirm(&self, channel: &str, patience: Duration) -> Result<(), LinkError> {
+        let answered: Result<fred::types::Value, _> = self.client(patience).ping(None).await;
+        answered.map(drop).map_err(|source| self.failed("confirm a subscription", channel, source))
     }
 
     /// Asks for what is pending; opens the link when nothing is left. Whether anything was pending:
@@ -126,7 +174,7 @@ impl Subscriptions {
                 tenants.pending.iter().cloned().collect()
             };
             for some in pending.chunks(TENANTS_AT_ONCE) {
-                self.subscribe(some).await?;
+                self.subscribe(some, self.patience()).await?;
                 self.settle(some).await;
             }
         }
@@ -138,6 +186,9 @@ impl Subscriptions {
             let mut tenants = self.tenants();
             for tenant in subscribed {
                 tenants.pending.remove(tenant);
+                if tenants.wanted.contains(tenant) {
+                    tenants.granted.insert(tenant.clone());
+                }
             }
             subscribed.iter().filter(|tenant| !tenants.wanted.contains(*tenant)).cloned().collect()
         };
@@ -148,38 +199,56 @@ impl Subscriptions {
         }
     }
 
-    async fn subscribe(&self, tenants: &[TenantId]) -> Result<(), LinkError> {
+    async fn subscribe(&self, tenants: &[TenantId], patience: Duration) -> Result<(), LinkError> {
         let keys = self.link.keys();
+        let Some(first) = tenants.first() else { return Ok(()) };
+        let (first, what) = (keys.tenant_channel(first), "subscribe to a tenant's channels");
         let channels: Vec<String> = tenants.iter().flat_map(|tenant| keys.tenant_channels(tenant)).collect();
-        let subscribed = self.client().subscribe(channels).await;
-        subscribed.map_err(|source| LinkError::failed("subscribe to a tenant's channels", source))?;
-        self.confirm().await?;
-        if self.link.config().sharded_pubsub {
-            for tenant in tenants {
-                let subscribed = self.client().ssubscribe(keys.tenant_channel(tenant)).await;
-                subscribed.map_err(|source| LinkError::failed("subscribe to a tenant's shard", source))?;
-            }
+        let subscribed = self.client(patience).subscribe(channels).await;
+        subscribed.map_err(|source| self.failed(what, &first, source))?;
+        self.confirm(&first, patience).await?;
+        if !self.link.config().sharded_pubsub {
+            return Ok(());
         }
-        Ok(())
+        let asked: Vec<_> = tenants.iter().map(|tenant| self.subscribe_shard(tenant, patience)).collect();
+        stream::iter(asked).buffer_unordered(SHARD_CHANNELS_AT_ONCE).try_collect().await
+    }
+
+    async fn subscribe_shard(&self, tenant: &TenantId, patience: Duration) -> Result<(), LinkError> {
+        if let Some(shards) = &self.shards {
+            return shards.subscribe(tenant, patience).await.map(drop);
+        }
+        let channel = self.link.keys().tenant_channel(tenant);
+        let subscribed = self.client(patience).ssubscribe(channel.clone()).await;
+        subscribed.map_err(|source| self.failed("subscribe to a tenant's shard", &channel, source))
     }
 
     async fn unsubscribe(&self, tenant: &TenantId) -> Result<(), LinkError> {
-        let keys = self.link.keys();
-        let unsubscribed = self.client().unsubscribe(keys.tenant_channels(tenant).to_vec()).await;
-        unsubscribed.map_err(|source| LinkError::failed("unsubscribe from a tenant's channels", source))?;
-        if self.link.config().sharded_pubsub {
-            let unsubscribed = self.client().sunsubscribe(keys.tenant_channel(tenant)).await;
-            unsubscribed.map_err(|source| LinkError::failed("unsubscribe from a tenant's shard", source))?;
+        let (keys, what) = (self.link.keys(), "unsubscribe from a tenant's channels");
+        let channel = keys.tenant_channel(tenant);
+        let client = self.client(self.link.config().command_timeout);
+        let unsubscribed = client.unsubscribe(keys.tenant_channels(tenant).to_vec()).await;
+        unsubscribed.map_err(|source| self.failed(what, &channel, source))?;
+        match &self.shards {
+            Some(shards) => shards.unsubscribe(tenant).await,
+            None if self.link.config().sharded_pubsub => {
+                client.sunsubscribe(channel.clone()).await.map_err(|source| self.failed(what, &channel, source))
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn client(&self) -> impl fred::interfaces::PubsubInterface + use<> {
-        self.link.subscriber().with_options(&self.options())
+    fn client(&self, patience: Duration) -> fred::clients::WithOptions<fred::clients::Client> {
+        let options = Options { timeout: Some(patience), fail_fast: true, ..Options::default() };
+        self.link.subscriber().with_options(&options)
     }
 
-    fn options(&self) -> Options {
-        let timeout = Some(self.link.config().command_timeout);
-        Options { timeout, fail_fast: true, ..Options::default() }
+    fn failed(&self, operation: &'static str, channel: &str, source: fred::error::Error) -> LinkError {
+        self.link.failed(operation, channel, source)
     }
+}
+
+/// Whether shard channels are each on a master of their own.
+pub(crate) fn has_shards(link: &Link) -> bool {
+    link.config().sharded_pubsub && matches!(link.config().topology, Topology::Cluster(_))
 }

@@ -1,19 +1,24 @@
 //! Looks after the way through Redis: tries it all the time, says when it is closed, opens it again.
 //!
 //! The client notices a server that is gone, but not one that hangs. So the node sends itself a probe by
-//! the very way events take, out through one client and back in through the other.
+//! the very way events take, out through one client and back in through the other; in a cluster one through every
+//! master. When none comes back the way is closed; when only some masters' do not, it is these that are noted.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fred::interfaces::{ClientLike as _, EventInterface as _, PubsubInterface as _};
 use fred::types::config::Server;
+use futures_util::future::join_all;
 use hookswitch_hub::{BrokerSink, GapScope};
+use hookswitch_protocol::Chain;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::sources::SourceSender;
 use super::subscriptions::Subscriptions;
-use crate::link::{Link, LinkError};
+use crate::config::Topology;
+use crate::link::{Link, LinkError, clients};
 
 /// Probes that must fail before the way counts as closed.
 const MISSES: u32 = 2;
@@ -28,6 +33,7 @@ pub(crate) struct Supervisor {
     link: Link,
     subscriptions: Arc<Subscriptions>,
     sink: Arc<dyn BrokerSink>,
+    sources: SourceSender,
     /// Each reconnection of the listening client.
     reconnects: broadcast::Receiver<Server>,
     /// Whether the present connection listens to the main channels.
@@ -40,12 +46,18 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(link: Link, subscriptions: Arc<Subscriptions>, sink: Arc<dyn BrokerSink>) -> Self {
+    pub(crate) fn new(
+        link: Link,
+        subscriptions: Arc<Subscriptions>,
+        sink: Arc<dyn BrokerSink>,
+        sources: SourceSender,
+    ) -> Self {
         let reconnects = link.subscriber().reconnect_rx();
         Self {
             link,
             subscriptions,
             sink,
+            sources,
             reconnects,
             is_listening: false,
             has_listened: false,
@@ -57,8 +69,8 @@ impl Supervisor {
 
     pub(crate) async fn run(mut self) {
         // At first there is no connection yet, which is no news.
-        let both =
-            async { tokio::join!(self.link.commands().wait_for_connect(), self.link.subscriber().wait_for_connect()) };
+        let subscriber = self.link.subscriber();
+        let both = async { tokio::join!(self.link.commands().wait_for_connect(), subscriber.wait_for_connect()) };
         let _connected = tokio::time::timeout(self.link.config().command_timeout, both).await;
         let mut interval = tokio::time::interval(self.link.config().probe_interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -111,20 +123,42 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Sends a probe and waits for it to come back.
+    /// Sends a probe through every master and waits for them to come back; fails when none does.
     async fn probe(&mut self) -> Result<(), LinkError> {
-        self.n_probes += 1;
-        let channel = self.link.keys().probe_channel(self.link.node());
-        let deadline = Instant::now() + self.link.config().command_timeout;
-        let sent = self.link.client().publish::<(), _, _>(channel, self.n_probes.to_string()).await;
-        sent.map_err(|source| LinkError::failed("take a probe", source))?;
-        while self.link.last_probe_heard() < self.n_probes {
-            if Instant::now() >= deadline {
-                return Err(LinkError::Away { problem: "a probe did not come back in time".to_owned() });
-            }
-            tokio::time::sleep(LOOK_INTERVAL).await;
+        let servers = self.link.servers();
+        self.link.keep_shards(&servers);
+        self.link.forget_probes();
+        let first = self.n_probes + 1;
+        self.n_probes += servers.len() as u64;
+        let probes: Vec<_> =
+            servers.into_iter().zip(first..).map(|(server, number)| probe_one(&self.link, server, number)).collect();
+        let answers = join_all(probes).await;
+        if answers.iter().any(|(_, answer)| answer.is_ok()) {
+            self.note_masters(answers).await;
+            return Ok(());
         }
-        Ok(())
+        let unknown = || LinkError::Away { problem: "no master of the cluster is known".to_owned() };
+        Err(answers.into_iter().next().map_or_else(unknown, |(_, answer)| answer.err().unwrap_or_else(unknown)))
+    }
+
+    /// Each master's own state: what is stuck with one is no trouble of the others.
+    async fn note_masters(&mut self, answers: Vec<(Option<Server>, Result<(), LinkError>)>) {
+        for (server, answer) in answers {
+            let Some(server) = server else { continue };
+            let problem = answer.as_ref().err().map(LinkError::summary);
+            let n_misses = self.link.note_shard(&server, problem, MISSES);
+            if n_misses >= MISSES && answer.is_err_and(|error| error.is_timeout()) {
+                self.revive_commands(&server).await;
+            }
+        }
+    }
+
+    /// A master does not answer over the connection for commands. When it does over another, it is the connection.
+    async fn revive_commands(&mut self, server: &Server) {
+        if self.may_reconnect() && clients::answers(self.link.config(), server).await {
+            tracing::warn!(%server, "nothing comes back over the connections to Redis Cluster, they are made anew");
+            self.link.replace_commands();
+        }
     }
 
     async fn missed(&mut self, error: &LinkError) {
@@ -133,22 +167,71 @@ impl Supervisor {
         if is_certain || self.n_misses >= MISSES {
             self.link.close(&error.summary());
         }
-        if self.n_misses >= MISSES && self.reconnected_at.is_none_or(|at| at.elapsed() >= RECONNECT_PAUSE) {
-            self.reconnected_at = Some(Instant::now());
-            self.reconnect().await;
+        if self.n_misses >= MISSES && self.may_reconnect() {
+            self.is_listening = false;
+            match self.link.config().topology {
+                Topology::Cluster(_) => self.reconnect_cluster(error).await,
+                Topology::Single(_) | Topology::Sentinel { .. } => self.reconnect().await,
+            }
         }
     }
 
+    /// Not again at once: a connection takes its time.
+    fn may_reconnect(&mut self) -> bool {
+        let may = self.reconnected_at.is_none_or(|at| at.elapsed() >= RECONNECT_PAUSE);
+        if may {
+            self.reconnected_at = Some(Instant::now());
+        }
+        may
+    }
+
     /// Has both clients drop their connections and make new ones.
-    async fn reconnect(&mut self) {
-        self.is_listening = false;
-        for client in [self.link.commands(), self.link.subscriber()] {
+    async fn reconnect(&self) {
+        for client in [self.link.commands(), &self.link.subscriber()] {
             // One that knows to be disconnected is trying already, and would do it twice.
             if client.is_connected() {
+                self.link.metrics().reconnections.inc();
                 let patience = self.link.config().command_timeout;
                 // It goes on trying by itself; the next probe tells how it went.
                 let _tried = tokio::time::timeout(patience, client.force_reconnection()).await;
             }
         }
     }
+
+    /// Listens at another master. In a cluster the client drops no connection that it thinks is good, so those for
+    /// commands are given up with the client's task, once some master is known to answer.
+    async fn reconnect_cluster(&mut self, error: &LinkError) {
+        match self.link.replace_listener() {
+            Ok(messages) => {
+                self.reconnects = self.link.subscriber().reconnect_rx();
+                // The receiving task lives as long as this one.
+                let _taken = self.sources.send(messages).await;
+            }
+            Err(error) => tracing::error!(error = %Chain(&error), "no other connection to listen over"),
+        }
+        if error.is_timeout() {
+            let servers: Vec<Server> = self.link.servers().into_iter().flatten().collect();
+            let answers = join_all(servers.iter().map(|server| clients::answers(self.link.config(), server))).await;
+            if !answers.is_empty() && answers.into_iter().all(|answers| answers) {
+                self.link.replace_commands();
+            }
+        }
+    }
+}
+
+/// Sends one probe, and waits for it.
+async fn probe_one(link: &Link, server: Option<Server>, number: u64) -> (Option<Server>, Result<(), LinkError>) {
+    let channel = link.keys().probe_channel(link.node());
+    let deadline = Instant::now() + link.config().command_timeout;
+    let sent = link.client_at(server.as_ref()).publish::<(), _, _>(channel.clone(), number.to_string()).await;
+    if let Err(source) = sent {
+        return (server, Err(link.failed("take a probe", &channel, source)));
+    }
+    while !link.is_probe_heard(number) {
+        if Instant::now() >= deadline {
+            return (server, Err(LinkError::Away { problem: "a probe did not come back in time".to_owned() }));
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+    (server, Ok(()))
 }

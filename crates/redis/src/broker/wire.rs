@@ -1,6 +1,7 @@
 //! Messages on the channels: the contract's envelopes, with a field of ours that other programs ignore.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use hookswitch_hub::{Origin, Publication, Received, UserKey};
@@ -93,10 +94,50 @@ pub(crate) struct Context<'a> {
     /// The topic that the channel's name says.
     pub(crate) topic: Option<&'a str>,
     pub(crate) now: Timestamp,
+    /// Most bytes of a foreign program's message.
+    pub(crate) largest: usize,
 }
 
-/// Why a message was refused.
-pub(crate) type Refusal = Cow<'static, str>;
+/// What a node's envelope may have beyond an event that it took in: what it says of itself and of the user's nodes.
+const OVERHEAD_BYTES: usize = 64 * 1024;
+
+/// A node's event is never sent under a greater number: there would be no room for those behind it.
+const GREATEST_SEQ: u64 = 1 << 62;
+
+/// Why a message was refused; nothing of what stood in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is larger than an event may be.
+    TooLarge,
+    /// It cannot be read, from this place on.
+    Unreadable { line: usize, column: usize },
+    /// It is readable, and not right.
+    Unfit(&'static str),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str("it is too large"),
+            Self::Unreadable { line, column } => {
+                write!(f, "it is no envelope, or has a value that is not legal: line {line}, column {column}")
+            }
+            Self::Unfit(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// The text of the parser's error may hold what it met, so only the place is kept.
+impl From<serde_json::Error> for Refusal {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unreadable { line: error.line(), column: error.column() }
+    }
+}
+
+/// Most bytes of any message, a node's included.
+pub(crate) const fn largest(event_bytes: usize) -> usize {
+    event_bytes + OVERHEAD_BYTES
+}
 
 /// The envelope of an event with our field behind the others.
 pub(crate) fn encode(publication: &Publication, node: &NodeId, seq: u64) -> Vec<u8> {
@@ -135,18 +176,25 @@ pub(crate) fn is_plainly_of(bytes: &[u8], node: &NodeId) -> bool {
 
 /// Reads an envelope off a channel.
 pub(crate) fn decode(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Refusal> {
-    let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let envelope: Envelope<'_> = serde_json::from_slice(bytes)?;
     let Envelope { event_type, payload, timestamp, tenant_id, user_id, topic, id, hookswitch } = envelope;
+    if hookswitch.is_none() && bytes.len() > context.largest {
+        return Err(Refusal::TooLarge);
+    }
     if !event_type.is_publishable() && !event_type.is_opt_in() {
-        return Err("its type is a word of the protocol's own".into());
+        return Err(Refusal::Unfit("its type is a word of the protocol's own"));
     }
     let tenant = one_tenant(tenant_id, context.tenant)?;
     let topic = match context.topic {
-        Some(topic) => Some(Topic::parse(topic).map_err(|error| error.to_string())?),
+        Some(topic) => Some(Topic::parse(topic).map_err(|_| Refusal::Unfit("its channel's topic is not legal"))?),
         None => topic.filter(|_| hookswitch.is_some()),
     };
-    let payload = payload.map_or_else(|| Ok(Payload::empty()), Payload::from_raw).map_err(|error| error.to_string())?;
+    let payload = payload.map_or_else(|| Ok(Payload::empty()), Payload::from_raw);
+    let payload = payload.map_err(|_| Refusal::Unfit("its payload is no object, or nested too deeply"))?;
     let (publisher, session, origin) = match hookswitch {
+        Some(NodeMetadata { seq, .. }) if seq > GREATEST_SEQ => {
+            return Err(Refusal::Unfit("its number is none that a node would give"));
+        }
         Some(NodeMetadata { node, seq, session, holders }) => {
             let answerable_with = others(&holders, context.node);
             (Some((node, seq)), session, Origin::Node { answerable_with })
@@ -163,7 +211,10 @@ pub(crate) fn decode(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Ref
 
 /// Reads the main channel's form: tenant and user stand outside the envelope.
 pub(crate) fn decode_wrapped(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Refusal> {
-    let wrapper: Wrapper<'_> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if bytes.len() > context.largest {
+        return Err(Refusal::TooLarge);
+    }
+    let wrapper: Wrapper<'_> = serde_json::from_slice(bytes)?;
     let context = Context { tenant: Some(&wrapper.tenant), ..context };
     let mut incoming = decode(wrapper.message.get().as_bytes(), context)?;
     // A wrapper is a foreign program's, whatever it carries.
@@ -171,7 +222,7 @@ pub(crate) fn decode_wrapped(bytes: &[u8], context: Context<'_>) -> Result<Incom
     incoming.received.origin = Origin::Foreign;
     if let Some(user) = wrapper.user.filter(|user| !user.is_zero()) {
         if incoming.received.event.user.as_ref().is_some_and(|inside| *inside != user) {
-            return Err("its UserID and its message's user_id differ".into());
+            return Err(Refusal::Unfit("its UserID and its message's user_id differ"));
         }
         incoming.received.event = Arc::new(Event { user: Some(user), ..Event::clone(&incoming.received.event) });
     }
@@ -198,24 +249,27 @@ pub(crate) fn decode_control(
     tenant: &TenantId,
     node: &NodeId,
 ) -> Result<Option<ControlMessage>, Refusal> {
-    let fields: ControlFields = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let fields: ControlFields = serde_json::from_slice(bytes)?;
     if fields.node == *node {
         return Ok(None);
     }
     match (fields.backlog_of, fields.last_seq) {
         (Some(user), _) => Ok(Some(ControlMessage::Backlog(UserKey { tenant: tenant.clone(), user }))),
+        (None, Some(seq)) if seq > GREATEST_SEQ => Err(Refusal::Unfit("its number is none that a node would give")),
         (None, Some(seq)) => Ok(Some(ControlMessage::Last(fields.node, seq))),
-        (None, None) => Err("a control message that says nothing".into()),
+        (None, None) => Err(Refusal::Unfit("a control message that says nothing")),
     }
 }
 
 /// Nothing crosses tenants: channel and envelope must agree.
 fn one_tenant(inside: Option<TenantId>, outside: Option<&TenantId>) -> Result<TenantId, Refusal> {
     match (inside, outside) {
-        (Some(inside), Some(outside)) if inside != *outside => Err("its tenant_id is not its channel's".into()),
+        (Some(inside), Some(outside)) if inside != *outside => {
+            Err(Refusal::Unfit("its tenant_id is not its channel's"))
+        }
         (Some(tenant), _) => Ok(tenant),
         (None, Some(tenant)) => Ok(tenant.clone()),
-        (None, None) => Err("it has no tenant_id, and its channel names none".into()),
+        (None, None) => Err(Refusal::Unfit("it has no tenant_id, and its channel names none")),
     }
 }
 

@@ -3,12 +3,17 @@
 mod scripts;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use hookswitch_hub::{BoxFuture, ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
-use hookswitch_protocol::{SessionKey, TenantId, Timestamp};
+use hookswitch_hub::{
+    BoxFuture, BrokerSink, ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions,
+};
+use hookswitch_protocol::{Chain, SessionKey, TenantId, Timestamp};
+use hookswitch_runtime::Scope;
+
+use tokio::time::MissedTickBehavior;
 
 use self::scripts::{Scripts, Stored};
 use crate::link::Link;
@@ -31,17 +36,25 @@ pub struct RedisChatSessions {
     scripts: Scripts,
     /// The silence of the last start, in milliseconds.
     silence: AtomicU64,
-    /// The server's epoch when it was first met, or last brought up to date.
-    epoch: Mutex<Option<String>>,
+    /// The servers' epochs when they were first met, or last brought up to date; none before the first.
+    epochs: Mutex<Vec<Option<String>>>,
     metrics: ChatMetrics,
 }
 
 impl RedisChatSessions {
-    /// A keeper over this link.
-    pub fn new(link: Link) -> Arc<Self> {
+    /// Starts a keeper over this link. Until the scope's soft token it looks whether a server has lost what was
+    /// kept there, as one does that is emptied without a connection having broken; the sink is told.
+    pub fn start(link: Link, sink: Arc<dyn BrokerSink>, scope: &Scope) -> Arc<Self> {
         let scripts = Scripts::new(link.clone());
         let silence = AtomicU64::new(SILENCE.as_millis() as u64);
-        Arc::new(Self { link, scripts, silence, epoch: Mutex::default(), metrics: ChatMetrics::default() })
+        let epochs = Mutex::default();
+        let store = Arc::new(Self { link, scripts, silence, epochs, metrics: ChatMetrics::default() });
+        let (looking, soft) = (Arc::clone(&store), scope.soft().clone());
+        scope.spawn("chat-epochs", async move {
+            // Ended midway, nothing was changed.
+            let _ended = soft.run_until_cancelled(looking.look_for_losses(sink)).await;
+        });
+        store
     }
 
     /// What it counts.
@@ -49,20 +62,50 @@ impl RedisChatSessions {
         &self.metrics
     }
 
-    fn known_epoch(&self) -> Option<String> {
-        self.epoch.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn known_epochs(&self) -> MutexGuard<'_, Vec<Option<String>>> {
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember_epoch(&self, epoch: String) {
-        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = Some(epoch);
+    /// Whether any of these is another than the known one.
+    fn is_lost(&self, epochs: &[Option<String>]) -> bool {
+        let known = self.known_epochs();
+        known.iter().zip(epochs).any(|(known, now)| known.is_some() && now.is_some() && known != now)
+    }
+
+    /// Those that could not be asked stay as they are.
+    fn remember(&self, epochs: Vec<Option<String>>) {
+        let mut known = self.known_epochs();
+        known.resize(epochs.len(), None);
+        for (known, now) in known.iter_mut().zip(epochs) {
+            *known = now.or(known.take());
+        }
     }
 
     /// Before this node knows of any session: else a loss could not be noticed later.
     async fn meet(&self) -> Result<(), ChatSessionError> {
-        if self.known_epoch().is_none() {
-            self.remember_epoch(self.scripts.epoch().await?);
+        if self.known_epochs().is_empty() {
+            self.remember(self.scripts.epochs().await?);
         }
         Ok(())
+    }
+
+    async fn look_for_losses(&self, sink: Arc<dyn BrokerSink>) {
+        let mut interval = tokio::time::interval(self.link.config().node_lease.renewal_interval());
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            if !self.link.is_up() {
+                continue;
+            }
+            match self.scripts.epochs().await {
+                Ok(epochs) if self.is_lost(&epochs) => {
+                    tracing::warn!("Redis has lost what it held, chat sessions are put back");
+                    sink.on_store_lost();
+                }
+                Ok(epochs) => self.remember(epochs),
+                Err(error) => tracing::debug!(error = %Chain(&error), "whether Redis has lost anything is not known"),
+            }
+        }
     }
 
     async fn start_session(
@@ -103,13 +146,12 @@ impl RedisChatSessions {
     }
 
     async fn restore_lost(&self, sessions: Vec<ChatSession>) -> Result<(), ChatSessionError> {
-        let epoch = self.scripts.epoch().await?;
-        let is_same = self.known_epoch().is_none_or(|known| known == epoch);
-        if !is_same {
+        let epochs = self.scripts.epochs().await?;
+        if self.is_lost(&epochs) {
             all(sessions.into_iter().map(|session| self.put_back(session))).await?;
         }
         // Only now: what failed midway is to be done again.
-        self.remember_epoch(epoch);
+        self.remember(epochs);
         Ok(())
     }
 

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use fred::interfaces::{HashesInterface as _, KeysInterface as _};
 use fred::types::{Expiration, FromValue, Value};
+use futures_util::future::join_all;
 use hookswitch_hub::{ChatSession, ChatSessionError};
 use hookswitch_protocol::{EventId, SessionKey, TenantId, Timestamp};
 
+use crate::config::Topology;
 use crate::link::{Link, LinkError};
 use crate::script::Script;
+
+/// Epochs in a cluster, spread over its slots: that a master has none is as good as impossible.
+const EPOCHS: usize = 32;
 
 /// The scripts, and the way to run them.
 #[derive(Debug)]
@@ -78,8 +83,9 @@ impl Scripts {
         const OPERATION: &str = "find a chat session";
         self.link.ready().map_err(|away| unavailable(OPERATION, away))?;
         let names = vec!["tenant", "alias", "last_active", "silence"];
-        let found: Result<Vec<Option<String>>, _> = self.link.client().hmget(self.link.keys().chat(key), names).await;
-        let found = found.map_err(|error| unavailable(OPERATION, LinkError::failed(OPERATION, error)))?;
+        let name = self.link.keys().chat(key);
+        let found: Result<Vec<Option<String>>, _> = self.link.client().hmget(&name, names).await;
+        let found = found.map_err(|error| self.failed(OPERATION, &name, error))?;
         let [Some(tenant), Some(alias), Some(last_active), Some(silence)] = &found[..] else { return Ok(None) };
         let last_active = last_active.parse().map(Timestamp::from_millis);
         Ok(last_active.ok().and_then(|at| Stored::read(key, tenant, alias, at, silence)))
@@ -92,8 +98,8 @@ impl Scripts {
         self.link.ready().map_err(|away| unavailable(OPERATION, away))?;
         let key = self.link.keys().chat_alias(&session.tenant, alias);
         let expiry = Some(Expiration::PX(expiry.as_millis().max(1) as i64));
-        let set: Result<(), _> = self.link.client().set(key, session.key.as_str(), expiry, None, false).await;
-        set.map_err(|error| unavailable(OPERATION, LinkError::failed(OPERATION, error)))
+        let set: Result<(), _> = self.link.client().set(&key, session.key.as_str(), expiry, None, false).await;
+        set.map_err(|error| self.failed(OPERATION, &key, error))
     }
 
     /// The same, unless it stands for a newer session by now.
@@ -111,15 +117,38 @@ impl Scripts {
     ) -> Result<Option<SessionKey>, ChatSessionError> {
         const OPERATION: &str = "find a chat session by its name";
         self.link.ready().map_err(|away| unavailable(OPERATION, away))?;
-        let found: Result<Option<String>, _> = self.link.client().get(self.link.keys().chat_alias(tenant, alias)).await;
-        let found = found.map_err(|error| unavailable(OPERATION, LinkError::failed(OPERATION, error)))?;
+        let name = self.link.keys().chat_alias(tenant, alias);
+        let found: Result<Option<String>, _> = self.link.client().get(&name).await;
+        let found = found.map_err(|error| self.failed(OPERATION, &name, error))?;
         Ok(found.and_then(|key| SessionKey::parse(&key).ok()))
     }
 
-    pub(super) async fn epoch(&self) -> Result<String, ChatSessionError> {
+    /// What is there now at each place, made where there is none; `None` where it cannot be asked.
+    ///
+    /// # Errors
+    /// When no place can be asked.
+    pub(super) async fn epochs(&self) -> Result<Vec<Option<String>>, ChatSessionError> {
         let fresh = EventId::generate(self.link.clock().now());
-        let args = vec![fresh.as_str().into()];
-        self.run(&self.epoch, "read the server's epoch", self.link.keys().epoch(), args).await
+        let asked = self
+            .epoch_keys()
+            .into_iter()
+            .map(|key| self.run(&self.epoch, "read the server's epoch", key, vec![fresh.as_str().into()]));
+        let said: Vec<Result<String, ChatSessionError>> = join_all(asked).await;
+        if said.iter().any(Result::is_ok) {
+            return Ok(said.into_iter().map(Result::ok).collect());
+        }
+        said.into_iter().map(|said| said.map(Some)).collect()
+    }
+
+    fn epoch_keys(&self) -> Vec<String> {
+        match self.link.config().topology {
+            Topology::Cluster(_) => (0..EPOCHS).map(|tag| self.link.keys().epoch(Some(tag))).collect(),
+            Topology::Single(_) | Topology::Sentinel { .. } => vec![self.link.keys().epoch(None)],
+        }
+    }
+
+    fn failed(&self, operation: &'static str, key: &str, error: fred::error::Error) -> ChatSessionError {
+        unavailable(operation, self.link.failed(operation, key, error))
     }
 
     async fn run<R: FromValue>(

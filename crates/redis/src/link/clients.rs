@@ -1,5 +1,6 @@
 //! The two clients of a node: one for commands, one that listens.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::Link;
+use super::listener::Listener;
 use crate::config::{HostPort, RedisConfig, Tls, Topology};
 
 /// Messages that may wait for the receiving task. Past it the client forgets the oldest and says so.
@@ -58,23 +60,55 @@ impl Tls {
 
 /// Makes the clients and lets them connect, now or whenever there is something to connect to.
 pub(crate) fn connect(config: RedisConfig, node: NodeId, clock: Clock) -> Result<Link, RedisSetupError> {
-    let builder = builder(&config)?;
-    let client = || builder.build().map_err(|error| RedisSetupError::Client(Box::new(error)));
-    let (commands, subscriber): (Client, Client) = (client()?, client()?);
-    for client in [&commands, &subscriber] {
-        // The client's own task; it ends with `quit`.
-        drop(client.connect());
-    }
-    Ok(Link::new(config, node, clock, commands, subscriber))
+    let commands = build(&config, server(&config.topology))?;
+    let first = match &config.topology {
+        // Not all nodes at the same one.
+        Topology::Cluster(hosts) => {
+            hosts.get(RandomState::new().hash_one(&node) as usize % hosts.len().max(1)).map(one)
+        }
+        Topology::Single(_) | Topology::Sentinel { .. } => None,
+    };
+    let listener = Listener::start(listening_client(&config, first.as_ref())?, first);
+    Ok(Link::new(config, node, clock, commands, listener))
 }
 
-fn builder(config: &RedisConfig) -> Result<Builder, RedisSetupError> {
+/// A client that does not connect yet, for one server of a cluster; without one, for the only server.
+pub(crate) fn listening_client(config: &RedisConfig, at: Option<&Server>) -> Result<Client, RedisSetupError> {
+    let only = |at: &Server| ServerConfig::Centralized { server: at.clone() };
+    build(config, at.map_or_else(|| server(&config.topology), only))
+}
+
+/// Whether a server answers over a connection of its own.
+pub(crate) async fn answers(config: &RedisConfig, server: &Server) -> bool {
+    let Ok(client) = listening_client(config, Some(server)) else { return false };
+    // Its task ends with it.
+    let listener = Listener::start(client, Some(server.clone()));
+    let asked = async {
+        listener.client().wait_for_connect().await?;
+        listener.client().ping::<()>(None).await
+    };
+    matches!(tokio::time::timeout(config.command_timeout, asked).await, Ok(Ok(())))
+}
+
+/// The servers that the settings name.
+pub(crate) fn configured_servers(topology: &Topology) -> Vec<Server> {
+    match topology {
+        Topology::Single(server) => vec![one(server)],
+        Topology::Cluster(hosts) | Topology::Sentinel { hosts, .. } => hosts.iter().map(one).collect(),
+    }
+}
+
+fn build(config: &RedisConfig, server: ServerConfig) -> Result<Client, RedisSetupError> {
+    builder(config, server)?.build().map_err(|error| RedisSetupError::Client(Box::new(error)))
+}
+
+fn builder(config: &RedisConfig, server: ServerConfig) -> Result<Builder, RedisSetupError> {
     let client_config = Config {
         // A server that is not there yet is no mistake: the node starts by itself and joins later.
         fail_fast: false,
         username: config.username.clone(),
         password: config.password.as_ref().map(|password| password.reveal().to_owned()),
-        server: server(&config.topology),
+        server,
         database: (config.database != 0).then_some(config.database),
         tls: config.tls.as_ref().map(tls).transpose()?,
         ..Config::default()

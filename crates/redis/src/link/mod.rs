@@ -1,23 +1,34 @@
 //! The way to Redis: two clients, and whether the way is open.
 
 pub(crate) mod clients;
+pub(crate) mod failures;
+pub(crate) mod listener;
+mod shards;
 
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fred::clients::{Client, WithOptions};
 use fred::error::ErrorKind;
 use fred::interfaces::ClientLike;
 use fred::types::ClusterHash;
-use fred::types::config::Options;
+use fred::types::config::{Options, Server};
 use hookswitch_protocol::NodeId;
 use hookswitch_runtime::Clock;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
+use self::failures::FailureLog;
+use self::listener::Listener;
+use self::shards::ShardStates;
 use crate::config::RedisConfig;
 use crate::keys::Keys;
+use crate::metrics::LinkMetrics;
+
+/// Most probes that may be out at once: one for each master of a cluster.
+const HEARD_PROBES: usize = 4_096;
 
 /// What every keeper of a node shares: the clients, the names, and the state of the way to Redis.
 /// Clones are the same link.
@@ -30,10 +41,15 @@ struct LinkParts {
     keys: Keys,
     clock: Clock,
     commands: Client,
-    subscriber: Client,
+    /// The task that writes and reads for it.
+    commands_task: Mutex<AbortHandle>,
+    /// What listens to everything but shard channels; another one when it was given up.
+    listener: Mutex<Listener>,
     state: watch::Sender<LinkState>,
-    /// The last probe that came back.
-    heard: AtomicU64,
+    /// Probes that came back, of those that are out.
+    heard: Mutex<BTreeSet<u64>>,
+    failures: FailureLog,
+    shards: ShardStates,
 }
 
 /// Whether the way through Redis and back is open.
@@ -67,12 +83,25 @@ pub(crate) enum LinkError {
 }
 
 impl Link {
-    fn new(config: RedisConfig, node: NodeId, clock: Clock, commands: Client, subscriber: Client) -> Self {
+    /// With a client for commands that may connect now.
+    fn new(config: RedisConfig, node: NodeId, clock: Clock, commands: Client, listener: Listener) -> Self {
+        // The client's own task; it ends with `quit`.
+        let commands_task = Mutex::new(commands.connect().abort_handle());
         let keys = Keys::new(&config.prefix);
         let problem = Some(format!("{} has not answered yet", config.topology));
-        let state = watch::Sender::new(LinkState { problem, n_opened: 0 });
-        let heard = AtomicU64::new(0);
-        Self(Arc::new(LinkParts { config, node, keys, clock, commands, subscriber, state, heard }))
+        Self(Arc::new(LinkParts {
+            config,
+            node,
+            keys,
+            clock,
+            commands,
+            commands_task,
+            listener: Mutex::new(listener),
+            state: watch::Sender::new(LinkState { problem, n_opened: 0 }),
+            heard: Mutex::default(),
+            failures: FailureLog::default(),
+            shards: ShardStates::default(),
+        }))
     }
 
     pub(crate) fn config(&self) -> &RedisConfig {
@@ -114,12 +143,44 @@ impl Link {
         }
     }
 
+    /// The same, with every command going to this master of a cluster; to the only server without one.
+    pub(crate) fn client_at(&self, server: Option<&Server>) -> WithOptions<Client> {
+        // A redirection would hide that this master does not do it.
+        let max_redirections = server.map(|_| 0);
+        let cluster_node = server.cloned();
+        self.0.commands.with_options(&Options { cluster_node, max_redirections, ..self.options() })
+    }
+
     pub(crate) fn commands(&self) -> &Client {
         &self.0.commands
     }
 
-    pub(crate) fn subscriber(&self) -> &Client {
-        &self.0.subscriber
+    /// Gives all connections for commands up and makes them anew. Commands under way fail.
+    pub(crate) fn replace_commands(&self) {
+        let mut task = self.0.commands_task.lock().unwrap_or_else(PoisonError::into_inner);
+        task.abort();
+        *task = self.0.commands.connect().abort_handle();
+        self.metrics().reconnections.inc();
+    }
+
+    /// The client that listens just now.
+    pub(crate) fn subscriber(&self) -> Client {
+        self.listener().client().clone()
+    }
+
+    fn listener(&self) -> MutexGuard<'_, Listener> {
+        self.0.listener.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &LinkMetrics {
+        &self.0.failures.metrics
+    }
+
+    /// A command failed: it is counted, and its kind told once a minute with the keys.
+    pub(crate) fn failed(&self, operation: &'static str, keys: &str, source: fred::error::Error) -> LinkError {
+        self.0.failures.note(operation, &self.0.keys.masked(keys), &source);
+        LinkError::Failed { operation, source }
     }
 
     /// Whether the way is open.
@@ -147,11 +208,20 @@ impl Link {
 
     /// A probe of this node came back.
     pub(crate) fn probe_heard(&self, number: u64) {
-        self.0.heard.fetch_max(number, Ordering::AcqRel);
+        let mut heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        // Strangers may say any number any number of times.
+        if heard.len() < HEARD_PROBES {
+            heard.insert(number);
+        }
     }
 
-    pub(crate) fn last_probe_heard(&self) -> u64 {
-        self.0.heard.load(Ordering::Acquire)
+    pub(crate) fn is_probe_heard(&self, number: u64) -> bool {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
+    }
+
+    /// New probes go out: the earlier ones do not count any more.
+    pub(crate) fn forget_probes(&self) {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The way is open again.
@@ -183,24 +253,33 @@ impl Link {
 
     /// Closes both clients.
     pub(crate) async fn quit(&self) {
-        let both = async { tokio::join!(self.0.commands.quit(), self.0.subscriber.quit()) };
+        let subscriber = self.subscriber();
+        let both = async { tokio::join!(self.0.commands.quit(), subscriber.quit()) };
         // Ended connections are what is wanted; a server that is gone has none.
         let _ended = tokio::time::timeout(self.0.config.command_timeout / 2, both).await;
     }
 }
 
 impl LinkError {
-    /// A command of the client failed.
-    pub(crate) fn failed(operation: &'static str, source: fred::error::Error) -> Self {
-        Self::Failed { operation, source }
-    }
-
     /// Whether it is certain that there is no connection, as opposed to a slow answer.
     pub(crate) fn is_disconnect(&self) -> bool {
         match self {
             Self::Away { .. } => false,
             Self::Failed { source, .. } => matches!(source.kind(), ErrorKind::IO | ErrorKind::Canceled),
         }
+    }
+
+    /// Whether Redis answered that it does not do this, as opposed to not answering.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Away { .. } => false,
+            Self::Failed { source, .. } => failures::is_refusal(source),
+        }
+    }
+
+    /// Whether no answer came in time.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self, Self::Failed { source, .. } if matches!(source.kind(), ErrorKind::Timeout))
     }
 
     /// All that is known of it, in one line.

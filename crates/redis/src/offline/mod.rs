@@ -23,6 +23,9 @@ use crate::metrics::OfflineMetrics;
 /// Most messages in one call; a claim of more gets so many.
 const MESSAGES_PER_CALL: usize = 1_000;
 
+/// Bytes of envelopes after which a call gets no further message: in it Redis does nothing else.
+const BYTES_PER_CALL: usize = 1024 * 1024;
+
 /// Calls for different users at once.
 const USERS_AT_ONCE: usize = 64;
 
@@ -80,10 +83,12 @@ impl RedisOffline {
     }
 
     async fn put_for(&self, user: UserKey, messages: Vec<OfflineMessage>) -> Result<(), OfflineError> {
-        let put = self.scripts.put(&user, messages).await?;
-        self.metrics.kept.inc_by(put.n_kept);
-        self.metrics.dropped.inc_by(put.n_dropped);
-        self.metrics.taken_over.inc_by(put.n_freed);
+        for some in in_steps(messages) {
+            let put = self.scripts.put(&user, some).await?;
+            self.metrics.kept.inc_by(put.n_kept);
+            self.metrics.dropped.inc_by(put.n_dropped);
+            self.metrics.taken_over.inc_by(put.n_freed);
+        }
         Ok(())
     }
 
@@ -130,6 +135,23 @@ impl OfflineStore for RedisOffline {
     ) -> BoxFuture<'a, Result<(), OfflineError>> {
         Box::pin(self.settle(Settlement::GivenBack, user, messages))
     }
+}
+
+/// The messages of each call, in order.
+fn in_steps(messages: Vec<OfflineMessage>) -> Vec<Vec<OfflineMessage>> {
+    let mut steps: Vec<Vec<OfflineMessage>> = Vec::new();
+    let mut n_bytes = BYTES_PER_CALL;
+    for message in messages {
+        if n_bytes >= BYTES_PER_CALL || steps.last().is_some_and(|step| step.len() >= MESSAGES_PER_CALL) {
+            steps.push(Vec::new());
+            n_bytes = 0;
+        }
+        n_bytes += message.envelope.len();
+        if let Some(step) = steps.last_mut() {
+            step.push(message);
+        }
+    }
+    steps
 }
 
 /// Every user's messages, in order.

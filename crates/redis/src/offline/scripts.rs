@@ -111,7 +111,7 @@ impl Scripts {
         let operation = "claim offline messages";
         let answer: Vec<Value> = self.run(&self.claim, operation, user, args).await?;
         ClaimAnswer::read(answer, start.first)
-            .map_err(|source| unavailable(operation, LinkError::failed(operation, source)))
+            .map_err(|source| unavailable(operation, self.link.failed(operation, &self.keys(user)[0], source)))
     }
 
     pub(super) async fn settle(

@@ -1,27 +1,41 @@
 //! Compares what Redis holds with the truth, now and then: a command that came late, a key that
 //! somebody deleted, or a node that sweeps only half must not be wrong for good.
+//!
+//! Each node looks after its own leases. That every user who is online has a lease somewhere is looked at by one
+//! node for each tenant, whichever takes that on first, and set by set: so what a node does for it does not grow
+//! with the number of nodes.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher as _;
 
-use fred::interfaces::{ClientLike as _, SetsInterface as _};
-use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::interfaces::{ClientLike as _, KeysInterface as _, SetsInterface as _};
+use fred::types::{ClusterHash, CustomCommand, Expiration, SetOptions, Value};
 use futures_util::future::join_all;
 use hookswitch_protocol::payloads::PresenceCause;
 use hookswitch_protocol::{TenantId, UserId};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::announcement::announcement;
 use super::restore::USERS_AT_ONCE;
+use super::suspects::Suspects;
 use super::{RedisPresence, user_heartbeats};
 use crate::link::LinkError;
 
 impl RedisPresence {
     pub(super) async fn run_audits(&self) {
+        let mut suspects = Suspects::default();
         loop {
-            sleep(self.jittered(self.node_lease().audit_interval())).await;
+            let next = Instant::now() + self.jittered(self.node_lease().audit_interval());
+            while let Some(due) = suspects.take_due(next) {
+                sleep_until(due.at).await;
+                if let Err(error) = self.expire_all(&due.tenant, &due.users).await {
+                    self.failed(&error, Some(&due.tenant));
+                }
+            }
+            sleep_until(next).await;
             for tenant in self.local.tenants() {
                 if self.link.is_up()
-                    && let Err(error) = self.audit(&tenant).await
+                    && let Err(error) = self.audit(&tenant, &mut suspects).await
                 {
                     self.failed(&error, Some(&tenant));
                 }
@@ -29,29 +43,64 @@ impl RedisPresence {
         }
     }
 
-    async fn audit(&self, tenant: &TenantId) -> Result<(), LinkError> {
+    async fn audit(&self, tenant: &TenantId, suspects: &mut Suspects) -> Result<(), LinkError> {
         self.nodes.register(&self.link, tenant).await?;
+        self.audit_own(tenant).await?;
+        if !self.may_sweep() || !self.takes_on(tenant).await? {
+            return Ok(());
+        }
+        self.metrics.audits.inc();
+        let holders = self.holders(tenant).await?;
+        self.sweep_unknown_holders(tenant, holders.clone()).await?;
+        let orphans = self.orphans(tenant, &holders).await?;
+        // Who puts a user into the set writes his heartbeat next: it gets the time for it.
+        suspects.add(tenant, orphans, Instant::now() + self.node_lease().renewal_interval());
+        Ok(())
+    }
+
+    /// This node's leases there, and whether its users are online.
+    async fn audit_own(&self, tenant: &TenantId) -> Result<(), LinkError> {
         let held = self.scan("HSCAN", self.link.keys().leases(tenant, self.link.node())).await?;
-        let online = self.scan("SSCAN", self.link.keys().online(tenant)).await?;
-        let online: HashSet<UserId> = online.iter().filter_map(|user| UserId::parse(user).ok()).collect();
         let held: HashMap<UserId, u32> = held.chunks_exact(2).filter_map(lease).collect();
+        let online = self.online_of(tenant, self.local.users(tenant)).await?;
         let n_differing = self.local.compare(tenant, &held, &online);
         if n_differing > 0 {
             self.metrics.strays.inc_by(n_differing as u64);
             tracing::warn!(%tenant, n_differing, "Redis held other leases of this node than it has, they are put right");
         }
-        if self.may_sweep() {
-            self.sweep_unknown_holders(tenant).await?;
-            let others = online.into_iter().filter(|user| !held.contains_key(user)).collect();
-            self.expire_orphans(tenant, others).await?;
-        }
         Ok(())
     }
 
+    /// Those of these users that are online.
+    async fn online_of(&self, tenant: &TenantId, users: Vec<UserId>) -> Result<HashSet<UserId>, LinkError> {
+        let key = self.link.keys().online(tenant);
+        let mut online = HashSet::new();
+        for some in users.chunks(USERS_AT_ONCE) {
+            let names: Vec<String> = some.iter().map(UserId::to_string).collect();
+            let found: Result<Vec<bool>, _> = self.link.client().smismember(&key, names).await;
+            let found = found.map_err(|source| self.link.failed("see whether users are online", &key, source))?;
+            online.extend(some.iter().zip(found).filter(|(_, is_online)| *is_online).map(|(user, _)| user.clone()));
+        }
+        Ok(online)
+    }
+
+    /// Whether this node is the one that looks at this tenant's online users now.
+    async fn takes_on(&self, tenant: &TenantId) -> Result<bool, LinkError> {
+        let key = self.link.keys().audit(tenant);
+        let expiry = Expiration::PX((self.node_lease().audit_interval() * 3 / 4).as_millis() as i64);
+        let set: Result<Option<String>, _> =
+            self.link.client().set(&key, self.link.node().as_str(), Some(expiry), Some(SetOptions::NX), false).await;
+        Ok(set.map_err(|source| self.link.failed("take on an audit", &key, source))?.is_some())
+    }
+
+    async fn holders(&self, tenant: &TenantId) -> Result<Vec<String>, LinkError> {
+        let key = self.link.keys().holders(tenant);
+        let holders: Result<Vec<String>, _> = self.link.client().smembers(&key).await;
+        holders.map_err(|source| self.link.failed("read who holds leases", &key, source))
+    }
+
     /// Nodes that hold leases here without being known: a sweep of them began and was not finished.
-    async fn sweep_unknown_holders(&self, tenant: &TenantId) -> Result<(), LinkError> {
-        let holders: Result<Vec<String>, _> = self.link.client().smembers(self.link.keys().holders(tenant)).await;
-        let holders = holders.map_err(|source| LinkError::failed("read who holds leases", source))?;
+    async fn sweep_unknown_holders(&self, tenant: &TenantId, holders: Vec<String>) -> Result<(), LinkError> {
         for node in self.nodes.unknown(&self.link, holders).await? {
             tracing::info!(%tenant, %node, "an unknown node holds leases, they are ended");
             self.sweep_tenant(&node, tenant).await?;
@@ -59,19 +108,31 @@ impl RedisPresence {
         Ok(())
     }
 
-    /// Users whom others put into the online set, for whom neither a node nor a heartbeat vouches.
-    async fn expire_orphans(&self, tenant: &TenantId, users: Vec<UserId>) -> Result<(), LinkError> {
-        let mut unleased = Vec::new();
-        for users in users.chunks(USERS_AT_ONCE) {
-            unleased.extend(self.leases.unleased(&self.link, tenant, users).await?);
+    /// Users whom others put into the online set, and who have no lease. The leases are read before the set: who
+    /// comes meanwhile is looked at once more.
+    async fn orphans(&self, tenant: &TenantId, holders: &[String]) -> Result<Vec<String>, LinkError> {
+        let mut held: HashSet<u64> = HashSet::new();
+        for node in holders {
+            let key = format!("{}:{node}", self.link.keys().beside("leases", &self.link.keys().online(tenant)));
+            let leases = self.scan("HSCAN", key).await?;
+            held.extend(leases.chunks_exact(2).map(|pair| self.hasher.hash_one(&pair[0])));
         }
-        if unleased.is_empty() {
-            return Ok(());
+        let online = self.scan("SSCAN", self.link.keys().online(tenant)).await?;
+        let is_candidate = |user: &String| !held.contains(&self.hasher.hash_one(user));
+        let candidates: Vec<UserId> =
+            online.iter().filter(|user| is_candidate(user)).filter_map(|user| UserId::parse(user).ok()).collect();
+        let mut orphans = Vec::new();
+        for some in candidates.chunks(USERS_AT_ONCE) {
+            orphans.extend(self.leases.unleased(&self.link, tenant, some).await?);
         }
-        // Who puts a user into the set writes his heartbeat next: it gets the time for it.
-        sleep(self.node_lease().renewal_interval()).await;
-        for users in unleased.chunks(USERS_AT_ONCE) {
-            self.expire(tenant, users).await?;
+        Ok(orphans)
+    }
+
+    /// Makes users offline for whom neither a node nor a heartbeat vouches.
+    async fn expire_all(&self, tenant: &TenantId, users: &[String]) -> Result<(), LinkError> {
+        for some in users.chunks(USERS_AT_ONCE) {
+            self.link.ready()?;
+            self.expire(tenant, some).await?;
         }
         Ok(())
     }
@@ -100,7 +161,7 @@ impl RedisPresence {
             let args: Vec<Value> =
                 vec![key.as_str().into(), cursor.into(), "COUNT".into(), (USERS_AT_ONCE as i64).into()];
             let page: Result<(String, Vec<String>), _> = self.link.client().custom(command, args).await;
-            let (next, page) = page.map_err(|source| LinkError::failed("read leases", source))?;
+            let (next, page) = page.map_err(|source| self.link.failed("read leases", &key, source))?;
             all.extend(page);
             if next == "0" {
                 return Ok(all);

@@ -7,12 +7,14 @@
 
 mod announcement;
 mod audit;
+mod backlogs;
 mod lease_monitor;
 mod lease_renewal;
 mod local_presence;
 mod node_leases;
 mod restore;
 mod store;
+mod suspects;
 mod sweep;
 mod user_heartbeats;
 mod user_leases;
@@ -24,12 +26,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hookswitch_hub::UserKey;
+use hookswitch_hub::{BrokerSink, UserKey};
 use hookswitch_protocol::{Chain, TenantId};
 use hookswitch_runtime::Scope;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use self::backlogs::Backlogs;
 use self::lease_monitor::LeaseMonitor;
 use self::local_presence::LocalPresence;
 use self::node_leases::NodeLeases;
@@ -50,6 +53,8 @@ pub struct RedisPresence {
     leases: UserLeases,
     nodes: NodeLeases,
     monitor: Mutex<LeaseMonitor>,
+    backlogs: Backlogs,
+    sink: Arc<dyn BrokerSink>,
     metrics: PresenceMetrics,
     has_ended: watch::Sender<bool>,
     has_departed: Notify,
@@ -62,8 +67,9 @@ const COMMANDS_TO_NOTICE: u32 = 3;
 
 impl RedisPresence {
     /// Starts the keeper; its tasks end with the scope. After the soft token they go on until the last
-    /// user has left.
-    pub fn start(link: Link, scope: &Scope) -> Arc<Self> {
+    /// user has left. The sink hears of users for whom something may have been kept while Redis did not know
+    /// that they are here.
+    pub fn start(link: Link, sink: Arc<dyn BrokerSink>, scope: &Scope) -> Arc<Self> {
         let presence = Arc::new(Self {
             state: link.changes(),
             monitor: Mutex::new(LeaseMonitor::new(link.config().node_lease)),
@@ -71,6 +77,8 @@ impl RedisPresence {
             local: LocalPresence::default(),
             leases: UserLeases::new(),
             nodes: NodeLeases::new(),
+            backlogs: Backlogs::default(),
+            sink,
             metrics: PresenceMetrics::default(),
             has_ended: watch::Sender::new(false),
             has_departed: Notify::new(),
@@ -82,6 +90,7 @@ impl RedisPresence {
         presence.spawn(scope, "presence restoration", async |presence| presence.run_restoration().await);
         presence.spawn(scope, "presence sweep", async |presence| presence.run_sweeps().await);
         presence.spawn(scope, "presence audit", async |presence| presence.run_audits().await);
+        presence.spawn(scope, "presence backlogs", async |presence| presence.run_backlogs().await);
         let (ending, soft) = (Arc::clone(&presence), scope.soft().clone());
         scope.spawn("presence end", async move {
             soft.cancelled().await;
@@ -93,6 +102,15 @@ impl RedisPresence {
     /// What it counts.
     pub fn metrics(&self) -> &PresenceMetrics {
         &self.metrics
+    }
+
+    /// Whether this node counts as alive to the others: renews its lease.
+    ///
+    /// # Errors
+    /// What is wrong, for people; no secret is in it.
+    pub async fn check(&self) -> Result<(), String> {
+        self.link.ready().map_err(|away| away.summary())?;
+        self.renew().await.map_err(|error| error.summary())
     }
 
     /// When everybody has left: tells the others, if that can be done in time. If not, they find out

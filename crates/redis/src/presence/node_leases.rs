@@ -10,6 +10,10 @@ use crate::script::Script;
 /// Lost nodes taken on at once; the others' turn comes with the next sweep.
 const LOST_AT_ONCE: i64 = 16;
 
+/// How long the list of a node's tenants lasts; it is renewed with every audit. Whatever ends in between, nothing
+/// of a node that is gone stays for good.
+const TENANTS_EXPIRY_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// The scripts about nodes.
 #[derive(Debug)]
 pub(super) struct NodeLeases {
@@ -77,7 +81,7 @@ impl NodeLeases {
             .client()
             .zscore(link.keys().nodes(), node.as_str())
             .await
-            .map_err(|source| LinkError::failed("look at a lost node", source))?;
+            .map_err(|source| link.failed("look at a lost node", &link.keys().nodes(), source))?;
         Ok(until.is_none_or(|until| until == 0.0))
     }
 
@@ -94,25 +98,30 @@ impl NodeLeases {
     /// This node holds nothing any more and ends.
     pub(super) async fn depart(&self, link: &Link) -> Result<(), LinkError> {
         let removed: Result<(), _> = link.client().zrem(link.keys().nodes(), link.node().as_str()).await;
-        removed.map_err(|source| LinkError::failed("take leave as a node", source))?;
+        removed.map_err(|source| link.failed("take leave as a node", &link.keys().nodes(), source))?;
         self.forget_tenants(link, link.node()).await
     }
 
     async fn forget_tenants(&self, link: &Link, node: &NodeId) -> Result<(), LinkError> {
-        let removed: Result<(), _> = link.client().del(link.keys().node_tenants(node)).await;
-        removed.map_err(|source| LinkError::failed("forget a node's tenants", source))
+        let key = link.keys().node_tenants(node);
+        let removed: Result<(), _> = link.client().del(&key).await;
+        removed.map_err(|source| link.failed("forget a node's tenants", &key, source))
     }
 
-    /// Says that this node may hold leases in a tenant; before it holds any.
+    /// Says that this node may hold leases in a tenant; before it holds any, and again at times.
     pub(super) async fn register(&self, link: &Link, tenant: &TenantId) -> Result<(), LinkError> {
-        let added: Result<(), _> = link.client().sadd(link.keys().node_tenants(link.node()), tenant.as_str()).await;
-        added.map_err(|source| LinkError::failed("say which tenants it serves", source))
+        let key = link.keys().node_tenants(link.node());
+        let client = link.client();
+        let (added, expires): (Result<(), _>, Result<(), _>) =
+            tokio::join!(client.sadd(&key, tenant.as_str()), client.pexpire(&key, TENANTS_EXPIRY_MS, None));
+        added.and(expires).map_err(|source| link.failed("say which tenants it serves", &key, source))
     }
 
     /// The tenants in which a node may hold leases.
     pub(super) async fn tenants(&self, link: &Link, node: &NodeId) -> Result<Vec<TenantId>, LinkError> {
-        let tenants: Result<Vec<String>, _> = link.client().smembers(link.keys().node_tenants(node)).await;
-        let tenants = tenants.map_err(|source| LinkError::failed("read a lost node's tenants", source))?;
+        let key = link.keys().node_tenants(node);
+        let tenants: Result<Vec<String>, _> = link.client().smembers(&key).await;
+        let tenants = tenants.map_err(|source| link.failed("read a lost node's tenants", &key, source))?;
         Ok(tenants.iter().filter_map(|tenant| TenantId::parse(tenant).ok()).collect())
     }
 }

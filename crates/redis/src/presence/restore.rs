@@ -58,7 +58,11 @@ impl RedisPresence {
         if !leases.is_empty() {
             self.register(tenant).await?;
             self.metrics.reassertions.inc_by(leases.len() as u64);
-            return self.assert(tenant, &leases).await;
+            let is_settled = self.assert(tenant, &leases).await?;
+            if is_settled {
+                self.backlogs.add(present_users(tenant, &leases));
+            }
+            return Ok(is_settled);
         }
         let users = self.local.due_departures(tenant, USERS_AT_ONCE);
         Ok(!users.is_empty() && self.end_leases(tenant, &users).await?)

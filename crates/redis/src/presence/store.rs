@@ -140,8 +140,9 @@ impl RedisPresence {
 
     async fn members(&self, tenant: &TenantId) -> Result<Vec<String>, LinkError> {
         self.link.ready()?;
-        let members: Result<Vec<String>, _> = self.link.client().smembers(self.link.keys().online(tenant)).await;
-        members.map_err(|source| LinkError::failed("list online users", source))
+        let key = self.link.keys().online(tenant);
+        let members: Result<Vec<String>, _> = self.link.client().smembers(&key).await;
+        members.map_err(|source| self.link.failed("list online users", &key, source))
     }
 }
 

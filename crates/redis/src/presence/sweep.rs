@@ -74,8 +74,8 @@ impl RedisPresence {
     async fn some_leases(&self, node: &NodeId, tenant: &TenantId) -> Result<Vec<String>, LinkError> {
         let key = self.link.keys().leases(tenant, node);
         let fields: Result<Vec<String>, _> =
-            self.link.client().hrandfield(key, Some((USERS_AT_ONCE as i64, false))).await;
-        let mut fields = fields.map_err(|source| LinkError::failed("read a lost node's leases", source))?;
+            self.link.client().hrandfield(&key, Some((USERS_AT_ONCE as i64, false))).await;
+        let mut fields = fields.map_err(|source| self.link.failed("read a lost node's leases", &key, source))?;
         fields.retain(|field| !field.starts_with('#'));
         Ok(fields)
     }

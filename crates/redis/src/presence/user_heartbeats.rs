@@ -40,8 +40,8 @@ pub(super) async fn write(link: &Link, tenant: &TenantId, user: &str) -> Result<
     let seconds = link.clock().now().as_secs();
     let expiry = Expiration::PX(link.config().heartbeat_expiry.as_millis() as i64);
     let key = link.keys().presence(tenant, user);
-    let written: Result<(), _> = link.client().set(key, seconds, Some(expiry), None, false).await;
-    written.map_err(|source| LinkError::failed("write a heartbeat", source))
+    let written: Result<(), _> = link.client().set(&key, seconds, Some(expiry), None, false).await;
+    written.map_err(|source| link.failed("write a heartbeat", &key, source))
 }
 
 /// The same for many at once; the first failure, after all were tried.
@@ -57,15 +57,16 @@ pub(super) async fn write_all(link: &Link, users: &[UserKey]) -> Result<(), Link
 pub(super) async fn read(link: &Link, key: &UserKey) -> Result<Option<Option<Timestamp>>, LinkError> {
     let name = link.keys().presence(&key.tenant, &key.user.to_string());
     let text: Option<String> =
-        link.client().get(name).await.map_err(|source| LinkError::failed("read a heartbeat", source))?;
+        link.client().get(&name).await.map_err(|source| link.failed("read a heartbeat", &name, source))?;
     let as_time = |text: String| text.parse::<i64>().ok()?.checked_mul(1_000).map(Timestamp::from_millis);
     Ok(text.map(as_time))
 }
 
 /// Whether there is one.
 pub(super) async fn exists(link: &Link, tenant: &TenantId, user: &str) -> Result<bool, LinkError> {
-    let found: Result<bool, _> = link.client().exists(link.keys().presence(tenant, user)).await;
-    found.map_err(|source| LinkError::failed("look for a heartbeat", source))
+    let key = link.keys().presence(tenant, user);
+    let found: Result<bool, _> = link.client().exists(&key).await;
+    found.map_err(|source| link.failed("look for a heartbeat", &key, source))
 }
 
 /// Removes those of users who went offline. Another slot knows whether they are: one who came back on
@@ -75,10 +76,11 @@ pub(super) async fn erase(link: &Link, tenant: &TenantId, users: &[String]) -> R
 }
 
 async fn erase_one(link: &Link, tenant: &TenantId, user: &str) -> Result<(), LinkError> {
-    let erased: Result<(), _> = link.client().del(link.keys().presence(tenant, user)).await;
-    erased.map_err(|source| LinkError::failed("remove a heartbeat", source))?;
-    let is_back: Result<bool, _> = link.client().sismember(link.keys().online(tenant), user).await;
-    if is_back.map_err(|source| LinkError::failed("see whether a user is back", source))? {
+    let (key, online) = (link.keys().presence(tenant, user), link.keys().online(tenant));
+    let erased: Result<(), _> = link.client().del(&key).await;
+    erased.map_err(|source| link.failed("remove a heartbeat", &key, source))?;
+    let is_back: Result<bool, _> = link.client().sismember(&online, user).await;
+    if is_back.map_err(|source| link.failed("see whether a user is back", &online, source))? {
         write(link, tenant, user).await?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 local function leased(holders, prefix, users, except)
   local found = {}
   if #users == 0 then
+    redis.call('SCARD', holders)
     return found
   end
   for _, node in ipairs(redis.call('SMEMBERS', holders)) do

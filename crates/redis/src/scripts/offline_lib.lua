@@ -11,6 +11,14 @@
 --   5 dropped  STRING  how many were dropped since the last claim
 local LIST, KNOWN, CLAIM, BACK, DROPPED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
+-- Before anything is written: the list is the contract's, and anybody may have put something else in its place. A
+-- script that failed in the midst would leave ids behind that no message has, or lose what it had taken out.
+redis.call('LLEN', LIST)
+redis.call('HLEN', KNOWN)
+redis.call('HLEN', CLAIM)
+redis.call('LLEN', BACK)
+redis.call('STRLEN', DROPPED)
+
 -- Fields of a claim that are no messages.
 local HEADER = 3
 -- An id of 64 characters with its name and the end of the envelope.

@@ -10,9 +10,10 @@ for i = 3, #ARGV, 2 do
 end
 local held = leased(KEYS[2], ARGV[1], users, '')
 for position, user in ipairs(users) do
-  if not held[position] and redis.call('SREM', KEYS[1], user) == 1 then
+  if not held[position] and redis.call('SISMEMBER', KEYS[1], user) == 1 then
     answer[#answer + 1] = user
     redis.call('PUBLISH', ARGV[2], announcements[position])
+    redis.call('SREM', KEYS[1], user)
   end
 end
 return answer

@@ -145,3 +145,19 @@ async fn what_was_silent_too_long_is_not_put_back() {
     restore(&one, &[&fresh, &silent]).await;
     assert_eq!((find(&one, "silent").await, find(&one, "fresh").await), (None, Some(fresh)));
 }
+
+#[tokio::test]
+async fn a_server_that_was_emptied_is_found_out_though_no_connection_broke() {
+    let server = RedisSpec::new().start().await;
+    let node = crate::presence::node(&server.url()).await;
+    let session = session("t", "k");
+    let silent_before = session.last_active.before(SILENCE);
+    node.keepers.chat.start(&session, silent_before).await.expect("start");
+    server.cli(&["FLUSHALL"]).await;
+    let n_losses = || node.heard.n_losses.load(std::sync::atomic::Ordering::Relaxed);
+    eventually("it is told", PATIENCE, async || n_losses() > 0).await;
+    let shared = node.keepers.chat.shared().expect("shared");
+    shared.restore(vec![session.clone()]).await.expect("restore");
+    assert_eq!(shared.find(&session.key).await.expect("find").map(|found| found.tenant), Some(tenant("t")));
+    assert!(node.keepers.link.check().is_ok());
+}

@@ -44,6 +44,29 @@ async fn what_is_not_theirs_to_say_is_refused_and_counted() {
     assert_eq!(node.keepers.broker.metrics().refused.get(), bad.len() as u64);
 }
 
+/// Has Redis itself publish an alert with so many bytes of payload.
+async fn publish_large(redis: &hookswitch_testkit::RedisServer, channel: &str, n_bytes: usize) {
+    let script = format!(
+        r#"return redis.call('PUBLISH', KEYS[1], '{{"type":"alert","id":"large","payload":{{"x":"' .. string.rep('x', {n_bytes}) .. '"}}}}')"#
+    );
+    redis.cli(&["EVAL", &script, "1", channel]).await;
+}
+
+#[tokio::test]
+async fn what_is_larger_than_an_event_is_counted_and_reaches_nobody() {
+    let redis = RedisSpec::new().start().await;
+    let node = Node::start(&redis.url()).await;
+    node.watch("t").await;
+    for n_bytes in [2_000_000, 1_048_576] {
+        publish_large(&redis, "callcenter:calls:t", n_bytes).await;
+    }
+    redis.cli(&["PUBLISH", "callcenter:calls:t", r#"{"type":"alert","id":"small"}"#]).await;
+    assert_eq!(node.heard.until("small").await, ["small"]);
+    assert_eq!(node.keepers.broker.metrics().too_large.get(), 2);
+    publish_large(&redis, "callcenter:calls:t", 1_000_000).await;
+    assert_eq!(node.heard.until("large").await, ["small", "large"]);
+}
+
 #[tokio::test]
 async fn they_hear_our_events_as_bare_envelopes() {
     let redis = RedisSpec::new().start().await;

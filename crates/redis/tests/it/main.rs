@@ -2,13 +2,16 @@
 
 mod broker;
 mod chat;
+mod cluster_links;
 mod ending;
 mod foreign;
+mod health;
 mod loss;
 mod offline;
 mod offline_owners;
 mod outage;
 mod presence;
+mod presence_audit;
 mod presence_faults;
 mod presence_listener;
 mod rig;

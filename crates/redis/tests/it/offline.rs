@@ -53,6 +53,17 @@ fn envelopes(claim: &Claim) -> Vec<Bytes> {
     claim.messages.iter().map(|message| message.envelope.clone()).collect()
 }
 
+#[tokio::test]
+async fn a_list_of_the_wrong_type_costs_no_message_once_it_is_gone() {
+    let server = RedisSpec::new().start().await;
+    let store = StoresSpec { clock: Clock::manual(NOW), ..StoresSpec::new(&server.url()) }.start().await;
+    server.cli(&["SET", LIST, "x"]).await;
+    store.put(vec![kept("a")]).await.expect_err("it is no list");
+    server.cli(&["DEL", LIST]).await;
+    store.put(vec![kept("a")]).await.expect("kept now");
+    assert_eq!(store.claim(&agent(), 10).await.expect("claimed").messages.len(), 1);
+}
+
 /// Every key but the list, with the programs' view of it.
 async fn own_keys(server: &RedisServer) -> Vec<String> {
     let keys = server.cli(&["--raw", "KEYS", "*offline*"]).await;

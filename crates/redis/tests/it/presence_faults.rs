@@ -87,6 +87,53 @@ async fn presence_survives_a_redis_that_stands_still_for_longer_than_a_lease() {
     assert_eq!(listener.transitions().len(), 4, "{:?}", listener.transitions());
 }
 
+#[tokio::test]
+async fn whose_lease_was_gone_is_looked_after_for_what_was_kept_meanwhile() {
+    let redis = RedisSpec::new().start().await;
+    let listener = PresenceListener::to(redis.addr()).await;
+    let (held, other) = (node(&redis.url()).await, node(&redis.url()).await);
+    touch_all(&held, &["1", "2"]).await;
+    assert!(held.heard.backlogs().is_empty(), "the hub looks after newcomers itself");
+    // As if it had not said for a while that it lives, its connections being good all the same.
+    let node_lease = held.name.as_str();
+    let is_swept = async || {
+        redis.cli(&["ZADD", "callcenter:nodes", "XX", "1", node_lease]).await;
+        listener.of("1").contains(&"1 offline node_lost".to_owned())
+    };
+    eventually("the other takes it for lost", PATIENCE, is_swept).await;
+    other.until_online("t", &["1", "2"]).await;
+    let is_asked = async || ["1", "2"].iter().all(|id| held.heard.backlogs().contains(&user(id)));
+    eventually("both are looked after", PATIENCE, is_asked).await;
+    assert!(held.keepers.link.check().is_ok());
+}
+
+#[tokio::test]
+async fn a_key_of_the_wrong_type_leaves_presence_as_it_was_and_is_counted() {
+    let redis = RedisSpec::new().start().await;
+    let node = node(&redis.url()).await;
+    touch_all(&node, &["7"]).await;
+    let leases = format!("callcenter:leases:{{callcenter:online:t}}:{}", node.name);
+    redis.cli(&["DEL", "callcenter:online:t"]).await;
+    redis.cli(&["SET", "callcenter:online:t", "x"]).await;
+    node.leave(&user("7")).await;
+    touch_all(&node, &["8"]).await;
+    assert_eq!(redis.cli(&["HKEYS", &leases]).await.replace('\n', " "), "#era 7", "nothing was done by halves");
+    assert!(node.keepers.link.metrics().failed_commands.get("wrong_type") >= 2);
+    redis.cli(&["DEL", "callcenter:online:t"]).await;
+    node.until_online("t", &["8"]).await;
+    eventually("7 has left", PATIENCE, async || redis.cli(&["HEXISTS", &leases, "7"]).await == "0").await;
+}
+
+#[tokio::test]
+async fn a_list_of_a_nodes_tenants_ends_by_itself() {
+    let redis = RedisSpec::new().start().await;
+    let node = node(&redis.url()).await;
+    touch_all(&node, &["7"]).await;
+    let ttl: i64 =
+        redis.cli(&["TTL", &format!("callcenter:node-tenants:{}", node.name)]).await.parse().expect("a number");
+    assert!((1..=24 * 60 * 60).contains(&ttl), "{ttl}");
+}
+
 /// A node behind a proxy that can cut it off.
 async fn behind(proxy: &FaultProxy) -> Node {
     node(&format!("redis://{}", proxy.addr())).await

@@ -1,5 +1,6 @@
 //! What the tests share: nodes on a Redis, sinks that remember, events with short names.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use hookswitch_testkit::{PATIENCE, eventually};
 pub(crate) struct RecordingSink {
     pub(crate) events: Mutex<Vec<Received>>,
     pub(crate) gaps: Mutex<Vec<(GapScope, Option<u64>)>>,
+    pub(crate) backlogs: Mutex<Vec<UserKey>>,
+    pub(crate) n_losses: AtomicUsize,
 }
 
 impl BrokerSink for RecordingSink {
@@ -25,7 +28,13 @@ impl BrokerSink for RecordingSink {
         self.gaps.lock().unwrap_or_else(PoisonError::into_inner).push((scope, n_missed));
     }
 
-    fn on_backlog(&self, _user: UserKey) {}
+    fn on_backlog(&self, user: UserKey) {
+        self.backlogs.lock().unwrap_or_else(PoisonError::into_inner).push(user);
+    }
+
+    fn on_store_lost(&self) {
+        self.n_losses.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl RecordingSink {
@@ -42,6 +51,10 @@ impl RecordingSink {
 
     pub(crate) fn gaps(&self) -> Vec<(GapScope, Option<u64>)> {
         self.gaps.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn backlogs(&self) -> Vec<UserKey> {
+        self.backlogs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for an event; gives all ids up to now.

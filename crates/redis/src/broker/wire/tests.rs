@@ -13,11 +13,16 @@ fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).expect("legal")
 }
 
+const LARGEST: usize = 10_000;
+
 const NOW: Timestamp = Timestamp::from_millis(1_761_393_600_123);
 
 fn read(text: &str, channel_tenant: Option<&str>) -> Result<Incoming, Refusal> {
     let of = channel_tenant.map(tenant);
-    decode(text.as_bytes(), Context { node: &node("here"), tenant: of.as_ref(), topic: None, now: NOW })
+    decode(
+        text.as_bytes(),
+        Context { node: &node("here"), tenant: of.as_ref(), topic: None, now: NOW, largest: LARGEST },
+    )
 }
 
 fn sample() -> Event {
@@ -76,11 +81,12 @@ fn a_foreign_envelope_may_lack_what_can_be_filled_in() {
 #[test]
 fn what_cannot_be_delivered_is_refused_with_its_reason() {
     let check = |text: &str, of: Option<&str>, reason: &str| {
-        let refusal = read(text, of).expect_err(text);
+        let refusal = read(text, of).expect_err(text).to_string();
         assert!(refusal.contains(reason), "{text}: {refusal}");
     };
-    check("{", Some("t"), "EOF");
-    check(r#"{"payload":{}}"#, Some("t"), "type");
+    check("{", Some("t"), "line 1, column 1");
+    check(r#"{"payload":{}}"#, Some("t"), "no envelope");
+    check(r#"{"type":"a.b","hookswitch":{"node":"n","seq":18446744073709551615}}"#, Some("t"), "number");
     check(r#"{"type":"call.incoming","payload":[]}"#, Some("t"), "object");
     check(r#"{"type":"call.incoming","tenant_id":"other"}"#, Some("t"), "not its channel's");
     check(r#"{"type":"call.incoming"}"#, None, "no tenant_id");
@@ -88,8 +94,32 @@ fn what_cannot_be_delivered_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_refusal_holds_nothing_of_what_it_refuses() {
+    for text in [
+        r#"{"type":{"s3cret":1}}"#,
+        r#"{"type":"s3 cret"}"#,
+        r#"{"type":"a.b","tenant_id":"s3cret!"}"#,
+        r#"{"type":"a.b","payload":"s3cret"}"#,
+        "s3cret",
+    ] {
+        let refusal = read(text, Some("t")).expect_err(text);
+        assert!(!format!("{refusal} {refusal:?}").contains("s3"), "{refusal}");
+    }
+}
+
+#[test]
+fn a_foreign_message_is_no_larger_than_an_event_a_nodes_may_say_a_little_more() {
+    let envelope = |filler: usize, more: &str| {
+        read(&format!(r#"{{"type":"a.b","payload":{{"x":"{}"}}{more}}}"#, "x".repeat(filler)), Some("t"))
+    };
+    assert!(envelope(LARGEST - 100, "").is_ok());
+    assert_eq!(envelope(LARGEST, "").expect_err("too large"), Refusal::TooLarge);
+    assert!(envelope(LARGEST, r#","hookswitch":{"node":"there","seq":1}"#).is_ok());
+}
+
+#[test]
 fn the_main_channels_wrapper_says_tenant_and_user() {
-    let context = |node| Context { node, tenant: None, topic: None, now: NOW };
+    let context = |node| Context { node, tenant: None, topic: None, now: NOW, largest: LARGEST };
     let here = node("here");
     let wrapped = |text: &str| decode_wrapped(text.as_bytes(), context(&here)).map(|incoming| incoming.received.event);
     let for_all = wrapped(r#"{"TenantID":"t","UserID":0,"Message":{"type":"alert","payload":{}}}"#).expect("legal");
@@ -107,7 +137,7 @@ fn a_holder_knows_with_whom_it_is_answerable() {
     let event = Arc::new(Event { user: Some(UserId::from(1)), ..sample() });
     let publication = Publication { event: EncodedEvent::new(event), holders: vec![node("here"), node("c")] };
     let text = encode(&publication, &node("there"), 1);
-    let context = |node| Context { node, tenant: None, topic: None, now: NOW };
+    let context = |node| Context { node, tenant: None, topic: None, now: NOW, largest: LARGEST };
     let (here, elsewhere) = (node("here"), node("d"));
     let origin = |node| decode(&text, context(node)).expect("legal").received.origin;
     assert_eq!(origin(&here), Origin::Node { answerable_with: Some(vec![node("c")]) });
@@ -120,7 +150,7 @@ proptest! {
         user in prop::option::of(any::<i64>().prop_filter("0 means nobody", |user| *user != 0)),
         session in prop::option::of("[ -~]{1,20}"),
         text in any::<String>(),
-        seq in any::<u64>(),
+        seq in 0..=GREATEST_SEQ,
     ) {
         let payload = serde_json::json!({ "text": text }).to_string();
         let event = Arc::new(Event {
@@ -131,7 +161,7 @@ proptest! {
         });
         let bytes = encode(&Publication::new(Arc::clone(&event)), &node("there"), seq);
         let of = tenant("t");
-        let context = Context { node: &node("here"), tenant: Some(&of), topic: None, now: Timestamp::from_millis(0) };
+        let context = Context { node: &node("here"), tenant: Some(&of), topic: None, now: Timestamp::from_millis(0), largest: LARGEST };
         let incoming = decode(&bytes, context).expect("ours");
         prop_assert_eq!(incoming.received.event, event);
         prop_assert_eq!(incoming.publisher, Some((node("there"), seq)));
@@ -139,7 +169,7 @@ proptest! {
 
     #[test]
     fn nothing_makes_reading_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let context = Context { node: &node("here"), tenant: None, topic: None, now: NOW };
+        let context = Context { node: &node("here"), tenant: None, topic: None, now: NOW, largest: LARGEST };
         let _refused = decode(&bytes, context);
         let _refused = decode_wrapped(&bytes, context);
     }

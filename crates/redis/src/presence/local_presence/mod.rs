@@ -178,6 +178,11 @@ impl LocalPresence {
         self.with(tenant, |presence| presence.with_pending(Pending::Departure).take(limit).cloned().collect())
     }
 
+    /// Everybody of a tenant who is here, or left without Redis having heard of it.
+    pub(super) fn users(&self, tenant: &TenantId) -> Vec<UserId> {
+        self.with(tenant, |presence| presence.users.keys().cloned().collect())
+    }
+
     pub(super) fn is_registered(&self, tenant: &TenantId) -> bool {
         self.with(tenant, |presence| presence.is_registered)
     }

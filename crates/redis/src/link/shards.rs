@@ -1,0 +1,142 @@
+//! The masters of a cluster, each with its own state: one that hangs is no reason to doubt the others.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use fred::interfaces::ClusterInterface as _;
+use fred::types::cluster::ClusterRouting;
+use fred::types::config::Server;
+use fred::types::{CustomCommand, Value};
+use fred::util::redis_keyslot;
+use futures_util::future::join_all;
+
+use super::{Link, LinkError};
+use crate::config::Topology;
+use crate::script::Script;
+
+/// Tags tried to find a key of each master; with so many, one that owns a hundredth of the slots has one.
+const TAGS: u32 = 4_096;
+
+/// What is wrong with masters that do not answer as the others do.
+#[derive(Debug, Default)]
+pub(super) struct ShardStates {
+    masters: Mutex<BTreeMap<String, ShardState>>,
+    /// Why shard channels are not listened to, if some are not.
+    deaf: Mutex<Option<String>>,
+}
+
+#[derive(Debug, Default)]
+struct ShardState {
+    n_misses: u32,
+    problem: Option<String>,
+}
+
+impl Link {
+    /// The masters of the cluster as last heard of; one `None` where there is one server.
+    pub(crate) fn servers(&self) -> Vec<Option<Server>> {
+        match self.config().topology {
+            Topology::Single(_) | Topology::Sentinel { .. } => vec![None],
+            Topology::Cluster(_) => {
+                let known = self.commands().cached_cluster_state();
+                known.map(|known| known.unique_primary_nodes()).unwrap_or_default().into_iter().map(Some).collect()
+            }
+        }
+    }
+
+    /// Asks the cluster anew which master owns which slot.
+    ///
+    /// # Errors
+    /// When no master answers, or not in words that are understood.
+    pub(crate) async fn slots(&self) -> Result<ClusterRouting, LinkError> {
+        const OPERATION: &str = "read the owners of slots";
+        let mut last = None;
+        for server in self.servers().into_iter().flatten() {
+            let command = CustomCommand::new_static("CLUSTER", None, false);
+            let said: Result<Value, _> =
+                fred::interfaces::ClientLike::custom(&self.client_at(Some(&server)), command, vec!["SLOTS"]).await;
+            match said.and_then(|said| ClusterRouting::from_cluster_slots(said, server.host.clone())) {
+                Ok(routing) => return Ok(routing),
+                Err(error) => last = Some(self.failed(OPERATION, &server.to_string(), error)),
+            }
+        }
+        Err(last.unwrap_or_else(|| LinkError::Away { problem: "no master of the cluster is known".to_owned() }))
+    }
+
+    /// A probe through this master came back, or why it did not. How many in a row have not.
+    pub(crate) fn note_shard(&self, server: &Server, problem: Option<String>, patience: u32) -> u32 {
+        let mut states = self.0.shards.masters.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = states.entry(server.to_string()).or_default();
+        let Some(problem) = problem else {
+            if state.problem.is_some() {
+                tracing::info!(%server, "a master of the cluster takes events again");
+            }
+            states.remove(&server.to_string());
+            return 0;
+        };
+        state.n_misses += 1;
+        if state.n_misses >= patience {
+            if state.problem.is_none() {
+                tracing::warn!(%server, problem, "a master of the cluster takes no events");
+            }
+            state.problem = Some(problem);
+        }
+        state.n_misses
+    }
+
+    /// Why shard channels are not listened to, if some are not.
+    pub(crate) fn note_deaf(&self, problem: Option<String>) {
+        *self.0.shards.deaf.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+
+    /// Forgets masters that are none any more.
+    pub(crate) fn keep_shards(&self, servers: &[Option<Server>]) {
+        let names: Vec<String> = servers.iter().flatten().map(ToString::to_string).collect();
+        let mut states = self.0.shards.masters.lock().unwrap_or_else(PoisonError::into_inner);
+        states.retain(|server, _| names.contains(server));
+    }
+
+    /// Whether every master takes events, as far as the last probes tell.
+    fn check_shards(&self) -> Result<(), String> {
+        let states = self.0.shards.masters.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(server, state): (&String, &ShardState)| Some(format!("{server}: {}", state.problem.as_ref()?));
+        let deaf = self.0.shards.deaf.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let problems: Vec<String> = states.iter().filter_map(of).chain(deaf).collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+    }
+
+    /// Whether the way is open, every master takes events, and each carries out a script that writes.
+    pub(crate) async fn check_all(&self) -> Result<(), String> {
+        self.check()?;
+        self.check_shards()?;
+        let keys = self.check_keys()?;
+        let checked = join_all(keys.into_iter().map(|(server, key)| self.check_writing(server, key))).await;
+        let failed: Vec<String> = checked.into_iter().filter_map(Result::err).collect();
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+    }
+
+    /// Each master, and a key of its.
+    fn check_keys(&self) -> Result<Vec<(String, String)>, String> {
+        let key = |tag: u32| self.keys().check(self.node(), tag);
+        let Topology::Cluster(_) = self.config().topology else {
+            return Ok(vec![(self.config().topology.to_string(), key(0))]);
+        };
+        let known = self.commands().cached_cluster_state().ok_or("the cluster's masters are not known")?;
+        let mut keys: BTreeMap<&Server, String> = BTreeMap::new();
+        let n_masters = known.unique_primary_nodes().len();
+        for name in (0..TAGS).map(key) {
+            if keys.len() == n_masters {
+                break;
+            }
+            if let Some(owner) = known.get_server(redis_keyslot(name.as_bytes())) {
+                keys.entry(owner).or_insert(name);
+            }
+        }
+        Ok(keys.into_iter().map(|(server, key)| (server.to_string(), key)).collect())
+    }
+
+    async fn check_writing(&self, server: String, key: String) -> Result<(), String> {
+        let script = Script::new(include_str!("../scripts/check.lua"));
+        let wrote: Result<i64, _> = script.run(self, "write for a check", &[key], Vec::new()).await;
+        wrote.map(drop).map_err(|error| format!("{server}: {}", error.summary()))
+    }
+}
