@@ -1,6 +1,7 @@
 //! Names as this machine's files say: `/etc/hosts`, then the name servers of `/etc/resolv.conf`, asked without a thread.
 //!
-//! What `nsswitch.conf` names besides (multicast DNS, LDAP, the machine's own name by `myhostname`) is not asked.
+//! What `nsswitch.conf` names besides (multicast DNS, LDAP, the machine's own name by `myhostname`) is not asked: see
+//! `docs/decisions/0020-names-looked-up-without-threads.md`.
 
 use std::fmt;
 use std::fs;
