@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use crate::address_guard::AddressGuard;
@@ -34,6 +36,13 @@ const PROXY_TRIES: usize = 3;
 
 /// How long the proxy is waited for to connect to one address before it is asked for the next one beside it.
 const PROXY_STEP: Duration = Duration::from_secs(1);
+
+/// How long a TLS handshake is waited for before another one is begun beside it, with another address: one machine
+/// of several may take connections and do nothing with them.
+const TLS_STEP: Duration = Duration::from_secs(3);
+
+/// Most TLS handshakes of one request.
+const TLS_TRIES: usize = 3;
 
 /// A connection that was not made, why, and what was measured up to there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -99,21 +108,45 @@ impl Inner {
     ) -> Result<EgressStream, Failure> {
         let (began, if_late) = (Instant::now(), progress.if_late());
         let addresses = self.addresses(uri, progress, timings).await?;
-        let resolved = Instant::now();
         progress.waits(if_late);
-        let stream = match self.guard.policy().proxy() {
-            None => tcp::connect(&addresses).await?,
-            Some(proxy) => self.through_proxy(proxy, addresses, progress).await?,
-        };
-        timings.connect_ms = Some(millis(resolved.elapsed()));
         if uri.scheme() != Some(&http::uri::Scheme::HTTPS) {
+            let resolved = Instant::now();
+            let stream = self.tcp(&addresses, progress).await?;
+            timings.connect_ms = Some(millis(resolved.elapsed()));
             return Ok(EgressStream::new(stream, began, *timings));
         }
-        let connected = Instant::now();
-        let name = tls::server_name(uri.host().unwrap_or_default())?;
-        let stream = self.tls.connect(name, stream).await.map_err(|error| tls::failure_of(&error))?;
-        timings.tls_ms = Some(millis(connected.elapsed()));
-        Ok(EgressStream::new(stream, began, *timings))
+        let name = &tls::server_name(uri.host().unwrap_or_default())?;
+        let shakes = |n| self.handshake(name, rotated(&addresses, n), progress);
+        let shaken = tcp::first_of(0..addresses.len().min(TLS_TRIES), TLS_STEP, shakes).await??;
+        timings.connect_ms = Some(shaken.connect_ms);
+        timings.tls_ms = shaken.stream.is_ok().then_some(shaken.tls_ms);
+        Ok(EgressStream::new(shaken.stream?, began, *timings))
+    }
+
+    /// TCP and TLS with one of the addresses. Whatever comes of it decides, as all addresses were tried: only while
+    /// nothing does is another one of use.
+    async fn handshake(
+        &self,
+        name: &ServerName<'static>,
+        addresses: Vec<SocketAddr>,
+        progress: &ConnectProgress,
+    ) -> Result<Result<Handshake, Failure>, Failure> {
+        let began = Instant::now();
+        let stream = match self.tcp(&addresses, progress).await {
+            Ok(stream) => stream,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let (connect_ms, connected) = (millis(began.elapsed()), Instant::now());
+        let stream = self.tls.connect(name.clone(), stream).await.map_err(|error| tls::failure_of(&error));
+        Ok(Ok(Handshake { stream, connect_ms, tls_ms: millis(connected.elapsed()) }))
+    }
+
+    /// A TCP connection to one of the addresses, the way that the operator chose.
+    async fn tcp(&self, addresses: &[SocketAddr], progress: &ConnectProgress) -> Result<TcpStream, Failure> {
+        match self.guard.policy().proxy() {
+            None => tcp::connect(addresses).await,
+            Some(proxy) => self.through_proxy(proxy, addresses, progress).await,
+        }
     }
 
     /// The addresses that may be connected to, with the port: judged, whether they were written into
@@ -144,7 +177,7 @@ impl Inner {
     async fn through_proxy(
         &self,
         proxy: &Proxy,
-        addresses: Vec<SocketAddr>,
+        addresses: &[SocketAddr],
         progress: &ConnectProgress,
     ) -> Result<TcpStream, Failure> {
         let if_late = progress.if_late();
@@ -159,7 +192,7 @@ impl Inner {
                 tunnel::open(&mut stream, proxy, address).await.map(|()| stream)
             }
         };
-        tcp::first_of(addresses.into_iter().take(PROXY_TRIES), PROXY_STEP, open).await
+        tcp::first_of(addresses.iter().copied().take(PROXY_TRIES), PROXY_STEP, open).await
     }
 
     /// The proxy is the operator's: it is not judged, may well be on the inside, and its name is looked up on
@@ -175,6 +208,21 @@ impl Inner {
     }
 }
 
+/// How a TLS handshake went, over a connection that took so long.
+struct Handshake {
+    stream: Result<TlsStream<TcpStream>, Failure>,
+    connect_ms: u32,
+    tls_ms: u32,
+}
+
+/// The addresses from the one with this number on, round to the one before it.
+fn rotated(addresses: &[SocketAddr], n: usize) -> Vec<SocketAddr> {
+    let mut rotated = addresses.to_vec();
+    rotated.rotate_left(n);
+    rotated
+}
+
+/// What to connect to, in the order to try it.
 fn with_port(addresses: &[IpAddr], port: u16) -> Vec<SocketAddr> {
-    addresses.iter().map(|address| SocketAddr::new(*address, port)).collect()
+    tcp::in_turns(addresses.iter().map(|address| SocketAddr::new(*address, port)).collect())
 }

@@ -18,7 +18,8 @@ use tokio::time::timeout;
 use crate::known_names::{Answer, KnownNames, LookUpError};
 use crate::name_resolver::Resolver;
 
-/// Most look-ups at once; each is up to four sockets. One requester alone gets half.
+/// Most look-ups at once. One is a question for each family, asked up to three times of two servers at a time.
+/// One requester alone gets half.
 const LOOK_UPS: u64 = 128;
 
 /// Most look-ups that wait for one requester.
@@ -38,9 +39,9 @@ pub(crate) enum Purpose {
     ConnectAgain,
 }
 
-/// Who holds permits, and what for.
+/// Whose a permit is, and what for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Holder {
+struct PermitKey {
     requester: Arc<str>,
     purpose: Purpose,
 }
@@ -55,7 +56,7 @@ pub(crate) struct LookUps(Arc<State>);
 #[derive(Debug)]
 struct State {
     resolver: Resolver,
-    permits: FairSemaphore<Holder>,
+    permits: FairSemaphore<PermitKey>,
     known: Mutex<KnownNames>,
     running: Mutex<HashMap<Arc<str>, Running>>,
 }
@@ -103,8 +104,8 @@ impl LookUps {
         }
         let is_again = purpose == Purpose::Connect && self.0.known().is_failing(name);
         let purpose = if is_again { Purpose::ConnectAgain } else { purpose };
-        let holder = Holder { requester: Arc::clone(requester), purpose };
-        let permit = self.0.permits.acquire(&holder, 1).await.map_err(|_| LookUpError::Crowded)?;
+        let key = PermitKey { requester: Arc::clone(requester), purpose };
+        let permit = self.0.permits.acquire(&key, 1).await.map_err(|_| LookUpError::Crowded)?;
         // Somebody else may have found it meanwhile.
         if let Some(known) = self.0.known().addresses(name) {
             return Ok(known);
@@ -113,7 +114,7 @@ impl LookUps {
     }
 
     /// Joins the look-up of this name, or begins one, which goes on also when nobody waits for it.
-    fn start(&self, name: &str, permit: FairPermit<Holder>) -> Running {
+    fn start(&self, name: &str, permit: FairPermit<PermitKey>) -> Running {
         let mut running = self.0.running();
         if let Some(running) = running.get(name) {
             return running.clone();
@@ -127,7 +128,7 @@ impl LookUps {
 }
 
 impl State {
-    async fn run(self: Arc<Self>, name: Arc<str>, permit: FairPermit<Holder>) -> Found {
+    async fn run(self: Arc<Self>, name: Arc<str>, permit: FairPermit<PermitKey>) -> Found {
         let ended = Ended { state: self, name, _permit: permit };
         let resolved = ended.state.resolver.resolve(&ended.name, DEADLINE).await;
         ended.state.remember(&ended.name, resolved)
@@ -159,7 +160,7 @@ impl State {
 struct Ended {
     state: Arc<State>,
     name: Arc<str>,
-    _permit: FairPermit<Holder>,
+    _permit: FairPermit<PermitKey>,
 }
 
 impl Drop for Ended {

@@ -1,6 +1,7 @@
 //! Names as this machine's files say: `/etc/hosts`, then the name servers of `/etc/resolv.conf`, asked without a thread.
 //!
-//! What `nsswitch.conf` names besides (multicast DNS, LDAP, the machine's own name by `myhostname`) is not asked.
+//! What `nsswitch.conf` names besides (multicast DNS, LDAP, the machine's own name by `myhostname`) is not asked: see
+//! `docs/decisions/0020-names-looked-up-without-threads.md`.
 
 use std::fmt;
 use std::fs;
@@ -32,8 +33,8 @@ const OTHER_FAMILY: Duration = Duration::from_millis(250);
 /// How long an entry of `/etc/hosts` is good for; the file is watched.
 const FILE_TTL: Duration = Duration::from_hours(1);
 
-/// No name server is waited for longer than this at once, whatever `resolv.conf` says.
-const LONGEST_TRY: Duration = Duration::from_secs(5);
+/// The bounds of how long a name server is waited for at once, whatever `resolv.conf` says.
+const TRY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
 /// The name servers of this machine, or those that the operator names.
 #[derive(Default)]
@@ -118,7 +119,7 @@ impl NameServers {
         let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         *builder.options_mut() = options;
         let options = builder.options_mut();
-        options.timeout = options.timeout.min(LONGEST_TRY);
+        options.timeout = options.timeout.clamp(TRY[0], TRY[1]);
         // What is remembered is remembered by us, with its bound and without a permit to look at it.
         options.cache_size = 0;
         options.use_hosts_file = hickory_resolver::config::ResolveHosts::Never;

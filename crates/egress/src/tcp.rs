@@ -26,33 +26,33 @@ const MOST_TRIED: usize = 16;
 /// How long a connection is silent before it is probed.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// Connects to the first of these addresses that answers; one that is dead costs a quarter of a second.
+/// Connects to the first of these addresses, in this order, that answers; one that is dead costs a quarter of a second.
 ///
 /// Cancel safe: dropped, all tries end.
 pub(crate) async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
-    let tried = in_turns(addresses).into_iter().take(MOST_TRIED);
+    let tried = addresses.iter().copied().take(MOST_TRIED);
     match timeout(DEADLINE, first_of(tried, STEP, connect_one)).await {
         Ok(connected) => connected,
         Err(_) => Err(Failure::new(ErrorClass::Timeout)),
     }
 }
 
-/// Tries the addresses in order: the next one as soon as one has failed, or after `step` without a decision, while
-/// the earlier ones go on. The first success counts; of failures the last one that says something.
-pub(crate) async fn first_of<T, F>(
-    addresses: impl IntoIterator<Item = SocketAddr>,
+/// Tries these, such as addresses, in order: the next one as soon as one has failed, or after `step` without a
+/// decision, while the earlier ones go on. The first success counts; of failures the last one that says something.
+pub(crate) async fn first_of<A, T, F>(
+    tries: impl IntoIterator<Item = A>,
     step: Duration,
-    try_one: impl Fn(SocketAddr) -> F,
+    try_one: impl Fn(A) -> F,
 ) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    let mut untried: VecDeque<SocketAddr> = addresses.into_iter().collect();
+    let mut untried: VecDeque<A> = tries.into_iter().collect();
     let mut running = FuturesUnordered::new();
     let mut failure = Failure::new(ErrorClass::ConnectionFailed);
     loop {
         match untried.pop_front() {
-            Some(address) => running.push(try_one(address)),
+            Some(next) => running.push(try_one(next)),
             None if running.is_empty() => return Err(failure),
             None => {}
         }
@@ -67,9 +67,9 @@ where
 }
 
 /// The families in turn, beginning with IPv6 (RFC 8305, section 4); within one the order is kept.
-fn in_turns(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-    let (mut v6, mut v4): (VecDeque<_>, VecDeque<_>) = addresses.iter().copied().partition(SocketAddr::is_ipv6);
-    let mut ordered = Vec::with_capacity(addresses.len());
+pub(crate) fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let (mut v6, mut v4): (VecDeque<_>, VecDeque<_>) = addresses.into_iter().partition(SocketAddr::is_ipv6);
+    let mut ordered = Vec::with_capacity(v6.len() + v4.len());
     while !(v6.is_empty() && v4.is_empty()) {
         ordered.extend(v6.pop_front());
         ordered.extend(v4.pop_front());
@@ -166,8 +166,8 @@ mod tests {
     #[test]
     fn families_take_turns() {
         let (a, b, c) = (address("192.0.2.1:80"), address("192.0.2.2:80"), address("[2001:db8::1]:80"));
-        assert_eq!(in_turns(&[a, b, c]), [c, a, b]);
-        assert_eq!(in_turns(&[b, a]), [b, a]);
+        assert_eq!(in_turns(vec![a, b, c]), [c, a, b]);
+        assert_eq!(in_turns(vec![b, a]), [b, a]);
     }
 
     #[test]

@@ -194,6 +194,17 @@ pub(crate) const WEBHOOK_CA_FILE: Setting = Setting {
           Read at start.",
 };
 
+pub(crate) const WEBHOOK_DNS_SERVERS: Setting = Setting {
+    env: "WEBHOOK_DNS_SERVERS",
+    key: "webhooks.dns_servers",
+    kind: Kind::List,
+    default: "",
+    doc: "The name servers that receivers and the proxy are looked up by, e.g. `10.0.0.2,10.0.0.3:5353`: addresses, with \
+          a port if it is not 53. Without it those of `/etc/resolv.conf` are asked, with its search list, and a change of \
+          that file is noticed within seconds. `/etc/hosts` comes first in any case. One that is down costs new \
+          connections up to 10 s and no receiver its good name.",
+};
+
 pub(crate) const WEBHOOK_CONCURRENCY: Setting = Setting {
     env: "WEBHOOK_CONCURRENCY",
     key: "webhooks.concurrency",
@@ -261,6 +272,7 @@ pub(crate) const ALL: &[&Setting] = &[
     &WEBHOOK_ALLOW_CIDRS,
     &WEBHOOK_PROXY,
     &WEBHOOK_CA_FILE,
+    &WEBHOOK_DNS_SERVERS,
     &WEBHOOK_CONCURRENCY,
     &WEBHOOK_PER_WEBHOOK,
     &WEBHOOK_TENANT_RATE_LIMIT,

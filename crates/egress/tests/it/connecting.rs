@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use hookswitch_testkit::Receiver;
+use hookswitch_testkit::{Authority, Flaw, HostileReceiver, Receiver, Step};
 use socket2::{Domain, Socket, Type};
 
 use crate::{NAME, client_with, policy, post};
@@ -41,4 +41,16 @@ async fn a_dead_first_address_fails_no_attempt() {
         assert_eq!(outcome.told(), (Some(200), String::new()));
         assert!(outcome.took < Duration::from_secs(3), "{:?}: each costs a quarter of a second", outcome.took);
     }
+}
+
+#[tokio::test]
+async fn an_address_that_takes_connections_and_does_nothing_fails_no_attempt_over_tls() {
+    let (authority, ok) = (Authority::new(), Step::send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
+    let receiver = HostileReceiver::start_tls(authority.server(NAME, Flaw::None), [Step::Read, ok]).await;
+    let url = receiver.url("/");
+    let port: u16 = url.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let _dumb = std::net::TcpListener::bind(("127.0.0.2", port)).expect("nobody else is there");
+    let policy = policy(&["127.0.0.2", "127.0.0.1"]).trust_authorities(authority.pem().as_bytes()).expect("PEM");
+    let outcome = post(&client_with(policy), &format!("https://{NAME}:{port}/")).await;
+    assert_eq!(outcome.told(), (Some(200), String::new()));
 }

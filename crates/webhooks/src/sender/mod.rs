@@ -59,7 +59,7 @@ impl Sender {
             Err(class) => Exchange { failure: Some(Failure::new(class)), ..Exchange::default() },
         };
         let outcome = AttemptOutcome { took: started.elapsed(), ..AttemptOutcome::of(exchange, request.now) };
-        if outcome.is_ours() {
+        if outcome.is_ours {
             self.outages.tell(request.webhook, outcome.failure);
         }
         outcome

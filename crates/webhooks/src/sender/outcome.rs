@@ -32,6 +32,8 @@ pub(crate) struct AttemptOutcome {
     pub(crate) timings: Timings,
     /// From the first step to the end of the body.
     pub(crate) took: Duration,
+    /// What went wrong is no fault of the receiver, but of our own proxy or resolver.
+    pub(crate) is_ours: bool,
 }
 
 impl AttemptOutcome {
@@ -41,7 +43,8 @@ impl AttemptOutcome {
         let retry_after = head.as_ref().and_then(|head| retry_after::read(&head.headers, now));
         let body = head.is_some().then(|| text_of(&body));
         let status = head.map(|head| head.status.as_u16());
-        Self { status, body, failure, retry_after, timings, took: Duration::ZERO }
+        let is_ours = status.is_none() && failure.is_some_and(|failure| failure.is_ours());
+        Self { status, body, failure, retry_after, timings, is_ours, ..Self::default() }
     }
 
     /// Whether the receiver said 2xx.
@@ -56,12 +59,6 @@ impl AttemptOutcome {
             (None, Some(failure)) => failure.is_worth_retrying(),
             (None, None) => false,
         }
-    }
-
-    /// Whether it failed on our side of the way, without a word from the receiver: see [`Failure::is_ours`]. It says
-    /// nothing about the receiver and is no attempt of which one could be the last.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.status.is_none() && self.failure.is_some_and(|failure| failure.is_ours())
     }
 
     /// The log row of this attempt.

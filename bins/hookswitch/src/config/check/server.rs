@@ -109,12 +109,21 @@ impl Checker<'_> {
         let cidrs = self.list(&settings::WEBHOOK_ALLOW_CIDRS, entry, "separate them by commas").join(",");
         let policy = if self.boolean(&settings::WEBHOOK_ALLOW_HTTP) { policy.allow_http() } else { policy };
         let policy = policy.clone().allow_cidrs(&cidrs).unwrap_or(policy);
+        let policy = self.webhook_name_servers(policy);
         let policy = self.webhook_proxy(policy);
         Webhooks {
             addresses: self.webhook_authorities(policy),
             concurrency: self.number(&settings::WEBHOOK_CONCURRENCY) as usize,
             deliveries: self.deliveries(),
         }
+    }
+
+    fn webhook_name_servers(&mut self, policy: AddressPolicy) -> AddressPolicy {
+        let entry = |text: &str| {
+            policy.clone().ask_name_servers(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+        };
+        let servers = self.list(&settings::WEBHOOK_DNS_SERVERS, entry, "separate them by commas").join(",");
+        policy.clone().ask_name_servers(&servers).unwrap_or(policy)
     }
 
     fn webhook_proxy(&mut self, policy: AddressPolicy) -> AddressPolicy {

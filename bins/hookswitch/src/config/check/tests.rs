@@ -67,13 +67,14 @@ fn every_problem_is_listed_at_once_with_what_to_do() {
         ("WEBHOOK_ALLOW_CIDRS", "10.0.0.0/8,10.0.0.0/99"),
         ("WEBHOOK_PROXY", "socks5://user:hunter2@proxy:1080"),
         ("WEBHOOK_CA_FILE", "Cargo.toml"),
+        ("WEBHOOK_DNS_SERVERS", "10.0.0.2,dns.internal"),
         ("REDIS_URL", "redis://:hunter2@host/nine"),
         ("REDIS_PREFIX", "call center"),
         ("HOOKSWITCH_LOG_FORMAT", "xml"),
     ])
     .expect_err("bad on purpose");
     let text = error.to_string();
-    assert_eq!(error.problems.len(), 14, "{text}");
+    assert_eq!(error.problems.len(), 15, "{text}");
     for expected in [
         "SERVER_PORT: \"80000\" is not a whole number from 0 to 65535; the default is 8000",
         "DATABASE_URL: names no database; write mysql://user:password@host:3306/database",
@@ -81,6 +82,7 @@ fn every_problem_is_listed_at_once_with_what_to_do() {
         "REDIS_PREFIX: \"call center\" holds ' '",
         "WEBHOOK_PROXY: the proxy must be spoken to over http; write a proxy as http://",
         "WEBHOOK_CA_FILE: \"Cargo.toml\" holds no authorities: there is no certificate in PEM form in it",
+        "WEBHOOK_DNS_SERVERS: \"dns.internal\" is no name server such as 10.0.0.2, 10.0.0.2:5353 or [fd00::2]:53",
         "JWT_SECRET: is shorter than 8 bytes; use 32 random bytes",
         "WS_PING_INTERVAL: \"54\" is not a duration; write a number and a unit",
     ] {
@@ -164,6 +166,15 @@ fn webhooks_can_go_through_a_proxy() {
     assert_eq!(addresses.proxy_address().as_deref(), Some("http://proxy.internal:3128/"));
     assert!(!format!("{addresses:?}").contains("hunter2"), "{addresses:?}");
     assert_eq!(problems([GOOD_SECRET, ("WEBHOOK_CA_FILE", "no/such/file.pem")]), ["WEBHOOK_CA_FILE"]);
+}
+
+#[test]
+fn names_of_receivers_are_looked_up_where_the_operator_says() {
+    let addresses =
+        |servers: &str| load([GOOD_SECRET, ("WEBHOOK_DNS_SERVERS", servers)]).expect("good").webhooks.addresses;
+    let asks = |servers: &str| AddressPolicy::strict().ask_name_servers(servers).expect("good");
+    assert_eq!(addresses("10.0.0.2, [fd00::2]:5353"), asks("10.0.0.2:53,[fd00::2]:5353"));
+    assert_eq!(addresses(""), AddressPolicy::strict());
 }
 
 #[test]

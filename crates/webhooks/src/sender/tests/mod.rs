@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookswitch_egress::{AddressGuard, AddressPolicy};
 use hookswitch_protocol::{DeliveryId, EventType, Secret, TenantId, Timestamp, WebhookId};
-use hookswitch_testkit::{Behaviour, HostileReceiver, Receiver, Step};
+use hookswitch_testkit::{Behaviour, HostileReceiver, NameAnswer, NameServer, Receiver, Step};
 
 use super::{AttemptRequest, Sender};
 use crate::options::WebhookOptions;
@@ -86,4 +86,31 @@ async fn little_of_an_answer_is_kept_for_the_log() {
     let receiver = HostileReceiver::start([Step::Read, Step::send(&answer)]).await;
     let outcome = attempt(&sender(), &receiver.url("/")).await;
     assert_eq!(outcome.body, Some("\u{FFFD}".repeat(4_096)));
+}
+
+#[tokio::test]
+async fn an_outage_of_ours_is_told_apart_from_what_a_receiver_does() {
+    let names = NameServer::start().await;
+    names.says("failing.test", NameAnswer::Failure);
+    names.says("unknown.test", NameAnswer::NoSuchName);
+    names.says("closed.test", NameAnswer::at("127.0.0.1"));
+    names.says("inside.test", NameAnswer::at("10.0.0.1"));
+    let policy = AddressPolicy::strict().allow_http().allow_cidrs("127.0.0.0/8").expect("legal");
+    let policy = policy.ask_name_servers(&names.addr()).expect("an address");
+    let direct = Sender::new(&AddressGuard::new(policy.clone()), 10);
+    // Nobody listens on this port, neither as a receiver nor as a proxy.
+    let gone = "127.0.0.1:1";
+    let proxied = policy.via_proxy(&format!("http://{gone}")).expect("legal");
+    let proxied = Sender::new(&AddressGuard::new(proxied), 10);
+    for (sender, url, is_ours, is_worth_retrying) in [
+        (&direct, "http://failing.test/", true, true),
+        (&direct, "http://unknown.test/", false, true),
+        (&direct, "http://closed.test:1/", false, true),
+        (&direct, "http://inside.test/", false, true),
+        (&direct, "http://10.0.0.1/", false, false),
+        (&proxied, "http://8.8.8.8/", true, true),
+    ] {
+        let outcome = attempt(sender, url).await;
+        assert_eq!((outcome.is_ours, outcome.is_worth_retrying()), (is_ours, is_worth_retrying), "{url}: {outcome:?}");
+    }
 }
