@@ -62,9 +62,10 @@ impl WebhookError {
             Self::NotFound { .. } | Self::DeliveryNotFound { .. } => ErrorCode::NotFound,
             Self::UnderWay { .. } | Self::Inactive { .. } => ErrorCode::Conflict,
             Self::Invalid(invalid) => invalid.code,
-            Self::Directory(DirectoryError::Busy { .. } | DirectoryError::TooLong { .. }) => ErrorCode::Overloaded,
+            Self::Directory(DirectoryError::Busy { .. } | DirectoryError::TooLong { .. })
+            | Self::TooManyTests
+            | Self::TooManyResends => ErrorCode::Overloaded,
             Self::Directory(_) | Self::Ledger(_) => ErrorCode::StorageUnavailable,
-            Self::TooManyTests | Self::TooManyResends => ErrorCode::Overloaded,
             Self::Stopping => ErrorCode::Draining,
         }
     }

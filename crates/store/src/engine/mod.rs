@@ -27,7 +27,7 @@ use super::offline_claim;
 
 pub(super) use inner::Inner;
 pub(super) use pending_users::PendingUsers;
-pub(super) use queries::webhooks::n_unreadable;
+pub(super) use queries::webhook_lists::n_unreadable;
 pub(super) use reader::Readers;
 pub(super) use reader_classes::{ReadLimits, ReaderClasses};
 pub use store::Store;

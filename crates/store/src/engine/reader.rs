@@ -125,13 +125,12 @@ impl Readers {
 
 impl Shared {
     async fn permit(&self, asker: &Asker) -> Result<FairPermit<Asker>, Failure> {
-        match timeout(self.bounds.wait, self.permits.acquire(asker, 1)).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => {
-                self.metrics.reads_refused.inc();
-                Err(Failure::NoReader)
-            }
-        }
+        let granted = timeout(self.bounds.wait, self.permits.acquire(asker, 1)).await;
+        // Too many wait, or nobody ended in time.
+        granted.ok().and_then(Result::ok).ok_or_else(|| {
+            self.metrics.reads_refused.inc();
+            Failure::NoReader
+        })
     }
 
     /// One that leads to the present database and works; there is one for each permit. Where none can be had any
@@ -139,7 +138,7 @@ impl Shared {
     async fn connection(&self) -> Result<Lent, Failure> {
         loop {
             let Some(mut lent) = self.lock().pop() else { return self.open().await };
-            let is_current = lent.opened.elapsed() < MAX_AGE && self.connector.is_current(&lent.origin);
+            let is_current = lent.opened.elapsed() < MAX_AGE && self.connector.is_current(lent.origin);
             if is_current {
                 if self.is_alive(&mut lent).await {
                     return Ok(lent);
@@ -147,7 +146,7 @@ impl Shared {
                 continue;
             }
             return match self.open().await {
-                Err(_) if self.connector.is_usable(&lent.origin) && self.is_alive(&mut lent).await => Ok(lent),
+                Err(_) if self.connector.is_usable(lent.origin) && self.is_alive(&mut lent).await => Ok(lent),
                 opened => opened,
             };
         }

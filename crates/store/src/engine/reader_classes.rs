@@ -9,7 +9,7 @@ use super::{Connector, Readers};
 use crate::metrics::StoreMetrics;
 
 /// Reads of one tenant that may wait for their turn, in each class.
-const REPORTS_WAITING: u64 = 16;
+const REPORTS_WAITING: u64 = 256;
 const LOOK_UPS_WAITING: u64 = 1_024;
 
 /// Connections beside those for reports.

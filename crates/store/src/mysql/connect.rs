@@ -110,13 +110,13 @@ impl Connector {
 
     /// Whether that is the database still. Whenever a writer had to log in anew, as after a server that only
     /// reads any more refused it, it may not be.
-    pub(crate) fn is_current(&self, origin: &Origin) -> bool {
-        *origin == self.origin()
+    pub(crate) fn is_current(&self, origin: Origin) -> bool {
+        origin == self.origin()
     }
 
     /// Whether it may be used all the same while no other can be opened.
     #[expect(clippy::unused_self, reason = "a file may be another one")]
-    pub(crate) fn is_usable(&self, _origin: &Origin) -> bool {
+    pub(crate) fn is_usable(&self, _origin: Origin) -> bool {
         true
     }
 

@@ -1,5 +1,6 @@
 //! Ends a query whose time is over: the server does that, by the limit that a reading connection has for each
-//! statement. A query whose caller is gone runs on until then, and its connection and permit are busy so long.
+//! statement. A statement whose caller is gone runs on until then, and its connection and permit are busy so long;
+//! no other one begins.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,7 +24,7 @@ impl Interrupt {
 
     /// A piece of work begins. A statement that begins just in time may take as long as the server lets it.
     #[expect(clippy::unused_self, reason = "SQLite keeps the deadline")]
-    pub(crate) fn begin(&self, conn: &mut Conn, limit: Duration, _is_gone: Arc<AtomicBool>) {
-        conn.begin(limit * 2 + PATIENCE);
+    pub(crate) fn begin(&self, conn: &mut Conn, limit: Duration, is_gone: Arc<AtomicBool>) {
+        conn.begin_for(limit * 2 + PATIENCE, is_gone);
     }
 }

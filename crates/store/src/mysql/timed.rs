@@ -5,6 +5,8 @@
 //! never asked again, for nobody knows which answer would come next.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diesel::connection::{CacheSize, Instrumentation};
@@ -31,7 +33,7 @@ impl Timed {
     /// A connection that has just been made, to be asked nothing before [`Timed::begin`].
     pub(crate) fn new(inner: AsyncMysqlConnection) -> Self {
         let now = Instant::now();
-        Self { inner, deadline: Deadline { at: now, was_missed: false }, opened: now }
+        Self { inner, deadline: Deadline { at: now, was_missed: false, is_gone: None }, opened: now }
     }
 
     /// How long ago it was made.
@@ -41,18 +43,26 @@ impl Timed {
 
     /// A piece of work begins, all of which has so long.
     pub(crate) fn begin(&mut self, limit: Duration) {
-        self.deadline.at = Instant::now() + limit;
+        (self.deadline.at, self.deadline.is_gone) = (Instant::now() + limit, None);
+    }
+
+    /// The same for somebody who may go away: no statement begins after that.
+    pub(crate) fn begin_for(&mut self, limit: Duration, is_gone: Arc<AtomicBool>) {
+        self.begin(limit);
+        self.deadline.is_gone = Some(is_gone);
     }
 }
 
 struct Deadline {
     at: Instant,
     was_missed: bool,
+    is_gone: Option<Arc<AtomicBool>>,
 }
 
 impl Deadline {
     async fn hold<T>(&mut self, answer: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
-        if self.was_missed {
+        let is_gone = self.is_gone.as_ref().is_some_and(|is_gone| is_gone.load(Ordering::Acquire));
+        if self.was_missed || is_gone {
             return Err(late());
         }
         match timeout_at(self.at, answer).await {

@@ -92,12 +92,12 @@ impl Connector {
     }
 
     /// Whether that is the database still. Whenever the writer had to open another connection, it may not be.
-    pub(crate) fn is_current(&self, origin: &Origin) -> bool {
-        *origin == self.origin()
+    pub(crate) fn is_current(&self, origin: Origin) -> bool {
+        origin == self.origin()
     }
 
     /// Whether it may be used all the same while no other can be opened: not if it is another file.
-    pub(crate) fn is_usable(&self, origin: &Origin) -> bool {
+    pub(crate) fn is_usable(&self, origin: Origin) -> bool {
         origin.file == FileId::of(&self.path)
     }
 

@@ -63,9 +63,12 @@ pub(crate) fn load(conn: &mut Conn, keys: &[Key]) -> QueryResult<Vec<LogEntry>> 
             skips::table.filter(skips::id.eq_any(chunk)).select(StoredSkip::as_select()).load(conn)?;
         skipped.extend(rows.into_iter().filter_map(StoredSkip::read).map(|skip| (skip.id, skip)));
     }
-    let entry = |key: &Key| match key.is_attempt {
-        true => made.remove(&key.id).map(LogEntry::Attempt),
-        false => skipped.remove(&key.id).map(LogEntry::Skip),
+    let entry = |key: &Key| {
+        if key.is_attempt {
+            made.remove(&key.id).map(LogEntry::Attempt)
+        } else {
+            skipped.remove(&key.id).map(LogEntry::Skip)
+        }
     };
     Ok(keys.iter().filter_map(entry).collect())
 }

@@ -57,9 +57,22 @@ fn load(conn: &mut Conn, codec: &Codec, ids: &[i64]) -> QueryResult<Vec<Webhook>
     Ok(rows.into_iter().filter_map(|row| row.read(codec)).collect())
 }
 
-/// In chunks: no statement takes long, however many there are.
+/// Those that are not deleted.
 pub(crate) fn all(conn: &mut Conn, codec: &Codec) -> QueryResult<Vec<Webhook>> {
     let mut all = Vec::new();
+    each(conn, |row| all.extend(row.read_to_match(codec)))?;
+    Ok(all)
+}
+
+/// How many rows hold something sealed that no key opens.
+pub(crate) fn n_unreadable(conn: &mut Conn, codec: &Codec) -> QueryResult<usize> {
+    let mut n_unreadable = 0;
+    each(conn, |row| n_unreadable += usize::from(!row.can_be_read(codec)))?;
+    Ok(n_unreadable)
+}
+
+/// Shows every row that is not deleted, in chunks: no statement takes long, however many there are.
+fn each(conn: &mut Conn, mut show: impl FnMut(WebhookRow)) -> QueryResult<()> {
     let mut last = i64::MIN;
     loop {
         let rows: Vec<(i64, WebhookRow)> = webhooks::table
@@ -69,8 +82,10 @@ pub(crate) fn all(conn: &mut Conn, codec: &Codec) -> QueryResult<Vec<Webhook>> {
             .limit(CHUNK as i64)
             .select((webhooks::id, WebhookRow::as_select()))
             .load(conn)?;
-        let Some((id, _)) = rows.last() else { return Ok(all) };
+        let Some((id, _)) = rows.last() else { return Ok(()) };
         last = *id;
-        all.extend(rows.into_iter().filter_map(|(_, row)| row.read_to_match(codec)));
+        for (_, row) in rows {
+            show(row);
+        }
     }
 }

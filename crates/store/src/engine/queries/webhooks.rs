@@ -232,20 +232,6 @@ pub(crate) fn delete(conn: &mut Conn, tenant: &TenantId, id: WebhookId, now: Tim
     Ok(n_rows > 0)
 }
 
-/// How many rows hold something sealed that no key opens.
-pub(crate) fn n_unreadable(conn: &mut Conn, codec: &Codec) -> QueryResult<usize> {
-    let sealed = webhooks::secret_sealed
-        .is_not_null()
-        .or(webhooks::previous_secret_sealed.is_not_null())
-        .or(webhooks::options.is_not_null());
-    let rows: Vec<WebhookRow> = webhooks::table
-        .filter(webhooks::deleted_at.is_null())
-        .filter(sealed)
-        .select(WebhookRow::as_select())
-        .load(conn)?;
-    Ok(rows.into_iter().map(|row| row.can_be_read(codec)).filter(|is_readable| !is_readable).count())
-}
-
 /// Those of `ids` that may be sent to: active and not deleted.
 pub(crate) fn sendable(conn: &mut Conn, codec: &Codec, ids: &[i64]) -> QueryResult<Vec<Webhook>> {
     let mut sendable = Vec::with_capacity(ids.len());
