@@ -105,7 +105,7 @@ async fn upgrade_with(rig: &Rig, headers: &str) -> (RawSocket, String) {
 async fn many_cookies_are_taken_and_too_many_are_told_so() {
     let rig = Rig::open().await;
     let cookies = |n_bytes: usize| format!("Cookie: {}\r\n", "c".repeat(n_bytes));
-    let lines = |n: usize| (0..n).map(|n| format!("X-Line-{n}: 1\r\n")).collect::<String>();
+    let lines = |n: usize| "X-Line: 1\r\n".repeat(n);
     for taken in [cookies(20 * 1024), cookies(30 * 1024), lines(200)] {
         let (_socket, head) = upgrade_with(&rig, &taken).await;
         assert!(head.starts_with("HTTP/1.1 101"), "{head}");
