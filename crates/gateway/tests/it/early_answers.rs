@@ -138,8 +138,14 @@ async fn what_is_no_http_gets_an_answer_with_a_body() {
         assert!(head.starts_with("HTTP/1.1 400"), "{head}");
         assert_eq!(json_after(&mut socket, &head).await["error"]["code"], "invalid_request");
     }
-    let metrics = rig.api().get("/metrics").await.text();
-    assert!(metrics.contains("hookswitch_http_connections_cut_total{reason=\"no_http\"}"), "{metrics}");
+    let mut http_2 = RawSocket::connect(&rig.addr).await;
+    http_2.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    http_2.read_to_end().await;
+    eventually("all are counted", PATIENCE, async || {
+        let metrics = rig.api().get("/metrics").await.text();
+        metrics.contains("hookswitch_http_connections_cut_total{reason=\"no_http\"} 4")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
