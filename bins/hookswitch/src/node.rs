@@ -157,7 +157,7 @@ fn hub(config: &Config) -> HubConfig {
     let default = HubConfig::default();
     HubConfig {
         shards: config.websocket.threads.map_or(default.shards, NonZeroUsize::get),
-        connection_caps: config.websocket.connection_caps,
+        connection_caps: config.server.connection_caps,
         ping_interval: config.websocket.ping_interval,
         pong_timeout: config.websocket.pong_timeout,
         ..default

@@ -61,6 +61,7 @@ pub(crate) struct Server {
     pub(crate) idle_timeout: Duration,
     pub(crate) header_bytes: usize,
     pub(crate) max_connections: usize,
+    pub(crate) connection_caps: ConnectionCaps,
 }
 
 /// How WebSocket connections are kept, and which pages may open one.
@@ -71,7 +72,6 @@ pub(crate) struct WebSocket {
     /// `None` for as many as suit the machine.
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) read_buffer_bytes: usize,
-    pub(crate) connection_caps: ConnectionCaps,
     pub(crate) origins: AllowedOrigins,
     pub(crate) public_origins: AllowedOrigins,
 }

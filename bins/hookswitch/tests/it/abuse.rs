@@ -93,7 +93,7 @@ async fn ever_new_event_types_do_not_pile_up() {
 async fn connections_that_come_and_go_leave_nothing() {
     let stage = Stage::start().await;
     let rounds = async |count: usize| {
-        for user in 0..count {
+        for user in 1..=count {
             let mut agent = stage.agent(user).await;
             agent.subscribe(&["call.*", "alert"]).await;
             agent.close().await;

@@ -198,7 +198,9 @@ impl Served {
     /// Counts and tells why the connection ended, where that was not the client's doing.
     fn on_end(&self, error: Option<&hyper::Error>) {
         let peer = self.peer;
-        match self.state.reason() {
+        // To HTTP/2 the library says nothing.
+        let unanswered = error.filter(|error| error.is_parse()).map(|_| Cut::NoHttp);
+        match self.state.reason().or(unanswered) {
             Some(cut) => {
                 self.gateway.0.metrics.cut_connections.inc(cut.as_str());
                 match cut {

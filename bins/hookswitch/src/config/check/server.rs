@@ -25,12 +25,14 @@ impl Checker<'_> {
         });
         let port = self.number(&settings::SERVER_PORT) as u16;
         self.try_address(address, port);
+        let max_connections = self.number(&settings::SERVER_MAX_CONNECTIONS) as usize;
         Server {
             host: address,
             port,
             idle_timeout: self.duration(&settings::SERVER_IDLE_TIMEOUT),
             header_bytes: self.number(&settings::SERVER_HEADER_BYTES) as usize,
-            max_connections: self.number(&settings::SERVER_MAX_CONNECTIONS) as usize,
+            max_connections,
+            connection_caps: self.connection_caps(max_connections),
             port_hint: "SERVER_PORT",
             shutdown_deadline: self.duration(&settings::SHUTDOWN_TIMEOUT),
             tenant_rate_limit: self.rate(&settings::SERVER_TENANT_RATE_LIMIT),
@@ -56,16 +58,23 @@ impl Checker<'_> {
         }
     }
 
-    fn connection_caps(&mut self) -> ConnectionCaps {
-        let max_connections = self.number(&settings::SERVER_MAX_CONNECTIONS) as usize;
-        ConnectionCaps {
-            per_tenant: match self.number(&settings::WS_CONNECTIONS_PER_TENANT) as usize {
-                0 => max_connections.div_ceil(2),
-                given => given,
-            },
-            per_user: self.number(&settings::WS_CONNECTIONS_PER_USER) as usize,
-            per_session: self.number(&settings::WS_CONNECTIONS_PER_SESSION) as usize,
-        }
+    fn connection_caps(&mut self, max_connections: usize) -> ConnectionCaps {
+        let [per_tenant, per_user, per_session] = [
+            &settings::WS_CONNECTIONS_PER_TENANT,
+            &settings::WS_CONNECTIONS_PER_USER,
+            &settings::WS_CONNECTIONS_PER_SESSION,
+        ]
+        .map(|setting| {
+            let cap = self.number(setting) as usize;
+            if self.raw.get(setting).is_some() && cap > max_connections {
+                let place = self.raw.place(setting);
+                self.warnings
+                    .push(format!("{place} has no effect: it is above {}", settings::SERVER_MAX_CONNECTIONS.env));
+            }
+            cap
+        });
+        let per_tenant = if per_tenant == 0 { max_connections.div_ceil(2) } else { per_tenant };
+        ConnectionCaps { per_tenant, per_user, per_session }
     }
 
     pub(super) fn websocket(&mut self) -> WebSocket {
@@ -81,7 +90,6 @@ impl Checker<'_> {
             ping_interval,
             pong_timeout,
             threads: NonZeroUsize::new(self.number(&settings::WS_THREADS) as usize),
-            connection_caps: self.connection_caps(),
             read_buffer_bytes: self.number(&settings::WS_READ_BUFFER_SIZE) as usize,
             origins: self.origins(&settings::WS_ALLOWED_ORIGINS),
             public_origins: self.origins(&settings::WS_PUBLIC_ALLOWED_ORIGINS),

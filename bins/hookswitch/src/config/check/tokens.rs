@@ -47,6 +47,12 @@ impl Checker<'_> {
                 "is not set, so no token could be verified",
                 "set it to your identity provider's HS256 secret, or set JWT_PUBLIC_KEY_FILE",
             ),
+            // As the text of a shared secret it would be one that everybody may know.
+            Some(secret) if secret.reveal().contains("-----BEGIN") => self.refuse(
+                &settings::JWT_SECRET,
+                "holds a key in PEM form, and is no shared secret",
+                "name the file with the public key by JWT_PUBLIC_KEY_FILE",
+            ),
             Some(secret) if secret.reveal().len() < SECRET_MIN_BYTES => self.refuse(
                 &settings::JWT_SECRET,
                 &format!("is shorter than {SECRET_MIN_BYTES} bytes"),
@@ -91,6 +97,9 @@ impl Checker<'_> {
         let (wrong, remedy) = match std::fs::read_to_string(&path) {
             Ok(pem) if pem.contains("PRIVATE KEY") => {
                 ("holds a private key".to_owned(), "name the public key; the private one belongs to the signer alone")
+            }
+            Ok(pem) if pem.matches("-----BEGIN").count() > 1 => {
+                ("holds more than one key, and only the first would count".to_owned(), "leave one of them in it")
             }
             Ok(pem) => return Some(pem),
             Err(error) => (format!("{path:?} cannot be read: {error}"), "name a readable PEM file"),

@@ -77,7 +77,7 @@ async fn an_idle_connection_and_a_slow_head_have_deadlines_of_their_own() {
     far.write_all(b"GET / HTTP/1.1").await.expect("written");
     read_what_was_sent(&mut stream).await;
     state.begin_request();
-    tokio::time::timeout(Duration::from_secs(3_600), read(&mut stream)).await.expect_err("its answer is being made");
+    tokio::time::timeout(Duration::from_hours(1), read(&mut stream)).await.expect_err("its answer is being made");
     state.end_request(false);
     stream.write_all(b"HTTP/1.1 200 OK").await.expect("written");
     let (n_read, lasted) = read(&mut stream).await;

@@ -16,9 +16,19 @@ pub(crate) struct FrameScan {
     n_header: u8,
     is_message_open: bool,
     is_close: bool,
-    has_closed: bool,
-    is_malformed: bool,
+    end: End,
     n_payload_left: u64,
+}
+
+/// Whether anything that comes still counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum End {
+    #[default]
+    No,
+    /// A whole close frame has gone by.
+    Closed,
+    /// A frame came whose length breaks the protocol.
+    Malformed,
 }
 
 impl FrameScan {
@@ -27,7 +37,7 @@ impl FrameScan {
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> usize {
         let (n_all, mut bytes) = (bytes.len(), bytes);
         let mut n_good = 0;
-        while !bytes.is_empty() && !self.is_malformed {
+        while !bytes.is_empty() && self.end != End::Malformed {
             if self.n_header == 0 {
                 n_good = n_all - bytes.len();
             }
@@ -35,7 +45,7 @@ impl FrameScan {
                 let n = usize::try_from(self.n_payload_left).unwrap_or(usize::MAX).min(bytes.len());
                 bytes = &bytes[n..];
                 self.n_payload_left -= n as u64;
-                self.has_closed |= self.is_close && self.n_payload_left == 0;
+                self.close_if_whole();
                 continue;
             }
             self.header[usize::from(self.n_header)] = bytes[0];
@@ -45,12 +55,12 @@ impl FrameScan {
                 self.start_frame();
             }
         }
-        if self.is_malformed { n_good } else { n_all }
+        if self.is_malformed() { n_good } else { n_all }
     }
 
     /// A frame came whose length breaks the protocol.
-    pub(crate) const fn is_malformed(&self) -> bool {
-        self.is_malformed
+    pub(crate) fn is_malformed(&self) -> bool {
+        self.end == End::Malformed
     }
 
     /// No frame and no fragmented message is under way.
@@ -59,8 +69,8 @@ impl FrameScan {
     }
 
     /// A whole close frame has gone by.
-    pub(crate) const fn has_closed(&self) -> bool {
-        self.has_closed
+    pub(crate) fn has_closed(&self) -> bool {
+        self.end == End::Closed
     }
 
     /// How long this header is, as far as its bytes tell yet.
@@ -78,9 +88,17 @@ impl FrameScan {
     }
 
     /// A length in two or eight bytes: what fits into fewer must be, and the highest bit must be 0.
-    const fn long_length(&mut self, length: u64, least: u64) -> u64 {
-        self.is_malformed |= length < least || length >> 63 == 1;
+    fn long_length(&mut self, length: u64, least: u64) -> u64 {
+        if (length < least || length >> 63 == 1) && self.end == End::No {
+            self.end = End::Malformed;
+        }
         length
+    }
+
+    fn close_if_whole(&mut self) {
+        if self.is_close && self.n_payload_left == 0 && self.end == End::No {
+            self.end = End::Closed;
+        }
     }
 
     fn start_frame(&mut self) {
@@ -98,7 +116,7 @@ impl FrameScan {
             short => u64::from(short),
         };
         self.is_close = opcode == OPCODE_CLOSE;
-        self.has_closed |= self.is_close && self.n_payload_left == 0;
+        self.close_if_whole();
         self.n_header = 0;
     }
 }

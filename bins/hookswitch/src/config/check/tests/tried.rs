@@ -120,11 +120,27 @@ W4fN2qA0mIhi0oOhIii5A5IcZrogbsO+\n\
 -----END PUBLIC KEY-----\n";
 
 #[test]
+fn a_key_in_the_place_of_a_secret_is_refused_and_so_are_two_keys() {
+    let problem = |pairs: &[(&str, &str)]| {
+        let error = Config::load(&Environment::from_pairs(pairs), None).expect_err("bad");
+        assert_eq!(error.problems.len(), 1, "{error}");
+        error.problems[0].to_string()
+    };
+    assert!(problem(&[("JWT_SECRET", P_384)]).starts_with("JWT_SECRET: holds a key in PEM form"));
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let two = dir.path().join("two.pem");
+    std::fs::write(&two, P_384.repeat(2)).expect("written");
+    let two = two.display().to_string();
+    let problem = problem(&[GOOD_SECRET, ("JWT_PUBLIC_KEY_FILE", &two)]);
+    assert!(problem.starts_with("JWT_PUBLIC_KEY_FILE: holds more than one key"), "{problem}");
+}
+
+#[test]
 fn connections_have_caps_that_can_be_set() {
     let caps = |pairs: &[(&str, &str)]| {
         let environment = Environment::from_pairs(&[&[GOOD_SECRET], pairs].concat());
         let config = Config::load(&environment, None).expect("good");
-        let caps = config.websocket.connection_caps;
+        let caps = config.server.connection_caps;
         (config.server.max_connections, caps.per_tenant, caps.per_user, caps.per_session)
     };
     assert_eq!(caps(&[]), (200_000, 100_000, 50, 20));
@@ -132,6 +148,11 @@ fn connections_have_caps_that_can_be_set() {
     let given =
         [("WS_CONNECTIONS_PER_TENANT", "7"), ("WS_CONNECTIONS_PER_USER", "3"), ("WS_CONNECTIONS_PER_SESSION", "2")];
     assert_eq!(caps(&given), (200_000, 7, 3, 2));
+    let above = load([GOOD_SECRET, ("SERVER_MAX_CONNECTIONS", "100"), ("WS_CONNECTIONS_PER_TENANT", "101")]);
+    assert_eq!(
+        above.expect("good").warnings,
+        ["WS_CONNECTIONS_PER_TENANT has no effect: it is above SERVER_MAX_CONNECTIONS"]
+    );
     let idle = load([GOOD_SECRET, ("SERVER_IDLE_TIMEOUT", "90s"), ("SERVER_HEADER_BYTES", "65536")]).expect("good");
     assert_eq!((idle.server.idle_timeout, idle.server.header_bytes), (Duration::from_secs(90), 65_536));
     let server = load([GOOD_SECRET]).expect("good").server;
