@@ -159,6 +159,7 @@ fn hub(config: &Config) -> HubConfig {
         shards: config.websocket.threads.map_or(default.shards, NonZeroUsize::get),
         ping_interval: config.websocket.ping_interval,
         pong_timeout: config.websocket.pong_timeout,
+        max_tenant_sessions: config.websocket.sessions_per_tenant,
         ..default
     }
 }

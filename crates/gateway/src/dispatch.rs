@@ -16,7 +16,7 @@ use crate::http::{Answer, Body, BoxError, Problem, Query, decode_segment, read_b
 use crate::origin::AllowedOrigins;
 use crate::routes::Endpoint;
 use crate::transports::websocket::{
-    CommandHandler, HandOver, Handshake, WebSocketForm, hand_over, switching_protocols,
+    CommandHandler, HandOver, Handshake, WebSocketForm, hand_over, subscription, switching_protocols,
 };
 
 use crate::webhooks_api::WebhookCall;
@@ -45,7 +45,7 @@ impl Gateway {
             return self.open_page(&admitted, query, &head, upgrade).await;
         };
         match admitted.route.endpoint {
-            Endpoint::Socket => self.user_socket(&admitted, principal, &head, upgrade).await,
+            Endpoint::Socket => self.user_socket(&admitted, principal, query, &head, upgrade).await,
             Endpoint::SocketStats => Ok(pages::socket_stats(inner.hub(), principal)),
             Endpoint::UserOnline => pages::user_online(inner.hub(), principal, admitted.params.get("user_id")).await,
             Endpoint::OnlineUsers => pages::online_users(inner.hub(), principal, answer).await,
@@ -67,7 +67,7 @@ impl Gateway {
             Endpoint::PublicSocket => {
                 let key = admitted.params.get("session_key").map(decode_segment);
                 let key = key.unwrap_or_else(|| query.get("session_id"));
-                self.visitor_socket(admitted, key.as_deref(), head, upgrade).await
+                self.visitor_socket(admitted, key.as_deref(), query, head, upgrade).await
             }
             Endpoint::Ready => Ok(inner.readiness.page(&inner.parts.health, inner.hub().is_draining()).await),
             Endpoint::Metrics => Ok(pages::metrics(&inner.registry, &head.headers)),
@@ -116,6 +116,7 @@ impl Gateway {
         &self,
         admitted: &Admitted<'_>,
         principal: &Principal,
+        query: Query<'_>,
         head: &http::request::Parts,
         upgrade: Option<OnUpgrade>,
     ) -> Answered {
@@ -125,6 +126,7 @@ impl Gateway {
             subject: Subject::User(principal.user.clone()),
             clearance: if principal.role == Role::Admin { Clearance::Admin } else { Clearance::Standard },
             expires_at: Some(principal.expires_at),
+            subscription: subscription(query)?,
         };
         self.upgrade(who, head, upgrade).await
     }
@@ -134,6 +136,7 @@ impl Gateway {
         &self,
         admitted: &Admitted<'_>,
         key: Option<&str>,
+        query: Query<'_>,
         head: &http::request::Parts,
         upgrade: Option<OnUpgrade>,
     ) -> Answered {
@@ -145,6 +148,7 @@ impl Gateway {
             subject: Subject::Visitor(session.key),
             clearance: Clearance::Standard,
             expires_at: None,
+            subscription: subscription(query)?,
         };
         self.upgrade(who, head, upgrade).await
     }

@@ -6,6 +6,7 @@ use hookswitch_protocol::{ErrorCode, Retry, TenantId};
 
 use crate::seams::broker::BrokerError;
 use crate::seams::presence::PresenceError;
+use crate::shard::connection_handle::TooManyNames;
 
 /// Why a call to the hub failed; nothing was done then.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,9 @@ pub enum HubError {
         #[source]
         source: BrokerError,
     },
+    /// A connection would subscribe to too much from the start.
+    #[error(transparent)]
+    TooManyNames(#[from] TooManyNames),
     /// Presence cannot be written at the moment.
     #[error("cannot record the connection's presence")]
     Presence(#[from] PresenceError),
@@ -42,6 +46,7 @@ impl HubError {
             Self::Overloaded { .. } | Self::Draining => Retry::After(Duration::from_secs(1)),
             Self::Watch { source, .. } => source.retry(),
             Self::Presence(source) => source.retry(),
+            Self::TooManyNames(_) => Retry::Never,
         }
     }
 
@@ -50,6 +55,7 @@ impl HubError {
         match self {
             Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::Draining => ErrorCode::Draining,
+            Self::TooManyNames(_) => ErrorCode::TooManyNames,
             Self::Watch { .. } | Self::Presence(_) => ErrorCode::StorageUnavailable,
         }
     }
