@@ -160,6 +160,7 @@ fn hub(config: &Config) -> HubConfig {
         connection_caps: config.server.connection_caps,
         ping_interval: config.websocket.ping_interval,
         pong_timeout: config.websocket.pong_timeout,
+        max_tenant_sessions: config.websocket.sessions_per_tenant,
         ..default
     }
 }

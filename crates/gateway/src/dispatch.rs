@@ -21,7 +21,7 @@ use crate::http::{
 use crate::origin::AllowedOrigins;
 use crate::routes::Endpoint;
 use crate::transports::websocket::{
-    CommandHandler, HandOver, Handshake, WebSocketForm, hand_over, switching_protocols,
+    CommandHandler, HandOver, Handshake, WebSocketForm, hand_over, subscription, switching_protocols,
 };
 
 use crate::webhooks_api::WebhookCall;
@@ -49,7 +49,7 @@ impl Gateway {
             return self.open_page(&admitted, query, &head, upgrade).await;
         };
         match admitted.route.endpoint {
-            Endpoint::Socket => self.user_socket(&admitted, principal, &head, upgrade).await,
+            Endpoint::Socket => self.user_socket(&admitted, principal, query, &head, upgrade).await,
             Endpoint::SocketStats => Ok(pages::socket_stats(inner.hub(), principal)),
             Endpoint::UserOnline => pages::user_online(inner.hub(), principal, admitted.params.get("user_id")).await,
             Endpoint::OnlineUsers => pages::online_users(inner.hub(), principal, answer).await,
@@ -76,7 +76,7 @@ impl Gateway {
         match admitted.route.endpoint {
             Endpoint::PublicSocket => {
                 let names = session_names(admitted.params.get("session_key"), query);
-                self.visitor_socket(admitted, names, head, upgrade).await
+                self.visitor_socket(admitted, names, query, head, upgrade).await
             }
             Endpoint::Ready => Ok(inner.readiness.page(&inner.parts.health, inner.hub().is_draining()).await),
             Endpoint::Metrics => Ok(pages::metrics(&inner.registry, &head.headers)),
@@ -141,6 +141,7 @@ impl Gateway {
         &self,
         admitted: &Admitted<'_>,
         principal: &Principal,
+        query: Query<'_>,
         head: &Parts,
         upgrade: Option<OnUpgrade>,
     ) -> Answered {
@@ -150,6 +151,7 @@ impl Gateway {
             subject: Subject::User(principal.user.clone()),
             clearance: if principal.role == Role::Admin { Clearance::Admin } else { Clearance::Standard },
             expires_at: Some(principal.expires_at),
+            subscription: subscription(query)?,
         };
         self.upgrade(who, head, upgrade).await
     }
@@ -159,6 +161,7 @@ impl Gateway {
         &self,
         admitted: &Admitted<'_>,
         names: [Option<String>; 2],
+        query: Query<'_>,
         head: &Parts,
         upgrade: Option<OnUpgrade>,
     ) -> Answered {
@@ -176,6 +179,7 @@ impl Gateway {
             subject: Subject::Visitor(session.key),
             clearance: Clearance::Standard,
             expires_at: None,
+            subscription: subscription(query)?,
         };
         self.upgrade(who, head, upgrade).await
     }

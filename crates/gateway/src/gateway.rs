@@ -60,7 +60,7 @@ pub(crate) struct Inner {
     pub(crate) config: GatewayConfig,
     pub(crate) parts: GatewayParts,
     pub(crate) sockets: Arc<SocketContext>,
-    pub(crate) metrics: GatewayMetrics,
+    pub(crate) metrics: Arc<GatewayMetrics>,
     pub(crate) http_connections: HttpConnections,
     pub(crate) registry: Registry,
     pub(crate) readiness: Readiness,
@@ -89,7 +89,7 @@ impl Gateway {
     /// A gateway that serves nothing yet: call [`Gateway::serve`], or [`Gateway::handle`] from a
     /// server of your own.
     pub fn new(mut parts: GatewayParts, config: GatewayConfig) -> Self {
-        let (metrics, http_connections) = (GatewayMetrics::default(), HttpConnections::default());
+        let (metrics, http_connections) = (Arc::new(GatewayMetrics::default()), HttpConnections::default());
         let mut registry = std::mem::take(&mut parts.metrics);
         metrics.register(&mut registry);
         http_connections.register(&mut registry);
@@ -97,6 +97,7 @@ impl Gateway {
         let sockets = SocketContext {
             hub: parts.switch.hub().clone(),
             clock: parts.clock.clone(),
+            metrics: Arc::clone(&metrics),
             read_buffer_bytes: config.read_buffer_bytes.clamp(256, 64 * 1024),
             linger: config.linger,
         };

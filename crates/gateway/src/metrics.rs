@@ -24,6 +24,8 @@ hookswitch_runtime::counters! {
         panics: "Requests answered 500 after a panic",
         accept_errors: "Failures to accept a connection",
         refused_connections: "Connections refused, the limit being reached",
+        commands_slowed: "Times a WebSocket's commands had to wait, too many or too large ones having come",
+        typing_superseded: "Typing indicators left out for a later one of the same connection",
         relocations: "Moves of publishing connections to the thread of those they publish to, or away from it",
     }
     by {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hookswitch_protocol::{ConnectionId, TenantId};
+use hookswitch_protocol::{ConnectionId, TenantId, limits};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::attachment::{Attachment, Subject};
@@ -15,7 +15,7 @@ use crate::error::HubError;
 use crate::offline_delivery::OfflineDelivery;
 use crate::publish::wire_form::WireForm;
 use crate::shard::SlotKey;
-use crate::shard::connection_handle::ConnectionHandle;
+use crate::shard::connection_handle::{ConnectionHandle, TooManyNames};
 use crate::shard::request::Request;
 use crate::shard::transport::Transport;
 use crate::shared::Shared;
@@ -43,12 +43,16 @@ impl Admission {
     /// `form` is how its client reads. Cancel safe: dropped midway, nothing stays.
     ///
     /// # Errors
-    /// [`HubError::Draining`] while shutting down, [`HubError::TooManyConnections`] at one of the caps, and what broker
-    /// and presence store say.
+    /// [`HubError::Draining`] while shutting down, [`HubError::TooManyConnections`] at one of the caps,
+    /// [`HubError::TooManyNames`], and what broker and presence store say.
     pub async fn attach(&self, who: Attachment, form: &'static dyn WireForm) -> Result<PendingConnection, HubError> {
         let parts = &self.0;
         if parts.shared.draining.is_cancelled() {
             return Err(HubError::Draining);
+        }
+        let n_names = who.subscription.as_ref().map_or(0, Vec::len);
+        if n_names > limits::SUBSCRIPTION_NAMES {
+            return Err(HubError::TooManyNames(TooManyNames { n_names, limit: limits::SUBSCRIPTION_NAMES }));
         }
         let counted = Counted::new(&parts.shared, &who)?;
         parts.presence_sync.watch(&who.tenant).await?;

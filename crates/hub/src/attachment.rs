@@ -1,6 +1,6 @@
 //! Who is behind a connection.
 
-use hookswitch_protocol::{SessionKey, TenantId, Timestamp, UserId};
+use hookswitch_protocol::{SessionKey, SubscriptionName, TenantId, Timestamp, UserId};
 
 use crate::seams::user_key::UserKey;
 
@@ -15,6 +15,9 @@ pub struct Attachment {
     pub clearance: Clearance,
     /// When its token expires; it is then closed with 4401.
     pub expires_at: Option<Timestamp>,
+    /// What it subscribes to from its first event on, as by a subscribe command; `None` where it waits for
+    /// one. At most [`limits::SUBSCRIPTION_NAMES`](hookswitch_protocol::limits::SUBSCRIPTION_NAMES).
+    pub subscription: Option<Vec<SubscriptionName>>,
 }
 
 /// What a connection may see beyond what everybody of its tenant may.

@@ -6,12 +6,13 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hookswitch_runtime::{Clock, Scope};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::admission::{Admission, AdmissionParts};
 use crate::cluster::gap_notices::GapNotifier;
 use crate::cluster::inbound::RemoteInbound;
-use crate::cluster::inbound_jobs::{InboundJob, InboundJobs};
+use crate::cluster::inbound_jobs::{HeldJob, InboundJobs};
+use crate::cluster::presence_notices::PresenceNotices;
 use crate::cluster::presence_sync::PresenceSync;
 use crate::config::HubConfig;
 use crate::hub::{Hub, HubParts};
@@ -22,7 +23,7 @@ use crate::seams::broker::{Broker, BrokerSink};
 use crate::seams::chat::{ChatSessionError, ChatSessionStore};
 use crate::seams::offline::{OfflineLimits, OfflineStore};
 use crate::seams::presence::PresenceStore;
-use crate::sessions::ChatSessions;
+use crate::sessions::{ChatSessions, SessionLimits};
 use crate::shard::{self, request::Request};
 use crate::shared::Shared;
 
@@ -76,7 +77,7 @@ pub struct HubBuilder {
     fanout: Arc<Fanout>,
     shards: Arc<[mpsc::Sender<Request>]>,
     remote_inbound: Arc<RemoteInbound>,
-    jobs: mpsc::Receiver<InboundJob>,
+    jobs: mpsc::Receiver<HeldJob>,
 }
 
 impl HubBuilder {
@@ -126,9 +127,16 @@ impl HubBuilder {
     /// [`StartError::Sessions`].
     pub async fn start(self, seams: Seams) -> Result<(Hub, Admission), StartError> {
         let sessions = self.start_sessions(&seams).await?;
-        let presence_sync = self.start_presence_sync(&seams);
+        let presence_notices = PresenceNotices::new(
+            Arc::clone(&self.fanout),
+            Arc::clone(&seams.broker),
+            self.clock.clone(),
+            self.scope.clone(),
+        );
+        let presence_sync = self.start_presence_sync(&seams, &presence_notices);
         let offline_delivery = self.offline_delivery(&seams);
         self.start_gap_notices(&sessions, &offline_delivery);
+        self.start_wanted_backlogs(&offline_delivery);
         let Self { config, scope, fanout, shards, remote_inbound, jobs, .. } = self;
         let shared = Arc::clone(&fanout.shared);
         let inbound_jobs = InboundJobs {
@@ -150,27 +158,29 @@ impl HubBuilder {
             remote_inbound,
             linger_deadline: OnceLock::new(),
             offline_delivery: Arc::clone(&offline_delivery),
+            presence_notices,
         }));
         let next = AtomicUsize::new(0);
         Ok((hub, Admission::new(AdmissionParts { shared, presence_sync, shards, offline_delivery, next })))
     }
 
     async fn start_sessions(&self, seams: &Seams) -> Result<Arc<ChatSessions>, StartError> {
-        let HubConfig { session_silence, max_sessions, .. } = *self.config;
-        let store = Arc::clone(&seams.chat);
-        let sessions = Arc::new(ChatSessions::load(store, self.clock.clone(), session_silence, max_sessions).await?);
+        let HubConfig { session_silence, max_sessions, max_tenant_sessions, .. } = *self.config;
+        let limits = SessionLimits { all: max_sessions, per_tenant: max_tenant_sessions };
+        let (store, shared) = (Arc::clone(&seams.chat), Arc::clone(&self.fanout.shared));
+        let loaded = ChatSessions::load(store, self.clock.clone(), session_silence, limits, shared).await?;
+        let sessions = Arc::new(loaded);
         self.remote_inbound.know(Arc::clone(&sessions));
         self.scope.spawn("chat-sessions", until_soft(&self.scope, Arc::clone(&sessions).run()));
         Ok(sessions)
     }
 
-    fn start_presence_sync(&self, seams: &Seams) -> Arc<PresenceSync> {
+    fn start_presence_sync(&self, seams: &Seams, notices: &Arc<PresenceNotices>) -> Arc<PresenceSync> {
         let presence_sync = Arc::new(PresenceSync::new(
-            Arc::clone(&self.fanout),
+            Arc::clone(&self.fanout.shared),
             Arc::clone(&seams.broker),
             Arc::clone(&seams.presence),
-            self.clock.clone(),
-            self.config.publish_deadline,
+            Arc::clone(notices),
         ));
         let tenants = Arc::clone(&presence_sync).run_tenants(self.config.unwatch_after);
         self.scope.spawn("watched tenants", until_soft(&self.scope, tenants));
@@ -190,13 +200,26 @@ impl HubBuilder {
         })
     }
 
+    fn start_wanted_backlogs(&self, offline_delivery: &Arc<OfflineDelivery>) {
+        let (shared, offline_delivery) = (Arc::clone(&self.fanout.shared), Arc::clone(offline_delivery));
+        let serving = async move {
+            loop {
+                shared.wanted_backlogs.noted().await;
+                for user in shared.wanted_backlogs.take() {
+                    drop(offline_delivery.serve(user));
+                }
+            }
+        };
+        self.scope.spawn("wanted backlogs", until_soft(&self.scope, serving));
+    }
+
     fn start_gap_notices(&self, sessions: &Arc<ChatSessions>, offline_delivery: &Arc<OfflineDelivery>) {
         let notifier = GapNotifier {
             shared: Arc::clone(&self.fanout.shared),
             shards: Arc::clone(&self.shards),
             sessions: Arc::clone(sessions),
             offline_delivery: Arc::clone(offline_delivery),
-            scope: self.scope.clone(),
+            reopened: Notify::new(),
         };
         self.scope.spawn("gap notices", until_soft(&self.scope, notifier.run()));
     }

@@ -39,8 +39,11 @@ pub struct HubConfig {
     pub drain_linger: Duration,
     /// Chat sessions silent for this long are forgotten (24 h).
     pub session_silence: Duration,
-    /// Most chat sessions known at once over all tenants (1,000,000); further starts are refused.
+    /// Most chat sessions known at once over all tenants (1,000,000); further starts are refused. One tenant
+    /// may have as many as are left, so that something is always left for others.
     pub max_sessions: usize,
+    /// Most chat sessions of one tenant known at once (250,000); further starts are refused.
+    pub max_tenant_sessions: usize,
 }
 
 impl Default for HubConfig {
@@ -60,6 +63,7 @@ impl Default for HubConfig {
             drain_linger: Duration::ZERO,
             session_silence: Duration::from_hours(24),
             max_sessions: 1_000_000,
+            max_tenant_sessions: 250_000,
         }
     }
 }

@@ -7,6 +7,7 @@ use hookswitch_protocol::{ErrorCode, Retry, TenantId};
 use crate::connection_caps::ConnectionCap;
 use crate::seams::broker::BrokerError;
 use crate::seams::presence::PresenceError;
+use crate::shard::connection_handle::TooManyNames;
 
 /// Why a call to the hub failed; nothing was done then.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,9 @@ pub enum HubError {
         #[source]
         source: BrokerError,
     },
+    /// A connection would subscribe to too much from the start.
+    #[error(transparent)]
+    TooManyNames(#[from] TooManyNames),
     /// Presence cannot be written at the moment.
     #[error("cannot record the connection's presence")]
     Presence(#[from] PresenceError),
@@ -53,6 +57,7 @@ impl HubError {
             Self::TooManyConnections { .. } => Retry::After(Duration::from_secs(30)),
             Self::Watch { source, .. } => source.retry(),
             Self::Presence(source) => source.retry(),
+            Self::TooManyNames(_) => Retry::Never,
         }
     }
 
@@ -62,6 +67,7 @@ impl HubError {
             Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::TooManyConnections { .. } => ErrorCode::TooManyConnections,
             Self::Draining => ErrorCode::Draining,
+            Self::TooManyNames(_) => ErrorCode::TooManyNames,
             Self::Watch { .. } | Self::Presence(_) => ErrorCode::StorageUnavailable,
         }
     }

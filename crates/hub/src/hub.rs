@@ -11,12 +11,13 @@ use tokio::time::Instant;
 
 use crate::cluster::inbound::RemoteInbound;
 use crate::cluster::inbound_jobs::InboundJob;
+use crate::cluster::presence_notices::PresenceNotices;
 use crate::config::HubConfig;
 use crate::error::HubError;
 use crate::metrics::HubMetrics;
 use crate::offline_delivery::{BacklogNotice, OfflineDelivery};
 use crate::publish::affinity::{ShardId, place};
-use crate::publish::fanout::{Fanout, Reservation};
+use crate::publish::fanout::{Fanout, Reservation, weight};
 use crate::seams::broker::{Broker, BrokerError, EncodedEvent, Publication};
 use crate::seams::offline::{OfflineError, OfflineMessage, OfflineStore};
 use crate::seams::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
@@ -41,17 +42,32 @@ pub(crate) struct HubParts {
     /// When lingering ends; set once the first drain has seen everybody out.
     pub(crate) linger_deadline: OnceLock<Instant>,
     pub(crate) offline_delivery: Arc<OfflineDelivery>,
+    pub(crate) presence_notices: Arc<PresenceNotices>,
 }
 
 impl Hub {
     /// Waits for room for `n_events` of this tenant in every shard's mailbox, of which one tenant may
     /// fill a quarter. Taking room before anything durable is written keeps a full mailbox from
-    /// turning into half an acceptance. Cancel safe.
+    /// turning into half an acceptance. For events of up to 16 KiB each on average; of others,
+    /// [`Hub::reserve_for`]. Cancel safe.
     ///
     /// # Errors
     /// [`HubError::Overloaded`] when there is none within the configured deadline.
     pub async fn reserve(&self, tenant: &TenantId, n_events: usize) -> Result<Reservation, HubError> {
-        self.0.fanout.reserve(tenant, n_events, self.0.config.publish_deadline).await
+        self.0.fanout.reserve(tenant, n_events, 0, self.0.config.publish_deadline).await
+    }
+
+    /// The same for just these events: large ones take the room of several. Cancel safe.
+    ///
+    /// # Errors
+    /// [`HubError::Overloaded`] when there is none within the configured deadline.
+    pub async fn reserve_for<'a>(
+        &self,
+        tenant: &TenantId,
+        events: impl Iterator<Item = &'a Event>,
+    ) -> Result<Reservation, HubError> {
+        let (n_events, n_bytes) = events.fold((0, 0), |(n, bytes), event| (n + 1, bytes + weight(event)));
+        self.0.fanout.reserve(tenant, n_events, n_bytes, self.0.config.publish_deadline).await
     }
 
     /// Delivers events, in order, to this node's connections and hands them to the other nodes.
@@ -95,7 +111,7 @@ impl Hub {
     /// # Errors
     /// [`HubError::Overloaded`] when there is no room now.
     pub async fn relay(&self, event: Arc<Event>, except: Option<ConnectionId>) -> Result<(), HubError> {
-        let room = self.0.fanout.try_reserve(&event.tenant, 1)?;
+        let room = self.0.fanout.try_reserve(&event.tenant, 1, weight(&event))?;
         let publication = [Publication::new(event)];
         let mut sending = None;
         let hand_on = |_| sending = Some(self.0.broker.publish(&publication));
@@ -232,6 +248,11 @@ impl Hub {
     pub fn register_metrics(&self, registry: &mut Registry) {
         let hub = self.clone();
         register_gauge(registry, "connections", "WebSockets open now", move || hub.n_connections() as u64);
+        let notices = Arc::clone(&self.0.presence_notices);
+        let help = "Changes of presence that wait to be told";
+        register_gauge(registry, "presence_untold", help, move || notices.n_untold() as u64);
+        let sessions = Arc::clone(&self.0.sessions);
+        register_gauge(registry, "chat_sessions", "Chat sessions known now", move || sessions.n_known() as u64);
         self.metrics().register(registry);
     }
 

@@ -15,7 +15,7 @@
 //! let (hub, admission) = HubBuilder::in_memory(HubConfig::default(), clock.clone(), &scope).await?;
 //! let tenant = TenantId::parse("tenant-123")?;
 //! let subject = Subject::User(UserId::from(456));
-//! let who = Attachment { tenant: tenant.clone(), subject, clearance: Clearance::Standard, expires_at: None };
+//! let who = Attachment { tenant: tenant.clone(), subject, clearance: Clearance::Standard, expires_at: None, subscription: None };
 //! let (open, mut inbox) = MemoryTransport::pair(16);
 //! admission.attach(who, MemoryTransport::FORM).await?.open(open).await;
 //!
@@ -39,6 +39,7 @@ mod config;
 mod connection_caps;
 mod error;
 mod hub;
+mod keyed_locks;
 pub mod memory;
 mod metrics;
 mod notice;

@@ -20,6 +20,8 @@ hookswitch_runtime::counters! {
         messages_lost: "Messages for absent users that no store took in time",
         gap_notices: "Connections told that events of other nodes may be missing",
         jobs_dropped as "errands_dropped": "Notices of other nodes not looked after for want of room",
+        presence_left_out: "Changes of presence left out because the user had come and gone before they could be told",
+        chat_sessions_refused: "Chat sessions not started, too many being live",
         keeper_failures: "Failed calls to a keeper in the background",
     }
     by {

@@ -10,7 +10,7 @@ use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::notice;
-use crate::seams::offline::{Claim, MessageNumber, OfflineError, OfflineStore};
+use crate::seams::offline::{Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineStore};
 use crate::seams::user_key::UserKey;
 use crate::shard::SlotKey;
 use crate::shard::request::Request;
@@ -18,6 +18,10 @@ use crate::shared::Shared;
 
 /// Messages claimed and sent at once.
 const PAGE_MESSAGES: usize = 200;
+
+/// Bytes that a connection's subscription may leave out of what is kept before the rest is left to the next
+/// one: they are read in vain.
+const LEFT_OUT_BYTES: usize = 64 * 1024 * 1024;
 
 /// How often a failing claim is tried before it is left to the user's next connection.
 const CLAIM_TRIES: u32 = 5;
@@ -173,10 +177,22 @@ impl Round<'_> {
     /// Serves one connection of the user, page by page. `n_untold` dropped messages were counted by
     /// a claim and not yet told to anybody.
     async fn walk(&self, n_untold: &mut u64) -> Result<Walk, OfflineError> {
+        let mut left_out = Vec::new();
+        let walked = self.walk_pages(n_untold, &mut left_out).await;
+        // Claimed until now, so that each claim found the ones behind: kept for a connection that wants them.
+        if !left_out.is_empty() {
+            self.settle(&left_out, Settlement::GivenBack).await?;
+        }
+        walked
+    }
+
+    /// What the connection's subscription leaves out stays claimed, and is added to `left_out`.
+    async fn walk_pages(&self, n_untold: &mut u64, left_out: &mut Vec<MessageNumber>) -> Result<Walk, OfflineError> {
         let Some((shard, key)) = self.find().await else {
             self.before_claim();
             return Ok(Walk::Done);
         };
+        let mut n_left_out_bytes = 0;
         loop {
             self.before_claim();
             let claim = self.offline_delivery.offline.claim(self.user, PAGE_MESSAGES).await?;
@@ -198,14 +214,25 @@ impl Round<'_> {
             let (done, arrived) = oneshot::channel();
             let sent = self.offline_delivery.shards[shard].send(Request::Backlog { key, messages, done }).await;
             let metrics = &self.offline_delivery.shared.metrics;
-            if sent.is_err() || arrived.await.is_err() {
+            let arrived = if sent.is_err() { None } else { arrived.await.ok() };
+            let Some(left_out_here) = arrived else {
                 self.settle(&numbers, Settlement::GivenBack).await?;
                 metrics.offline_given_back.inc_by(numbers.len() as u64);
                 return Ok(Walk::Interrupted);
-            }
+            };
+            // The notice stands before the messages.
+            let n_notices = usize::from(*n_untold > 0);
             *n_untold = 0;
-            self.settle(&numbers, Settlement::Confirmed).await?;
-            metrics.offline_delivered.inc_by(numbers.len() as u64);
+            let (arrived, left) = parted(&claim, &left_out_here, n_notices);
+            n_left_out_bytes += left.iter().map(|message| message.envelope.len()).sum::<usize>();
+            left_out.extend(left.into_iter().map(|message| message.number));
+            if !arrived.is_empty() {
+                self.settle(&arrived, Settlement::Confirmed).await?;
+                metrics.offline_delivered.inc_by(arrived.len() as u64);
+            }
+            if n_left_out_bytes > LEFT_OUT_BYTES {
+                return Ok(Walk::Done);
+            }
         }
     }
 
@@ -265,12 +292,15 @@ impl Round<'_> {
         }
     }
 
+    /// A connection to bring the messages to: one that gets everything before one that chose.
     async fn find(&self) -> Option<(usize, SlotKey)> {
-        for (shard, requests) in self.offline_delivery.shards.iter().enumerate() {
-            let (reply, key) = oneshot::channel();
-            requests.send(Request::BeginBacklog { user: self.user.clone(), reply }).await.ok()?;
-            if let Some(key) = key.await.ok()? {
-                return Some((shard, key));
+        for only_broad in [true, false] {
+            for (shard, requests) in self.offline_delivery.shards.iter().enumerate() {
+                let (user, (reply, key)) = (self.user.clone(), oneshot::channel());
+                requests.send(Request::BeginBacklog { user, only_broad, reply }).await.ok()?;
+                if let Some(key) = key.await.ok()? {
+                    return Some((shard, key));
+                }
             }
         }
         None
@@ -287,6 +317,20 @@ impl Round<'_> {
         messages.extend(claim.messages.iter().map(|message| message.envelope.clone()));
         messages
     }
+}
+
+/// The messages of a page that arrived, and those that its connection's subscription left out; `left_out` are
+/// the places of these in the page, which began with so many notices.
+fn parted<'a>(claim: &'a Claim, left_out: &[usize], n_notices: usize) -> (Vec<MessageNumber>, Vec<&'a ClaimedMessage>) {
+    let (mut arrived, mut left) = (Vec::with_capacity(claim.messages.len()), Vec::new());
+    for (at, message) in claim.messages.iter().enumerate() {
+        if left_out.binary_search(&(at + n_notices)).is_ok() {
+            left.push(message);
+        } else {
+            arrived.push(message.number);
+        }
+    }
+    (arrived, left)
 }
 
 impl Drop for Round<'_> {

@@ -21,6 +21,7 @@ pub(crate) struct Shared {
     /// Cancelled once: shards close every connection with 1012.
     pub(crate) draining: CancellationToken,
     pub(crate) disconnects: RecentDisconnects,
+    pub(crate) wanted_backlogs: WantedBacklogs,
     pub(crate) gaps: PendingGaps,
     pub(crate) forms: WireForms,
 }
@@ -32,9 +33,34 @@ impl Shared {
             metrics: HubMetrics::default(),
             draining: CancellationToken::new(),
             disconnects: RecentDisconnects::default(),
+            wanted_backlogs: WantedBacklogs::default(),
             gaps: PendingGaps::default(),
             forms: WireForms::default(),
         }
+    }
+}
+
+/// Users whose subscription grew after kept messages were left out for it, for offline delivery to look
+/// after. A set, so that its size is bounded by the number of users.
+#[derive(Debug, Default)]
+pub(crate) struct WantedBacklogs {
+    users: Mutex<HashSet<UserKey>>,
+    noted: Notify,
+}
+
+impl WantedBacklogs {
+    pub(crate) fn note(&self, user: UserKey) {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
+        self.noted.notify_one();
+    }
+
+    /// Waits for such users. Cancel safe: those that are not taken stay.
+    pub(crate) async fn noted(&self) {
+        self.noted.notified().await;
+    }
+
+    pub(crate) fn take(&self) -> HashSet<UserKey> {
+        std::mem::take(&mut *self.users.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

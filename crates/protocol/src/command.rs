@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{ErrorCode, Payload, SessionKey, SubscriptionName, json, limits};
+use crate::payloads::{ChatTyping, SessionRef};
+use crate::{ErrorCode, NamedSession, Payload, SessionName, SessionNames, SubscriptionName, clipped, json, limits};
 
 /// One client command, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,9 +25,9 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TypingCommand {
     /// The session it belongs to.
-    pub session: SessionKey,
-    /// The payload as the client sent it.
-    pub payload: Payload,
+    pub session: SessionName,
+    /// Its known fields; whatever else the client sent is left behind.
+    pub typing: ChatTyping,
 }
 
 /// Why a message is not a command; told to the client, the connection stays.
@@ -40,9 +41,10 @@ pub struct CommandError {
 }
 
 impl CommandError {
-    /// An error with this code and sentence.
+    /// An error with this code and sentence, of which the middle is left out where it is longer than
+    /// [`limits::ERROR_MESSAGE_BYTES`]: a parser quotes what it was given.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: clipped(message.into(), limits::ERROR_MESSAGE_BYTES) }
     }
 }
 
@@ -63,16 +65,14 @@ struct RawNames<'a> {
 }
 
 #[derive(Deserialize)]
-struct RawTyping {
-    session_id: RawSession,
-}
-
-/// A session id as clients spell it: an integer or a string.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawSession {
-    Number(i64),
-    Text(String),
+struct RawTyping<'a> {
+    /// As it is spelled: a number stays one.
+    session_id: Option<SessionRef>,
+    #[serde(borrow)]
+    sender_type: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    sender_name: Option<Cow<'a, str>>,
+    is_typing: Option<bool>,
 }
 
 impl Command {
@@ -142,16 +142,52 @@ fn names(payload: Option<&RawValue>) -> Result<Vec<SubscriptionName>, CommandErr
         .collect()
 }
 
+/// Takes the known fields out, each within its bound: what a client sends goes to everybody of a session.
 fn typing(payload: Option<&RawValue>) -> Result<TypingCommand, CommandError> {
     let payload = payload.ok_or_else(|| invalid("payload is missing"))?;
     let payload = Payload::from_raw(payload).map_err(|e| invalid(e.to_string()))?;
-    let raw: RawTyping = payload.read().map_err(|_| invalid("payload.session_id must be an integer or a string"))?;
-    let text = match raw.session_id {
-        RawSession::Number(number) => number.to_string(),
-        RawSession::Text(text) => text,
+    let names = SessionNames::read(&payload);
+    for (field, name) in [("session_key", &names.session_key), ("session_id", &names.session_id)] {
+        if let NamedSession::Unusable(problem) = name {
+            return Err(invalid(format!("payload.{field} {problem}")));
+        }
+    }
+    let session = names.name().ok_or_else(|| invalid("payload.session_id must be an integer or a string"))?;
+    let raw: RawTyping<'_> =
+        serde_json::from_str(payload.as_str()).map_err(|e| invalid(format!("payload has a wrong field: {e}")))?;
+    typing_field("session_id", session.text().as_str())?;
+    let typing = ChatTyping {
+        session_id: raw.session_id.unwrap_or_else(|| SessionRef::from(session.text())),
+        sender_type: typing_field("sender_type", &raw.sender_type.unwrap_or_default())?,
+        sender_name: typing_field("sender_name", &raw.sender_name.unwrap_or_default())?,
+        is_typing: raw.is_typing.unwrap_or_default(),
     };
-    let session = SessionKey::parse(&text).map_err(|e| invalid(format!("payload.{e}")))?;
-    Ok(TypingCommand { session, payload })
+    Ok(TypingCommand { session, typing })
+}
+
+fn typing_field(field: &str, text: &str) -> Result<String, CommandError> {
+    if text.len() > limits::TYPING_FIELD_BYTES {
+        let message =
+            format!("payload.{field} has {} bytes, at most {} are allowed", text.len(), limits::TYPING_FIELD_BYTES);
+        return Err(CommandError::new(ErrorCode::TooLarge, message));
+    }
+    Ok(text.to_owned())
+}
+
+impl TypingCommand {
+    /// The payload that is relayed: the four known fields and nothing else.
+    ///
+    /// # Errors
+    /// `too_large` when they take more than [`limits::TYPING_BYTES`] as JSON, where a character may take six.
+    pub fn payload(&self) -> Result<Payload, CommandError> {
+        let payload = Payload::from_serialize(&self.typing).map_err(|e| invalid(e.to_string()))?;
+        let n_bytes = payload.as_str().len();
+        if n_bytes > limits::TYPING_BYTES {
+            let message = format!("payload has {n_bytes} bytes, at most {} are allowed", limits::TYPING_BYTES);
+            return Err(CommandError::new(ErrorCode::TooLarge, message));
+        }
+        Ok(payload)
+    }
 }
 
 #[cfg(test)]
@@ -172,7 +208,7 @@ mod tests {
         assert_eq!(Command::parse(r#"{"type":"subscribe","payload":{"events":["call.*"]}}"#), Ok(subscribe.clone()));
         assert_eq!(Command::parse(r#"{"type":"subscribe","payload":{"topics":["call.*"]}}"#), Ok(subscribe));
         let typing = Command::parse(r#"{"type":"chat.typing","payload":{"session_id":7,"is_typing":true}}"#);
-        assert!(matches!(typing, Ok(Command::Typing(t)) if t.session.as_str() == "7"));
+        assert!(matches!(typing, Ok(Command::Typing(t)) if t.session.text().as_str() == "7"));
     }
 
     #[test]
@@ -207,6 +243,63 @@ mod tests {
         assert_eq!(Command::parse(" \n{\"type\":\"ping\"}"), Ok(Command::Ping));
         assert_eq!(code_of(r#"{"type":"subscribe","payload":[["call.*"],null]}"#), ErrorCode::InvalidField);
         assert_eq!(code_of(r#"{"type":"chat.typing","payload":[7]}"#), ErrorCode::InvalidField);
+    }
+
+    fn typed(payload: &str) -> Result<String, ErrorCode> {
+        let command =
+            Command::parse(&format!(r#"{{"type":"chat.typing","payload":{payload}}}"#)).map_err(|e| e.code)?;
+        let Command::Typing(typing) = command else { panic!("{command:?}") };
+        typing.payload().map(|payload| payload.as_str().to_owned()).map_err(|e| e.code)
+    }
+
+    #[test]
+    fn a_typing_indicator_is_rebuilt_from_its_four_fields() {
+        let full = r#"{"session_id":7,"sender_type":"agent","sender_name":"Ada","is_typing":true}"#;
+        assert_eq!(typed(full).as_deref(), Ok(full));
+        let more = r#"{"is_typing":true,"x":[1.50],"sender_name":"Ada","session_key":"k","sender_type":"agent","session_id":7}"#;
+        assert_eq!(typed(more).as_deref(), Ok(full), "in their order, without what nobody knows");
+        let least = r#"{"session_id":"7","sender_type":"","sender_name":"","is_typing":false}"#;
+        assert_eq!(typed(r#"{"session_id":"7","sender_name":null}"#).as_deref(), Ok(least));
+        assert_eq!(typed(r#"{"session_id":7,"is_typing":"yes"}"#), Err(ErrorCode::InvalidField));
+    }
+
+    #[test]
+    fn a_typing_indicator_has_bounds_for_each_field_and_for_all() {
+        let named = |name: &str| typed(&format!(r#"{{"session_id":7,"sender_name":"{name}"}}"#));
+        assert!(named(&"x".repeat(256)).is_ok());
+        assert_eq!(named(&"x".repeat(257)), Err(ErrorCode::TooLarge));
+        assert_eq!(named(&"\\u0001".repeat(200)), Err(ErrorCode::TooLarge), "printed, each takes six bytes");
+        let padded =
+            typed(&format!(r#"{{"session_id":7,"x":"{}"}}"#, "x".repeat(500_000))).expect("the rest is left out");
+        assert!(padded.len() < 100, "{padded}");
+    }
+
+    #[test]
+    fn an_explicit_key_alone_names_the_session() {
+        let name = |payload: &str| {
+            let command = Command::parse(&format!(r#"{{"type":"chat.typing","payload":{payload}}}"#)).expect(payload);
+            let Command::Typing(typing) = command else { panic!("{command:?}") };
+            typing.session
+        };
+        let key = |text: &str| crate::SessionKey::parse(text).expect(text);
+        assert_eq!(name(r#"{"session_key":"k-old","session_id":88}"#), SessionName::Key(key("k-old")));
+        assert_eq!(name(r#"{"session_id":88}"#), SessionName::Id(key("88")));
+    }
+
+    #[test]
+    fn what_a_client_sent_does_not_come_back_whole() {
+        let long = "x".repeat(500_000);
+        for text in [
+            format!(r#"{{"type":"subscribe","payload":{{"events":"{long}"}}}}"#),
+            format!(r#"{{"type":"subscribe","payload":{{"events":["{long}"]}}}}"#),
+            format!(r#"{{"type":{{"{long}":1}}}}"#),
+            format!(r#"{{"type":"{long}"}}"#),
+            format!(r#"{{"type":"chat.typing","payload":{{"session_id":7,"is_typing":"{long}"}}}}"#),
+            format!(r#"{{"type":"chat.typing","payload":{{"session_id":"{long}"}}}}"#),
+        ] {
+            let message = Command::parse(&text).expect_err("no command").message;
+            assert!(message.len() <= limits::ERROR_MESSAGE_BYTES, "{} bytes: {}", message.len(), &message[..100]);
+        }
     }
 
     proptest! {

@@ -19,7 +19,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod audience;
 mod chain;
+mod clip;
 mod codes;
 mod command;
 mod event;
@@ -36,7 +38,9 @@ mod session_names;
 mod timestamp;
 mod user_id;
 
+pub use audience::audience_of;
 pub use chain::Chain;
+pub use clip::clipped;
 pub use codes::{CloseCode, ErrorCode, Reconnect};
 pub use command::{Command, CommandError, TypingCommand};
 pub use event::{Event, NewEvent, control_message, error_message};
@@ -46,6 +50,6 @@ pub use name::SubscriptionName;
 pub use payload::{InvalidPayload, Payload};
 pub use retry::Retry;
 pub use secret::Secret;
-pub use session_names::{NamedSession, SessionNames, with_session_id};
+pub use session_names::{NamedSession, SessionName, SessionNames, with_session_id};
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use user_id::UserId;

@@ -19,6 +19,13 @@ pub const SUBSCRIPTION_NAMES: usize = 256;
 pub const JSON_DEPTH: usize = 64;
 /// Largest message a client may send over its WebSocket, in bytes; a larger one closes the connection with 1009.
 pub const CLIENT_MESSAGE_BYTES: usize = 512 * 1024;
+/// Longest `sender_type`, `sender_name` or `session_id` of a client's typing indicator, in bytes; a longer one is
+/// refused with `too_large`.
+pub const TYPING_FIELD_BYTES: usize = 256;
+/// Largest payload of a client's typing indicator as it is relayed, in bytes; a larger one is refused with `too_large`.
+pub const TYPING_BYTES: usize = 1024;
+/// Most of an error's sentence that is told, in bytes; of a longer one the middle is left out.
+pub const ERROR_MESSAGE_BYTES: usize = 512;
 /// Most events in one publishing request; more are refused.
 pub const EVENTS_PER_REQUEST: usize = 1_000;
 /// Largest publishing body, in bytes; a larger one is refused with 413.

@@ -32,6 +32,24 @@ impl NamedSession {
     }
 }
 
+/// What names a session, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SessionName {
+    /// Its key and nothing else: what visitors connect with.
+    Key(SessionKey),
+    /// The tenant's own id of it, which is the key where none is given apart.
+    Id(SessionKey),
+}
+
+impl SessionName {
+    /// The name without what it is.
+    pub const fn text(&self) -> &SessionKey {
+        match self {
+            Self::Key(name) | Self::Id(name) => name,
+        }
+    }
+}
+
 /// The two fields of a payload that name its session.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SessionNames {
@@ -54,9 +72,16 @@ impl SessionNames {
         Self { session_key, session_id: read(raw.session_id.map(RawValue::get)) }
     }
 
-    /// What names the session, the key first.
-    pub fn in_order(&self) -> impl Iterator<Item = &SessionKey> {
-        self.session_key.key().into_iter().chain(self.session_id.key())
+    /// What names the session: the key where one is given, be it known or not, and else the id.
+    ///
+    /// An event of a session that has ended still carries that session's key, beside an id that stands for
+    /// a newer one by now: it must not reach the newer one's visitor.
+    pub fn name(&self) -> Option<SessionName> {
+        match &self.session_key {
+            NamedSession::Key(key) => Some(SessionName::Key(key.clone())),
+            NamedSession::Absent => self.session_id.key().cloned().map(SessionName::Id),
+            NamedSession::Unusable(_) => None,
+        }
     }
 }
 
@@ -183,6 +208,16 @@ mod tests {
             let names = SessionNames::read(&payload(&format!("{{\"session_id\":{bad}}}")));
             assert!(matches!(names.session_id, NamedSession::Unusable(_)), "{bad}: {names:?}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_given_is_all_that_names_the_session() {
+        let name = |text: &str| SessionNames::read(&payload(text)).name();
+        let text = |text: &str| SessionKey::parse(text).expect(text);
+        assert_eq!(name(r#"{"session_id":88,"session_key":"k"}"#), Some(SessionName::Key(text("k"))));
+        assert_eq!(name(r#"{"session_id":88,"session_key":null}"#), Some(SessionName::Id(text("88"))));
+        assert_eq!(name(r#"{"session_id":88,"session_key":[1]}"#), None, "whose it is cannot be known");
+        assert_eq!(name("{}"), None);
     }
 
     #[test]

@@ -55,7 +55,8 @@ impl Context {
         acceptance.refresh_sessions().await;
         let needs_store = acceptance.needs_store(&addressees);
         let _store_room = if needs_store { Some(self.store_room(n_events as u32).await?) } else { None };
-        let room = self.hub.reserve(&acceptance.tenant, n_events).await.map_err(AcceptError::Hub)?;
+        let events = acceptance.events.iter().map(|event| &event.event);
+        let room = self.hub.reserve_for(&acceptance.tenant, events).await.map_err(AcceptError::Hub)?;
         acceptance.look_up().await?;
         if needs_store {
             // It may have taken a while to get here.
@@ -131,7 +132,7 @@ impl Acceptance<'_> {
     fn needs_store(&self, addressees: &Addressees) -> bool {
         addressees.values().any(|place| *place == UserLocation::Away)
             || self.events.iter().any(|event| {
-                event.is_duty() || (moves_session(&event.event.event_type) && event.names.in_order().next().is_some())
+                event.is_duty() || (moves_session(&event.event.event_type) && event.names.name().is_some())
             })
     }
 
@@ -153,7 +154,7 @@ impl Acceptance<'_> {
     /// Learns what other nodes did to the sessions that the batch names.
     async fn refresh_sessions(&self) {
         let sessions = self.context.hub.sessions();
-        let names: HashSet<_> = self.events.iter().flat_map(|event| event.names.in_order()).cloned().collect();
+        let names: HashSet<_> = self.events.iter().filter_map(|event| event.names.name()).collect();
         let asked = stream::iter(names).map(|name| async move { sessions.refresh(&self.tenant, &name).await });
         asked.buffer_unordered(ASKED_AT_ONCE).for_each(|()| std::future::ready(())).await;
     }

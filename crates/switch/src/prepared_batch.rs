@@ -43,9 +43,7 @@ impl PreparedBatch {
 
     /// Whether it is certain that no store and no other node will be asked about anything.
     pub(crate) fn is_live_only(&self) -> bool {
-        self.events
-            .iter()
-            .all(|event| !event.is_duty() && event.addressee.is_none() && event.names.in_order().next().is_none())
+        self.events.iter().all(|event| !event.is_duty() && event.addressee.is_none() && event.names.name().is_none())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use hookswitch_hub::{ChatSession, ChatSessions};
-use hookswitch_protocol::{Chain, EventType, SessionKey, SessionNames, TenantId};
+use hookswitch_protocol::{Chain, EventType, SessionKey, SessionName, SessionNames, TenantId};
 
 use crate::error::AcceptError;
 
@@ -18,14 +18,16 @@ pub(crate) enum Step {
 pub(crate) struct SessionPlan<'a> {
     live: &'a ChatSessions,
     tenant: &'a TenantId,
-    /// What names of sessions mean since the batch began; `None` for those that ended in it.
-    changed: HashMap<SessionKey, Option<SessionKey>>,
+    /// Whether the sessions of these keys are live since the batch began.
+    keys: HashMap<SessionKey, bool>,
+    /// What the tenant's ids of sessions mean since then; `None` where that session ended in it.
+    ids: HashMap<SessionKey, Option<SessionKey>>,
     pub(crate) steps: Vec<Step>,
 }
 
 impl<'a> SessionPlan<'a> {
     pub(crate) fn new(live: &'a ChatSessions, tenant: &'a TenantId) -> Self {
-        Self { live, tenant, changed: HashMap::new(), steps: Vec::new() }
+        Self { live, tenant, keys: HashMap::new(), ids: HashMap::new(), steps: Vec::new() }
     }
 
     /// Takes in the next event of the batch; gives the session whose visitors may see it.
@@ -48,33 +50,46 @@ impl<'a> SessionPlan<'a> {
     }
 
     fn start(&mut self, index: usize, names: &SessionNames) -> Result<Option<SessionKey>, AcceptError> {
-        let Some(key) = names.in_order().next() else { return Ok(None) };
+        let Some(name) = names.name() else { return Ok(None) };
+        let key = name.text();
         if self.live.is_taken(self.tenant, key) {
             return Err(AcceptError::SessionTaken { index, key: key.clone() });
         }
         let alias = names.session_id.key().filter(|id| *id != key).cloned();
-        self.changed.insert(key.clone(), Some(key.clone()));
-        self.changed.extend(alias.iter().map(|alias| (alias.clone(), Some(key.clone()))));
+        self.keys.insert(key.clone(), true);
+        self.ids.insert(alias.as_ref().unwrap_or(key).clone(), Some(key.clone()));
         self.steps.push(Step::Start { index, key: key.clone(), alias });
         Ok(Some(key.clone()))
     }
 
     fn end(&mut self, index: usize, key: &SessionKey) {
-        for meaning in self.changed.values_mut().filter(|meaning| meaning.as_ref() == Some(key)) {
+        self.keys.insert(key.clone(), false);
+        for meaning in self.ids.values_mut().filter(|meaning| meaning.as_ref() == Some(key)) {
             *meaning = None;
-        }
-        let alias = self.live.find_known(key).and_then(|session| session.alias);
-        for name in alias.into_iter().chain([key.clone()]) {
-            self.changed.entry(name).or_insert(None);
         }
         self.steps.push(Step::End { index, key: key.clone() });
     }
 
     fn resolve(&self, names: &SessionNames) -> Option<SessionKey> {
-        names.in_order().find_map(|name| match self.changed.get(name) {
-            Some(meaning) => meaning.clone(),
-            None => self.live.resolve_known(self.tenant, name),
-        })
+        match names.name()? {
+            SessionName::Key(key) => self.of_key(&key),
+            SessionName::Id(id) => match self.ids.get(&id) {
+                Some(Some(key)) => Some(key.clone()),
+                Some(None) => self.of_key(&id),
+                None => match self.live.resolve_known(self.tenant, &id) {
+                    Some(key) if self.keys.get(&key) == Some(&false) => None,
+                    Some(key) => Some(key),
+                    None => self.of_key(&id),
+                },
+            },
+        }
+    }
+
+    fn of_key(&self, key: &SessionKey) -> Option<SessionKey> {
+        match self.keys.get(key) {
+            Some(is_live) => is_live.then(|| key.clone()),
+            None => self.live.named_known(self.tenant, &SessionName::Key(key.clone())),
+        }
     }
 }
 

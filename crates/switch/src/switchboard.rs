@@ -130,7 +130,8 @@ impl Switchboard {
         let (context, tenant) = (Arc::clone(&self.0), tenant.clone());
         let work = async move {
             let event = Arc::new(context.live_event(&tenant, event).await);
-            let room = context.hub.reserve(&event.tenant, 1).await.map_err(AcceptError::Hub)?;
+            let room =
+                context.hub.reserve_for(&event.tenant, std::iter::once(&*event)).await.map_err(AcceptError::Hub)?;
             let id = event.id.clone();
             context.publish(room, &[Publication::new(event)]).await;
             Ok(id)

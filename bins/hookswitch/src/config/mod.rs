@@ -71,6 +71,7 @@ pub(crate) struct WebSocket {
     pub(crate) pong_timeout: Duration,
     /// `None` for as many as suit the machine.
     pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) sessions_per_tenant: usize,
     pub(crate) read_buffer_bytes: usize,
     pub(crate) origins: AllowedOrigins,
     pub(crate) public_origins: AllowedOrigins,

@@ -119,6 +119,16 @@ pub(crate) const WS_THREADS: Setting = Setting {
           sooner as long as processors are idle, and each event costs more.",
 };
 
+pub(crate) const WS_SESSIONS_PER_TENANT: Setting = Setting {
+    env: "WS_SESSIONS_PER_TENANT",
+    key: "websocket.sessions_per_tenant",
+    kind: Kind::Number { min: 1, max: 1_000_000 },
+    default: "250000",
+    doc: "Chat sessions that one tenant may have live at a time, as far as this node knows. The start of a further one is \
+          refused with 503. All tenants together may have 1,000,000, and none more than are left, so that there is \
+          always room for the first sessions of another.",
+};
+
 pub(crate) const WS_READ_BUFFER_SIZE: Setting = Setting {
     env: "WS_READ_BUFFER_SIZE",
     key: "websocket.read_buffer_size",
@@ -261,6 +271,7 @@ pub(crate) const ALL: &[&Setting] = &[
     &WS_PING_INTERVAL,
     &WS_PONG_TIMEOUT,
     &WS_THREADS,
+    &WS_SESSIONS_PER_TENANT,
     &WS_READ_BUFFER_SIZE,
     &WS_WRITE_BUFFER_SIZE,
     &WS_CONNECTIONS_PER_TENANT,

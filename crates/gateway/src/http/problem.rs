@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use hookswitch_protocol::ErrorCode;
+use hookswitch_protocol::{ErrorCode, clipped, limits};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -23,7 +23,12 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: None, allow: None, rate: None }
+        // A parser's words quote what it was given, which may be a megabyte.
+        let message = match message.into() {
+            Cow::Owned(told) => Cow::Owned(clipped(told, limits::ERROR_MESSAGE_BYTES)),
+            fixed @ Cow::Borrowed(_) => fixed,
+        };
+        Self { code, message, details: None, allow: None, rate: None }
     }
 
     /// A field of the body or the query is not what it must be.

@@ -29,6 +29,12 @@ impl<'a> Query<'a> {
         decode_segment(value)
     }
 
+    /// Every value of this name.
+    pub(crate) fn all(self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
+        let pairs = self.0.into_iter().flat_map(|query| url::form_urlencoded::parse(query.as_bytes()));
+        pairs.filter(move |(found, _)| found == name).map(|(_, value)| value)
+    }
+
     /// A whole number within bounds.
     pub(crate) fn number(
         self,

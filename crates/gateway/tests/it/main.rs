@@ -8,6 +8,7 @@ mod embedding;
 mod frames;
 mod http;
 mod origins;
+mod pace;
 mod relocation;
 mod sessions;
 mod sockets;

@@ -30,6 +30,29 @@ async fn an_event_reaches_whoever_may_see_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_in_the_url_is_in_force_from_the_first_event_on() {
+    let rig = Rig::open().await;
+    let open = async |path: &str| WsRequest::new(&rig.addr, path).bearer(&token("tenant-1", 1)).open().await;
+    let mut calls = open("/ws?events=call.*,notification").await;
+    let mut wall = open("/api/v1/ws?topics=wall&events=alert").await;
+    let service = rig.service("tenant-1");
+    service.publish(json!({"type": "agent.login"})).await;
+    service.publish(json!({"type": "alert"})).await;
+    service.publish(json!({"type": "survey.done", "topic": "wall"})).await;
+    service.publish(json!({"type": "call.incoming"})).await;
+    calls.expect("call.incoming").await;
+    wall.expect("alert").await;
+    wall.expect("survey.done").await;
+    let bearer = format!("Bearer {}", token("tenant-1", 1));
+    let refused = async |query: &str| rig.api().upgrade(&format!("/ws?{query}"), &[("authorization", &bearer)]).await;
+    refused("events=").await.expect_error(400, "invalid_field");
+    refused("events=a%20b").await.expect_error(400, "invalid_field");
+    let many = (0..257).map(|n| format!("t{n}")).collect::<Vec<_>>().join(",");
+    refused(&format!("topics={many}")).await.expect_error(400, "too_many_names");
+    assert_eq!(refused("events=call.*&unknown=1").await.status, 101);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_targeted_event_reaches_all_connections_of_its_user_only() {
     let rig = Rig::open().await;
     let mut phone = rig.agent("tenant-1", 456).await;

@@ -57,7 +57,13 @@ async fn a_transport_of_the_embedders_serves_beside_the_gateways() {
     let mut anna = WsRequest::new(&address, "/ws").bearer(&Token::new("t", 1).sign(SECRET)).open().await;
     let tenant = TenantId::parse("t").expect("legal");
     let subject = Subject::User(UserId::from(2));
-    let who = Attachment { tenant: tenant.clone(), subject, clearance: Clearance::Standard, expires_at: None };
+    let who = Attachment {
+        tenant: tenant.clone(),
+        subject,
+        clearance: Clearance::Standard,
+        expires_at: None,
+        subscription: None,
+    };
     let (open, mut inbox) = MemoryTransport::pair(16);
     switch.admission().attach(who, MemoryTransport::FORM).await.expect("taken in").open(open).await;
     switch.broadcaster().send_alert(&tenant, Alert::new("both", "b")).await.expect("accepted");

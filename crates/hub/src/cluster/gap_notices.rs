@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use hookswitch_protocol::TenantId;
-use hookswitch_runtime::Scope;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::offline_delivery::OfflineDelivery;
 use crate::sessions::ChatSessions;
@@ -25,12 +24,17 @@ pub(crate) struct GapNotifier {
     pub(crate) shards: Arc<[mpsc::Sender<Request>]>,
     pub(crate) sessions: Arc<ChatSessions>,
     pub(crate) offline_delivery: Arc<OfflineDelivery>,
-    pub(crate) scope: Scope,
+    /// The way between nodes was closed, and is open again.
+    pub(crate) reopened: Notify,
 }
 
 impl GapNotifier {
     /// Until the task is ended.
     pub(crate) async fn run(self) {
+        tokio::join!(self.tell_gaps(), self.restore());
+    }
+
+    async fn tell_gaps(&self) {
         loop {
             self.shared.gaps.noted().await;
             for (tenant, n_missed) in self.shared.gaps.take() {
@@ -46,19 +50,27 @@ impl GapNotifier {
             let _gone = requests.send(Request::Gap { tenant: tenant.clone(), n_missed }).await;
         }
         if tenant.is_none() {
-            // The way was closed, and whatever is behind it may have come back empty.
+            self.reopened.notify_one();
+        }
+    }
+
+    /// What takes long after the way was closed, beside the telling of gaps: once for all the times that it
+    /// was closed meanwhile.
+    async fn restore(&self) {
+        loop {
+            self.reopened.notified().await;
+            // Whatever is behind the way may have come back empty.
             self.sessions.restore().await;
-            self.look_after_everybody();
+            self.look_after_everybody().await;
         }
     }
 
     /// While the way was closed, delivery tasks gave up and other nodes' notices did not arrive: what was
     /// kept for whoever is here is looked for again.
-    fn look_after_everybody(&self) {
-        let (offline_delivery, users) = (Arc::clone(&self.offline_delivery), self.shared.connection_counts.users());
-        self.scope.spawn_contained("backlogs", async move {
-            let notices = stream::iter(users).map(|user| offline_delivery.serve(user).taken());
-            notices.buffer_unordered(LOOKED_AFTER_AT_ONCE).for_each(|()| std::future::ready(())).await;
-        });
+    async fn look_after_everybody(&self) {
+        let counts = &self.shared.connection_counts;
+        let users = stream::iter(counts.tenants()).flat_map(|tenant| stream::iter(counts.users(&tenant)));
+        let notices = users.map(|user| self.offline_delivery.serve(user).taken());
+        notices.buffer_unordered(LOOKED_AFTER_AT_ONCE).for_each(|()| std::future::ready(())).await;
     }
 }

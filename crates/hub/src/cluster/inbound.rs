@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use hookswitch_protocol::{Category, Event, TenantId};
-use hookswitch_runtime::Scope;
+use hookswitch_runtime::{FairPermit, FairSemaphore, Scope, Sharing};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cluster::inbound_jobs::InboundJob;
-use crate::publish::fanout::{Fanout, Reservation};
+use crate::cluster::inbound_jobs::{HeldJob, InboundJob};
+use crate::publish::fanout::{Fanout, Reservation, weight};
 use crate::seams::broker::{BrokerSink, EncodedEvent, GapScope, Origin, Received};
 use crate::seams::user_key::UserKey;
 use crate::sessions::ChatSessions;
@@ -22,11 +22,20 @@ use crate::sessions::ChatSessions;
 /// Events of one tenant that may wait here: one largest batch on top of the mailbox.
 const WAITING_EVENTS: usize = 4_096;
 
+/// Bytes of all tenants' events that may wait here; a tenant may have as many as are left.
+const WAITING_BYTES: u64 = 128 * 1024 * 1024;
+
 /// Events of one tenant that take their room together.
 const TAKEN_AT_ONCE: usize = 64;
+/// Bytes of these, but for one by itself.
+const BYTES_TAKEN_AT_ONCE: usize = 1024 * 1024;
 
 /// Backlog notices and missed events that may wait to be looked after.
 const WAITING_JOBS: usize = 4_096;
+/// Bytes of these over all tenants, of which one may have as many as are left; each counts as so many at
+/// least as would fill it together.
+const JOB_BYTES: u64 = 64 * 1024 * 1024;
+const LEAST_JOB_BYTES: u64 = JOB_BYTES / WAITING_JOBS as u64;
 
 /// The hub's sink.
 pub(crate) struct RemoteInbound {
@@ -35,20 +44,26 @@ pub(crate) struct RemoteInbound {
     at_once: usize,
     scope: Scope,
     deadline: Duration,
-    jobs: mpsc::Sender<InboundJob>,
-    waiting: Mutex<HashMap<TenantId, VecDeque<Received>>>,
+    jobs: mpsc::Sender<HeldJob>,
+    job_room: FairSemaphore<TenantId>,
+    waiting: Mutex<Waiting>,
+    waiting_room: FairSemaphore<TenantId>,
     /// There once the hub has started.
     sessions: OnceLock<Arc<ChatSessions>>,
     this: Weak<Self>,
 }
 
+type Waiting = HashMap<TenantId, VecDeque<HeldEvent>>;
+
+/// An event that waits, with its part of the room for such.
+struct HeldEvent {
+    received: Received,
+    _room: FairPermit<TenantId>,
+}
+
 impl RemoteInbound {
     /// The sink, and where its jobs come out.
-    pub(crate) fn new(
-        fanout: Arc<Fanout>,
-        scope: Scope,
-        deadline: Duration,
-    ) -> (Arc<Self>, mpsc::Receiver<InboundJob>) {
+    pub(crate) fn new(fanout: Arc<Fanout>, scope: Scope, deadline: Duration) -> (Arc<Self>, mpsc::Receiver<HeldJob>) {
         let (jobs, todo) = mpsc::channel(WAITING_JOBS);
         let remote_inbound = Arc::new_cyclic(|this| Self {
             at_once: TAKEN_AT_ONCE.min(fanout.largest_batch()),
@@ -56,7 +71,9 @@ impl RemoteInbound {
             scope,
             deadline,
             jobs,
+            job_room: FairSemaphore::new(JOB_BYTES, Sharing { alpha: 1, waiting: 0 }),
             waiting: Mutex::default(),
+            waiting_room: FairSemaphore::new(WAITING_BYTES, Sharing { alpha: 1, waiting: 0 }),
             sessions: OnceLock::new(),
             this: Weak::clone(this),
         });
@@ -85,13 +102,15 @@ impl RemoteInbound {
         received
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<TenantId, VecDeque<Received>>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leaves something to be done later; whether there was room for it.
     pub(crate) fn run(&self, job: InboundJob) -> bool {
-        let has_room = self.jobs.try_send(job).is_ok();
+        let n_bytes = (job.n_bytes() as u64).max(LEAST_JOB_BYTES);
+        let room = self.job_room.try_acquire(job.tenant(), n_bytes);
+        let has_room = room.is_some_and(|room| self.jobs.try_send(HeldJob { job, room }).is_ok());
         if !has_room {
             self.fanout.shared.metrics.jobs_dropped.inc();
             tracing::error!("too much to do for events of other nodes, some of it is left undone");
@@ -113,20 +132,20 @@ impl RemoteInbound {
     }
 
     /// Puts events behind those of their tenant that wait already.
-    fn wait(
-        &self,
-        mut waiting: MutexGuard<'_, HashMap<TenantId, VecDeque<Received>>>,
-        tenant: &TenantId,
-        mut received: Vec<Received>,
-    ) {
+    fn wait(&self, mut waiting: MutexGuard<'_, Waiting>, tenant: &TenantId, received: Vec<Received>) {
         // The entry stands for the one task that hands the events over; it takes it away with the last.
         let is_first = !waiting.contains_key(tenant);
         let events = waiting.entry(tenant.clone()).or_default();
-        let n_room = WAITING_EVENTS.saturating_sub(events.len()).min(received.len());
-        events.extend(received.drain(..n_room));
+        let mut received = received.into_iter().peekable();
+        while let Some(next) = received.peek() {
+            let room = self.waiting_room.try_acquire(tenant, weight(&next.event) as u64);
+            let Some(room) = room.filter(|_| events.len() < WAITING_EVENTS) else { break };
+            events.extend(received.next().map(|received| HeldEvent { received, _room: room }));
+        }
+        let no_room: Vec<Received> = received.collect();
         drop(waiting);
-        if !received.is_empty() {
-            self.dropped(tenant.clone(), received);
+        if !no_room.is_empty() {
+            self.dropped(tenant.clone(), no_room);
         }
         if is_first && let Some(this) = self.this.upgrade() {
             let tenant = tenant.clone();
@@ -137,23 +156,34 @@ impl RemoteInbound {
     /// Hands a tenant's events on, as room comes, until it is empty.
     async fn drain(&self, tenant: &TenantId) {
         loop {
-            let n_events = {
-                let mut waiting = self.waiting();
-                let n_events = waiting.get(tenant).map_or(0, |events| events.len().min(self.at_once));
-                if n_events == 0 {
-                    waiting.remove(tenant);
-                    return;
-                }
-                n_events
-            };
-            let room = self.fanout.reserve(tenant, n_events, self.deadline).await;
-            let taken: Vec<Received> =
+            let Some((n_events, n_bytes)) = self.next_waiting(tenant) else { return };
+            let room = self.fanout.reserve(tenant, n_events, n_bytes, self.deadline).await;
+            let taken: Vec<HeldEvent> =
                 self.waiting().get_mut(tenant).map(|events| events.drain(..n_events).collect()).unwrap_or_default();
+            let taken: Vec<Received> = taken.into_iter().map(|held| held.received).collect();
             match room {
                 Ok(room) => self.hand_over(room, taken),
                 Err(_full) => self.dropped(tenant.clone(), taken),
             }
         }
+    }
+
+    /// How many of the tenant's events go next, and their bytes; when none is left, forgets the tenant.
+    fn next_waiting(&self, tenant: &TenantId) -> Option<(usize, usize)> {
+        let mut waiting = self.waiting();
+        let (mut n_events, mut n_bytes) = (0, 0);
+        for held in waiting.get(tenant).into_iter().flatten().take(self.at_once) {
+            let n_more = weight(&held.received.event);
+            if n_events > 0 && n_bytes + n_more > BYTES_TAKEN_AT_ONCE {
+                break;
+            }
+            (n_events, n_bytes) = (n_events + 1, n_bytes + n_more);
+        }
+        if n_events == 0 {
+            waiting.remove(tenant);
+            return None;
+        }
+        Some((n_events, n_bytes))
     }
 
     /// There is no room for these: whoever is connected is told. What this node is answerable for is kept for its
@@ -196,7 +226,8 @@ impl BrokerSink for RemoteInbound {
         if waiting.contains_key(tenant) {
             return self.wait(waiting, tenant, received);
         }
-        match self.fanout.try_reserve(tenant, received.len()) {
+        let n_bytes = received.iter().map(|received| weight(&received.event)).sum();
+        match self.fanout.try_reserve(tenant, received.len(), n_bytes) {
             Ok(room) => {
                 drop(waiting);
                 self.hand_over(room, received);

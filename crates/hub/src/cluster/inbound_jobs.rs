@@ -6,20 +6,22 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use hookswitch_protocol::{Chain, NodeId, Retry};
-use hookswitch_runtime::Scope;
+use hookswitch_protocol::{Chain, NodeId, Retry, TenantId};
+use hookswitch_runtime::{FairPermit, FairSemaphore, Scope, Sharing};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::offline_delivery::OfflineDelivery;
+use crate::publish::fanout::weight;
 use crate::seams::broker::{Broker, Origin, Received};
 use crate::seams::offline::{OfflineMessage, OfflineStore};
 use crate::seams::presence::PresenceStore;
 use crate::seams::user_key::UserKey;
 use crate::shared::Shared;
 
-/// Jobs done at the same time: one whose store does not answer must not hold up the others.
-const AT_ONCE: usize = 64;
+/// Jobs done at the same time: one whose store does not answer must not hold up the others. One tenant may
+/// have half of them under way.
+const AT_ONCE: u64 = 64;
 
 /// How long keeping a message is tried before it is given up, and said so: longer than a fail-over.
 const KEEP_DEADLINE: Duration = Duration::from_mins(1);
@@ -35,6 +37,31 @@ pub(crate) enum InboundJob {
     Backlog(UserKey),
 }
 
+/// A job that waits or is being done, with its part of the room for such.
+pub(crate) struct HeldJob {
+    pub(crate) job: InboundJob,
+    pub(crate) room: FairPermit<TenantId>,
+}
+
+impl InboundJob {
+    pub(crate) fn tenant(&self) -> &TenantId {
+        match self {
+            Self::Missed { received, .. } => &received.event.tenant,
+            Self::Keep(message) => &message.user.tenant,
+            Self::Backlog(user) => &user.tenant,
+        }
+    }
+
+    /// What it holds, in bytes.
+    pub(crate) fn n_bytes(&self) -> usize {
+        match self {
+            Self::Missed { received, .. } => weight(&received.event),
+            Self::Keep(message) => message.envelope.len(),
+            Self::Backlog(_) => 0,
+        }
+    }
+}
+
 /// Does jobs, many at a time.
 pub(crate) struct InboundJobs {
     pub(crate) shared: Arc<Shared>,
@@ -47,7 +74,7 @@ pub(crate) struct InboundJobs {
 
 impl InboundJobs {
     /// Until the node goes away and all that were begun are done.
-    pub(crate) async fn run(self, mut todo: mpsc::Receiver<InboundJob>) {
+    pub(crate) async fn run(self, mut todo: mpsc::Receiver<HeldJob>) {
         let soft = self.scope.soft().clone();
         let mut ending = Box::pin(soft.cancelled());
         let mut is_closed = false;
@@ -58,10 +85,18 @@ impl InboundJobs {
             }
             Poll::Ready(std::task::ready!(todo.poll_recv(cx)))
         });
-        jobs.for_each_concurrent(AT_ONCE, |job| self.run_one(job)).await;
+        // As many as there is room for may have begun; tenants take turns to go on.
+        let slots = FairSemaphore::new(AT_ONCE, Sharing { alpha: 1, waiting: u64::MAX });
+        let run_one = async |held: HeldJob| {
+            let _slot = slots.acquire(held.job.tenant(), 1).await;
+            self.run_one(held).await;
+        };
+        jobs.for_each_concurrent(None, run_one).await;
     }
 
-    async fn run_one(&self, job: InboundJob) {
+    /// Its room is taken until it is done.
+    async fn run_one(&self, held: HeldJob) {
+        let HeldJob { job, room: _room } = held;
         match job {
             InboundJob::Missed { received, outcome } => self.missed(received, outcome).await,
             InboundJob::Keep(message) => self.keep(message).await,

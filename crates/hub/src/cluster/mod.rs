@@ -3,4 +3,5 @@
 pub(crate) mod gap_notices;
 pub(crate) mod inbound;
 pub(crate) mod inbound_jobs;
+pub(crate) mod presence_notices;
 pub(crate) mod presence_sync;

@@ -1,25 +1,20 @@
 //! Keeps broker and presence store in step with who is connected to this node.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use hookswitch_protocol::payloads::{PresenceCause, PresenceChanged, PresenceWord};
-use hookswitch_protocol::{Chain, Event, Retry, TenantId};
-use hookswitch_runtime::Clock;
-use tokio::sync::Mutex;
+use hookswitch_protocol::{Chain, Retry, TenantId};
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::presence_notices::PresenceNotices;
 use crate::error::HubError;
-use crate::publish::fanout::Fanout;
-use crate::seams::broker::{Broker, BrokerError, Publication};
-use crate::seams::presence::{PresenceChange, PresenceError, PresenceStore};
+use crate::keyed_locks::KeyedLocks;
+use crate::seams::broker::{Broker, BrokerError};
+use crate::seams::presence::{PresenceError, PresenceStore};
 use crate::seams::user_key::UserKey;
 use crate::shared::Shared;
-
-const STRIPES: usize = 64;
 
 /// Users looked after at the same time: ten thousand users may leave at once.
 const DEPARTED_AT_ONCE: usize = 64;
@@ -30,84 +25,62 @@ pub(crate) struct PresenceSync {
     shared: Arc<Shared>,
     broker: Arc<dyn Broker>,
     presence: Arc<dyn PresenceStore>,
-    fanout: Arc<Fanout>,
-    clock: Clock,
-    deadline: Duration,
-    hasher: RandomState,
-    users: [Mutex<()>; STRIPES],
-    watched: [Mutex<HashSet<TenantId>>; STRIPES],
+    notices: Arc<PresenceNotices>,
+    /// One turn per user and per tenant: who waits for a keeper holds up nobody else.
+    users: KeyedLocks<UserKey>,
+    tenants: KeyedLocks<TenantId>,
+    watched: Mutex<HashSet<TenantId>>,
 }
 
 impl PresenceSync {
     pub(crate) fn new(
-        fanout: Arc<Fanout>,
+        shared: Arc<Shared>,
         broker: Arc<dyn Broker>,
         presence: Arc<dyn PresenceStore>,
-        clock: Clock,
-        deadline: Duration,
+        notices: Arc<PresenceNotices>,
     ) -> Self {
         Self {
-            shared: Arc::clone(&fanout.shared),
+            shared,
             broker,
             presence,
-            fanout,
-            clock,
-            deadline,
-            hasher: RandomState::new(),
-            users: std::array::from_fn(|_| Mutex::default()),
-            watched: std::array::from_fn(|_| Mutex::default()),
+            notices,
+            users: KeyedLocks::new(),
+            tenants: KeyedLocks::new(),
+            watched: Mutex::default(),
         }
     }
 
-    fn stripe(&self, key: &impl Hash) -> usize {
-        self.hasher.hash_one(key) as usize % STRIPES
+    fn watched(&self) -> MutexGuard<'_, HashSet<TenantId>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees to it that the tenant is watched; one watch for any number of waiters.
+    /// Sees to it that the tenant is watched; one watch for any number of waiters. The connection it is
+    /// for must be counted already, or the tenant may be let go at this very moment.
     pub(crate) async fn watch(&self, tenant: &TenantId) -> Result<(), HubError> {
-        let mut watched = self.watched[self.stripe(tenant)].lock().await;
-        if !watched.contains(tenant) {
+        if self.watched().contains(tenant) {
+            return Ok(());
+        }
+        let _turn = self.tenants.lock(tenant).await;
+        if !self.watched().contains(tenant) {
             let watch = self.broker.watch(tenant).await;
             watch.map_err(|source| HubError::Watch { tenant: tenant.clone(), source })?;
-            watched.insert(tenant.clone());
+            self.watched().insert(tenant.clone());
         }
         Ok(())
     }
 
     /// Says what the counts say of this user: connected here, or not any more.
     pub(crate) async fn reconcile(&self, user: &UserKey) -> Result<(), PresenceError> {
-        let _turn = self.users[self.stripe(user)].lock().await;
+        let _turn = self.users.lock(user).await;
         let change = match self.shared.connection_counts.n_user(user) {
             0 => self.presence.leave(user).await?,
             n => self.presence.touch(user, n).await?,
         };
         // Within the turn, so that a coming and a going are told in their order.
         if let Some(change) = change {
-            self.tell(change).await;
+            self.notices.note(change);
         }
         Ok(())
-    }
-
-    /// Tells whoever subscribed to it that a user came or went.
-    async fn tell(&self, change: PresenceChange) {
-        let PresenceChange { user, state, cause } = change;
-        let publication = [Publication::new(self.event(&user, state, cause))];
-        match self.fanout.reserve(&user.tenant, 1, self.deadline).await {
-            Ok(room) => drop(self.fanout.deliver(room, &publication, None)),
-            Err(error) => {
-                self.shared.metrics.events_overflowed.inc();
-                tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(&error), "a change of presence is not told");
-            }
-        }
-        if let Err(error) = self.broker.publish(&publication).await {
-            self.shared.metrics.broker_failures.inc();
-            tracing::warn!(tenant = %user.tenant, error = %Chain(&error), "other nodes miss a change of presence");
-        }
-    }
-
-    fn event(&self, user: &UserKey, state: PresenceWord, cause: PresenceCause) -> Event {
-        let payload = PresenceChanged { user_id: user.user.clone(), state, cause };
-        Event::new(user.tenant.clone(), payload.into(), self.clock.now())
     }
 
     /// Looks after those who left, until the node goes away; then once more after all who did until
@@ -162,12 +135,16 @@ impl PresenceSync {
     }
 
     async fn tenant_departed(&self, tenant: &TenantId) -> Result<(), BrokerError> {
-        let mut watched = self.watched[self.stripe(tenant)].lock().await;
-        if self.shared.connection_counts.n_tenant(tenant) > 0 {
-            return Ok(());
+        let _turn = self.tenants.lock(tenant).await;
+        {
+            // Under one lock, because whoever finds the tenant watched was counted before it looked.
+            let mut watched = self.watched();
+            if self.shared.connection_counts.n_tenant(tenant) > 0 {
+                return Ok(());
+            }
+            // First, because after a failure nobody knows whether it is still watched.
+            watched.remove(tenant);
         }
-        // First, because after a failure nobody knows whether it is still watched.
-        watched.remove(tenant);
         self.broker.unwatch(tenant).await
     }
 }

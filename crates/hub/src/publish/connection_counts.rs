@@ -112,7 +112,8 @@ impl ConnectionCounts {
         }
     }
 
-    /// The user has one less. Comes before [`ConnectionCounts::remove`].
+    /// The user has one less: it is gone, or on its way out and takes nothing any more. Comes before
+    /// [`ConnectionCounts::remove`].
     pub(crate) fn remove_user(&self, tenant: &TenantId, user: &UserId) {
         let mut stripe = self.stripe(tenant);
         if let Some(count) = stripe.get_mut(tenant)
@@ -163,16 +164,20 @@ impl ConnectionCounts {
         is_small.then(|| (self.hasher.hash_one(tenant) >> 32) as usize)
     }
 
-    /// Everybody who is connected to this node.
-    pub(crate) fn users(&self) -> Vec<UserKey> {
+    /// The tenants that have connections to this node.
+    pub(crate) fn tenants(&self) -> Vec<TenantId> {
         let mut all = Vec::new();
         for stripe in &self.stripes {
-            let stripe = stripe.lock().unwrap_or_else(PoisonError::into_inner);
-            for (tenant, count) in stripe.iter() {
-                all.extend(count.users.keys().map(|user| UserKey { tenant: tenant.clone(), user: user.clone() }));
-            }
+            all.extend(stripe.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned());
         }
         all
+    }
+
+    /// Everybody of the tenant who is connected to this node.
+    pub(crate) fn users(&self, tenant: &TenantId) -> Vec<UserKey> {
+        let stripe = self.stripe(tenant);
+        let users = stripe.get(tenant).into_iter().flat_map(|count| count.users.keys());
+        users.map(|user| UserKey { tenant: tenant.clone(), user: user.clone() }).collect()
     }
 
     pub(crate) fn n_total(&self) -> usize {

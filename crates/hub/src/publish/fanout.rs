@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hookswitch_protocol::{ConnectionId, TenantId};
+use hookswitch_protocol::{ConnectionId, Event, TenantId};
 use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -30,6 +30,17 @@ pub(crate) struct Fanout {
 
 const PUBLISH_LOCKS: usize = 64;
 
+/// What an event may weigh on average for the room of one; where events are larger, so much more room.
+const BYTES_PER_EVENT: usize = 16 * 1024;
+
+/// What an envelope holds around its payload, at most.
+const ENVELOPE_BYTES: usize = 512;
+
+/// What an event weighs in bytes, without printing it.
+pub(crate) fn weight(event: &Event) -> usize {
+    event.payload.as_str().len() + ENVELOPE_BYTES
+}
+
 /// One shard's mailbox and the room in it.
 pub(crate) struct ShardMailbox {
     pub(crate) batches: mpsc::Sender<Batch>,
@@ -45,6 +56,8 @@ pub(crate) struct ShardMailbox {
 #[must_use = "room that is dropped is given back"]
 pub struct Reservation {
     n_events: usize,
+    /// In events of up to [`BYTES_PER_EVENT`]: the permits in each of the rooms.
+    n_permits: usize,
     rooms: Vec<OwnedSemaphorePermit>,
     quota: Arc<QuotaPermit>,
 }
@@ -65,6 +78,12 @@ impl Fanout {
         self.quotas.n_events()
     }
 
+    /// How much room so many events of so many bytes take together: bounded are both at once. What is more
+    /// than all of a tenant's takes all of it.
+    fn n_permits(&self, n_events: usize, n_bytes: usize) -> usize {
+        n_events.max(n_bytes.div_ceil(BYTES_PER_EVENT).min(self.largest_batch()))
+    }
+
     pub(crate) fn mailbox(&self, shard: ShardId) -> &ShardMailbox {
         &self.mailboxes[usize::from(shard.0)]
     }
@@ -75,20 +94,13 @@ impl Fanout {
         &self,
         tenant: &TenantId,
         n_events: usize,
+        n_bytes: usize,
         deadline: Duration,
     ) -> Result<Reservation, HubError> {
-        if let Ok(room) = self.try_reserve(tenant, n_events) {
+        if let Ok(room) = self.try_reserve(tenant, n_events, n_bytes) {
             return Ok(room);
         }
-        let waiting = async {
-            let quota = Arc::new(self.quotas.take(tenant, n_events).await?);
-            let mut rooms = Vec::with_capacity(self.mailboxes.len());
-            for mailbox in &self.mailboxes {
-                rooms.push(Arc::clone(&mailbox.room).acquire_many_owned(n_events as u32).await?);
-            }
-            Ok::<_, AcquireError>(Reservation { n_events, rooms, quota })
-        };
-        match tokio::time::timeout(deadline, waiting).await {
+        match tokio::time::timeout(deadline, self.wait_for_room(tenant, n_events, n_bytes)).await {
             Ok(Ok(reservation)) => Ok(reservation),
             Ok(Err(_closed)) => Err(HubError::Draining),
             Err(_elapsed) => {
@@ -98,12 +110,44 @@ impl Fanout {
         }
     }
 
-    pub(crate) fn try_reserve(&self, tenant: &TenantId, n_events: usize) -> Result<Reservation, HubError> {
+    /// Room for one small event, however long that takes: in its turn among the tenant's publishers.
+    ///
+    /// # Errors
+    /// When the node goes away.
+    pub(crate) async fn reserve_in_turn(&self, tenant: &TenantId) -> Result<Reservation, AcquireError> {
+        match self.try_reserve(tenant, 1, 0) {
+            Ok(room) => Ok(room),
+            Err(_full) => self.wait_for_room(tenant, 1, 0).await,
+        }
+    }
+
+    async fn wait_for_room(
+        &self,
+        tenant: &TenantId,
+        n_events: usize,
+        n_bytes: usize,
+    ) -> Result<Reservation, AcquireError> {
+        let n_permits = self.n_permits(n_events, n_bytes);
+        let quota = Arc::new(self.quotas.take(tenant, n_permits).await?);
+        let mut rooms = Vec::with_capacity(self.mailboxes.len());
+        for mailbox in &self.mailboxes {
+            rooms.push(Arc::clone(&mailbox.room).acquire_many_owned(n_permits as u32).await?);
+        }
+        Ok(Reservation { n_events, n_permits, rooms, quota })
+    }
+
+    pub(crate) fn try_reserve(
+        &self,
+        tenant: &TenantId,
+        n_events: usize,
+        n_bytes: usize,
+    ) -> Result<Reservation, HubError> {
         let full = |_| HubError::Overloaded { n_events, waited: Duration::ZERO };
-        let quota = Arc::new(self.quotas.try_take(tenant, n_events).map_err(full)?);
+        let n_permits = self.n_permits(n_events, n_bytes);
+        let quota = Arc::new(self.quotas.try_take(tenant, n_permits).map_err(full)?);
         let rooms =
-            self.mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.room).try_acquire_many_owned(n_events as u32));
-        Ok(Reservation { n_events, rooms: rooms.collect::<Result<_, _>>().map_err(full)?, quota })
+            self.mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.room).try_acquire_many_owned(n_permits as u32));
+        Ok(Reservation { n_events, n_permits, rooms: rooms.collect::<Result<_, _>>().map_err(full)?, quota })
     }
 
     /// Hands over to every shard. Events of several tenants part here: a batch is
@@ -194,11 +238,14 @@ impl Reservation {
     fn split(&mut self, n_events: usize) -> Self {
         let quota = Arc::clone(&self.quota);
         if n_events >= self.n_events {
-            let rooms = std::mem::take(&mut self.rooms);
-            return Self { n_events: std::mem::take(&mut self.n_events), rooms, quota };
+            let (n_events, n_permits) = (std::mem::take(&mut self.n_events), std::mem::take(&mut self.n_permits));
+            return Self { n_events, n_permits, rooms: std::mem::take(&mut self.rooms), quota };
         }
+        // Each has at least one permit: there are never more batches on their way than permits.
+        let n_permits = self.n_permits * n_events / self.n_events;
         self.n_events -= n_events;
-        let rooms = self.rooms.iter_mut().filter_map(|room| room.split(n_events)).collect();
-        Self { n_events, rooms, quota }
+        self.n_permits -= n_permits;
+        let rooms = self.rooms.iter_mut().filter_map(|room| room.split(n_permits)).collect();
+        Self { n_events, n_permits, rooms, quota }
     }
 }

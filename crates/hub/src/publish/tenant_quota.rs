@@ -16,6 +16,7 @@ const PARTS: usize = 4;
 /// Which tenants have events on their way, and how many more they may have.
 #[derive(Debug)]
 pub(crate) struct TenantQuotas {
+    /// Permits, each for an event of usual size.
     n_events: usize,
     stripes: [Mutex<HashMap<TenantId, TenantQuota>>; STRIPES],
     hasher: RandomState,

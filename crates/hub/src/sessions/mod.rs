@@ -1,21 +1,25 @@
 //! The live chat sessions, in memory, in step with their store.
 
+mod known;
 mod shared;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hookswitch_protocol::{Chain, ErrorCode, Retry, SessionKey, TenantId};
+use hookswitch_protocol::{Chain, ErrorCode, Retry, SessionKey, SessionName, TenantId};
 use hookswitch_runtime::Clock;
 
+use self::known::Known;
+use crate::keyed_locks::KeyedLocks;
 use crate::seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart};
+use crate::shared::Shared;
 
 /// How often last activities are written down. Losing a minute of them in a crash only lets a
 /// silent session be forgotten a minute early.
 const WRITE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Sessions looked at, or written down, at once: there may be a million, and others wait meanwhile.
+const AT_ONCE: usize = 1_000;
 
 /// Which chat sessions visitors may connect to. Looking up touches memory only; starting and ending
 /// are durable when they return.
@@ -23,24 +27,20 @@ pub struct ChatSessions {
     store: Arc<dyn ChatSessionStore>,
     clock: Clock,
     silence: Duration,
-    max_sessions: usize,
+    limits: SessionLimits,
+    shared: Arc<Shared>,
     known: Mutex<Known>,
     /// One turn per key: what starts and ends at once must end alike in memory and in the store.
-    key_locks: [tokio::sync::Mutex<()>; KEY_LOCKS],
-    hasher: RandomState,
+    key_locks: KeyedLocks<SessionKey>,
 }
 
-const KEY_LOCKS: usize = 32;
-
-#[derive(Debug, Default)]
-struct Known {
-    by_key: HashMap<SessionKey, ChatSession>,
-    /// A tenant's own session id, where it differs from the key.
-    aliases: HashMap<(TenantId, SessionKey), SessionKey>,
-    /// Sessions active since the last write-down.
-    touched: HashMap<SessionKey, hookswitch_protocol::Timestamp>,
-    /// When a shared store last said that the session is as it stands here.
-    checked: HashMap<SessionKey, tokio::time::Instant>,
+/// Most chat sessions that may be known at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionLimits {
+    /// Over all tenants.
+    pub(crate) all: usize,
+    /// Of one tenant; one that has any may not have more than are left either.
+    pub(crate) per_tenant: usize,
 }
 
 /// Why a session could not be started or ended.
@@ -49,9 +49,19 @@ pub enum SessionError {
     /// The key is live and belongs to another tenant.
     #[error("session_id is in use")]
     Taken,
-    /// Too many sessions are live.
-    #[error("{limit} chat sessions are live, no more can be started now")]
+    /// Too many sessions are live on the node, or this tenant has its share of what is left.
+    #[error(
+        "too many chat sessions are live, of which this tenant has {n_live}; at most {limit} fit in all, and more can be started when some have ended"
+    )]
     TooMany {
+        /// How many are this tenant's.
+        n_live: usize,
+        /// The bound over all tenants.
+        limit: usize,
+    },
+    /// The tenant has as many as one may have.
+    #[error("this tenant has {limit} live chat sessions, more can be started when some of them have ended")]
+    TooManyOfTenant {
         /// The bound.
         limit: usize,
     },
@@ -65,7 +75,7 @@ impl SessionError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Taken => Retry::Never,
-            Self::TooMany { .. } => Retry::After(Duration::from_mins(1)),
+            Self::TooMany { .. } | Self::TooManyOfTenant { .. } => Retry::After(Duration::from_mins(1)),
             Self::Store(source) => source.retry(),
         }
     }
@@ -74,7 +84,7 @@ impl SessionError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Taken => ErrorCode::Conflict,
-            Self::TooMany { .. } => ErrorCode::Overloaded,
+            Self::TooMany { .. } | Self::TooManyOfTenant { .. } => ErrorCode::Overloaded,
             Self::Store(_) => ErrorCode::StorageUnavailable,
         }
     }
@@ -89,49 +99,49 @@ impl ChatSessions {
         store: Arc<dyn ChatSessionStore>,
         clock: Clock,
         silence: Duration,
-        max_sessions: usize,
+        limits: SessionLimits,
+        shared: Arc<Shared>,
     ) -> Result<Self, ChatSessionError> {
-        let live = store.live(clock.now().before(silence)).await?;
+        let mut live = store.live(clock.now().before(silence)).await?;
+        // Where two have the same id after a crash in between, it stands for the one that was active last.
+        live.sort_by_key(|session| session.last_active);
         let mut known = Known::default();
         for session in live {
-            known.insert(session);
+            known.start(session);
         }
-        Ok(Self {
-            store,
-            clock,
-            silence,
-            max_sessions,
-            known: Mutex::new(known),
-            key_locks: std::array::from_fn(|_| tokio::sync::Mutex::default()),
-            hasher: RandomState::new(),
-        })
-    }
-
-    async fn turn(&self, key: &SessionKey) -> tokio::sync::MutexGuard<'_, ()> {
-        self.key_locks[self.hasher.hash_one(key) as usize % KEY_LOCKS].lock().await
+        let (known, key_locks) = (Mutex::new(known), KeyedLocks::new());
+        Ok(Self { store, clock, silence, limits, shared, known, key_locks })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sessions known to this node, silent ones included that were not forgotten yet.
+    pub fn n_known(&self) -> usize {
+        self.known().len()
+    }
+
     /// The live session with this key as far as this node knows, of any tenant.
     pub fn find_known(&self, key: &SessionKey) -> Option<ChatSession> {
         let oldest = self.clock.now().before(self.silence);
-        self.known().by_key.get(key).filter(|session| session.last_active >= oldest).cloned()
+        self.known().get(key).filter(|session| session.last_active >= oldest).cloned()
     }
 
-    /// The key of the tenant's live session that `id` names, be it the key or the tenant's own id, as
-    /// far as this node knows.
+    /// The key of the tenant's live session that `id` names, be it the tenant's own id or the key, as
+    /// far as this node knows. An id stands for the session that was started with it last.
     pub fn resolve_known(&self, tenant: &TenantId, id: &SessionKey) -> Option<SessionKey> {
         let oldest = self.clock.now().before(self.silence);
-        let known = self.known();
-        let is_own = |s: &&ChatSession| s.tenant == *tenant && s.last_active >= oldest;
-        if let Some(session) = known.by_key.get(id).filter(is_own) {
-            return Some(session.key.clone());
+        self.known().resolve(tenant, id, oldest)
+    }
+
+    /// The key of the tenant's live session of this name, as far as this node knows. A key is never taken for
+    /// an id: that of a session which has ended names none, whatever its id stands for by now.
+    pub fn named_known(&self, tenant: &TenantId, name: &SessionName) -> Option<SessionKey> {
+        match name {
+            SessionName::Key(key) => self.find_known(key).filter(|live| live.tenant == *tenant).map(|live| live.key),
+            SessionName::Id(id) => self.resolve_known(tenant, id),
         }
-        let key = known.aliases.get(&(tenant.clone(), id.clone()))?;
-        known.by_key.get(key).filter(is_own).map(|session| session.key.clone())
     }
 
     /// Makes a session known, or renews it. Not cancel safe: dropped midway, the store may know it
@@ -145,23 +155,54 @@ impl ChatSessions {
         key: &SessionKey,
         alias: Option<&SessionKey>,
     ) -> Result<(), SessionError> {
-        let _turn = self.turn(key).await;
+        let turn = self.key_locks.lock(key).await;
         let now = self.clock.now();
-        let (n_known, is_known) = {
-            let known = self.known();
-            (known.by_key.len(), known.by_key.contains_key(key))
-        };
-        if n_known >= self.max_sessions && !is_known {
-            return Err(SessionError::TooMany { limit: self.max_sessions });
-        }
+        self.check_room(tenant, key)?;
         let alias = alias.filter(|alias| *alias != key).cloned();
         let session = ChatSession { key: key.clone(), tenant: tenant.clone(), alias, last_active: now };
         match self.store.start(&session, now.before(self.silence)).await? {
             SessionStart::Taken => Err(SessionError::Taken),
             SessionStart::Live => {
-                self.known().insert(session);
+                let former = self.known().start(session);
+                drop(turn);
+                if let Some(former) = former {
+                    self.write_without_alias(&former).await;
+                }
                 Ok(())
             }
+        }
+    }
+
+    /// Every tenant has room for its first session while there is any, and for more as long as it has no
+    /// more than are left.
+    fn check_room(&self, tenant: &TenantId, key: &SessionKey) -> Result<(), SessionError> {
+        let known = self.known();
+        if known.get(key).is_some() {
+            return Ok(());
+        }
+        let SessionLimits { all, per_tenant } = self.limits;
+        let (n_live, n_left) = (known.n_of(tenant), all.saturating_sub(known.len()));
+        let refused = if n_live >= per_tenant {
+            SessionError::TooManyOfTenant { limit: per_tenant }
+        } else if n_left == 0 || n_live > n_left {
+            SessionError::TooMany { n_live, limit: all }
+        } else {
+            return Ok(());
+        };
+        self.shared.metrics.chat_sessions_refused.inc();
+        Err(refused)
+    }
+
+    /// A session has lost its id to a newer one: after a restart too. What several nodes share knows by
+    /// itself whose an id is.
+    async fn write_without_alias(&self, key: &SessionKey) {
+        if self.store.shared().is_some() {
+            return;
+        }
+        let _turn = self.key_locks.lock(key).await;
+        let Some(former) = self.find_known(key).filter(|session| session.alias.is_none()) else { return };
+        if let Err(error) = self.store.start(&former, self.clock.now().before(self.silence)).await {
+            tracing::warn!(tenant = %former.tenant, error = %Chain(&error), "two chat sessions are stored under one id");
         }
     }
 
@@ -176,23 +217,16 @@ impl ChatSessions {
     /// # Errors
     /// What the store says; the session stays then.
     pub async fn end(&self, tenant: &TenantId, key: &SessionKey) -> Result<(), SessionError> {
-        let _turn = self.turn(key).await;
+        let _turn = self.key_locks.lock(key).await;
         self.store.end(tenant, key).await?;
-        let mut known = self.known();
-        if known.by_key.get(key).is_some_and(|session| session.tenant == *tenant) {
-            known.remove(key);
-        }
+        self.known().remove_of(tenant, key);
         Ok(())
     }
 
     /// Notes an event of this session; written down within a minute.
     pub fn seen(&self, key: &SessionKey) {
         let now = self.clock.now();
-        let mut known = self.known();
-        if let Some(session) = known.by_key.get_mut(key) {
-            session.last_active = now;
-            known.touched.insert(key.clone(), now);
-        }
+        self.known().touch(key, now);
     }
 
     /// Writes activities down and forgets silent sessions, until the task is ended.
@@ -206,53 +240,41 @@ impl ChatSessions {
     }
 
     async fn write_down(&self) {
+        self.forget_silent().await;
+        let mut seen = self.known().take_touched().into_iter();
+        loop {
+            let some: Vec<_> = seen.by_ref().take(AT_ONCE).collect();
+            if some.is_empty() {
+                return;
+            }
+            if let Err(error) = self.store.touch(some.clone()).await {
+                tracing::warn!(error = %Chain(&error), "activity of chat sessions could not be written down, next try in a minute");
+                return self.known().touch_again(some.into_iter().chain(seen));
+            }
+        }
+    }
+
+    async fn forget_silent(&self) {
         let oldest = self.clock.now().before(self.silence);
-        let seen: Vec<_> = {
-            let mut known = self.known();
-            let silent: Vec<SessionKey> =
-                known.by_key.values().filter(|s| s.last_active < oldest).map(|s| s.key.clone()).collect();
-            for key in &silent {
-                known.remove(key);
+        let mut below = self.known().len();
+        while below > 0 {
+            {
+                let mut known = self.known();
+                let (sessions, next) = known.some_below(below, AT_ONCE);
+                let silent: Vec<_> = sessions
+                    .filter(|session| session.last_active < oldest)
+                    .map(|session| session.key.clone())
+                    .collect();
+                silent.iter().for_each(|key| known.remove(key));
+                below = next;
             }
-            std::mem::take(&mut known.touched).into_iter().collect()
-        };
-        if seen.is_empty() {
-            return;
-        }
-        if let Err(error) = self.store.touch(seen.clone()).await {
-            tracing::warn!(error = %Chain(&error), "activity of chat sessions could not be written down, next try in a minute");
-            let mut known = self.known();
-            for (key, at) in seen {
-                known.touched.entry(key).or_insert(at);
-            }
-        }
-    }
-}
-
-impl Known {
-    fn insert(&mut self, session: ChatSession) {
-        self.remove(&session.key);
-        if let Some(alias) = &session.alias {
-            self.aliases.insert((session.tenant.clone(), alias.clone()), session.key.clone());
-        }
-        self.by_key.insert(session.key.clone(), session);
-    }
-
-    fn remove(&mut self, key: &SessionKey) {
-        self.checked.remove(key);
-        if let Some(session) = self.by_key.remove(key)
-            && let Some(alias) = session.alias
-            && let Entry::Occupied(entry) = self.aliases.entry((session.tenant, alias))
-            // The tenant's id may stand for a newer session by now.
-            && entry.get() == key
-        {
-            entry.remove();
+            tokio::task::yield_now().await;
         }
     }
 }
 
 impl std::fmt::Debug for ChatSessions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ChatSessions").field("n_known", &self.known().by_key.len()).finish_non_exhaustive()
+        f.debug_struct("ChatSessions").field("n_known", &self.n_known()).finish_non_exhaustive()
     }
 }

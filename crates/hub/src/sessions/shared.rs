@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use hookswitch_protocol::{Chain, Event, SessionKey, SessionNames, TenantId};
+use hookswitch_protocol::{Chain, Event, SessionKey, SessionName, SessionNames, TenantId};
 use tokio::time::Instant;
 
-use super::ChatSessions;
+use super::{AT_ONCE, ChatSessions};
 use crate::seams::chat::{ChatSession, ChatSessionError, SharedChatSessions};
 
 /// How long what the shared store said of a session is taken for true without asking again. Ends are
@@ -25,79 +25,82 @@ impl ChatSessions {
     /// The key of the tenant's live session that `id` names, on whichever node it was started.
     /// Cancel safe.
     pub async fn resolve(&self, tenant: &TenantId, id: &SessionKey) -> Option<SessionKey> {
-        self.refresh(tenant, id).await;
-        self.resolve_known(tenant, id)
+        self.named(tenant, &SessionName::Id(id.clone())).await
+    }
+
+    /// The key of the tenant's live session of this name, on whichever node it was started. Cancel safe.
+    pub async fn named(&self, tenant: &TenantId, name: &SessionName) -> Option<SessionKey> {
+        self.refresh(tenant, name).await;
+        self.named_known(tenant, name)
     }
 
     /// Sees to it that what this node knows of the session that the tenant names so is what the
     /// shared store knows, or was a moment ago. Cancel safe.
-    pub async fn refresh(&self, tenant: &TenantId, id: &SessionKey) {
+    pub async fn refresh(&self, tenant: &TenantId, name: &SessionName) {
         let Some(shared) = self.store.shared() else { return };
-        if self.is_fresh(tenant, id) {
-            return;
+        let is_fresh = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < FRESH);
+        match name {
+            SessionName::Key(key) if !is_fresh(self.known().checked_key(key)) => {
+                self.take_in(key, shared.find(key).await);
+            }
+            SessionName::Id(id) if !is_fresh(self.known().checked_id(tenant, id)) => {
+                self.refresh_id(shared, tenant, id).await;
+            }
+            SessionName::Key(_) | SessionName::Id(_) => {}
         }
-        let found = shared.find(id).await;
-        let is_own = matches!(&found, Ok(Some(session)) if session.tenant == *tenant);
+    }
+
+    /// Nearly always an id is either a key or the name of one session: both are asked for at once.
+    async fn refresh_id(&self, shared: &dyn SharedChatSessions, tenant: &TenantId, id: &SessionKey) {
+        let (named, found) = tokio::join!(shared.find_alias(tenant, id), shared.find(id));
         self.take_in(id, found);
-        if !is_own {
-            self.refresh_alias(shared, tenant, id).await;
+        match named {
+            Ok(named) => self.known().note_alias(tenant, id, named),
+            Err(error) => unanswered(&error),
         }
-    }
-
-    async fn refresh_alias(&self, shared: &dyn SharedChatSessions, tenant: &TenantId, alias: &SessionKey) {
-        let found = shared.find_alias(tenant, alias).await;
-        let now = found.as_ref().ok().and_then(Option::as_ref).map(|session| session.key.clone());
-        // Without one, what went by this name before has ended.
-        let before = || self.known().aliases.get(&(tenant.clone(), alias.clone())).cloned();
-        if let Some(key) = now.or_else(before) {
-            self.take_in(&key, found);
-        }
-    }
-
-    fn is_fresh(&self, tenant: &TenantId, id: &SessionKey) -> bool {
-        let known = self.known();
-        let key = known.aliases.get(&(tenant.clone(), id.clone())).unwrap_or(id);
-        known.checked.get(key).is_some_and(|at| at.elapsed() < FRESH)
     }
 
     /// Notes what the shared store said of a key; a store that cannot answer changes nothing.
     fn take_in(&self, key: &SessionKey, said: Result<Option<ChatSession>, ChatSessionError>) {
         match said {
-            Ok(Some(session)) => {
-                let mut known = self.known();
-                let key = session.key.clone();
-                known.insert(session);
-                known.checked.insert(key, Instant::now());
-            }
+            Ok(Some(session)) => self.known().note(session),
             Ok(None) => self.known().remove(key),
-            Err(error) => {
-                tracing::warn!(error = %Chain(&error), "chat sessions are looked up in this node's memory only");
-            }
+            Err(error) => unanswered(&error),
         }
     }
 
     /// Another node's event: its end of a session is one here too.
     pub(crate) fn heard(&self, event: &Event) {
         if let Some(key) = event.session.as_ref().filter(|_| event.event_type.ends_session()) {
-            let mut known = self.known();
-            if known.by_key.get(key).is_some_and(|session| session.tenant == event.tenant) {
-                known.remove(key);
-            }
+            self.known().remove_of(&event.tenant, key);
         }
     }
 
     /// The session of an event of a foreign program, which names it in the payload only.
     pub(crate) fn session_of(&self, event: &Event) -> Option<SessionKey> {
-        let names = SessionNames::read(&event.payload);
-        names.in_order().find_map(|name| self.resolve_known(&event.tenant, name))
+        self.named_known(&event.tenant, &SessionNames::read(&event.payload).name()?)
     }
 
     /// Puts what this node knows back into a shared store that may have lost it.
     pub(crate) async fn restore(&self) {
         let Some(shared) = self.store.shared() else { return };
-        let sessions = self.known().by_key.values().cloned().collect();
+        let mut below = self.known().len();
+        let mut sessions = Vec::with_capacity(below);
+        while below > 0 {
+            below = {
+                let known = self.known();
+                let (some, next) = known.some_below(below, AT_ONCE);
+                sessions.extend(some.cloned());
+                next
+            };
+            tokio::task::yield_now().await;
+        }
         if let Err(error) = shared.restore(sessions).await {
             tracing::warn!(error = %Chain(&error), "chat sessions could not be put back into the store");
         }
     }
+}
+
+fn unanswered(error: &ChatSessionError) {
+    tracing::warn!(error = %Chain(error), "chat sessions are looked up in this node's memory only");
 }

@@ -14,6 +14,9 @@ use crate::shard::connection::Frames;
 /// Most events appended to an outbox before it is flushed.
 const EVENTS_PER_APPEND: usize = 64;
 
+/// Most bytes of these, but for one event by itself: their room in the mailbox is free from here on.
+const BYTES_PER_APPEND: usize = 1024 * 1024;
+
 /// Events up to this size are encoded into the batch's shared memory, where they lie back to back and one
 /// reference covers a run of them. Larger ones are encoded once for all shards.
 const COPIED_BYTES: usize = 16 * 1024;
@@ -25,6 +28,7 @@ const FRAMING_BYTES: usize = 8;
 #[derive(Debug)]
 pub(crate) struct AppendBatch {
     items: Vec<Item>,
+    n_bytes: usize,
     /// The events by form, encoded when the first connection of that form wants one.
     encoded: Vec<OnceCell<Encoded>>,
     /// How many of them are with everybody they are for.
@@ -83,10 +87,11 @@ impl AppendBatch {
     /// Takes the next pending events; `None` when there are none.
     pub(crate) fn take(pending: &mut VecDeque<Batch>) -> Option<Self> {
         let last_batch = pending.front()?.number;
-        let mut taken = Self { items: Vec::new(), encoded: Vec::new(), n_done: 0, last_batch };
+        let mut taken = Self { items: Vec::new(), n_bytes: 0, encoded: Vec::new(), n_done: 0, last_batch };
         while let Some(batch) = pending.front_mut().filter(|_| taken.items.len() < EVENTS_PER_APPEND) {
-            taken.last_batch = batch.number;
-            taken.take_from(batch);
+            if !taken.take_from(batch) {
+                break;
+            }
             if batch.n_taken == batch.events.len() {
                 pending.pop_front();
             }
@@ -94,13 +99,20 @@ impl AppendBatch {
         Some(taken)
     }
 
-    fn take_from(&mut self, batch: &mut Batch) {
-        let n_left = batch.events.len() - batch.n_taken;
-        let n_now = n_left.min(EVENTS_PER_APPEND - self.items.len());
-        for index in batch.n_taken..batch.n_taken + n_now {
-            self.items.push(Item { batch: batch.number, events: batch.events.clone(), index });
+    /// Whether any fitted.
+    fn take_from(&mut self, batch: &mut Batch) -> bool {
+        let n_before = self.items.len();
+        for event in &batch.events[batch.n_taken..] {
+            self.n_bytes += event.event.envelope().len();
+            let is_full = self.items.len() == EVENTS_PER_APPEND || self.n_bytes > BYTES_PER_APPEND;
+            if is_full && !self.items.is_empty() {
+                break;
+            }
+            self.items.push(Item { batch: batch.number, events: batch.events.clone(), index: batch.n_taken });
+            batch.n_taken += 1;
+            self.last_batch = batch.number;
         }
-        batch.n_taken += n_now;
+        self.items.len() > n_before
     }
 
     /// Makes place for so many forms. Those that are encoded already stay.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use hookswitch_protocol::{CloseCode, ConnectionId, Event, SubscriptionName};
+use hookswitch_protocol::{CloseCode, ConnectionId, Event, EventType, SubscriptionName, Topic};
 use tokio::sync::oneshot;
 
 use crate::attachment::Subject;
@@ -44,6 +44,8 @@ pub(crate) struct Connection {
     /// What it subscribed to; `None` when it never did.
     pub(crate) names: Option<Box<[SubscriptionName]>>,
     pub(crate) backlog: Option<Box<BacklogState>>,
+    /// Kept messages were left out for its subscription: to be looked for again when that grows.
+    pub(crate) has_left_out: bool,
 }
 
 /// A connection whose user's missed messages come first.
@@ -53,7 +55,8 @@ pub(crate) struct BacklogState {
     /// events are only held back.
     pub(crate) is_served: bool,
     /// Newer events for the user, waiting behind the backlog.
-    pub(crate) held: VecDeque<Bytes>,
+    pub(crate) held: VecDeque<HeldEvent>,
+    n_held_bytes: usize,
     /// Events for the user that found no room among these.
     pub(crate) n_dropped: u32,
     /// The page on its way.
@@ -61,27 +64,48 @@ pub(crate) struct BacklogState {
     pub(crate) n_pages: u64,
 }
 
+/// One event behind a backlog.
+#[derive(Debug)]
+pub(crate) struct HeldEvent {
+    pub(crate) event_type: EventType,
+    pub(crate) topic: Option<Topic>,
+    pub(crate) frame: Bytes,
+}
+
+/// What became of a page that arrived: the places of those messages that the subscription left out, rising.
+pub(crate) type PageOutcome = Vec<usize>;
+
 /// Proof awaited for one page: the client's answer to the request sent behind it.
 #[derive(Debug)]
 pub(crate) struct PageReceipt {
     pub(crate) number: u64,
-    pub(crate) done: oneshot::Sender<()>,
+    pub(crate) done: oneshot::Sender<PageOutcome>,
+    pub(crate) left_out: PageOutcome,
     /// Shard time at which everything, the request included, was written.
     pub(crate) written_at: Option<u64>,
 }
 
 impl BacklogState {
-    /// Keeps frames behind the backlog, as far as there is room; gives how many fitted.
-    pub(crate) fn hold(&mut self, frames: Frames<'_>, limit: usize) -> usize {
-        // Once one was dropped the rest must be too, or the gap would not be where it is told.
-        let n_room = if self.n_dropped > 0 { 0 } else { limit.saturating_sub(self.held.len()) };
+    /// Keeps frames of events like this one behind the backlog, as far as there is room; gives how many
+    /// fitted. One always does.
+    pub(crate) fn hold(&mut self, frames: Frames<'_>, event: &Event, config: &HubConfig) -> usize {
         let mut start = frames.start as usize;
-        for end in frames.ends.iter().take(n_room).map(|end| *end as usize) {
+        let n_before = self.held.len();
+        for end in frames.ends.iter().map(|end| *end as usize) {
+            let n_bytes = self.n_held_bytes + end - start;
+            let fits = self.held.len() < config.outbox_messages && n_bytes <= config.outbox_bytes;
+            // Once one was dropped the rest must be too, or the gap would not be where it is told.
+            if self.n_dropped > 0 || !(fits || self.held.is_empty()) {
+                break;
+            }
             // Copied, so that a held event does not pin its whole burst.
-            self.held.push_back(Bytes::copy_from_slice(&frames.memory[start..end]));
+            let frame = Bytes::copy_from_slice(&frames.memory[start..end]);
+            let (event_type, topic) = (event.event_type.clone(), event.topic.clone());
+            self.held.push_back(HeldEvent { event_type, topic, frame });
+            self.n_held_bytes = n_bytes;
             start = end;
         }
-        let n_held = frames.ends.len().min(n_room);
+        let n_held = self.held.len() - n_before;
         self.n_dropped += (frames.ends.len() - n_held) as u32;
         n_held
     }
@@ -89,9 +113,16 @@ impl BacklogState {
     /// The page arrived.
     pub(crate) fn settle(&mut self) {
         if let Some(page) = self.page.take() {
-            // The delivery task may have been ended by a shutdown; then the store takes the page back.
-            let _gone = page.done.send(());
+            page.settle();
         }
+    }
+}
+
+impl PageReceipt {
+    /// Its messages arrived, but for those that were left out.
+    pub(crate) fn settle(self) {
+        // The delivery task may have been ended by a shutdown; then the store takes the page back.
+        let _gone = self.done.send(self.left_out);
     }
 }
 
@@ -110,10 +141,15 @@ pub(crate) struct Frames<'a> {
 impl Connection {
     /// Whether the connection's own subscription wants the event.
     pub(crate) fn wants(&self, event: &Event) -> bool {
-        let Some(names) = &self.names else { return !event.event_type.is_opt_in() && event.topic.is_none() };
-        names.iter().any(|name| match &event.topic {
+        self.wants_named(&event.event_type, event.topic.as_ref())
+    }
+
+    /// The same of an event of this type and topic.
+    pub(crate) fn wants_named(&self, event_type: &EventType, topic: Option<&Topic>) -> bool {
+        let Some(names) = &self.names else { return !event_type.is_opt_in() && topic.is_none() };
+        names.iter().any(|name| match topic {
             Some(topic) => matches!(name, SubscriptionName::Exact(name) if **name == *topic.as_str()),
-            None => name.matches_type(&event.event_type),
+            None => name.matches_type(event_type),
         })
     }
 

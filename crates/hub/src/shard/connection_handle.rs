@@ -3,6 +3,7 @@
 use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, ConnectionId, SubscriptionName};
@@ -53,6 +54,14 @@ impl ConnectionHandle {
     /// before that has arrived.
     pub fn received(&self, number: u64) {
         self.with_shard(|shard, key| shard.received(key, number));
+    }
+
+    /// Counts what the client said against its tenant's share of the shard's thread, in the time in which one
+    /// client may say as much. Gives how long to wait before anything more is read, where the tenant's
+    /// clients together have said too much.
+    #[must_use = "who goes on reading takes others' share"]
+    pub fn charge(&self, earned_in: Duration) -> Option<Duration> {
+        self.with_shard(|shard, key| shard.charge(key, earned_in)).flatten()
     }
 
     /// The socket has room again.

@@ -86,7 +86,7 @@ impl Shard {
             if prepared.event.user.is_some()
                 && let Some(backlog) = connection.backlog.as_deref_mut()
             {
-                n_dropped += frames.ends.len() - backlog.hold(frames, self.config.outbox_messages);
+                n_dropped += frames.ends.len() - backlog.hold(frames, &prepared.event, &self.config);
                 continue;
             }
             let n = connection.append(frames, &self.config);

@@ -11,12 +11,15 @@ const SLICE_CONNECTIONS: usize = 256;
 impl Shard {
     /// Whether a turn would do anything.
     pub(super) fn has_work(&self) -> bool {
-        !self.ring.is_empty()
+        !self.ring.is_empty() || !self.gap_walks.is_empty()
     }
 
     /// One slice of work: appends and flushes until a few hundred connections were written to.
     pub(super) fn turn(&mut self) {
         let mut n_left = SLICE_CONNECTIONS;
+        if !self.gap_walks.is_empty() {
+            self.tell_some_of_gap();
+        }
         while n_left > 0
             && let Some(tenant) = self.ring.pop_front()
         {

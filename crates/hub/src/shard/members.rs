@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use hookswitch_protocol::{ConnectionId, SubscriptionName, limits};
+use hookswitch_protocol::{ConnectionId, SubscriptionName, TenantId, limits};
 
 use super::{Shard, SlotKey};
 use crate::attachment::{Attachment, Subject};
@@ -45,6 +45,7 @@ impl Shard {
             subject: who.subject.clone(),
             names: None,
             backlog: holds_back.then(Box::default),
+            has_left_out: false,
         }) as u32;
         self.tenants[tenant as usize].insert(slot, who);
         self.shared.connection_counts.listen(&who.tenant, self.index, |interest| interest.join(&who.subject));
@@ -52,7 +53,12 @@ impl Shard {
             self.shared.connection_counts.add_user(&who.tenant, user);
         }
         self.shared.metrics.attached.inc();
-        SlotKey { slot, id }
+        let key = SlotKey { slot, id };
+        if let Some(names) = &who.subscription {
+            // Whoever asked for the place has seen to it that they are not too many.
+            let _bounded = self.subscribe(key, names);
+        }
+        key
     }
 
     /// Hands the socket to its connection.
@@ -95,13 +101,27 @@ impl Shard {
         self.shared.connection_counts.listen(&tenant, self.index, |interest| interest.leave(subject, names));
         self.tenant_forget_if_idle(connection.tenant);
         self.shared.metrics.detached.inc();
-        if let Subject::User(user) = &connection.subject {
-            self.shared.connection_counts.remove_user(&tenant, user);
-            self.shared.disconnects.user(UserKey { tenant: tenant.clone(), user: user.clone() });
+        if connection.closing.is_none() {
+            self.count_user_out(&tenant, &connection.subject);
         }
         self.shared.connection_counts.remove(&tenant, &connection.subject);
         self.shared.disconnects.tenant(tenant);
         connection
+    }
+
+    /// The connection closes: from now on its user is not connected by it, as far as presence, receipts
+    /// and kept messages go, however long it takes to be gone.
+    pub(super) fn count_out(&self, key: SlotKey) {
+        if let Some(connection) = self.connections.get(key.slot as usize).filter(|c| c.id == key.id) {
+            self.count_user_out(&self.tenants[connection.tenant as usize].tenant, &connection.subject);
+        }
+    }
+
+    fn count_user_out(&self, tenant: &TenantId, subject: &Subject) {
+        if let Subject::User(user) = subject {
+            self.shared.connection_counts.remove_user(tenant, user);
+            self.shared.disconnects.user(UserKey { tenant: tenant.clone(), user: user.clone() });
+        }
     }
 
     pub(crate) fn subscribe(&mut self, key: SlotKey, names: &[SubscriptionName]) -> Result<(), TooManyNames> {
@@ -140,6 +160,11 @@ impl Shard {
         }
         let kept = held.iter().chain(added).cloned().collect();
         connection.names = Some(kept);
+        if let Subject::User(user) = &connection.subject
+            && std::mem::take(&mut connection.has_left_out)
+        {
+            self.shared.wanted_backlogs.note(UserKey { tenant: table.tenant.clone(), user: user.clone() });
+        }
         Ok(())
     }
 
@@ -150,13 +175,21 @@ impl Shard {
         let Some(held) = connection.names.take() else { return };
         let mut held = held.into_vec();
         let table = &mut self.tenants[connection.tenant as usize];
+        let is_user = matches!(connection.subject, Subject::User(_));
+        let mut removed: Vec<&SubscriptionName> = Vec::new();
         for name in names {
             let Some(at) = held.iter().position(|n| n == name) else { continue };
             held.swap_remove(at);
-            if matches!(connection.subject, Subject::User(_)) {
+            if is_user {
                 table.interest.remove(key.slot, name, &held);
-                self.shared.connection_counts.listen(&table.tenant, self.index, |interest| interest.remove(name));
+                removed.push(name);
             }
+        }
+        if !removed.is_empty() {
+            // All at once: others of the same stripe look here for every event.
+            self.shared.connection_counts.listen(&table.tenant, self.index, |interest| {
+                removed.into_iter().for_each(|name| interest.remove(name));
+            });
         }
         connection.names = Some(held.into_boxed_slice());
     }

@@ -3,16 +3,20 @@
 //! Its turn: take what others sent, append frames to outboxes, flush each dirty connection once.
 
 pub(crate) mod append_batch;
+mod command_share;
 pub(crate) mod connection;
 pub(crate) mod connection_handle;
 mod deliver;
 mod flush;
+mod gap_walk;
+mod kept;
 mod members;
 pub(crate) mod outbox;
 mod own;
 pub(crate) mod request;
 mod run;
 pub(crate) mod subscription_index;
+mod tell_gap;
 pub(crate) mod tenant_table;
 mod timeouts;
 pub(crate) mod transport;
@@ -32,10 +36,14 @@ use tokio::time::Instant;
 use crate::config::HubConfig;
 use crate::publish::wire_form::WireForm;
 use crate::shard::connection::Connection;
+use crate::shard::gap_walk::GapWalks;
 use crate::shard::tenant_table::{Audience, TenantTable};
 use crate::shared::Shared;
 
 pub(crate) use run::spawn;
+
+/// Slots looked at in a walk over all connections before others get a turn.
+const SLOTS_AT_ONCE: usize = 4_096;
 
 /// What a crash of a shard is reported as.
 const THREAD: &str = "hub-shard";
@@ -70,6 +78,7 @@ pub(crate) struct Shard {
     by_tenant: HashMap<TenantId, u32>,
     /// Tenants with something to append or to flush, each once: round robin between them.
     ring: VecDeque<u32>,
+    gap_walks: GapWalks,
     /// Wakes the turn when a reader left something to do.
     wake: Rc<Notify>,
     leaving: Leaving,
@@ -95,6 +104,7 @@ impl Shard {
             tenants: Slab::new(),
             by_tenant: HashMap::new(),
             ring: VecDeque::new(),
+            gap_walks: GapWalks::default(),
             wake: Rc::new(Notify::new()),
             leaving: Leaving::No,
             is_over: false,

@@ -1,17 +1,17 @@
 //! What one connection itself causes: replies, pongs, closes, its user's backlog.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_protocol::{CloseCode, TenantId};
+use hookswitch_protocol::CloseCode;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::{Leaving, Shard, SlotKey};
-use crate::notice;
-use crate::publish::wire_form::{FormId, encode};
+use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
-use crate::shard::connection::PageReceipt;
+use crate::shard::connection::{PageOutcome, PageReceipt};
+use crate::shard::kept;
 
 impl Shard {
     pub(crate) fn heard(&mut self, key: SlotKey) {
@@ -19,6 +19,12 @@ impl Shard {
         if let Some(connection) = self.connection(key) {
             connection.heard_at = now;
         }
+    }
+
+    /// Counts what the client said against its tenant's share.
+    pub(crate) fn charge(&mut self, key: SlotKey, earned_in: Duration) -> Option<Duration> {
+        let tenant = self.connection(key)?.tenant;
+        self.tenants[tenant as usize].commands.charge(earned_in)
     }
 
     pub(crate) fn writable(&mut self, key: SlotKey) {
@@ -36,7 +42,7 @@ impl Shard {
         }
     }
 
-    fn send(&mut self, key: SlotKey, frame: &Bytes) {
+    pub(super) fn send(&mut self, key: SlotKey, frame: &Bytes) {
         let config = std::sync::Arc::clone(&self.config);
         let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
         if !connection.answer(frame, &config) {
@@ -95,6 +101,8 @@ impl Shard {
         connection.stirred_at = now;
         connection.outbox.push(frame);
         self.mark_dirty(key.slot);
+        // It takes nothing any more, so its user is not connected by it any more.
+        self.count_out(key);
     }
 
     /// Closes every connection, because the node goes away.
@@ -116,32 +124,14 @@ impl Shard {
             && self.tenants.iter().all(|(_, table)| table.pending.is_empty() && table.append_batch.is_none())
     }
 
-    /// Tells connections that events of other nodes may be missing; those that are themselves behind
-    /// learn it with their own notice.
-    pub(super) fn tell_gap(&mut self, tenant: Option<&TenantId>, n_missed: Option<u64>) {
-        let now = self.clock.now();
-        let text = "events of other nodes may be missing; fetch the present state again";
-        let only = tenant.map(|tenant| self.by_tenant.get(tenant).copied());
-        let concerned = self.connections.iter().filter(|(_, c)| only.is_none_or(|only| only == Some(c.tenant)));
-        let keys: Vec<(u32, SlotKey)> =
-            concerned.map(|(slot, c)| (c.tenant, SlotKey { slot: slot as u32, id: c.id })).collect();
-        self.shared.metrics.gap_notices.inc_by(keys.len() as u64);
-        // One notice per tenant and form, made when its first connection is found.
-        let mut notices: HashMap<(u32, FormId), Bytes> = HashMap::new();
-        for (index, key) in keys {
-            let form = self.connections[key.slot as usize].form;
-            let tenant = &self.tenants[index as usize].tenant;
-            let encoded = || encode(self.forms[form.index()], &notice::missed(text, n_missed, now, tenant));
-            let notice = notices.entry((index, form)).or_insert_with(encoded).clone();
-            self.send(key, &notice);
-        }
-    }
-
-    /// Finds an open connection of the user that is not yet being served a backlog.
-    pub(super) fn begin_backlog(&mut self, user: &UserKey) -> Option<SlotKey> {
+    /// Finds an open connection of the user that is not yet being served a backlog; `only_broad` one that
+    /// gets everything.
+    pub(super) fn begin_backlog(&mut self, user: &UserKey, only_broad: bool) -> Option<SlotKey> {
         let slot = self.open_slots(user).into_iter().find(|slot| {
             let connection = &self.connections[*slot as usize];
-            connection.closing.is_none() && !connection.backlog.as_ref().is_some_and(|backlog| backlog.is_served)
+            connection.closing.is_none()
+                && !(only_broad && connection.names.is_some())
+                && !connection.backlog.as_ref().is_some_and(|backlog| backlog.is_served)
         })?;
         let connection = &mut self.connections[slot as usize];
         connection.backlog.get_or_insert_default().is_served = true;
@@ -155,21 +145,32 @@ impl Shard {
         slots.filter(|slot| self.connections[*slot as usize].transport.is_some()).collect()
     }
 
-    /// Queues one page of missed messages and, behind it, the request for the proof of its arrival.
+    /// Queues one page of missed messages and, behind it, the request for the proof of its arrival. What
+    /// the connection's subscription leaves out is left out of the page too: it stays kept.
     /// Pages stand outside the bound on messages: there is only ever one on its way.
-    pub(super) fn send_backlog(&mut self, key: SlotKey, messages: &[Bytes], done: oneshot::Sender<()>) {
+    pub(super) fn send_backlog(&mut self, key: SlotKey, messages: &[Bytes], done: oneshot::Sender<PageOutcome>) {
         let Some(form) = self.form_of(key) else { return };
         let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
+        let left_out: Vec<usize> = match &connection.names {
+            None => Vec::new(),
+            Some(_) => (0..messages.len()).filter(|at| !kept::is_wanted(connection, &messages[*at])).collect(),
+        };
+        connection.has_left_out |= !left_out.is_empty();
         let Some(backlog) = connection.backlog.as_deref_mut() else { return };
         backlog.n_pages += 1;
         let number = backlog.n_pages;
-        for message in messages {
+        let page = PageReceipt { number, done, left_out, written_at: None };
+        if page.left_out.len() == messages.len() {
+            return page.settle();
+        }
+        let wanted = messages.iter().enumerate().filter(|(at, _)| page.left_out.binary_search(at).is_err());
+        for (_, message) in wanted {
             connection.outbox.push(&encode(form, message));
         }
         if let Some(request) = form.receipt_request(number) {
             connection.outbox.push(&request);
         }
-        backlog.page = Some(PageReceipt { number, done, written_at: None });
+        backlog.page = Some(page);
         self.mark_dirty(key.slot);
     }
 
@@ -213,8 +214,11 @@ impl Shard {
         // What was dropped before is older than some of what was held.
         self.push_notice(key);
         let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
-        for frame in &backlog.held {
-            connection.outbox.push(frame);
+        for held in &backlog.held {
+            // It may have subscribed since the event came.
+            if connection.wants_named(&held.event_type, held.topic.as_ref()) {
+                connection.outbox.push(&held.frame);
+            }
         }
         connection.n_dropped += backlog.n_dropped;
         self.mark_dirty(key.slot);

@@ -11,6 +11,7 @@ use crate::attachment::Attachment;
 use crate::publish::wire_form::FormId;
 use crate::seams::user_key::UserKey;
 use crate::shard::SlotKey;
+use crate::shard::connection::PageOutcome;
 use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::transport::Transport;
 
@@ -27,10 +28,12 @@ pub(crate) enum Request {
     Open { key: SlotKey, open: OpenTransport },
     /// Takes a connection out that was never opened.
     Detach { key: SlotKey },
-    /// Finds an open connection of the user and holds newer events for it back.
-    BeginBacklog { user: UserKey, reply: oneshot::Sender<Option<SlotKey>> },
-    /// Sends a page of missed messages; `done` is told when the client has them, or dropped.
-    Backlog { key: SlotKey, messages: Vec<Bytes>, done: oneshot::Sender<()> },
+    /// Finds an open connection of the user and holds newer events for it back; with `only_broad` one
+    /// that gets everything.
+    BeginBacklog { user: UserKey, only_broad: bool, reply: oneshot::Sender<Option<SlotKey>> },
+    /// Sends those of a page of missed messages that the connection's subscription wants; `done` is told
+    /// when the client has them, or dropped.
+    Backlog { key: SlotKey, messages: Vec<Bytes>, done: oneshot::Sender<PageOutcome> },
     /// Tells every connection of the tenant, or of all, that events of other nodes may be missing.
     Gap { tenant: Option<TenantId>, n_missed: Option<u64> },
     /// The backlog is through: releases what the user's open connections hold back.

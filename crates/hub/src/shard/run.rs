@@ -156,8 +156,8 @@ fn serve(shard: &Rc<RefCell<Shard>>, request: Request) {
             }
         }
         Request::Detach { key } => this.detach(key),
-        Request::BeginBacklog { user, reply } => {
-            let key = this.begin_backlog(&user);
+        Request::BeginBacklog { user, only_broad, reply } => {
+            let key = this.begin_backlog(&user, only_broad);
             // The delivery task was ended meanwhile.
             if let Err(Some(key)) = reply.send(key) {
                 this.end_backlog(key);
@@ -165,6 +165,6 @@ fn serve(shard: &Rc<RefCell<Shard>>, request: Request) {
         }
         Request::Backlog { key, messages, done } => this.send_backlog(key, &messages, done),
         Request::Release { user } => this.release(&user),
-        Request::Gap { tenant, n_missed } => this.tell_gap(tenant.as_ref(), n_missed),
+        Request::Gap { tenant, n_missed } => this.begin_gap(tenant, n_missed),
     }
 }

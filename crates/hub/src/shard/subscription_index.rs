@@ -13,6 +13,9 @@ pub(crate) type SlotSet = IndexSet<u32>;
 /// made anew, so that a tenant inventing event types cannot grow it without bound.
 const RESOLVED_TYPES: usize = 1_024;
 
+/// Most connections in all of these audiences together, but for one by itself, for the same reason.
+const RESOLVED_SLOTS: usize = 1_000_000;
+
 /// The index from event type to connections. Kept up to date on subscribe, not searched on publish.
 #[derive(Debug, Default)]
 pub(crate) struct SubscriptionIndex {
@@ -74,7 +77,8 @@ impl SubscriptionIndex {
         }
         if !self.resolved.contains_key(event_type.as_str()) {
             let audience = self.resolve(event_type.as_str());
-            if self.resolved.len() >= RESOLVED_TYPES {
+            let n_slots: usize = self.resolved.values().map(SlotSet::len).sum();
+            if self.resolved.len() >= RESOLVED_TYPES || n_slots + audience.len() > RESOLVED_SLOTS {
                 self.resolved.clear();
             }
             self.resolved.insert(Arc::from(event_type.as_str()), audience);

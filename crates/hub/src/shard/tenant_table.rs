@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::attachment::{Attachment, Clearance, Subject};
 use crate::publish::batch::Batch;
 use crate::shard::append_batch::AppendBatch;
+use crate::shard::command_share::CommandShare;
 use crate::shard::subscription_index::{SlotSet, SubscriptionIndex};
 
 /// What a shard knows of one tenant.
@@ -22,6 +23,8 @@ pub(crate) struct TenantTable {
     users: HashMap<UserId, SmallVec<[u32; 2]>>,
     visitors: HashMap<SessionKey, SmallVec<[u32; 2]>>,
     n_connections: usize,
+    /// What its clients may still say.
+    pub(crate) commands: CommandShare,
     /// Events waiting for their turn.
     pub(crate) pending: VecDeque<Batch>,
     /// Events no longer pending that are not yet with everybody they are for.
@@ -45,6 +48,7 @@ impl TenantTable {
             users: HashMap::new(),
             visitors: HashMap::new(),
             n_connections: 0,
+            commands: CommandShare::default(),
             pending: VecDeque::new(),
             append_batch: None,
             dirty: VecDeque::new(),
@@ -96,6 +100,11 @@ impl TenantTable {
     /// The connection subscribed for the first time: from now on only what it names arrives.
     pub(crate) fn leave_everything(&mut self, slot: u32) {
         self.everything.swap_remove(&slot);
+    }
+
+    /// The slots of all its connections.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = u32> {
+        self.users.values().chain(self.visitors.values()).flatten().copied()
     }
 
     pub(crate) fn user(&self, user: &UserId) -> &[u32] {

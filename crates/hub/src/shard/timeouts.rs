@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use hookswitch_protocol::CloseCode;
 
-use super::{Shard, SlotKey};
+use super::{SLOTS_AT_ONCE, Shard, SlotKey};
+
+/// Connections pinged or closed before others get a turn.
+const DUE_AT_ONCE: usize = 256;
 
 /// What the sweep found due for one connection.
 enum Due {
@@ -21,13 +24,15 @@ impl Shard {
         (shortest / 8).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 
-    pub(super) fn sweep(&mut self) {
+    /// Looks at some of the connections from this slot on, and does what is due for a few hundred; gives the
+    /// slot to go on with. Tens of thousands that came at once are due at once.
+    pub(super) fn sweep_some(&mut self, from: usize) -> Option<usize> {
         let now = self.millis();
-        let due: Vec<(SlotKey, Due)> = self
-            .connections
-            .iter()
-            .filter_map(|(slot, c)| Some((SlotKey { slot: slot as u32, id: c.id }, self.due(c, now)?)))
-            .collect();
+        let end = (from + SLOTS_AT_ONCE).min(self.connections.capacity());
+        let connections = (from..end).filter_map(|slot| Some((slot as u32, self.connections.get(slot)?)));
+        let due = connections.filter_map(|(slot, c)| Some((SlotKey { slot, id: c.id }, self.due(c, now)?)));
+        let due: Vec<(SlotKey, Due)> = due.take(DUE_AT_ONCE).collect();
+        let end = due.last().filter(|_| due.len() == DUE_AT_ONCE).map_or(end, |(last, _)| last.slot as usize + 1);
         for (key, due) in due {
             match due {
                 Due::Ping => {
@@ -42,6 +47,7 @@ impl Shard {
                 Due::Drop => self.drop_unfinished(key),
             }
         }
+        (end < self.connections.capacity()).then_some(end)
     }
 
     fn due(&self, connection: &crate::shard::connection::Connection, now: u64) -> Option<Due> {

@@ -26,7 +26,14 @@ async fn sweep(shard: Weak<RefCell<Shard>>, load: Arc<Load>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let Some(()) = with_shard(&shard, Shard::sweep) else { return };
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let Some(left) = with_shard(&shard, |shard| shard.sweep_some(from)) else { return };
+            next = left;
+            if next.is_some() {
+                tokio::task::yield_now().await;
+            }
+        }
         meter.note(&load);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hookswitch_hub::memory::MemoryChatSessions;
 use hookswitch_hub::{ChatSessionStore, HubConfig, Seams, SessionError};
-use hookswitch_protocol::{ErrorCode, Timestamp};
+use hookswitch_protocol::{ErrorCode, SessionName, Timestamp};
 use hookswitch_runtime::Clock;
 
 use crate::rig::{Rig, config, key, tenant};
@@ -99,10 +99,83 @@ async fn starts_are_bounded() {
     start(&rig, "t", "k1", None).await.expect("free");
     start(&rig, "t", "k2", None).await.expect("free");
     let refused = start(&rig, "t", "k3", None).await.expect_err("too many");
-    assert!(matches!(refused, SessionError::TooMany { limit: 2 }));
+    assert!(matches!(refused, SessionError::TooMany { n_live: 2, limit: 2 }), "{refused:?}");
     start(&rig, "t", "k2", None).await.expect("a known one is renewed");
     rig.hub.sessions().end(&tenant("t"), &key("k1")).await.expect("ended");
     start(&rig, "t", "k3", None).await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn no_tenant_takes_the_last_session_from_others_nor_more_than_one_may_have() {
+    let limits = HubConfig { max_sessions: 100, max_tenant_sessions: 60, ..config() };
+    let rig = Rig::with(limits).await;
+    let fill = async |of: &str, n: usize| {
+        for n in 0..n {
+            if let Err(refused) = start(&rig, of, &format!("{of}-{n}"), None).await {
+                return (n, refused.code(), refused.to_string());
+            }
+        }
+        (n, ErrorCode::Internal, String::new())
+    };
+    let (n_first, code, told) = fill("t", 200).await;
+    assert_eq!((n_first, code), (51, ErrorCode::Overloaded), "as many as are left, and one");
+    assert!(told.contains("this tenant has 51"), "{told}");
+    assert_eq!(fill("u", 200).await.0, 25, "half of what was left");
+    assert_eq!(fill("v", 1).await.0, 1, "one that has none finds room");
+    assert_eq!(rig.hub.metrics().chat_sessions_refused.get(), 2);
+    let limits = HubConfig { max_tenant_sessions: 3, ..config() };
+    let rig = Rig::with(limits).await;
+    for name in ["a", "b", "c"] {
+        start(&rig, "t", name, None).await.expect("within the bound");
+    }
+    let refused = start(&rig, "t", "d", None).await.expect_err("its own bound");
+    assert!(matches!(refused, SessionError::TooManyOfTenant { limit: 3 }), "{refused:?}");
+    start(&rig, "u", "d", None).await.expect("another's");
+}
+
+/// A session key that has ended names nothing, whatever the id beside it stands for by now.
+#[tokio::test]
+async fn an_explicit_key_is_never_taken_for_an_id() {
+    let rig = Rig::new().await;
+    start(&rig, "t", "k-old", Some("88")).await.expect("free");
+    rig.hub.sessions().end(&tenant("t"), &key("k-old")).await.expect("ended");
+    start(&rig, "t", "k-new", Some("88")).await.expect("free");
+    let named = |name: SessionName| rig.hub.sessions().named_known(&tenant("t"), &name);
+    assert_eq!(named(SessionName::Key(key("k-old"))), None);
+    assert_eq!(named(SessionName::Key(key("88"))), None, "88 is no key");
+    assert_eq!(named(SessionName::Id(key("88"))), Some(key("k-new")));
+    assert_eq!(named(SessionName::Key(key("k-new"))), Some(key("k-new")));
+    assert_eq!(rig.hub.sessions().named_known(&tenant("u"), &SessionName::Key(key("k-new"))), None);
+}
+
+#[tokio::test]
+async fn an_id_stands_for_the_session_started_with_it_last_also_after_a_restart() {
+    let clock = Clock::manual(Timestamp::from_millis(0));
+    let store = Arc::new(MemoryChatSessions::default());
+    let rig = over(&store, &clock).await;
+    start(&rig, "t", "older", Some("88")).await.expect("free");
+    start(&rig, "t", "newer", Some("88")).await.expect("free");
+    clock.advance(HOUR);
+    start(&rig, "t", "older", None).await.expect("renewed, under no id of its own");
+    assert_eq!(resolve(&rig, "t", "88").as_deref(), Some("newer"));
+    drop(rig);
+    let rig = over(&store, &clock).await;
+    assert_eq!(resolve(&rig, "t", "88").as_deref(), Some("newer"), "although the older one was active later");
+    // A session whose key is the id of another takes that id with its start.
+    start(&rig, "t", "88", None).await.expect("free");
+    assert_eq!(resolve(&rig, "t", "88").as_deref(), Some("88"));
+}
+
+#[tokio::test]
+async fn a_former_holder_of_an_id_is_stored_without_it() {
+    let clock = Clock::manual(Timestamp::from_millis(0));
+    let store = Arc::new(MemoryChatSessions::default());
+    let rig = over(&store, &clock).await;
+    start(&rig, "t", "older", Some("88")).await.expect("free");
+    start(&rig, "t", "newer", Some("88")).await.expect("free");
+    let live = store.live(Timestamp::from_millis(0)).await.expect("memory");
+    let holders: Vec<_> = live.iter().filter(|session| session.alias.is_some()).map(|s| s.key.as_str()).collect();
+    assert_eq!(holders, ["newer"]);
 }
 
 async fn over(store: &Arc<MemoryChatSessions>, clock: &Clock) -> Rig {

@@ -1,16 +1,19 @@
 //! What comes from other nodes: delivered, waited with, kept, told.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hookswitch_hub::memory::MemoryOffline;
 use hookswitch_hub::{
     GapScope, HubConfig, OfflineLimits, OfflineMessage, OfflineStore as _, Origin, Received, Seams, UserKey,
 };
-use hookswitch_protocol::{Event, NodeId, Timestamp};
+use hookswitch_protocol::{Event, NodeId, Payload, Timestamp};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, eventually};
 
-use crate::rig::{Rig, config, tenant, to_user, user};
+use tokio::sync::Semaphore;
+
+use crate::rig::{FailingOffline, Rig, config, tenant, to_user, user};
 
 const NOW: Timestamp = Timestamp::from_millis(1_761_393_600_000);
 
@@ -97,6 +100,49 @@ async fn a_burst_of_another_node_waits_for_room_in_order() {
     }
     drop(hold);
     assert_eq!(client.until("e2999").await, ids);
+}
+
+#[tokio::test]
+async fn what_waits_is_bounded_by_bytes_and_shared_between_tenants() {
+    let rig = Rig::with(HubConfig { mailbox_events: 4, shards: 1, ..config() }).await;
+    let mut quiet = rig.user("u", 1).await;
+    let mut client = rig.user("t", 1).await;
+    let hold = client.hold_shard().await;
+    let payload = Payload::parse(&format!("{{\"x\":\"{}\"}}", "x".repeat(1024 * 1024))).expect("an object");
+    let large = from_a_node(Event { payload, ..event("t", "alert", "large") });
+    for _ in 0..200 {
+        rig.sink.on_events(&tenant("t"), vec![large.clone()]);
+    }
+    let n_dropped = rig.hub.metrics().events_overflowed.get();
+    assert!((130..=140).contains(&n_dropped), "of 128 MiB one tenant may have half: {n_dropped} dropped");
+    rig.sink.on_events(&tenant("u"), vec![from_a_node(event("u", "alert", "small"))]);
+    drop(hold);
+    assert_eq!(quiet.until("small").await, ["small"]);
+    client.until(&format!("messages_dropped {n_dropped}")).await;
+}
+
+/// A store that hangs fills nobody else's part of what may wait for it.
+#[tokio::test]
+async fn what_waits_to_be_kept_is_shared_between_tenants() {
+    let clock = Clock::manual(NOW);
+    let offline = FailingOffline { puts: Arc::new(Semaphore::new(0)), ..FailingOffline::new(clock.clone()) };
+    let (puts, n_puts) = (Arc::clone(&offline.puts), Arc::clone(&offline.n_puts));
+    let seams = Seams { offline: Arc::new(offline), ..Seams::memory(&clock) };
+    let rig = Rig::assemble(config(), clock, |_| seams).await;
+    let message = |of: &str, n: usize| {
+        OfflineMessage::of(&to_user(event(of, "alert", &format!("e{n}")), 7)).expect("it is for one user")
+    };
+    let n_taken = (0..5_000).take_while(|n| rig.hub.keep_later(message("t", *n))).count();
+    assert_eq!(n_taken, 2_048, "half of the room, each counted as 16 KiB");
+    assert!(rig.hub.keep_later(message("u", 0)), "another tenant's");
+    assert_eq!(rig.hub.metrics().jobs_dropped.get(), 1);
+    let begun = "half of those at once are the first tenant's, and the last one's is begun beside them";
+    eventually(begun, PATIENCE, async || n_puts.load(Ordering::SeqCst) == 33).await;
+    puts.add_permits(33);
+    eventually("the other's is kept", PATIENCE, async || {
+        !rig.hub.take_offline(&user("u", 7), 1).await.expect("memory").is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hookswitch_hub::{Hub, HubConfig, HubError};
+use hookswitch_hub::{GapScope, Hub, HubConfig, HubError};
+use hookswitch_protocol::{Event, Payload};
 use hookswitch_testkit::{PATIENCE, eventually};
 
 use crate::rig::{Client, Rig, config, event, tenant};
@@ -138,6 +139,69 @@ async fn a_tenant_that_publishes_more_than_can_be_delivered_waits_for_itself() {
     near.until("e1-999").await;
     eventually("the share is given back", PATIENCE, async || rig.hub.reserve(&tenant("flood"), 2_000).await.is_ok())
         .await;
+}
+
+/// An event of this many bytes.
+fn large(of: &str, id: &str, n_bytes: usize) -> Event {
+    let payload = Payload::parse(&format!("{{\"x\":\"{}\"}}", "x".repeat(n_bytes))).expect("an object");
+    Event { payload, ..event(of, "alert", id) }
+}
+
+#[tokio::test]
+async fn large_events_take_the_room_of_several() {
+    let limits =
+        HubConfig { shards: 1, mailbox_events: 8_000, publish_deadline: Duration::from_millis(20), ..config() };
+    let rig = Rig::with(limits).await;
+    let event = large("heavy", "e", 1024 * 1024);
+    let mut held = Vec::new();
+    let refused = loop {
+        match rig.hub.reserve_for(&tenant("heavy"), std::iter::once(&event)).await {
+            Ok(room) => held.push(room),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, HubError::Overloaded { n_events: 1, .. }), "{refused:?}");
+    assert_eq!(held.len(), 30, "a quarter of 8,000 times 16 KiB");
+    assert!(rig.hub.reserve(&tenant("other"), 1_000).await.is_ok(), "others have their own share");
+    held.clear();
+    let batch: Vec<Event> = (0..1_000).map(|n| large("heavy", &format!("e{n}"), 40 * 1024)).collect();
+    assert!(rig.hub.reserve_for(&tenant("heavy"), batch.iter()).await.is_ok(), "more than all takes all");
+}
+
+#[tokio::test]
+async fn a_gap_is_told_in_slices() {
+    let rig = one_shard().await;
+    let mut crowd = crowd(&rig, "big", 5_000).await;
+    let mut agent = rig.user("small", 7).await;
+    for scope in [GapScope::All, GapScope::Tenant(tenant("big"))] {
+        let n_before = rig.hub.metrics().gap_notices.get();
+        let (resume, gate) = std::sync::mpsc::channel();
+        let hold = agent.hold_shard().await;
+        rig.sink.on_gap(scope.clone(), None);
+        rig.publish([event("small", "call.incoming", "ringing")]).await;
+        agent.wire(|wire| wire.gate = Some(gate));
+        drop(hold);
+        agent.until("ringing").await;
+        // The shard stands still since it wrote that.
+        let n_told = rig.hub.metrics().gap_notices.get() - n_before;
+        drop(resume);
+        assert!(n_told <= 1_024, "{n_told} were told first");
+        for client in &mut crowd {
+            client.until("messages_dropped").await;
+        }
+        if scope == GapScope::All {
+            agent.until("messages_dropped").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_many_that_are_due_at_once_none_is_forgotten() {
+    let quick = HubConfig { shards: 1, ping_interval: Duration::from_millis(100), ..config() };
+    let rig = Rig::with(quick).await;
+    for client in &mut crowd(&rig, "big", 600).await {
+        client.pinged().await;
+    }
 }
 
 /// Slices let others have a turn, the closing among them: it must not come before the rest.

@@ -101,3 +101,33 @@ async fn an_end_told_to_one_absent_agent_still_disconnects_the_visitor() {
     assert_eq!(visitor.next().await, None, "closed without being told what is the agent's alone");
     assert_eq!(stage.agent("t", 7).await.types(1).await, ["chat.session.ended"]);
 }
+
+/// Clients name their session by key and id side by side, and ids are used again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_names_a_former_session_by_its_key_does_not_reach_the_one_that_has_its_id_now() {
+    let stage = Stage::new().await;
+    let named = |kind: &str, key: &str, body: &str| {
+        event(kind, &format!(r#"{{"session_key":"{key}","session_id":88,"body":"{body}"}}"#))
+    };
+    stage.accept(vec![named("chat.session.started", "k-old", "")]).await.expect("accepted");
+    stage.accept(vec![named("chat.session.ended", "k-old", "")]).await.expect("accepted");
+    stage.accept(vec![named("chat.session.started", "k-new", "")]).await.expect("accepted");
+    let mut visitor = stage.visitor("t", "k-new").await;
+    stage.accept(vec![named("chat.message", "k-old", "not yours")]).await.expect("accepted");
+    stage.accept(vec![named("chat.session.ended", "k-old", "again")]).await.expect("accepted");
+    stage.accept(vec![named("chat.message", "k-new", "yours")]).await.expect("accepted");
+    assert_eq!(visitor.next().await.expect("still connected")["payload"]["body"], "yours");
+    // The same within one batch, where the changes are not carried out yet.
+    let batch = vec![
+        named("chat.session.ended", "k-new", "last"),
+        named("chat.session.started", "k-newer", ""),
+        named("chat.message", "k-new", "of nobody"),
+        named("chat.session.ended", "k-new", "again"),
+        event("chat.message", r#"{"session_id":88,"body":"of the newer"}"#),
+    ];
+    stage.accept(batch).await.expect("accepted");
+    assert_eq!(visitor.next().await.expect("still connected")["payload"]["body"], "last");
+    assert_eq!(visitor.next().await, None, "closed with its own end");
+    assert!(stage.hub().sessions().find_known(&key("k-newer")).is_some());
+    assert_eq!(stage.hub().sessions().resolve_known(&tenant("t"), &key("88")), Some(key("k-newer")));
+}

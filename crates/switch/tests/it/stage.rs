@@ -92,7 +92,13 @@ impl Stage {
 
     async fn join(&self, of: &str, subject: Subject) -> Listener {
         let (open, inbox) = MemoryTransport::pair(4_096);
-        let who = Attachment { tenant: tenant(of), subject, clearance: Clearance::Standard, expires_at: None };
+        let who = Attachment {
+            tenant: tenant(of),
+            subject,
+            clearance: Clearance::Standard,
+            expires_at: None,
+            subscription: None,
+        };
         self.admission.attach(who, MemoryTransport::FORM).await.expect("taken in").open(open).await;
         Listener(inbox)
     }

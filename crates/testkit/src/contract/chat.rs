@@ -26,6 +26,7 @@ pub async fn check<S: ChatSessionStore>(open: impl AsyncFn() -> S) {
     an_ended_key_is_free(&open().await).await;
     a_silent_session_is_forgotten(&open().await).await;
     touching_moves_many_forward_and_none_back(&open().await).await;
+    a_session_is_stored_under_the_id_it_was_started_with_last(&open().await).await;
 }
 
 /// The same for a store that several nodes share. It must take its time from the clock it is given.
@@ -38,6 +39,8 @@ pub async fn check_shared<S: ChatSessionStore>(open: impl AsyncFn(Clock) -> S) {
     a_key_belongs_to_the_first_tenant(&fresh().await).await;
     an_ended_key_is_free(&fresh().await).await;
     touching_moves_many_forward_and_none_back(&fresh().await).await;
+    a_session_is_stored_under_the_id_it_was_started_with_last(&fresh().await).await;
+    an_ended_session_leaves_its_id_to_the_newer(&fresh().await).await;
     let clock = Clock::manual(START);
     a_silent_session_is_not_found(&open(clock.clone()).await, &clock).await;
     a_name_finds_the_tenants_live_session(&fresh().await).await;
@@ -135,6 +138,25 @@ async fn touching_moves_many_forward_and_none_back(store: &impl ChatSessionStore
     let times: Vec<Timestamp> =
         live(store, Timestamp::from_millis(0)).await.iter().map(|session| session.last_active).collect();
     assert_eq!(times, [later, START, START], "activity moves forward, and never back");
+}
+
+async fn a_session_is_stored_under_the_id_it_was_started_with_last(store: &impl ChatSessionStore) {
+    let named = |name: &str| ChatSession { alias: Some(key("17")), ..session("tenant-1", name, START) };
+    start(store, &named("a")).await;
+    start(store, &named("b")).await;
+    let without = ChatSession { alias: None, ..named("a") };
+    assert_eq!(start(store, &without).await, SessionStart::Live);
+    assert_eq!(live(store, START).await, [without, named("b")], "a start without an id takes the session's id away");
+}
+
+async fn an_ended_session_leaves_its_id_to_the_newer(store: &impl ChatSessionStore) {
+    let named = |name: &str| ChatSession { alias: Some(key("17")), ..session("tenant-1", name, START) };
+    start(store, &named("a")).await;
+    store.end(&tenant("tenant-1"), &key("a")).await.expect("end");
+    start(store, &named("b")).await;
+    store.end(&tenant("tenant-1"), &key("a")).await.expect("ending is idempotent");
+    assert_eq!(shared(store).find(&key("a")).await.expect("find"), None, "a key that ended is none");
+    assert_eq!(find_alias(store, "tenant-1", "17").await, Some(named("b")), "and takes nothing along");
 }
 
 async fn a_silent_session_is_not_found(store: &impl ChatSessionStore, clock: &Clock) {

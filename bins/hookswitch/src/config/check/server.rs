@@ -90,6 +90,7 @@ impl Checker<'_> {
             ping_interval,
             pong_timeout,
             threads: NonZeroUsize::new(self.number(&settings::WS_THREADS) as usize),
+            sessions_per_tenant: self.number(&settings::WS_SESSIONS_PER_TENANT) as usize,
             read_buffer_bytes: self.number(&settings::WS_READ_BUFFER_SIZE) as usize,
             origins: self.origins(&settings::WS_ALLOWED_ORIGINS),
             public_origins: self.origins(&settings::WS_PUBLIC_ALLOWED_ORIGINS),

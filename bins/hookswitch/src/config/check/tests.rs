@@ -136,6 +136,14 @@ fn the_threads_of_websockets_can_be_set() {
 }
 
 #[test]
+fn the_chat_sessions_of_one_tenant_are_bounded_as_the_operator_says() {
+    let default = load([GOOD_SECRET]).expect("good").websocket.sessions_per_tenant;
+    assert_eq!(default, hookswitch::hub::HubConfig::default().max_tenant_sessions);
+    let set = load([GOOD_SECRET, ("WS_SESSIONS_PER_TENANT", "7")]).expect("good");
+    assert_eq!(set.websocket.sessions_per_tenant, 7);
+}
+
+#[test]
 fn deliveries_are_paced_and_kept_as_the_operator_says() {
     let config = load([
         GOOD_SECRET,

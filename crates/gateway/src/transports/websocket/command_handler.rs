@@ -1,13 +1,11 @@
 //! What a client says and what follows from it; no socket, no clock, no hub.
 
-use std::collections::BTreeMap;
-
 use hookswitch_hub::Subject;
+use hookswitch_protocol::payloads::VISITOR;
 use hookswitch_protocol::{
-    Command, CommandError, ErrorCode, EventType, Payload, SessionKey, SubscriptionName, TenantId, Timestamp,
-    TypingCommand, control_message, error_message,
+    Command, CommandError, ErrorCode, EventType, Payload, SessionKey, SessionName, SubscriptionName, TenantId,
+    Timestamp, TypingCommand, control_message, error_message,
 };
-use serde_json::value::RawValue;
 
 /// The commands of one connection. Commands take effect in the order they came.
 #[derive(Debug, Clone)]
@@ -27,7 +25,7 @@ pub(crate) enum Effect {
     Unsubscribe(Vec<SubscriptionName>),
     /// Relay to the others of the session: a visitor's own, or the one that an agent named by its key
     /// or by the tenant's own id, if there is such a one.
-    Typing(SessionKey, Payload),
+    Typing(SessionName, Payload),
 }
 
 impl CommandHandler {
@@ -45,7 +43,7 @@ impl CommandHandler {
         &self,
         text: &str,
         now: Timestamp,
-        resolve: impl FnOnce(&SessionKey) -> Option<SessionKey>,
+        resolve: impl FnOnce(&SessionName) -> Option<SessionKey>,
     ) -> Effect {
         match Command::parse(text) {
             Ok(Command::Ping) => Effect::Answer(self.pong(now)),
@@ -75,13 +73,18 @@ impl CommandHandler {
 
     fn typing(
         &self,
-        typing: TypingCommand,
-        resolve: impl FnOnce(&SessionKey) -> Option<SessionKey>,
+        mut typing: TypingCommand,
+        resolve: impl FnOnce(&SessionName) -> Option<SessionKey>,
     ) -> Result<Effect, CommandError> {
         match &self.subject {
-            Subject::User(_) => Ok(Effect::Typing(typing.session, typing.payload)),
+            Subject::User(_) => {
+                let payload = typing.payload()?;
+                Ok(Effect::Typing(typing.session, payload))
+            }
             Subject::Visitor(own) if resolve(&typing.session).as_ref() == Some(own) => {
-                Ok(Effect::Typing(own.clone(), signed_by_visitor(&typing.payload)?))
+                // Whatever it claimed.
+                VISITOR.clone_into(&mut typing.typing.sender_type);
+                Ok(Effect::Typing(SessionName::Key(own.clone()), typing.payload()?))
             }
             // Said alike for live and unknown sessions: a visitor cannot probe for other people's chats.
             Subject::Visitor(_) => {
@@ -93,15 +96,6 @@ impl CommandHandler {
 
 #[derive(serde::Serialize)]
 struct Empty {}
-
-/// The payload with `sender_type` set to `visitor`, whatever it claimed.
-fn signed_by_visitor(payload: &Payload) -> Result<Payload, CommandError> {
-    let broken = |error: String| CommandError::new(ErrorCode::InvalidField, format!("payload: {error}"));
-    let mut fields: BTreeMap<String, Box<RawValue>> = payload.read().map_err(|e| broken(e.to_string()))?;
-    let visitor = serde_json::value::to_raw_value("visitor").map_err(|e| broken(e.to_string()))?;
-    fields.insert("sender_type".to_owned(), visitor);
-    Payload::from_serialize(&fields).map_err(|e| broken(e.to_string()))
-}
 
 #[cfg(test)]
 mod tests {
@@ -120,7 +114,10 @@ mod tests {
 
     /// Session `k1` is live; the tenant's own id of it is `7`.
     fn say(subject: &Subject, text: &str) -> Effect {
-        let resolve = |asked: &SessionKey| ["k1", "7"].contains(&asked.as_str()).then(|| key("k1"));
+        let resolve = |asked: &SessionName| {
+            let known = [SessionName::Key(key("k1")), SessionName::Id(key("k1")), SessionName::Id(key("7"))];
+            known.contains(asked).then(|| key("k1"))
+        };
         session(subject.clone()).on_text(text, Timestamp::from_millis(0), resolve)
     }
 
@@ -150,17 +147,21 @@ mod tests {
         let visitor = Subject::Visitor(key("k9"));
         check(say(&visitor, r#"{"type":"chat.typing","payload":{"session_id":"k1"}}"#), "forbidden");
         check(say(&visitor, r#"{"type":"chat.typing","payload":{"session_id":"k2"}}"#), "forbidden");
+        let former = r#"{"type":"chat.typing","payload":{"session_key":"k-old","session_id":7}}"#;
+        check(say(&Subject::Visitor(key("k1")), former), "forbidden");
     }
 
     #[test]
-    fn typing_keeps_an_agents_payload_and_signs_a_visitors() {
+    fn typing_is_rebuilt_and_a_visitors_is_signed() {
         let text =
             r#"{"type":"chat.typing","payload":{"session_id":7,"sender_type":"agent","is_typing":true,"x":1.50}}"#;
-        let payload = r#"{"session_id":7,"sender_type":"agent","is_typing":true,"x":1.50}"#;
-        assert_eq!(say(&agent(), text), Effect::Typing(key("7"), Payload::parse(payload).expect("legal")));
+        let payload = r#"{"session_id":7,"sender_type":"agent","sender_name":"","is_typing":true}"#;
+        let relayed = Effect::Typing(SessionName::Id(key("7")), Payload::parse(payload).expect("legal"));
+        assert_eq!(say(&agent(), text), relayed);
         let Effect::Typing(session, payload) = say(&Subject::Visitor(key("k1")), text) else { panic!("relayed") };
-        assert_eq!(session, key("k1"));
-        assert_eq!(payload.as_str(), r#"{"is_typing":true,"sender_type":"visitor","session_id":7,"x":1.50}"#);
+        assert_eq!(session, SessionName::Key(key("k1")));
+        let signed = r#"{"session_id":7,"sender_type":"visitor","sender_name":"","is_typing":true}"#;
+        assert_eq!(payload.as_str(), signed);
     }
 
     proptest! {

@@ -10,25 +10,29 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::ConnectionHandle;
-use hookswitch_protocol::{CloseCode, CommandError, ErrorCode, limits};
-use tokio::time::Sleep;
+use hookswitch_protocol::{CloseCode, CommandError, ErrorCode, Payload, SessionName, limits};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 
 use super::command_handler::{CommandHandler, Effect};
 use super::frame_scan::FrameScan;
+use super::pace::{CommandPace, NAMES_PER_UNIT, TYPING_PER_SECOND, UNITS_PER_SECOND};
 use super::stream_adapter::StreamAdapter;
 use super::tcp::{Socket, Writer};
-use super::typing;
+use super::typing::{Indicator, Taken, TypingRelay};
 use super::wire_form::WebSocketForm;
 
 /// Messages handled before the other connections of the shard get their turn.
 const MESSAGES_PER_TURN: usize = 32;
 /// Bytes read before the other connections of the shard get their turn.
 const BYTES_PER_TURN: usize = 64 * 1024;
+/// How long a client waits at least once its tenant's clients have said too much.
+const LEAST_WAIT: Duration = Duration::from_millis(10);
 /// Size of the buffer into which the input of a closing connection is thrown.
 const DISCARD_BYTES: usize = 2 * 1024;
 
@@ -42,13 +46,13 @@ pub(crate) struct Reader {
     websocket: Option<Box<WebSocketContext>>,
     /// The last turn ended early: go on without waiting for the socket.
     has_more: bool,
-    /// A typing indicator on its way; nothing is read meanwhile, so that commands keep their order.
-    relay: Option<Relay>,
+    typing: TypingRelay,
+    pace: CommandPace,
+    /// The client asked for too much: nothing is read meanwhile.
+    pause: Option<Pin<Box<Sleep>>>,
     is_closing: bool,
     linger: Option<Pin<Box<Sleep>>>,
 }
-
-type Relay = Pin<Box<dyn Future<Output = Result<(), CommandError>>>>;
 
 /// How a turn of reading ended.
 enum ReadOutcome {
@@ -56,6 +60,8 @@ enum ReadOutcome {
     Rested,
     /// There may be more; the others come first.
     Yield,
+    /// There may be more, and it is not yet time for it.
+    Pause(Instant),
     /// A close is queued; what still comes in is thrown away.
     Closing,
     /// The socket is dead, or the client is done with it.
@@ -74,7 +80,9 @@ impl Reader {
             scan,
             websocket: None,
             has_more,
-            relay: None,
+            typing: TypingRelay::new(),
+            pace: CommandPace::new(),
+            pause: None,
             is_closing: false,
             linger: None,
         }
@@ -94,6 +102,9 @@ impl Reader {
 
     /// Reads and handles messages until nothing is there or the turn is over.
     fn read_messages(&mut self) -> ReadOutcome {
+        if let Some(wait) = self.handle.charge(self.pace.take_spent()) {
+            return self.slow_down(Instant::now() + wait + LEAST_WAIT);
+        }
         let mut websocket = self.websocket.take().unwrap_or_else(|| self.new_websocket());
         let mut budget = BYTES_PER_TURN;
         for _ in 0..MESSAGES_PER_TURN {
@@ -104,10 +115,13 @@ impl Reader {
                 scan: &mut self.scan,
                 budget: &mut budget,
             };
-            match websocket.read(&mut adapter) {
+            let n_before = *adapter.budget;
+            let read = websocket.read(&mut adapter);
+            self.pace.bytes(n_before - budget);
+            match read {
                 Ok(message) => {
                     self.on_message(message);
-                    if self.relay.is_some() {
+                    if self.typing.is_running() || self.pace.is_turn_over() {
                         break;
                     }
                 }
@@ -116,13 +130,41 @@ impl Reader {
                     if !self.scan.is_at_rest() {
                         self.websocket = Some(websocket);
                     }
-                    return if budget == 0 { ReadOutcome::Yield } else { ReadOutcome::Rested };
+                    return if budget == 0 { self.end_turn() } else { ReadOutcome::Rested };
                 }
                 Err(error) => return self.on_read_error(&error),
             }
         }
         self.websocket = Some(websocket);
-        ReadOutcome::Yield
+        self.end_turn()
+    }
+
+    /// More may be there: reads on when the others had their turn, or when the client's time has come.
+    fn end_turn(&mut self) -> ReadOutcome {
+        match self.pace.pause() {
+            Some(until) => self.slow_down(until),
+            None => ReadOutcome::Yield,
+        }
+    }
+
+    /// Reads on later, because the client or its tenant asks for too much.
+    fn slow_down(&mut self, until: Instant) -> ReadOutcome {
+        self.socket.context.metrics.commands_slowed.inc();
+        self.tell_pace(|| {
+            format!(
+                "too much is asked for: what comes faster than {UNITS_PER_SECOND} commands a second, or than a hundred \
+                 times that from all connections of a tenant, is read later (a KiB counts as one more, and so do \
+                 {NAMES_PER_UNIT} names of a subscription)"
+            )
+        });
+        ReadOutcome::Pause(until)
+    }
+
+    /// Tells the client, once in a while, that it is too fast.
+    fn tell_pace(&mut self, message: impl FnOnce() -> String) {
+        if self.pace.may_tell() {
+            self.tell(Err(CommandError::new(ErrorCode::RateLimited, message())));
+        }
     }
 
     fn new_websocket(&self) -> Box<WebSocketContext> {
@@ -137,11 +179,12 @@ impl Reader {
     }
 
     fn on_message(&mut self, message: Message) {
+        self.pace.message();
         let now = self.socket.context.clock.now();
         let effect = match message {
             Message::Text(text) => {
                 let sessions = self.socket.context.hub.sessions();
-                self.commands.on_text(text.as_str(), now, |key| sessions.resolve_known(self.commands.tenant(), key))
+                self.commands.on_text(text.as_str(), now, |name| sessions.named_known(self.commands.tenant(), name))
             }
             Message::Binary(_) => self.commands.on_binary(now),
             Message::Pong(payload) => return self.on_pong(&payload),
@@ -151,15 +194,27 @@ impl Reader {
         match effect {
             Effect::Answer(text) => self.handle.send(&text),
             Effect::Subscribe(names) => {
+                self.pace.names(names.len());
                 let added = self.handle.subscribe(&names);
                 self.tell(added.map_err(|error| CommandError::new(ErrorCode::TooManyNames, error.to_string())));
             }
-            Effect::Unsubscribe(names) => self.handle.unsubscribe(&names),
-            Effect::Typing(session, payload) => {
-                let context = Arc::clone(&self.socket.context);
-                let (tenant, sender) = (self.commands.tenant().clone(), self.handle.id());
-                self.relay = Some(Box::pin(typing::relay(context, tenant, session, payload, sender)));
+            Effect::Unsubscribe(names) => {
+                self.pace.names(names.len());
+                self.handle.unsubscribe(&names);
             }
+            Effect::Typing(session, payload) => self.on_typing(session, payload),
+        }
+    }
+
+    fn on_typing(&mut self, session: SessionName, payload: Payload) {
+        let context = Arc::clone(&self.socket.context);
+        let (tenant, sender) = (self.commands.tenant().clone(), self.handle.id());
+        let taken = self.typing.take(Indicator { context, tenant, sender, session, payload });
+        if taken == Taken::Supersedes {
+            self.socket.context.metrics.typing_superseded.inc();
+            self.tell_pace(|| {
+                format!("typing indicators come faster than {TYPING_PER_SECOND} a second: only the latest is relayed")
+            });
         }
     }
 
@@ -177,12 +232,14 @@ impl Reader {
         }
     }
 
-    /// Waits until a relayed indicator is through.
-    fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(relay) = &mut self.relay {
-            let outcome = std::task::ready!(relay.as_mut().poll(cx));
-            self.relay = None;
+    /// Waits until a relayed indicator is through, and until the client may go on.
+    fn poll_waits(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(outcome) = std::task::ready!(self.typing.poll(cx)) {
             self.tell(outcome);
+        }
+        if let Some(pause) = &mut self.pause {
+            std::task::ready!(pause.as_mut().poll(cx));
+            self.pause = None;
         }
         Poll::Ready(())
     }
@@ -220,8 +277,8 @@ impl Reader {
 
     /// Handles what can be read now; ready when nothing will ever come again.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        std::task::ready!(self.poll_relay(cx));
         loop {
+            std::task::ready!(self.poll_waits(cx));
             // What came with the upgrade request, and what tungstenite holds after an early end of a
             // turn, makes no socket readable.
             if !std::mem::take(&mut self.has_more) && std::task::ready!(self.socket.poll_readable(cx)).is_err() {
@@ -230,6 +287,10 @@ impl Reader {
             match if self.is_closing { self.discard() } else { self.read_messages() } {
                 ReadOutcome::Rested => {}
                 ReadOutcome::Ended => return Poll::Ready(()),
+                ReadOutcome::Pause(until) => {
+                    self.has_more = true;
+                    self.pause = Some(Box::pin(sleep_until(until)));
+                }
                 ReadOutcome::Yield => {
                     self.has_more = true;
                     cx.waker().wake_by_ref();
@@ -249,6 +310,7 @@ impl Reader {
     fn start_closing(&mut self) {
         self.is_closing = true;
         self.websocket = None;
+        self.pause = None;
         self.scan.feed(&std::mem::take(&mut self.leftover));
     }
 

@@ -11,11 +11,14 @@ use hookswitch_hub::Hub;
 use hookswitch_runtime::Clock;
 use tokio::net::TcpStream;
 
+use crate::metrics::GatewayMetrics;
+
 /// What all sockets of a gateway share.
 #[derive(Debug)]
 pub(crate) struct SocketContext {
     pub(crate) hub: Hub,
     pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<GatewayMetrics>,
     /// The largest single read, in bytes.
     pub(crate) read_buffer_bytes: usize,
     /// How long a closed socket waits for the client's close.

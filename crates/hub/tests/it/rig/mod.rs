@@ -92,7 +92,22 @@ impl Rig {
 
     /// A connection in the tables that waits for its socket.
     pub(crate) async fn pending(&self, of: &str, subject: Subject) -> PendingConnection {
-        let who = Attachment { tenant: tenant(of), subject, clearance: Clearance::Standard, expires_at: None };
+        let who = Attachment {
+            tenant: tenant(of),
+            subject,
+            clearance: Clearance::Standard,
+            expires_at: None,
+            subscription: None,
+        };
+        self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in")
+    }
+
+    /// The same with a subscription from the start.
+    pub(crate) async fn subscribed(&self, of: &str, number: i64, names: &[&str]) -> PendingConnection {
+        let subject = Subject::User(UserId::from(number));
+        let subscription = Some(names.iter().map(|text| name(text)).collect());
+        let who =
+            Attachment { tenant: tenant(of), subject, clearance: Clearance::Standard, expires_at: None, subscription };
         self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in")
     }
 
@@ -121,7 +136,13 @@ impl Rig {
     /// A user who may see what is for administrators only.
     pub(crate) async fn admin(&self, of: &str, number: i64) -> Client {
         let subject = Subject::User(UserId::from(number));
-        let who = Attachment { tenant: tenant(of), subject, clearance: Clearance::Admin, expires_at: None };
+        let who = Attachment {
+            tenant: tenant(of),
+            subject,
+            clearance: Clearance::Admin,
+            expires_at: None,
+            subscription: None,
+        };
         let pending = self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in");
         self.open(pending).await
     }

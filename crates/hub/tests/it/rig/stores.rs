@@ -38,6 +38,9 @@ pub(crate) struct FailingOffline {
     /// How many more claims are answered; what they found was looked up before.
     pub(crate) answers: Arc<Semaphore>,
     pub(crate) n_claims: Arc<AtomicUsize>,
+    /// How many more puts are answered.
+    pub(crate) puts: Arc<Semaphore>,
+    pub(crate) n_puts: Arc<AtomicUsize>,
 }
 
 impl FailingOffline {
@@ -49,6 +52,8 @@ impl FailingOffline {
             settlements: Arc::default(),
             answers: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             n_claims: Arc::default(),
+            puts: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            n_puts: Arc::default(),
         }
     }
 }
@@ -59,7 +64,11 @@ fn offline_error() -> OfflineError {
 
 impl OfflineStore for FailingOffline {
     fn put(&self, messages: Vec<OfflineMessage>) -> BoxFuture<'_, Result<(), OfflineError>> {
-        self.memory.put(messages)
+        Box::pin(async move {
+            self.n_puts.fetch_add(1, Ordering::SeqCst);
+            self.puts.acquire().await.expect("never closed").forget();
+            self.memory.put(messages).await
+        })
     }
 
     fn claim<'a>(&'a self, user: &'a UserKey, limit: usize) -> BoxFuture<'a, Result<Claim, OfflineError>> {
