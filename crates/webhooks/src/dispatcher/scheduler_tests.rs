@@ -6,7 +6,7 @@ use hookswitch_protocol::{DeliveryId, EventType, Timestamp};
 use super::*;
 use crate::options::WebhookOptions;
 use crate::seams::directory::{NewWebhook, Webhook};
-use crate::seams::ledger::Lease;
+use crate::seams::ledger::{Lease, LeaseWish};
 
 /// A scheduler with a make-believe ledger: how much of each kind is due per webhook.
 struct Simulation {
