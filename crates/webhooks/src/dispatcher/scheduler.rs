@@ -5,7 +5,8 @@
 //! A part of all slots is out of reach for retries, a smaller part out of reach for first attempts, so
 //! neither starves.
 //!
-//! Dead receivers cannot fill the node: a queue whose receiver keeps silent until the time limit loses
+//! No tenant can fill the node, least of all with receivers that do not answer ([`slots`](super::slots)); and
+//! no queue its tenant's share: a queue whose receiver keeps silent until the time limit loses
 //! half its slots each time and wins them back one by one; and the fuller the node, the fewer slots one
 //! queue may add, those whose receiver has not answered yet first of all.
 //!
@@ -28,6 +29,7 @@ use super::breaker::BreakerTransition;
 use super::fair_queue::FairQueue;
 use super::inbox::{AttemptKind, FreedSlot, ReceiverOutcome, Signals};
 use super::slots::{NodeSlots, SlotCounts};
+use super::tenant_slots::TenantSlots;
 use super::token_bucket::TokenBucket;
 use super::webhook_queue::WebhookQueue;
 use crate::config::WebhookConfig;
@@ -63,6 +65,8 @@ pub(super) struct Scheduler {
     tenants: HashMap<TenantId, TokenBucket>,
     running: SlotCounts,
     ready: usize,
+    /// What each tenant has of both.
+    shares: TenantSlots,
     tidied: Option<Instant>,
     effects: SchedulerEffects,
 }
@@ -99,6 +103,7 @@ impl Scheduler {
             tenants: HashMap::new(),
             running: SlotCounts::default(),
             ready: 0,
+            shares: TenantSlots::default(),
             tidied: None,
             effects: SchedulerEffects::default(),
         }
@@ -114,6 +119,11 @@ impl Scheduler {
         self.ready
     }
 
+    /// Queues that wait for their turn to lease.
+    pub(super) fn n_asking(&self) -> usize {
+        self.asking.len()
+    }
+
     /// Takes in the signals.
     pub(super) fn absorb(&mut self, signals: Signals, now: Instant) {
         self.n_nodes = signals.n_nodes.max(1) as usize;
@@ -123,8 +133,10 @@ impl Scheduler {
         for due in signals.due.into_values() {
             self.mark(due, now);
         }
-        for webhook in signals.switched_off {
+        for webhook in signals.changed {
             self.recall(webhook, None);
+            self.rebind(webhook, now);
+            self.enqueue(webhook);
         }
         self.unpark(now);
         if self.tidied.is_none_or(|tidied| tidied + TIDYING <= now) {
@@ -145,19 +157,29 @@ impl Scheduler {
     }
 
     fn mark(&mut self, due: DueWebhook, now: Instant) {
-        let queue = self.queues.entry(due.webhook).or_insert_with(|| {
-            let mut queue = WebhookQueue::new(due.tenant);
-            rebind(&mut queue, due.webhook, (&self.table, &self.config, self.n_nodes), now);
-            queue
-        });
+        let queue = self.queues.entry(due.webhook).or_insert_with(|| WebhookQueue::new(due.tenant));
         queue.due.fresh |= due.has_fresh;
         queue.due.retry |= due.has_retry;
+        self.rebind(due.webhook, now);
         self.enqueue(due.webhook);
+    }
+
+    /// Takes in what the webhook's owner and the cluster allow now, and who its receiver is.
+    fn rebind(&mut self, webhook: WebhookId, now: Instant) {
+        let Some(queue) = self.queues.get_mut(&webhook) else { return };
+        let was_closed = queue.is_breaker_closed();
+        let bounds = self.table.bounds(&queue.tenant, webhook);
+        let is_other = queue.bound(bounds, self.config.per_webhook.max(1), self.n_nodes, now);
+        if is_other && !was_closed {
+            let forgotten = (queue.tenant.clone(), webhook, BreakerTransition::Forgotten);
+            self.effects.transitions.push(forgotten);
+        }
     }
 
     fn free(&mut self, freed: FreedSlot, now: Instant) {
         self.running.sub(freed.kind);
         let Some(queue) = self.queues.get_mut(&freed.webhook) else { return };
+        self.shares.ended(&queue.tenant, freed.kind);
         let transition = queue.free(freed, &self.config.breaker, now);
         let is_shut =
             matches!(transition, Some(BreakerTransition::Opened { .. } | BreakerTransition::StaysOpen { .. }));
@@ -166,13 +188,23 @@ impl Scheduler {
             // Would wait for its slots until the leases run out.
             self.recall(freed.webhook, None);
         }
+        self.weigh(freed.webhook, now);
         self.enqueue(freed.webhook);
+    }
+
+    /// Counts a queue's running attempts among its tenant's silent ones, or no longer.
+    fn weigh(&mut self, webhook: WebhookId, now: Instant) {
+        let Some(queue) = self.queues.get_mut(&webhook) else { return };
+        let silent = if queue.is_answering(now) { SlotCounts::default() } else { queue.running };
+        let before = std::mem::replace(&mut queue.silent, silent);
+        self.shares.fell_silent(&queue.tenant, before, silent);
     }
 
     fn recall(&mut self, webhook: WebhookId, since: Option<Instant>) {
         let Some(queue) = self.queues.get_mut(&webhook) else { return };
         let recalled = queue.recall(since);
         self.ready -= recalled.len();
+        self.shares.recalled(&queue.tenant, recalled.len());
         self.effects.recalled.extend(recalled);
     }
 
@@ -212,9 +244,14 @@ impl Scheduler {
         }
     }
 
-    /// Gives back what waits too long, and forgets queues with nothing to do and nothing to remember.
+    /// Looks who fell silent, gives back what waits too long, and forgets queues with nothing to do and nothing to remember.
     fn tidy(&mut self, now: Instant) {
         self.tidied = Some(now);
+        let running = |(webhook, queue): (&WebhookId, &WebhookQueue)| (queue.running.total() > 0).then_some(*webhook);
+        let running: Vec<WebhookId> = self.queues.iter().filter_map(running).collect();
+        for webhook in running {
+            self.weigh(webhook, now);
+        }
         if let Some(since) = now.checked_sub(READY_FOR).filter(|_| self.ready > 0) {
             let all: Vec<WebhookId> = self.queues.keys().copied().collect();
             for webhook in all {
@@ -233,17 +270,6 @@ impl Scheduler {
         });
         self.tenants.retain(|_, bucket| !bucket.is_full(now));
     }
-}
-
-/// Takes in what the webhook's owner and the cluster allow now.
-fn rebind(
-    queue: &mut WebhookQueue,
-    webhook: WebhookId,
-    (table, config, n_nodes): (&MatchTable, &WebhookConfig, usize),
-    now: Instant,
-) {
-    let bounds = table.bounds(&queue.tenant, webhook);
-    queue.bound(bounds, config.per_webhook.max(1), n_nodes, now);
 }
 
 /// The kind of a delivery that was handed out.

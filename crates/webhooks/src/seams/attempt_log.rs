@@ -36,6 +36,16 @@ pub struct AttemptRow {
     pub at: Timestamp,
 }
 
+/// The `error` of an attempt that was cut off.
+const CUT_OFF: &str = "cut_off: this server was shut down before there was an answer";
+
+impl AttemptRow {
+    /// The row of an attempt that our own shutdown ended.
+    pub(crate) fn cut_off(self) -> Self {
+        Self { error: Some(CUT_OFF.to_owned()), ..self }
+    }
+}
+
 /// A row of the log with its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedAttempt {

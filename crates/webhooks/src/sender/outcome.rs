@@ -32,6 +32,8 @@ pub(crate) struct AttemptOutcome {
     pub(crate) timings: Timings,
     /// From the first step to the end of the body.
     pub(crate) took: Duration,
+    /// What went wrong is no fault of the receiver, but of our own proxy or resolver.
+    pub(crate) is_ours: bool,
 }
 
 impl AttemptOutcome {
@@ -41,7 +43,7 @@ impl AttemptOutcome {
         let retry_after = head.as_ref().and_then(|head| retry_after::read(&head.headers, now));
         let body = head.is_some().then(|| text_of(&body));
         let status = head.map(|head| head.status.as_u16());
-        Self { status, body, failure, retry_after, timings, took: Duration::ZERO }
+        Self { status, body, failure, retry_after, timings, ..Self::default() }
     }
 
     /// Whether the receiver said 2xx.
