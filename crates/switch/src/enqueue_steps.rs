@@ -4,12 +4,14 @@
 //! nothing. A larger one, which many events for many webhooks make, is cut between events: an event's id and
 //! deliveries always stand in one transaction, so whoever publishes again gets none of them twice where he
 //! chose the ids. When the store fails between two steps, the events before are accepted and those after are
-//! not.
+//! not. After each step it rests for as long as that took, so that half of the time the store is the others'.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use hookswitch_protocol::Timestamp;
 use hookswitch_webhooks::{ENQUEUE_BYTES, ENQUEUE_DELIVERIES, ENQUEUE_STEP, NewDeliveries};
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::error::AcceptError;
@@ -30,17 +32,25 @@ struct Bounds {
     n_bytes: usize,
 }
 
+/// The longest rest between two steps: a database that is slow for another reason is not left alone for long.
+const LONGEST_REST: Duration = Duration::from_millis(100);
+
 const WHOLE: Bounds = Bounds { n_deliveries: ENQUEUE_DELIVERIES, n_bytes: ENQUEUE_BYTES };
 const PART: Bounds = Bounds { n_deliveries: ENQUEUE_STEP, n_bytes: ENQUEUE_BYTES / 4 };
 
 /// Stores what the ledger must know of these events, and marks those that it knew.
 pub(crate) async fn store(context: &Context, events: &mut [PendingEvent], now: Timestamp) -> Result<(), Stopped> {
     let bounds = bounds(events.iter().filter(|event| is_due(event)).map(weight));
-    let mut start = 0;
+    let (mut start, mut rest) = (0, Duration::ZERO);
     while let Some(step) = next_step(events[start..].iter().map(|event| is_due(event).then(|| weight(event))), bounds) {
         let step = start + step.start..start + step.end;
+        if start > 0 {
+            tokio::time::sleep(rest).await;
+        }
+        let began = Instant::now();
         let stored = store_step(context, &mut events[step.clone()], now).await;
         stored.map_err(|error| Stopped { n_stored: if start == 0 { 0 } else { step.start }, error })?;
+        rest = began.elapsed().min(LONGEST_REST);
         start = step.end;
     }
     Ok(())
