@@ -170,6 +170,7 @@ fn webhooks(config: &Config) -> WebhookConfig {
     WebhookConfig {
         concurrency: config.webhooks.concurrency,
         per_webhook: deliveries.per_webhook,
+        max_per_tenant: deliveries.max_per_tenant,
         tenant_rate_limit: deliveries.tenant_rate_limit,
         expiry: deliveries.expiry.clone(),
         disable: DisableRule { after: deliveries.disable_after, ..DisableRule::default() },

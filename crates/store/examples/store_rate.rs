@@ -128,5 +128,5 @@ fn attempted(one: &LeasedDelivery, at: Timestamp) -> Attempted {
         timings: Timings::default(),
         at,
     };
-    Attempted { lease: one.lease.clone(), row, disposition: Disposition::Delivered }
+    Attempted { lease: one.lease.clone(), row, disposition: Disposition::Delivered, judged: Some(one.webhook.clone()) }
 }

@@ -24,6 +24,7 @@ diesel::table! {
         n_failures -> Integer,
         disabled_reason -> Nullable<Text>,
         disabled_at -> Nullable<Timestamp>,
+        receiver_version -> Integer,
     }
 }
 

@@ -1,9 +1,14 @@
 //! One batch on its way: everything its events mean, in an order that a crash cannot turn into a loss.
 //!
 //! ```text
-//! turn of chosen ids ─ room for the store ─ room in the hub ─ ids seen before?
-//!   ─ chat sessions ─ messages for absent users ─ ids and deliveries ─ live ─ backlog of who came meanwhile
+//! turn of chosen ids ─ room for the store ─ is there room in the hub? ─ ids seen before?
+//!   ─ chat sessions ─ messages for absent users ─ ids and deliveries ─ room in the hub ─ live
+//!   ─ backlog of who came meanwhile
 //! ```
+//!
+//! Room in the hub is shared with events that need no store, so it is not held while the store is waited for:
+//! looked for before, so that a full hub refuses while nothing is written, and taken afterwards, with as much
+//! patience as it takes. What touches no store takes it at once.
 //!
 //! Ids are remembered last of all that is durable: had they been first, a crash behind them would
 //! make the publisher's second try a repetition without the effects that were still to come.
@@ -12,18 +17,22 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use hookswitch_hub::{EncodedEvent, OfflineMessage, Publication, Reservation, UserKey, UserLocation};
-use hookswitch_protocol::{EventId, TenantId, Timestamp};
-use tokio::sync::SemaphorePermit;
+use hookswitch_hub::{EncodedEvent, HubError, OfflineMessage, Publication, Reservation, UserKey, UserLocation};
+use hookswitch_protocol::{Event, EventId, TenantId, Timestamp};
+use hookswitch_runtime::FairPermit;
 
 use crate::checked::{CheckedBatch, moves_session};
 use crate::context::Context;
+use crate::enqueue_steps::{self, Stopped};
 use crate::error::AcceptError;
 use crate::prepared_batch::{Addressees, PendingEvent, PreparedBatch};
 use crate::sessions::{SessionChanges, SessionPlan, Step};
 
 /// Users and sessions that a shared store is asked about at the same time.
 const ASKED_AT_ONCE: usize = 32;
+
+/// So many bytes of a payload weigh as much as a small event, where events wait for the store.
+const BYTES_OF_ONE: usize = 16 * 1024;
 
 struct Acceptance<'a> {
     context: &'a Context,
@@ -48,25 +57,20 @@ impl Context {
     /// Accepts a drafted batch; gives the ids of the request's events in order.
     pub(crate) async fn accept(self: Arc<Self>, prepared: PreparedBatch) -> Result<Vec<EventId>, AcceptError> {
         let PreparedBatch { tenant, now, events, places } = prepared;
-        let n_events = events.len();
         let mut acceptance = Acceptance { context: &self, tenant, now, events };
-        let mut addressees = acceptance.addressees().await?;
+        let addressees = acceptance.addressees().await?;
         // Before any room is taken: a shared store may be slow to answer.
         acceptance.refresh_sessions().await;
-        let needs_store = acceptance.needs_store(&addressees);
-        let _store_room = if needs_store { Some(self.store_room(n_events as u32).await?) } else { None };
-        let events = acceptance.events.iter().map(|event| &event.event);
-        let room = self.hub.reserve_for(&acceptance.tenant, events).await.map_err(AcceptError::Hub)?;
-        acceptance.look_up().await?;
-        if needs_store {
-            // It may have taken a while to get here.
-            addressees = acceptance.addressees().await?;
-        }
-        let steps = acceptance.plan_sessions()?;
-        acceptance.make_durable(&steps, &addressees).await?;
-        acceptance.count(needs_store);
         let ids: Vec<_> = acceptance.events.iter().map(|event| event.event.id.clone()).collect();
-        acceptance.publish(room, &addressees).await?;
+        if acceptance.needs_store(&addressees) {
+            acceptance.accept_durably().await?;
+        } else {
+            let events = acceptance.events.iter().map(|event| &event.event);
+            let room = self.hub.reserve_for(&acceptance.tenant, events).await.map_err(AcceptError::Hub)?;
+            acceptance.plan_sessions()?;
+            acceptance.count(false);
+            acceptance.publish(Some(room), &addressees).await?;
+        }
         Ok(places.into_iter().map(|place| ids[place].clone()).collect())
     }
 
@@ -108,16 +112,48 @@ impl Context {
         }
     }
 
-    async fn store_room(&self, n_events: u32) -> Result<SemaphorePermit<'_>, AcceptError> {
-        let waiting = tokio::time::timeout(self.store_wait, self.store_room.acquire_many(n_events));
+    async fn store_room(&self, tenant: &TenantId, weight: u64) -> Result<FairPermit<TenantId>, AcceptError> {
+        let waiting = tokio::time::timeout(self.store_wait, self.store_room.acquire(tenant, weight));
         match waiting.await {
             Ok(Ok(room)) => Ok(room),
             _ => Err(AcceptError::StoreBusy),
         }
     }
+
+    /// Room in the hub for what is stored already: it cannot be refused any more. The shards take out what is
+    /// in their mailboxes whatever clients do, so this ends.
+    async fn live_room(&self, tenant: &TenantId, live: &[Publication]) -> Result<Reservation, AcceptError> {
+        loop {
+            let events = live.iter().map(|publication| &**publication.event.event());
+            match self.hub.reserve_for(tenant, events).await {
+                Err(HubError::Overloaded { .. }) => tokio::task::yield_now().await,
+                reserved => return reserved.map_err(AcceptError::Hub),
+            }
+        }
+    }
 }
 
 impl Acceptance<'_> {
+    /// Stores what must survive, then delivers. On an error in the middle of a large batch, the events before
+    /// it are accepted as a whole, and those after it not at all.
+    async fn accept_durably(mut self) -> Result<(), AcceptError> {
+        let weight = self.events.iter().map(|event| store_weight(&event.event)).sum();
+        let _store_room = self.context.store_room(&self.tenant, weight).await?;
+        let hub = &self.context.hub;
+        let events = self.events.iter().map(|event| &event.event);
+        drop(hub.reserve_for(&self.tenant, events).await.map_err(AcceptError::Hub)?);
+        self.look_up().await?;
+        // It may have taken a while to get here.
+        let addressees = self.addressees().await?;
+        let steps = self.plan_sessions()?;
+        let stored = self.make_durable(&steps, &addressees).await;
+        if stored.is_err() && self.events.is_empty() {
+            return stored;
+        }
+        self.count(true);
+        self.publish(None, &addressees).await.and(stored)
+    }
+
     /// Where the users addressed are.
     async fn addressees(&self) -> Result<Addressees, AcceptError> {
         let users: HashSet<_> = self.events.iter().filter_map(|event| event.addressee.clone()).collect();
@@ -168,20 +204,23 @@ impl Acceptance<'_> {
         Ok(plan.steps)
     }
 
+    /// On an error only those events are left that are stored all the same.
     async fn make_durable(&mut self, steps: &[Step], addressees: &Addressees) -> Result<(), AcceptError> {
         let hub = self.context.hub.clone();
         let tenant = self.tenant.clone();
         let mut changes = SessionChanges::new(hub.sessions(), &tenant);
         let stored = async {
-            changes.carry_out(steps).await?;
-            self.keep_offline(addressees).await?;
-            self.enqueue().await
+            let none = |error| Stopped { n_stored: 0, error };
+            changes.carry_out(steps).await.map_err(none)?;
+            self.keep_offline(addressees).await.map_err(none)?;
+            enqueue_steps::store(self.context, &mut self.events, self.now).await
         };
-        let stored = stored.await;
-        if stored.is_err() {
-            changes.take_back().await;
-        }
-        stored
+        let Err(Stopped { n_stored, error }) = stored.await else { return Ok(()) };
+        let n_events = self.events.len();
+        let refused = self.events.split_off(n_stored);
+        let first_refused = refused.first().map_or(usize::MAX, |event| event.index);
+        changes.take_back_from(first_refused).await;
+        Err(if n_stored == 0 { error } else { AcceptError::Partly { n_stored, n_events, source: Box::new(error) } })
     }
 
     async fn keep_offline(&self, addressees: &Addressees) -> Result<(), AcceptError> {
@@ -192,22 +231,6 @@ impl Acceptance<'_> {
             self.context.hub.keep_offline(messages).await?;
             self.context.metrics.kept_offline.inc_by(n_messages as u64);
         }
-        Ok(())
-    }
-
-    async fn enqueue(&mut self) -> Result<(), AcceptError> {
-        let mut duties: Vec<_> = self.events.iter_mut().filter(|p| !p.is_repeated && p.is_duty()).collect();
-        if duties.is_empty() {
-            return Ok(());
-        }
-        let batch: Vec<_> = duties.iter().map(|event| event.duty(self.now)).collect();
-        let n_deliveries: usize = batch.iter().map(|new| new.targets.len()).sum();
-        let seen = self.context.webhooks.enqueue(batch).await?;
-        // Normally all are new; another node may have accepted an id since it was looked up.
-        for (event, seen) in duties.iter_mut().zip(seen) {
-            event.mark(seen)?;
-        }
-        self.context.metrics.deliveries.inc_by(n_deliveries as u64);
         Ok(())
     }
 
@@ -223,7 +246,7 @@ impl Acceptance<'_> {
     }
 
     /// Delivers to who is there, and looks again after who was not.
-    async fn publish(self, room: Reservation, addressees: &Addressees) -> Result<(), AcceptError> {
+    async fn publish(self, room: Option<Reservation>, addressees: &Addressees) -> Result<(), AcceptError> {
         let fresh = self.events.into_iter().filter(|event| !event.is_repeated);
         let (mut live, mut users) = (Vec::new(), Vec::new());
         for event in fresh {
@@ -240,6 +263,10 @@ impl Acceptance<'_> {
             self.context.hub.sessions().seen(session);
         }
         if !live.is_empty() {
+            let room = match room {
+                Some(room) => room,
+                None => self.context.live_room(&self.tenant, &live).await?,
+            };
             let missed = self.context.publish(room, &live).await;
             users.extend(self.context.keep_missed(&missed).await?);
         }
@@ -250,4 +277,9 @@ impl Acceptance<'_> {
         }
         Ok(())
     }
+}
+
+/// What an event weighs that waits for the store.
+fn store_weight(event: &Event) -> u64 {
+    1 + (event.payload.as_str().len() / BYTES_OF_ONE) as u64
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch_hub::Hub;
-use hookswitch_runtime::{Clock, Scope};
+use hookswitch_protocol::TenantId;
+use hookswitch_runtime::{Clock, FairSemaphore, Scope};
 use hookswitch_webhooks::Webhooks;
-use tokio::sync::Semaphore;
 
 use crate::detached::DetachedRunner;
 use crate::in_flight::InFlight;
@@ -22,9 +22,8 @@ pub(crate) struct Context {
     pub(crate) scope: Scope,
     pub(crate) detached: DetachedRunner,
     pub(crate) in_flight: InFlight,
-    /// Events that may wait for the store at once, so that a slow store leaves room in the hub for
-    /// events that do not need it.
-    pub(crate) store_room: Semaphore,
+    /// Events that may wait for the store at once, by weight, shared by tenants.
+    pub(crate) store_room: FairSemaphore<TenantId>,
     pub(crate) store_wait: Duration,
     pub(crate) topics: Arc<Topics>,
     pub(crate) metrics: SwitchMetrics,

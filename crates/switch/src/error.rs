@@ -6,8 +6,8 @@ use hookswitch_hub::{HubError, OfflineError, PresenceError, SessionError};
 use hookswitch_protocol::{ErrorCode, EventId, EventType, InvalidPayload, Retry, SessionKey, limits};
 use hookswitch_webhooks::LedgerError;
 
-/// Why a call was refused. Nothing was accepted then: no id remembered, no webhook informed, nothing
-/// delivered. Where a store failed midway, a message kept for an absent user may stay.
+/// Why a call was refused. Nothing was accepted then, but for [`AcceptError::Partly`]: no id remembered, no
+/// webhook informed, nothing delivered. Where a store failed midway, a message kept for an absent user may stay.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// More events than one call may hold, or, over HTTP, none.
@@ -77,6 +77,19 @@ pub enum AcceptError {
     /// Ids or deliveries could not be kept.
     #[error("deliveries cannot be kept now")]
     Ledger(#[from] LedgerError),
+    /// A batch with more deliveries than go into one transaction was stopped in the middle: the first events are
+    /// accepted, each as a whole, and the others not at all. The same batch again does the rest; an event
+    /// of the first ones that has no chosen id is then another event.
+    #[error("the first {n_stored} of {n_events} events were accepted and the others not")]
+    Partly {
+        /// How many, from the first.
+        n_stored: usize,
+        /// Of how many.
+        n_events: usize,
+        /// What went wrong with the next one.
+        #[source]
+        source: Box<AcceptError>,
+    },
     /// The node is shutting down.
     #[error("the node is shutting down")]
     Stopping,
@@ -105,6 +118,7 @@ impl AcceptError {
             | Self::IdConflict { index, .. }
             | Self::SessionTaken { index, .. }
             | Self::Session { index, .. } => Some(*index),
+            Self::Partly { source, .. } => source.index(),
             _ => None,
         }
     }
@@ -118,6 +132,7 @@ impl AcceptError {
             Self::IdConflict { .. } => Some("id"),
             Self::SessionTaken { .. } => Some("session_id"),
             Self::Payload(_) => Some("payload"),
+            Self::Partly { source, .. } => source.field(),
             _ => None,
         }
     }
@@ -132,6 +147,7 @@ impl AcceptError {
             Self::Hub(source) => source.code(),
             Self::Session { source, .. } => source.code(),
             Self::Presence(_) | Self::Offline(_) | Self::Ledger(_) => ErrorCode::StorageUnavailable,
+            Self::Partly { source, .. } => source.code(),
             Self::Stopping => ErrorCode::Draining,
             Self::Internal => ErrorCode::Internal,
         }
@@ -146,6 +162,7 @@ impl AcceptError {
             Self::Presence(source) => source.retry(),
             Self::Offline(source) => source.retry(),
             Self::Ledger(source) => source.retry(),
+            Self::Partly { source, .. } => source.retry(),
             _ => Retry::Never,
         }
     }

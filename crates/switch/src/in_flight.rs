@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookswitch_protocol::{EventId, TenantId};
+use hookswitch_runtime::{FairPermit, FairSemaphore, Sharing};
 use tokio::sync::Notify;
 
 use crate::error::AcceptError;
@@ -16,8 +17,8 @@ type Key = (TenantId, EventId);
 pub(crate) struct InFlight {
     ids: Mutex<HashSet<Key>>,
     freed: Notify,
-    /// Most ids at once; beyond it further ones wait.
-    capacity: usize,
+    /// For so many ids at once, shared by tenants; beyond it further ones wait.
+    room: FairSemaphore<TenantId>,
     /// How long one may wait for its turn.
     wait: Duration,
 }
@@ -27,21 +28,33 @@ pub(crate) struct InFlight {
 pub(crate) struct Claimed<'a> {
     table: &'a InFlight,
     keys: Vec<Key>,
+    _room: Option<FairPermit<TenantId>>,
 }
 
 impl InFlight {
     pub(crate) fn new(capacity: usize, wait: Duration) -> Self {
-        Self { ids: Mutex::default(), freed: Notify::new(), capacity, wait }
+        let capacity = capacity as u64;
+        let room = FairSemaphore::new(capacity, Sharing { alpha: 1, waiting: capacity });
+        Self { ids: Mutex::default(), freed: Notify::new(), room, wait }
     }
 
-    /// Waits until none of these ids is under way, then takes all of them at once. Cancel safe.
+    /// Waits until none of these ids of one tenant is under way, then takes all of them at once. Cancel safe.
     pub(crate) async fn claim(&self, keys: Vec<Key>) -> Result<Claimed<'_>, AcceptError> {
+        let Some((tenant, _)) = keys.first() else { return Ok(Claimed { table: self, keys, _room: None }) };
+        let n_ids = keys.len() as u64;
+        let mut room = self.room.try_acquire(tenant, n_ids);
         // An immediate claim must not need a timer.
-        if !self.try_take(&keys) {
-            let waiting = tokio::time::timeout(self.wait, self.take(&keys));
-            waiting.await.map_err(|_elapsed| AcceptError::StoreBusy)?;
+        if room.is_none() || !self.try_take(&keys) {
+            let waiting = tokio::time::timeout(self.wait, async {
+                if room.is_none() {
+                    room = Some(self.room.acquire(tenant, n_ids).await.map_err(|_full| AcceptError::StoreBusy)?);
+                }
+                self.take(&keys).await;
+                Ok::<_, AcceptError>(())
+            });
+            waiting.await.unwrap_or(Err(AcceptError::StoreBusy))?;
         }
-        Ok(Claimed { table: self, keys })
+        Ok(Claimed { table: self, keys, _room: room })
     }
 
     async fn take(&self, keys: &[Key]) {
@@ -62,7 +75,7 @@ impl InFlight {
             return true;
         }
         let mut ids = self.ids();
-        let is_free = ids.len() + keys.len() <= self.capacity && !keys.iter().any(|key| ids.contains(key));
+        let is_free = !keys.iter().any(|key| ids.contains(key));
         if is_free {
             ids.extend(keys.iter().cloned());
         }
@@ -112,9 +125,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_table_is_bounded() {
-        let table = InFlight::new(2, Duration::from_secs(5));
-        let _held = table.claim(keys(&["a", "b"])).await.expect("room for two");
+        let table = InFlight::new(4, Duration::from_secs(5));
+        let _held = table.claim(keys(&["a", "b"])).await.expect("half of the room");
         assert!(matches!(table.claim(keys(&["c"])).await, Err(AcceptError::StoreBusy)));
+        let neighbour = keys(&["a"]).into_iter().map(|(_, id)| (TenantId::parse("n").expect("legal"), id)).collect();
+        assert!(table.claim(neighbour).await.is_ok(), "something is left for another tenant");
         assert!(table.claim(Vec::new()).await.is_ok(), "nothing chosen, nothing to wait for");
     }
 }

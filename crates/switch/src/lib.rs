@@ -34,6 +34,7 @@ mod broadcaster;
 mod checked;
 mod context;
 mod detached;
+mod enqueue_steps;
 mod error;
 mod in_flight;
 mod metrics;

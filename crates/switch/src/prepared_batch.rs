@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hookswitch_hub::{UserKey, UserLocation};
 use hookswitch_protocol::{Event, NewEvent, NodeId, SessionNames, TenantId, Timestamp};
-use hookswitch_webhooks::{DeliveryTarget, Fingerprint, NewDeliveries, Seen, delivery_body};
+use hookswitch_webhooks::{Fingerprint, NewDeliveries, Seen, delivery_body};
 
 use crate::checked::{Checked, CheckedBatch};
 use crate::context::Context;
@@ -27,7 +27,9 @@ pub(crate) struct PendingEvent {
     pub(crate) event: Event,
     pub(crate) names: SessionNames,
     pub(crate) fingerprint: Option<Fingerprint>,
-    pub(crate) targets: Vec<DeliveryTarget>,
+    /// How many webhooks want it, or some more; which, and on which terms, is looked up when it is stored, for
+    /// a batch may have many events for many webhooks.
+    pub(crate) n_webhooks: usize,
     /// The one user it is for, when it waits for that user.
     pub(crate) addressee: Option<UserKey>,
     /// Accepted before under the same id: nothing is left to do.
@@ -62,16 +64,16 @@ impl Context {
 impl PendingEvent {
     fn new(context: &Context, tenant: &TenantId, now: Timestamp, checked: Checked) -> Self {
         let Checked { index, new, names, fingerprint } = checked;
-        let targets = context.webhooks.targets(tenant, &new.event_type, &new.payload, now);
+        let n_webhooks = context.webhooks.n_wanting(tenant, &new.event_type);
         // Its session is found once the whole batch is known.
         let event = Event::new(tenant.clone(), NewEvent { session: None, ..new }, now);
         let addressee = UserKey::addressee(&event);
-        Self { index, event, names, fingerprint, targets, addressee, is_repeated: false }
+        Self { index, event, names, fingerprint, n_webhooks, addressee, is_repeated: false }
     }
 
     /// Whether the ledger must know of it.
     pub(crate) fn is_duty(&self) -> bool {
-        self.fingerprint.is_some() || !self.targets.is_empty()
+        self.fingerprint.is_some() || self.n_webhooks > 0
     }
 
     /// Whether it waits for a user who is away.
@@ -99,14 +101,16 @@ impl PendingEvent {
         }
     }
 
-    pub(crate) fn duty(&self, now: Timestamp) -> NewDeliveries {
+    /// What the ledger must know of it. Its time is the batch's, its webhooks those of this moment.
+    pub(crate) fn duty(&self, context: &Context, now: Timestamp) -> NewDeliveries {
+        let Event { tenant, event_type, payload, .. } = &self.event;
         NewDeliveries {
-            tenant: self.event.tenant.clone(),
+            tenant: tenant.clone(),
             event_id: self.event.id.clone(),
-            event_type: self.event.event_type.clone(),
-            body: delivery_body(&self.event.event_type, now, &self.event.payload),
+            event_type: event_type.clone(),
+            body: delivery_body(event_type, now, payload),
             accepted_at: now,
-            targets: self.targets.clone(),
+            targets: context.webhooks.targets(tenant, event_type, payload, now),
             fingerprint: self.fingerprint,
         }
     }

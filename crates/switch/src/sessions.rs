@@ -97,8 +97,8 @@ impl<'a> SessionPlan<'a> {
 pub(crate) struct SessionChanges<'a> {
     live: &'a ChatSessions,
     tenant: &'a TenantId,
-    /// How to take back what was done, in the order it was done.
-    undo: Vec<Undo>,
+    /// How to take back what was done, in the order it was done, and for which event of the batch.
+    undo: Vec<(usize, Undo)>,
 }
 
 enum Undo {
@@ -111,7 +111,7 @@ impl<'a> SessionChanges<'a> {
         Self { live, tenant, undo: Vec::new() }
     }
 
-    /// Does all steps, durably. On an error, [`SessionChanges::take_back`] what was done.
+    /// Does all steps, durably. On an error, [`SessionChanges::take_back_from`] the first event.
     pub(crate) async fn carry_out(&mut self, steps: &[Step]) -> Result<(), AcceptError> {
         for step in steps {
             match step {
@@ -120,23 +120,23 @@ impl<'a> SessionChanges<'a> {
                     let started = self.live.start(self.tenant, key, alias.as_ref()).await;
                     started.map_err(|source| AcceptError::session(*index, key, source))?;
                     if !was_live {
-                        self.undo.push(Undo::End(key.clone()));
+                        self.undo.push((*index, Undo::End(key.clone())));
                     }
                 }
                 Step::End { index, key } => {
                     let session = self.live.find_known(key).filter(|session| session.tenant == *self.tenant);
                     let ended = self.live.end(self.tenant, key).await;
                     ended.map_err(|source| AcceptError::session(*index, key, source))?;
-                    self.undo.extend(session.map(Undo::Start));
+                    self.undo.extend(session.map(|session| (*index, Undo::Start(session))));
                 }
             }
         }
         Ok(())
     }
 
-    /// Undoes everything done, the last first.
-    pub(crate) async fn take_back(self) {
-        for undo in self.undo.into_iter().rev() {
+    /// Undoes everything done for this event and those after it, the last first.
+    pub(crate) async fn take_back_from(self, first: usize) {
+        for (_, undo) in self.undo.into_iter().rev().filter(|(index, _)| *index >= first) {
             let taken_back = match undo {
                 Undo::End(key) => self.live.end(self.tenant, &key).await,
                 Undo::Start(session) => self.live.start(self.tenant, &session.key, session.alias.as_ref()).await,

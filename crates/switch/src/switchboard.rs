@@ -7,9 +7,8 @@ use bytes::Bytes;
 use hookswitch_hub::{Hub, OfflineMessage, Publication, UserKey};
 use hookswitch_protocol::{ErrorCode, EventId, EventType, NewEvent, Payload, TenantId, Topic, limits};
 use hookswitch_runtime::metrics::Registry;
-use hookswitch_runtime::{Clock, Scope};
+use hookswitch_runtime::{Clock, FairSemaphore, Scope, Sharing};
 use hookswitch_webhooks::Webhooks;
-use tokio::sync::Semaphore;
 
 use crate::checked::{check, check_user, moves_session};
 use crate::context::Context;
@@ -24,11 +23,11 @@ use crate::webhook_notices;
 /// Bounds of the switchboard, each with its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SwitchConfig {
-    /// Events that may wait for the store at once (4,096, at least 1,000); beyond it calls wait and
-    /// are then refused as overloaded. Keep it well below the hub's mailbox, so that events without
-    /// webhooks pass a slow store.
+    /// Events that may wait for the store at once (4,096, at least 1,000), each 16 KiB of payload counting as one
+    /// more: 64 MiB by default. One tenant may have half of it, and something is left for one that has
+    /// none; beyond it calls wait and are then refused as overloaded.
     pub store_events: usize,
-    /// Chosen event ids under way at once (65,536, at least 1,000), with the same consequence.
+    /// Chosen event ids under way at once (65,536, at least 1,000), shared and refused likewise.
     pub in_flight_ids: usize,
     /// How long a call waits for either (5 s).
     pub store_wait: Duration,
@@ -55,7 +54,7 @@ impl Switchboard {
     /// Outside a tokio runtime.
     pub fn new(config: SwitchConfig, hub: Hub, webhooks: Webhooks, clock: Clock, scope: Scope) -> Self {
         let at_least = limits::EVENTS_PER_REQUEST;
-        let store_events = config.store_events.clamp(at_least, Semaphore::MAX_PERMITS);
+        let store_events = config.store_events.max(at_least) as u64;
         let disabled = webhooks.subscribe_disabled();
         let switch = Self(Arc::new(Context {
             hub,
@@ -64,7 +63,7 @@ impl Switchboard {
             detached: DetachedRunner::new(scope.clone()),
             scope,
             in_flight: InFlight::new(config.in_flight_ids.max(at_least), config.store_wait),
-            store_room: Semaphore::new(store_events),
+            store_room: FairSemaphore::new(store_events, Sharing { alpha: 1, waiting: 4 * store_events }),
             store_wait: config.store_wait,
             topics: Arc::default(),
             metrics: SwitchMetrics::default(),
@@ -79,7 +78,10 @@ impl Switchboard {
         switch
     }
 
-    /// Accepts a batch of one tenant's events, all or nothing; gives their ids in order.
+    /// Accepts a batch of one tenant's events, all or nothing; gives their ids in order. A batch with more
+    /// deliveries than go into one transaction ([`hookswitch_webhooks::ENQUEUE_DELIVERIES`]) is stored in
+    /// steps, and is accepted when all of them are; one that is stopped between two is told as
+    /// [`AcceptError::Partly`].
     ///
     /// When this returns, every event is stored for each webhook that wants it and for the user it
     /// is for, if that user is away; and it is on its way to every connection that may see it.
@@ -91,7 +93,7 @@ impl Switchboard {
     /// for the answer or not.
     ///
     /// # Errors
-    /// [`AcceptError`]; nothing was accepted.
+    /// [`AcceptError`]; nothing was accepted, but for [`AcceptError::Partly`].
     pub async fn accept(&self, tenant: &TenantId, batch: Vec<NewEvent>) -> Result<Vec<EventId>, AcceptError> {
         let accepted = match check(batch) {
             Ok(batch) if batch.has_chosen_ids() => {

@@ -11,12 +11,17 @@ use crate::health::DisableRule;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookConfig {
     /// Deliveries in flight on this node at once; 512 by default, at least 1. Too small and slow
-    /// receivers hold up everybody.
+    /// receivers hold up everybody. One tenant has at most 15/16 of it, half of it at receivers that do not
+    /// answer, and less while others need theirs.
     pub concurrency: usize,
     /// Deliveries in flight per webhook at once, where its options do not say otherwise; 10 by default,
     /// at least 1. This and [`WebhookOptions::max_in_flight`](crate::WebhookOptions::max_in_flight) hold
     /// for the cluster: each of `n` living nodes uses one `n`th of it, rounded down, but at least one.
     pub per_webhook: usize,
+    /// Webhooks a tenant may have, those that are switched off included; 1,000 by default. More are refused, and of
+    /// rows inserted by hand the newest beyond it are not in force: each event is a delivery to every
+    /// webhook that wants it.
+    pub max_per_tenant: usize,
     /// Most attempts of one tenant's deliveries started per second on this node, with a burst of one
     /// second's worth; `None`, the default, is no limit. What is over it waits and uses up no attempts.
     pub tenant_rate_limit: Option<NonZeroU32>,
@@ -78,6 +83,7 @@ impl Default for WebhookConfig {
         Self {
             concurrency: 512,
             per_webhook: 10,
+            max_per_tenant: 1_000,
             tenant_rate_limit: None,
             fresh_percent: 25,
             lease_hold: Duration::from_mins(3),

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use hookswitch_egress::AddressGuard;
-use hookswitch_protocol::NodeId;
-use hookswitch_runtime::{Clock, Scope};
-use tokio::sync::Semaphore;
+use hookswitch_protocol::{NodeId, TenantId};
+use hookswitch_runtime::{Clock, FairSemaphore, Scope};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::WebhookConfig;
@@ -36,8 +35,10 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
     pub(crate) scope: Scope,
     /// Permits for tests and for resends that run at once.
-    pub(crate) tests: Arc<Semaphore>,
-    pub(crate) resends: Arc<Semaphore>,
+    pub(crate) tests: FairSemaphore<TenantId>,
+    pub(crate) resends: FairSemaphore<TenantId>,
+    /// For the bodies of attempts that have ended and are not settled, by bytes.
+    pub(crate) results: FairSemaphore<TenantId>,
     /// Tripped when the grace for running attempts is over.
     pub(crate) cut: CancellationToken,
     /// Finished attempts that wait since the ledger could not take them.

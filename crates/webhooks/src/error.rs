@@ -20,9 +20,15 @@ pub enum WebhookError {
     /// A field cannot be accepted.
     #[error(transparent)]
     Invalid(#[from] InvalidWebhook),
+    /// The tenant has as many webhooks as it may.
+    #[error("the limit of {most} webhooks per tenant is reached (WEBHOOK_MAX_PER_TENANT): delete one first")]
+    TooManyWebhooks {
+        /// How many it may have.
+        most: u32,
+    },
     /// The database is away, or has no time for this tenant.
     #[error("{}", words(.0))]
-    Directory(#[from] DirectoryError),
+    Directory(#[source] DirectoryError),
     /// The ledger is away.
     #[error("deliveries cannot be made due now")]
     Ledger(#[from] LedgerError),
@@ -44,10 +50,10 @@ pub enum WebhookError {
         /// Which.
         id: WebhookId,
     },
-    /// As many resends as allowed are running on this node.
+    /// As many resends as allowed are running on this node, in all or of this tenant.
     #[error("too many resends are running, try again later")]
     TooManyResends,
-    /// As many tests as allowed are running on this node.
+    /// As many tests as allowed are running on this node, in all or of this tenant.
     #[error("too many webhook tests are running, try again later")]
     TooManyTests,
     /// The node is shutting down.
@@ -60,7 +66,7 @@ impl WebhookError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NotFound { .. } | Self::DeliveryNotFound { .. } => ErrorCode::NotFound,
-            Self::UnderWay { .. } | Self::Inactive { .. } => ErrorCode::Conflict,
+            Self::UnderWay { .. } | Self::Inactive { .. } | Self::TooManyWebhooks { .. } => ErrorCode::Conflict,
             Self::Invalid(invalid) => invalid.code,
             Self::Directory(DirectoryError::Busy { .. } | DirectoryError::TooLong { .. })
             | Self::TooManyTests
@@ -77,6 +83,7 @@ impl WebhookError {
             | Self::DeliveryNotFound { .. }
             | Self::UnderWay { .. }
             | Self::Inactive { .. }
+            | Self::TooManyWebhooks { .. }
             | Self::Invalid(_)
             | Self::Stopping => Retry::Never,
             Self::Directory(error) => error.retry(),
@@ -86,10 +93,22 @@ impl WebhookError {
     }
 }
 
+impl From<DirectoryError> for WebhookError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::TooMany { most } => Self::TooManyWebhooks { most },
+            DirectoryError::PresentSecret => InvalidWebhook::new("secret", "is the present secret already").into(),
+            error => Self::Directory(error),
+        }
+    }
+}
+
 /// What whoever asked can do about it.
 fn words(error: &DirectoryError) -> String {
     match error {
-        DirectoryError::Unavailable { .. } => "webhooks cannot be read or changed now".to_owned(),
+        DirectoryError::Unavailable { .. } | DirectoryError::TooMany { .. } | DirectoryError::PresentSecret => {
+            "webhooks cannot be read or changed now".to_owned()
+        }
         DirectoryError::Busy { .. } => {
             "too many reports of this tenant are running and waiting, try again later".to_owned()
         }

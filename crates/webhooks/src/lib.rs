@@ -41,10 +41,12 @@ mod dispatcher;
 mod error;
 mod health;
 mod labels;
+mod match_index;
 mod match_table;
 mod memory;
 mod metrics;
 mod options;
+mod receiver_version;
 mod retry_policy;
 mod rules;
 mod seams;
@@ -78,9 +80,9 @@ pub use seams::directory::{
     Webhook, WebhookChange, WebhookDirectory,
 };
 pub use seams::ledger::{
-    Attempted, Backlog, DeliveryLedger, DeliveryTarget, DisabledWebhook, Disposition, DueWebhook, Fingerprint,
-    Finished, Lease, LeaseRequest, LeaseWish, LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention,
-    Seen, Settled, Sweep, Swept,
+    Attempted, Backlog, DeliveryLedger, DeliveryTarget, DisabledWebhook, Disposition, DueWebhook, ENQUEUE_BYTES,
+    ENQUEUE_DELIVERIES, ENQUEUE_STEP, Fingerprint, Finished, LEASE_BYTES, Lease, LeaseRequest, LeaseWish,
+    LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
 };
 pub use sign::{signature, standard_signature};
 pub use verify::{BadSignature, StandardHeaders, TIMESTAMP_TOLERANCE, verify_signature, verify_standard_webhook};

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hookswitch_egress::Target;
-use hookswitch_protocol::{EventType, Payload, SubscriptionName, TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{EventType, Payload, TenantId, Timestamp, WebhookId};
 
+use crate::match_index::{TenantIndex, Wants};
 use crate::options::{OrderedBy, WebhookOptions, most_exact};
+use crate::receiver_version::ReceiverVersion;
 use crate::seams::directory::{DirectoryError, DirectoryVersion, Webhook, WebhookDirectory};
 use crate::seams::ledger::DeliveryTarget;
 use crate::{rules, sign};
@@ -31,32 +33,19 @@ pub(crate) struct MatchTable {
     writer: Mutex<Writer>,
     /// The node's own rule, for webhooks that have none of their own.
     expiry: BTreeMap<String, u32>,
+    /// Of the rows of a tenant so many are in force, the oldest ones.
+    max_per_tenant: usize,
 }
 
-/// A webhook's own limits, as its options say.
+/// A webhook's own limits, as its options say, and its receiver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) max_in_flight: Option<u32>,
     pub(crate) rate_limit: Option<u32>,
+    pub(crate) receiver: Option<ReceiverVersion>,
 }
 
 type Index = HashMap<TenantId, Arc<TenantIndex>>;
-
-/// What one tenant's webhooks want.
-#[derive(Debug, Default, Clone)]
-struct TenantIndex {
-    webhooks: HashMap<WebhookId, Arc<Wants>>,
-    exact: HashMap<Arc<str>, Vec<WebhookId>>,
-    prefixes: Vec<(Arc<str>, WebhookId)>,
-}
-
-/// What one webhook wants, and on which terms.
-#[derive(Debug)]
-struct Wants {
-    names: Vec<SubscriptionName>,
-    is_active: bool,
-    options: WebhookOptions,
-}
 
 #[derive(Debug, Default)]
 struct Writer {
@@ -66,15 +55,22 @@ struct Writer {
     version: Option<DirectoryVersion>,
     /// Rows that were already complained about.
     reported: HashSet<WebhookId>,
+    /// Tenants with more rows than are in force, which was said already.
+    over_limit: HashSet<TenantId>,
 }
 
 impl MatchTable {
-    /// An empty table; `expiry` is the node's own rule.
-    pub(crate) fn new(expiry: BTreeMap<String, u32>) -> Self {
-        Self { index: ArcSwap::default(), writer: Mutex::default(), expiry }
+    /// An empty table; `expiry` is the node's own rule, and so many webhooks of a tenant are in force.
+    pub(crate) fn new(expiry: BTreeMap<String, u32>, max_per_tenant: usize) -> Self {
+        Self { index: ArcSwap::default(), writer: Mutex::default(), expiry, max_per_tenant }
     }
 
-    /// The tenant's webhooks that want this event, each once, and on which terms.
+    /// How many webhooks of the tenant want events of this type, or more where some want it by several names.
+    pub(crate) fn n_wanting(&self, tenant: &TenantId, event_type: &EventType) -> usize {
+        self.index.load().get(tenant).map_or(0, |tenant| tenant.n_wanting(event_type))
+    }
+
+    /// The tenant's webhooks that want this event, each once, in the order of their ids, and on which terms.
     pub(crate) fn targets(
         &self,
         tenant: &TenantId,
@@ -84,42 +80,41 @@ impl MatchTable {
     ) -> Vec<DeliveryTarget> {
         let index = self.index.load();
         let Some(tenant) = index.get(tenant) else { return Vec::new() };
-        let mut call = None;
+        let (mut call, mut node_expiry) = (None, None);
         let found = tenant.matching(event_type).into_iter();
         found
-            .filter_map(|webhook| {
-                let wants = tenant.webhooks.get(&webhook)?;
+            .map(|wants| {
                 let is_ordered = wants.options.ordered_by == Some(OrderedBy::Call);
-                // Looked for once, and only where somebody wants to know.
+                // Looked for once, and only where somebody wants to know; so is the node's own rule.
                 let order_key = is_ordered
                     .then(|| call.get_or_insert_with(|| payload.unique_id().map(|id| order_key(&id))).clone())
                     .flatten();
-                let expires_at = self.expires_at(&wants.options, event_type, accepted_at);
-                Some(DeliveryTarget { webhook, expires_at, order_key, is_missed: !wants.is_active })
+                let node_expiry = || *node_expiry.get_or_insert_with(|| most_exact(&self.expiry, event_type).copied());
+                let secs = wants.options.expiry_of(event_type).or_else(node_expiry).filter(|secs| *secs > 0);
+                let expires_at = secs.map(|secs| accepted_at.after(Duration::from_secs(u64::from(secs))));
+                DeliveryTarget { webhook: wants.id, expires_at, order_key, is_missed: !wants.is_active }
             })
             .collect()
     }
 
-    fn expires_at(&self, options: &WebhookOptions, event_type: &EventType, from: Timestamp) -> Option<Timestamp> {
-        let secs = options.expiry_of(event_type).or_else(|| most_exact(&self.expiry, event_type).copied());
-        secs.filter(|secs| *secs > 0).map(|secs| from.after(Duration::from_secs(u64::from(secs))))
-    }
-
-    /// What the owner of a webhook allows at once and per second; no bounds for one that is not there.
+    /// What the owner of a webhook allows at once and per second, and which receiver it has now; no bounds
+    /// for one that is not there.
     pub(crate) fn bounds(&self, tenant: &TenantId, webhook: WebhookId) -> Bounds {
-        let index = self.index.load();
-        let wants = index.get(tenant).and_then(|tenant| tenant.webhooks.get(&webhook));
-        wants.map_or_else(Bounds::default, |wants| Bounds {
+        self.wants(tenant, webhook).map_or_else(Bounds::default, |wants| Bounds {
             max_in_flight: wants.options.max_in_flight,
             rate_limit: wants.options.rate_limit,
+            receiver: Some(wants.receiver),
         })
     }
 
-    /// Whether a webhook is there and switched on.
+    /// Whether a webhook is there, switched on and within its tenant's limit.
     pub(crate) fn is_active(&self, tenant: &TenantId, webhook: WebhookId) -> bool {
-        let index = self.index.load();
-        let wants = index.get(tenant).and_then(|tenant| tenant.webhooks.get(&webhook));
-        wants.is_some_and(|wants| wants.is_active)
+        self.wants(tenant, webhook).is_some_and(|wants| wants.is_active)
+    }
+
+    /// What a webhook in force wants.
+    fn wants(&self, tenant: &TenantId, webhook: WebhookId) -> Option<Arc<Wants>> {
+        self.index.load().get(tenant)?.get(webhook).cloned()
     }
 
     /// Puts one webhook in as it is now.
@@ -148,7 +143,7 @@ impl MatchTable {
             let mut writer = self.lock();
             // Changed through us while the list was on its way: it may be older than the change.
             if writer.n_changes == n_changes {
-                self.index.store(Arc::new(writer.index_of(&all)));
+                self.index.store(Arc::new(writer.index_of(&all, self.max_per_tenant)));
                 writer.version = Some(version);
                 break;
             }
@@ -159,13 +154,13 @@ impl MatchTable {
     fn replace(&self, writer: &mut Writer, tenant: &TenantId, id: WebhookId, wants: Option<Wants>) {
         writer.n_changes += 1;
         let mut index = Index::clone(&self.index.load());
-        let mut entry = index.get(tenant).map(|known| TenantIndex::clone(known)).unwrap_or_default();
-        entry.webhooks.remove(&id);
-        entry.webhooks.extend(wants.map(|wants| (id, Arc::new(wants))));
-        if entry.webhooks.is_empty() {
+        let entry = index.get(tenant).map(|known| TenantIndex::clone(known)).unwrap_or_default();
+        let entry = entry.with(id, wants).in_force(self.max_per_tenant);
+        writer.report_excess(tenant, &entry);
+        if entry.is_empty() {
             index.remove(tenant);
         } else {
-            index.insert(tenant.clone(), Arc::new(entry.rebuilt()));
+            index.insert(tenant.clone(), Arc::new(entry));
         }
         self.index.store(Arc::new(index));
     }
@@ -176,14 +171,35 @@ impl MatchTable {
 }
 
 impl Writer {
-    fn index_of(&mut self, all: &[Webhook]) -> Index {
+    fn index_of(&mut self, all: &[Webhook], max_per_tenant: usize) -> Index {
         let mut tenants: HashMap<TenantId, TenantIndex> = HashMap::new();
         for webhook in all {
             if let Some(wants) = self.wants_of(webhook) {
-                tenants.entry(webhook.tenant.clone()).or_default().webhooks.insert(webhook.id, Arc::new(wants));
+                tenants.entry(webhook.tenant.clone()).or_default().add(wants);
             }
         }
-        tenants.into_iter().map(|(tenant, entry)| (tenant, Arc::new(entry.rebuilt()))).collect()
+        self.over_limit.retain(|tenant| tenants.contains_key(tenant));
+        let mut index = Index::with_capacity(tenants.len());
+        for (tenant, entry) in tenants {
+            let entry = entry.in_force(max_per_tenant);
+            self.report_excess(&tenant, &entry);
+            index.insert(tenant, Arc::new(entry));
+        }
+        index
+    }
+
+    /// Says once that a tenant has more rows than are in force, until it has not.
+    fn report_excess(&mut self, tenant: &TenantId, entry: &TenantIndex) {
+        let n_excess = entry.n_excess();
+        if n_excess == 0 {
+            self.over_limit.remove(tenant);
+        } else if self.over_limit.insert(tenant.clone()) {
+            tracing::warn!(
+                %tenant,
+                n_excess,
+                "a tenant has more webhooks than WEBHOOK_MAX_PER_TENANT allows, the newest are not in force"
+            );
+        }
     }
 
     /// What a row wants; nothing when it was inserted by hand without a single readable event type.
@@ -209,8 +225,14 @@ impl Writer {
                 .push("secret starts with whsec_ but the rest is empty or not base64, it is used as text".to_owned());
         }
         self.report(webhook, &problems);
-        let (is_active, options) = (webhook.is_active, webhook.options.clone());
-        (!names.is_empty()).then_some(Wants { names, is_active, options })
+        (!names.is_empty()).then(|| Wants {
+            id: webhook.id,
+            names,
+            is_active: webhook.is_active,
+            receiver: ReceiverVersion::of(webhook),
+            // Matching needs no secrets, so they are not kept here.
+            options: WebhookOptions { headers: Vec::new(), ..webhook.options.clone() },
+        })
     }
 
     fn report(&mut self, webhook: &Webhook, problems: &[String]) {
@@ -223,138 +245,11 @@ impl Writer {
     }
 }
 
-impl TenantIndex {
-    fn matching(&self, event_type: &EventType) -> Vec<WebhookId> {
-        let mut found = self.exact.get(event_type.as_str()).cloned().unwrap_or_default();
-        for (prefix, webhook) in &self.prefixes {
-            if event_type.as_str().starts_with(&**prefix) && !found.contains(webhook) {
-                found.push(*webhook);
-            }
-        }
-        found
-    }
-
-    fn rebuilt(mut self) -> Self {
-        self.exact.clear();
-        self.prefixes.clear();
-        for (id, wants) in &self.webhooks {
-            for name in &wants.names {
-                match name {
-                    SubscriptionName::Exact(name) => {
-                        let ids = self.exact.entry(Arc::clone(name)).or_default();
-                        if !ids.contains(id) {
-                            ids.push(*id);
-                        }
-                    }
-                    SubscriptionName::Prefix(prefix) => self.prefixes.push((Arc::clone(prefix), *id)),
-                }
-            }
-        }
-        self
-    }
-}
-
 /// Fits the column: a longer id, which no telephone system makes, is cut and shares its line.
 fn order_key(id: &str) -> String {
     id[..id.floor_char_boundary(ORDER_KEY_BYTES)].to_owned()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::seams::directory::NewWebhook;
-
-    fn tenant(name: &str) -> TenantId {
-        TenantId::parse(name).expect(name)
-    }
-
-    fn webhook(id: i64, of: &str, events: &[&str]) -> Webhook {
-        let new = NewWebhook {
-            name: "n".to_owned(),
-            url: "https://example.com/".to_owned(),
-            events: events.iter().map(ToString::to_string).collect(),
-            secret: None,
-            retry_count: 3,
-            timeout_secs: 30,
-            options: WebhookOptions::default(),
-        };
-        Webhook::new(WebhookId(id), tenant(of), new, Timestamp::from_millis(0))
-    }
-
-    fn targets(table: &MatchTable, of: &str, event_type: &str, payload: &str) -> Vec<DeliveryTarget> {
-        let event_type = EventType::parse(event_type).expect(event_type);
-        let payload = Payload::parse(payload).expect(payload);
-        let mut found = table.targets(&tenant(of), &event_type, &payload, Timestamp::from_millis(1_000));
-        found.sort_by_key(|target| target.webhook);
-        found
-    }
-
-    fn found(table: &MatchTable, of: &str, event_type: &str) -> Vec<i64> {
-        targets(table, of, event_type, "{}").iter().map(|target| target.webhook.0).collect()
-    }
-
-    #[test]
-    fn the_terms_are_the_webhooks_own_or_the_nodes() {
-        let table = MatchTable::new([("queue.*".to_owned(), 30)].into());
-        let of = |id, options| Webhook { options, ..webhook(id, "a", &["*"]) };
-        table.put(&of(1, WebhookOptions::default()));
-        let expiry = [("queue.stats".to_owned(), 0), ("call.*".to_owned(), 5)].into();
-        table.put(&of(2, WebhookOptions { ordered_by: Some(OrderedBy::Call), expiry, ..WebhookOptions::default() }));
-        let expires = |event_type| {
-            targets(&table, "a", event_type, "{}").iter().map(|t| t.expires_at.map(Timestamp::as_millis)).collect()
-        };
-        let wanted: [(&str, Vec<Option<i64>>); 3] = [
-            ("queue.stats", vec![Some(31_000), None]),
-            ("call.ended", vec![None, Some(6_000)]),
-            ("alert", vec![None, None]),
-        ];
-        for (event_type, wanted) in wanted {
-            let expires: Vec<Option<i64>> = expires(event_type);
-            assert_eq!(expires, wanted, "{event_type}");
-        }
-        for (payload, wanted) in [(r#"{"unique_id":"1.2"}"#, Some("1.2")), ("{}", None)] {
-            let keys: Vec<_> = targets(&table, "a", "call.ended", payload).into_iter().map(|t| t.order_key).collect();
-            assert_eq!(keys, [None, wanted.map(str::to_owned)], "{payload}");
-        }
-        assert_eq!(order_key(&"é".repeat(100)).len(), ORDER_KEY_BYTES);
-    }
-
-    #[test]
-    fn one_that_is_switched_off_misses_what_it_would_get() {
-        let table = MatchTable::new(BTreeMap::new());
-        table.put(&Webhook { is_active: false, ..webhook(1, "a", &["call.ended"]) });
-        let found = targets(&table, "a", "call.ended", "{}");
-        assert_eq!(found, [DeliveryTarget { is_missed: true, ..DeliveryTarget::new(WebhookId(1)) }]);
-    }
-
-    #[test]
-    fn each_webhook_is_found_once_and_only_under_its_tenant() {
-        let table = MatchTable::new(BTreeMap::new());
-        table.put(&webhook(1, "a", &["call.incoming", "call.incoming", "call.*", "*"]));
-        table.put(&webhook(2, "a", &["call.ended"]));
-        table.put(&webhook(3, "b", &["*"]));
-        assert_eq!(found(&table, "a", "call.incoming"), [1]);
-        assert_eq!(found(&table, "a", "call.ended"), [1, 2]);
-        assert_eq!(found(&table, "b", "call.ended"), [3]);
-        assert_eq!(found(&table, "c", "call.ended"), [0; 0]);
-    }
-
-    #[test]
-    fn changes_take_effect_at_once() {
-        let table = MatchTable::new(BTreeMap::new());
-        table.put(&webhook(1, "a", &["call.incoming"]));
-        table.put(&webhook(1, "a", &["call.ended"]));
-        assert_eq!((found(&table, "a", "call.incoming"), found(&table, "a", "call.ended")), (vec![], vec![1]));
-        table.remove(&tenant("a"), WebhookId(1));
-        assert_eq!(found(&table, "a", "call.ended"), [0; 0]);
-    }
-
-    #[test]
-    fn what_can_be_read_of_a_bad_row_counts() {
-        let table = MatchTable::new(BTreeMap::new());
-        table.put(&webhook(1, "a", &["Call Incoming", "call.ended"]));
-        table.put(&Webhook { url: "nonsense".to_owned(), ..webhook(2, "a", &["call.ended"]) });
-        table.put(&webhook(3, "a", &[]));
-        assert_eq!(found(&table, "a", "call.ended"), [1, 2], "a bad URL is told with each attempt");
-    }
-}
+#[path = "match_table_tests.rs"]
+mod tests;

@@ -12,6 +12,7 @@ hookswitch_runtime::counters! {
         delivered as "deliveries_done": "Deliveries that ended with a 2xx",
         failed as "deliveries_failed": "Deliveries given up",
         retried as "delivery_retries": "Attempts after which another was scheduled",
+        postponed as "delivery_postponements": "Attempts made again for a reason of ours, such as a shutdown",
         resent as "deliveries_resent": "Ended deliveries made due again by request",
         lease_lost as "delivery_leases_lost": "Attempts settled after their lease",
         given_back as "deliveries_given_back": "Deliveries given back unattempted",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hookswitch_protocol::{EventType, Secret, SubscriptionName};
+use hookswitch_protocol::{EventType, Secret};
 
 use crate::labels::labels;
 
@@ -119,15 +119,16 @@ impl WebhookOptions {
 
 /// The entry whose name matches the type most exactly: the type itself, else the longest pattern.
 pub(crate) fn most_exact<'a, T>(entries: &'a BTreeMap<String, T>, event_type: &EventType) -> Option<&'a T> {
-    let exact = entries.get(event_type.as_str());
-    exact.or_else(|| {
-        let patterns = entries.iter().filter_map(|(name, value)| match SubscriptionName::parse(name) {
-            Ok(SubscriptionName::Prefix(prefix)) if event_type.as_str().starts_with(&*prefix) => {
-                Some((prefix.len(), value))
-            }
+    let name = event_type.as_str();
+    entries.get(name).or_else(|| {
+        // As `SubscriptionName` reads patterns, without making one for each.
+        let prefix_of = |pattern: &'a str| match pattern.strip_suffix('*')? {
+            prefix if prefix.is_empty() || prefix.ends_with('.') => Some(prefix),
             _ => None,
-        });
-        patterns.max_by_key(|(length, _)| *length).map(|(_, value)| value)
+        };
+        let prefixes = entries.iter().filter_map(|(pattern, value)| Some((prefix_of(pattern)?, value)));
+        let matching = prefixes.filter(|(prefix, _)| name.starts_with(prefix));
+        matching.max_by_key(|(prefix, _)| prefix.len()).map(|(_, value)| value)
     })
 }
 

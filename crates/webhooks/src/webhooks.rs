@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicU64;
 use hookswitch_egress::{AddressGuard, AddressPolicy};
 use hookswitch_protocol::{Chain, EventId, EventType, NodeId, Payload, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::metrics::{Registry, register_gauge};
-use hookswitch_runtime::{Clock, Scope};
-use tokio::sync::{Semaphore, mpsc};
+use hookswitch_runtime::{Clock, FairSemaphore, Scope, Sharing};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::WebhookConfig;
@@ -26,12 +26,20 @@ use crate::seams::directory::DirectoryError;
 use crate::seams::ledger::{DeliveryTarget, DisabledWebhook, Fingerprint, LedgerError, NewDeliveries, Seen};
 use crate::sender::Sender;
 
-/// Test deliveries running at once on this node; more are refused.
-const TESTS: usize = 32;
+/// Test deliveries running at once on this node, half of them of one tenant; more are refused.
+const TESTS: u64 = 32;
 
-/// Resends running at once on this node, each in steps that others' work can come between; more are
-/// refused.
-const RESENDS: usize = 8;
+/// Resends running at once on this node, half of them of one tenant, each in steps that others' work can
+/// come between; more are refused.
+const RESENDS: u64 = 8;
+
+/// Bytes of bodies of attempts that have ended and are not settled; beyond it attempts keep their slots. One
+/// tenant may hold three quarters.
+const RESULTS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How tests and resends are shared. Only the second look after what was missed waits for a resend, once per webhook
+/// that is switched on.
+const SHARING: Sharing = Sharing { alpha: 1, waiting: 1_000 };
 
 /// Webhooks: registrations, matching, and deliveries made in the background. Clones are the same.
 #[derive(Debug, Clone)]
@@ -64,14 +72,15 @@ impl Webhooks {
         let context = Arc::new(Context {
             node,
             sender: Sender::new(&guard, config.per_webhook),
-            table: Arc::new(MatchTable::new(config.expiry.clone())),
+            table: Arc::new(MatchTable::new(config.expiry.clone(), config.max_per_tenant)),
             retry_policy: RetryPolicy::new(config.retry_after_cap, Jitter::seeded(seed())),
             breakers: BreakerStates::default(),
             disabled_notices: DisabledNotices::new(config.disabled_notices),
             inbox: SchedulerInbox::default(),
             metrics: Metrics::new(),
-            tests: Arc::new(Semaphore::new(TESTS)),
-            resends: Arc::new(Semaphore::new(RESENDS)),
+            tests: FairSemaphore::new(TESTS, SHARING),
+            resends: FairSemaphore::new(RESENDS, SHARING),
+            results: FairSemaphore::new(RESULTS_BYTES, Sharing { alpha: 3, waiting: u64::MAX }),
             cut: CancellationToken::new(),
             n_held: AtomicU64::new(0),
             config,
@@ -98,6 +107,12 @@ impl Webhooks {
         self.0.table.targets(tenant, event_type, payload, accepted_at)
     }
 
+    /// How many of the tenant's webhooks want events of this type; more, where some want it by several names.
+    /// 0 is exact. Cheaper than [`Webhooks::targets`], whatever their number.
+    pub fn n_wanting(&self, tenant: &TenantId, event_type: &EventType) -> usize {
+        self.0.table.n_wanting(tenant, event_type)
+    }
+
     /// Whether these event ids were used before; one answer per id, in order.
     ///
     /// # Errors
@@ -108,7 +123,7 @@ impl Webhooks {
 
     /// Stores the deliveries durably, then wakes the scheduler. One answer per event, in order; with any
     /// [`Seen::Conflict`] nothing was stored. Dropped midway the batch is stored or not stored; what
-    /// is stored is delivered.
+    /// is stored is delivered. It is one transaction: see [`ENQUEUE_DELIVERIES`](crate::ENQUEUE_DELIVERIES).
     ///
     /// # Errors
     /// [`LedgerError`]: nothing was stored, but for the case that it tells of.

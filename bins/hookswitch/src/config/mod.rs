@@ -90,6 +90,8 @@ pub(crate) struct Webhooks {
 pub(crate) struct Deliveries {
     /// Most at once to one webhook.
     pub(crate) per_webhook: usize,
+    /// Most webhooks of one tenant.
+    pub(crate) max_per_tenant: usize,
     /// Attempts per second of one tenant; `None` is no limit.
     pub(crate) tenant_rate_limit: Option<NonZeroU32>,
     /// Seconds an event is worth sending, by event type or pattern.

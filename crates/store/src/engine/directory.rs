@@ -11,15 +11,17 @@ use super::{Store, dialect};
 use crate::error::Failure;
 
 impl WebhookDirectory for Store {
-    fn create<'a>(
+    fn create_within<'a>(
         &'a self,
         tenant: &'a TenantId,
         webhook: NewWebhook,
+        most: u32,
     ) -> BoxFuture<'a, Result<Webhook, DirectoryError>> {
         let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
-        self.inner.acceptance.call_as(Failure::directory, "create a webhook", move |conn| {
-            webhooks::create(conn, &codec, &tenant, &webhook, clock.now())
-        })
+        let created = self.inner.acceptance.call_as(Failure::directory, "create a webhook", move |conn| {
+            webhooks::create(conn, &codec, &tenant, (&webhook, most), clock.now())
+        });
+        Box::pin(async move { created.await?.ok_or(DirectoryError::TooMany { most }) })
     }
 
     fn list<'a>(&'a self, tenant: &'a TenantId, page: Page) -> BoxFuture<'a, Result<Listed<Webhook>, DirectoryError>> {
@@ -65,8 +67,14 @@ impl WebhookDirectory for Store {
         valid_until: Timestamp,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
         let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
-        self.inner.acceptance.call_as(Failure::directory, "rotate a secret", move |conn| {
+        let rotated = self.inner.acceptance.call_as(Failure::directory, "rotate a secret", move |conn| {
             webhooks::rotate_secret(conn, &codec, &tenant, id, &secret, (valid_until, clock.now()))
+        });
+        Box::pin(async move {
+            match rotated.await? {
+                webhooks::Rotation::Done(webhook) => Ok(webhook),
+                webhooks::Rotation::Present => Err(DirectoryError::PresentSecret),
+            }
         })
     }
 

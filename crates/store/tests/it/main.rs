@@ -4,6 +4,7 @@ mod by_hand;
 mod contracts;
 mod crash;
 mod group;
+mod lease_bytes;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod opening;

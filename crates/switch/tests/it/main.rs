@@ -9,4 +9,5 @@ mod order;
 mod script;
 mod sessions;
 mod stage;
+mod steps;
 mod strangers;

@@ -1,6 +1,6 @@
 //! Keepers that write down each call, and fail or wait when told to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use hookswitch_hub::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline};
@@ -20,7 +20,8 @@ use tokio::sync::watch;
 #[derive(Default)]
 pub(crate) struct Script {
     calls: Mutex<Vec<String>>,
-    failing: Mutex<HashSet<&'static str>>,
+    /// How often each still goes well.
+    failing: Mutex<HashMap<&'static str, usize>>,
     held: Mutex<HashMap<&'static str, watch::Sender<bool>>>,
     /// On which runtime each call was made.
     places: Mutex<Vec<(&'static str, runtime::Id)>>,
@@ -40,7 +41,12 @@ impl Script {
 
     /// From now on this call fails, or no longer.
     pub(crate) fn fail(&self, call: &'static str) {
-        self.failing.lock().expect("not poisoned").insert(call);
+        self.fail_after(call, 0);
+    }
+
+    /// It goes well so many times more, and then fails.
+    pub(crate) fn fail_after(&self, call: &'static str, n_good: usize) {
+        self.failing.lock().expect("not poisoned").insert(call, n_good);
     }
 
     pub(crate) fn heal(&self, call: &'static str) {
@@ -73,7 +79,14 @@ impl Script {
         if let Some(mut held) = held {
             held.wait_for(|is_held| !is_held).await.expect("released, not dropped");
         }
-        let is_failing = self.failing.lock().expect("not poisoned").contains(call);
+        let is_failing = match self.failing.lock().expect("not poisoned").get_mut(call) {
+            Some(0) => true,
+            Some(n_good) => {
+                *n_good -= 1;
+                false
+            }
+            None => false,
+        };
         if is_failing { Err("on purpose".into()) } else { Ok(()) }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use hookswitch_protocol::{Secret, WebhookId};
+use hookswitch_protocol::{Retry, Secret, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
-    DirectoryVersion, DisableReason, Disabled, HeaderChange, NewWebhook, OptionsChange, OrderedBy, Page,
-    PreviousSecret, RetryProfile, Webhook, WebhookChange, WebhookHealth, WebhookOptions, WebhookSeams,
+    DirectoryError, DirectoryVersion, DisableReason, Disabled, HeaderChange, NewWebhook, OptionsChange, OrderedBy,
+    Page, PreviousSecret, RetryProfile, Webhook, WebhookChange, WebhookHealth, WebhookOptions, WebhookSeams,
 };
 
 use super::webhook_rig::{ALL, Rig, START, new_webhook, tenant};
@@ -19,6 +19,7 @@ use super::webhook_rig::{ALL, Rig, START, new_webhook, tenant};
 pub async fn check(open: impl AsyncFn(Clock) -> WebhookSeams) {
     what_was_created_is_found(&Rig::open(&open).await).await;
     a_webhook_is_found_only_under_its_own_tenant(&Rig::open(&open).await).await;
+    a_tenant_has_no_more_than_it_may(&Rig::open(&open).await).await;
     a_list_is_oldest_first_in_pages(&Rig::open(&open).await).await;
     a_list_of_heavy_webhooks_is_cut_and_goes_on(&Rig::open(&open).await).await;
     an_update_changes_what_it_names(&Rig::open(&open).await).await;
@@ -59,6 +60,19 @@ async fn a_webhook_is_found_only_under_its_own_tenant(rig: &Rig) {
     assert!(!directory.delete(&tenant("b"), theirs.id).await.expect("delete"));
     assert_eq!(directory.list(&tenant("b"), ALL).await.expect("list").total, 0);
     assert_eq!(directory.get(&tenant("a"), theirs.id).await.expect("get"), Some(theirs), "and stays untouched");
+}
+
+async fn a_tenant_has_no_more_than_it_may(rig: &Rig) {
+    let create = async |of: &str| rig.seams.directory.create_within(&tenant(of), new_webhook("w"), 2).await;
+    let first = create("a").await.expect("none yet");
+    create("a").await.expect("one");
+    let refused = create("a").await.expect_err("two");
+    assert!(matches!(refused, DirectoryError::TooMany { most: 2 }), "{refused}");
+    assert_eq!(refused.retry(), Retry::Never);
+    create("b").await.expect("another tenant");
+    assert_eq!(rig.seams.directory.list(&tenant("a"), ALL).await.expect("list").total, 2, "nothing was stored");
+    rig.seams.directory.delete(&tenant("a"), first.id).await.expect("delete");
+    create("a").await.expect("a deleted one takes no place");
 }
 
 async fn a_list_is_oldest_first_in_pages(rig: &Rig) {
@@ -183,6 +197,9 @@ async fn a_rotated_secret_leaves_the_former_one_valid(rig: &Rig) {
     let former = PreviousSecret { secret: Secret::new("shared"), valid_until: until };
     assert_eq!(rotated.previous_secret, Some(former));
     assert_eq!(rig.get("a", webhook.id).await, rotated);
+    let same = rig.seams.directory.rotate_secret(&tenant("a"), webhook.id, Secret::new("second"), until).await;
+    assert!(matches!(same, Err(DirectoryError::PresentSecret)), "a request sent twice does no harm");
+    assert_eq!(rig.get("a", webhook.id).await, rotated, "and changes nothing");
     let again = rotate("a", "third", until).await.expect("it is theirs");
     assert_eq!(again.previous_secret.map(|p| p.secret), Some(Secret::new("second")), "only the last one stays valid");
     let renamed = WebhookChange { name: Some("else".to_owned()), ..WebhookChange::default() };

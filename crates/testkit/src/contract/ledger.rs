@@ -9,8 +9,8 @@ use hookswitch_webhooks::{
     Disposition, Fingerprint, Finished, LeaseRequest, LeaseWish, LeasedDelivery, Retention, Seen, Settled, WebhookSeams,
 };
 
-use super::ledger_schedule;
 use super::webhook_rig::{HOLD, Rig, chosen, duty, event_id, node, tenant};
+use super::{ledger_schedule, ledger_verdicts};
 
 /// Tries every sentence of the promise, each on a keeper of its own made by `open`. The keeper must
 /// take its time from the clock it is given.
@@ -35,6 +35,7 @@ pub async fn check(open: impl AsyncFn(Clock) -> WebhookSeams) {
     purging_is_bounded_and_spares_the_present(&Rig::open(&open).await).await;
     two_leasers_never_get_the_same(&Rig::open(&open).await).await;
     ledger_schedule::check(&open).await;
+    ledger_verdicts::check(&open).await;
 }
 
 async fn check_ids(open: &impl AsyncFn(Clock) -> WebhookSeams) {

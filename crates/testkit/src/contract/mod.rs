@@ -5,6 +5,7 @@ pub mod chat;
 pub mod directory;
 pub mod ledger;
 pub mod ledger_schedule;
+mod ledger_verdicts;
 pub mod log;
 mod log_windows;
 pub mod offline;

@@ -106,16 +106,18 @@ impl Rig {
 
     pub(super) fn attempted(&self, leased: &LeasedDelivery, disposition: Disposition) -> Attempted {
         let code = match disposition {
-            Disposition::Delivered => 200,
-            Disposition::Gone => 410,
-            Disposition::Failed | Disposition::RetryAt(_) => 500,
+            Disposition::Delivered => Some(200),
+            Disposition::Gone => Some(410),
+            Disposition::Failed | Disposition::RetryAt(_) => Some(500),
+            Disposition::Postponed(_) => None,
         };
         let row = AttemptRow {
             attempt: leased.attempt,
             delivery: Some(leased.delivery.clone()),
-            ..row(leased.webhook.id, Some(code), self.clock.now())
+            ..row(leased.webhook.id, code, self.clock.now())
         };
-        Attempted { lease: leased.lease.clone(), row, disposition }
+        let judged = (!matches!(disposition, Disposition::Postponed(_))).then(|| leased.webhook.clone());
+        Attempted { lease: leased.lease.clone(), row, disposition, judged }
     }
 
     pub(super) async fn n_rows(&self, webhook: WebhookId) -> u64 {

@@ -13,10 +13,12 @@ impl Webhooks {
     /// Checks and stores a new webhook; it matches events from here on.
     ///
     /// # Errors
-    /// [`WebhookError::Invalid`] with the first field that is wrong, [`WebhookError::Directory`].
+    /// [`WebhookError::Invalid`] with the first field that is wrong, [`WebhookError::TooManyWebhooks`],
+    /// [`WebhookError::Directory`].
     pub async fn create(&self, tenant: &TenantId, input: WebhookInput) -> Result<Webhook, WebhookError> {
         let new = rules::check_new(input, &self.0.guard.on_behalf_of(tenant.as_str())).await?;
-        let webhook = self.0.seams.directory.create(tenant, new).await?;
+        let most = u32::try_from(self.0.config.max_per_tenant).unwrap_or(u32::MAX);
+        let webhook = self.0.seams.directory.create_within(tenant, new, most).await?;
         self.0.table.put(&webhook);
         Ok(webhook)
     }
@@ -39,7 +41,8 @@ impl Webhooks {
         found.ok_or(WebhookError::NotFound { id })
     }
 
-    /// Checks and stores a partial update; it is in force when this returns.
+    /// Checks and stores a partial update; it is in force when this returns. What was leased and not sent
+    /// yet goes back, to be sent as the webhook is now.
     ///
     /// # Errors
     /// [`WebhookError::NotFound`] before [`WebhookError::Invalid`]; [`WebhookError::Directory`].
@@ -48,7 +51,7 @@ impl Webhooks {
         let change = rules::check_change(input, &present.options, &self.0.guard.on_behalf_of(tenant.as_str())).await?;
         let updated = self.0.seams.directory.update(tenant, id, change).await?;
         let webhook = updated.ok_or(WebhookError::NotFound { id })?;
-        self.0.table.put(&webhook);
+        self.changed(&webhook);
         Ok(webhook)
     }
 
@@ -59,6 +62,10 @@ impl Webhooks {
     pub async fn delete(&self, tenant: &TenantId, id: WebhookId) -> Result<(), WebhookError> {
         let was_there = self.0.seams.directory.delete(tenant, id).await?;
         self.0.table.remove(tenant, id);
+        if was_there {
+            // With it goes what is held in memory to be sent, its secrets among it.
+            self.0.inbox.changed(id);
+        }
         if was_there { Ok(()) } else { Err(WebhookError::NotFound { id }) }
     }
 
@@ -84,8 +91,8 @@ impl Webhooks {
         id: WebhookId,
         rotation: Rotation,
     ) -> Result<Webhook, WebhookError> {
-        let present = self.get(tenant, id).await?;
-        let (secret, overlap) = rules::check_rotation(rotation, present.secret.as_ref())?;
+        self.get(tenant, id).await?;
+        let (secret, overlap) = rules::check_rotation(rotation)?;
         let valid_until = self.0.clock.now().after(overlap);
         let rotated = self.0.seams.directory.rotate_secret(tenant, id, secret, valid_until).await?;
         let mut webhook = rotated.ok_or(WebhookError::NotFound { id })?;
@@ -93,7 +100,7 @@ impl Webhooks {
         if overlap.is_zero() {
             webhook.previous_secret = None;
         }
-        self.0.table.put(&webhook);
+        self.changed(&webhook);
         tracing::info!(%tenant, webhook = %id, ?overlap, "a webhook's secret was rotated");
         Ok(webhook)
     }
@@ -112,5 +119,11 @@ impl Webhooks {
         missed_since: Option<Timestamp>,
     ) -> Result<Enabled, WebhookError> {
         resend::enable(&self.0, tenant, id, missed_since).await
+    }
+
+    /// Puts a change in force on this node.
+    fn changed(&self, webhook: &Webhook) {
+        self.0.table.put(webhook);
+        self.0.inbox.changed(webhook.id);
     }
 }

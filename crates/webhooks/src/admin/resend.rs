@@ -9,11 +9,12 @@ use crate::error::WebhookError;
 use crate::seams::directory::{Webhook, WebhookChange};
 use crate::seams::ledger::{Requeue, Requeued};
 
-/// Deliveries made due in one ledger call, so that no call holds up publishing for long.
-const STEP: u32 = 1_000;
+/// Deliveries made due in one ledger call, so that no call holds up publishing for long, not even several
+/// in one transaction.
+const STEP: u32 = 250;
 
 /// Steps of one resend; what is left after them, its caller is told of.
-const MAX_STEPS: u64 = 100;
+const MAX_STEPS: u64 = 400;
 
 /// After so many readings of the directory every node knows of a change.
 const LATE_ROUNDS: u32 = 5;
@@ -43,7 +44,7 @@ pub(crate) async fn run(
     webhook: WebhookId,
     which: Requeue,
 ) -> Result<Resent, WebhookError> {
-    let permit = Arc::clone(&context.resends).try_acquire_owned().map_err(|_| WebhookError::TooManyResends)?;
+    let permit = context.resends.try_acquire(tenant, 1).ok_or(WebhookError::TooManyResends)?;
     let task = context.scope.spawn_contained("webhook resend", {
         let (context, tenant) = (Arc::clone(context), tenant.clone());
         async move {
@@ -68,6 +69,7 @@ pub(crate) async fn enable(
             let updated = context.seams.directory.update(&tenant, id, on).await?;
             let webhook = updated.ok_or(WebhookError::NotFound { id })?;
             context.table.put(&webhook);
+            context.inbox.changed(id);
             let Some(since) = missed_since else { return Ok(Enabled { webhook, missed: Resent::default() }) };
             let late = requeue_late(Arc::clone(&context), tenant.clone(), id, Requeue::MissedSince(since));
             context.scope.spawn_contained("webhook missed late", late);
@@ -85,7 +87,10 @@ async fn requeue_late(context: Arc<Context>, tenant: TenantId, webhook: WebhookI
         () = tokio::time::sleep(context.config.table_interval * LATE_ROUNDS) => {}
         () = context.scope.soft().cancelled() => return,
     }
-    let Ok(_permit) = Arc::clone(&context.resends).acquire_owned().await else { return };
+    let Ok(_permit) = context.resends.acquire(&tenant, 1).await else {
+        tracing::warn!(%tenant, %webhook, "what was missed at the last moment stays missed, too many resends wait");
+        return;
+    };
     if context.table.is_active(&tenant, webhook)
         && let Err(error) = requeue(&context, &tenant, webhook, which).await
     {

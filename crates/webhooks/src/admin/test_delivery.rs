@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use hookswitch_protocol::{DeliveryId, EventType, Payload};
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::delivery_body::delivery_body;
 use crate::error::WebhookError;
 use crate::seams::directory::{DirectoryError, Webhook};
-use crate::sender::AttemptRequest;
+use crate::sender::{AttemptOutcome, AttemptRequest};
 
 /// How a test delivery went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct TestReport {
 
 /// Makes the attempt in a task of its own and waits for it.
 pub(crate) async fn run(context: &Arc<Context>, webhook: Webhook) -> Result<TestReport, WebhookError> {
-    let permit = Arc::clone(&context.tests).try_acquire_owned().map_err(|_| WebhookError::TooManyTests)?;
+    let permit = context.tests.try_acquire(&webhook.tenant, 1).ok_or(WebhookError::TooManyTests)?;
     let task = context.scope.spawn_contained("webhook test", {
         let context = Arc::clone(context);
         async move {
@@ -44,21 +45,32 @@ async fn attempt(context: &Context, webhook: &Webhook) -> Result<TestReport, Dir
     let body = delivery_body(&EventType::WEBHOOK_TEST, now, &payload);
     let delivery = DeliveryId::generate(now);
     let in_flight = context.metrics.in_flight.hold();
-    let outcome = context
-        .sender
-        .send(AttemptRequest {
-            webhook,
-            delivery: &delivery,
-            event_type: &EventType::WEBHOOK_TEST,
-            attempt: 1,
-            body: body.clone(),
-            now,
-        })
-        .await;
+    let request = AttemptRequest {
+        webhook,
+        delivery: &delivery,
+        event_type: &EventType::WEBHOOK_TEST,
+        attempt: 1,
+        body: body.clone(),
+        now,
+    };
+    let started = Instant::now();
+    let outcome = tokio::select! {
+        outcome = context.sender.send(request) => Some(outcome),
+        () = grace_over(context) => None,
+    };
     drop(in_flight);
-    let row = outcome.into_row(webhook.id, delivery, EventType::WEBHOOK_TEST, body, 1, context.clock.now());
+    let is_cut_off = outcome.is_none();
+    let outcome = outcome.unwrap_or_else(|| AttemptOutcome { took: started.elapsed(), ..AttemptOutcome::default() });
+    let row = outcome.into_row(webhook.id, delivery.clone(), EventType::WEBHOOK_TEST, body, 1, context.clock.now());
+    let row = if is_cut_off { row.cut_off() } else { row };
     let report =
         TestReport { response_code: row.response_code, error: row.error.clone(), duration_ms: row.duration_ms };
     context.seams.log.append(row).await?;
     Ok(report)
+}
+
+/// Returns when a shutdown gives running attempts no more time.
+async fn grace_over(context: &Context) {
+    context.scope.soft().cancelled().await;
+    tokio::time::sleep(context.config.stop_grace).await;
 }

@@ -96,7 +96,7 @@ pub(super) enum BreakerTransition {
     StaysOpen { until: Instant },
     /// The probe succeeded.
     Closed,
-    /// Its webhook is gone or switched off, and nothing of it waits any more.
+    /// Its webhook is gone or switched off, and nothing of it waits any more; or it has another receiver now.
     Forgotten,
 }
 

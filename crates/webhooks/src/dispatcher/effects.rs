@@ -57,7 +57,7 @@ pub(super) fn announce_disabled(context: &Context, disabled: &DisabledWebhook) {
     tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, reason = reason.label(), "a webhook was switched off");
     context.metrics.counters.disabled.inc();
     context.table.put(webhook);
-    context.inbox.switched_off(webhook.id);
+    context.inbox.changed(webhook.id);
     let n_missed = context.disabled_notices.send(disabled);
     if n_missed > 0 {
         tracing::warn!(webhook = %webhook.id, n_missed, "subscribers miss that a webhook was switched off");

@@ -1,12 +1,13 @@
 //! Signals to the scheduler: work that arrived, slots that came free.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookswitch_protocol::{TenantId, Timestamp, WebhookId};
 use tokio::sync::Notify;
 
+use crate::receiver_version::ReceiverVersion;
 use crate::seams::ledger::DueWebhook;
 
 /// The scheduler's inbox. Signals about the same webhook become one, so it holds at most one
@@ -25,8 +26,8 @@ pub(crate) struct SchedulerInbox {
 pub(super) struct Signals {
     pub(super) due: HashMap<WebhookId, DueWebhook>,
     pub(super) freed: Vec<FreedSlot>,
-    /// Webhooks that were just switched off.
-    pub(super) switched_off: Vec<WebhookId>,
+    /// Webhooks that were just changed, switched off or deleted.
+    pub(super) changed: HashSet<WebhookId>,
     /// Nodes that live, as far as known; 0 before the first count.
     pub(super) n_nodes: u32,
     pub(super) next_retry: Option<Timestamp>,
@@ -40,6 +41,8 @@ pub(super) struct FreedSlot {
     pub(super) ended: ReceiverOutcome,
     /// How long the attempt took.
     pub(super) took: Duration,
+    /// Whom it was made to.
+    pub(super) receiver: ReceiverVersion,
 }
 
 /// Whether a delivery is attempted for the first time.
@@ -60,7 +63,7 @@ pub(super) enum ReceiverOutcome {
     TimedOut,
     /// It took the delivery, and its answer went on until the time limit.
     Slowly,
-    /// Nothing: the attempt was cut off, or never reached it.
+    /// Nothing: the attempt was cut off, never reached it, or failed for a reason of ours.
     Unknown,
 }
 
@@ -104,9 +107,10 @@ impl SchedulerInbox {
         self.arrived.notify_one();
     }
 
-    /// This webhook was just switched off.
-    pub(super) fn switched_off(&self, webhook: WebhookId) {
-        self.lock().switched_off.push(webhook);
+    /// This webhook was just changed, switched off or deleted: what is ready goes back, to be leased as it is
+    /// now.
+    pub(crate) fn changed(&self, webhook: WebhookId) {
+        self.lock().changed.insert(webhook);
         self.arrived.notify_one();
     }
 

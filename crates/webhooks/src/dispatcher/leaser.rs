@@ -13,6 +13,9 @@ use crate::context::Context;
 use crate::seams::ledger::{LeaseRequest, LeaseWish, LeasedDelivery, LedgerError};
 use hookswitch_runtime::BoxFuture;
 
+/// So many queues take a moment to look at.
+const MANY: usize = 64;
+
 /// What the ledger answered to these wishes.
 type Answer = (Vec<LeaseWish>, Result<Vec<LeasedDelivery>, LedgerError>);
 
@@ -61,8 +64,12 @@ impl Leaser {
         if self.asking.is_none() && now >= self.may_ask_at && self.scheduler.may_ask() {
             let wishes = self.scheduler.plan(now);
             self.has_planned_in_vain = wishes.is_empty();
-            if !wishes.is_empty() {
+            // In vain too, where many ask: a tenant that has all its slots would have all its queues looked at
+            // with each one that comes free.
+            if !wishes.is_empty() || self.scheduler.n_asking() > MANY {
                 self.may_ask_at = now + self.context.config.lease_pause;
+            }
+            if !wishes.is_empty() {
                 self.asking = Some(ask(Arc::clone(&self.context), wishes));
             }
         }

@@ -25,6 +25,7 @@ mod poller;
 mod scheduler;
 mod settler;
 mod slots;
+mod tenant_slots;
 mod token_bucket;
 mod webhook_queue;
 

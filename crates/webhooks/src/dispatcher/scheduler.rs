@@ -5,12 +5,17 @@
 //! A part of all slots is out of reach for retries, a smaller part out of reach for first attempts, so
 //! neither starves.
 //!
-//! Dead receivers cannot fill the node: a queue whose receiver keeps silent until the time limit loses
+//! No tenant can fill the node, least of all with receivers that do not answer ([`slots`](super::slots)); and
+//! no queue its tenant's share: a queue whose receiver keeps silent until the time limit loses
 //! half its slots each time and wins them back one by one; and the fuller the node, the fewer slots one
 //! queue may add, those whose receiver has not answered yet first of all.
 //!
 //! A queue that waits for a token or for its breaker is in no fair queue until the moment comes, holds no
 //! slot, and uses up no attempt.
+//!
+//! What to ask for and what to start is decided in [`planning`].
+
+mod planning;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -23,15 +28,13 @@ use tokio::time::Instant;
 use super::breaker::BreakerTransition;
 use super::fair_queue::FairQueue;
 use super::inbox::{AttemptKind, FreedSlot, ReceiverOutcome, Signals};
-use super::slots::{NodeSlots, NodeUsage, SlotCounts};
+use super::slots::{NodeSlots, SlotCounts};
+use super::tenant_slots::TenantSlots;
 use super::token_bucket::TokenBucket;
-use super::webhook_queue::{WebhookQueue, total};
+use super::webhook_queue::WebhookQueue;
 use crate::config::WebhookConfig;
 use crate::match_table::MatchTable;
-use crate::seams::ledger::{DueWebhook, LeaseWish, LeasedDelivery};
-
-/// Most wishes in one request, so that the question to the database stays small.
-const WISHES: usize = 256;
+use crate::seams::ledger::{DueWebhook, LeasedDelivery};
 
 /// Most queues kept only to remember how their receiver did; beyond it such queues are forgotten and
 /// their webhooks start anew.
@@ -62,6 +65,8 @@ pub(super) struct Scheduler {
     tenants: HashMap<TenantId, TokenBucket>,
     running: SlotCounts,
     ready: usize,
+    /// What each tenant has of both.
+    shares: TenantSlots,
     tidied: Option<Instant>,
     effects: SchedulerEffects,
 }
@@ -98,6 +103,7 @@ impl Scheduler {
             tenants: HashMap::new(),
             running: SlotCounts::default(),
             ready: 0,
+            shares: TenantSlots::default(),
             tidied: None,
             effects: SchedulerEffects::default(),
         }
@@ -113,6 +119,11 @@ impl Scheduler {
         self.ready
     }
 
+    /// Queues that wait for their turn to lease.
+    pub(super) fn n_asking(&self) -> usize {
+        self.asking.len()
+    }
+
     /// Takes in the signals.
     pub(super) fn absorb(&mut self, signals: Signals, now: Instant) {
         self.n_nodes = signals.n_nodes.max(1) as usize;
@@ -122,8 +133,10 @@ impl Scheduler {
         for due in signals.due.into_values() {
             self.mark(due, now);
         }
-        for webhook in signals.switched_off {
+        for webhook in signals.changed {
             self.recall(webhook, None);
+            self.rebind(webhook, now);
+            self.enqueue(webhook);
         }
         self.unpark(now);
         if self.tidied.is_none_or(|tidied| tidied + TIDYING <= now) {
@@ -143,132 +156,30 @@ impl Scheduler {
         [parked, tidying].into_iter().flatten().min()
     }
 
-    /// Whether a plan may find something to ask for.
-    pub(super) fn may_ask(&self) -> bool {
-        self.asking.has_next() && self.node.may_lease(self.usage())
-    }
-
-    /// What to ask the ledger for now; empty when nothing is due or nothing has room. The queues asked
-    /// for are in no fair queue until [`Scheduler::granted`] or [`Scheduler::refused`].
-    pub(super) fn plan(&mut self, now: Instant) -> Vec<LeaseWish> {
-        let mut wishes = Vec::new();
-        let mut usage = self.usage();
-        for _ in 0..self.asking.len() {
-            if wishes.len() >= WISHES || !self.node.may_lease(usage) {
-                break;
-            }
-            let Some(most) = self.tokens_of_next_tenant(now) else { continue };
-            let Some(webhook) = self.asking.pop() else { break };
-            let Some((wish, ahead)) = self.wish(webhook, usage, most, now) else { continue };
-            let slots = SlotCounts { fresh: wish.fresh as usize - ahead, retries: wish.retries as usize };
-            usage = NodeUsage { slots: usage.slots.plus(slots), ahead: usage.ahead + ahead };
-            wishes.push(wish);
-        }
-        wishes
-    }
-
-    /// Takes in what the ledger handed out for these wishes.
-    pub(super) fn granted(&mut self, wishes: &[LeaseWish], leased: Vec<LeasedDelivery>, now: Instant) {
-        let mut given: HashMap<WebhookId, SlotCounts> = HashMap::new();
-        for delivery in leased {
-            let (webhook, kind) = (delivery.webhook.id, kind_of(&delivery));
-            given.entry(webhook).or_default().add(kind);
-            self.ready += 1;
-            let queue =
-                self.queues.entry(webhook).or_insert_with(|| WebhookQueue::new(delivery.webhook.tenant.clone()));
-            queue.make_ready(kind, delivery, now);
-        }
-        for wish in wishes {
-            self.answered(*wish, Some(given.remove(&wish.webhook).unwrap_or_default()));
-        }
-    }
-
-    /// The ledger could not answer: the queues wait for their turn again.
-    pub(super) fn refused(&mut self, wishes: &[LeaseWish]) {
-        for wish in wishes {
-            self.answered(*wish, None);
-        }
-    }
-
-    /// What to start now.
-    pub(super) fn start(&mut self, now: Instant) -> Vec<LeasedDelivery> {
-        let mut started = Vec::new();
-        for _ in 0..self.starting.len() {
-            if self.running.total() >= self.node.total {
-                break;
-            }
-            let Some(webhook) = self.starting.pop() else { break };
-            self.start_in(webhook, &mut started, now);
-        }
-        started
-    }
-
-    fn start_in(&mut self, webhook: WebhookId, started: &mut Vec<LeasedDelivery>, now: Instant) {
-        let Some(queue) = self.queues.get_mut(&webhook) else { return };
-        queue.queued.starting = false;
-        loop {
-            let (running, node) = (self.running, self.node);
-            let before = queue.running;
-            let Some(delivery) = queue.start(|kind| node.has_room(kind, running), now) else { break };
-            self.running.add(if queue.running.fresh > before.fresh { AttemptKind::Fresh } else { AttemptKind::Retry });
-            self.ready -= 1;
-            started.push(delivery);
-        }
-        self.enqueue(webhook);
-    }
-
-    /// What one queue asks for; `None` when it has to wait, for which it was put where it waits.
-    fn wish(&mut self, webhook: WebhookId, usage: NodeUsage, most: usize, now: Instant) -> Option<(LeaseWish, usize)> {
-        let queue = self.queues.get_mut(&webhook)?;
-        queue.queued.asking = false;
-        rebind(queue, webhook, (&self.table, &self.config, self.n_nodes), now);
-        if let Some(until) = queue.held_back(now) {
-            self.effects.n_rate_limited += u64::from(queue.is_out_of_tokens(now));
-            queue.parked_until = Some(until);
-            self.parked.push(Reverse((until, Parked::Queue(webhook))));
-            return None;
-        }
-        let headroom = self.node.headroom(queue.is_answering(), usage);
-        let (wish, ahead) = queue.wish(webhook, headroom, most, now);
-        if total(wish) == 0 {
-            // Held up by the node's shares only: keep its place.
-            self.enqueue(webhook);
-            return None;
-        }
-        queue.ask(wish);
-        if let Some(bucket) = self.tenants.get_mut(&queue.tenant) {
-            bucket.take(total(wish));
-        }
-        Some((wish, ahead))
-    }
-
-    fn usage(&self) -> NodeUsage {
-        NodeUsage { slots: self.running, ahead: self.ready }
-    }
-
-    fn answered(&mut self, wish: LeaseWish, given: Option<SlotCounts>) {
-        let Some(queue) = self.queues.get_mut(&wish.webhook) else { return };
-        queue.answered(given);
-        if let Some(bucket) = self.tenants.get_mut(&queue.tenant) {
-            bucket.put_back(total(wish).saturating_sub(given.unwrap_or_default().total()));
-        }
-        self.enqueue(wish.webhook);
-    }
-
     fn mark(&mut self, due: DueWebhook, now: Instant) {
-        let queue = self.queues.entry(due.webhook).or_insert_with(|| {
-            let mut queue = WebhookQueue::new(due.tenant);
-            rebind(&mut queue, due.webhook, (&self.table, &self.config, self.n_nodes), now);
-            queue
-        });
+        let queue = self.queues.entry(due.webhook).or_insert_with(|| WebhookQueue::new(due.tenant));
         queue.due.fresh |= due.has_fresh;
         queue.due.retry |= due.has_retry;
+        self.rebind(due.webhook, now);
         self.enqueue(due.webhook);
+    }
+
+    /// Takes in what the webhook's owner and the cluster allow now, and who its receiver is.
+    fn rebind(&mut self, webhook: WebhookId, now: Instant) {
+        let Some(queue) = self.queues.get_mut(&webhook) else { return };
+        let was_closed = queue.is_breaker_closed();
+        let bounds = self.table.bounds(&queue.tenant, webhook);
+        let is_other = queue.bound(bounds, self.config.per_webhook.max(1), self.n_nodes, now);
+        if is_other && !was_closed {
+            let forgotten = (queue.tenant.clone(), webhook, BreakerTransition::Forgotten);
+            self.effects.transitions.push(forgotten);
+        }
     }
 
     fn free(&mut self, freed: FreedSlot, now: Instant) {
         self.running.sub(freed.kind);
         let Some(queue) = self.queues.get_mut(&freed.webhook) else { return };
+        self.shares.ended(&queue.tenant, freed.kind);
         let transition = queue.free(freed, &self.config.breaker, now);
         let is_shut =
             matches!(transition, Some(BreakerTransition::Opened { .. } | BreakerTransition::StaysOpen { .. }));
@@ -277,13 +188,23 @@ impl Scheduler {
             // Would wait for its slots until the leases run out.
             self.recall(freed.webhook, None);
         }
+        self.weigh(freed.webhook, now);
         self.enqueue(freed.webhook);
+    }
+
+    /// Counts a queue's running attempts among its tenant's silent ones, or no longer.
+    fn weigh(&mut self, webhook: WebhookId, now: Instant) {
+        let Some(queue) = self.queues.get_mut(&webhook) else { return };
+        let silent = if queue.is_answering(now) { SlotCounts::default() } else { queue.running };
+        let before = std::mem::replace(&mut queue.silent, silent);
+        self.shares.fell_silent(&queue.tenant, before, silent);
     }
 
     fn recall(&mut self, webhook: WebhookId, since: Option<Instant>) {
         let Some(queue) = self.queues.get_mut(&webhook) else { return };
         let recalled = queue.recall(since);
         self.ready -= recalled.len();
+        self.shares.recalled(&queue.tenant, recalled.len());
         self.effects.recalled.extend(recalled);
     }
 
@@ -308,22 +229,6 @@ impl Scheduler {
         }
     }
 
-    /// How many tokens the tenant whose turn it is has; `None` when it had none and is held back.
-    fn tokens_of_next_tenant(&mut self, now: Instant) -> Option<usize> {
-        let Some(rate) = self.config.tenant_rate_limit else { return Some(usize::MAX) };
-        let tenant = self.asking.next_tenant()?.clone();
-        let bucket = self.tenants.entry(tenant.clone()).or_insert_with(|| TokenBucket::new(rate.get(), now));
-        match bucket.available(now) {
-            0 => {
-                self.effects.n_rate_limited += 1;
-                self.asking.hold_back(&tenant);
-                self.parked.push(Reverse((bucket.next_token(now), Parked::Tenant(tenant))));
-                None
-            }
-            n => Some(n),
-        }
-    }
-
     fn unpark(&mut self, now: Instant) {
         while self.parked.peek().is_some_and(|Reverse((at, _))| *at <= now) {
             match self.parked.pop() {
@@ -339,9 +244,14 @@ impl Scheduler {
         }
     }
 
-    /// Gives back what waits too long, and forgets queues with nothing to do and nothing to remember.
+    /// Looks who fell silent, gives back what waits too long, and forgets queues with nothing to do and nothing to remember.
     fn tidy(&mut self, now: Instant) {
         self.tidied = Some(now);
+        let running = |(webhook, queue): (&WebhookId, &WebhookQueue)| (queue.running.total() > 0).then_some(*webhook);
+        let running: Vec<WebhookId> = self.queues.iter().filter_map(running).collect();
+        for webhook in running {
+            self.weigh(webhook, now);
+        }
         if let Some(since) = now.checked_sub(READY_FOR).filter(|_| self.ready > 0) {
             let all: Vec<WebhookId> = self.queues.keys().copied().collect();
             for webhook in all {
@@ -360,17 +270,6 @@ impl Scheduler {
         });
         self.tenants.retain(|_, bucket| !bucket.is_full(now));
     }
-}
-
-/// Takes in what the webhook's owner and the cluster allow now.
-fn rebind(
-    queue: &mut WebhookQueue,
-    webhook: WebhookId,
-    (table, config, n_nodes): (&MatchTable, &WebhookConfig, usize),
-    now: Instant,
-) {
-    let bounds = table.bounds(&queue.tenant, webhook);
-    queue.bound(bounds, config.per_webhook.max(1), n_nodes, now);
 }
 
 /// The kind of a delivery that was handed out.

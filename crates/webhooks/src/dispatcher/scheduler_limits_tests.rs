@@ -56,6 +56,37 @@ fn an_open_breaker_leases_nothing_and_one_probe_closes_it() {
 }
 
 #[test]
+fn a_changed_url_starts_with_a_closed_breaker_and_what_the_old_one_says_does_not_count() {
+    let breaker = BreakerRule { min_attempts: 10, ..BreakerRule::default() };
+    let mut sim = Simulation::with(&WebhookConfig { breaker, ..WebhookConfig::default() });
+    let at = |url: &str, version| Webhook {
+        url: url.to_owned(),
+        receiver_version: version,
+        ..(*delivery(1, 1).webhook).clone()
+    };
+    sim.table.put(&at("", 0));
+    sim.due(1, 100, 0);
+    let started = sim.run();
+    end_all(&mut sim, &started, ReceiverOutcome::Badly);
+    assert_eq!(transitions(&mut sim), [(1, BreakerTransition::Opened { until: sim.now + secs(30) })]);
+    assert_eq!(sim.run(), []);
+    sim.table.put(&at("https://example.com/new", 1));
+    sim.signal(Signals { changed: [WebhookId(1)].into(), ..Signals::default() });
+    assert_eq!(transitions(&mut sim), [(1, BreakerTransition::Forgotten)]);
+    let started = sim.run();
+    assert_eq!(started.len(), 10, "the new receiver is asked at once");
+    // The simulation's attempts go to the old one.
+    end_all(&mut sim, &started, ReceiverOutcome::Badly);
+    end_all(&mut sim, &[(1, 1)], ReceiverOutcome::TimedOut);
+    assert_eq!(transitions(&mut sim), []);
+    assert_eq!(sim.run().len(), 10, "no slot was lost either");
+    // Changed by hand, or on another node: with the next look, at the latest with the next signal.
+    sim.table.put(&at("https://example.com/newer", 1));
+    sim.due(1, 1, 0);
+    assert_eq!(transitions(&mut sim), []);
+}
+
+#[test]
 fn what_is_ready_goes_back_when_the_breaker_opens_or_the_receiver_is_silent() {
     for ended in [ReceiverOutcome::Badly, ReceiverOutcome::TimedOut] {
         let breaker = BreakerRule { min_attempts: 11, failed_percent: 1, ..BreakerRule::default() };
@@ -181,11 +212,9 @@ fn receivers_never_heard_of_cannot_fill_the_node() {
     let mut sim = Simulation::new(512, 10);
     (0..90).for_each(|webhook| sim.due(webhook, 1_000, 0));
     let started = sim.run();
-    assert!(started.len() <= 512 * 3 / 4 + 10, "{} slots taken by ninety that may all be silent", started.len());
+    assert_eq!(started.len(), 240, "half of what first attempts may have, taken by ninety that may all be silent");
     sim.due(200, 10, 0);
-    assert_eq!(sim.run(), [(200, 1)], "a healthy one begins at once");
-    sim.end(200, 1, ReceiverOutcome::Well);
-    assert_eq!(sim.run().len(), 2);
+    assert_eq!(sim.run(), [(200, 1); 10], "a healthy one begins at once");
 }
 
 #[test]
@@ -227,7 +256,9 @@ fn what_quick_queues_lease_ahead_keeps_no_slot_from_the_others() {
         end_all(&mut sim, &started, ReceiverOutcome::Well);
     }
     sim.run();
-    assert!(sim.scheduler.n_ready() >= 500, "{} are ready", sim.scheduler.n_ready());
+    assert!(sim.scheduler.n_ready() >= 470, "{} are ready", sim.scheduler.n_ready());
     (10..40).for_each(|webhook| sim.due(webhook, 1, 0));
-    assert_eq!(count(&sim.round(), |one| one.0 >= 10), 30, "all in one call");
+    let at_once = count(&sim.round(), |one| one.0 >= 10);
+    assert!(at_once >= 20, "{at_once} in one call, though each may have asked for ten");
+    assert_eq!(at_once + count(&sim.run(), |one| one.0 >= 10), 30);
 }

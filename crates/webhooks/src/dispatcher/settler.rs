@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hookswitch_protocol::Chain;
+use hookswitch_protocol::{Chain, TenantId};
 use tokio::sync::mpsc;
 
 use super::effects;
 use crate::context::Context;
 use crate::seams::ledger::{Attempted, Disposition, DueWebhook, Finished, Lease, LedgerError};
-use hookswitch_runtime::BoxFuture;
+use hookswitch_runtime::{BoxFuture, FairPermit};
 
 /// Most bytes that are logged in one call. A batch of the largest bodies takes a database seconds: more
 /// than it is given, and the same batch again would take as long.
@@ -21,7 +21,7 @@ const PIECE_BYTES: usize = 4 * 1024 * 1024;
 pub(super) enum Unsettled {
     /// It was made.
     Attempted(Box<MadeAttempt>),
-    /// It was cut off at shutdown, or never started; the delivery is given back.
+    /// It never started; the delivery is given back.
     GivenBack(GivenBack),
 }
 
@@ -29,8 +29,17 @@ pub(super) enum Unsettled {
 #[derive(Debug)]
 pub(super) struct MadeAttempt {
     pub(super) attempted: Attempted,
-    /// What may come due with the delivery's end: the next one of its order.
+    /// What may come due with that: the next one of its order after the delivery's end, or the delivery itself.
     pub(super) next: Option<DueWebhook>,
+    /// Room for its bodies until it is settled.
+    pub(super) room: Option<FairPermit<TenantId>>,
+}
+
+impl MadeAttempt {
+    /// The bytes it holds.
+    pub(super) fn weight(&self) -> usize {
+        weight(&self.attempted)
+    }
 }
 
 /// A delivery that was not attempted.
@@ -64,13 +73,14 @@ pub(super) async fn run(context: Arc<Context>, mut ended: mpsc::Receiver<Unsettl
 }
 
 async fn settle(context: &Context, unsettled: impl Iterator<Item = Unsettled>) {
-    let (mut attempts, mut next) = (Vec::new(), Vec::new());
+    let (mut attempts, mut next, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
     let (mut leases, mut due) = (Vec::new(), Vec::new());
     for unsettled in unsettled {
         match unsettled {
             Unsettled::Attempted(made) => {
                 attempts.push(made.attempted);
                 next.extend(made.next);
+                rooms.extend(made.room);
             }
             Unsettled::GivenBack(given_back) => {
                 leases.push(given_back.lease);
@@ -80,6 +90,7 @@ async fn settle(context: &Context, unsettled: impl Iterator<Item = Unsettled>) {
     }
     if !attempts.is_empty() {
         finish(context, attempts).await;
+        drop(rooms);
         // Only now: asked before the end was committed, the ledger would still hold the next one back.
         context.inbox.found_due(&next);
     }
@@ -104,8 +115,7 @@ fn pieces(attempts: Vec<Attempted>) -> Vec<Vec<Attempted>> {
     let mut pieces: Vec<Vec<Attempted>> = Vec::new();
     let mut n_bytes = 0;
     for attempted in attempts {
-        let row = &attempted.row;
-        let weight = row.body.len() + row.response_body.as_ref().map_or(0, String::len);
+        let weight = weight(&attempted);
         n_bytes += weight;
         if let Some(piece) = pieces.last_mut().filter(|_| n_bytes <= PIECE_BYTES) {
             piece.push(attempted);
@@ -115,6 +125,10 @@ fn pieces(attempts: Vec<Attempted>) -> Vec<Vec<Attempted>> {
         }
     }
     pieces
+}
+
+fn weight(Attempted { row, .. }: &Attempted) -> usize {
+    row.body.len() + row.response_body.as_ref().map_or(0, String::len)
 }
 
 /// Calls again until the ledger has answered. The hard token ends it; then the leases run out.
@@ -147,6 +161,10 @@ fn count(context: &Context, attempted: &Attempted, finished: Finished) {
             context.inbox.retry_at(due);
             &counters.retried
         }
+        (Finished::Recorded, Disposition::Postponed(due)) => {
+            context.inbox.retry_at(due);
+            &counters.postponed
+        }
     };
     counter.inc();
 }
@@ -174,7 +192,7 @@ mod tests {
             timings: Timings::default(),
             at: Timestamp::from_millis(0),
         };
-        Attempted { lease: Lease { number: 1, fence: 1 }, row, disposition: Disposition::Delivered }
+        Attempted { lease: Lease { number: 1, fence: 1 }, row, disposition: Disposition::Delivered, judged: None }
     }
 
     #[test]

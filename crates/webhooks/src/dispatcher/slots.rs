@@ -1,10 +1,24 @@
-//! How the node's slots are shared between first attempts and retries, and between queues.
+//! How the node's slots are shared between first attempts and retries, between tenants, and between queues.
+//!
+//! A tenant that holds some may take more only while it then holds at most so many times what is free: fifteen
+//! times where its receivers answer, so that one alone has nearly all; once, where they are not known to. So
+//! silent receivers of one tenant hold half of the node at most, and something is left for a tenant that
+//! holds nothing. What a tenant's silent receivers may hold they share by the same rule, so that one never
+//! heard of is tried beside them. It is the rule of [`FairSemaphore`](hookswitch_runtime::FairSemaphore), for
+//! slots that nobody waits for: who has no room keeps his place.
 
 use super::inbox::AttemptKind;
 use crate::config::WebhookConfig;
 
 /// The part of the node's slots that first attempts may not use: one in so many.
 const RETRY_RESERVE: usize = 16;
+
+/// How many times what is free a tenant may hold whose receivers answer; fewer on nodes so small that
+/// this would leave nothing.
+const TENANT_ALPHA: usize = 15;
+
+/// The same for slots whose receivers are not known to answer.
+const SILENT_ALPHA: usize = 1;
 
 /// Slots by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,6 +32,17 @@ pub(super) struct SlotCounts {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NodeUsage {
     pub(super) slots: SlotCounts,
+    pub(super) ahead: usize,
+}
+
+/// What one tenant holds of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct TenantUsage {
+    /// Running, or asked for to run at once.
+    pub(super) slots: SlotCounts,
+    /// Those among them whose receiver is not known to answer.
+    pub(super) silent: SlotCounts,
+    /// Leased and not started, or asked for to wait.
     pub(super) ahead: usize,
 }
 
@@ -54,9 +79,11 @@ impl NodeSlots {
         Self { total, by_kind, ahead: config.lease_ahead, fresh_percent }
     }
 
-    /// Whether one more of this kind may start.
-    pub(super) fn has_room(&self, kind: AttemptKind, running: SlotCounts) -> bool {
-        running.total() < self.total && running.of_kind(kind) < self.by_kind.of_kind(kind)
+    /// Whether one more of this kind may start for a tenant that has so much.
+    pub(super) fn has_room(&self, kind: AttemptKind, running: SlotCounts, tenant: TenantUsage) -> bool {
+        let free_of_kind = self.by_kind.of_kind(kind).saturating_sub(running.of_kind(kind));
+        let free = self.total.saturating_sub(running.total());
+        self.share(tenant.slots.of_kind(kind), free_of_kind) > 0 && self.share(tenant.slots.total(), free) > 0
     }
 
     /// Whether anything more may be leased beside what runs and waits already.
@@ -64,19 +91,46 @@ impl NodeSlots {
         usage.ahead < self.ahead || usage.slots.total() < self.total
     }
 
-    /// What is left to one queue beside what runs and waits already.
-    pub(super) fn headroom(&self, is_answering: bool, usage: NodeUsage) -> Headroom {
+    /// What is left to a queue that holds `held`, beside what runs and waits already, of which `tenant` is its
+    /// tenant's.
+    pub(super) fn headroom(
+        &self,
+        is_answering: bool,
+        held: SlotCounts,
+        usage: NodeUsage,
+        tenant: TenantUsage,
+    ) -> Headroom {
+        let free = self.total.saturating_sub(usage.slots.total());
+        let of_kind = |kind| {
+            let free_of_kind = self.by_kind.of_kind(kind).saturating_sub(usage.slots.of_kind(kind));
+            let (slots, silent) = (tenant.slots.of_kind(kind), tenant.silent.of_kind(kind));
+            let most = self.share(slots, free_of_kind);
+            if is_answering {
+                return most;
+            }
+            // What its tenant's other receivers hold that answer is not theirs to lose by it.
+            let left_to_silent = free_of_kind.min(free) + slots.saturating_sub(silent);
+            most.min(share(held.of_kind(kind), share(silent, left_to_silent, SILENT_ALPHA), SILENT_ALPHA))
+        };
         Headroom {
             per_kind: slots_under_load(is_answering, usage.slots.total(), self.total),
-            free: SlotCounts {
-                fresh: self.by_kind.fresh.saturating_sub(usage.slots.fresh),
-                retries: self.by_kind.retries.saturating_sub(usage.slots.retries),
-            },
-            free_total: self.total.saturating_sub(usage.slots.total()),
-            ahead: self.ahead.saturating_sub(usage.ahead),
+            free: SlotCounts { fresh: of_kind(AttemptKind::Fresh), retries: of_kind(AttemptKind::Retry) },
+            free_total: self.share(tenant.slots.total(), free),
+            ahead: self.share(tenant.ahead, self.ahead.saturating_sub(usage.ahead)),
             fresh_percent: self.fresh_percent,
         }
     }
+
+    /// What a tenant that holds so many may take of what is free.
+    fn share(&self, held: usize, free: usize) -> usize {
+        share(held, free, TENANT_ALPHA.min(self.total - 1).max(1))
+    }
+}
+
+/// How many more whoever holds `held` may take, one by one, so that after each it holds at most `alpha`
+/// times what was free before it; one at least for who holds nothing, if there is one.
+fn share(held: usize, free: usize, alpha: usize) -> usize {
+    (alpha * free).checked_sub(held + 1).map_or(0, |rest| (rest / (alpha + 1) + 1).min(free))
 }
 
 /// How many slots of each kind one queue may have when the node has so many in use: all of its own up
@@ -95,6 +149,23 @@ pub(super) fn share_of_retries(total: usize, fresh_percent: usize) -> usize {
     (total - (total * fresh_percent).div_ceil(100)).max(1)
 }
 
+impl Headroom {
+    /// Whether nothing is left to any queue of the tenant whose receiver does as well.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ahead == 0 && (self.free_total == 0 || self.free == SlotCounts::default())
+    }
+}
+
+impl TenantUsage {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            slots: self.slots.plus(other.slots),
+            silent: self.silent.plus(other.silent),
+            ahead: self.ahead + other.ahead,
+        }
+    }
+}
+
 impl SlotCounts {
     pub(super) fn total(self) -> usize {
         self.fresh + self.retries
@@ -102,6 +173,10 @@ impl SlotCounts {
 
     pub(super) fn plus(self, other: Self) -> Self {
         Self { fresh: self.fresh + other.fresh, retries: self.retries + other.retries }
+    }
+
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self { fresh: self.fresh.saturating_sub(other.fresh), retries: self.retries.saturating_sub(other.retries) }
     }
 
     pub(super) fn add(&mut self, kind: AttemptKind) {
@@ -122,5 +197,28 @@ impl SlotCounts {
             AttemptKind::Fresh => &mut self.fresh,
             AttemptKind::Retry => &mut self.retries,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_alone_holds_its_part_and_leaves_something() {
+        let taken = |mut free: usize, alpha| {
+            let mut held = 0;
+            while share(held, free, alpha) > 0 {
+                (held, free) = (held + 1, free - 1);
+            }
+            held
+        };
+        assert_eq!((taken(512, SILENT_ALPHA), taken(512, TENANT_ALPHA), taken(1, SILENT_ALPHA)), (256, 480, 1));
+        for (held, free, alpha) in [(0, 512, 1), (0, 512, 15), (100, 412, 15), (3, 5, 1), (7, 1, 15), (300, 20, 15)] {
+            let at_once = share(held, free, alpha);
+            let one_by_one = (0..free).take_while(|taken| held + taken + 1 <= alpha * (free - taken)).count();
+            assert_eq!(at_once, one_by_one, "{held} held, {free} free, {alpha} times");
+        }
+        assert_eq!((share(0, 1, 1), share(0, 0, 15), share(1, 1, 1)), (1, 0, 0));
     }
 }

@@ -12,11 +12,16 @@ use super::slots::{Headroom, SlotCounts, share_of_retries};
 use super::token_bucket::TokenBucket;
 use crate::config::BreakerRule;
 use crate::match_table::Bounds;
+use crate::receiver_version::ReceiverVersion;
 use crate::seams::ledger::{LeaseWish, LeasedDelivery};
 
 /// How far ahead a quick receiver's deliveries are leased: about as many as it takes in this time, so
 /// that its slots do not stand empty while the ledger is asked.
 const HORIZON: Duration = Duration::from_millis(20);
+
+/// A receiver that has ended no attempt for so long while some run, or takes longer for each, is not known
+/// to answer, whatever it did before.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// What is due in a queue, as far as it is known and was not asked for since.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,8 +53,14 @@ pub(super) struct WebhookQueue {
     lost_slots: usize,
     /// How long its attempts take, smoothed; `None` before the first answer and after a time-out.
     took: Option<Duration>,
+    /// When an attempt last ended, or, after none ran, the first one started.
+    progress: Option<Instant>,
+    /// Running attempts that count among its tenant's silent ones.
+    pub(super) silent: SlotCounts,
     bucket: Option<TokenBucket>,
     breaker: Breaker,
+    /// Whom slots and breaker are about; `None` until it is known.
+    receiver: Option<ReceiverVersion>,
     pub(super) queued: Queued,
     /// In no fair queue until then.
     pub(super) parked_until: Option<Instant>,
@@ -70,8 +81,11 @@ impl WebhookQueue {
             limit: 1,
             lost_slots: 0,
             took: None,
+            progress: None,
+            silent: SlotCounts::default(),
             bucket: None,
             breaker: Breaker::default(),
+            receiver: None,
             queued: Queued::default(),
             parked_until: None,
             fresh_was_last: false,
@@ -79,8 +93,15 @@ impl WebhookQueue {
         }
     }
 
-    /// Takes in what its owner and the cluster allow now.
-    pub(super) fn bound(&mut self, bounds: Bounds, per_webhook: usize, n_nodes: usize, now: Instant) {
+    /// Takes in what its owner and the cluster allow now. Whether it has another receiver than before, of
+    /// which nothing is known: then its breaker is closed and it waits for nothing.
+    pub(super) fn bound(&mut self, bounds: Bounds, per_webhook: usize, n_nodes: usize, now: Instant) -> bool {
+        let is_other = bounds.receiver.is_some() && self.receiver.is_some() && bounds.receiver != self.receiver;
+        self.receiver = bounds.receiver.or(self.receiver);
+        if is_other {
+            self.breaker = Breaker::default();
+            (self.lost_slots, self.took, self.parked_until) = (0, None, None);
+        }
         let most = bounds.max_in_flight.map_or(per_webhook, |most| most as usize);
         self.limit = (most / n_nodes.max(1)).max(1);
         self.lost_slots = self.lost_slots.min(self.limit - 1);
@@ -88,6 +109,7 @@ impl WebhookQueue {
             (Some(bucket), Some(rate)) => bucket.set_rate(rate, now),
             (bucket, rate) => *bucket = rate.map(|rate| TokenBucket::new(rate, now)),
         }
+        is_other
     }
 
     /// Slots it may use now, as its receiver does.
@@ -105,9 +127,10 @@ impl WebhookQueue {
         self.ready.iter().map(VecDeque::len).sum()
     }
 
-    /// Whether its receiver answers, as far as the last attempt tells.
-    pub(super) fn is_answering(&self) -> bool {
-        self.took.is_some()
+    /// Whether its receiver answers, as far as the last attempts tell and those that run.
+    pub(super) fn is_answering(&self, now: Instant) -> bool {
+        let is_stuck = self.running.total() > 0 && self.progress.is_some_and(|at| at + SILENCE <= now);
+        self.took.is_some_and(|took| took < SILENCE) && !is_stuck
     }
 
     pub(super) fn has_due(&self) -> bool {
@@ -245,6 +268,9 @@ impl WebhookQueue {
             return None;
         };
         let (_, delivery) = self.ready[kind as usize].pop_front()?;
+        if self.running.total() == 0 {
+            self.progress = Some(now);
+        }
         self.running.add(kind);
         self.breaker.started();
         Some(delivery)
@@ -253,7 +279,10 @@ impl WebhookQueue {
     /// An attempt ended.
     pub(super) fn free(&mut self, freed: FreedSlot, rule: &BreakerRule, now: Instant) -> Option<BreakerTransition> {
         self.running.sub(freed.kind);
-        match freed.ended {
+        self.progress = Some(now);
+        let is_about_another = self.receiver.is_some_and(|receiver| receiver != freed.receiver);
+        let ended = if is_about_another { ReceiverOutcome::Unknown } else { freed.ended };
+        match ended {
             ReceiverOutcome::TimedOut | ReceiverOutcome::Slowly => {
                 self.lost_slots = self.limit - (self.allowance() / 2).max(1);
                 self.took = None;
@@ -264,7 +293,7 @@ impl WebhookQueue {
             }
             ReceiverOutcome::Unknown => {}
         }
-        let has_failed = match freed.ended {
+        let has_failed = match ended {
             ReceiverOutcome::Well | ReceiverOutcome::Slowly => Some(false),
             ReceiverOutcome::Badly | ReceiverOutcome::TimedOut => Some(true),
             ReceiverOutcome::Unknown => None,

@@ -13,12 +13,16 @@ use crate::seams::paging::PageBudget;
 use hookswitch_runtime::BoxFuture;
 
 impl WebhookDirectory for MemoryWebhooks {
-    fn create<'a>(
+    fn create_within<'a>(
         &'a self,
         tenant: &'a TenantId,
         webhook: NewWebhook,
+        most: u32,
     ) -> BoxFuture<'a, Result<Webhook, DirectoryError>> {
         self.locked(move |state, now| {
+            if state.present().filter(|webhook| webhook.tenant == *tenant).count() >= most as usize {
+                return Err(DirectoryError::TooMany { most });
+            }
             state.last_webhook += 1;
             let webhook = Webhook::new(WebhookId(state.last_webhook), tenant.clone(), webhook, now);
             state.n_changes += 1;
@@ -61,14 +65,17 @@ impl WebhookDirectory for MemoryWebhooks {
             let Some(known) = state.of_tenant(tenant, id) else { return Ok(None) };
             let webhook = &mut known.webhook;
             webhook.name = change.name.unwrap_or_else(|| webhook.name.clone());
+            let is_elsewhere = change.url.as_ref().is_some_and(|url| *url != webhook.url);
             webhook.url = change.url.unwrap_or_else(|| webhook.url.clone());
             webhook.events = change.events.unwrap_or_else(|| webhook.events.clone());
             if let Some(secret) = change.secret {
                 (webhook.secret, webhook.previous_secret) = (Some(secret), None);
             }
             webhook.is_active = change.is_active.unwrap_or(webhook.is_active);
-            if change.is_active == Some(true) {
-                webhook.health = WebhookHealth::default();
+            if is_elsewhere || change.is_active == Some(true) {
+                let disabled = webhook.health.disabled.filter(|_| !webhook.is_active);
+                webhook.health = WebhookHealth { disabled, ..WebhookHealth::default() };
+                webhook.receiver_version += 1;
             }
             webhook.options.apply(change.options);
             webhook.retry_count = change.retry_count.unwrap_or(webhook.retry_count);
@@ -85,6 +92,8 @@ impl WebhookDirectory for MemoryWebhooks {
             let Some(known) = state.of_tenant(tenant, id) else { return Ok(false) };
             known.is_deleted = true;
             known.webhook.is_active = false;
+            (known.webhook.secret, known.webhook.previous_secret) = (None, None);
+            known.webhook.options.headers.clear();
             state.n_changes += 1;
             state.cancel_all(id, now);
             Ok(true)
@@ -100,6 +109,9 @@ impl WebhookDirectory for MemoryWebhooks {
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
         self.locked(move |state, now| {
             let Some(known) = state.of_tenant(tenant, id) else { return Ok(None) };
+            if known.webhook.secret.as_ref() == Some(&secret) {
+                return Err(DirectoryError::PresentSecret);
+            }
             let former = known.webhook.secret.replace(secret);
             known.webhook.previous_secret = former.map(|secret| PreviousSecret { secret, valid_until });
             known.webhook.updated_at = now;

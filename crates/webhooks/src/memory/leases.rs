@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hookswitch_protocol::{Timestamp, WebhookId};
 
-use super::{End, State};
+use super::{End, Registered, State};
 use crate::health::{DisableReason, DisableRule};
 use crate::seams::attempt_log::SkipReason;
 use crate::seams::directory::Webhook;
@@ -82,13 +82,14 @@ impl State {
                 continue;
             }
             let (webhook, at) = (attempted.row.webhook, attempted.row.at);
-            if let Some(known) = self.webhooks.get_mut(&webhook) {
-                let is_success = attempted.row.response_code.is_some_and(|code| (200..300).contains(&code));
-                known.webhook.health.note(is_success, at);
-                known.webhook.last_triggered_at = known.webhook.last_triggered_at.max(Some(at));
+            if let Some(Registered { webhook: known, .. }) = self.webhooks.get_mut(&webhook) {
+                known.last_triggered_at = known.last_triggered_at.max(Some(at));
+                if attempted.judges(&known.url, known.receiver_version) {
+                    let is_success = attempted.row.response_code.is_some_and(|code| (200..300).contains(&code));
+                    known.health.note(is_success, at);
+                    touched.insert((webhook, at, attempted.disposition == Disposition::Gone));
+                }
             }
-            let is_gone = attempted.disposition == Disposition::Gone;
-            touched.insert((webhook, at, is_gone));
             settled.finished.push(self.finish(attempted));
         }
         for (webhook, at, is_gone) in touched {
@@ -105,7 +106,7 @@ impl State {
     }
 
     fn finish(&mut self, attempted: Attempted) -> Finished {
-        let Attempted { lease, row, disposition } = attempted;
+        let Attempted { lease, row, disposition, .. } = attempted;
         let at = row.at;
         self.log(row);
         let Some(delivery) = self.held(&lease) else { return Finished::LeaseLost };
@@ -114,6 +115,11 @@ impl State {
             Disposition::Delivered => self.end(lease.number, End::Delivered, at),
             Disposition::Failed | Disposition::Gone => self.end(lease.number, End::Failed, at),
             Disposition::RetryAt(due) => {
+                delivery.due_at = due;
+                self.make_waiting(lease.number);
+            }
+            Disposition::Postponed(due) => {
+                delivery.attempts_before += 1;
                 delivery.due_at = due;
                 self.make_waiting(lease.number);
             }

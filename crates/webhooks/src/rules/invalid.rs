@@ -15,7 +15,7 @@ pub struct InvalidWebhook {
 }
 
 impl InvalidWebhook {
-    pub(super) fn new(field: &'static str, problem: impl Into<String>) -> Self {
+    pub(crate) fn new(field: &'static str, problem: impl Into<String>) -> Self {
         Self { field, problem: problem.into(), code: ErrorCode::InvalidField }
     }
 }

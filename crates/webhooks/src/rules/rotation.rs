@@ -23,20 +23,12 @@ pub struct Rotation {
 }
 
 /// The secret to rotate to, and how long the one before stays valid.
-pub(crate) fn check_rotation(
-    rotation: Rotation,
-    present: Option<&Secret>,
-) -> Result<(Secret, Duration), InvalidWebhook> {
+pub(crate) fn check_rotation(rotation: Rotation) -> Result<(Secret, Duration), InvalidWebhook> {
     let overlap = rotation.overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECS);
     let overlap = check_number("overlap_seconds", overlap, 0, MAX_OVERLAP_SECS, "")?;
     let secret = match rotation.secret {
         Some(secret) => check_secret(secret)?,
         None => sign::generate_secret(),
     };
-    // A request that is sent again after a timeout would push the really former secret out, and every
-    // receiver that has not heard of the new one would refuse its deliveries.
-    if present == Some(&secret) {
-        return Err(InvalidWebhook::new("secret", "is the present secret already"));
-    }
     Ok((secret, Duration::from_secs(u64::from(overlap))))
 }

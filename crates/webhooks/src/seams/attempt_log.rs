@@ -39,11 +39,19 @@ pub struct AttemptRow {
     pub at: Timestamp,
 }
 
+/// The `error` of an attempt that was cut off.
+const CUT_OFF: &str = "cut_off: this server was shut down before there was an answer";
+
 impl AttemptRow {
     /// What it weighs in a list: its texts, and something for the rest.
     pub fn weight(&self) -> usize {
         let texts = [self.response_body.as_deref(), self.error.as_deref()];
         self.body.len() + texts.into_iter().flatten().map(str::len).sum::<usize>() + ROW_BYTES
+    }
+
+    /// The row of an attempt that our own shutdown ended.
+    pub(crate) fn cut_off(self) -> Self {
+        Self { error: Some(CUT_OFF.to_owned()), ..self }
     }
 }
 

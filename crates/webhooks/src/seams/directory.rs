@@ -38,6 +38,9 @@ pub struct Webhook {
     pub options: WebhookOptions,
     /// How its receiver has been doing.
     pub health: WebhookHealth,
+    /// Rises when the URL becomes another one and when the webhook is switched on: what an attempt made
+    /// before says is not about this receiver.
+    pub receiver_version: u32,
     /// The end of its last attempt.
     pub last_triggered_at: Option<Timestamp>,
     /// When it was made.
@@ -63,6 +66,7 @@ impl Webhook {
             timeout_secs,
             options,
             health: WebhookHealth::default(),
+            receiver_version: 0,
             last_triggered_at: None,
             created_at: at,
             updated_at: at,
@@ -117,7 +121,7 @@ pub struct NewWebhook {
 pub struct WebhookChange {
     /// New name.
     pub name: Option<String>,
-    /// New address.
+    /// New address. Where it is another one, its failures begin to count anew.
     pub url: Option<String>,
     /// New list.
     pub events: Option<Vec<String>>,
@@ -139,12 +143,23 @@ pub struct WebhookChange {
 /// cancelled, each with a skip row. Every call is atomic; a dropped future leaves the call done or not
 /// done. Secrets and custom headers come back as they were given, however the keeper stores them.
 pub trait WebhookDirectory: Send + Sync {
-    /// Stores a new webhook.
+    /// Stores a new webhook; [`DirectoryError::TooMany`] when the tenant has `most` already. Nodes that do so at
+    /// the same moment may come to a few more.
+    fn create_within<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        webhook: NewWebhook,
+        most: u32,
+    ) -> BoxFuture<'a, Result<Webhook, DirectoryError>>;
+
+    /// Stores a new webhook, however many there are.
     fn create<'a>(
         &'a self,
         tenant: &'a TenantId,
         webhook: NewWebhook,
-    ) -> BoxFuture<'a, Result<Webhook, DirectoryError>>;
+    ) -> BoxFuture<'a, Result<Webhook, DirectoryError>> {
+        self.create_within(tenant, webhook, u32::MAX)
+    }
 
     /// The tenant's webhooks, oldest first, in windows of at most [`PAGE_BYTES`].
     fn list<'a>(&'a self, tenant: &'a TenantId, page: Page) -> BoxFuture<'a, Result<Listed<Webhook>, DirectoryError>>;
@@ -166,6 +181,8 @@ pub trait WebhookDirectory: Send + Sync {
 
     /// Replaces the secret; the former one, if there was one, stays valid until `valid_until`. One
     /// that was valid from an earlier rotation no longer is. `None` when it is not this tenant's.
+    /// [`DirectoryError::PresentSecret`], and nothing changed, when it is the present secret already: of two
+    /// that ask for the same at once, the second must not push the really former secret out.
     fn rotate_secret<'a>(
         &'a self,
         tenant: &'a TenantId,
@@ -221,6 +238,15 @@ pub enum DirectoryError {
         /// How long it may take.
         limit: Duration,
     },
+    /// The tenant has as many webhooks as it may.
+    #[error("the tenant has {most} webhooks already")]
+    TooMany {
+        /// How many it may have.
+        most: u32,
+    },
+    /// A secret was to be replaced by itself.
+    #[error("the secret is the present one already")]
+    PresentSecret,
 }
 
 impl DirectoryError {
@@ -229,7 +255,7 @@ impl DirectoryError {
         match self {
             Self::Unavailable { .. } | Self::Busy { .. } => Retry::After(Duration::from_secs(1)),
             // The same question takes as long again.
-            Self::TooLong { .. } => Retry::Never,
+            Self::TooLong { .. } | Self::TooMany { .. } | Self::PresentSecret => Retry::Never,
         }
     }
 }

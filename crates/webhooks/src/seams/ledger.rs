@@ -11,6 +11,20 @@ use crate::seams::attempt_log::AttemptRow;
 use crate::seams::directory::Webhook;
 use hookswitch_runtime::BoxFuture;
 
+/// Deliveries (an event without any counts as one) that one call of [`DeliveryLedger::enqueue`] is meant for:
+/// a whole request of the largest size, where each event is for one webhook.
+pub const ENQUEUE_DELIVERIES: usize = 1_000;
+
+/// Bytes of bodies that one such call is meant for.
+pub const ENQUEUE_BYTES: usize = 1024 * 1024;
+
+/// Into how large steps, in deliveries, a request is cut that is larger than that; one event stays whole. So
+/// that others' transactions come between them soon.
+pub const ENQUEUE_STEP: usize = 250;
+
+/// Bytes of bodies after which one call of [`DeliveryLedger::lease`] hands out no more.
+pub const LEASE_BYTES: usize = 16 * 1024 * 1024;
+
 /// Keeps deliveries from acceptance to their end.
 ///
 /// Every call is atomic and durable when it returns (where the keeper outlives the process at all).
@@ -28,6 +42,9 @@ pub trait DeliveryLedger: Send + Sync {
     /// Remembers chosen ids, and stores one delivery per event and webhook, due at once. One answer
     /// per event, in order. When any answer is [`Seen::Conflict`], nothing at all was stored.
     /// A [`Seen::Repeated`] event gets no second delivery.
+    ///
+    /// It is one transaction, which others wait for: whoever has more than [`ENQUEUE_DELIVERIES`] or
+    /// [`ENQUEUE_BYTES`] calls several times.
     fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>>;
 
     /// Which webhooks have deliveries due now, fresh or as a retry, and when the next one is due.
@@ -37,12 +54,15 @@ pub trait DeliveryLedger: Send + Sync {
     /// handed out, each with a skip row that says why, a delivery past its `expires_at` ends as
     /// expired, one of a deleted webhook is cancelled, and one of a webhook that was switched off
     /// becomes missed. Of a webhook that is ordered, a delivery with an order key waits while an
-    /// earlier one with the same key has not ended.
+    /// earlier one with the same key has not ended. When the bodies handed out come to [`LEASE_BYTES`], the
+    /// call may end with what it has, and the next one goes on.
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>>;
 
     /// Settles attempts: the attempt's log row, the delivery's new state and the webhook's
     /// `last_triggered_at` and health, together. One answer per attempt, in order. A stale fence
-    /// changes nothing but still logs the attempt and counts for the health, for it was made. The very
+    /// changes nothing but still logs the attempt and counts for the health, for it was made. Neither counts
+    /// for the health, nor switches anything off, what judges nobody or a receiver that the webhook no longer
+    /// has ([`Attempted::judged`]). The very
     /// same attempt again, because the answer to the first call was lost, changes nothing, is not logged
     /// again, and is answered as recorded.
     ///
@@ -221,6 +241,17 @@ pub struct Attempted {
     pub row: AttemptRow,
     /// What follows for the delivery.
     pub disposition: Disposition,
+    /// The webhook as it was when the attempt was made, if the attempt says anything about its receiver: it
+    /// counts as long as the webhook has the same URL and [`receiver_version`](Webhook::receiver_version).
+    /// `None` where the fault is ours.
+    pub judged: Option<Arc<Webhook>>,
+}
+
+impl Attempted {
+    /// Whether it says something about the receiver at this URL with this version.
+    pub fn judges(&self, url: &str, receiver_version: u32) -> bool {
+        self.judged.as_ref().is_some_and(|judged| judged.url == url && judged.receiver_version == receiver_version)
+    }
 }
 
 /// What follows an attempt.
@@ -234,6 +265,9 @@ pub enum Disposition {
     Gone,
     /// Not done, try again then.
     RetryAt(Timestamp),
+    /// Not done for a reason of ours, such as a shutdown: due again then, as a first attempt if it was one. The
+    /// attempt has its number, and leaves the delivery all the retries it had.
+    Postponed(Timestamp),
 }
 
 /// What became of settling.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use hookswitch_protocol::{TenantId, WebhookId};
 use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
-use hookswitch_webhooks::{BreakerRule, WebhookConfig};
+use hookswitch_webhooks::{BreakerRule, WebhookConfig, WebhookError, WebhookInput};
 use tokio::time::Instant;
 
 use crate::node::Node;
@@ -21,7 +22,7 @@ async fn delay(node: &Node, receiver: &Receiver, webhook: hookswitch_protocol::W
 #[tokio::test]
 async fn a_receiver_that_never_answers_occupies_only_its_own_slots() {
     let (silent, healthy) = (Receiver::start([Behaviour::Hang]).await, Receiver::healthy().await);
-    let config = WebhookConfig { concurrency: 32, per_webhook: 10, ..WebhookConfig::default() };
+    let config = WebhookConfig { concurrency: 64, per_webhook: 10, ..WebhookConfig::default() };
     let node = Node::start(config).await;
     let (dead, alive) = (node.webhook(&silent.url("/")).await, node.webhook(&healthy.url("/")).await);
     node.publish_to(&[dead.id], 200).await;
@@ -117,4 +118,72 @@ async fn five_silent_receivers_of_twenty_do_not_slow_down_the_others() {
     // A busy machine adds some milliseconds to either run; a receiver that is waited for adds 30 s.
     let most = all_well * 3 / 2 + Duration::from_millis(25);
     assert!(with_silent <= most, "{with_silent:?} beside silent receivers, {all_well:?} without");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_full_of_silent_receivers_does_not_delay_its_neighbour() {
+    let (silent, healthy) = (Receiver::start([Behaviour::Hang]).await, Receiver::healthy().await);
+    let node = Node::start(WebhookConfig { concurrency: 64, ..WebhookConfig::default() }).await;
+    let quiet = TenantId::parse("neighbour").expect("legal");
+    let input = WebhookInput {
+        name: Some("quiet".to_owned()),
+        url: Some(healthy.url("/")),
+        events: Some(vec!["call.*".to_owned()]),
+        ..WebhookInput::default()
+    };
+    let alive = node.webhooks.create(&quiet, input).await.expect("good").id;
+    let mut alone = Vec::new();
+    for _ in 0..20 {
+        alone.push(delay_of(&node, &healthy, &quiet, alive).await);
+    }
+    let mut dead = Vec::new();
+    for _ in 0..60 {
+        dead.push(node.webhook(&silent.url("/")).await.id);
+    }
+    node.publish_to(&dead, 3).await;
+    eventually("they hold all they may", PATIENCE, || async { silent.count() >= 30 }).await;
+    let mut beside = Vec::new();
+    for _ in 0..20 {
+        beside.push(delay_of(&node, &healthy, &quiet, alive).await);
+    }
+    assert!(node.webhooks.in_flight() <= 32, "{} of 64 slots", node.webhooks.in_flight());
+    alone.sort_unstable();
+    beside.sort_unstable();
+    // It was as long as the silent ones were waited for.
+    let most = alone[10] * 3 / 2 + Duration::from_millis(25);
+    assert!(beside[10] <= most && beside[19] < PROMPT, "{beside:?} beside, {alone:?} without");
+}
+
+async fn delay_of(node: &Node, receiver: &Receiver, of: &TenantId, webhook: WebhookId) -> Duration {
+    let (published, n) = (Instant::now(), receiver.count());
+    node.publish_as(of, &[webhook], 1).await;
+    receiver.wait_for(n + 1).await[n].at - published
+}
+
+#[tokio::test]
+async fn one_tenant_s_tests_leave_room_for_another_s() {
+    let silent = Receiver::start([Behaviour::Hang]).await;
+    let node = Node::start(WebhookConfig::default()).await;
+    let webhook = node.webhook(&silent.url("/")).await.id;
+    let mut tests = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let webhooks = node.webhooks.clone();
+        tests.spawn(async move { webhooks.test(&crate::node::tenant(), webhook).await });
+    }
+    silent.wait_for(16).await;
+    for _ in 0..24 {
+        let refused =
+            tests.join_next().await.expect("refused").expect("no panic").expect_err("half of all are running");
+        assert!(matches!(refused, WebhookError::TooManyTests), "{refused}");
+    }
+    let healthy = Receiver::healthy().await;
+    let other = TenantId::parse("neighbour").expect("legal");
+    let input = WebhookInput {
+        name: Some("quiet".to_owned()),
+        url: Some(healthy.url("/")),
+        events: Some(vec!["call.*".to_owned()]),
+        ..WebhookInput::default()
+    };
+    let quiet = node.webhooks.create(&other, input).await.expect("good").id;
+    assert_eq!(node.webhooks.test(&other, quiet).await.expect("room").response_code, Some(200));
 }

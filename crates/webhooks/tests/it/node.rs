@@ -80,7 +80,12 @@ impl Node {
     }
 
     pub(crate) async fn publish_to(&self, webhooks: &[WebhookId], n: usize) {
-        let batch = (0..n).map(|i| new_deliveries(self.clock.now(), webhooks, i)).collect();
+        self.publish_as(&tenant(), webhooks, n).await;
+    }
+
+    pub(crate) async fn publish_as(&self, of: &TenantId, webhooks: &[WebhookId], n: usize) {
+        let new = |i| NewDeliveries { tenant: of.clone(), ..new_deliveries(self.clock.now(), webhooks, i) };
+        let batch = (0..n).map(new).collect();
         let seen = self.webhooks.enqueue(batch).await.expect("the ledger answers");
         assert!(seen.iter().all(|one| *one == Seen::New));
     }

@@ -1,8 +1,10 @@
 //! Registrations through the facade, and how fast they take effect.
 
 use hookswitch_protocol::{ErrorCode, EventType, TenantId};
-use hookswitch_testkit::{PATIENCE, Receiver, eventually};
-use hookswitch_webhooks::{LogFilter, NewWebhook, Page, WebhookConfig, WebhookError, WebhookInput, WebhookOptions};
+use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
+use hookswitch_webhooks::{
+    BreakerRule, BreakerState, LogFilter, NewWebhook, Page, WebhookConfig, WebhookError, WebhookInput, WebhookOptions,
+};
 
 use crate::node::{Node, tenant};
 
@@ -135,4 +137,51 @@ async fn a_blocked_address_is_refused_with_its_code_and_nothing_is_stored() {
         assert!(matches!(&error, WebhookError::Invalid(invalid) if invalid.field == "url"), "{error}");
     }
     assert_eq!(node.webhooks.list(&tenant(), Page::first(10)).await.expect("memory").total, 0);
+}
+
+#[tokio::test]
+async fn a_tenant_at_its_limit_is_told_the_limit_and_rows_by_hand_beyond_it_are_not_in_force() {
+    let node = Node::start(WebhookConfig { max_per_tenant: 2, ..WebhookConfig::default() }).await;
+    let input = || WebhookInput {
+        name: Some("one more".to_owned()),
+        url: Some("http://127.0.0.1:9/".to_owned()),
+        events: Some(vec!["*".to_owned()]),
+        ..WebhookInput::default()
+    };
+    let first = node.webhooks.create(&tenant(), input()).await.expect("the first");
+    let second = node.webhooks.create(&tenant(), input()).await.expect("the second");
+    let error = node.webhooks.create(&tenant(), input()).await.expect_err("the third");
+    assert_eq!((error.code(), error.retry()), (ErrorCode::Conflict, hookswitch_protocol::Retry::Never));
+    assert!(error.to_string().contains("limit of 2 webhooks"), "{error}");
+    node.webhooks.create(&other(), input()).await.expect("another tenant");
+    let by_hand = NewWebhook {
+        name: "by hand".to_owned(),
+        url: "http://127.0.0.1:9/".to_owned(),
+        events: vec!["call.ended".to_owned()],
+        secret: None,
+        retry_count: 3,
+        timeout_secs: 30,
+        options: WebhookOptions::default(),
+    };
+    let third = node.seams.directory.create(&tenant(), by_hand).await.expect("memory").id;
+    node.webhooks.delete(&tenant(), first.id).await.expect("theirs");
+    let matching = || node.matching(&tenant(), &EventType::CALL_ENDED);
+    eventually("a place came free for it", PATIENCE, || async { matching() == [second.id, third] }).await;
+}
+
+#[tokio::test]
+async fn what_waits_to_be_sent_is_sent_as_the_webhook_is_now() {
+    let (old, new) = (Receiver::start([Behaviour::status(500)]).await, Receiver::healthy().await);
+    // Opens at the tenth failure, for longer than the test takes.
+    let breaker = BreakerRule { min_attempts: 10, ..BreakerRule::default() };
+    let node = Node::start(WebhookConfig { breaker, ..WebhookConfig::default() }).await;
+    let webhook = node.webhook(&old.url("/")).await;
+    node.publish(50).await;
+    let state = || node.webhooks.breaker(webhook.id);
+    eventually("it opens", PATIENCE, || async { matches!(state(), BreakerState::Open { .. }) }).await;
+    let moved = WebhookInput { url: Some(new.url("/")), ..WebhookInput::default() };
+    let changed = node.webhooks.update(&tenant(), webhook.id, moved).await.expect("theirs");
+    assert_eq!(changed.health.n_failures, 0, "another receiver");
+    eventually("all are delivered", PATIENCE, || async { node.webhooks.metrics().delivered.get() == 50 }).await;
+    assert_eq!((state(), new.count()), (BreakerState::Closed, 50));
 }

@@ -130,7 +130,7 @@ async fn a_resend_goes_in_steps_until_nothing_is_left() {
     for _ in 0..1_001 {
         miss(&node, webhook.id).await;
     }
-    // Two steps, the second not full.
+    // Five steps, the last not full.
     let enabled = node.webhooks.enable(&tenant(), webhook.id, Some(EVER)).await.expect("theirs");
     assert_eq!(enabled.missed, resent(1_001));
 }

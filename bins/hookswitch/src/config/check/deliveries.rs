@@ -21,6 +21,7 @@ impl Checker<'_> {
         let disable_after = self.duration(&settings::WEBHOOK_DISABLE_AFTER);
         Deliveries {
             per_webhook: self.number(&settings::WEBHOOK_PER_WEBHOOK) as usize,
+            max_per_tenant: self.number(&settings::WEBHOOK_MAX_PER_TENANT) as usize,
             tenant_rate_limit: self.rate(&settings::WEBHOOK_TENANT_RATE_LIMIT),
             expiry: self.expiry(),
             disable_after: if disable_after.is_zero() { NEVER } else { disable_after },

@@ -47,6 +47,7 @@ fn a_secret_is_enough_and_defaults_are_the_contracts() {
     assert_eq!(config.server.tenant_rate_limit, None);
     let (deliveries, defaults) = (&config.webhooks.deliveries, WebhookConfig::default());
     assert_eq!((deliveries.per_webhook, deliveries.tenant_rate_limit), (defaults.per_webhook, None));
+    assert_eq!(deliveries.max_per_tenant, defaults.max_per_tenant);
     assert_eq!(deliveries.expiry, defaults.expiry);
     assert_eq!((deliveries.disable_after, deliveries.retention), (defaults.disable.after, defaults.retention));
     assert!(deliveries.secret_keys.is_empty());
@@ -149,6 +150,7 @@ fn deliveries_are_paced_and_kept_as_the_operator_says() {
         GOOD_SECRET,
         ("SERVER_TENANT_RATE_LIMIT", "100"),
         ("WEBHOOK_PER_WEBHOOK", "3"),
+        ("WEBHOOK_MAX_PER_TENANT", "20"),
         ("WEBHOOK_TENANT_RATE_LIMIT", "50"),
         ("WEBHOOK_EXPIRY", "queue.*=1m, * = 7d,call.ended=0s"),
         ("WEBHOOK_DISABLE_AFTER", "0s"),
@@ -162,6 +164,7 @@ fn deliveries_are_paced_and_kept_as_the_operator_says() {
     let expiry = [("queue.*", 60), ("*", 604_800), ("call.ended", 0)];
     assert_eq!(deliveries.expiry, expiry.map(|(name, secs)| (name.to_owned(), secs)).into());
     assert!(deliveries.disable_after > Duration::from_hours(24 * 365), "never");
+    assert_eq!(deliveries.max_per_tenant, 20);
     assert_eq!((deliveries.per_webhook, deliveries.retention), (3, Duration::from_hours(90 * 24)));
     assert!(!deliveries.secret_keys.is_empty());
     assert!(!format!("{config:?}").contains("abab"), "keys are never printed");

@@ -16,6 +16,16 @@ pub(crate) const WEBHOOK_PER_WEBHOOK: Setting = Setting {
           delays the deliveries of busy tenants; too large overruns receivers.",
 };
 
+pub(crate) const WEBHOOK_MAX_PER_TENANT: Setting = Setting {
+    env: "WEBHOOK_MAX_PER_TENANT",
+    key: "webhooks.max_per_tenant",
+    kind: Kind::Number { min: 1, max: 100_000 },
+    default: "1000",
+    doc: "How many webhooks a tenant may have, those that are switched off included. Creating more is refused; of rows \
+          inserted by hand the newest beyond it are not in force, which the log says once. Each event is a delivery to \
+          every webhook that wants it, so a tenant with very many makes much of little.",
+};
+
 pub(crate) const WEBHOOK_TENANT_RATE_LIMIT: Setting = Setting {
     env: "WEBHOOK_TENANT_RATE_LIMIT",
     key: "webhooks.tenant_rate_limit",

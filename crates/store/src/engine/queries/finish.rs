@@ -19,6 +19,7 @@ struct Settlement {
     delivered: Vec<i64>,
     failed: Vec<i64>,
     again: Vec<(i64, Timestamp)>,
+    postponed: Vec<(i64, Timestamp)>,
     ended: Option<Timestamp>,
 }
 
@@ -108,7 +109,7 @@ fn load_settled(
 
 impl Settlement {
     fn take(&mut self, held: &mut HashMap<i64, i64>, attempted: &Attempted) -> Finished {
-        let Attempted { lease, row, disposition } = attempted;
+        let Attempted { lease, row, disposition, .. } = attempted;
         if held.get(&lease.number) != Some(&lease.fence) {
             return Finished::LeaseLost;
         }
@@ -117,6 +118,7 @@ impl Settlement {
             Disposition::Delivered => self.delivered.push(lease.number),
             Disposition::Failed | Disposition::Gone => self.failed.push(lease.number),
             Disposition::RetryAt(at) => self.again.push((lease.number, *at)),
+            Disposition::Postponed(at) => self.postponed.push((lease.number, *at)),
         }
         self.ended = self.ended.max(Some(row.at));
         Finished::Recorded
@@ -141,12 +143,16 @@ impl Settlement {
                     .execute(conn)?;
             }
         }
-        self.again.chunks(CHUNK).try_for_each(|chunk| try_again(conn, chunk))
+        self.again.chunks(CHUNK).try_for_each(|chunk| due_again(conn, chunk, "is_retry = 1"))?;
+        // A number of its own, and none of the retries.
+        self.postponed
+            .chunks(CHUNK)
+            .try_for_each(|chunk| due_again(conn, chunk, "attempts_before = attempts_before + 1"))
     }
 }
 
 /// Each at its own time, in one statement. Only numbers stand in its text.
-fn try_again(conn: &mut Conn, chunk: &[(i64, Timestamp)]) -> QueryResult<()> {
+fn due_again(conn: &mut Conn, chunk: &[(i64, Timestamp)], and: &'static str) -> QueryResult<()> {
     let (mut cases, mut numbers) = (String::new(), String::new());
     for (number, at) in chunk {
         let comma = if numbers.is_empty() { "" } else { "," };
@@ -155,7 +161,7 @@ fn try_again(conn: &mut Conn, chunk: &[(i64, Timestamp)]) -> QueryResult<()> {
     }
     let update = format!(
         "UPDATE webhook_deliveries
-         SET state = 'due', lease_owner = NULL, lease_until = NULL, attempt = attempt + 1, is_retry = 1,
+         SET state = 'due', lease_owner = NULL, lease_until = NULL, attempt = attempt + 1, {and},
              due_at = CASE id{cases} END
          WHERE id IN ({numbers})"
     );

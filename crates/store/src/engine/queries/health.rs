@@ -13,12 +13,15 @@ use crate::schema::webhooks;
 use crate::time::SqlTime;
 
 /// What is known of one receiver, before and after.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Receiver {
     before: WebhookHealth,
     after: WebhookHealth,
     triggered_before: Option<Timestamp>,
     triggered: Option<Timestamp>,
+    /// Whom attempts must have judged to count.
+    url: String,
+    version: u32,
 }
 
 type Receivers = BTreeMap<i64, Receiver>;
@@ -35,6 +38,9 @@ pub(crate) fn note(
     let mut receivers = known.clone();
     count(&mut receivers, batches);
     let changed: Vec<i64> = receivers.iter().filter(|(_, one)| one.before != one.after).map(|(id, _)| *id).collect();
+    let says_gone = |one: &&&Attempted| one.disposition == Disposition::Gone;
+    let gone = batches.iter().flat_map(|(batch, _)| batch).filter(says_gone).map(|one| one.row.webhook.0);
+    let changed: Vec<i64> = changed.into_iter().chain(gone).collect();
     if !changed.is_empty() && IS_SHARED {
         // Counted again from what nobody else changes any more. Receivers that are well, nearly all of
         // them, are not locked: every node would wait for the others at their rows.
@@ -50,8 +56,8 @@ pub(crate) fn note(
 }
 
 /// What stands in a receiver's row: its number, health and last attempt, whether it is on, and when it
-/// was last switched off by us.
-type Row = (i64, Option<SqlTime>, i32, Option<SqlTime>, Option<bool>, Option<SqlTime>);
+/// was last switched off by us; then its URL and the version of its receiver.
+type Row = (i64, Option<SqlTime>, i32, Option<SqlTime>, Option<bool>, Option<SqlTime>, String, i32);
 
 /// In the order of their ids, so that nodes do not wait for each other crosswise.
 macro_rules! rows_of {
@@ -63,6 +69,8 @@ macro_rules! rows_of {
             webhooks::last_triggered_at,
             webhooks::is_active,
             webhooks::disabled_at,
+            webhooks::url,
+            webhooks::receiver_version,
         ))
     };
 }
@@ -85,7 +93,7 @@ fn load_locked(conn: &mut Conn, ids: &[i64]) -> QueryResult<Receivers> {
     Ok(receivers)
 }
 
-fn read((id, failing_since, n_failures, triggered, is_active, disabled_at): Row) -> (i64, Receiver) {
+fn read((id, failing_since, n_failures, triggered, is_active, disabled_at, url, version): Row) -> (i64, Receiver) {
     // Switched on again by hand, which leaves the other columns as they are: what was before does not
     // count, or the next failure would switch it off again.
     let is_over = is_active == Some(true) && disabled_at.is_some() && failing_since <= disabled_at;
@@ -93,14 +101,17 @@ fn read((id, failing_since, n_failures, triggered, is_active, disabled_at): Row)
     let before = WebhookHealth { failing_since, n_failures: n_failures.max(0) as u32, disabled: None };
     let after = if is_over { WebhookHealth::default() } else { before };
     let triggered = triggered.map(|at| at.0);
-    (id, Receiver { before, after, triggered_before: triggered, triggered })
+    let version = version.max(0) as u32;
+    (id, Receiver { before, after, triggered_before: triggered, triggered, url, version })
 }
 
 fn count(receivers: &mut Receivers, batches: &[(Vec<&Attempted>, &DisableRule)]) {
     for attempted in batches.iter().flat_map(|(batch, _)| batch) {
         let row = &attempted.row;
         if let Some(known) = receivers.get_mut(&row.webhook.0) {
-            known.after.note(row.response_code.is_some_and(|code| (200..300).contains(&code)), row.at);
+            if attempted.judges(&known.url, known.version) {
+                known.after.note(row.response_code.is_some_and(|code| (200..300).contains(&code)), row.at);
+            }
             known.triggered = known.triggered.max(Some(row.at));
         }
     }
@@ -125,9 +136,12 @@ fn disable(
     batch: &[&Attempted],
     rule: &DisableRule,
 ) -> QueryResult<Vec<DisabledWebhook>> {
-    // The last attempt of each decides when; a 410 among them decides why.
+    // The last attempt of each decides when; a 410 among them decides why. What is about a receiver that the
+    // webhook no longer has decides nothing.
     let mut ends: BTreeMap<i64, (Timestamp, bool)> = BTreeMap::new();
-    for attempted in batch {
+    let counts =
+        |one: &Attempted| receivers.get(&one.row.webhook.0).is_some_and(|known| one.judges(&known.url, known.version));
+    for attempted in batch.iter().filter(|one| counts(one)) {
         let end = ends.entry(attempted.row.webhook.0).or_insert((attempted.row.at, false));
         *end = (end.0.max(attempted.row.at), end.1 || attempted.disposition == Disposition::Gone);
     }

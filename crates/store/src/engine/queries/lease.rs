@@ -1,12 +1,12 @@
 //! Handing deliveries out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use diesel::prelude::*;
 use hookswitch_protocol::{DeliveryId, EventType, Timestamp, WebhookId};
-use hookswitch_webhooks::{Lease, LeaseRequest, LeasedDelivery, Webhook};
+use hookswitch_webhooks::{LEASE_BYTES, Lease, LeaseRequest, LeasedDelivery, Webhook};
 
 use super::deliveries::{self as ends, DELETED, MISSED};
 use super::dialect::{CHUNK, Conn, skip_locked};
@@ -34,6 +34,9 @@ impl Row {
         self.expires_at.is_some_and(|at| at < now.as_millis())
     }
 }
+
+/// Events whose bodies are read in the first query, before anything is known of their size.
+const FIRST_EVENTS: usize = 16;
 
 /// Type and body, by the event's number.
 type Events = HashMap<i64, (EventType, Bytes)>;
@@ -101,21 +104,27 @@ fn first_due(conn: &mut Conn, webhook: &Webhook, is_retry: bool, now: Timestamp,
     }
 }
 
-/// Each event once, however many webhooks hear of it.
+/// Each event once, however many webhooks hear of it, in the order of the picks, until their bodies come to
+/// [`LEASE_BYTES`]. What is left over is not handed out.
 fn load_events(conn: &mut Conn, picked: &[(Row, &Arc<Webhook>)]) -> QueryResult<Events> {
-    let mut numbers: Vec<i64> = picked.iter().map(|(row, _)| row.event_row).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
+    let mut known = HashSet::with_capacity(picked.len());
+    let numbers: Vec<i64> = picked.iter().map(|(row, _)| row.event_row).filter(|row| known.insert(*row)).collect();
     let mut loaded = Events::with_capacity(numbers.len());
-    for chunk in numbers.chunks(CHUNK) {
+    let (mut n_read, mut n_bytes, mut step) = (0, 0, FIRST_EVENTS);
+    while n_read < numbers.len() && n_bytes < LEASE_BYTES {
+        let chunk = &numbers[n_read..(n_read + step).min(numbers.len())];
         let rows: Vec<(i64, String, Vec<u8>)> = events::table
             .filter(events::id.eq_any(chunk))
             .select((events::id, events::event_type, events::body))
             .load(conn)?;
+        n_read += chunk.len();
+        n_bytes += rows.iter().map(|(_, _, body)| body.len()).sum::<usize>();
         let read = rows
             .into_iter()
             .filter_map(|(id, event_type, body)| Some((id, (EventType::parse(&event_type).ok()?, Bytes::from(body)))));
         loaded.extend(read);
+        // As many as there is room for, if they are as large as those so far.
+        step = (LEASE_BYTES.saturating_sub(n_bytes) / (n_bytes / n_read).max(1)).clamp(1, CHUNK);
     }
     Ok(loaded)
 }

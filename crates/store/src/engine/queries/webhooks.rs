@@ -49,6 +49,7 @@ struct Change<'a> {
     n_failures: Option<i32>,
     disabled_reason: Option<Option<String>>,
     disabled_at: Option<Option<SqlTime>>,
+    receiver_version: Option<i32>,
 }
 
 /// One row of a tenant that is not deleted.
@@ -58,13 +59,20 @@ macro_rules! of_tenant {
     };
 }
 
+/// `None` when the tenant has as many as it may.
 pub(crate) fn create(
     conn: &mut Conn,
     codec: &Codec,
     tenant: &TenantId,
-    new: &NewWebhook,
+    (new, most): (&NewWebhook, u32),
     now: Timestamp,
-) -> QueryResult<Webhook> {
+) -> QueryResult<Option<Webhook>> {
+    if most < u32::MAX {
+        let n_webhooks: i64 = webhooks::table.filter(of_tenant!(tenant)).count().get_result(conn)?;
+        if n_webhooks >= i64::from(most) {
+            return Ok(None);
+        }
+    }
     let SecretColumns { clear, sealed } = codec.write_secret(tenant.as_str(), Column::Secret, new.secret.as_ref());
     let row = NewRow {
         tenant_id: tenant.as_str(),
@@ -82,7 +90,7 @@ pub(crate) fn create(
     };
     diesel::insert_into(webhooks::table).values(row).execute(conn)?;
     let id = dialect::last_insert_id(conn)?;
-    get(conn, codec, tenant, WebhookId(id))?.ok_or(diesel::result::Error::NotFound)
+    get(conn, codec, tenant, WebhookId(id))?.ok_or(diesel::result::Error::NotFound).map(Some)
 }
 
 fn json(events: &[String]) -> String {
@@ -141,8 +149,9 @@ fn columns_of<'a>(codec: &Codec, before: &Webhook, change: &'a WebhookChange) ->
     let are_options_written = options != before.options || (is_sealed_anew && !options.headers.is_empty());
     let (secret, secret_sealed) = secret.map(|columns| (columns.clear, columns.sealed)).unzip();
     let (previous_secret, previous_secret_sealed) = former.map(|columns| (columns.clear, columns.sealed)).unzip();
-    // Switching on forgets failures and why it was disabled.
+    // Switching on forgets failures and why it was disabled; another URL forgets failures.
     let is_switched_on = change.is_active == Some(true);
+    let is_anew = is_switched_on || change.url.as_ref().is_some_and(|url| *url != before.url);
     Change {
         name: change.name.as_deref(),
         url: change.url.as_deref(),
@@ -156,10 +165,11 @@ fn columns_of<'a>(codec: &Codec, before: &Webhook, change: &'a WebhookChange) ->
         retry_count: change.retry_count.map(|n| n as i32),
         timeout: change.timeout_secs.map(|n| n as i32),
         options: are_options_written.then(|| codec.write_options(&before.tenant, &options)),
-        failing_since: is_switched_on.then_some(None),
-        n_failures: is_switched_on.then_some(0),
+        failing_since: is_anew.then_some(None),
+        n_failures: is_anew.then_some(0),
         disabled_reason: is_switched_on.then_some(None),
         disabled_at: is_switched_on.then_some(None),
+        receiver_version: is_anew.then(|| before.receiver_version.saturating_add(1) as i32),
     }
 }
 
@@ -167,6 +177,13 @@ fn columns_of<'a>(codec: &Codec, before: &Webhook, change: &'a WebhookChange) ->
 fn stamp(conn: &mut Conn, id: WebhookId, now: Timestamp) -> QueryResult<()> {
     diesel::update(webhooks::table.find(id.0)).set(webhooks::updated_at.eq(SqlTime(now))).execute(conn)?;
     Ok(())
+}
+
+/// What became of a rotation.
+pub(crate) enum Rotation {
+    Done(Option<Webhook>),
+    /// The new secret is the present one.
+    Present,
 }
 
 /// The present secret becomes the former one, sealed anew: a seal is bound to its column.
@@ -177,9 +194,12 @@ pub(crate) fn rotate_secret(
     id: WebhookId,
     secret: &Secret,
     times: (Timestamp, Timestamp),
-) -> QueryResult<Option<Webhook>> {
+) -> QueryResult<Rotation> {
     let (valid_until, now) = times;
-    let Some(before) = get_locked(conn, codec, tenant, id)? else { return Ok(None) };
+    let Some(before) = get_locked(conn, codec, tenant, id)? else { return Ok(Rotation::Done(None)) };
+    if before.secret.as_ref() == Some(secret) {
+        return Ok(Rotation::Present);
+    }
     let new = codec.write_secret(tenant.as_str(), Column::Secret, Some(secret));
     let former = codec.write_secret(tenant.as_str(), Column::PreviousSecret, before.secret.as_ref());
     diesel::update(webhooks::table.find(id.0))
@@ -192,7 +212,7 @@ pub(crate) fn rotate_secret(
         ))
         .execute(conn)?;
     stamp(conn, id, now)?;
-    get(conn, codec, tenant, id)
+    get(conn, codec, tenant, id).map(Rotation::Done)
 }
 
 /// Switches an active webhook off. The one of many callers that did it gets the webhook.

@@ -144,7 +144,12 @@ async fn settle(rig: &Rig, id: WebhookId, code: Option<u16>) {
         timings: Timings::default(),
         at: now(),
     };
-    let attempted = Attempted { lease: leased.lease.clone(), row, disposition: Disposition::Delivered };
+    let attempted = Attempted {
+        lease: leased.lease.clone(),
+        row,
+        disposition: Disposition::Delivered,
+        judged: Some(leased.webhook.clone()),
+    };
     rig.store().finish(vec![attempted], DisableRule::default()).await.expect("finish");
 }
 

@@ -35,7 +35,12 @@ fn attempted(leased: &LeasedDelivery) -> Attempted {
         timings: Timings::default(),
         at: now(),
     };
-    Attempted { lease: leased.lease.clone(), row, disposition: Disposition::Delivered }
+    Attempted {
+        lease: leased.lease.clone(),
+        row,
+        disposition: Disposition::Delivered,
+        judged: Some(leased.webhook.clone()),
+    }
 }
 
 async fn lease(store: &MySqlStore, by: &str, webhooks: &[WebhookId], n: u32) -> Vec<LeasedDelivery> {

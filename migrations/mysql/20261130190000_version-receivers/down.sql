@@ -1,0 +1,2 @@
+ALTER TABLE webhooks
+    DROP COLUMN /*M! IF EXISTS */ receiver_version;
