@@ -153,8 +153,8 @@ pub(crate) fn status(head: &[u8]) -> Option<&[u8]> {
 }
 
 fn pass_on(head: &[u8], out: &mut Vec<u8>) {
-    // The status line and the empty line are no header lines.
-    if head.iter().filter(|byte| **byte == b'\n').count() <= MOST_LINES + 2 {
+    // The status line, the empty line and nothing after it are no header lines.
+    if head.split(|byte| *byte == b'\n').count() <= MOST_LINES + 3 {
         return out.extend_from_slice(head);
     }
     let (mut n_lines, mut is_kept) = (0, true);
@@ -173,7 +173,7 @@ fn pass_on(head: &[u8], out: &mut Vec<u8>) {
 /// Whether a line must be passed on: also where it is no header, which is for the library to refuse.
 fn matters(line: &[u8]) -> bool {
     let name = line.iter().position(|byte| *byte == b':').map(|end| &line[..end]);
-    let is_header = |name: &[u8]| !name.is_empty() && name.iter().all(|byte| byte.is_ascii_graphic());
+    let is_header = |name: &[u8]| !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
     name.is_none_or(|name| !is_header(name) || MATTERING.iter().any(|one| name.eq_ignore_ascii_case(one.as_bytes())))
 }
 

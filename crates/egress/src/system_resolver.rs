@@ -181,9 +181,11 @@ fn of_the_system() -> (ResolverConfig, ResolverOpts) {
 
 fn of_the_operator(chosen: &[SocketAddr]) -> (ResolverConfig, ResolverOpts) {
     let server = |address: &SocketAddr| {
-        let mut ways = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
-        ways.iter_mut().for_each(|way| way.port = address.port());
-        NameServerConfig::new(address.ip(), true, ways)
+        let mut ways = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+        for way in &mut ways {
+            way.port = address.port();
+        }
+        NameServerConfig::new(address.ip(), true, ways.into())
     };
     (ResolverConfig::from_name_servers(chosen.iter().map(server).collect()), ResolverOpts::default())
 }
