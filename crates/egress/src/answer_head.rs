@@ -19,6 +19,10 @@ const MATTERING: [&str; 4] = ["content-length", "transfer-encoding", "connection
 /// What every status line begins with.
 const VERSION: &[u8] = b"HTTP/";
 
+/// How servers of other protocols greet: SSH, HTTP/2, POP3, IMAP, VNC, Redis. (SMTP and FTP begin with a number.) None
+/// of them will say more before we do.
+const GREETINGS: [&[u8]; 6] = [b"SSH-", b"PRI * ", b"+OK", b"* OK", b"RFB ", b"-ERR"];
+
 /// A head that does not end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the head of the answer is longer than {HEAD_BYTES} bytes")]
@@ -109,6 +113,10 @@ impl AnswerReader {
                 return false;
             }
             let Some(end) = end else { return false };
+            if is_greeting(&line[..end]) {
+                self.give_up(out);
+                return false;
+            }
             self.n_searched += end + 1;
         }
     }
@@ -135,6 +143,12 @@ impl AnswerReader {
 /// What a script's warning is made of: anything but control characters, though with colours.
 fn is_text(byte: u8) -> bool {
     !byte.is_ascii_control() || matches!(byte, b'\t' | b'\r' | b'\n' | 0x1B)
+}
+
+/// Whether this is how a server of another protocol begins.
+fn is_greeting(line: &[u8]) -> bool {
+    let is_number = matches!(line, [a, b, c, b' ' | b'-', ..] if [a, b, c].iter().all(|digit| digit.is_ascii_digit()));
+    is_number || GREETINGS.iter().any(|greeting| line.starts_with(greeting))
 }
 
 /// Behind the empty line that ends a head; lines may end without a carriage return.
