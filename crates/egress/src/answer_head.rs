@@ -19,6 +19,10 @@ const MATTERING: [&str; 4] = ["content-length", "transfer-encoding", "connection
 /// What every status line begins with.
 const VERSION: &[u8] = b"HTTP/";
 
+/// How servers of other protocols greet: SSH, HTTP/2, POP3, IMAP, VNC, Redis. (SMTP and FTP begin with a number.) None
+/// of them will say more before we do.
+const GREETINGS: [&[u8]; 6] = [b"SSH-", b"PRI * ", b"+OK", b"* OK", b"RFB ", b"-ERR"];
+
 /// A head that does not end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the head of the answer is longer than {HEAD_BYTES} bytes")]
@@ -109,6 +113,10 @@ impl AnswerReader {
                 return false;
             }
             let Some(end) = end else { return false };
+            if is_greeting(&line[..end]) {
+                self.give_up(out);
+                return false;
+            }
             self.n_searched += end + 1;
         }
     }
@@ -137,6 +145,12 @@ fn is_text(byte: u8) -> bool {
     !byte.is_ascii_control() || matches!(byte, b'\t' | b'\r' | b'\n' | 0x1B)
 }
 
+/// Whether this is how a server of another protocol begins.
+fn is_greeting(line: &[u8]) -> bool {
+    let is_number = matches!(line, [a, b, c, b' ' | b'-', ..] if [a, b, c].iter().all(|digit| digit.is_ascii_digit()));
+    is_number || GREETINGS.iter().any(|greeting| line.starts_with(greeting))
+}
+
 /// Behind the empty line that ends a head; lines may end without a carriage return.
 pub(crate) fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     (from..bytes.len()).find_map(|i| match bytes[i..] {
@@ -153,8 +167,8 @@ pub(crate) fn status(head: &[u8]) -> Option<&[u8]> {
 }
 
 fn pass_on(head: &[u8], out: &mut Vec<u8>) {
-    // The status line and the empty line are no header lines.
-    if head.iter().filter(|byte| **byte == b'\n').count() <= MOST_LINES + 2 {
+    // The status line, the empty line and nothing after it are no header lines.
+    if head.split(|byte| *byte == b'\n').count() <= MOST_LINES + 3 {
         return out.extend_from_slice(head);
     }
     let (mut n_lines, mut is_kept) = (0, true);
@@ -173,7 +187,7 @@ fn pass_on(head: &[u8], out: &mut Vec<u8>) {
 /// Whether a line must be passed on: also where it is no header, which is for the library to refuse.
 fn matters(line: &[u8]) -> bool {
     let name = line.iter().position(|byte| *byte == b':').map(|end| &line[..end]);
-    let is_header = |name: &[u8]| !name.is_empty() && name.iter().all(|byte| byte.is_ascii_graphic());
+    let is_header = |name: &[u8]| !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
     name.is_none_or(|name| !is_header(name) || MATTERING.iter().any(|one| name.eq_ignore_ascii_case(one.as_bytes())))
 }
 

@@ -39,11 +39,15 @@ fn what_stands_before_the_status_line_is_left_out() {
 fn what_is_no_answer_is_passed_on_or_held() {
     let not_text = "\u{15}\u{3}\u{3}\0\u{2}\u{2}F";
     assert_eq!(passed(not_text.as_bytes(), 100), Ok(not_text.as_bytes().to_vec()), "for the library to refuse");
+    for greeting in ["SSH-2.0-OpenSSH_9.2p1\r\n", "PRI * HTTP/2.0\r\n\r\n", "220 mail.test ESMTP\r\n", "+OK ready\r\n"]
+    {
+        assert_eq!(passed(greeting.as_bytes(), 100), Ok(greeting.as_bytes().to_vec()), "it waits for us");
+    }
     let (mut reader, mut out) = (AnswerReader::default(), Vec::new());
-    reader.take(b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n", &mut out).expect("short");
+    reader.take(b"Notice: x in y on line 1\n\n", &mut out).expect("short");
     assert!(reader.waits_for_status() && out.is_empty());
     reader.give_up(&mut out);
-    assert_eq!((&out[..], reader.is_through()), (&b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n"[..], true));
+    assert_eq!((&out[..], reader.is_through()), (&b"Notice: x in y on line 1\n\n"[..], true));
 }
 
 #[test]

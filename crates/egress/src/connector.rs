@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
-use crate::address_guard::AddressGuard;
+use crate::address_guard::{AddressGuard, Unusable};
 use crate::connect_progress::ConnectProgress;
 use crate::failure::{ErrorClass, Failure};
 use crate::look_ups::Purpose;
@@ -167,7 +167,7 @@ impl Inner {
                 progress.waits(self.guard.if_late(name));
                 let resolved = self.guard.resolve(progress.requester(), Purpose::Connect, name).await;
                 timings.dns_ms = Some(millis(began.elapsed()));
-                resolved.map_err(|unusable| unusable.failure())?
+                resolved.map_err(Unusable::failure)?
             }
         };
         Ok(with_port(&addresses, target.port()))

@@ -22,9 +22,9 @@ use crate::timings::Timings;
 /// otherwise cost us time until the deadline.
 const MOST_BYTES: usize = 1024 * 1024;
 
-/// How long a receiver that has said something else may take until its status line. One that does not speak HTTP
-/// waits for us then, and would hold the attempt up to its deadline.
-const WARNING_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a script that has printed something may take until its status line. What does not speak HTTP waits for us
+/// then, and would hold the attempt up to its deadline.
+const WARNING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is read at once while a head is being read.
 const READ_STEP: usize = 4 * 1024;

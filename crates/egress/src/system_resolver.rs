@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, select};
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::Query;
@@ -53,7 +53,9 @@ struct Loaded {
 }
 
 struct NameServers {
-    resolver: TokioResolver,
+    /// All of them together, of which the first word counts, and then, if there are several, each by itself: one that
+    /// has failed says so faster than the others find an answer.
+    resolvers: Vec<TokioResolver>,
     ndots: usize,
     search: Vec<Name>,
 }
@@ -115,17 +117,12 @@ impl SystemResolver {
 impl NameServers {
     fn of(chosen: &[SocketAddr]) -> Option<Self> {
         let (config, options) = if chosen.is_empty() { of_the_system() } else { of_the_operator(chosen) };
-        let search = config.search().to_vec();
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        *builder.options_mut() = options;
-        let options = builder.options_mut();
-        options.timeout = options.timeout.clamp(TRY[0], TRY[1]);
-        // What is remembered is remembered by us, with its bound and without a permit to look at it.
-        options.cache_size = 0;
-        options.use_hosts_file = hickory_resolver::config::ResolveHosts::Never;
-        options.max_active_requests = 1_024;
-        let ndots = options.ndots;
-        Some(Self { resolver: builder.build().ok()?, ndots, search })
+        let (search, ndots) = (config.search().to_vec(), options.ndots);
+        let all = config.name_servers().to_vec();
+        let alone = if all.len() > 1 { all.iter().map(|server| vec![server.clone()]).collect() } else { Vec::new() };
+        let groups = std::iter::once(all).chain(alone);
+        let resolvers = groups.map(|servers| resolver(servers, options.clone())).collect::<Option<_>>()?;
+        Some(Self { resolvers, ndots, search })
     }
 
     /// What a name may stand for, in the order of `resolv.conf(5)`.
@@ -159,11 +156,33 @@ impl NameServers {
 
     fn ask(&self, name: Name, family: RecordType) -> BoxFuture<'_, Result<Answer, LookUpError>> {
         async move {
-            let found = self.resolver.lookup(name, family).await.map_err(|error| failure_of(&error))?;
-            answer_of(found.answers()).ok_or(LookUpError::NoAddress)
+            let mut failure = LookUpError::NoAddress;
+            for resolver in &self.resolvers {
+                match resolver.lookup(name.clone(), family).await {
+                    Ok(found) => return answer_of(found.answers()).ok_or(LookUpError::NoAddress),
+                    Err(error) => failure = failure_of(&error),
+                }
+                if failure == LookUpError::NoAddress {
+                    break;
+                }
+            }
+            Err(failure)
         }
         .boxed()
     }
+}
+
+fn resolver(servers: Vec<NameServerConfig>, options: ResolverOpts) -> Option<TokioResolver> {
+    let config = ResolverConfig::from_name_servers(servers);
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    *builder.options_mut() = options;
+    let options = builder.options_mut();
+    options.timeout = options.timeout.clamp(TRY[0], TRY[1]);
+    // What is remembered is remembered by us, with its bound and without a permit to look at it.
+    options.cache_size = 0;
+    options.use_hosts_file = ResolveHosts::Never;
+    options.max_active_requests = 1_024;
+    builder.build().ok()
 }
 
 fn failure_of(error: &NetError) -> LookUpError {
@@ -181,9 +200,11 @@ fn of_the_system() -> (ResolverConfig, ResolverOpts) {
 
 fn of_the_operator(chosen: &[SocketAddr]) -> (ResolverConfig, ResolverOpts) {
     let server = |address: &SocketAddr| {
-        let mut ways = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
-        ways.iter_mut().for_each(|way| way.port = address.port());
-        NameServerConfig::new(address.ip(), true, ways)
+        let mut ways = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+        for way in &mut ways {
+            way.port = address.port();
+        }
+        NameServerConfig::new(address.ip(), true, ways.into())
     };
     (ResolverConfig::from_name_servers(chosen.iter().map(server).collect()), ResolverOpts::default())
 }

@@ -1,5 +1,7 @@
 //! Heads that a browser would read: the status decides, whatever stands around it.
 
+use std::time::Duration;
+
 use hookswitch_testkit::{HostileReceiver, Step};
 
 use crate::{client, post};
@@ -56,4 +58,11 @@ async fn a_head_has_room_for_64_kib_and_no_more() {
     let receiver = HostileReceiver::start([Step::Read, Step::send(&long(70 * 1024))]).await;
     let told = post(&client(), &receiver.url("/")).await.told();
     assert_eq!(told, (None, "invalid_response: the answer's head is longer than 65536 bytes".to_owned()));
+}
+
+#[tokio::test]
+async fn a_script_may_work_for_a_while_between_its_warning_and_its_status() {
+    let steps = [Step::Read, Step::send("Warning: slow\n"), Step::Pause(Duration::from_secs(3)), Step::send(OK)];
+    let receiver = HostileReceiver::start(steps).await;
+    assert_eq!(post(&client(), &receiver.url("/")).await.told(), (Some(200), String::new()));
 }

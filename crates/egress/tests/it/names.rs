@@ -92,6 +92,22 @@ async fn what_our_name_servers_do_not_do_is_not_the_receivers_fault() {
 }
 
 #[tokio::test]
+async fn a_name_server_that_has_failed_or_is_gone_does_not_hide_another_that_answers() {
+    let (good, failing) = (NameServer::start().await, NameServer::start().await);
+    let (_receiver, url) = named(&good, "good.test", NameAnswer::at("127.0.0.1")).await;
+    failing.says("good.test", NameAnswer::Failure);
+    // It ends with this line.
+    let gone = NameServer::start().await.addr();
+    for bad in [failing.addr(), gone] {
+        for servers in [format!("{bad},{}", good.addr()), format!("{},{bad}", good.addr())] {
+            let policy = AddressPolicy::strict().allow_http().allow_cidrs("127.0.0.0/8").expect("legal");
+            let guard = AddressGuard::new(policy.ask_name_servers(&servers).expect("addresses"));
+            assert_eq!(post(&client(&guard), &url).await.told(), (Some(200), String::new()), "{servers}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_forbidden_address_in_an_answer_is_worth_another_look_and_one_in_the_url_is_not() {
     let names = NameServer::start().await;
     let guard = guard(&names);

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hookswitch_protocol::{ErrorCode, EventType, NodeId, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
-use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
+use hookswitch_testkit::{Behaviour, HostileReceiver, NameAnswer, NameServer, PATIENCE, Receiver, Step, eventually};
 use hookswitch_webhooks::{
     AddressPolicy, BoxFuture, NameResolver, NewWebhook, Page, WebhookConfig, WebhookError, WebhookInput, WebhookSeams,
     Webhooks,
@@ -262,4 +263,37 @@ async fn one_forbidden_answer_ends_no_delivery_that_a_broken_wire_would_not_end(
     assert_blocked(logged[0].error.as_deref(), &url);
     assert_eq!((logged[1].response_code, logged[1].attempt), (Some(200), 2), "{logged:?}");
     assert_eq!(receiver.count(), 1);
+}
+
+/// How long a delivery to this webhook takes, the median of some, each over a new connection.
+async fn median_delivery(node: &Node, webhook: WebhookId, receiver: &HostileReceiver) -> Duration {
+    let mut took = Vec::new();
+    for _ in 0..11 {
+        let (began, n_before) = (tokio::time::Instant::now(), receiver.requests().len());
+        node.publish_to(&[webhook], 1).await;
+        eventually("it arrives", PATIENCE, || async { receiver.requests().len() > n_before }).await;
+        took.push(began.elapsed());
+    }
+    took.sort_unstable();
+    took[took.len() / 2]
+}
+
+#[tokio::test]
+async fn names_that_nobody_answers_for_hold_up_no_other_webhook() {
+    let ok = Step::send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    let (receiver, names) = (HostileReceiver::start([Step::Read, ok, Step::Close]).await, NameServer::start().await);
+    names.says("good.test", NameAnswer::at("127.0.0.1"));
+    let node = node(loopback().ask_name_servers(&names.addr()).expect("an address")).await;
+    let url = receiver.url("/").replace("127.0.0.1", "good.test");
+    let good = by_hand(&node, &url).await;
+    let mut silent = Vec::new();
+    for i in 0..20 {
+        silent.push(by_hand(&node, &format!("http://silent{i}.test/")).await);
+    }
+    let alone = median_delivery(&node, good, &receiver).await;
+    node.publish_to(&silent, 40).await;
+    eventually("all their names are asked for", PATIENCE, || async { node.webhooks.n_look_ups() >= 20 }).await;
+    let beside = median_delivery(&node, good, &receiver).await;
+    assert!(node.webhooks.n_look_ups() >= 20, "they still are");
+    assert!(beside < alone.mul_f64(1.5) + Duration::from_millis(200), "{alone:?} alone, {beside:?} beside them");
 }
