@@ -62,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) sockets: Arc<SocketContext>,
     pub(crate) metrics: Arc<GatewayMetrics>,
     pub(crate) http_connections: HttpConnections,
+    /// Those beyond the limit that still read their refusal.
+    pub(crate) refused_connections: HttpConnections,
     pub(crate) registry: Registry,
     pub(crate) readiness: Readiness,
     pub(crate) routes: Routes,
@@ -104,6 +106,7 @@ impl Gateway {
         Self(Arc::new(Inner {
             metrics,
             http_connections,
+            refused_connections: HttpConnections::default(),
             registry,
             readiness: Readiness::new(config.probe_deadline, config.probe_interval),
             request_ids: RequestIds::new(parts.clock.now()),

@@ -180,7 +180,7 @@ where
 }
 
 /// Says that nothing more comes and reads what the client still sends, so that it finds the answer and no reset.
-async fn linger(mut stream: TcpStream) {
+pub(super) async fn linger(mut stream: TcpStream) {
     // Already done where the server ended in good order.
     let _done = stream.shutdown().await;
     let (mut buffer, mut n_left) = (vec![0; LINGER_BUFFER_BYTES], LINGER_BYTES);

@@ -30,6 +30,11 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// The least that hyper allows its buffers to grow to.
 const MIN_BUFFER_BYTES: usize = 8 * 1024;
 
+/// Most connections beyond the limit that are read from for a moment after they were told so; the next are just
+/// closed.
+const LINGERING_REFUSALS: u64 = 256;
+const REFUSAL_LINGER: Duration = Duration::from_secs(1);
+
 /// Told to connections beyond the limit, before a byte of theirs is read.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n\
 Connection: close\r\nContent-Length: 104\r\n\r\n\
@@ -87,6 +92,18 @@ impl Gateway {
             inner.metrics.refused_connections.inc();
             // A fresh socket takes a few hundred bytes at once; if not, closing says enough.
             let _told = stream.try_write(TOO_MANY);
+            // Closed with its request unread, it would be reset, and the answer lost.
+            if inner.refused_connections.get() < LINGERING_REFUSALS {
+                let held = inner.refused_connections.hold();
+                let ended = scope.soft().clone();
+                scope.spawn_contained("refused connection", async move {
+                    let _held = held;
+                    tokio::select! {
+                        () = ended.cancelled() => {}
+                        _ = tokio::time::timeout(REFUSAL_LINGER, connection::linger(stream)) => {}
+                    }
+                });
+            }
             return;
         }
         if stream.set_nodelay(true).is_err() {

@@ -179,6 +179,13 @@ async fn connections_beyond_the_limit_are_told_so() {
     let mut second = RawSocket::connect(&rig.addr).await;
     let answer = second.read_to_end().await;
     assert!(answer.starts_with(b"HTTP/1.1 503"), "{answer:?}");
+    // Also to one that has sent its whole request by then.
+    for _ in 0..20 {
+        let mut sending = RawSocket::connect(&rig.addr).await;
+        let head = "POST /api/v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n";
+        sending.send(&[head.as_bytes(), &vec![b'x'; 1_048_576]].concat()).await;
+        assert!(sending.read_head().await.starts_with("HTTP/1.1 503"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
