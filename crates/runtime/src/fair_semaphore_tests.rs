@@ -1,3 +1,5 @@
+//! Who gets what, and when.
+
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
