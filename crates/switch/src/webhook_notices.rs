@@ -82,14 +82,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_tenant_whose_notices_are_stuck_holds_up_nobody_else_s() {
         let scope = Scope::root("test");
-        let (told, mut heard) = mpsc::unbounded_channel();
+        let (told, mut heard) = mpsc::channel(1);
         let broadcast = move |tenant: TenantId, _| {
             let told = told.clone();
             async move {
                 if tenant.as_str() == "stuck" {
                     std::future::pending::<()>().await;
                 }
-                drop(told.send(tenant));
+                drop(told.try_send(tenant));
                 EventId::parse("e").map_err(|_| AcceptError::Internal)
             }
         };

@@ -70,12 +70,7 @@ impl WebhookDirectory for Store {
         let rotated = self.inner.acceptance.call_as(Failure::directory, "rotate a secret", move |conn| {
             webhooks::rotate_secret(conn, &codec, &tenant, id, &secret, (valid_until, clock.now()))
         });
-        Box::pin(async move {
-            match rotated.await? {
-                webhooks::Rotation::Done(webhook) => Ok(webhook),
-                webhooks::Rotation::Present => Err(DirectoryError::PresentSecret),
-            }
-        })
+        Box::pin(async move { rotated.await?.map_err(|webhooks::IsPresent| DirectoryError::PresentSecret) })
     }
 
     fn disable(

@@ -216,7 +216,7 @@ mod tests {
         assert_eq!((taken(512, SILENT_ALPHA), taken(512, TENANT_ALPHA), taken(1, SILENT_ALPHA)), (256, 480, 1));
         for (held, free, alpha) in [(0, 512, 1), (0, 512, 15), (100, 412, 15), (3, 5, 1), (7, 1, 15), (300, 20, 15)] {
             let at_once = share(held, free, alpha);
-            let one_by_one = (0..free).take_while(|taken| held + taken + 1 <= alpha * (free - taken)).count();
+            let one_by_one = (0..free).take_while(|taken| held + taken < alpha * (free - taken)).count();
             assert_eq!(at_once, one_by_one, "{held} held, {free} free, {alpha} times");
         }
         assert_eq!((share(0, 1, 1), share(0, 0, 15), share(1, 1, 1)), (1, 0, 0));

@@ -179,12 +179,8 @@ fn stamp(conn: &mut Conn, id: WebhookId, now: Timestamp) -> QueryResult<()> {
     Ok(())
 }
 
-/// What became of a rotation.
-pub(crate) enum Rotation {
-    Done(Option<Webhook>),
-    /// The new secret is the present one.
-    Present,
-}
+/// The new secret is the present one.
+pub(crate) struct IsPresent;
 
 /// The present secret becomes the former one, sealed anew: a seal is bound to its column.
 pub(crate) fn rotate_secret(
@@ -194,11 +190,11 @@ pub(crate) fn rotate_secret(
     id: WebhookId,
     secret: &Secret,
     times: (Timestamp, Timestamp),
-) -> QueryResult<Rotation> {
+) -> QueryResult<Result<Option<Webhook>, IsPresent>> {
     let (valid_until, now) = times;
-    let Some(before) = get_locked(conn, codec, tenant, id)? else { return Ok(Rotation::Done(None)) };
+    let Some(before) = get_locked(conn, codec, tenant, id)? else { return Ok(Ok(None)) };
     if before.secret.as_ref() == Some(secret) {
-        return Ok(Rotation::Present);
+        return Ok(Err(IsPresent));
     }
     let new = codec.write_secret(tenant.as_str(), Column::Secret, Some(secret));
     let former = codec.write_secret(tenant.as_str(), Column::PreviousSecret, before.secret.as_ref());
@@ -212,7 +208,7 @@ pub(crate) fn rotate_secret(
         ))
         .execute(conn)?;
     stamp(conn, id, now)?;
-    get(conn, codec, tenant, id).map(Rotation::Done)
+    get(conn, codec, tenant, id).map(Ok)
 }
 
 /// Switches an active webhook off. The one of many callers that did it gets the webhook.
