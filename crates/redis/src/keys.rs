@@ -94,6 +94,11 @@ impl Keys {
         self.beside("audit", &self.online(tenant))
     }
 
+    /// STRING with the node that ends a lost node's leases, for a while.
+    pub(crate) fn sweep(&self, node: &NodeId) -> String {
+        self.name(format_args!("sweep:{node}"))
+    }
+
     /// STRING that tells a store which came back empty from one that did not; in a cluster several, so that each
     /// master has some.
     pub(crate) fn epoch(&self, tag: Option<usize>) -> String {

@@ -2,7 +2,20 @@
 
 use hookswitch_runtime::counters;
 
-use crate::link::failures::CLASSES;
+/// Every label that a failed command can have.
+const CLASSES: [&str; 11] = [
+    "wrong_type",
+    "out_of_memory",
+    "no_permission",
+    "read_only",
+    "too_few_replicas",
+    "persistence",
+    "cluster_down",
+    "authentication",
+    "timeout",
+    "connection",
+    "other",
+];
 
 counters! {
     /// What the way to Redis counts, for all keepers.

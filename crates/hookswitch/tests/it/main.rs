@@ -4,5 +4,7 @@
 mod gateway_part;
 mod life;
 mod offline_limits;
+#[cfg(all(feature = "gateway", feature = "redis"))]
+mod redis_part;
 #[cfg(feature = "sqlite")]
 mod restart;

@@ -142,7 +142,7 @@ impl Outgoing {
     }
 
     /// Says once how much was dropped, when that is over.
-    fn report_dropped(&self, queue: &mut SendQueue) {
+    fn report_dropped(queue: &mut SendQueue) {
         if let Some(dropped) = queue.take_dropped() {
             let (n_events, n_tenants) = (dropped.n_messages, dropped.tenants.len());
             tracing::warn!(n_events, n_tenants, "events for other nodes were dropped while too many waited for Redis");
@@ -228,7 +228,7 @@ impl Outgoing {
             if !has_failed {
                 queue.release(tenant);
                 self.tell_dropped(&mut queue);
-                return self.report_dropped(&mut queue);
+                return Self::report_dropped(&mut queue);
             }
         }
         // Whoever waits for those that were sent need not wait for the others.

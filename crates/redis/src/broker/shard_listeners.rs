@@ -16,6 +16,7 @@ use fred::types::config::{Options, Server};
 use fred::util::redis_keyslot;
 use hookswitch_protocol::TenantId;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 use super::sources::SourceSender;
 use crate::link::clients;
@@ -24,6 +25,9 @@ use crate::link::{Link, LinkError};
 
 /// How often a channel's owner is asked for again before its subscription is given up for now.
 const REDIRECTIONS: usize = 3;
+
+/// How long a master that did not answer is not asked.
+const AVOIDED_FOR: Duration = Duration::from_secs(3);
 
 /// Answers that must fail before a connection is given up.
 const MISSES: u32 = 2;
@@ -42,6 +46,8 @@ struct State {
     /// Where a tenant's channel was asked for, and granted.
     homes: HashMap<TenantId, Server>,
     routing: Option<ClusterRouting>,
+    /// Masters that did not answer, and when last.
+    silent: HashMap<Server, Instant>,
     /// Channels to be asked for anew, in turn.
     turns: VecDeque<TenantId>,
 }
@@ -82,10 +88,21 @@ impl ShardListeners {
                     self.state().routing = None;
                     last = self.link.failed("subscribe to a tenant's shard", &channel, error);
                 }
-                Err(error) => return Err(self.link.failed("subscribe to a tenant's shard", &channel, error)),
+                Err(error) => {
+                    let error = self.link.failed("subscribe to a tenant's shard", &channel, error);
+                    if error.is_timeout() {
+                        self.was_silent(&server);
+                    }
+                    return Err(error);
+                }
             }
         }
         Err(last)
+    }
+
+    /// A master did not answer in time: what else is to be asked of it does not wait as long, one by one.
+    fn was_silent(&self, server: &Server) {
+        self.state().silent.insert(server.clone(), Instant::now());
     }
 
     /// Stops listening to it.
@@ -147,9 +164,14 @@ impl ShardListeners {
             // The receiving task lives as long as anybody wants to listen.
             let _taken = self.sources.send(messages).await;
         }
+        let away = || LinkError::Away { problem: format!("the master at {server} does not answer") };
+        if self.state().silent.get(server).is_some_and(|since| since.elapsed() < AVOIDED_FOR) {
+            return Err(away());
+        }
         let connected = tokio::time::timeout(patience, client.wait_for_connect()).await;
         if !matches!(connected, Ok(Ok(()))) {
-            return Err(LinkError::Away { problem: format!("the master at {server} does not answer") });
+            self.was_silent(server);
+            return Err(away());
         }
         if let Some(master) = self.state().masters.get_mut(server).filter(|_| is_first) {
             // The first connection is no news.
@@ -158,7 +180,6 @@ impl ShardListeners {
         Ok(with_patience(&client, patience))
     }
 
-    #[expect(clippy::type_complexity, reason = "what the client gives")]
     fn client_of(
         &self,
         server: &Server,
@@ -192,6 +213,7 @@ impl ShardListeners {
         let strayed: Vec<TenantId> = strayed.cloned().collect();
         let masters: HashSet<Server> = routing.unique_primary_nodes().into_iter().collect();
         state.masters.retain(|server, _| masters.contains(server));
+        state.silent.retain(|server, _| masters.contains(server));
         state.routing = Some(routing);
         Ok(strayed)
     }

@@ -215,12 +215,17 @@ impl Subscriptions {
     }
 
     async fn subscribe_shard(&self, tenant: &TenantId, patience: Duration) -> Result<(), LinkError> {
-        if let Some(shards) = &self.shards {
-            return shards.subscribe(tenant, patience).await.map(drop);
-        }
         let channel = self.link.keys().tenant_channel(tenant);
-        let subscribed = self.client(patience).ssubscribe(channel.clone()).await;
-        subscribed.map_err(|source| self.failed("subscribe to a tenant's shard", &channel, source))
+        let Some(shards) = &self.shards else {
+            let subscribed = self.client(patience).ssubscribe(channel.clone()).await;
+            return subscribed.map_err(|source| self.failed("subscribe to a tenant's shard", &channel, source));
+        };
+        if let Err(error) = shards.subscribe(tenant, self.patience()).await {
+            // One master that is away is no trouble of the others' tenants, nor a reason to keep its own waiting:
+            // it is asked again every second, and the tenant told when that succeeds.
+            tracing::debug!(%tenant, error = %Chain(&error), "a tenant's shard is not listened to yet");
+        }
+        Ok(())
     }
 
     async fn unsubscribe(&self, tenant: &TenantId) -> Result<(), LinkError> {

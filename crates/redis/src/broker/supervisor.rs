@@ -40,6 +40,9 @@ pub(crate) struct Supervisor {
     is_listening: bool,
     /// Whether any ever did, so that something may be lost with it.
     has_listened: bool,
+    /// Whether a connection that listened was lost since the way was open. Over one that was not everything comes,
+    /// however late.
+    has_lost: bool,
     n_probes: u64,
     n_misses: u32,
     reconnected_at: Option<Instant>,
@@ -61,6 +64,7 @@ impl Supervisor {
             reconnects,
             is_listening: false,
             has_listened: false,
+            has_lost: false,
             n_probes: 0,
             n_misses: 0,
             reconnected_at: None,
@@ -94,6 +98,7 @@ impl Supervisor {
     /// The listening client has a new connection, which listens to nothing yet.
     fn lost_subscriptions(&mut self) {
         self.is_listening = false;
+        self.has_lost = true;
         if self.has_listened {
             self.link.close("the connection that listens was lost");
         }
@@ -112,12 +117,14 @@ impl Supervisor {
             return Ok(());
         }
         let had_listened = std::mem::replace(&mut self.has_listened, true);
-        if had_listened {
+        let may_have_missed = had_listened && self.has_lost;
+        if may_have_missed {
             self.subscriptions.sequencer().forgive();
         }
         // Before the first opening too: who is served already has missed what the others published.
         let was_pending = self.subscriptions.open_when_complete().await?;
-        if had_listened || was_pending {
+        self.has_lost = false;
+        if may_have_missed || was_pending {
             self.sink.on_gap(GapScope::All, None);
         }
         Ok(())
@@ -137,8 +144,10 @@ impl Supervisor {
             self.note_masters(answers).await;
             return Ok(());
         }
-        let unknown = || LinkError::Away { problem: "no master of the cluster is known".to_owned() };
-        Err(answers.into_iter().next().map_or_else(unknown, |(_, answer)| answer.err().unwrap_or_else(unknown)))
+        // One that was taken and not heard tells most: then it is the connection that listens.
+        let failed = answers.into_iter().filter_map(|(_, answer)| answer.err());
+        let first = failed.min_by_key(|error| !matches!(error, LinkError::Away { .. }));
+        Err(first.unwrap_or_else(|| LinkError::Away { problem: "no master of the cluster is known".to_owned() }))
     }
 
     /// Each master's own state: what is stuck with one is no trouble of the others.
@@ -168,10 +177,10 @@ impl Supervisor {
             self.link.close(&error.summary());
         }
         if self.n_misses >= MISSES && self.may_reconnect() {
-            self.is_listening = false;
-            match self.link.config().topology {
-                Topology::Cluster(_) => self.reconnect_cluster(error).await,
-                Topology::Single(_) | Topology::Sentinel { .. } => self.reconnect().await,
+            match (&self.link.config().topology, error) {
+                (Topology::Cluster(_), LinkError::Away { .. }) => self.listen_elsewhere().await,
+                (Topology::Cluster(_), LinkError::Failed { .. }) => self.revive_all(error).await,
+                (Topology::Single(_) | Topology::Sentinel { .. }, _) => self.reconnect().await,
             }
         }
     }
@@ -186,7 +195,8 @@ impl Supervisor {
     }
 
     /// Has both clients drop their connections and make new ones.
-    async fn reconnect(&self) {
+    async fn reconnect(&mut self) {
+        (self.is_listening, self.has_lost) = (false, true);
         for client in [self.link.commands(), &self.link.subscriber()] {
             // One that knows to be disconnected is trying already, and would do it twice.
             if client.is_connected() {
@@ -198,9 +208,9 @@ impl Supervisor {
         }
     }
 
-    /// Listens at another master. In a cluster the client drops no connection that it thinks is good, so those for
-    /// commands are given up with the client's task, once some master is known to answer.
-    async fn reconnect_cluster(&mut self, error: &LinkError) {
+    /// What is published does not come back: listens at another master.
+    async fn listen_elsewhere(&mut self) {
+        (self.is_listening, self.has_lost) = (false, true);
         match self.link.replace_listener() {
             Ok(messages) => {
                 self.reconnects = self.link.subscriber().reconnect_rx();
@@ -209,6 +219,11 @@ impl Supervisor {
             }
             Err(error) => tracing::error!(error = %Chain(&error), "no other connection to listen over"),
         }
+    }
+
+    /// No master takes a probe. The client drops no connection that it thinks is good, so all are given up with the
+    /// client's task, once every master is known to answer over another.
+    async fn revive_all(&self, error: &LinkError) {
         if error.is_timeout() {
             let servers: Vec<Server> = self.link.servers().into_iter().flatten().collect();
             let answers = join_all(servers.iter().map(|server| clients::answers(self.link.config(), server))).await;

@@ -1,7 +1,7 @@
-//! Commands that Redis refuses or does not answer: every one is counted, and each kind told once a minute,
-//! with the keys that were asked for.
+//! Commands that Redis refuses or does not answer: every one is counted, and each kind told once a minute for a
+//! key, and for a few keys only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,8 +10,11 @@ use tokio::time::Instant;
 
 use crate::metrics::LinkMetrics;
 
-/// How long a kind that was told is only counted.
+/// How long a kind that was told for a key is only counted.
 const QUIET: Duration = Duration::from_mins(1);
+
+/// Keys for which a kind is told in that time: all of them may fail at once.
+const KEYS_TOLD: usize = 10;
 
 /// What a failure can be, by the word with which Redis begins its answer; the word for people is the metric's label.
 const REFUSALS: [(&str, &str); 8] = [
@@ -25,21 +28,6 @@ const REFUSALS: [(&str, &str); 8] = [
     ("NOAUTH", "authentication"),
 ];
 
-/// Every label that a failure can have.
-pub(crate) const CLASSES: [&str; 11] = [
-    "wrong_type",
-    "out_of_memory",
-    "no_permission",
-    "read_only",
-    "too_few_replicas",
-    "persistence",
-    "cluster_down",
-    "authentication",
-    "timeout",
-    "connection",
-    "other",
-];
-
 /// Counts failed commands, and says when one is to be told.
 #[derive(Debug, Default)]
 pub(crate) struct FailureLog {
@@ -50,38 +38,35 @@ pub(crate) struct FailureLog {
 /// Failures of one operation in one way. Both are words of this program, so there are few.
 #[derive(Debug)]
 struct Kind {
-    told_at: Instant,
+    since: Instant,
+    told: HashSet<String>,
     n_untold: u64,
 }
 
 impl FailureLog {
-    /// A command failed. Logs it when this kind was not told for a minute.
+    /// A command failed. Logs it when this kind was not told for this key for a minute.
     pub(crate) fn note(&self, operation: &'static str, key: &str, error: &Error) {
         let class = class(error);
         self.metrics.failed_commands.inc(class);
-        if let Some(n_untold) = self.tell_now(operation, class) {
+        if let Some(n_untold) = self.tell_now(operation, class, key) {
             tracing::warn!(operation, key, class, n_untold, error = %error, "Redis did not carry out a command");
         }
     }
 
     /// When it is to be told: how many of its kind were not, since the last one that was.
-    fn tell_now(&self, operation: &'static str, class: &'static str) -> Option<u64> {
+    fn tell_now(&self, operation: &'static str, class: &'static str, key: &str) -> Option<u64> {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        match kinds.get_mut(&(operation, class)) {
-            Some(kind) if now - kind.told_at < QUIET => {
-                kind.n_untold += 1;
-                None
-            }
-            Some(kind) => {
-                kind.told_at = now;
-                Some(std::mem::take(&mut kind.n_untold))
-            }
-            None => {
-                kinds.insert((operation, class), Kind { told_at: now, n_untold: 0 });
-                Some(0)
-            }
+        let new = || Kind { since: Instant::now(), told: HashSet::new(), n_untold: 0 };
+        let kind = kinds.entry((operation, class)).or_insert_with(new);
+        if kind.since.elapsed() >= QUIET {
+            kind.since = Instant::now();
+            kind.told.clear();
         }
+        if kind.told.len() >= KEYS_TOLD || !kind.told.insert(key.to_owned()) {
+            kind.n_untold += 1;
+            return None;
+        }
+        Some(std::mem::take(&mut kind.n_untold))
     }
 }
 
@@ -107,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn each_kind_is_told_once_a_minute_and_every_one_counted() {
+    async fn each_kind_is_told_once_a_minute_for_a_key_and_every_one_counted() {
         let log = FailureLog::default();
         let refused =
             Error::new(ErrorKind::Unknown, "WRONGTYPE Operation against a key, script: f, on @user_script:3.");
@@ -115,10 +100,14 @@ mod tests {
             log.note("renew the node's lease", "callcenter:nodes", &refused);
         }
         assert_eq!(log.metrics.failed_commands.get("wrong_type"), 3);
-        assert_eq!(log.tell_now("renew the node's lease", "wrong_type"), None, "told already");
-        assert_eq!(log.tell_now("renew the node's lease", "timeout"), Some(0), "another kind");
+        let tell = |class, key: &str| log.tell_now("renew the node's lease", class, key);
+        assert_eq!(tell("wrong_type", "callcenter:nodes"), None, "told already");
+        assert_eq!(tell("timeout", "callcenter:nodes"), Some(0), "another kind");
+        assert_eq!(tell("wrong_type", "another"), Some(3), "with those since the last that was told");
+        let n_told = (0..100).filter(|n| tell("wrong_type", &n.to_string()).is_some()).count();
+        assert_eq!(n_told, KEYS_TOLD - 2, "not for every key there is");
         tokio::time::advance(QUIET).await;
-        assert_eq!(log.tell_now("renew the node's lease", "wrong_type"), Some(3), "with those since the first");
+        assert_eq!(tell("wrong_type", "callcenter:nodes"), Some(100 - n_told as u64));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 pub(crate) mod clients;
 pub(crate) mod failures;
 pub(crate) mod listener;
+mod replace;
+mod shard_states;
 mod shards;
 
 use std::collections::BTreeSet;
@@ -22,7 +24,7 @@ use tokio::task::AbortHandle;
 
 use self::failures::FailureLog;
 use self::listener::Listener;
-use self::shards::ShardStates;
+use self::shard_states::ShardStates;
 use crate::config::RedisConfig;
 use crate::keys::Keys;
 use crate::metrics::LinkMetrics;

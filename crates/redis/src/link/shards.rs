@@ -1,7 +1,6 @@
 //! The masters of a cluster, each with its own state: one that hangs is no reason to doubt the others.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use fred::interfaces::ClusterInterface as _;
 use fred::types::cluster::ClusterRouting;
@@ -16,20 +15,6 @@ use crate::script::Script;
 
 /// Tags tried to find a key of each master; with so many, one that owns a hundredth of the slots has one.
 const TAGS: u32 = 4_096;
-
-/// What is wrong with masters that do not answer as the others do.
-#[derive(Debug, Default)]
-pub(super) struct ShardStates {
-    masters: Mutex<BTreeMap<String, ShardState>>,
-    /// Why shard channels are not listened to, if some are not.
-    deaf: Mutex<Option<String>>,
-}
-
-#[derive(Debug, Default)]
-struct ShardState {
-    n_misses: u32,
-    problem: Option<String>,
-}
 
 impl Link {
     /// The masters of the cluster as last heard of; one `None` where there is one server.
@@ -64,50 +49,24 @@ impl Link {
 
     /// A probe through this master came back, or why it did not. How many in a row have not.
     pub(crate) fn note_shard(&self, server: &Server, problem: Option<String>, patience: u32) -> u32 {
-        let mut states = self.0.shards.masters.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = states.entry(server.to_string()).or_default();
-        let Some(problem) = problem else {
-            if state.problem.is_some() {
-                tracing::info!(%server, "a master of the cluster takes events again");
-            }
-            states.remove(&server.to_string());
-            return 0;
-        };
-        state.n_misses += 1;
-        if state.n_misses >= patience {
-            if state.problem.is_none() {
-                tracing::warn!(%server, problem, "a master of the cluster takes no events");
-            }
-            state.problem = Some(problem);
-        }
-        state.n_misses
+        self.0.shards.note(&server.to_string(), problem, patience)
     }
 
     /// Why shard channels are not listened to, if some are not.
     pub(crate) fn note_deaf(&self, problem: Option<String>) {
-        *self.0.shards.deaf.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+        self.0.shards.note_deaf(problem);
     }
 
     /// Forgets masters that are none any more.
     pub(crate) fn keep_shards(&self, servers: &[Option<Server>]) {
         let names: Vec<String> = servers.iter().flatten().map(ToString::to_string).collect();
-        let mut states = self.0.shards.masters.lock().unwrap_or_else(PoisonError::into_inner);
-        states.retain(|server, _| names.contains(server));
-    }
-
-    /// Whether every master takes events, as far as the last probes tell.
-    fn check_shards(&self) -> Result<(), String> {
-        let states = self.0.shards.masters.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = |(server, state): (&String, &ShardState)| Some(format!("{server}: {}", state.problem.as_ref()?));
-        let deaf = self.0.shards.deaf.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let problems: Vec<String> = states.iter().filter_map(of).chain(deaf).collect();
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+        self.0.shards.keep(&names);
     }
 
     /// Whether the way is open, every master takes events, and each carries out a script that writes.
     pub(crate) async fn check_all(&self) -> Result<(), String> {
         self.check()?;
-        self.check_shards()?;
+        self.0.shards.check()?;
         let keys = self.check_keys()?;
         let checked = join_all(keys.into_iter().map(|(server, key)| self.check_writing(server, key))).await;
         let failed: Vec<String> = checked.into_iter().filter_map(Result::err).collect();

@@ -3,25 +3,18 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use hookswitch_hub::UserKey;
 use tokio::sync::Notify;
-use tokio::time::sleep;
-
-use super::RedisPresence;
 
 /// Users looked after in one step; ten thousand may be restored at once.
 const USERS_AT_ONCE: usize = 64;
-
-/// Pause between two steps.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// Users whose leases were restored. Bounded by the users of this node, for each is in it once.
 #[derive(Debug, Default)]
 pub(super) struct Backlogs {
     users: Mutex<HashSet<UserKey>>,
-    arrived: Notify,
+    pub(super) arrived: Notify,
 }
 
 impl Backlogs {
@@ -30,28 +23,13 @@ impl Backlogs {
         self.arrived.notify_one();
     }
 
-    fn take_some(&self) -> Vec<UserKey> {
+    /// Those of the next step.
+    pub(super) fn take_some(&self) -> Vec<UserKey> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         let some: Vec<UserKey> = users.iter().take(USERS_AT_ONCE).cloned().collect();
         for user in &some {
             users.remove(user);
         }
         some
-    }
-}
-
-impl RedisPresence {
-    pub(super) async fn run_backlogs(&self) {
-        loop {
-            let some = self.backlogs.take_some();
-            if some.is_empty() {
-                self.backlogs.arrived.notified().await;
-                continue;
-            }
-            for user in some {
-                self.sink.on_backlog(user);
-            }
-            sleep(PAUSE).await;
-        }
     }
 }

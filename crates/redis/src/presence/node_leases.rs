@@ -1,7 +1,7 @@
 //! Which nodes live, and in which tenants each may hold leases.
 
 use fred::interfaces::{KeysInterface as _, SetsInterface as _, SortedSetsInterface as _};
-use fred::types::Value;
+use fred::types::{Expiration, SetOptions, Value};
 use hookswitch_protocol::{NodeId, TenantId};
 
 use crate::link::{Link, LinkError};
@@ -73,6 +73,20 @@ impl NodeLeases {
         let args = own(link).into_iter().chain(nodes.into_iter().map(Value::from)).collect();
         let nodes: Vec<String> = self.unknown.run(link, "look for unknown nodes", &[link.keys().nodes()], args).await?;
         Ok(legal(&nodes))
+    }
+
+    /// Whether this node is the one that ends a lost node's leases; it stays so until it has not asked for a while.
+    pub(super) async fn takes_on(&self, link: &Link, node: &NodeId) -> Result<bool, LinkError> {
+        let (key, me) = (link.keys().sweep(node), link.node().as_str());
+        let expiry = Expiration::PX((link.config().node_lease.sweep_interval() * 2).as_millis() as i64);
+        let failed = |source| link.failed("take on a lost node", &key, source);
+        let set: Option<String> =
+            link.client().set(&key, me, Some(expiry), Some(SetOptions::NX), false).await.map_err(failed)?;
+        if set.is_some() {
+            return Ok(true);
+        }
+        let taken_by: Option<String> = link.client().get(&key).await.map_err(failed)?;
+        Ok(taken_by.as_deref() == Some(me))
     }
 
     /// Whether a node is still lost or unknown.

@@ -20,6 +20,9 @@ pub(super) const USERS_AT_ONCE: usize = 500;
 /// Tenants at once: one whose part of a cluster is gone must not hold up the others.
 pub(super) const TENANTS_AT_ONCE: usize = 8;
 
+/// Pause between two steps of looking after restored users.
+const BACKLOGS_PAUSE: Duration = Duration::from_millis(20);
+
 /// When what failed is tried again.
 const RETRY: Duration = Duration::from_millis(700);
 
@@ -35,6 +38,21 @@ impl RedisPresence {
                 let pending_tenants = stream::iter(self.local.pending_tenants());
                 pending_tenants.for_each_concurrent(TENANTS_AT_ONCE, |tenant| self.settle(tenant)).await;
             }
+        }
+    }
+
+    /// Has kept messages looked for, a few users at a time.
+    pub(super) async fn run_backlogs(&self) {
+        loop {
+            let some = self.backlogs.take_some();
+            if some.is_empty() {
+                self.backlogs.arrived.notified().await;
+                continue;
+            }
+            for user in some {
+                self.sink.on_backlog(user);
+            }
+            sleep(BACKLOGS_PAUSE).await;
         }
     }
 

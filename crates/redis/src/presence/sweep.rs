@@ -24,12 +24,20 @@ impl RedisPresence {
         }
     }
 
-    /// Several nodes may be at it at once: whose lease is ended already, of him nothing is told.
+    /// One node for each that was lost, so that this costs no more the more nodes there are. Where several are at
+    /// it all the same, nothing is told of him whose lease is ended already.
     async fn sweep(&self) -> Result<(), LinkError> {
         for node in self.nodes.lost(&self.link).await? {
-            if let Err(error) = self.sweep_node(&node).await {
+            if let Err(error) = self.sweep_in_turn(&node).await {
                 self.failed(&error, None);
             }
+        }
+        Ok(())
+    }
+
+    async fn sweep_in_turn(&self, node: &NodeId) -> Result<(), LinkError> {
+        if self.nodes.takes_on(&self.link, node).await? {
+            self.sweep_node(node).await?;
         }
         Ok(())
     }

@@ -98,3 +98,31 @@ async fn a_master_that_hangs_where_a_node_listens_is_left_for_another() {
     cluster.nodes()[at].resume();
     eventually("all is well", PATIENCE * 2, async || node.keepers.check_link().await.is_ok()).await;
 }
+
+#[tokio::test]
+async fn a_shard_that_hangs_keeps_no_other_tenant_waiting() {
+    let cluster = RedisCluster::start(3).await;
+    let config = RedisConfig { sharded_pubsub: true, ..RedisConfig::parse_url(&cluster.url()).expect("a URL") };
+    let node = Node::with(config).await;
+    let at = listening_at(&cluster, &node).await;
+    let mut names = (0..100).map(|n| format!("t{n}"));
+    let mut on = async |is_meant: &dyn Fn(usize) -> bool| {
+        for name in names.by_ref() {
+            let slot = cluster.slot_of(&format!("callcenter:tenant:{name}")).await;
+            if is_meant(cluster.owner_of(slot).await) {
+                return name;
+            }
+        }
+        panic!("no such tenant")
+    };
+    let (victim, well) = ((at + 1) % 3, (at + 2) % 3);
+    let (slow, fast) = (on(&|owner| owner == victim).await, on(&|owner| owner == well).await);
+    cluster.nodes()[victim].suspend();
+    node.watch(&slow).await;
+    let begun = tokio::time::Instant::now();
+    node.watch(&fast).await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+    cluster.nodes()[victim].resume();
+    let is_told = async || node.heard.gaps().contains(&(GapScope::Tenant(tenant(&slow)), None));
+    eventually("the slow one is listened to, and told", PATIENCE * 2, is_told).await;
+}
