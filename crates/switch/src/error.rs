@@ -131,6 +131,7 @@ impl AcceptError {
             Self::StoreBusy => ErrorCode::Overloaded,
             Self::Hub(source) => source.code(),
             Self::Session { source, .. } => source.code(),
+            Self::Ledger(LedgerError::TooLarge { .. }) => ErrorCode::TooLarge,
             Self::Presence(_) | Self::Offline(_) | Self::Ledger(_) => ErrorCode::StorageUnavailable,
             Self::Stopping => ErrorCode::Draining,
             Self::Internal => ErrorCode::Internal,
