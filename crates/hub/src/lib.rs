@@ -37,6 +37,7 @@ mod builder;
 mod cluster;
 mod config;
 mod error;
+mod failed_handovers;
 mod hub;
 pub mod memory;
 mod metrics;
@@ -63,7 +64,7 @@ pub use publish::wire_form::WireForm;
 pub use seams::broker::{Broker, BrokerError, BrokerSink, EncodedEvent, GapScope, Origin, Publication, Received};
 pub use seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
 pub use seams::offline::{
-    Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
+    Claim, ClaimedMessage, MessageNumber, OFFLINE_PAGE_BYTES, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
 };
 pub use seams::presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
 pub use seams::user_key::UserKey;

@@ -9,11 +9,12 @@ use hookswitch_protocol::{Chain, Retry};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::failed_handovers::FailedHandovers;
 use crate::notice;
-use crate::seams::offline::{Claim, MessageNumber, OfflineError, OfflineStore};
+use crate::seams::offline::{Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineStore};
 use crate::seams::user_key::UserKey;
 use crate::shard::SlotKey;
-use crate::shard::request::Request;
+use crate::shard::request::{PageEnd, Request};
 use crate::shared::Shared;
 
 /// Messages claimed and sent at once.
@@ -29,6 +30,8 @@ pub(crate) struct OfflineDelivery {
     pub(crate) shards: Arc<[mpsc::Sender<Request>]>,
     pub(crate) scope: Scope,
     pub(crate) clock: Clock,
+    /// What clients did not survive.
+    pub(crate) failures: FailedHandovers,
     /// Users being served.
     pub(crate) active: Mutex<HashMap<UserKey, Asked>>,
 }
@@ -56,6 +59,15 @@ impl BacklogNotice {
             let Err(_taken) = taken.await;
         }
     }
+}
+
+/// What no connection of the user was told yet.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Untold {
+    /// Messages dropped over a bound.
+    n_dropped: u64,
+    /// Messages that ended too many connections.
+    n_set_aside: u64,
 }
 
 /// How a delivery task's walk ended.
@@ -127,10 +139,10 @@ struct Round<'a> {
 
 impl Round<'_> {
     async fn run(&mut self) {
-        let (mut n_failures, mut n_untold) = (0, 0);
+        let (mut n_failures, mut untold) = (0, Untold::default());
         while !self.is_over {
             self.note(|asked| (asked.again, asked.is_paging) = (false, false));
-            match self.walk(&mut n_untold).await {
+            match self.walk(&mut untold).await {
                 Ok(Walk::Interrupted) => {}
                 Ok(Walk::Done) => {
                     self.release().await;
@@ -170,43 +182,89 @@ impl Round<'_> {
         }
     }
 
-    /// Serves one connection of the user, page by page. `n_untold` dropped messages were counted by
-    /// a claim and not yet told to anybody.
-    async fn walk(&self, n_untold: &mut u64) -> Result<Walk, OfflineError> {
+    /// Serves one connection of the user, page by page. What is `untold` was not yet told to anybody.
+    async fn walk(&self, untold: &mut Untold) -> Result<Walk, OfflineError> {
         let Some((shard, key)) = self.find().await else {
             self.before_claim();
             return Ok(Walk::Done);
         };
         loop {
             self.before_claim();
-            let claim = self.offline_delivery.offline.claim(self.user, PAGE_MESSAGES).await?;
-            *n_untold += claim.n_dropped;
-            if claim.messages.is_empty() && *n_untold == 0 {
+            let claim = self.claim(untold).await?;
+            if claim.messages.is_empty() && *untold == Untold::default() {
                 if self.waited_for_others(&claim).await {
                     continue;
                 }
                 return Ok(Walk::Done);
             }
-            let numbers: Vec<MessageNumber> = claim.messages.iter().map(|m| m.number).collect();
-            let messages = self.messages(&claim, *n_untold);
-            // Whoever asked while the claim was made is in this page or in the claim behind it: not
-            // to be kept waiting until the client has proved the page's arrival.
-            self.note(|asked| {
-                asked.is_paging = true;
-                asked.waiting.clear();
-            });
-            let (done, arrived) = oneshot::channel();
-            let sent = self.offline_delivery.shards[shard].send(Request::Backlog { key, messages, done }).await;
-            let metrics = &self.offline_delivery.shared.metrics;
-            if sent.is_err() || arrived.await.is_err() {
-                self.settle(&numbers, Settlement::GivenBack).await?;
-                metrics.offline_given_back.inc_by(numbers.len() as u64);
+            if !self.hand_over(&claim, untold, shard, key).await? {
                 return Ok(Walk::Interrupted);
             }
-            *n_untold = 0;
-            self.settle(&numbers, Settlement::Confirmed).await?;
-            metrics.offline_delivered.inc_by(numbers.len() as u64);
         }
+    }
+
+    /// The next page, without what the user's clients do not survive. Empty when nothing waits any more.
+    async fn claim(&self, untold: &mut Untold) -> Result<Claim, OfflineError> {
+        let (offline, failures) = (&self.offline_delivery.offline, &self.offline_delivery.failures);
+        loop {
+            // After a page that its client did not survive, one by one: each for itself shows which it was.
+            let limit = if failures.concern(self.user) { 1 } else { PAGE_MESSAGES };
+            let claim = offline.claim(self.user, limit).await?;
+            untold.n_dropped += claim.n_dropped;
+            let Some(unfit) = claim.messages.first().filter(|first| failures.is_unfit(self.user, &first.envelope))
+            else {
+                return Ok(claim);
+            };
+            self.set_aside(unfit, untold).await?;
+        }
+    }
+
+    async fn set_aside(&self, unfit: &ClaimedMessage, untold: &mut Untold) -> Result<(), OfflineError> {
+        let UserKey { tenant, user } = self.user;
+        let (event, n_bytes) = (event_id(&unfit.envelope), unfit.envelope.len());
+        tracing::warn!(%tenant, %user, event, n_bytes, "a kept message is set aside: its user's client did not survive it twice");
+        self.settle(&[unfit.number], Settlement::Confirmed).await?;
+        self.offline_delivery.failures.done(self.user, std::slice::from_ref(&unfit.envelope));
+        self.offline_delivery.shared.metrics.offline_set_aside.inc();
+        untold.n_set_aside += 1;
+        Ok(())
+    }
+
+    /// Sends a page, with what is to be told before it; whether it arrived.
+    async fn hand_over(
+        &self,
+        claim: &Claim,
+        untold: &mut Untold,
+        shard: usize,
+        key: SlotKey,
+    ) -> Result<bool, OfflineError> {
+        let numbers: Vec<MessageNumber> = claim.messages.iter().map(|m| m.number).collect();
+        let page: Vec<Bytes> = claim.messages.iter().map(|m| m.envelope.clone()).collect();
+        let messages = self.notices(untold).chain(page.iter().cloned()).collect();
+        // Whoever asked while the claim was made is in this page or in the claim behind it: not
+        // to be kept waiting until the client has proved the page's arrival.
+        self.note(|asked| {
+            asked.is_paging = true;
+            asked.waiting.clear();
+        });
+        let (done, end) = oneshot::channel();
+        let sent = self.offline_delivery.shards[shard].send(Request::Backlog { key, messages, done }).await;
+        let end = if sent.is_ok() { end.await.ok() } else { Some(PageEnd::Interrupted) };
+        let OfflineDelivery { shared, failures, scope, .. } = self.offline_delivery;
+        if end != Some(PageEnd::Arrived) {
+            // A node that ends takes its connections with it.
+            if end.is_none() && !page.is_empty() && !scope.soft().is_cancelled() {
+                failures.failed(self.user, &page);
+            }
+            self.settle(&numbers, Settlement::GivenBack).await?;
+            shared.metrics.offline_given_back.inc_by(numbers.len() as u64);
+            return Ok(false);
+        }
+        *untold = Untold::default();
+        failures.done(self.user, &page);
+        self.settle(&numbers, Settlement::Confirmed).await?;
+        shared.metrics.offline_delivered.inc_by(numbers.len() as u64);
+        Ok(true)
     }
 
     /// Waits while another node is bringing the user what was kept, as long as the user is here too;
@@ -276,17 +334,29 @@ impl Round<'_> {
         None
     }
 
-    fn messages(&self, claim: &Claim, n_untold: u64) -> Vec<Bytes> {
-        let mut messages = Vec::with_capacity(claim.messages.len() + 1);
-        if n_untold > 0 {
-            let text =
-                format!("{n_untold} messages kept for you were dropped because too many waited or they were too old");
-            let now = self.offline_delivery.clock.now();
-            messages.push(notice::missed(&text, Some(n_untold), now, &self.user.tenant).into());
-        }
-        messages.extend(claim.messages.iter().map(|message| message.envelope.clone()));
-        messages
+    /// What the user is told before the page.
+    fn notices(&self, untold: &Untold) -> impl Iterator<Item = Bytes> {
+        let Untold { n_dropped, n_set_aside } = *untold;
+        let dropped = (n_dropped > 0).then(|| {
+            format!("{n_dropped} messages kept for you were dropped because too many waited or they were too old")
+        });
+        let set_aside = (n_set_aside > 0).then(|| {
+            format!("{n_set_aside} messages kept for you were set aside because your client ended its connection on each of them twice")
+        });
+        let now = self.offline_delivery.clock.now();
+        let tenant = &self.user.tenant;
+        let notice =
+            move |text: Option<String>, n| text.map(|text| Bytes::from(notice::missed(&text, Some(n), now, tenant)));
+        notice(dropped, n_dropped).into_iter().chain(notice(set_aside, n_set_aside))
     }
+}
+
+/// The event's id in its envelope, at whose end it stands; empty in one that was made elsewhere.
+fn event_id(envelope: &[u8]) -> &str {
+    let end = &envelope[envelope.len().saturating_sub(128)..];
+    let end = std::str::from_utf8(end).unwrap_or_default();
+    let id = end.rsplit_once("\"id\":\"").map_or("", |(_, id)| id);
+    id.split_once('"').map_or("", |(id, _)| id)
 }
 
 impl Drop for Round<'_> {

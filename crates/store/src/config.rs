@@ -12,7 +12,8 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// Connections for reading, at least 1; 4 by default. Too few make lists and look-ups wait for each other.
     pub n_readers: usize,
-    /// Calls that may wait for the writer; 1,024 by default. When they are that many, the next caller waits.
+    /// Calls that may wait for the writer, half of them for one tenant; 2,048 by default. When they are that many,
+    /// the next caller waits.
     pub queue: usize,
     /// How long a caller waits for room in the queue, or for a reading connection, before it is told
     /// `Unavailable`; 5 s by default.
@@ -32,7 +33,7 @@ impl StoreConfig {
         Self {
             path: path.into(),
             n_readers: 4,
-            queue: 1_024,
+            queue: 2_048,
             wait: Duration::from_secs(5),
             busy_timeout: Duration::from_secs(5),
             lock_wait: Duration::from_secs(1),

@@ -10,6 +10,7 @@ use crate::attachment::Subject;
 use crate::config::HubConfig;
 use crate::publish::wire_form::FormId;
 use crate::shard::outbox::Outbox;
+use crate::shard::request::PageEnd;
 use crate::shard::transport::HeldTransport;
 
 /// State of one connection, owned by its shard. What is rarely used sits behind `cold`.
@@ -67,7 +68,7 @@ pub(crate) struct BacklogState {
 #[derive(Debug)]
 pub(crate) struct PageReceipt {
     pub(crate) number: u64,
-    pub(crate) done: oneshot::Sender<()>,
+    pub(crate) done: oneshot::Sender<PageEnd>,
     /// Shard time at which everything, the request included, was written.
     pub(crate) written_at: Option<u64>,
 }
@@ -88,11 +89,11 @@ impl BacklogState {
         n_held
     }
 
-    /// The page arrived.
-    pub(crate) fn settle(&mut self) {
+    /// The page on its way, if there is one, ended so.
+    pub(crate) fn settle(&mut self, end: PageEnd) {
         if let Some(page) = self.page.take() {
             // The delivery task may have been ended by a shutdown; then the store takes the page back.
-            let _gone = page.done.send(());
+            let _gone = page.done.send(end);
         }
     }
 }

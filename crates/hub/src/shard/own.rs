@@ -12,6 +12,7 @@ use crate::notice;
 use crate::publish::wire_form::{FormId, encode};
 use crate::seams::user_key::UserKey;
 use crate::shard::connection::PageReceipt;
+use crate::shard::request::PageEnd;
 
 impl Shard {
     pub(crate) fn heard(&mut self, key: SlotKey) {
@@ -78,6 +79,14 @@ impl Shard {
         if let Some(form) = self.form_of(key) {
             self.close_with(key, code, &form.close(code));
         }
+    }
+
+    /// The client closes, and is answered with `reply`. A page on its way ended with it.
+    pub(crate) fn closed_by_client(&mut self, key: SlotKey, reply: &Bytes) {
+        if let Some(backlog) = self.connection(key).and_then(|c| c.backlog.as_deref_mut()) {
+            backlog.page = None;
+        }
+        self.close_with(key, CloseCode::Normal, reply);
     }
 
     /// Queues a ready close frame behind everything waiting.
@@ -157,9 +166,14 @@ impl Shard {
 
     /// Queues one page of missed messages and, behind it, the request for the proof of its arrival.
     /// Pages stand outside the bound on messages: there is only ever one on its way.
-    pub(super) fn send_backlog(&mut self, key: SlotKey, messages: &[Bytes], done: oneshot::Sender<()>) {
-        let Some(form) = self.form_of(key) else { return };
-        let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
+    pub(super) fn send_backlog(&mut self, key: SlotKey, messages: &[Bytes], done: oneshot::Sender<PageEnd>) {
+        let form = self.form_of(key);
+        let connection = self.connection(key).filter(|c| c.closing.is_none());
+        let (Some(form), Some(connection)) = (form, connection) else {
+            // Nobody has seen the page: its messages are not to blame.
+            let _gone = done.send(PageEnd::Interrupted);
+            return;
+        };
         let Some(backlog) = connection.backlog.as_deref_mut() else { return };
         backlog.n_pages += 1;
         let number = backlog.n_pages;
@@ -178,7 +192,7 @@ impl Shard {
         self.heard(key);
         let Some(backlog) = self.connection(key).and_then(|c| c.backlog.as_deref_mut()) else { return };
         if backlog.page.as_ref().is_some_and(|page| page.number == number) {
-            backlog.settle();
+            backlog.settle(PageEnd::Arrived);
         }
     }
 
@@ -193,7 +207,7 @@ impl Shard {
         }
         let Some(backlog) = connection.backlog.as_deref_mut() else { return };
         if is_receipt {
-            backlog.settle();
+            backlog.settle(PageEnd::Arrived);
         } else if let Some(page) = &mut backlog.page {
             page.written_at.get_or_insert(now);
         }
@@ -209,7 +223,8 @@ impl Shard {
 
     /// What was held back follows.
     pub(super) fn end_backlog(&mut self, key: SlotKey) {
-        let Some(backlog) = self.connection(key).and_then(|c| c.backlog.take()) else { return };
+        let Some(mut backlog) = self.connection(key).and_then(|c| c.backlog.take()) else { return };
+        backlog.settle(PageEnd::Interrupted);
         // What was dropped before is older than some of what was held.
         self.push_notice(key);
         let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };

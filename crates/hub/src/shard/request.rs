@@ -18,6 +18,15 @@ use crate::shard::transport::Transport;
 /// reads from the client. The handle must not be used before this returns.
 pub(crate) type OpenTransport = Box<dyn FnOnce(ConnectionHandle) -> io::Result<Rc<dyn Transport>> + Send>;
 
+/// How a page of missed messages ended that did not end with its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PageEnd {
+    /// The client has it.
+    Arrived,
+    /// The connection was closed by this node, or was about to be.
+    Interrupted,
+}
+
 /// What admission and offline delivery ask of a shard.
 pub(crate) enum Request {
     /// Puts a connection into the tables; from then on events are queued for it. With `holds_back`
@@ -29,8 +38,9 @@ pub(crate) enum Request {
     Detach { key: SlotKey },
     /// Finds an open connection of the user and holds newer events for it back.
     BeginBacklog { user: UserKey, reply: oneshot::Sender<Option<SlotKey>> },
-    /// Sends a page of missed messages; `done` is told when the client has them, or dropped.
-    Backlog { key: SlotKey, messages: Vec<Bytes>, done: oneshot::Sender<()> },
+    /// Sends a page of missed messages; `done` is told how that ended, or dropped with a connection that its
+    /// client has ended.
+    Backlog { key: SlotKey, messages: Vec<Bytes>, done: oneshot::Sender<PageEnd> },
     /// Tells every connection of the tenant, or of all, that events of other nodes may be missing.
     Gap { tenant: Option<TenantId>, n_missed: Option<u64> },
     /// The backlog is through: releases what the user's open connections hold back.

@@ -8,14 +8,18 @@
 //! `docs/decisions/0011-one-engine-two-databases.md`.
 
 mod chat;
+mod chores;
 mod directory;
+mod endings;
 mod inner;
 mod ledger;
 mod log;
 mod offline;
+mod owed;
 mod pending_users;
 mod queries;
 mod reader;
+mod settle;
 mod store;
 pub(super) mod writer;
 
@@ -23,7 +27,8 @@ use super::connect::Connector;
 use super::dialect::{self, Conn};
 use super::offline_claim;
 
-pub(super) use inner::Inner;
+pub(super) use chores::share;
+pub(super) use inner::{Chores, Inner};
 pub(super) use pending_users::PendingUsers;
 pub(super) use queries::webhooks::n_unreadable;
 pub(super) use reader::Readers;

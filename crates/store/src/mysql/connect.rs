@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection as _};
+use mysql_async::prelude::Queryable as _;
 use mysql_async::{OptsBuilder, SslOpts};
 
 use super::config::MySqlConfig;
@@ -19,7 +20,8 @@ const SESSION: [&str; 5] = [
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION time_zone = '+00:00'",
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
-    "SET SESSION innodb_lock_wait_timeout = 3",
+    // The shortest there is: whoever waits for a row that an operator has locked, all others wait with.
+    "SET SESSION innodb_lock_wait_timeout = 1",
     // Deadlocks are recognised by their text: the driver does not pass their number on.
     "SET SESSION lc_messages = 'en_US'",
 ];
@@ -77,10 +79,16 @@ impl std::fmt::Display for Connector {
 }
 
 async fn connect(config: &MySqlConfig) -> ConnectionResult<Conn> {
-    let raw = mysql_async::Conn::new(options(config)).await.map_err(|error| bad_connection(&error))?;
+    let mut raw = mysql_async::Conn::new(options(config)).await.map_err(|error| bad_connection(&error))?;
+    let packet_bytes: Option<u64> =
+        raw.query_first("SELECT @@max_allowed_packet").await.map_err(|error| bad_connection(&error))?;
     let mut conn = AsyncMysqlConnection::try_from(raw).await?;
     conn.batch_execute(&SESSION.join("; ")).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
-    Ok(Conn::from(Timed::new(conn)))
+    let conn = Timed::new(conn);
+    Ok(Conn::from(match packet_bytes {
+        Some(n_bytes) => conn.with_packets_of(n_bytes as usize),
+        None => conn,
+    }))
 }
 
 fn options(config: &MySqlConfig) -> OptsBuilder {

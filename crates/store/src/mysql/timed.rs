@@ -24,12 +24,27 @@ type Row<'conn, 'query> = <AsyncMysqlConnection as AsyncConnectionCore>::Row<'co
 pub(crate) struct Timed {
     inner: AsyncMysqlConnection,
     deadline: Deadline,
+    packet_bytes: usize,
 }
+
+/// The largest statement where the server was not asked for its own limit; no server has less by default.
+const PACKET_BYTES: usize = 1024 * 1024;
 
 impl Timed {
     /// A connection that has just been made, to be asked nothing before [`Timed::begin`].
     pub(crate) fn new(inner: AsyncMysqlConnection) -> Self {
-        Self { inner, deadline: Deadline { at: Instant::now(), was_missed: false } }
+        let deadline = Deadline { at: Instant::now(), was_missed: false };
+        Self { inner, deadline, packet_bytes: PACKET_BYTES }
+    }
+
+    /// The same, with the largest packet that the server takes.
+    pub(crate) fn with_packets_of(self, packet_bytes: usize) -> Self {
+        Self { packet_bytes, ..self }
+    }
+
+    /// The largest packet that the server takes.
+    pub(crate) fn packet_bytes(&self) -> usize {
+        self.packet_bytes
     }
 
     /// A piece of work begins, all of which has so long.

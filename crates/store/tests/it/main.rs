@@ -10,3 +10,4 @@ mod opening;
 mod plans;
 mod rig;
 mod seals;
+mod weight;

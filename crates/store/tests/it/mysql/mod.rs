@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod contracts;
+mod locks;
 mod nodes;
 mod outages;
 mod plans;
