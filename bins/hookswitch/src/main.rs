@@ -8,6 +8,7 @@ mod logging;
 mod migrate;
 mod node;
 mod open_files;
+mod process_name;
 mod receiver;
 mod signals;
 mod token;

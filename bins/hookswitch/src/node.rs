@@ -13,11 +13,12 @@ use hookswitch::hub::HubConfig;
 use hookswitch::protocol::NodeId;
 use hookswitch::runtime::{Clock, Crash, Scope};
 use hookswitch::store::migrations::Database;
-use hookswitch::store::{MySqlConfig, StoreConfig};
+use hookswitch::store::{EndedNodes, MySqlConfig, StoreConfig};
 use hookswitch::webhooks::{DisableRule, WebhookConfig};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
+use crate::process_name::ProcessName;
 use crate::signals::Signals;
 use crate::{logging, open_files};
 
@@ -71,7 +72,9 @@ impl Node {
         let address = listener.local_addr().context("the socket has no address")?;
         let clock = Clock::system();
         let authenticator = JwtAuthenticator::new(&config.tokens, clock.clone()).context("the token keys")?;
-        let node = NodeId::generate(clock.now());
+        let process = ProcessName::here(address);
+        let named = process.as_ref().and_then(|process| NodeId::parse(&process.to_string()).ok());
+        let node = named.unwrap_or_else(|| NodeId::generate(clock.now()));
         let builder = Switch::builder()
             .node_id(node.clone())
             .clock(clock)
@@ -82,7 +85,12 @@ impl Node {
         let secret_keys = config.webhooks.deliveries.secret_keys.clone();
         let builder = match config.database.clone() {
             Database::Sqlite(path) => builder.sqlite(StoreConfig { secret_keys, ..StoreConfig::new(path) }),
-            Database::MySql(server) => builder.mysql(MySqlConfig { secret_keys, ..*server }),
+            Database::MySql(server) => {
+                let node_name = Some(node.to_string());
+                let ended_nodes = process
+                    .map_or_else(EndedNodes::default, |process| EndedNodes::new(move |name| process.knows_ended(name)));
+                builder.mysql(MySqlConfig { secret_keys, node_name, ended_nodes, ..*server })
+            }
         };
         let builder = match config.redis.clone() {
             Some(redis) => builder.redis(redis),

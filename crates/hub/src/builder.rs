@@ -15,6 +15,7 @@ use crate::cluster::inbound_jobs::{HeldJob, InboundJobs};
 use crate::cluster::presence_notices::PresenceNotices;
 use crate::cluster::presence_sync::PresenceSync;
 use crate::config::HubConfig;
+use crate::failed_handovers::FailedHandovers;
 use crate::hub::{Hub, HubParts};
 use crate::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence};
 use crate::offline_delivery::OfflineDelivery;
@@ -191,6 +192,7 @@ impl HubBuilder {
 
     fn offline_delivery(&self, seams: &Seams) -> Arc<OfflineDelivery> {
         Arc::new(OfflineDelivery {
+            failures: FailedHandovers::default(),
             shared: Arc::clone(&self.fanout.shared),
             offline: Arc::clone(&seams.offline),
             shards: Arc::clone(&self.shards),

@@ -38,7 +38,9 @@ mod cluster;
 mod config;
 mod connection_caps;
 mod error;
+mod failed_handovers;
 mod hub;
+mod kept_page;
 mod keyed_locks;
 pub mod memory;
 mod metrics;
@@ -66,7 +68,7 @@ pub use publish::wire_form::WireForm;
 pub use seams::broker::{Broker, BrokerError, BrokerSink, EncodedEvent, GapScope, Origin, Publication, Received};
 pub use seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
 pub use seams::offline::{
-    Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
+    Claim, ClaimedMessage, MessageNumber, OFFLINE_PAGE_BYTES, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
 };
 pub use seams::presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
 pub use seams::user_key::UserKey;

@@ -17,6 +17,7 @@ hookswitch_runtime::counters! {
         detached: "WebSockets gone",
         offline_delivered: "Offline messages confirmed",
         offline_given_back: "Offline messages given back",
+        offline_set_aside: "Kept messages set aside, their user's client not having survived them",
         messages_lost: "Messages for absent users that no store took in time",
         gap_notices: "Connections told that events of other nodes may be missing",
         jobs_dropped as "errands_dropped": "Notices of other nodes not looked after for want of room",

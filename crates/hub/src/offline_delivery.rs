@@ -9,11 +9,12 @@ use hookswitch_protocol::{Chain, Retry};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::notice;
+use crate::failed_handovers::FailedHandovers;
+use crate::kept_page::{LeftOut, Untold, envelopes, event_id, parted};
 use crate::seams::offline::{Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineStore};
 use crate::seams::user_key::UserKey;
 use crate::shard::SlotKey;
-use crate::shard::request::Request;
+use crate::shard::request::{PageEnd, Request};
 use crate::shared::Shared;
 
 /// Messages claimed and sent at once.
@@ -33,6 +34,8 @@ pub(crate) struct OfflineDelivery {
     pub(crate) shards: Arc<[mpsc::Sender<Request>]>,
     pub(crate) scope: Scope,
     pub(crate) clock: Clock,
+    /// What clients did not survive.
+    pub(crate) failures: FailedHandovers,
     /// Users being served.
     pub(crate) active: Mutex<HashMap<UserKey, Asked>>,
 }
@@ -131,10 +134,10 @@ struct Round<'a> {
 
 impl Round<'_> {
     async fn run(&mut self) {
-        let (mut n_failures, mut n_untold) = (0, 0);
+        let (mut n_failures, mut untold) = (0, Untold::default());
         while !self.is_over {
             self.note(|asked| (asked.again, asked.is_paging) = (false, false));
-            match self.walk(&mut n_untold).await {
+            match self.walk(&mut untold).await {
                 Ok(Walk::Interrupted) => {}
                 Ok(Walk::Done) => {
                     self.release().await;
@@ -174,66 +177,113 @@ impl Round<'_> {
         }
     }
 
-    /// Serves one connection of the user, page by page. `n_untold` dropped messages were counted by
-    /// a claim and not yet told to anybody.
-    async fn walk(&self, n_untold: &mut u64) -> Result<Walk, OfflineError> {
-        let mut left_out = Vec::new();
-        let walked = self.walk_pages(n_untold, &mut left_out).await;
+    /// Serves one connection of the user, page by page. What is `untold` was not yet told to anybody.
+    async fn walk(&self, untold: &mut Untold) -> Result<Walk, OfflineError> {
+        let mut left_out = LeftOut::default();
+        let walked = self.walk_pages(untold, &mut left_out).await;
         // Claimed until now, so that each claim found the ones behind: kept for a connection that wants them.
-        if !left_out.is_empty() {
-            self.settle(&left_out, Settlement::GivenBack).await?;
+        if !left_out.numbers.is_empty() {
+            self.settle(&left_out.numbers, Settlement::GivenBack).await?;
         }
         walked
     }
 
     /// What the connection's subscription leaves out stays claimed, and is added to `left_out`.
-    async fn walk_pages(&self, n_untold: &mut u64, left_out: &mut Vec<MessageNumber>) -> Result<Walk, OfflineError> {
+    async fn walk_pages(&self, untold: &mut Untold, left_out: &mut LeftOut) -> Result<Walk, OfflineError> {
         let Some((shard, key)) = self.find().await else {
             self.before_claim();
             return Ok(Walk::Done);
         };
-        let mut n_left_out_bytes = 0;
         loop {
             self.before_claim();
-            let claim = self.offline_delivery.offline.claim(self.user, PAGE_MESSAGES).await?;
-            *n_untold += claim.n_dropped;
-            if claim.messages.is_empty() && *n_untold == 0 {
+            let claim = self.claim(untold).await?;
+            if claim.messages.is_empty() && *untold == Untold::default() {
                 if self.waited_for_others(&claim).await {
                     continue;
                 }
                 return Ok(Walk::Done);
             }
-            let numbers: Vec<MessageNumber> = claim.messages.iter().map(|m| m.number).collect();
-            let messages = self.messages(&claim, *n_untold);
-            // Whoever asked while the claim was made is in this page or in the claim behind it: not
-            // to be kept waiting until the client has proved the page's arrival.
-            self.note(|asked| {
-                asked.is_paging = true;
-                asked.waiting.clear();
-            });
-            let (done, arrived) = oneshot::channel();
-            let sent = self.offline_delivery.shards[shard].send(Request::Backlog { key, messages, done }).await;
-            let metrics = &self.offline_delivery.shared.metrics;
-            let arrived = if sent.is_err() { None } else { arrived.await.ok() };
-            let Some(left_out_here) = arrived else {
-                self.settle(&numbers, Settlement::GivenBack).await?;
-                metrics.offline_given_back.inc_by(numbers.len() as u64);
+            let Some(end) = self.hand_over(&claim, untold, (shard, key)).await? else {
                 return Ok(Walk::Interrupted);
             };
-            // The notice stands before the messages.
-            let n_notices = usize::from(*n_untold > 0);
-            *n_untold = 0;
-            let (arrived, left) = parted(&claim, &left_out_here, n_notices);
-            n_left_out_bytes += left.iter().map(|message| message.envelope.len()).sum::<usize>();
-            left_out.extend(left.into_iter().map(|message| message.number));
-            if !arrived.is_empty() {
-                self.settle(&arrived, Settlement::Confirmed).await?;
-                metrics.offline_delivered.inc_by(arrived.len() as u64);
-            }
-            if n_left_out_bytes > LEFT_OUT_BYTES {
+            left_out.add(end);
+            if left_out.n_bytes > LEFT_OUT_BYTES {
                 return Ok(Walk::Done);
             }
         }
+    }
+
+    /// The next page, without what the user's clients do not survive. Empty when nothing waits any more.
+    async fn claim(&self, untold: &mut Untold) -> Result<Claim, OfflineError> {
+        let (offline, failures) = (&self.offline_delivery.offline, &self.offline_delivery.failures);
+        loop {
+            // After a page that its client did not survive, one by one: each for itself shows which it was.
+            let limit = if failures.concern(self.user) { 1 } else { PAGE_MESSAGES };
+            let claim = offline.claim(self.user, limit).await?;
+            untold.n_dropped += claim.n_dropped;
+            let Some(unfit) = claim.messages.first().filter(|first| failures.is_unfit(self.user, &first.envelope))
+            else {
+                return Ok(claim);
+            };
+            self.set_aside(unfit, untold).await?;
+        }
+    }
+
+    async fn set_aside(&self, unfit: &ClaimedMessage, untold: &mut Untold) -> Result<(), OfflineError> {
+        let UserKey { tenant, user } = self.user;
+        let (event, n_bytes) = (event_id(&unfit.envelope), unfit.envelope.len());
+        tracing::warn!(%tenant, %user, event, n_bytes, "a kept message is set aside: its user's client did not survive it twice");
+        self.settle(&[unfit.number], Settlement::Confirmed).await?;
+        self.offline_delivery.failures.done(self.user, std::slice::from_ref(&unfit.envelope));
+        self.offline_delivery.shared.metrics.offline_set_aside.inc();
+        untold.n_set_aside += 1;
+        Ok(())
+    }
+
+    /// Sends a page, with what is to be told before it; gives what its connection's subscription left out of it,
+    /// `None` when it did not arrive.
+    async fn hand_over<'c>(
+        &self,
+        claim: &'c Claim,
+        untold: &mut Untold,
+        to: (usize, SlotKey),
+    ) -> Result<Option<Vec<&'c ClaimedMessage>>, OfflineError> {
+        let OfflineDelivery { shared, failures, scope, clock, .. } = self.offline_delivery;
+        let notices = untold.notices(clock.now(), &self.user.tenant);
+        let (n_notices, page) = (notices.len(), envelopes(claim.messages.iter()));
+        let end = self.send_page(to, notices.into_iter().chain(page.iter().cloned()).collect()).await;
+        let Some(PageEnd::Arrived { left_out }) = end else {
+            // A node that ends takes its connections with it.
+            if end.is_none() && !page.is_empty() && !scope.soft().is_cancelled() {
+                failures.failed(self.user, &page);
+            }
+            let numbers: Vec<MessageNumber> = claim.messages.iter().map(|message| message.number).collect();
+            self.settle(&numbers, Settlement::GivenBack).await?;
+            shared.metrics.offline_given_back.inc_by(numbers.len() as u64);
+            return Ok(None);
+        };
+        *untold = Untold::default();
+        let (arrived, left) = parted(claim, &left_out, n_notices);
+        failures.done(self.user, &envelopes(arrived.iter().copied()));
+        if !arrived.is_empty() {
+            let numbers: Vec<MessageNumber> = arrived.iter().map(|message| message.number).collect();
+            self.settle(&numbers, Settlement::Confirmed).await?;
+            shared.metrics.offline_delivered.inc_by(numbers.len() as u64);
+        }
+        Ok(Some(left))
+    }
+
+    /// Sends a page and waits for its end; `None` when its client ended with it.
+    async fn send_page(&self, (shard, key): (usize, SlotKey), messages: Vec<Bytes>) -> Option<PageEnd> {
+        // Whoever asked while the claim was made is in this page or in the claim behind it: not
+        // to be kept waiting until the client has proved the page's arrival.
+        self.note(|asked| {
+            asked.is_paging = true;
+            asked.waiting.clear();
+        });
+        let (done, end) = oneshot::channel();
+        let sent = self.offline_delivery.shards[shard].send(Request::Backlog { key, messages, done }).await;
+        if sent.is_ok() { end.await.ok() } else { Some(PageEnd::Interrupted) }
     }
 
     /// Waits while another node is bringing the user what was kept, as long as the user is here too;
@@ -305,32 +355,6 @@ impl Round<'_> {
         }
         None
     }
-
-    fn messages(&self, claim: &Claim, n_untold: u64) -> Vec<Bytes> {
-        let mut messages = Vec::with_capacity(claim.messages.len() + 1);
-        if n_untold > 0 {
-            let text =
-                format!("{n_untold} messages kept for you were dropped because too many waited or they were too old");
-            let now = self.offline_delivery.clock.now();
-            messages.push(notice::missed(&text, Some(n_untold), now, &self.user.tenant).into());
-        }
-        messages.extend(claim.messages.iter().map(|message| message.envelope.clone()));
-        messages
-    }
-}
-
-/// The messages of a page that arrived, and those that its connection's subscription left out; `left_out` are
-/// the places of these in the page, which began with so many notices.
-fn parted<'a>(claim: &'a Claim, left_out: &[usize], n_notices: usize) -> (Vec<MessageNumber>, Vec<&'a ClaimedMessage>) {
-    let (mut arrived, mut left) = (Vec::with_capacity(claim.messages.len()), Vec::new());
-    for (at, message) in claim.messages.iter().enumerate() {
-        if left_out.binary_search(&(at + n_notices)).is_ok() {
-            left.push(message);
-        } else {
-            arrived.push(message.number);
-        }
-    }
-    (arrived, left)
 }
 
 impl Drop for Round<'_> {

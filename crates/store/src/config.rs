@@ -13,7 +13,8 @@ pub struct StoreConfig {
     /// Reports that run at once (lists and figures), at least 1; 4 by default, half of them of one tenant.
     /// Everything else is read on up to seven connections beside theirs.
     pub n_readers: usize,
-    /// Calls that may wait for the writer; 1,024 by default. When they are that many, the next caller waits.
+    /// Calls that may wait for the writer, half of them for one tenant; 2,048 by default. When they are that many,
+    /// the next caller waits.
     pub queue: usize,
     /// How long a report may take before it is ended; 5 s by default.
     pub report_limit: Duration,
@@ -36,7 +37,7 @@ impl StoreConfig {
             path: path.into(),
             n_readers: 4,
             report_limit: Duration::from_secs(5),
-            queue: 1_024,
+            queue: 2_048,
             wait: Duration::from_secs(5),
             busy_timeout: Duration::from_secs(5),
             lock_wait: Duration::from_secs(1),

@@ -118,6 +118,10 @@ pub(crate) enum Failure {
     Stopped,
     #[error("the database cannot be reached")]
     Connect(#[source] Arc<diesel::ConnectionError>),
+    #[error("somebody else has the row locked")]
+    RowLocked,
+    #[error("too many attempts wait for rows that somebody else has locked")]
+    Owing,
     #[error("no reading connection became free in time")]
     NoReader,
     #[error("it took longer than {0:?} and was ended")]
@@ -146,8 +150,24 @@ impl From<tokio::task::JoinError> for Failure {
     }
 }
 
+/// A row that no statement can bring to the server.
+#[derive(Debug, thiserror::Error)]
+#[error("{n_bytes} bytes are more than the database takes in one statement (max_allowed_packet), {most_bytes}")]
+pub(crate) struct TooLarge {
+    pub(crate) n_bytes: usize,
+    pub(crate) most_bytes: usize,
+}
+
 impl Failure {
+    fn is_about_size(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        matches!(&**error, diesel::result::Error::SerializationError(cause) if cause.is::<TooLarge>())
+    }
+
     pub(crate) fn ledger(self, operation: &'static str) -> LedgerError {
+        if self.is_about_size() {
+            return LedgerError::TooLarge { operation, source: Box::new(self) };
+        }
         LedgerError::Unavailable { operation, source: Box::new(self) }
     }
 

@@ -39,15 +39,19 @@ mod sqlite;
 
 mod backlog;
 mod codec;
+mod former;
 mod literals;
 mod offline_claim;
 mod schema;
 mod schema_steps;
 mod secret_keys;
+mod step_size;
 mod time;
+mod weight;
 
 pub use config::StoreConfig;
 pub use error::StoreError;
+pub use former::EndedNodes;
 pub use metrics::StoreMetrics;
 #[cfg(feature = "mysql")]
 pub use mysql::{BadUrl, MySqlConfig, MySqlStore, Tls};

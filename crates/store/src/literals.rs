@@ -15,14 +15,17 @@ pub(crate) fn is_leased() -> SqlLiteral<Bool> {
     sql("webhook_deliveries.state = 'leased'")
 }
 
-/// Whether no earlier delivery of the same webhook and order key waits or runs.
-pub(crate) fn is_next_in_order() -> SqlLiteral<Bool> {
-    sql("(webhook_deliveries.order_key IS NULL OR NOT EXISTS (
+/// Whether no earlier delivery of the same webhook and order key runs, or waits and is not too late at `now`.
+pub(crate) fn is_next_in_order(now: i64) -> SqlLiteral<Bool> {
+    sql(&format!(
+        "(webhook_deliveries.order_key IS NULL OR NOT EXISTS (
             SELECT 1 FROM webhook_deliveries earlier
             WHERE earlier.webhook_id = webhook_deliveries.webhook_id
               AND earlier.order_key = webhook_deliveries.order_key
               AND earlier.id < webhook_deliveries.id AND earlier.order_key IS NOT NULL
-              AND earlier.state IN ('due', 'leased')))")
+              AND earlier.state IN ('due', 'leased')
+              AND (earlier.state = 'leased' OR earlier.expires_at IS NULL OR earlier.expires_at >= {now})))"
+    ))
 }
 
 /// `state = 'failed'`, likewise.

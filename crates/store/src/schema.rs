@@ -128,6 +128,7 @@ diesel::table! {
         user_id -> Text,
         n_messages -> BigInt,
         n_dropped -> BigInt,
+        n_bytes -> BigInt,
     }
 }
 
@@ -150,4 +151,5 @@ diesel::table! {
 diesel::joinable!(webhook_logs -> webhooks (webhook_id));
 diesel::joinable!(webhook_deliveries -> webhook_events (event_row));
 diesel::allow_tables_to_appear_in_same_query!(webhooks, webhook_logs);
+diesel::allow_tables_to_appear_in_same_query!(webhooks, webhook_deliveries);
 diesel::allow_tables_to_appear_in_same_query!(webhook_deliveries, webhook_events);

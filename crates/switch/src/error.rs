@@ -146,6 +146,7 @@ impl AcceptError {
             Self::StoreBusy => ErrorCode::Overloaded,
             Self::Hub(source) => source.code(),
             Self::Session { source, .. } => source.code(),
+            Self::Ledger(LedgerError::TooLarge { .. }) => ErrorCode::TooLarge,
             Self::Presence(_) | Self::Offline(_) | Self::Ledger(_) => ErrorCode::StorageUnavailable,
             Self::Partly { source, .. } => source.code(),
             Self::Stopping => ErrorCode::Draining,

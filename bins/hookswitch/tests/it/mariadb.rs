@@ -1,6 +1,8 @@
 //! Nodes on a MariaDB server: started only on a schema that fits, sharing their webhooks, and honest when it is away.
 
-use hookswitch_testkit::{MariaDb, MariaDbServer, NodeSpec, PATIENCE, Receiver, eventually};
+use std::time::{Duration, Instant};
+
+use hookswitch_testkit::{Behaviour, MariaDb, MariaDbServer, NodeSpec, PATIENCE, Receiver, eventually};
 use serde_json::json;
 
 use crate::stage::{Stage, event, event_for, spec};
@@ -69,6 +71,24 @@ async fn nodes_on_one_database_share_webhooks_deliveries_and_ids() {
     one.service().publish(chosen.clone()).await;
     let conflicting = json!({"type": "alert", "id": "once", "payload": {"other": true}});
     assert_eq!(two.service().post("/api/v1/events", conflicting).await.status, 409, "the other node knows the id");
+}
+
+#[tokio::test]
+async fn a_node_alone_that_was_killed_goes_on_at_once() {
+    let script = [Behaviour::Hang, Behaviour::status(200)];
+    let (server, receiver) = (MariaDbServer::start().await, Receiver::start(script).await);
+    let database = server.create_database().await;
+    on(&database).args(&["migrate", "up"]).run().await;
+    let stage = start(&database).await;
+    stage.webhook(&receiver.url("/a"), &["call.incoming"]).await;
+    stage.service().publish(event("call.incoming")).await;
+    receiver.wait_for(1).await;
+    let killed = Instant::now();
+    let stage = stage.crash_and_restart().await;
+    receiver.wait_for(2).await;
+    // Others wait 20 s, since they cannot know.
+    assert!(killed.elapsed() < Duration::from_secs(15), "{:?}", killed.elapsed());
+    drop(stage);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use hookswitch_protocol::EventId;
 use hookswitch_runtime::Clock;
 
 use crate::seams::offline::{
-    Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
+    Claim, ClaimedMessage, MessageNumber, OFFLINE_PAGE_BYTES, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
 };
 use crate::seams::user_key::UserKey;
 use hookswitch_runtime::BoxFuture;
@@ -25,6 +25,8 @@ struct Waiting {
     /// Oldest first; a claimed message stays in its place until it is confirmed.
     messages: VecDeque<Kept>,
     next_number: i64,
+    /// Of the envelopes of all of them.
+    n_bytes: usize,
     n_dropped: u64,
 }
 
@@ -51,24 +53,36 @@ impl Waiting {
         self.messages.iter().any(|kept| kept.message.event_id == *event)
     }
 
-    fn put(&mut self, message: OfflineMessage, limit: usize) {
+    fn put(&mut self, message: OfflineMessage, limits: &OfflineLimits) {
         if self.holds(&message.event_id) {
             return;
         }
         self.next_number += 1;
         let number = MessageNumber(self.next_number);
+        self.n_bytes += message.envelope.len();
         self.messages.push_back(Kept { number, message, is_claimed: false });
-        while self.messages.len() > limit
+        while self.is_over(limits)
             && let Some(at) = self.messages.iter().position(|kept| !kept.is_claimed)
         {
-            self.messages.remove(at);
+            let dropped = self.messages.remove(at);
+            self.n_bytes -= dropped.map_or(0, |kept| kept.message.envelope.len());
             self.n_dropped += 1;
         }
     }
 
+    fn is_over(&self, limits: &OfflineLimits) -> bool {
+        let n_messages = self.messages.len();
+        n_messages > limits.per_user || (self.n_bytes > limits.per_user_bytes && n_messages > 1)
+    }
+
+    fn retain(&mut self, stays: impl Fn(&Kept) -> bool) {
+        self.messages.retain(stays);
+        self.n_bytes = self.messages.iter().map(|kept| kept.message.envelope.len()).sum();
+    }
+
     fn expire(&mut self, oldest: hookswitch_protocol::Timestamp) {
         let n_before = self.messages.len();
-        self.messages.retain(|kept| kept.is_claimed || kept.message.at >= oldest);
+        self.retain(|kept| kept.is_claimed || kept.message.at >= oldest);
         self.n_dropped += (n_before - self.messages.len()) as u64;
     }
 }
@@ -77,7 +91,7 @@ impl OfflineStore for MemoryOffline {
     fn put(&self, messages: Vec<OfflineMessage>) -> BoxFuture<'_, Result<(), OfflineError>> {
         let mut users = self.users();
         for message in messages {
-            users.entry(message.user.clone()).or_default().put(message, self.limits.per_user);
+            users.entry(message.user.clone()).or_default().put(message, &self.limits);
         }
         Box::pin(std::future::ready(Ok(())))
     }
@@ -88,9 +102,14 @@ impl OfflineStore for MemoryOffline {
         if let Some(waiting) = self.users().get_mut(user) {
             waiting.expire(oldest);
             claim.n_dropped = std::mem::take(&mut waiting.n_dropped);
+            let mut n_bytes = 0;
             for kept in waiting.messages.iter_mut().filter(|kept| !kept.is_claimed).take(limit) {
-                kept.is_claimed = true;
                 let envelope = kept.message.envelope.clone();
+                n_bytes += envelope.len();
+                if n_bytes > OFFLINE_PAGE_BYTES && !claim.messages.is_empty() {
+                    break;
+                }
+                kept.is_claimed = true;
                 claim.messages.push(ClaimedMessage { number: kept.number, envelope });
             }
         }
@@ -104,7 +123,7 @@ impl OfflineStore for MemoryOffline {
     ) -> BoxFuture<'a, Result<(), OfflineError>> {
         let mut users = self.users();
         if let Some(waiting) = users.get_mut(user) {
-            waiting.messages.retain(|kept| !(kept.is_claimed && messages.contains(&kept.number)));
+            waiting.retain(|kept| !(kept.is_claimed && messages.contains(&kept.number)));
             if waiting.messages.is_empty() && waiting.n_dropped == 0 {
                 users.remove(user);
             }

@@ -9,8 +9,8 @@ use hookswitch_runtime::BoxFuture;
 
 /// Keeps events for users who are away.
 ///
-/// Per user messages come out oldest first, in the order they were put. Bounded per user by count
-/// and age; beyond the bound the oldest are dropped and counted. A claimed message belongs to its
+/// Per user messages come out oldest first, in the order they were put. Bounded per user by count, bytes
+/// and age; beyond the bound the oldest are dropped and counted, but never the newest for its bytes. A claimed message belongs to its
 /// claimer until it is confirmed (gone for good) or given back (first in line again, in its old
 /// place); a claim does not survive the end of the claiming node: its messages are then waiting
 /// again. Two claims never hold the same message. One node at a time claims a user's messages; the
@@ -22,7 +22,8 @@ pub trait OfflineStore: Send + Sync {
     /// have been kept, and putting them again keeps none twice.
     fn put(&self, messages: Vec<OfflineMessage>) -> BoxFuture<'_, Result<(), OfflineError>>;
 
-    /// Takes up to `limit` of the oldest unclaimed messages of this user.
+    /// Takes up to `limit` of the oldest unclaimed messages of this user, together at most
+    /// [`OFFLINE_PAGE_BYTES`], unless the first alone is larger.
     fn claim<'a>(&'a self, user: &'a UserKey, limit: usize) -> BoxFuture<'a, Result<Claim, OfflineError>>;
 
     /// The claimed messages were written to the client and are not needed any more.
@@ -103,18 +104,24 @@ pub struct Claim {
     pub held_elsewhere: Option<std::time::Duration>,
 }
 
+/// Most bytes of envelopes in one claim; one message may be larger.
+pub const OFFLINE_PAGE_BYTES: usize = 1024 * 1024;
+
 /// The bounds of an offline store.
 #[derive(Debug, Clone, Copy)]
 pub struct OfflineLimits {
     /// Most messages kept per user; 10,000 by default. Beyond it the oldest are dropped.
     pub per_user: usize,
+    /// Most bytes of envelopes kept per user; 16 MiB by default. Beyond it the oldest are dropped. The lists
+    /// in Redis, which foreign programs fill too, are bounded by count alone.
+    pub per_user_bytes: usize,
     /// Oldest message kept; 7 days by default.
     pub max_age: std::time::Duration,
 }
 
 impl Default for OfflineLimits {
     fn default() -> Self {
-        Self { per_user: 10_000, max_age: std::time::Duration::from_hours(7 * 24) }
+        Self { per_user: 10_000, per_user_bytes: 16 * 1024 * 1024, max_age: std::time::Duration::from_hours(7 * 24) }
     }
 }
 

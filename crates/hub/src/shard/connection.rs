@@ -10,6 +10,7 @@ use crate::attachment::Subject;
 use crate::config::HubConfig;
 use crate::publish::wire_form::FormId;
 use crate::shard::outbox::Outbox;
+use crate::shard::request::PageEnd;
 use crate::shard::transport::HeldTransport;
 
 /// State of one connection, owned by its shard. What is rarely used sits behind `cold`.
@@ -72,15 +73,12 @@ pub(crate) struct HeldEvent {
     pub(crate) frame: Bytes,
 }
 
-/// What became of a page that arrived: the places of those messages that the subscription left out, rising.
-pub(crate) type PageOutcome = Vec<usize>;
-
 /// Proof awaited for one page: the client's answer to the request sent behind it.
 #[derive(Debug)]
 pub(crate) struct PageReceipt {
     pub(crate) number: u64,
-    pub(crate) done: oneshot::Sender<PageOutcome>,
-    pub(crate) left_out: PageOutcome,
+    pub(crate) done: oneshot::Sender<PageEnd>,
+    pub(crate) left_out: Vec<usize>,
     /// Shard time at which everything, the request included, was written.
     pub(crate) written_at: Option<u64>,
 }
@@ -110,19 +108,26 @@ impl BacklogState {
         n_held
     }
 
-    /// The page arrived.
-    pub(crate) fn settle(&mut self) {
+    /// The page on its way, if there is one, arrived.
+    pub(crate) fn arrived(&mut self) {
         if let Some(page) = self.page.take() {
-            page.settle();
+            page.arrived();
+        }
+    }
+
+    /// The page on its way, if there is one, is given up by this node.
+    pub(crate) fn interrupt(&mut self) {
+        if let Some(page) = self.page.take() {
+            let _gone = page.done.send(PageEnd::Interrupted);
         }
     }
 }
 
 impl PageReceipt {
     /// Its messages arrived, but for those that were left out.
-    pub(crate) fn settle(self) {
+    pub(crate) fn arrived(self) {
         // The delivery task may have been ended by a shutdown; then the store takes the page back.
-        let _gone = self.done.send(self.left_out);
+        let _gone = self.done.send(PageEnd::Arrived { left_out: self.left_out });
     }
 }
 

@@ -100,7 +100,7 @@ impl ConnectionHandle {
 
     /// The client closed: queues `reply`, which is ready, and then ends like [`ConnectionHandle::close`].
     pub fn close_with(&self, reply: &Bytes) {
-        self.with_shard(|shard, key| shard.close_with(key, CloseCode::Normal, reply));
+        self.with_shard(|shard, key| shard.closed_by_client(key, reply));
     }
 
     /// Starts a task on the shard's thread that belongs to this connection, such as its reader. It

@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 use super::{Leaving, Shard, SlotKey};
 use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
-use crate::shard::connection::{PageOutcome, PageReceipt};
+use crate::shard::connection::PageReceipt;
 use crate::shard::kept;
+use crate::shard::request::PageEnd;
 
 impl Shard {
     pub(crate) fn heard(&mut self, key: SlotKey) {
@@ -86,6 +87,14 @@ impl Shard {
         }
     }
 
+    /// The client closes, and is answered with `reply`. A page on its way ended with it.
+    pub(crate) fn closed_by_client(&mut self, key: SlotKey, reply: &Bytes) {
+        if let Some(backlog) = self.connection(key).and_then(|c| c.backlog.as_deref_mut()) {
+            backlog.page = None;
+        }
+        self.close_with(key, CloseCode::Normal, reply);
+    }
+
     /// Queues a ready close frame behind everything waiting.
     pub(crate) fn close_with(&mut self, key: SlotKey, code: CloseCode, frame: &Bytes) {
         let now = self.millis();
@@ -148,9 +157,14 @@ impl Shard {
     /// Queues one page of missed messages and, behind it, the request for the proof of its arrival. What
     /// the connection's subscription leaves out is left out of the page too: it stays kept.
     /// Pages stand outside the bound on messages: there is only ever one on its way.
-    pub(super) fn send_backlog(&mut self, key: SlotKey, messages: &[Bytes], done: oneshot::Sender<PageOutcome>) {
-        let Some(form) = self.form_of(key) else { return };
-        let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
+    pub(super) fn send_backlog(&mut self, key: SlotKey, messages: &[Bytes], done: oneshot::Sender<PageEnd>) {
+        let form = self.form_of(key);
+        let connection = self.connection(key).filter(|c| c.closing.is_none());
+        let (Some(form), Some(connection)) = (form, connection) else {
+            // Nobody has seen the page: its messages are not to blame.
+            let _gone = done.send(PageEnd::Interrupted);
+            return;
+        };
         let left_out: Vec<usize> = match &connection.names {
             None => Vec::new(),
             Some(_) => (0..messages.len()).filter(|at| !kept::is_wanted(connection, &messages[*at])).collect(),
@@ -161,7 +175,7 @@ impl Shard {
         let number = backlog.n_pages;
         let page = PageReceipt { number, done, left_out, written_at: None };
         if page.left_out.len() == messages.len() {
-            return page.settle();
+            return page.arrived();
         }
         let wanted = messages.iter().enumerate().filter(|(at, _)| page.left_out.binary_search(at).is_err());
         for (_, message) in wanted {
@@ -179,7 +193,7 @@ impl Shard {
         self.heard(key);
         let Some(backlog) = self.connection(key).and_then(|c| c.backlog.as_deref_mut()) else { return };
         if backlog.page.as_ref().is_some_and(|page| page.number == number) {
-            backlog.settle();
+            backlog.arrived();
         }
     }
 
@@ -194,7 +208,7 @@ impl Shard {
         }
         let Some(backlog) = connection.backlog.as_deref_mut() else { return };
         if is_receipt {
-            backlog.settle();
+            backlog.arrived();
         } else if let Some(page) = &mut backlog.page {
             page.written_at.get_or_insert(now);
         }
@@ -210,7 +224,8 @@ impl Shard {
 
     /// What was held back follows.
     pub(super) fn end_backlog(&mut self, key: SlotKey) {
-        let Some(backlog) = self.connection(key).and_then(|c| c.backlog.take()) else { return };
+        let Some(mut backlog) = self.connection(key).and_then(|c| c.backlog.take()) else { return };
+        backlog.interrupt();
         // What was dropped before is older than some of what was held.
         self.push_notice(key);
         let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };

@@ -19,6 +19,15 @@ use crate::shard::transport::Transport;
 /// reads from the client. The handle must not be used before this returns.
 pub(crate) type OpenTransport = Box<dyn FnOnce(ConnectionHandle) -> io::Result<Rc<dyn Transport>> + Send>;
 
+/// How a page of missed messages ended that did not end with its client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PageEnd {
+    /// The client has it, but for the messages at these places, rising, which its subscription leaves out.
+    Arrived { left_out: Vec<usize> },
+    /// The connection was closed by this node, or was about to be.
+    Interrupted,
+}
+
 /// What admission and offline delivery ask of a shard.
 pub(crate) enum Request {
     /// Puts a connection into the tables; from then on events are queued for it. With `holds_back`
@@ -31,9 +40,9 @@ pub(crate) enum Request {
     /// Finds an open connection of the user and holds newer events for it back; with `only_broad` one
     /// that gets everything.
     BeginBacklog { user: UserKey, only_broad: bool, reply: oneshot::Sender<Option<SlotKey>> },
-    /// Sends those of a page of missed messages that the connection's subscription wants; `done` is told
-    /// when the client has them, or dropped.
-    Backlog { key: SlotKey, messages: Vec<Bytes>, done: oneshot::Sender<PageOutcome> },
+    /// Sends those of a page of missed messages that the connection's subscription wants; `done` is told how
+    /// that ended, or dropped with a connection that its client has ended.
+    Backlog { key: SlotKey, messages: Vec<Bytes>, done: oneshot::Sender<PageEnd> },
     /// Tells every connection of the tenant, or of all, that events of other nodes may be missing.
     Gap { tenant: Option<TenantId>, n_missed: Option<u64> },
     /// The backlog is through: releases what the user's open connections hold back.

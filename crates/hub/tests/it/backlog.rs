@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookswitch_hub::memory::MemoryOffline;
 use hookswitch_hub::{HubConfig, OfflineLimits, OfflineMessage, Seams, Subject};
-use hookswitch_protocol::Timestamp;
+use hookswitch_protocol::{CloseCode, Timestamp};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, eventually};
 use tokio::sync::Semaphore;
@@ -55,6 +55,17 @@ async fn page(client: &mut Client) -> (Vec<String>, Vec<u8>) {
         })
         .await;
     (got, ping)
+}
+
+/// Takes in so many pages.
+async fn one_by_one(client: &mut Client, n_pages: usize) -> Vec<String> {
+    let mut all = Vec::new();
+    for _ in 0..n_pages {
+        let (got, ping) = page(client).await;
+        all.extend(got);
+        client.pong(&ping).await;
+    }
+    all
 }
 
 async fn confirmed(rig: &Rig, n_messages: u64) {
@@ -127,11 +138,64 @@ async fn what_a_connection_took_with_it_comes_again_on_the_next() {
     first.leave().await;
     rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == 50).await;
     let mut second = rig.user("t", 7).await;
-    let (got, ping) = page(&mut second).await;
-    assert_eq!(got, kept[200..]);
-    second.pong(&ping).await;
+    assert_eq!(one_by_one(&mut second, 50).await, kept[200..], "nobody knows whether one of them ended it");
     confirmed(&rig, 250).await;
     assert_eq!(left(&rig).await, 0);
+}
+
+/// A client that ends its connection as soon as a message with this id reaches it.
+async fn fragile(rig: &Rig, deadly: &str) -> Vec<String> {
+    let mut client = rig.user("t", 7).await;
+    let mut all = Vec::new();
+    loop {
+        let (got, ping) = page(&mut client).await;
+        let is_over = got.iter().any(|id| id == deadly);
+        all.extend(got);
+        if is_over {
+            // As one that finds it too large does.
+            client.tell(|handle| handle.close_with(&Bytes::from_static(b"too large"))).await;
+            return all;
+        }
+        client.pong(&ping).await;
+        if all.last().is_some_and(|id| id == "m9") {
+            return all;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_does_not_survive_twice_is_set_aside_and_told() {
+    let rig = Rig::new().await;
+    let kept = [vec!["deadly".to_owned()], ids("m", 0..10)].concat();
+    keep(&rig, &kept).await;
+    let given_back = async |n| {
+        rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == n).await;
+    };
+    assert_eq!(fragile(&rig, "deadly").await, kept, "nobody knows yet which it will be");
+    given_back(11).await;
+    for n in [12, 13] {
+        assert_eq!(fragile(&rig, "deadly").await, ["deadly"], "one by one");
+        given_back(n).await;
+    }
+    let got = fragile(&rig, "deadly").await;
+    assert_eq!(got, [vec!["messages_dropped".to_owned()], ids("m", 0..10)].concat());
+    confirmed(&rig, 10).await;
+    assert_eq!(rig.hub.metrics().offline_set_aside.get(), 1);
+    assert_eq!(left(&rig).await, 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_we_close_says_nothing_about_its_messages() {
+    let rig = Rig::new().await;
+    keep(&rig, &ids("m", 0..1)).await;
+    for n in 1..=4 {
+        let mut client = rig.user("t", 7).await;
+        assert_eq!(page(&mut client).await.0, ["m0"]);
+        client.tell(|handle| handle.close(CloseCode::Restarting)).await;
+        rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == n).await;
+    }
+    assert_eq!(rig.hub.metrics().offline_set_aside.get(), 0);
+    assert_eq!(left(&rig).await, 1);
 }
 
 #[tokio::test]
@@ -152,9 +216,9 @@ async fn a_connection_that_is_cut_hands_over_to_one_that_is_there() {
     assert_eq!(second.frames(), [], "only one connection is brought the backlog");
     first.wire(|wire| wire.is_dead = true);
     rig.publish([event("t", "alert", "finds-it-dead")]).await;
-    let (got, ping) = page(&mut second).await;
-    assert!(got.ends_with(&["m0".to_owned(), "m1".to_owned()]), "{got:?}");
-    second.pong(&ping).await;
+    let mut got = one_by_one(&mut second, 2).await;
+    got.retain(|id| id != "finds-it-dead");
+    assert_eq!(got, ["m0", "m1"]);
     confirmed(&rig, 2).await;
 }
 
@@ -207,9 +271,7 @@ async fn what_was_dropped_over_the_bound_is_told_until_somebody_has_heard() {
     let mut second = rig.user("t", 7).await;
     assert_eq!(page(&mut first).await.0, wanted);
     first.leave().await;
-    let (got, ping) = page(&mut second).await;
-    assert_eq!(got, wanted);
-    second.pong(&ping).await;
+    assert_eq!(one_by_one(&mut second, 3).await, wanted);
     confirmed(&rig, 3).await;
 }
 

@@ -19,6 +19,7 @@ async fn presence() {
 #[tokio::test]
 async fn offline() {
     contract::offline::check(async |limits, clock| MemoryOffline::new(limits, clock)).await;
+    contract::offline::check_bytes(async |limits, clock| MemoryOffline::new(limits, clock)).await;
 }
 
 #[tokio::test]

@@ -34,7 +34,9 @@ mend()
 local n_dropped = trim(per_user)
 local next_place = tonumber(redis.call('HGET', CLAIM, 'next') or (redis.call('LINDEX', BACK, 0) or 0) + 1)
 local answer, n = { 0, 0, 0, freed }, 0
-while n < limit and bytes_left > 0 do
+while n < limit do
+  local oldest_bytes = #(redis.call('LINDEX', LIST, -1) or '')
+  if n > 0 and oldest_bytes > bytes_left then break end
   local envelope, place = take_oldest()
   if not envelope then break end
   local id, at, digest = ours(envelope)

@@ -1,14 +1,57 @@
 //! The directory of registrations, kept in `webhooks`.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::QueryResult;
 use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
     BoxFuture, DirectoryError, DirectoryVersion, DisableReason, Listed, NewWebhook, Page, Webhook, WebhookChange,
     WebhookDirectory,
 };
 
+use super::Store;
+use super::dialect::{self, Conn};
 use super::queries::{webhook_lists, webhooks};
-use super::{Store, dialect};
 use crate::error::Failure;
+use crate::weight::{Caller, Weight};
+
+/// How often it is tried to change a row that somebody else has locked.
+const LOCK_TRIES: u32 = 10;
+
+/// How long such a change waits before it is tried again; meanwhile the writer serves others.
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
+
+impl Store {
+    /// Changes one webhook's row. Where somebody else has it locked, nobody but this caller waits.
+    fn change<'a, T, F>(
+        &'a self,
+        operation: &'static str,
+        caller: Caller,
+        id: WebhookId,
+        work: F,
+    ) -> BoxFuture<'a, Result<T, DirectoryError>>
+    where
+        F: Fn(&mut Conn) -> QueryResult<T> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let work = Arc::new(work);
+        Box::pin(async move {
+            for _ in 0..LOCK_TRIES {
+                let work = Arc::clone(&work);
+                let unlocked = move |conn: &mut Conn| {
+                    if webhooks::locked(conn, &[id.0])?.is_empty() { work(conn).map(Some) } else { Ok(None) }
+                };
+                let changed = self.inner.acceptance.call((caller.clone(), Weight::LIGHT), unlocked).await;
+                match changed.map_err(|failure| failure.directory(operation))? {
+                    Some(changed) => return Ok(changed),
+                    None => tokio::time::sleep(LOCK_PAUSE).await,
+                }
+            }
+            Err(Failure::RowLocked.directory(operation))
+        })
+    }
+}
 
 impl WebhookDirectory for Store {
     fn create_within<'a>(
@@ -18,9 +61,9 @@ impl WebhookDirectory for Store {
         most: u32,
     ) -> BoxFuture<'a, Result<Webhook, DirectoryError>> {
         let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
-        let created = self.inner.acceptance.call_as(Failure::directory, "create a webhook", move |conn| {
-            webhooks::create(conn, &codec, &tenant, (&webhook, most), clock.now())
-        });
+        let turn = (Caller::Tenant(tenant.clone()), Weight::LIGHT);
+        let work = move |conn: &mut _| webhooks::create(conn, &codec, &tenant, (&webhook, most), clock.now());
+        let created = self.inner.acceptance.call_as(Failure::directory, "create a webhook", turn, work);
         Box::pin(async move { created.await?.ok_or(DirectoryError::TooMany { most }) })
     }
 
@@ -47,16 +90,17 @@ impl WebhookDirectory for Store {
         change: WebhookChange,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
         let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
-        self.inner.acceptance.call_as(Failure::directory, "update a webhook", move |conn| {
-            webhooks::update(conn, &codec, &tenant, id, &change, clock.now())
-        })
+        let turn = Caller::Tenant(tenant.clone());
+        let work = move |conn: &mut _| webhooks::update(conn, &codec, &tenant, id, &change, clock.now());
+        self.change("update a webhook", turn, id, work)
     }
 
     fn delete<'a>(&'a self, tenant: &'a TenantId, id: WebhookId) -> BoxFuture<'a, Result<bool, DirectoryError>> {
         let (tenant, clock) = (tenant.clone(), self.inner.clock.clone());
-        self.inner.acceptance.call_as(Failure::directory, "delete a webhook", move |conn| {
-            webhooks::delete(conn, &tenant, id, clock.now())
-        })
+        let (turn, endings) = (Caller::Tenant(tenant.clone()), Arc::clone(&self.inner.chores.endings));
+        let work = move |conn: &mut _| webhooks::delete(conn, &tenant, id, clock.now());
+        let deleted = self.change("delete a webhook", turn, id, work);
+        Box::pin(async move { deleted.await.inspect(|_| endings.note(&[id])) })
     }
 
     fn rotate_secret<'a>(
@@ -67,9 +111,10 @@ impl WebhookDirectory for Store {
         valid_until: Timestamp,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
         let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
-        let rotated = self.inner.acceptance.call_as(Failure::directory, "rotate a secret", move |conn| {
-            webhooks::rotate_secret(conn, &codec, &tenant, id, &secret, (valid_until, clock.now()))
-        });
+        let turn = Caller::Tenant(tenant.clone());
+        let work =
+            move |conn: &mut _| webhooks::rotate_secret(conn, &codec, &tenant, id, &secret, (valid_until, clock.now()));
+        let rotated = self.change("rotate a secret", turn, id, work);
         Box::pin(async move { rotated.await?.map_err(|webhooks::IsPresent| DirectoryError::PresentSecret) })
     }
 
@@ -80,9 +125,8 @@ impl WebhookDirectory for Store {
         at: Timestamp,
     ) -> BoxFuture<'_, Result<Option<Webhook>, DirectoryError>> {
         let codec = self.inner.codec.clone();
-        self.inner.acceptance.call_as(Failure::directory, "disable a webhook", move |conn| {
-            webhooks::disable(conn, &codec, id, reason, at)
-        })
+        let work = move |conn: &mut _| webhooks::disable(conn, &codec, id, reason, at);
+        self.change("disable a webhook", Caller::Node, id, work)
     }
 
     fn all(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>> {

@@ -1,25 +1,24 @@
-//! What an open store consists of, and its chores.
+//! What an open store consists of.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use diesel::QueryResult;
 use hookswitch_hub::OfflineLimits;
-use hookswitch_runtime::{Clock, Scope};
+use hookswitch_runtime::Clock;
 use tokio::time::Instant;
 
 use super::dialect::NodeLiveness;
-use super::queries::offline;
+use super::endings::Endings;
+use super::owed::OwedLogs;
 use super::{Conn, PendingUsers, ReaderClasses, Writer};
 use crate::codec::Codec;
 use crate::error::Failure;
+use crate::former::EndedNodes;
 use crate::metrics::StoreMetrics;
 use crate::offline_claim::Holder;
-
-/// How often messages that are too old are looked for; claims look for themselves.
-const EXPIRY_INTERVAL: Duration = Duration::from_mins(5);
-
-/// Most messages that expire in one transaction.
-const EXPIRY_STEP: i64 = 1_000;
+use crate::step_size::StepSize;
+use crate::weight::{Caller, Weight};
 
 /// The parts of an open store.
 pub(crate) struct Inner {
@@ -37,6 +36,23 @@ pub(crate) struct Inner {
     pub(crate) liveness: Arc<Mutex<NodeLiveness>>,
     /// In whose name offline messages are claimed.
     pub(crate) holder: Holder,
+    /// Which other nodes have certainly ended.
+    pub(crate) ended_nodes: EndedNodes,
+    pub(crate) chores: Chores,
+}
+
+/// What is done beside what somebody waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Chores {
+    /// Webhooks with deliveries to be ended.
+    pub(crate) endings: Arc<Endings>,
+    /// Rows of the attempt log that could not be written yet.
+    pub(crate) owed: OwedLogs,
+    /// How long chat sessions may be silent, once that is known.
+    pub(crate) chat_silence: Mutex<Option<Duration>>,
+    pub(crate) ending: Arc<StepSize>,
+    pub(crate) expiring: Arc<StepSize>,
+    pub(crate) purging: Arc<StepSize>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -46,13 +62,6 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Inner {
-    /// Begins the chores, which end with the scope or with the last clone of the store.
-    pub(crate) fn share(self, scope: &Scope) -> Arc<Self> {
-        let inner = Arc::new(self);
-        scope.spawn("store expiry", expire(Arc::downgrade(&inner), scope.clone()));
-        inner
-    }
-
     /// Calls that wait for a writer now.
     pub(crate) fn n_waiting(&self) -> usize {
         let dispatch = if self.acceptance.is_same(&self.dispatch) { 0 } else { self.dispatch.n_waiting() };
@@ -64,29 +73,23 @@ impl Inner {
         tokio::try_join!(self.acceptance.check(), self.dispatch.check()).map(drop)
     }
 
-    /// Drops what is older than the bound, in steps that leave room for others.
-    pub(crate) async fn expire_offline(&self) -> Result<(), Failure> {
-        loop {
-            let oldest = self.clock.now().before(self.offline.max_age);
-            let step = move |conn: &mut Conn| offline::expire(conn, oldest, EXPIRY_STEP);
-            if self.dispatch.call(step).await? < EXPIRY_STEP as usize {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// Drops offline messages that are too old while the store lives.
-async fn expire(store: Weak<Inner>, scope: Scope) {
-    let mut ticks = tokio::time::interval_at(Instant::now() + EXPIRY_INTERVAL, EXPIRY_INTERVAL);
-    loop {
-        tokio::select! {
-            () = scope.soft().cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        let Some(store) = store.upgrade() else { return };
-        if let Err(error) = store.expire_offline().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "offline messages could not be expired");
-        }
+    /// One step of a chore, in a transaction of its own, of as many rows as take little time; at most `most`.
+    /// How many rows it was, and whether there are more.
+    pub(crate) async fn chore(
+        &self,
+        step: &Arc<StepSize>,
+        most: usize,
+        mut work: impl FnMut(&mut Conn, i64) -> QueryResult<usize> + Send + 'static,
+    ) -> Result<(usize, bool), Failure> {
+        let limit = step.rows().min(most);
+        let measured = Arc::clone(step);
+        let work = move |conn: &mut Conn| {
+            let began = Instant::now();
+            let n_rows = work(conn, limit as i64)?;
+            measured.took(n_rows, began.elapsed());
+            Ok(n_rows)
+        };
+        let n_rows = self.dispatch.call((Caller::Chores, Weight::of_rows(limit)), work).await?;
+        Ok((n_rows, n_rows >= limit))
     }
 }

@@ -14,6 +14,7 @@ use super::queries::event_ids::KnownIds;
 use super::queries::{deliveries, lease, purge, requeue};
 use super::writer::Job;
 use crate::error::Failure;
+use crate::weight::{Caller, Weight};
 
 impl DeliveryLedger for Store {
     fn look_up<'a>(
@@ -33,7 +34,9 @@ impl DeliveryLedger for Store {
     fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
         let batch: Vec<AcceptedEvent> = batch.into_iter().map(AcceptedEvent::from).collect();
         Box::pin(async move {
-            let stored = self.inner.acceptance.merge(batch, Job::Enqueue).await;
+            let weight = batch.iter().fold(Weight::default(), |sum, event| sum + event.weight());
+            let caller = batch.first().map_or(Caller::Node, |event| Caller::Tenant(event.tenant().clone()));
+            let stored = self.inner.acceptance.merge((caller, weight), batch, Job::Enqueue).await;
             stored.map_err(|failure| failure.ledger("enqueue deliveries"))
         })
     }
@@ -44,22 +47,25 @@ impl DeliveryLedger for Store {
     }
 
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>> {
-        let codec = self.inner.codec.clone();
-        let work = move |conn: &mut _| lease::lease(conn, &codec, &request);
-        self.inner.dispatch.call_as(Failure::ledger, "lease deliveries", work)
-    }
-
-    fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>> {
         Box::pin(async move {
-            let settled = self.inner.dispatch.merge((results, rule), Job::Finish).await;
-            settled.map_err(|failure| failure.ledger("settle attempts"))
+            let n_wished: u32 = request.wishes.iter().map(|wish| wish.fresh + wish.retries).sum();
+            let turn = (Caller::Node, Weight::of_rows(n_wished as usize));
+            let (codec, endings) = (Arc::clone(&self.inner.codec), Arc::clone(&self.inner.chores.endings));
+            let work = move |conn: &mut _| lease::lease(conn, &codec, &request);
+            let after = move |granted: &lease::Granted| endings.note(&granted.to_end);
+            let granted = self.inner.dispatch.call_then(turn, work, after).await;
+            granted.map(|granted| granted.leased).map_err(|failure| failure.ledger("lease deliveries"))
         })
     }
 
+    fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>> {
+        Box::pin(async move { self.settle(results, rule).await.map_err(|failure| failure.ledger("settle attempts")) })
+    }
+
     fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>> {
-        self.inner
-            .dispatch
-            .call_as(Failure::ledger, "give leases back", move |conn| deliveries::give_back(conn, &leases))
+        let turn = (Caller::Node, Weight::of_rows(leases.len()));
+        let work = move |conn: &mut _| deliveries::give_back(conn, &leases);
+        self.inner.dispatch.call_as(Failure::ledger, "give leases back", turn, work)
     }
 
     fn requeue(
@@ -69,25 +75,41 @@ impl DeliveryLedger for Store {
         now: Timestamp,
         limit: u32,
     ) -> BoxFuture<'_, Result<Requeued, LedgerError>> {
-        self.inner.dispatch.call_as(Failure::ledger, "requeue deliveries", move |conn| {
-            requeue::requeue(conn, webhook, &which, now, limit)
-        })
+        let turn = (Caller::Chores, Weight::of_rows(limit as usize));
+        let work = move |conn: &mut _| requeue::requeue(conn, webhook, &which, now, limit);
+        self.inner.dispatch.call_as(Failure::ledger, "requeue deliveries", turn, work)
     }
 
     fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Result<Swept, LedgerError>> {
         let seen = Arc::clone(&self.inner.liveness);
         let work = move |conn: &mut _| deliveries::sweep(conn, &sweep, &seen);
-        self.inner.dispatch.call_as(Failure::ledger, "sweep leases", work)
+        self.inner.dispatch.call_as(Failure::ledger, "sweep leases", (Caller::Node, Weight::LIGHT), work)
     }
 
     fn reclaim<'a>(&'a self, node: &'a NodeId) -> BoxFuture<'a, Result<u64, LedgerError>> {
-        let node = node.clone();
-        self.inner.dispatch.call_as(Failure::ledger, "reclaim leases", move |conn| deliveries::reclaim(conn, &node))
+        let (node, ended) = (node.clone(), self.inner.ended_nodes.clone());
+        let work = move |conn: &mut _| deliveries::reclaim(conn, &node, &ended);
+        self.inner.dispatch.call_as(Failure::ledger, "reclaim leases", (Caller::Node, Weight::LIGHT), work)
     }
 
+    /// In steps of as many rows as take little time, each a transaction of its own.
     fn purge(&self, retention: Retention) -> BoxFuture<'_, Result<u64, LedgerError>> {
-        self.inner
-            .dispatch
-            .call_as(Failure::ledger, "purge ended deliveries", move |conn| purge::purge(conn, retention))
+        Box::pin(async move {
+            let most = retention.limit as usize;
+            let mut n_gone = 0;
+            while n_gone < most {
+                let step = move |conn: &mut _, limit: i64| {
+                    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+                    purge::purge(conn, Retention { limit, ..retention }).map(|n_rows| n_rows as usize)
+                };
+                let stepped = self.inner.chore(&self.inner.chores.purging, most - n_gone, step).await;
+                let (n_rows, has_more) = stepped.map_err(|failure| failure.ledger("purge ended deliveries"))?;
+                n_gone += n_rows;
+                if !has_more {
+                    break;
+                }
+            }
+            Ok(n_gone as u64)
+        })
     }
 }

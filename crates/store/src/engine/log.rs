@@ -9,14 +9,19 @@ use hookswitch_webhooks::{
 use super::Store;
 use super::queries::{entries, logs, skips};
 use crate::error::Failure;
+use crate::weight::{Caller, Weight};
 
 impl AttemptLog for Store {
     fn append(&self, row: AttemptRow) -> BoxFuture<'_, Result<(), DirectoryError>> {
-        self.inner.acceptance.call_as(Failure::directory, "log an attempt", move |conn| logs::append(conn, &[&row]))
+        let turn = (Caller::Node, Weight { n_rows: 1, n_bytes: row.body.len() });
+        let work = move |conn: &mut _| logs::append(conn, &[&row]);
+        self.inner.acceptance.call_as(Failure::directory, "log an attempt", turn, work)
     }
 
     fn append_skip(&self, row: SkipRow) -> BoxFuture<'_, Result<(), DirectoryError>> {
-        self.inner.acceptance.call_as(Failure::directory, "log a skip", move |conn| skips::append_one(conn, &row))
+        let turn = (Caller::Node, Weight::LIGHT);
+        let work = move |conn: &mut _| skips::append_one(conn, &row);
+        self.inner.acceptance.call_as(Failure::directory, "log a skip", turn, work)
     }
 
     fn entries<'a>(

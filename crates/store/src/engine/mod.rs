@@ -8,15 +8,19 @@
 //! `docs/decisions/0011-one-engine-two-databases.md`.
 
 mod chat;
+mod chores;
 mod directory;
+mod endings;
 mod inner;
 mod ledger;
 mod log;
 mod offline;
+mod owed;
 mod pending_users;
 mod queries;
 pub(super) mod reader;
 mod reader_classes;
+mod settle;
 mod store;
 pub(super) mod writer;
 
@@ -25,7 +29,8 @@ use super::dialect::{self, Conn};
 use super::interrupt::Interrupt;
 use super::offline_claim;
 
-pub(super) use inner::Inner;
+pub(super) use chores::share;
+pub(super) use inner::{Chores, Inner};
 pub(super) use pending_users::PendingUsers;
 pub(super) use queries::webhook_lists::n_unreadable;
 pub(super) use reader::Readers;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::Secret;
 
+use crate::former::EndedNodes;
 use crate::secret_keys::SecretKeys;
 
 /// How to reach and use a MySQL or MariaDB server. Prints without the password.
@@ -31,7 +32,8 @@ pub struct MySqlConfig {
     /// is a connection. Up to seven more read everything else, and two write: one for those who wait
     /// outside, one for dispatching.
     pub n_readers: usize,
-    /// Calls that may wait for each writer; 1,024 by default. When they are that many, the next caller waits.
+    /// Calls that may wait for each writer, half of them for one tenant; 2,048 by default. When they are that many,
+    /// the next caller waits.
     pub queue: usize,
     /// How long a report may take before it is ended; 5 s by default.
     pub report_limit: Duration,
@@ -44,6 +46,11 @@ pub struct MySqlConfig {
     /// before its connection is given up; 5 s by default. Too short, and a busy server is taken for a
     /// dead one.
     pub answer_wait: Duration,
+    /// In whose name kept messages are claimed: no other process may have it, at most 64 characters of a node's
+    /// id. One is made up by default.
+    pub node_name: Option<String>,
+    /// Which other nodes have certainly ended: what they held is free as soon as the store opens.
+    pub ended_nodes: EndedNodes,
     /// Seal signing secrets and custom header values; without any they stand in clear.
     pub secret_keys: SecretKeys,
 }
@@ -69,10 +76,12 @@ impl MySqlConfig {
             migrates: false,
             n_readers: 4,
             report_limit: Duration::from_secs(5),
-            queue: 1_024,
+            queue: 2_048,
             wait: Duration::from_secs(5),
             connect_wait: Duration::from_secs(3),
             answer_wait: Duration::from_secs(5),
+            node_name: None,
+            ended_nodes: EndedNodes::default(),
             secret_keys: SecretKeys::default(),
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
+use mysql_async::prelude::Queryable as _;
 use mysql_async::{OptsBuilder, SslOpts};
 
 use super::config::MySqlConfig;
@@ -22,7 +23,8 @@ const SESSION: [&str; 5] = [
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION time_zone = '+00:00'",
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
-    "SET SESSION innodb_lock_wait_timeout = 3",
+    // The shortest there is: whoever waits for a row that an operator has locked, all others wait with.
+    "SET SESSION innodb_lock_wait_timeout = 1",
     // Deadlocks are recognised by their text: the driver does not pass their number on.
     "SET SESSION lc_messages = 'en_US'",
 ];
@@ -144,12 +146,18 @@ async fn unpanicked<T>(connecting: impl Future<Output = ConnectionResult<T>>) ->
 }
 
 async fn connect(config: &MySqlConfig, statement_limit: Option<Duration>) -> ConnectionResult<Conn> {
-    let raw = mysql_async::Conn::new(options(config)).await.map_err(|error| bad_connection(&error))?;
+    let mut raw = mysql_async::Conn::new(options(config)).await.map_err(|error| bad_connection(&error))?;
+    let packet_bytes: Option<u64> =
+        raw.query_first("SELECT @@max_allowed_packet").await.map_err(|error| bad_connection(&error))?;
     let mut conn = AsyncMysqlConnection::try_from(raw).await?;
     let limit = statement_limit.map(limit_statements);
     let session: Vec<&str> = SESSION.into_iter().chain(limit.as_deref()).collect();
     conn.batch_execute(&session.join("; ")).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
-    Ok(Conn::from(Timed::new(conn)))
+    let conn = Timed::new(conn);
+    Ok(Conn::from(match packet_bytes {
+        Some(n_bytes) => conn.with_packets_of(n_bytes as usize),
+        None => conn,
+    }))
 }
 
 /// Ends a statement at the server, which would go on for hours after its caller left. The two servers have different

@@ -27,8 +27,21 @@ pub(crate) type Conn = AsyncConnectionWrapper<Timed>;
 /// Rows per statement for multi-row inserts and `IN` lists.
 pub(crate) const CHUNK: usize = 500;
 
-/// Bytes per statement for multi-row inserts, well below the smallest usual `max_allowed_packet` (16 MiB).
-pub(crate) const CHUNK_BYTES: usize = 2 * 1024 * 1024;
+/// Most bytes per statement for multi-row inserts.
+const CHUNK_BYTES: usize = 2 * 1024 * 1024;
+
+/// What a statement holds beside its one large value.
+const STATEMENT_HEAD: usize = 4 * 1024;
+
+/// Bytes per statement for multi-row inserts, well below the server's `max_allowed_packet`.
+pub(crate) fn chunk_bytes(conn: &Conn) -> usize {
+    CHUNK_BYTES.min(conn.packet_bytes() / 2)
+}
+
+/// The largest row that the server takes at all.
+pub(crate) fn row_bytes(conn: &Conn) -> usize {
+    conn.packet_bytes().saturating_sub(STATEMENT_HEAD)
+}
 
 /// Runs `work` in a transaction.
 pub(crate) fn write_transaction<T>(conn: &mut Conn, work: impl FnOnce(&mut Conn) -> QueryResult<T>) -> QueryResult<T> {
@@ -45,6 +58,11 @@ pub(crate) fn is_worth_repeating(error: &Error) -> bool {
         Error::DatabaseError(_, said) => said.message().contains("try restarting transaction"),
         _ => false,
     }
+}
+
+/// Whether a row stayed locked by somebody else.
+pub(crate) fn is_lock_wait(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(_, said) if said.message().contains("Lock wait timeout exceeded"))
 }
 
 /// Whether a failed transaction of many may have failed because of one of them: whenever the server
@@ -190,6 +208,29 @@ pub(crate) fn purge_ids(conn: &mut Conn, oldest: i64, limit: i64) -> QueryResult
         .bind::<BigInt, _>(limit)
         .execute(conn)
 }
+
+/// The bytes of a kept message. The column is the database's own sum: a text of this size would be read.
+pub(crate) fn envelope_bytes() -> SqlLiteral<BigInt> {
+    sql("offline_messages.n_bytes")
+}
+
+/// The same of the kept message `m`.
+pub(crate) const SIZE_OF_M: &str = "m.n_bytes";
+
+/// The larger of two numbers, as a function.
+pub(crate) const GREATEST: &str = "GREATEST";
+
+/// What a query ends with that locks its rows and passes over those that somebody else has locked.
+pub(crate) const SKIP_LOCKED: &str = "FOR UPDATE SKIP LOCKED";
+
+/// Kept messages that may expire: what is claimed belongs to its claimer, as long as that one says so.
+pub(crate) fn may_expire(now: i64) -> String {
+    format!("(NOT m.is_claimed OR COALESCE(u.held_until, 0) < {now})")
+}
+
+/// What an insert into `offline_users` ends with that changes the counts of a user who is there.
+pub(crate) const ADD_COUNTS: &str = "ON DUPLICATE KEY UPDATE n_messages = n_messages + VALUES(n_messages),
+    n_dropped = n_dropped + VALUES(n_dropped), n_bytes = n_bytes + VALUES(n_bytes)";
 
 /// The mean of the selected log rows' durations, as a `DOUBLE`; 0 without rows.
 pub(crate) fn mean_duration() -> SqlLiteral<Double> {

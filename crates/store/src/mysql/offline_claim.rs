@@ -11,6 +11,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use hookswitch_protocol::Timestamp;
 
 use super::dialect::Conn;
+use crate::former::EndedNodes;
 use crate::offline_claim::{Acquired, Holder, Key};
 use crate::schema::offline_messages as messages;
 
@@ -93,6 +94,24 @@ pub(crate) fn lock_user(conn: &mut Conn, key: &Key) -> QueryResult<()> {
     .bind::<Text, _>(&key.user)
     .execute(conn)?;
     Ok(())
+}
+
+/// Lets the claims of nodes that have certainly ended run out now.
+pub(crate) fn free_of_ended(conn: &mut Conn, ended: &EndedNodes) -> QueryResult<usize> {
+    #[derive(QueryableByName)]
+    struct Held {
+        #[diesel(sql_type = Text)]
+        held_by: String,
+    }
+    let holders: Vec<Held> =
+        sql_query("SELECT DISTINCT held_by FROM offline_users WHERE held_by IS NOT NULL").load(conn)?;
+    let mut n_users = 0;
+    for Held { held_by } in holders.into_iter().filter(|held| ended.contain(&held.held_by)) {
+        n_users += sql_query("UPDATE offline_users SET held_until = 0 WHERE held_by = ?")
+            .bind::<Text, _>(held_by)
+            .execute(conn)?;
+    }
+    Ok(n_users)
 }
 
 /// Renews every claim of this process.

@@ -11,11 +11,15 @@ use tokio::time::Instant;
 use super::config::MySqlConfig;
 use super::connect::Connector;
 use super::dialect::{Conn, RowNumbers};
-use super::engine::{Inner, PendingUsers, ReadLimits, ReaderClasses, Store, Writer, WriterContext, n_unreadable};
+use super::engine::{
+    Chores, Inner, PendingUsers, ReadLimits, ReaderClasses, Store, Writer, WriterContext, n_unreadable, share,
+};
 use super::{migrate, offline_claim};
 use crate::codec::Codec;
 use crate::error::{Failure, StoreError};
 use crate::metrics::StoreMetrics;
+use crate::offline_claim::Holder;
+use crate::weight::{Caller, Weight};
 
 impl Store {
     /// Logs in, sees to the schema and starts the writers.
@@ -55,14 +59,26 @@ impl Store {
             dispatch: Writer::start(writing, dispatch, context.clone(), bounds, metrics.clone(), scope),
             pending_users: PendingUsers::new(None),
             liveness: Arc::default(),
-            holder: Arc::from(NodeId::generate(clock.now()).as_str()),
+            holder: config.node_name.as_deref().map_or_else(|| generated(&clock), Arc::from),
             metrics,
             clock,
+            chores: Chores::default(),
+            ended_nodes: config.ended_nodes.clone(),
         };
-        let inner = inner.share(scope);
+        let inner = share(inner, scope);
+        let ended = config.ended_nodes;
+        let freed = move |conn: &mut Conn| offline_claim::free_of_ended(conn, &ended);
+        if let Err(error) = inner.dispatch.call((Caller::Node, Weight::LIGHT), freed).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "claims of ended nodes run out by themselves");
+        }
         scope.spawn("store heartbeat", renew_claims(Arc::downgrade(&inner), scope.clone()));
         Ok(Self { inner })
     }
+}
+
+/// A name that no other process has.
+fn generated(clock: &Clock) -> Holder {
+    Arc::from(NodeId::generate(clock.now()).as_str())
 }
 
 /// Gives the connection back when every seal in the tables can be opened: nothing is ever sent unsigned.
@@ -88,13 +104,66 @@ async fn renew_claims(store: Weak<Inner>, scope: Scope) {
         }
         let Some(store) = store.upgrade() else { return };
         let (holder, now) = (store.holder.clone(), store.clock.now());
-        let renewed: Result<usize, Failure> =
-            store.dispatch.call(move |conn: &mut Conn| offline_claim::renew(conn, &holder, now)).await;
+        let renewed: Result<usize, Failure> = {
+            let renew = move |conn: &mut Conn| offline_claim::renew(conn, &holder, now);
+            store.dispatch.call((Caller::Node, Weight::LIGHT), renew).await
+        };
         if let Err(error) = renewed {
             tracing::debug!(
                 error = &error as &dyn std::error::Error,
                 "claims of offline messages could not be renewed"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hookswitch_hub::{OfflineStore as _, UserKey};
+    use hookswitch_protocol::{TenantId, Timestamp, UserId};
+    use hookswitch_testkit::MariaDbServer;
+
+    use super::*;
+
+    /// Old messages of a thousand users, one of which somebody works with, and one of a node that has ended.
+    const OLD: &str = "
+    INSERT INTO offline_messages (tenant_id, user_id, event_id, envelope, accepted_at)
+    SELECT 't', seq, 'e', '{}', 1 FROM seq_1_to_1000;
+    INSERT INTO offline_users (tenant_id, user_id, n_messages, n_bytes) SELECT 't', seq, 1, 2 FROM seq_1_to_1000;
+    UPDATE offline_messages SET is_claimed = TRUE WHERE user_id IN ('3', '4');
+    UPDATE offline_users SET held_by = 'ended', held_until = 1 WHERE user_id = '3';
+    UPDATE offline_users SET held_by = 'lives', held_until = 99999999999999 WHERE user_id = '4';";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn messages_of_many_users_expire_in_steps_past_locked_rows() {
+        let server = MariaDbServer::start().await;
+        let database = server.create_database().await;
+        let (scope, clock) = (Scope::root("test"), Clock::manual(Timestamp::from_millis(1_000)));
+        let config = MySqlConfig { migrates: true, ..MySqlConfig::parse_url(&database.url()).expect("a URL") };
+        let store = Store::open(config, OfflineLimits::default(), clock.clone(), &scope).await.expect("opens");
+        database.sql(OLD).await;
+        clock.advance(store.inner.offline.max_age + Duration::from_hours(1));
+        let locked =
+            "BEGIN; UPDATE offline_users SET n_dropped = n_dropped WHERE user_id = '5'; SELECT SLEEP(4); COMMIT";
+        let expired = async {
+            let is_locked = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_locked > 0";
+            hookswitch_testkit::eventually("a row is locked", hookswitch_testkit::PATIENCE, async || {
+                database.sql(is_locked).await == "1"
+            })
+            .await;
+            let before = store.metrics().commits.get();
+            store.inner.expire_offline().await.expect("expires");
+            assert!(store.metrics().commits.get() - before < 120, "a few rows at least in each");
+            let left = database.sql("SELECT user_id FROM offline_messages ORDER BY user_id").await;
+            assert_eq!(left.lines().collect::<Vec<_>>(), ["4", "5"], "what is claimed or locked waits");
+        };
+        tokio::join!(database.sql(locked), expired);
+        let counts = "SELECT COUNT(*) FROM offline_users WHERE n_messages = 0 AND n_dropped = 1 AND n_bytes = 0";
+        assert_eq!(database.sql(counts).await, "998");
+        let user = UserKey { tenant: TenantId::parse("t").expect("legal"), user: UserId::from(9) };
+        assert_eq!(store.claim(&user, 9).await.expect("claim").n_dropped, 1);
+        scope.shut_down(Duration::from_secs(5)).await;
     }
 }

@@ -27,18 +27,33 @@ pub(crate) struct Timed {
     inner: AsyncMysqlConnection,
     deadline: Deadline,
     opened: Instant,
+    packet_bytes: usize,
 }
+
+/// The largest statement where the server was not asked for its own limit; no server has less by default.
+const PACKET_BYTES: usize = 1024 * 1024;
 
 impl Timed {
     /// A connection that has just been made, to be asked nothing before [`Timed::begin`].
     pub(crate) fn new(inner: AsyncMysqlConnection) -> Self {
         let now = Instant::now();
-        Self { inner, deadline: Deadline { at: now, was_missed: false, is_gone: None }, opened: now }
+        let deadline = Deadline { at: now, was_missed: false, is_gone: None };
+        Self { inner, deadline, opened: now, packet_bytes: PACKET_BYTES }
     }
 
     /// How long ago it was made.
     pub(crate) fn age(&self) -> Duration {
         self.opened.elapsed()
+    }
+
+    /// The same, with the largest packet that the server takes.
+    pub(crate) fn with_packets_of(self, packet_bytes: usize) -> Self {
+        Self { packet_bytes, ..self }
+    }
+
+    /// The largest packet that the server takes.
+    pub(crate) fn packet_bytes(&self) -> usize {
+        self.packet_bytes
     }
 
     /// A piece of work begins, all of which has so long.

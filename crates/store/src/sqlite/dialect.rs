@@ -24,7 +24,14 @@ pub(crate) type Conn = SqliteConnection;
 pub(crate) const CHUNK: usize = 500;
 
 /// Bytes per statement for multi-row inserts: SQLite has no bound that matters.
-pub(crate) const CHUNK_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) fn chunk_bytes(_conn: &Conn) -> usize {
+    64 * 1024 * 1024
+}
+
+/// The largest row: none that is accepted is too large.
+pub(crate) fn row_bytes(_conn: &Conn) -> usize {
+    usize::MAX
+}
 
 /// Runs `work` in a transaction that takes the write lock at once. A plain one would take it at the
 /// first write and fail, without waiting, when another program wrote since its first read.
@@ -34,6 +41,11 @@ pub(crate) fn write_transaction<T>(conn: &mut Conn, work: impl FnOnce(&mut Conn)
 
 /// Whether the transaction is worth running again at once: never, for nobody else writes beside it.
 pub(crate) fn is_worth_repeating(_error: &diesel::result::Error) -> bool {
+    false
+}
+
+/// Whether a row stayed locked by somebody else: here it is the file, which concerns all.
+pub(crate) fn is_lock_wait(_error: &diesel::result::Error) -> bool {
     false
 }
 
@@ -171,6 +183,30 @@ pub(crate) fn purge_ids(conn: &mut Conn, oldest: i64, limit: i64) -> QueryResult
     .bind::<BigInt, _>(limit)
     .execute(conn)
 }
+
+/// The bytes of a kept message, which SQLite knows without reading it.
+pub(crate) fn envelope_bytes() -> SqlLiteral<BigInt> {
+    sql("length(offline_messages.envelope)")
+}
+
+/// The same of the kept message `m`.
+pub(crate) const SIZE_OF_M: &str = "length(m.envelope)";
+
+/// The larger of two numbers, as a function.
+pub(crate) const GREATEST: &str = "MAX";
+
+/// What a query ends with that locks its rows: the transaction has the file anyway.
+pub(crate) const SKIP_LOCKED: &str = "";
+
+/// Kept messages that may expire: what is claimed belongs to its claimer.
+pub(crate) fn may_expire(_now: i64) -> String {
+    "m.is_claimed = 0".to_owned()
+}
+
+/// What an insert into `offline_users` ends with that changes the counts of a user who is there.
+pub(crate) const ADD_COUNTS: &str = "ON CONFLICT (tenant_id, user_id) DO UPDATE SET
+    n_messages = n_messages + excluded.n_messages, n_dropped = n_dropped + excluded.n_dropped,
+    n_bytes = n_bytes + excluded.n_bytes";
 
 /// The mean of the selected log rows' durations; 0 without rows.
 pub(crate) fn mean_duration() -> SqlLiteral<Double> {

@@ -9,13 +9,16 @@ use hookswitch_runtime::{Clock, Scope};
 
 use super::connect::Connector;
 use super::dialect::{self, Conn, RowNumbers};
-use super::engine::{Inner, PendingUsers, ReadLimits, ReaderClasses, Store, Writer, WriterContext, n_unreadable};
+use super::engine::{
+    Chores, Inner, PendingUsers, ReadLimits, ReaderClasses, Store, Writer, WriterContext, n_unreadable, share,
+};
 use super::file::{check_path, failed};
 use super::lock::{FileLock, private};
 use super::{migrate, recover};
 use crate::codec::Codec;
 use crate::config::StoreConfig;
 use crate::error::StoreError;
+use crate::former::EndedNodes;
 use crate::metrics::StoreMetrics;
 
 impl Store {
@@ -60,8 +63,10 @@ impl Store {
             pending_users: PendingUsers::new(Some(waiting)),
             liveness: Arc::default(),
             holder: Arc::from("this process"),
+            chores: Chores::default(),
+            ended_nodes: EndedNodes::default(),
         };
-        Ok(Self { inner: inner.share(scope) })
+        Ok(Self { inner: share(inner, scope) })
     }
 }
 
@@ -94,7 +99,7 @@ mod tests {
 
     use bytes::Bytes;
     use diesel::connection::{Connection as _, SimpleConnection as _};
-    use hookswitch_hub::{OfflineMessage, OfflineStore as _};
+    use hookswitch_hub::{MessageNumber, OfflineMessage, OfflineStore as _};
     use hookswitch_protocol::{EventId, TenantId, Timestamp, UserId};
 
     use super::*;
@@ -128,6 +133,29 @@ mod tests {
         assert_eq!((claim.messages.len(), claim.n_dropped), (1, 1_500));
         store.confirm(&agent(), &[claim.messages[0].number]).await.expect("confirm");
         assert!(!store.may_have(&agent()), "exactly known that nothing waits");
+    }
+
+    #[tokio::test]
+    async fn messages_of_many_users_expire_in_steps() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (scope, clock) = (Scope::root("test"), Clock::manual(Timestamp::from_millis(1_000_000)));
+        let config = StoreConfig::new(directory.path().join("x.db"));
+        let store = Store::open(config, OfflineLimits::default(), clock.clone(), &scope).await.expect("opens");
+        let of = |user: i64| UserKey { user: UserId::from(user), ..agent() };
+        let messages = |clock: &Clock| -> Vec<OfflineMessage> {
+            let to = |user| messages(clock, user..user + 1).into_iter().map(move |message| (user, message));
+            (1..=900).flat_map(to).map(|(user, message)| OfflineMessage { user: of(user), ..message }).collect()
+        };
+        store.put(messages(&clock)).await.expect("put");
+        assert_eq!(store.claim(&of(5), 9).await.expect("claim").messages.len(), 1);
+        clock.advance(store.inner.offline.max_age + Duration::from_millis(1));
+        let before = store.metrics().commits.get();
+        store.inner.expire_offline().await.expect("expires");
+        let n_steps = store.metrics().commits.get() - before;
+        assert!((2..100).contains(&n_steps), "{n_steps} transactions");
+        let told = store.claim(&of(900), 9).await.expect("claim");
+        assert_eq!((told.messages.len(), told.n_dropped), (0, 1));
+        store.give_back(&of(5), &[MessageNumber(5)]).await.expect("what was claimed is its claimer's still");
     }
 
     #[tokio::test]

@@ -15,19 +15,14 @@ pub(crate) fn recover(conn: &mut Conn) -> QueryResult<HashSet<UserKey>> {
     diesel::update(messages::table.filter(messages::is_claimed.eq(true)))
         .set(messages::is_claimed.eq(false))
         .execute(conn)?;
-    let counted: Vec<(String, String, i64)> = messages::table
-        .group_by((messages::tenant_id, messages::user_id))
-        .select((messages::tenant_id, messages::user_id, diesel::dsl::count_star()))
-        .load(conn)?;
-    diesel::update(users::table).set(users::n_messages.eq(0)).execute(conn)?;
-    for (tenant, user, n_messages) in &counted {
-        let row = (users::tenant_id.eq(tenant), users::user_id.eq(user), users::n_messages.eq(n_messages));
-        let n_rows =
-            diesel::update(users::table.find((tenant, user))).set(users::n_messages.eq(n_messages)).execute(conn)?;
-        if n_rows == 0 {
-            diesel::insert_into(users::table).values(row).execute(conn)?;
-        }
-    }
+    diesel::update(users::table).set((users::n_messages.eq(0), users::n_bytes.eq(0))).execute(conn)?;
+    diesel::sql_query(
+        "INSERT INTO offline_users (tenant_id, user_id, n_messages, n_bytes)
+         SELECT tenant_id, user_id, COUNT(*), SUM(length(envelope)) FROM offline_messages WHERE true
+         GROUP BY tenant_id, user_id
+         ON CONFLICT (tenant_id, user_id) DO UPDATE SET n_messages = excluded.n_messages, n_bytes = excluded.n_bytes",
+    )
+    .execute(conn)?;
     diesel::delete(users::table.filter(users::n_messages.eq(0).and(users::n_dropped.eq(0)))).execute(conn)?;
     let known: Vec<(String, String)> = users::table.select((users::tenant_id, users::user_id)).load(conn)?;
     Ok(known.iter().filter_map(|(tenant, user)| user_key(tenant, user)).collect())

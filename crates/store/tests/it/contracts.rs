@@ -29,6 +29,7 @@ impl Files {
 async fn offline_messages() {
     let files = Files::default();
     contract::offline::check(async |offline, clock| files.open(offline, clock).await).await;
+    contract::offline::check_bytes(async |offline, clock| files.open(offline, clock).await).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The one writer: many calls in one commit, and what happens when the file cannot be written.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -56,7 +57,7 @@ async fn a_locked_file_is_an_error_that_passes() {
     let mut operator = rig.operator();
     operator.run("BEGIN IMMEDIATE");
     let error = store.enqueue(vec![duty("e-1", &[id])]).await.expect_err("locked");
-    let LedgerError::Unavailable { source, .. } = &error;
+    let LedgerError::Unavailable { source, .. } = &error else { panic!("{error}") };
     let cause = source.source().expect("has a cause").to_string();
     assert!(cause.contains("locked"), "{error}: {source}: {cause}");
     assert_eq!(store.all().await.expect("reading goes on").len(), 1);
@@ -132,7 +133,7 @@ async fn a_full_queue_is_an_error_after_the_wait() {
     let n_full = answers
         .iter()
         .filter_map(|answer| answer.as_ref().err())
-        .filter(|LedgerError::Unavailable { source, .. }| source.to_string().contains("queue"))
+        .filter(|error| error.source().is_some_and(|source| source.to_string().contains("queue")))
         .count();
     assert!(n_full > 10, "{n_full} callers were told that the queue is full");
     operator.run("ROLLBACK");
@@ -171,7 +172,7 @@ async fn after_its_end_a_store_says_so() {
     let (late, ()) = tokio::join!(late, opened.close());
     assert!(late.is_ok(), "what was queued is served");
     let error = store.enqueue(vec![duty("e-2", &[])]).await.expect_err("stopped");
-    let LedgerError::Unavailable { source, .. } = error;
+    let LedgerError::Unavailable { source, .. } = error else { panic!("{error}") };
     assert!(source.to_string().contains("shut down"), "{source}");
     assert_eq!(store.all().await.expect("reading goes on").len(), 0);
 }

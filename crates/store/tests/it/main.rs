@@ -12,3 +12,4 @@ mod plans;
 mod reports;
 mod rig;
 mod seals;
+mod weight;

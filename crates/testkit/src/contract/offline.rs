@@ -25,11 +25,21 @@ pub async fn check<S: OfflineStore>(open: impl AsyncFn(OfflineLimits, Clock) -> 
     only_the_claimed_can_be_confirmed(&fresh().await).await;
     may_have_is_never_wrongly_false(&fresh().await).await;
     an_envelope_comes_out_as_it_went_in(&fresh().await).await;
+    pages_are_bounded_by_bytes(&fresh().await).await;
     bounded_by_count(&open(OfflineLimits { per_user: 3, ..OfflineLimits::default() }, Clock::manual(START)).await)
         .await;
     let clock = Clock::manual(START);
     let hour = OfflineLimits { max_age: Duration::from_hours(1), ..OfflineLimits::default() };
     bounded_by_age(&open(hour, clock.clone()).await, &clock).await;
+}
+
+/// For keepers that count the bytes they keep per user.
+///
+/// # Panics
+/// When they do not.
+pub async fn check_bytes<S: OfflineStore>(open: impl AsyncFn(OfflineLimits, Clock) -> S) {
+    let limits = OfflineLimits { per_user_bytes: 1_000, ..OfflineLimits::default() };
+    bounded_by_bytes(&open(limits, Clock::manual(START)).await).await;
 }
 
 fn user(tenant: &str, user: &str) -> UserKey {
@@ -162,6 +172,45 @@ async fn an_envelope_comes_out_as_it_went_in(store: &impl OfflineStore) {
     let odd = OfflineMessage { envelope: Bytes::from(bytes.clone()), ..message(&agent, "a") };
     store.put(vec![odd]).await.expect("put");
     assert_eq!(claim(store, &agent, 1).await.messages[0].envelope, bytes, "the envelope is sent as it stands");
+}
+
+async fn pages_are_bounded_by_bytes(store: &impl OfflineStore) {
+    let agent = user("tenant-1", "7");
+    let large =
+        |id: &str, kib: usize| OfflineMessage { envelope: Bytes::from(vec![b'x'; kib * 1024]), ..message(&agent, id) };
+    let sizes = [400, 600, 100, 2_000, 1];
+    store.put(sizes.iter().map(|kib| large(&kib.to_string(), *kib)).collect()).await.expect("put");
+    let mut pages = Vec::new();
+    for _ in 0..5 {
+        let page = claim(store, &agent, 9).await;
+        pages.push(page.messages.iter().map(|message| message.envelope.len() / 1024).collect::<Vec<_>>());
+    }
+    let wanted = vec![vec![400, 600], vec![100], vec![2_000], vec![1], vec![]];
+    assert_eq!(pages, wanted, "a page has at most a megabyte, or one message");
+}
+
+async fn bounded_by_bytes(store: &impl OfflineStore) {
+    let (agent, other) = (user("tenant-1", "7"), user("tenant-1", "8"));
+    let of_bytes = |user: &UserKey, id: &str, n_bytes: usize| OfflineMessage {
+        envelope: Bytes::from(vec![id.as_bytes()[0]; n_bytes]),
+        ..message(user, id)
+    };
+    let kept = async |user: &UserKey| {
+        let claim = claim(store, user, 9).await;
+        store.confirm(user, &numbers(&claim)).await.expect("confirm");
+        let ids: String = claim.messages.iter().map(|message| char::from(message.envelope[0])).collect();
+        (ids, claim.n_dropped)
+    };
+    store.put(vec![of_bytes(&other, "x", 900)]).await.expect("put");
+    for id in ["a", "b", "c", "d"] {
+        store.put(vec![of_bytes(&agent, id, 300)]).await.expect("put");
+    }
+    assert_eq!(kept(&agent).await, ("bcd".to_owned(), 1), "beyond the bytes the oldest are dropped and counted");
+    store.put(vec![of_bytes(&agent, "e", 900)]).await.expect("put");
+    assert_eq!(kept(&agent).await, ("e".to_owned(), 0), "what was confirmed counts no more");
+    store.put(vec![of_bytes(&agent, "f", 10), of_bytes(&agent, "g", 5_000)]).await.expect("put");
+    assert_eq!(kept(&agent).await, ("g".to_owned(), 1), "the newest is kept, whatever it weighs");
+    assert_eq!(kept(&other).await, ("x".to_owned(), 0), "the bound is per user");
 }
 
 async fn bounded_by_count(store: &impl OfflineStore) {

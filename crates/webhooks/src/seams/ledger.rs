@@ -363,6 +363,15 @@ pub enum LedgerError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The database takes no row this large. Nothing was changed, and never will be.
+    #[error("the database takes nothing this large while trying to {operation}")]
+    TooLarge {
+        /// What was tried.
+        operation: &'static str,
+        /// How large it was, and what the limit is.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 impl LedgerError {
@@ -370,6 +379,7 @@ impl LedgerError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Unavailable { .. } => Retry::After(Duration::from_secs(1)),
+            Self::TooLarge { .. } => Retry::Never,
         }
     }
 

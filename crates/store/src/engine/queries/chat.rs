@@ -1,10 +1,12 @@
 //! Live public chat sessions.
 
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::Text;
 use hookswitch_hub::{ChatSession, SessionStart};
 use hookswitch_protocol::{SessionKey, TenantId, Timestamp};
 
-use super::dialect::{Conn, for_update};
+use super::dialect::{self, CHUNK, Conn, for_update, skip_locked};
 use crate::schema::chat_sessions as sessions;
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -64,16 +66,55 @@ pub(crate) fn end(conn: &mut Conn, tenant: &TenantId, key: &SessionKey) -> Query
     Ok(())
 }
 
+/// Most sessions in one statement.
+pub(crate) const TOUCHED: usize = CHUNK;
+
+/// Notes the activity of at most [`TOUCHED`] sessions, in one statement. Activity never goes back.
 pub(crate) fn touch(conn: &mut Conn, seen: &[(SessionKey, Timestamp)]) -> QueryResult<()> {
-    for (key, at) in seen {
-        let row = sessions::table.find(key.as_str()).filter(sessions::last_active.lt(at.as_millis()));
-        diesel::update(row).set(sessions::last_active.eq(at.as_millis())).execute(conn)?;
+    if seen.is_empty() {
+        return Ok(());
     }
+    let head = format!("UPDATE chat_sessions SET last_active = {}(last_active, CASE session_key", dialect::GREATEST);
+    let mut update = sql_query(head).into_boxed();
+    for (key, at) in seen {
+        update = update.sql(format!(" WHEN ? THEN {}", at.as_millis())).bind::<Text, _>(key.as_str());
+    }
+    update = update.sql(" ELSE 0 END) WHERE session_key IN (");
+    for (index, (key, _)) in seen.iter().enumerate() {
+        update = update.sql(if index == 0 { "?" } else { ", ?" }).bind::<Text, _>(key.as_str());
+    }
+    update.sql(")").execute(conn)?;
     Ok(())
 }
 
-pub(crate) fn live(conn: &mut Conn, silent_before: Timestamp) -> QueryResult<Vec<ChatSession>> {
-    diesel::delete(sessions::table.filter(sessions::last_active.lt(silent_before.as_millis()))).execute(conn)?;
-    let rows: Vec<SessionRow> = sessions::table.select(SessionRow::as_select()).load(conn)?;
-    Ok(rows.into_iter().filter_map(SessionRow::read).collect())
+/// Forgets at most `limit` silent sessions; how many. One that a node is busy with is left for later.
+pub(crate) fn forget_silent(conn: &mut Conn, silent_before: Timestamp, limit: i64) -> QueryResult<usize> {
+    let silent = sessions::table
+        .filter(sessions::last_active.lt(silent_before.as_millis()))
+        .order(sessions::last_active.asc())
+        .limit(limit)
+        .select(sessions::session_key);
+    let keys: Vec<String> = skip_locked!(silent).load(conn)?;
+    for chunk in keys.chunks(CHUNK) {
+        diesel::delete(sessions::table.filter(sessions::session_key.eq_any(chunk))).execute(conn)?;
+    }
+    Ok(keys.len())
+}
+
+/// The sessions that live, ordered by their keys: at most `limit` of those behind `after`.
+pub(crate) fn live(
+    conn: &mut Conn,
+    silent_before: Timestamp,
+    after: &str,
+    limit: i64,
+) -> QueryResult<(Vec<ChatSession>, Option<String>)> {
+    let rows: Vec<SessionRow> = sessions::table
+        .filter(sessions::session_key.gt(after))
+        .filter(sessions::last_active.ge(silent_before.as_millis()))
+        .order(sessions::session_key.asc())
+        .limit(limit)
+        .select(SessionRow::as_select())
+        .load(conn)?;
+    let last = rows.last().map(|row| row.session_key.clone()).filter(|_| rows.len() as i64 == limit);
+    Ok((rows.into_iter().filter_map(SessionRow::read).collect(), last))
 }

@@ -1,13 +1,15 @@
 //! Deliveries between lease and end: giving back, ending without an attempt, the backlog.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 
 use diesel::prelude::*;
 use hookswitch_protocol::{NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{Backlog, DueWebhook, Lease, SkipReason, Sweep, Swept};
 
-use super::dialect::{self, CHUNK, Conn, NodeLiveness, skip_locked};
-use super::skips;
+use super::dialect::{self, CHUNK, Conn, NodeLiveness, for_update, skip_locked};
+use super::{skips, webhooks};
+use crate::former::EndedNodes;
 use crate::literals::{is_due, is_leased};
 use crate::schema::webhook_deliveries as deliveries;
 
@@ -25,45 +27,74 @@ pub(crate) const MISSED: End = End { state: "missed", reason: SkipReason::Disabl
 /// It is too late for it.
 pub(crate) const EXPIRED: End = End { state: "expired", reason: SkipReason::Expired };
 
-/// Most deliveries ended by one call, so that a webhook with a million of them does not hold the
-/// writer for seconds.
-pub(crate) const END_LIMIT: i64 = 2_000;
+/// Most deliveries ended by a call that does something else, which others wait for. The rest is a chore's.
+pub(crate) const END_BESIDE: i64 = 50;
 
-/// Ends a webhook's waiting deliveries that are due by `due_by`, oldest first, within the limit.
+/// Ends what a webhook must not be sent any more, up to `limit`; how many. None that may be sent is ended.
+pub(crate) fn end_unsendable(conn: &mut Conn, webhook: WebhookId, now: Timestamp, limit: i64) -> QueryResult<usize> {
+    match webhooks::is_active(conn, webhook)? {
+        None => end_waiting(conn, webhook, i64::MAX, DELETED, now, limit),
+        // What is due later may find it switched on again.
+        Some(false) => end_waiting(conn, webhook, now.as_millis(), MISSED, now, limit),
+        // Where its row cannot be read (a seal that no key opens), everything waits until it can.
+        Some(true) => expire(conn, webhook, now, limit),
+    }
+}
+
+/// Ends a webhook's waiting deliveries that are due by `due_by`, oldest first, up to `limit`; how many.
 pub(crate) fn end_waiting(
     conn: &mut Conn,
     webhook: WebhookId,
     due_by: i64,
     end: End,
     now: Timestamp,
-) -> QueryResult<()> {
+    limit: i64,
+) -> QueryResult<usize> {
     let waiting = deliveries::table
         .filter(is_due())
         .filter(deliveries::webhook_id.eq(webhook.0))
         .filter(deliveries::is_retry.eq_any([false, true]))
         .filter(deliveries::due_at.le(due_by))
-        .limit(END_LIMIT)
+        .limit(limit)
         .select(deliveries::id);
     // What another node leases at this moment ends there, or is ended by the next lease.
     let ids: Vec<i64> = skip_locked!(waiting).load(conn)?;
     end_these(conn, &ids, end, now)
 }
 
-/// Ends what is due and too late, within the limit.
-pub(crate) fn expire(conn: &mut Conn, webhook: WebhookId, is_retry: bool, now: Timestamp) -> QueryResult<()> {
-    let late = deliveries::table
-        .filter(is_due())
-        .filter(deliveries::webhook_id.eq(webhook.0))
-        .filter(deliveries::is_retry.eq(is_retry))
-        .filter(deliveries::due_at.le(now.as_millis()))
-        .filter(deliveries::expires_at.lt(now.as_millis()))
-        .limit(END_LIMIT)
-        .select(deliveries::id);
-    let ids: Vec<i64> = skip_locked!(late).load(conn)?;
-    end_these(conn, &ids, EXPIRED, now)
+/// Ends what is too late among the first `limit` that are due, of first attempts and of retries; how many.
+/// Those behind are looked at when they come first: nobody walks over a backlog to find them.
+fn expire(conn: &mut Conn, webhook: WebhookId, now: Timestamp, limit: i64) -> QueryResult<usize> {
+    let mut n_ended = 0;
+    for is_retry in [false, true] {
+        let first: Vec<(i64, Option<i64>)> = deliveries::table
+            .filter(is_due())
+            .filter(deliveries::webhook_id.eq(webhook.0))
+            .filter(deliveries::is_retry.eq(is_retry))
+            .filter(deliveries::due_at.le(now.as_millis()))
+            .order((deliveries::due_at.asc(), deliveries::id.asc()))
+            .limit(limit)
+            .select((deliveries::id, deliveries::expires_at))
+            .load(conn)?;
+        let is_late = |(_, expires_at): &(i64, Option<i64>)| expires_at.is_some_and(|at| at < now.as_millis());
+        let late: Vec<i64> = first.into_iter().filter(is_late).map(|(id, _)| id).collect();
+        n_ended += end_late(conn, &late, now)?;
+    }
+    Ok(n_ended)
 }
 
-fn end_these(conn: &mut Conn, ids: &[i64], end: End, now: Timestamp) -> QueryResult<()> {
+/// Ends these as expired, but those that are not due any more or that another node is about to end; how many.
+pub(crate) fn end_late(conn: &mut Conn, ids: &[i64], now: Timestamp) -> QueryResult<usize> {
+    let mut n_ended = 0;
+    for chunk in ids.chunks(CHUNK) {
+        let due = deliveries::table.filter(deliveries::id.eq_any(chunk)).filter(is_due()).select(deliveries::id);
+        let due: Vec<i64> = skip_locked!(due).load(conn)?;
+        n_ended += end_these(conn, &due, EXPIRED, now)?;
+    }
+    Ok(n_ended)
+}
+
+fn end_these(conn: &mut Conn, ids: &[i64], end: End, now: Timestamp) -> QueryResult<usize> {
     for chunk in ids.chunks(CHUNK) {
         skips::of_deliveries(conn, chunk, end.reason, now)?;
         diesel::update(deliveries::table.filter(deliveries::id.eq_any(chunk)))
@@ -77,7 +108,7 @@ fn end_these(conn: &mut Conn, ids: &[i64], end: End, now: Timestamp) -> QueryRes
             ))
             .execute(conn)?;
     }
-    Ok(())
+    Ok(ids.len())
 }
 
 /// The columns of a delivery that waits again.
@@ -92,11 +123,15 @@ macro_rules! waiting_again {
 }
 
 pub(crate) fn give_back(conn: &mut Conn, leases: &[Lease]) -> QueryResult<()> {
-    for lease in leases {
-        let held = deliveries::table
-            .find(lease.number)
-            .filter(deliveries::state.eq("leased").and(deliveries::fence.eq(lease.fence)));
-        diesel::update(held).set(waiting_again!()).execute(conn)?;
+    for chunk in leases.chunks(CHUNK) {
+        let leased = deliveries::table
+            .filter(deliveries::id.eq_any(chunk.iter().map(|lease| lease.number)))
+            .filter(deliveries::state.eq("leased"))
+            .select((deliveries::id, deliveries::fence));
+        let held: HashSet<(i64, i64)> = for_update!(leased).load(conn)?.into_iter().collect();
+        let ours = chunk.iter().map(|lease| (lease.number, lease.fence)).filter(|lease| held.contains(lease));
+        let ids: Vec<i64> = ours.map(|(number, _)| number).collect();
+        wait_again(conn, &ids)?;
     }
     Ok(())
 }
@@ -125,12 +160,19 @@ pub(crate) fn sweep(conn: &mut Conn, sweep: &Sweep, seen: &Mutex<NodeLiveness>) 
     Ok(Swept { n_leases: wait_again(conn, &ids)? as u64, n_nodes })
 }
 
-/// The leases of a node's former self; where the database belongs to one process, every lease.
-pub(crate) fn reclaim(conn: &mut Conn, node: &NodeId) -> QueryResult<u64> {
+/// The leases of a node's former self, and of others that have certainly ended; where the database belongs to
+/// one process, every lease.
+pub(crate) fn reclaim(conn: &mut Conn, node: &NodeId, ended: &EndedNodes) -> QueryResult<u64> {
     let leased = deliveries::table.filter(is_leased()).select(deliveries::id);
     let ids: Vec<i64> = match dialect::reclaims_from(node) {
         None => leased.load(conn)?,
-        Some(owner) => skip_locked!(leased.filter(deliveries::lease_owner.eq(owner))).load(conn)?,
+        Some(own) => {
+            let owners = deliveries::table.filter(is_leased()).select(deliveries::lease_owner).distinct();
+            let owners: Vec<Option<String>> = owners.load(conn)?;
+            let gone: Vec<String> =
+                owners.into_iter().flatten().filter(|owner| owner == own || ended.contain(owner)).collect();
+            skip_locked!(leased.filter(deliveries::lease_owner.eq_any(gone))).load(conn)?
+        }
     };
     Ok(wait_again(conn, &ids)? as u64)
 }

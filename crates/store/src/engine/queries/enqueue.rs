@@ -8,12 +8,13 @@ use diesel::prelude::*;
 use hookswitch_protocol::{DeliveryId, EventId, TenantId, Timestamp};
 use hookswitch_webhooks::{NewDeliveries, Seen, SkipReason};
 
-use super::chunks::chunks;
+use super::chunks::{check_size, chunks};
 use super::dialect::{self, CHUNK, Conn, RowNumbers};
 use super::event_ids::{self, IdRow, KnownIds};
 use super::skips::{self, NewSkip};
 use crate::schema::{webhook_deliveries, webhook_events};
 use crate::time::SqlTime;
+use crate::weight::Weight;
 
 /// An accepted event with the ids of its deliveries, made before the writer is asked.
 pub(crate) struct AcceptedEvent {
@@ -25,6 +26,17 @@ impl From<NewDeliveries> for AcceptedEvent {
     fn from(new: NewDeliveries) -> Self {
         let deliveries = new.targets.iter().map(|_| DeliveryId::generate(new.accepted_at)).collect();
         Self { new, deliveries }
+    }
+}
+
+impl AcceptedEvent {
+    /// What storing it costs: a row for each delivery, one for the event and one for its id.
+    pub(crate) fn weight(&self) -> Weight {
+        Weight { n_rows: self.deliveries.len() + 2, n_bytes: self.new.body.len() }
+    }
+
+    pub(crate) fn tenant(&self) -> &TenantId {
+        &self.new.tenant
     }
 }
 
@@ -180,11 +192,11 @@ impl<'a> Rows<'a> {
 
     /// `stored` are the rows of chosen ids that were there before; what is new of them was outdated.
     fn store(self, conn: &mut Conn, stored: &KnownIds) -> QueryResult<()> {
-        for (tenant, id) in self.chosen.iter().filter(|(tenant, id)| stored.has(tenant, id)) {
-            event_ids::forget(conn, tenant.as_str(), id.as_str())?;
-        }
+        let outdated = self.chosen.iter().copied().filter(|(tenant, id)| stored.has(tenant, id));
+        event_ids::forget(conn, outdated)?;
         event_ids::store(conn, &self.ids)?;
-        for chunk in chunks(&self.events, |event| event.body.len()) {
+        self.events.iter().try_for_each(|event| check_size(conn, event.body.len()))?;
+        for chunk in chunks(&self.events, dialect::chunk_bytes(conn), |event| event.body.len()) {
             diesel::insert_into(webhook_events::table).values(chunk).execute(conn)?;
         }
         for chunk in self.deliveries.chunks(CHUNK) {

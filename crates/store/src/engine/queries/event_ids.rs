@@ -89,8 +89,22 @@ pub(crate) fn store(conn: &mut Conn, rows: &[IdRow]) -> QueryResult<()> {
     Ok(())
 }
 
-/// Forgets an outdated id, so that it can be stored again.
-pub(crate) fn forget(conn: &mut Conn, tenant: &str, id: &str) -> QueryResult<()> {
-    diesel::delete(event_ids::table.find((tenant, id))).execute(conn)?;
+/// Forgets outdated ids, so that they can be stored again.
+pub(crate) fn forget<'a>(
+    conn: &mut Conn,
+    outdated: impl Iterator<Item = (&'a TenantId, &'a EventId)>,
+) -> QueryResult<()> {
+    let mut by_tenant: HashMap<&TenantId, Vec<&str>> = HashMap::new();
+    for (tenant, id) in outdated {
+        by_tenant.entry(tenant).or_default().push(id.as_str());
+    }
+    for (tenant, ids) in by_tenant {
+        for chunk in ids.chunks(CHUNK) {
+            let rows = event_ids::table
+                .filter(event_ids::tenant_id.eq(tenant.as_str()))
+                .filter(event_ids::event_id.eq_any(chunk));
+            diesel::delete(rows).execute(conn)?;
+        }
+    }
     Ok(())
 }

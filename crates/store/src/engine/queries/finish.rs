@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use diesel::prelude::*;
-use hookswitch_protocol::{DeliveryId, Timestamp};
-use hookswitch_webhooks::{Attempted, DisableRule, Disposition, Finished, Settled};
+use hookswitch_protocol::{DeliveryId, Timestamp, WebhookId};
+use hookswitch_webhooks::{Attempted, DisableRule, DisabledWebhook, Disposition, Finished, Settled};
 
 use super::dialect::{CHUNK, Conn, for_update};
-use super::{health, logs};
+use super::{health, logs, webhooks as registrations};
 use crate::codec::Codec;
 use crate::schema::{webhook_deliveries as deliveries, webhook_logs};
 use crate::time::SqlTime;
@@ -27,7 +28,54 @@ struct Settlement {
 pub(crate) fn finish(
     conn: &mut Conn,
     codec: &Codec,
-    batches: &[(Vec<Attempted>, DisableRule)],
+    batches: &[(Arc<[Attempted]>, DisableRule)],
+) -> QueryResult<Vec<Settled>> {
+    finish_but(conn, codec, batches, &HashSet::new())
+}
+
+/// Settles a batch without waiting for webhooks whose rows somebody else has locked. Their deliveries end
+/// too; the places of the attempts are given whose rows are still to be written.
+pub(crate) fn finish_past_locks(
+    conn: &mut Conn,
+    codec: &Codec,
+    batch: &Arc<[Attempted]>,
+    rule: DisableRule,
+) -> QueryResult<(Settled, Vec<usize>)> {
+    let mut ids: Vec<i64> = batch.iter().map(|attempted| attempted.row.webhook.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let locked = registrations::locked(conn, &ids)?;
+    let settled = finish_but(conn, codec, &[(Arc::clone(batch), rule)], &locked)?.pop().unwrap_or_default();
+    let owed = batch.iter().enumerate().filter(|(_, one)| locked.contains(&one.row.webhook.0));
+    Ok((settled, owed.map(|(place, _)| place).collect()))
+}
+
+/// Writes what a webhook's settled attempts owe its row and the log; `false` while that row is locked.
+pub(crate) fn log_owed(
+    conn: &mut Conn,
+    codec: &Codec,
+    webhook: WebhookId,
+    attempts: &[Attempted],
+    rule: DisableRule,
+) -> QueryResult<bool> {
+    if !registrations::locked(conn, &[webhook.0])?.is_empty() {
+        return Ok(false);
+    }
+    let disabled = health::note(conn, codec, &[(attempts.iter().collect(), &rule)])?;
+    for DisabledWebhook { webhook, reason } in disabled.into_iter().flatten() {
+        tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, ?reason, "a webhook is switched off, late: its row was locked");
+    }
+    let rows: Vec<_> = attempts.iter().map(|attempted| &attempted.row).collect();
+    logs::append(conn, &rows)?;
+    Ok(true)
+}
+
+/// Writes neither to nor about the webhooks that are `locked`.
+fn finish_but(
+    conn: &mut Conn,
+    codec: &Codec,
+    batches: &[(Arc<[Attempted]>, DisableRule)],
+    locked: &HashSet<i64>,
 ) -> QueryResult<Vec<Settled>> {
     let mut held = load_held(conn, batches)?;
     let settled = load_settled(conn, &held, batches)?;
@@ -36,8 +84,9 @@ pub(crate) fn finish(
     let mut judge = |one| if is_settled(one) { Finished::Recorded } else { settlement.take(&mut held, one) };
     let finished: Vec<Vec<Finished>> =
         batches.iter().map(|(batch, _)| batch.iter().map(&mut judge).collect()).collect();
+    let is_news = |one: &&Attempted| !is_settled(one) && !locked.contains(&one.row.webhook.0);
     let news: Vec<(Vec<&Attempted>, &DisableRule)> =
-        batches.iter().map(|(batch, rule)| (batch.iter().filter(|one| !is_settled(one)).collect(), rule)).collect();
+        batches.iter().map(|(batch, rule)| (batch.iter().filter(is_news).collect(), rule)).collect();
     // Before the log rows, which lock their webhooks for reading: two nodes that want more than that
     // afterwards would wait for each other.
     let disabled = health::note(conn, codec, &news)?;
@@ -50,9 +99,9 @@ pub(crate) fn finish(
 }
 
 /// The fences in force of the deliveries that are leased.
-fn load_held(conn: &mut Conn, batches: &[(Vec<Attempted>, DisableRule)]) -> QueryResult<HashMap<i64, i64>> {
+fn load_held(conn: &mut Conn, batches: &[(Arc<[Attempted]>, DisableRule)]) -> QueryResult<HashMap<i64, i64>> {
     let mut numbers: Vec<i64> =
-        batches.iter().flat_map(|(batch, _)| batch).map(|attempted| attempted.lease.number).collect();
+        batches.iter().flat_map(|(batch, _)| batch.iter()).map(|attempted| attempted.lease.number).collect();
     numbers.sort_unstable();
     let mut held = HashMap::with_capacity(numbers.len());
     for chunk in numbers.chunks(CHUNK) {
@@ -83,9 +132,9 @@ fn made(Attempted { row, .. }: &Attempted) -> Option<Made> {
 fn load_settled(
     conn: &mut Conn,
     held: &HashMap<i64, i64>,
-    batches: &[(Vec<Attempted>, DisableRule)],
+    batches: &[(Arc<[Attempted]>, DisableRule)],
 ) -> QueryResult<HashSet<Made>> {
-    let all = batches.iter().flat_map(|(batch, _)| batch);
+    let all = batches.iter().flat_map(|(batch, _)| batch.iter());
     let stale: Vec<&str> = all
         .filter(|one| held.get(&one.lease.number) != Some(&one.lease.fence))
         .filter_map(|one| one.row.delivery.as_ref().map(DeliveryId::as_str))

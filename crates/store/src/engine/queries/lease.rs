@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use hookswitch_protocol::{DeliveryId, EventType, Timestamp, WebhookId};
 use hookswitch_webhooks::{LEASE_BYTES, Lease, LeaseRequest, LeasedDelivery, Webhook};
 
-use super::deliveries::{self as ends, DELETED, MISSED};
+use super::deliveries::{self as ends, END_BESIDE};
 use super::dialect::{CHUNK, Conn, skip_locked};
 use super::webhooks;
 use crate::codec::Codec;
@@ -41,67 +41,104 @@ const FIRST_EVENTS: usize = 16;
 /// Type and body, by the event's number.
 type Events = HashMap<i64, (EventType, Bytes)>;
 
-/// Hands out what is wished for, and ends what must not be sent any more.
-pub(crate) fn lease(conn: &mut Conn, codec: &Codec, request: &LeaseRequest) -> QueryResult<Vec<LeasedDelivery>> {
+/// What a lease handed out, and what it met that is still to be ended.
+#[derive(Debug, Default)]
+pub(crate) struct Granted {
+    pub(crate) leased: Vec<LeasedDelivery>,
+    /// Webhooks that have waiting deliveries which must not be sent.
+    pub(crate) to_end: Vec<WebhookId>,
+}
+
+/// Hands out what is wished for, and ends some of what must not be sent any more.
+pub(crate) fn lease(conn: &mut Conn, codec: &Codec, request: &LeaseRequest) -> QueryResult<Granted> {
     let ids: Vec<i64> = request.wishes.iter().map(|wish| wish.webhook.0).collect();
     let sendable: HashMap<WebhookId, Arc<Webhook>> =
         webhooks::sendable(conn, codec, &ids)?.into_iter().map(|webhook| (webhook.id, Arc::new(webhook))).collect();
     let mut picked: Vec<(Row, &Arc<Webhook>)> = Vec::new();
+    let mut to_end = Vec::new();
     for wish in &request.wishes {
         let Some(webhook) = sendable.get(&wish.webhook) else {
-            end_waiting(conn, wish.webhook, request.now)?;
+            ends::end_unsendable(conn, wish.webhook, request.now, END_BESIDE)?;
+            to_end.push(wish.webhook);
             continue;
         };
         for (is_retry, limit) in [(false, wish.fresh), (true, wish.retries)] {
             if limit > 0 {
-                let rows = due(conn, webhook, is_retry, request.now, limit)?;
-                picked.extend(rows.into_iter().map(|row| (row, webhook)));
+                let due = due(conn, webhook, is_retry, request.now, limit)?;
+                to_end.extend(due.has_late.then_some(wish.webhook));
+                picked.extend(due.rows.into_iter().map(|row| (row, webhook)));
             }
         }
     }
     let events = load_events(conn, &picked)?;
     let leased: Vec<_> = picked.into_iter().filter_map(|(row, webhook)| hand_out(&row, webhook, &events)).collect();
     mark(conn, request, &leased)?;
-    Ok(leased)
+    Ok(Granted { leased, to_end })
 }
 
-fn end_waiting(conn: &mut Conn, webhook: WebhookId, now: Timestamp) -> QueryResult<()> {
-    match webhooks::is_active(conn, webhook)? {
-        None => ends::end_waiting(conn, webhook, i64::MAX, DELETED, now),
-        // What is due later may find it switched on again.
-        Some(false) => ends::end_waiting(conn, webhook, now.as_millis(), MISSED, now),
-        // Its row cannot be read (a seal that no key opens): everything waits until it can.
-        Some(true) => Ok(()),
-    }
+/// What is due and not too late.
+struct Due {
+    rows: Vec<Row>,
+    /// Whether some that come first are too late.
+    has_late: bool,
 }
 
-/// What is due and not too late. What is too late is ended when it comes up, and makes room for the next.
-fn due(conn: &mut Conn, webhook: &Webhook, is_retry: bool, now: Timestamp, limit: u32) -> QueryResult<Vec<Row>> {
+/// What is due, passing over what is too late: ending a hundred thousand of those is not for whoever waits
+/// for a new one. The first few end here.
+fn due(conn: &mut Conn, webhook: &Webhook, is_retry: bool, now: Timestamp, limit: u32) -> QueryResult<Due> {
     let rows = first_due(conn, webhook, is_retry, now, limit)?;
-    if !rows.iter().any(|row| row.is_late(now)) {
-        return Ok(rows);
+    let late: Vec<i64> = rows.iter().filter(|row| row.is_late(now)).map(|row| row.id).collect();
+    if late.is_empty() {
+        return Ok(Due { rows, has_late: false });
     }
-    ends::expire(conn, webhook.id, is_retry, now)?;
-    let mut rows = first_due(conn, webhook, is_retry, now, limit)?;
-    rows.retain(|row| !row.is_late(now));
-    Ok(rows)
+    ends::end_late(conn, &late[..late.len().min(END_BESIDE as usize)], now)?;
+    Ok(Due { rows: first_in_time(conn, webhook, is_retry, now, limit)?, has_late: true })
 }
 
-/// Oldest due first, straight from the index; what other nodes lease at this moment is passed over.
+/// The deliveries of a webhook that are due, oldest first, straight from the index.
+macro_rules! waiting {
+    ($webhook:expr, $is_retry:expr, $now:expr, $limit:expr) => {
+        deliveries::table
+            .filter(is_due())
+            .filter(deliveries::webhook_id.eq($webhook.id.0))
+            .filter(deliveries::is_retry.eq($is_retry))
+            .filter(deliveries::due_at.le($now.as_millis()))
+            .order((deliveries::due_at.asc(), deliveries::id.asc()))
+            .limit(i64::from($limit))
+    };
+}
+
+/// What other nodes lease at this moment is passed over.
 fn first_due(conn: &mut Conn, webhook: &Webhook, is_retry: bool, now: Timestamp, limit: u32) -> QueryResult<Vec<Row>> {
-    let due = deliveries::table
-        .filter(is_due())
-        .filter(deliveries::webhook_id.eq(webhook.id.0))
-        .filter(deliveries::is_retry.eq(is_retry))
-        .filter(deliveries::due_at.le(now.as_millis()))
-        .order((deliveries::due_at.asc(), deliveries::id.asc()))
-        .limit(i64::from(limit))
-        .select(Row::as_select());
+    let due = waiting!(webhook, is_retry, now, limit).select(Row::as_select());
     if webhook.options.ordered_by.is_some() {
-        skip_locked!(due.filter(is_next_in_order())).load(conn)
+        skip_locked!(due.filter(is_next_in_order(now.as_millis()))).load(conn)
     } else {
         skip_locked!(due).load(conn)
     }
+}
+
+/// The first that are not too late. Found without locking what is passed over, and then locked by their ids.
+fn first_in_time(
+    conn: &mut Conn,
+    webhook: &Webhook,
+    is_retry: bool,
+    now: Timestamp,
+    limit: u32,
+) -> QueryResult<Vec<Row>> {
+    let in_time = || deliveries::expires_at.is_null().or(deliveries::expires_at.ge(now.as_millis()));
+    let found = waiting!(webhook, is_retry, now, limit).filter(in_time()).select(deliveries::id);
+    let ids: Vec<i64> = if webhook.options.ordered_by.is_some() {
+        found.filter(is_next_in_order(now.as_millis())).load(conn)?
+    } else {
+        found.load(conn)?
+    };
+    let rows = deliveries::table
+        .filter(deliveries::id.eq_any(ids))
+        .filter(is_due())
+        .order((deliveries::due_at.asc(), deliveries::id.asc()))
+        .select(Row::as_select());
+    skip_locked!(rows).load(conn)
 }
 
 /// Each event once, however many webhooks hear of it, in the order of the picks, until their bodies come to

@@ -41,6 +41,17 @@ impl NewRow<'_> {
     fn weight(&self) -> usize {
         self.payload.len() + self.response_body.as_ref().map_or(0, |body| body.len())
     }
+
+    /// Without its body where that is more than the server takes: the row must be written somehow.
+    fn that_fits(self, conn: &Conn) -> Self {
+        if self.weight() <= dialect::row_bytes(conn) {
+            return self;
+        }
+        tracing::warn!(webhook = self.webhook_id, n_bytes = self.weight(), "a body is too large for the log");
+        let n_bytes = self.payload.len();
+        let payload = format!("not logged: {n_bytes} bytes are more than the database takes (max_allowed_packet)");
+        Self { payload: dialect::as_json_string(&payload).into(), response_body: None, ..self }
+    }
 }
 
 #[derive(Queryable, Selectable)]
@@ -104,8 +115,8 @@ pub(crate) fn append(conn: &mut Conn, rows: &[&AttemptRow]) -> QueryResult<()> {
         tracing::warn!(webhook = gone, "attempts not logged: the webhook's row is gone");
     }
     let rows: Vec<NewRow<'_>> =
-        rows.iter().filter(|row| existing.contains(&row.webhook.0)).map(|row| new_row(row)).collect();
-    for chunk in chunks(&rows, NewRow::weight) {
+        rows.iter().filter(|row| existing.contains(&row.webhook.0)).map(|row| new_row(row).that_fits(conn)).collect();
+    for chunk in chunks(&rows, dialect::chunk_bytes(conn), NewRow::weight) {
         match diesel::insert_into(logs::table).values(chunk).execute(conn) {
             Ok(_) => {}
             Err(error) if dialect::may_refuse_payload(&error) => {

@@ -5,8 +5,10 @@ use hookswitch_webhooks::Retention;
 
 use super::dialect::{self, CHUNK, Conn, skip_locked};
 use super::event_ids::ID_RETENTION;
+use super::webhooks as registrations;
+use crate::literals::{is_due, is_leased};
 use crate::schema::{
-    webhook_deliveries as deliveries, webhook_events as events, webhook_logs as logs, webhook_skips as skips,
+    webhook_deliveries as deliveries, webhook_events as events, webhook_logs as logs, webhook_skips as skips, webhooks,
 };
 use crate::time::SqlBound;
 
@@ -25,7 +27,7 @@ macro_rules! delete_rows {
 pub(crate) fn purge(conn: &mut Conn, retention: Retention) -> QueryResult<u64> {
     let limit = i64::from(retention.limit);
     let mut gone = 0;
-    for step in [purge_ids, purge_deliveries, purge_events, purge_logs, purge_skips] {
+    for step in [purge_ids, purge_deliveries, purge_events, purge_logs, purge_skips, forget_secrets, purge_webhooks] {
         if gone < limit {
             gone += step(conn, retention, limit - gone)?;
         }
@@ -59,6 +61,28 @@ fn purge_logs(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<
     let oldest = SqlBound(retention.now.before(retention.ended));
     let old = logs::table.filter(logs::created_at.lt(oldest)).limit(limit);
     delete_rows!(conn, logs, old)
+}
+
+/// Secrets of webhooks that were deleted by hand, or by a version that kept them.
+fn forget_secrets(conn: &mut Conn, _retention: Retention, limit: i64) -> QueryResult<i64> {
+    Ok(registrations::forget_secrets(conn, limit)? as i64)
+}
+
+/// The rows of deleted webhooks go when retention has taken their last log row.
+fn purge_webhooks(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {
+    let oldest = SqlBound(retention.now.before(retention.ended));
+    let its_logs = logs::table.filter(logs::webhook_id.eq(webhooks::id)).select(logs::id);
+    let its_deliveries = deliveries::table
+        .filter(deliveries::webhook_id.eq(webhooks::id))
+        .filter(is_due().or(is_leased()))
+        .select(deliveries::id);
+    let old = webhooks::table
+        .filter(webhooks::deleted_at.lt(oldest))
+        .filter(diesel::dsl::not(diesel::dsl::exists(its_logs)))
+        .filter(diesel::dsl::not(diesel::dsl::exists(its_deliveries)))
+        .limit(limit);
+    let old: Vec<i64> = old.select(webhooks::id).load(conn)?;
+    Ok(registrations::remove(conn, old)? as i64)
 }
 
 fn purge_skips(conn: &mut Conn, retention: Retention, limit: i64) -> QueryResult<i64> {

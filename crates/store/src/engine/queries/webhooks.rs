@@ -2,12 +2,14 @@
 
 #![expect(clippy::option_option, reason = "diesel's changesets tell so what is left alone from what becomes NULL")]
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{DisableReason, NewWebhook, Webhook, WebhookChange};
 
-use super::deliveries::{self, DELETED};
-use super::dialect::{self, CHUNK, Conn, for_update};
+use super::deliveries::{self, DELETED, END_BESIDE};
+use super::dialect::{self, CHUNK, Conn, for_update, skip_locked};
 use super::webhook_row::WebhookRow;
 use crate::codec::{Codec, Column, SecretColumns};
 use crate::schema::webhooks;
@@ -235,15 +237,65 @@ pub(crate) fn disable(
     Ok(row.and_then(|row| row.read(codec)))
 }
 
-/// Marks the row as deleted and cancels its waiting deliveries: at most [`deliveries::END_LIMIT`] of
-/// them at once, the lease cancels the rest.
+/// Everything that a webhook knows and nobody else may: gone with its deletion. The rest of the row stays
+/// for the log's reports.
+macro_rules! no_secrets {
+    () => {
+        (
+            webhooks::secret.eq(None::<String>),
+            webhooks::secret_sealed.eq(None::<String>),
+            webhooks::previous_secret.eq(None::<String>),
+            webhooks::previous_secret_sealed.eq(None::<String>),
+            webhooks::previous_secret_until.eq(None::<SqlTime>),
+            webhooks::options.eq(None::<String>),
+        )
+    };
+}
+
+/// Forgets the secrets of at most `limit` deleted webhooks that still have some; how many.
+pub(crate) fn forget_secrets(conn: &mut Conn, limit: i64) -> QueryResult<usize> {
+    let has_some = webhooks::secret
+        .is_not_null()
+        .or(webhooks::secret_sealed.is_not_null())
+        .or(webhooks::previous_secret.is_not_null())
+        .or(webhooks::previous_secret_sealed.is_not_null())
+        .or(webhooks::options.is_not_null());
+    let rows =
+        webhooks::table.filter(webhooks::deleted_at.is_not_null().and(has_some)).limit(limit).select(webhooks::id);
+    let found: Vec<i64> = rows.load(conn)?;
+    let ids = unlocked(conn, found)?;
+    for chunk in ids.chunks(CHUNK) {
+        diesel::update(webhooks::table.filter(webhooks::id.eq_any(chunk))).set(no_secrets!()).execute(conn)?;
+    }
+    Ok(ids.len())
+}
+
+/// Removes those of these rows that nobody has locked; how many.
+pub(crate) fn remove(conn: &mut Conn, ids: Vec<i64>) -> QueryResult<usize> {
+    let ids = unlocked(conn, ids)?;
+    for chunk in ids.chunks(CHUNK) {
+        diesel::delete(webhooks::table.filter(webhooks::id.eq_any(chunk))).execute(conn)?;
+    }
+    Ok(ids.len())
+}
+
+/// Those of `ids` that nobody else has locked, locked. Found before without a lock, so that no row is locked
+/// that is only looked at: every node's log refers to these.
+fn unlocked(conn: &mut Conn, mut ids: Vec<i64>) -> QueryResult<Vec<i64>> {
+    let locked = locked(conn, &ids)?;
+    ids.retain(|id| !locked.contains(id));
+    Ok(ids)
+}
+
+/// Marks the row as deleted, forgets its secrets and cancels its first waiting deliveries; the rest is a
+/// chore's.
 pub(crate) fn delete(conn: &mut Conn, tenant: &TenantId, id: WebhookId, now: Timestamp) -> QueryResult<bool> {
     let marks =
         (webhooks::deleted_at.eq(SqlTime(now)), webhooks::is_active.eq(false), webhooks::updated_at.eq(SqlTime(now)));
     let row = webhooks::table.find(id.0).filter(of_tenant!(tenant));
-    let n_rows = diesel::update(row).set(marks).execute(conn)?;
+    let n_rows = diesel::update(row).set((marks, no_secrets!())).execute(conn)?;
     if n_rows > 0 {
-        deliveries::end_waiting(conn, id, i64::MAX, DELETED, now)?;
+        deliveries::end_waiting(conn, id, i64::MAX, DELETED, now, END_BESIDE)?;
     }
     Ok(n_rows > 0)
 }
@@ -267,6 +319,20 @@ pub(crate) fn is_active(conn: &mut Conn, id: WebhookId) -> QueryResult<Option<bo
     let row = webhooks::table.find(id.0).filter(webhooks::deleted_at.is_null()).select(webhooks::is_active);
     let found: Option<Option<bool>> = row.first(conn).optional()?;
     Ok(found.map(|is_active| is_active.unwrap_or(false)))
+}
+
+/// Those of `ids` whose rows somebody else has locked; the others stay ours until the transaction ends.
+pub(crate) fn locked(conn: &mut Conn, ids: &[i64]) -> QueryResult<HashSet<i64>> {
+    let mut locked = HashSet::new();
+    for chunk in ids.chunks(CHUNK) {
+        locked.extend(existing(conn, chunk)?);
+        let free = webhooks::table.filter(webhooks::id.eq_any(chunk)).order(webhooks::id.asc()).select(webhooks::id);
+        let free: Vec<i64> = skip_locked!(free).load(conn)?;
+        free.iter().for_each(|id| {
+            locked.remove(id);
+        });
+    }
+    Ok(locked)
 }
 
 /// Those of `ids` that have a row at all; operators may have deleted rows by hand.

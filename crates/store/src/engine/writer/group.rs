@@ -2,81 +2,126 @@
 
 use std::sync::Arc;
 
-use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error};
 
 use super::context::WriterContext;
 use super::dialect::{self, Conn};
 use super::job::{Job, Merged, Work};
-use super::queries;
 use super::stats::WriterStats;
+use super::{Connector, queries};
 use crate::error::Failure;
 
-/// How often a transaction is run that meets those of other nodes; the deadline of the group's
-/// connection holds over all of them.
+/// How often one caller's transaction is run that meets those of other nodes.
 const TRIES: u32 = 8;
+
+/// How often one of many callers is: then those who are not to blame go on without the others.
+const TRIES_TOGETHER: u32 = 2;
 
 /// Runs the group and answers its callers. An error means that the connection is not to be used again.
 pub(crate) fn run(
     conn: &mut Conn,
+    connector: &Connector,
     jobs: Vec<Job>,
     context: &Arc<WriterContext>,
     stats: &WriterStats,
 ) -> Result<(), Failure> {
     stats.metrics.writes.inc_by(jobs.len() as u64);
-    let mut works = merge(jobs, context);
-    match transact(conn, &mut works, stats) {
-        Ok(()) => {
-            for work in works {
-                work.answer(Ok(()));
-            }
-            Ok(())
+    let mut group = Group { conn, connector, stats, broken: None };
+    group.settle(merge(jobs, context));
+    group.broken.map_or(Ok(()), Err)
+}
+
+/// Whether the error comes from one caller's data, so that others and smaller calls may pass.
+pub(crate) fn is_about_data(failure: &Failure) -> bool {
+    let Failure::Database(error) = failure else { return false };
+    concerns_one(error) || (dialect::may_concern_one(error) && !dialect::is_worth_repeating(error))
+}
+
+/// Whether a row stayed locked by somebody else.
+pub(crate) fn is_about_lock(failure: &Failure) -> bool {
+    matches!(failure, Failure::Database(error) if dialect::is_lock_wait(error))
+}
+
+struct Group<'a> {
+    conn: &'a mut Conn,
+    connector: &'a Connector,
+    stats: &'a WriterStats,
+    /// Why the connection is not to be used again.
+    broken: Option<Failure>,
+}
+
+impl Group<'_> {
+    /// One transaction for all; where one of them spoils it, the others have theirs without it.
+    fn settle(&mut self, mut works: Vec<Box<dyn Work>>) {
+        if let Some(failure) = self.broken.clone() {
+            return answer(works, &Err(failure));
         }
-        Err(error) if works.len() > 1 && (concerns_one(&error) || dialect::may_concern_one(&error)) => {
-            one_by_one(conn, works, stats)
+        let n_callers: usize = works.iter().map(|work| work.n_callers()).sum();
+        let Err((culprit, error)) = self.transact(&mut works, n_callers) else {
+            return answer(works, &Ok(()));
+        };
+        let may_be_one =
+            concerns_one(&error) || dialect::may_concern_one(&error) || dialect::is_worth_repeating(&error);
+        if may_be_one && n_callers > 1 {
+            tracing::debug!(%error, n_callers, "a transaction failed and is cut");
+            return halves(works, culprit).into_iter().for_each(|some| self.settle(some));
         }
-        Err(error) => {
-            let is_usable = concerns_one(&error);
-            let failure = Failure::from(error);
-            for work in works {
-                work.answer(Err(failure.clone()));
+        let failure = Failure::from(error);
+        if !may_be_one {
+            self.broken = Some(failure.clone());
+        }
+        answer(works, &Err(failure));
+    }
+
+    /// Gives the work that failed, where it was one, and how.
+    fn transact(&mut self, works: &mut [Box<dyn Work>], n_callers: usize) -> Result<(), (Option<usize>, Error)> {
+        let mut n_tries = 0;
+        let most = if n_callers > 1 { TRIES_TOGETHER } else { TRIES };
+        loop {
+            n_tries += 1;
+            self.connector.begin(self.conn);
+            let mut at = None;
+            let outcome = dialect::write_transaction(self.conn, |conn| {
+                for (index, work) in works.iter_mut().enumerate() {
+                    at = Some(index);
+                    work.run(conn)?;
+                }
+                at = None;
+                Ok(())
+            });
+            let metrics = &self.stats.metrics;
+            let Err(error) = outcome else {
+                metrics.commits.inc();
+                return Ok(());
+            };
+            metrics.failures.inc();
+            // Each wait for a lock takes a second, during which nobody else is served: once is enough.
+            let is_over = n_tries >= most || dialect::is_lock_wait(&error);
+            if is_over || !dialect::is_worth_repeating(&error) {
+                return Err((at, error));
             }
-            if is_usable { Ok(()) } else { Err(failure) }
+            tracing::debug!(%error, n_tries, "a transaction met another node's and is run again");
         }
     }
 }
 
-/// One of them has spoilt the transaction: give each its own, so that only that one fails.
-fn one_by_one(conn: &mut Conn, works: Vec<Box<dyn Work>>, stats: &WriterStats) -> Result<(), Failure> {
-    let mut ended = Ok(());
-    for mut work in works {
-        let outcome = transact(conn, std::slice::from_mut(&mut work), stats).map_err(|error| {
-            let concerns_all = !concerns_one(&error);
-            let failure = Failure::from(error);
-            if concerns_all {
-                ended = Err(failure.clone());
-            }
-            failure
-        });
-        work.answer(outcome);
-    }
-    ended
+fn answer(works: Vec<Box<dyn Work>>, outcome: &Result<(), Failure>) {
+    works.into_iter().for_each(|work| work.answer(outcome.clone()));
 }
 
-fn transact(conn: &mut Conn, works: &mut [Box<dyn Work>], stats: &WriterStats) -> QueryResult<()> {
-    let mut n_tries = 0;
-    loop {
-        n_tries += 1;
-        let outcome = dialect::write_transaction(conn, |conn| works.iter_mut().try_for_each(|work| work.run(conn)));
-        let counter = if outcome.is_ok() { &stats.metrics.commits } else { &stats.metrics.failures };
-        counter.inc();
-        match outcome {
-            Err(error) if n_tries < TRIES && dialect::is_worth_repeating(&error) => {
-                tracing::debug!(%error, n_tries, "a transaction met another node's and is run again");
-            }
-            outcome => return outcome,
-        }
-    }
+/// Those who are not to blame first, then the one that failed, by itself or in its own halves.
+fn halves(mut works: Vec<Box<dyn Work>>, culprit: Option<usize>) -> Vec<Vec<Box<dyn Work>>> {
+    let Some(culprit) = culprit else {
+        let rest = works.split_off(works.len() / 2);
+        return match works.is_empty() {
+            true => rest.into_iter().flat_map(|work| work.split()).map(|work| vec![work]).collect(),
+            false => vec![works, rest],
+        };
+    };
+    let failed = works.remove(culprit);
+    let mut groups = if works.is_empty() { Vec::new() } else { vec![works] };
+    groups.extend(failed.split().into_iter().map(|work| vec![work]));
+    groups
 }
 
 /// Whether the error comes from one job's data; everything else (locked, full, broken) concerns all.

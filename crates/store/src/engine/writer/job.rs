@@ -1,5 +1,7 @@
 //! What can stand in the writer's queue.
 
+use std::sync::Arc;
+
 use diesel::QueryResult;
 use hookswitch_webhooks::{Attempted, DisableRule, Seen, Settled};
 use tokio::sync::oneshot;
@@ -13,10 +15,13 @@ pub(crate) enum Job {
     /// Merged with neighbours into a few multi-row inserts.
     Enqueue(Merge<Vec<AcceptedEvent>, Vec<Seen>>),
     /// Merged likewise.
-    Finish(Merge<(Vec<Attempted>, DisableRule), Settled>),
+    Finish(Merge<Attempts, Settled>),
     /// Runs by itself.
     Alone(Box<dyn Work>),
 }
+
+/// Attempts to be settled, and the rule by which webhooks are switched off.
+pub(crate) type Attempts = (Arc<[Attempted]>, DisableRule);
 
 /// Work that waits to be merged: what to do, and whom to tell.
 pub(crate) struct Merge<I, T> {
@@ -31,6 +36,14 @@ pub(crate) trait Work: Send {
 
     /// The transaction is committed, or failed.
     fn answer(self: Box<Self>, outcome: Result<(), Failure>);
+
+    /// How many callers are answered.
+    fn n_callers(&self) -> usize {
+        1
+    }
+
+    /// In two halves, where several callers share it.
+    fn split(self: Box<Self>) -> Vec<Box<dyn Work>>;
 }
 
 impl Job {
@@ -53,9 +66,9 @@ struct One<F, A, T> {
 
 impl<T, F, A> Work for One<F, A, T>
 where
-    F: FnMut(&mut Conn) -> QueryResult<T> + Send,
-    A: FnOnce(&T) + Send,
-    T: Send,
+    F: FnMut(&mut Conn) -> QueryResult<T> + Send + 'static,
+    A: FnOnce(&T) + Send + 'static,
+    T: Send + 'static,
 {
     fn run(&mut self, conn: &mut Conn) -> QueryResult<()> {
         self.done = Some((self.work)(conn)?);
@@ -75,6 +88,10 @@ where
         // A caller that went away does not undo what is committed.
         drop(reply.send(answer));
     }
+
+    fn split(self: Box<Self>) -> Vec<Box<dyn Work>> {
+        vec![self]
+    }
 }
 
 /// A run of neighbours that are done together by `act`, which gives one outcome per input.
@@ -85,11 +102,11 @@ pub(crate) struct Merged<I, T> {
     done: Vec<T>,
 }
 
-type Act<I, T> = Box<dyn FnMut(&mut Conn, &[I]) -> QueryResult<Vec<T>> + Send>;
+type Act<I, T> = Arc<dyn Fn(&mut Conn, &[I]) -> QueryResult<Vec<T>> + Send + Sync>;
 
 impl<I, T> Merged<I, T> {
-    pub(crate) fn new(act: impl FnMut(&mut Conn, &[I]) -> QueryResult<Vec<T>> + Send + 'static) -> Self {
-        Self { inputs: Vec::new(), replies: Vec::new(), act: Box::new(act), done: Vec::new() }
+    pub(crate) fn new(act: impl Fn(&mut Conn, &[I]) -> QueryResult<Vec<T>> + Send + Sync + 'static) -> Self {
+        Self { inputs: Vec::new(), replies: Vec::new(), act: Arc::new(act), done: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, one: Merge<I, T>) {
@@ -98,7 +115,7 @@ impl<I, T> Merged<I, T> {
     }
 }
 
-impl<I: Send, T: Send> Work for Merged<I, T> {
+impl<I: Send + 'static, T: Send + 'static> Work for Merged<I, T> {
     fn run(&mut self, conn: &mut Conn) -> QueryResult<()> {
         self.done = (self.act)(conn, &self.inputs)?;
         Ok(())
@@ -113,5 +130,20 @@ impl<I: Send, T: Send> Work for Merged<I, T> {
             };
             drop(reply.send(answer));
         }
+    }
+
+    fn n_callers(&self) -> usize {
+        self.inputs.len()
+    }
+
+    fn split(mut self: Box<Self>) -> Vec<Box<dyn Work>> {
+        let half = self.inputs.len() / 2;
+        if half == 0 {
+            return vec![self];
+        }
+        let inputs = self.inputs.split_off(half);
+        let replies = self.replies.split_off(half);
+        let rest = Self { inputs, replies, act: Arc::clone(&self.act), done: Vec::new() };
+        vec![self, Box::new(rest)]
     }
 }

@@ -1,12 +1,14 @@
 //! A writer: everybody's changes go through one connection, many in one transaction.
 //!
-//! Callers put jobs into a bounded queue. The writer takes everything that waits, runs it in one
-//! transaction, commits once, and answers everybody. So sixty concurrent publishers pay for one
-//! `fsync` together, and there is never a fight for SQLite's single write lock.
+//! Callers put jobs into a bounded queue. The writer takes what waits, in turns of the tenants and up to a
+//! weight, runs it in one transaction, commits once, and answers everybody. So sixty concurrent publishers
+//! pay for one `fsync` together, there is never a fight for SQLite's single write lock, and nobody waits
+//! for more than one heavy transaction of somebody else.
 
 mod context;
 pub(crate) mod group;
 mod job;
+mod queue;
 mod stats;
 mod task;
 
@@ -17,24 +19,40 @@ use std::time::Duration;
 use diesel::QueryResult;
 use hookswitch_hub::BoxFuture;
 use hookswitch_runtime::Scope;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::dialect::{self, Conn};
 use super::{Connector, queries};
 use crate::error::Failure;
 use crate::metrics::StoreMetrics;
+use crate::weight::{Caller, Weight};
 
 pub(crate) use context::WriterContext;
+pub(crate) use group::{is_about_data, is_about_lock};
 pub(crate) use job::{Job, Merge};
+use queue::JobQueue;
 pub(crate) use stats::WriterStats;
 use task::WriterTask;
+
+/// In whose turn a call is served, and what it costs.
+pub(crate) type Cost = (Caller, Weight);
 
 /// Hands work to the writer. Clones share the queue; the writer ends after the last one is gone.
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
-    queue: mpsc::Sender<Job>,
+    queue: Arc<QueueHandle>,
     wait: Duration,
     stats: Arc<WriterStats>,
+}
+
+/// The callers' end of the queue, which closes with the last of them.
+#[derive(Debug)]
+struct QueueHandle(Arc<JobQueue>);
+
+impl Drop for QueueHandle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Writer {
@@ -50,23 +68,23 @@ impl Writer {
         scope: &Scope,
     ) -> Self {
         let (queue, wait) = bounds;
-        let (sender, receiver) = mpsc::channel(queue.max(1));
+        let queue = Arc::new(JobQueue::new(queue));
         let stats = Arc::new(WriterStats::new(metrics));
         scope.spawn(
             "store writer",
-            WriterTask::new(connector, conn, context, receiver, stats.clone()).run(scope.clone()),
+            WriterTask::new(connector, conn, context, Arc::clone(&queue), stats.clone()).run(scope.clone()),
         );
-        Self { queue: sender, wait, stats }
+        Self { queue: Arc::new(QueueHandle(queue)), wait, stats }
     }
 
     /// Runs `work` in a transaction. It may run twice (when a neighbour spoilt the first one), so it
     /// keeps no state between runs. Once queued it runs even if the caller stops waiting.
-    pub(crate) async fn call<T, F>(&self, work: F) -> Result<T, Failure>
+    pub(crate) async fn call<T, F>(&self, turn: Cost, work: F) -> Result<T, Failure>
     where
         F: FnMut(&mut Conn) -> QueryResult<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.call_then(work, |_| ()).await
+        self.call_then(turn, work, |_| ()).await
     }
 
     /// As [`Writer::call`], for a seam: a failure becomes the seam's error about `operation`.
@@ -74,6 +92,7 @@ impl Writer {
         &'a self,
         error: fn(Failure, &'static str) -> E,
         operation: &'static str,
+        turn: Cost,
         work: F,
     ) -> BoxFuture<'a, Result<T, E>>
     where
@@ -81,52 +100,45 @@ impl Writer {
         T: Send + 'static,
         E: 'static,
     {
-        Box::pin(async move { self.call(work).await.map_err(|failure| error(failure, operation)) })
+        Box::pin(async move { self.call(turn, work).await.map_err(|failure| error(failure, operation)) })
     }
 
     /// As [`Writer::call`]; `after` runs once the change is committed and before anybody is answered.
-    pub(crate) async fn call_then<T, F, A>(&self, work: F, after: A) -> Result<T, Failure>
+    pub(crate) async fn call_then<T, F, A>(&self, turn: Cost, work: F, after: A) -> Result<T, Failure>
     where
         F: FnMut(&mut Conn) -> QueryResult<T> + Send + 'static,
         A: FnOnce(&T) + Send + 'static,
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::one(work, after, reply)).await?;
+        self.send(turn, Job::one(work, after, reply)).await?;
         answer.await.unwrap_or(Err(Failure::Stopped))
     }
 
     /// Runs work that the writer merges with its neighbours.
-    pub(crate) async fn merge<I, T>(&self, input: I, kind: fn(Merge<I, T>) -> Job) -> Result<T, Failure> {
+    pub(crate) async fn merge<I, T>(&self, turn: Cost, input: I, kind: fn(Merge<I, T>) -> Job) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
-        self.send(kind(Merge { input, reply })).await?;
+        self.send(turn, kind(Merge { input, reply })).await?;
         answer.await.unwrap_or(Err(Failure::Stopped))
     }
 
-    async fn send(&self, job: Job) -> Result<(), Failure> {
-        match tokio::time::timeout(self.wait, self.queue.reserve()).await {
-            Ok(Ok(room)) => {
-                room.send(job);
-                Ok(())
-            }
-            Ok(Err(_closed)) => Err(Failure::Stopped),
-            Err(_elapsed) => Err(Failure::Overloaded),
-        }
+    async fn send(&self, (caller, weight): Cost, job: Job) -> Result<(), Failure> {
+        self.queue.0.push(caller, weight, job, self.wait).await
     }
 
     /// Whether writing works: the writer answers, and after a failure has written something again.
     pub(crate) async fn check(&self) -> Result<(), Failure> {
-        self.call(|_| Ok(())).await?;
+        self.call((Caller::Node, Weight::LIGHT), |_| Ok(())).await?;
         if self.stats.is_failing.load(Ordering::Acquire) { Err(Failure::Unproven) } else { Ok(()) }
     }
 
     /// Calls that wait now.
     pub(crate) fn n_waiting(&self) -> usize {
-        self.queue.max_capacity() - self.queue.capacity()
+        self.queue.0.len()
     }
 
     /// Whether both are one writer.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.queue.same_channel(&other.queue)
+        Arc::ptr_eq(&self.queue, &other.queue)
     }
 }

@@ -4,23 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hookswitch_runtime::Scope;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::context::WriterContext;
 use super::job::Job;
+use super::queue::{JobQueue, Queued};
 use super::stats::WriterStats;
 use super::{Conn, Connector, group, queries};
 use crate::error::Failure;
-
-/// Most calls in one transaction: it bounds how long the first of them waits for the last.
-const GROUP: usize = 512;
 
 /// The state of the writing task.
 pub(crate) struct WriterTask {
     connector: Connector,
     context: Arc<WriterContext>,
-    queue: mpsc::Receiver<Job>,
+    queue: Arc<JobQueue>,
     stats: Arc<WriterStats>,
     /// `None` after a failure, until the next group.
     conn: Option<Conn>,
@@ -35,7 +32,7 @@ impl WriterTask {
         connector: Connector,
         conn: Conn,
         context: Arc<WriterContext>,
-        queue: mpsc::Receiver<Job>,
+        queue: Arc<JobQueue>,
         stats: Arc<WriterStats>,
     ) -> Self {
         Self { connector, context, queue, stats, conn: Some(conn), last_used: Instant::now(), is_told: false }
@@ -46,8 +43,7 @@ impl WriterTask {
     pub(crate) async fn run(mut self, scope: Scope) {
         let mut is_closing = false;
         loop {
-            let mut jobs = Vec::new();
-            tokio::select! {
+            let group = tokio::select! {
                 // Closing first: otherwise callers that never pause would keep the writer alive.
                 biased;
                 () = scope.soft().cancelled(), if !is_closing => {
@@ -55,18 +51,16 @@ impl WriterTask {
                     self.queue.close();
                     continue;
                 }
-                n_jobs = self.queue.recv_many(&mut jobs, GROUP) => {
-                    if n_jobs == 0 {
-                        break;
-                    }
-                }
-            }
-            self.serve(jobs).await;
+                group = self.queue.next_group() => group,
+            };
+            let Some(group) = group else { break };
+            self.serve(group).await;
         }
         tracing::debug!(database = %self.connector, "store closed");
     }
 
-    async fn serve(&mut self, jobs: Vec<Job>) {
+    async fn serve(&mut self, group: Vec<Queued>) {
+        let (jobs, room): (Vec<Job>, Vec<_>) = group.into_iter().map(|queued| (queued.job, queued.room)).unzip();
         let mut conn = match self.connection().await {
             Ok(conn) => conn,
             Err(failure) => {
@@ -77,13 +71,15 @@ impl WriterTask {
         let (stats, connector, context) = (self.stats.clone(), self.connector.clone(), self.context.clone());
         // The closure answers the callers itself and holds the connector: it survives this future.
         let served = tokio::task::spawn_blocking(move || {
+            // Kept until the work has really ended, whoever waits for it.
+            let _room = room;
             connector.begin(&mut conn);
             // Before the group, so that whoever is answered after a failure finds out what holds now.
             if stats.is_failing.load(Ordering::Acquire) && queries::proof::write(&mut conn).is_ok() {
                 stats.is_failing.store(false, Ordering::Release);
             }
             // After an error the connection is dropped: the next group opens another.
-            group::run(&mut conn, jobs, &context, &stats).map(|()| conn)
+            group::run(&mut conn, &connector, jobs, &context, &stats).map(|()| conn)
         });
         match served.await.map_err(Failure::from).and_then(|ended| ended) {
             Ok(conn) => {
@@ -121,6 +117,13 @@ impl WriterTask {
             return Ok(conn);
         }
         self.connector.open().await
+    }
+}
+
+impl Drop for WriterTask {
+    /// Also when it is ended midway: whoever waits is told.
+    fn drop(&mut self) {
+        self.queue.abandon();
     }
 }
 

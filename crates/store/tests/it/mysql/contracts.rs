@@ -40,6 +40,7 @@ impl Databases {
 async fn offline_messages() {
     let databases = Databases::start().await;
     contract::offline::check(async |offline, clock| databases.open(offline, clock).await).await;
+    contract::offline::check_bytes(async |offline, clock| databases.open(offline, clock).await).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod by_hand;
 mod collations;
 mod contracts;
+mod locks;
 mod logins;
 mod nodes;
 mod outages;

@@ -1,0 +1,3 @@
+ALTER TABLE webhook_deliveries
+    DROP INDEX /*M! IF EXISTS */ webhook_deliveries_due,
+    ADD INDEX webhook_deliveries_due (state, webhook_id, is_retry, due_at);

@@ -1,0 +1,1 @@
+ALTER TABLE offline_users DROP COLUMN n_bytes;
