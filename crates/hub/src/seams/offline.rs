@@ -112,7 +112,7 @@ pub const OFFLINE_PAGE_BYTES: usize = 1024 * 1024;
 pub struct OfflineLimits {
     /// Most messages kept per user; 10,000 by default. Beyond it the oldest are dropped.
     pub per_user: usize,
-    /// Most bytes of envelopes kept per user; 16 MiB by default. Beyond it the oldest are dropped. The lists
+    /// Most bytes of envelopes kept per user; 32 MiB by default. Beyond it the oldest are dropped. The lists
     /// in Redis, which foreign programs fill too, are bounded by count alone.
     pub per_user_bytes: usize,
     /// Oldest message kept; 7 days by default.
@@ -121,7 +121,7 @@ pub struct OfflineLimits {
 
 impl Default for OfflineLimits {
     fn default() -> Self {
-        Self { per_user: 10_000, per_user_bytes: 16 * 1024 * 1024, max_age: std::time::Duration::from_hours(7 * 24) }
+        Self { per_user: 10_000, per_user_bytes: 32 * 1024 * 1024, max_age: std::time::Duration::from_hours(7 * 24) }
     }
 }
 

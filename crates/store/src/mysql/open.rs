@@ -145,8 +145,7 @@ mod tests {
         let store = Store::open(config, OfflineLimits::default(), clock.clone(), &scope).await.expect("opens");
         database.sql(OLD).await;
         clock.advance(store.inner.offline.max_age + Duration::from_hours(1));
-        let locked =
-            "BEGIN; UPDATE offline_users SET n_dropped = n_dropped WHERE user_id = '5'; SELECT SLEEP(4); COMMIT";
+        let locked = "BEGIN; UPDATE offline_users SET n_dropped = n_dropped WHERE tenant_id = 't' AND user_id = '5'; SELECT SLEEP(6); COMMIT";
         let expired = async {
             let is_locked = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_rows_locked > 0";
             hookswitch_testkit::eventually("a row is locked", hookswitch_testkit::PATIENCE, async || {
