@@ -11,7 +11,6 @@ use crate::attachment::Attachment;
 use crate::publish::wire_form::FormId;
 use crate::seams::user_key::UserKey;
 use crate::shard::SlotKey;
-use crate::shard::connection::PageOutcome;
 use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::transport::Transport;
 

@@ -54,6 +54,13 @@ impl Connector {
         Self { pragmas: READER, lock: None, ..self.clone() }
     }
 
+    /// One for tests whose connections are there already.
+    #[cfg(test)]
+    pub(crate) fn nowhere() -> Self {
+        let path = String::new();
+        Self { path, busy_timeout: Duration::ZERO, pragmas: READER, written: Arc::default(), lock: None }
+    }
+
     /// Opens a connection, on a thread that may block.
     pub(crate) async fn open(&self) -> Result<Conn, Failure> {
         let connector = self.clone();

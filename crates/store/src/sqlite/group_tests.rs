@@ -1,7 +1,6 @@
 //! A writer's group, on a database in memory.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types};
@@ -17,11 +16,6 @@ use crate::secret_keys::SecretKeys;
 fn context() -> Arc<WriterContext> {
     let codec = Arc::new(Codec::new(SecretKeys::default()));
     Arc::new(WriterContext { codec, row_numbers: RowNumbers })
-}
-
-/// Where nobody connects to: the connection is there.
-fn nowhere() -> Connector {
-    Connector::reading("", Duration::ZERO)
 }
 
 #[derive(QueryableByName)]
@@ -42,7 +36,7 @@ fn a_job_that_spoils_the_transaction_fails_alone() {
     conn.batch_execute("CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT").expect("creates");
     let (jobs, mut answers): (Vec<_>, Vec<_>) = ["1", "2", "1", "3", "2", "4"].into_iter().map(insert).unzip();
     let stats = WriterStats::default();
-    run(&mut conn, &nowhere(), jobs, &context(), &stats).expect("the connection is good");
+    run(&mut conn, &Connector::nowhere(), jobs, &context(), &stats).expect("the connection is good");
     let answers: Vec<bool> = answers.iter_mut().map(|a| a.try_recv().expect("answered").is_ok()).collect();
     assert_eq!(answers, [true, true, false, true, false, true]);
     let rows: Vec<Row> = sql_query("SELECT n FROM t ORDER BY n").load(&mut conn).expect("lists");
@@ -54,7 +48,7 @@ fn an_error_that_concerns_all_fails_all_and_changes_nothing() {
     let mut conn = Conn::establish(":memory:").expect("opens");
     conn.batch_execute("CREATE TABLE t (n INTEGER PRIMARY KEY)").expect("creates");
     let (jobs, mut answers): (Vec<_>, Vec<_>) = ["1", "no_such_column"].into_iter().map(insert).unzip();
-    run(&mut conn, &nowhere(), jobs, &context(), &WriterStats::default())
+    run(&mut conn, &Connector::nowhere(), jobs, &context(), &WriterStats::default())
         .expect_err("the connection is to be made anew");
     assert!(answers.iter_mut().all(|a| a.try_recv().expect("answered").is_err()));
     let rows: Vec<Row> = sql_query("SELECT n FROM t").load(&mut conn).expect("lists");

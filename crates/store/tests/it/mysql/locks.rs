@@ -32,7 +32,12 @@ fn attempted(leased: &LeasedDelivery) -> Attempted {
         timings: Timings::default(),
         at: now(),
     };
-    Attempted { lease: leased.lease.clone(), row, disposition: Disposition::Delivered }
+    Attempted {
+        lease: leased.lease.clone(),
+        row,
+        disposition: Disposition::Delivered,
+        judged: Some(leased.webhook.clone()),
+    }
 }
 
 fn large(id: &str, webhook: WebhookId, n_bytes: usize) -> NewDeliveries {
