@@ -15,7 +15,8 @@
 //! let (hub, admission) = HubBuilder::in_memory(HubConfig::default(), clock.clone(), &scope).await?;
 //! let tenant = TenantId::parse("tenant-123")?;
 //! let subject = Subject::User(UserId::from(456));
-//! let who = Attachment { tenant: tenant.clone(), subject, clearance: Clearance::Standard, expires_at: None, subscription: None };
+//! let clearance = Clearance::Standard;
+//! let who = Attachment { tenant: tenant.clone(), subject, clearance, expires_at: None, subscription: None };
 //! let (open, mut inbox) = MemoryTransport::pair(16);
 //! admission.attach(who, MemoryTransport::FORM).await?.open(open).await;
 //!

@@ -265,7 +265,9 @@ impl ChatSessions {
                     .filter(|session| session.last_active < oldest)
                     .map(|session| session.key.clone())
                     .collect();
-                silent.iter().for_each(|key| known.remove(key));
+                for key in &silent {
+                    known.remove(key);
+                }
                 below = next;
             }
             tokio::task::yield_now().await;

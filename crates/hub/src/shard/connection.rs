@@ -45,8 +45,16 @@ pub(crate) struct Connection {
     /// What it subscribed to; `None` when it never did.
     pub(crate) names: Option<Box<[SubscriptionName]>>,
     pub(crate) backlog: Option<Box<BacklogState>>,
-    /// Kept messages were left out for its subscription: to be looked for again when that grows.
-    pub(crate) has_left_out: bool,
+    pub(crate) kept: Kept,
+}
+
+/// What became of the kept messages that this connection was to be brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// They came, or there were none.
+    Brought,
+    /// Its subscription left some out: to be looked for again when that grows.
+    LeftOut,
 }
 
 /// A connection whose user's missed messages come first.

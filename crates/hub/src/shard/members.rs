@@ -9,7 +9,7 @@ use super::{Shard, SlotKey};
 use crate::attachment::{Attachment, Subject};
 use crate::publish::wire_form::FormId;
 use crate::seams::user_key::UserKey;
-use crate::shard::connection::Connection;
+use crate::shard::connection::{Connection, Kept};
 use crate::shard::connection_handle::{ConnectionHandle, TooManyNames};
 use crate::shard::outbox::Outbox;
 use crate::shard::request::OpenTransport;
@@ -45,7 +45,7 @@ impl Shard {
             subject: who.subject.clone(),
             names: None,
             backlog: holds_back.then(Box::default),
-            has_left_out: false,
+            kept: Kept::Brought,
         }) as u32;
         self.tenants[tenant as usize].insert(slot, who);
         self.shared.connection_counts.listen(&who.tenant, self.index, |interest| interest.join(&who.subject));
@@ -161,7 +161,7 @@ impl Shard {
         let kept = held.iter().chain(added).cloned().collect();
         connection.names = Some(kept);
         if let Subject::User(user) = &connection.subject
-            && std::mem::take(&mut connection.has_left_out)
+            && std::mem::replace(&mut connection.kept, Kept::Brought) == Kept::LeftOut
         {
             self.shared.wanted_backlogs.note(UserKey { tenant: table.tenant.clone(), user: user.clone() });
         }
@@ -188,7 +188,9 @@ impl Shard {
         if !removed.is_empty() {
             // All at once: others of the same stripe look here for every event.
             self.shared.connection_counts.listen(&table.tenant, self.index, |interest| {
-                removed.into_iter().for_each(|name| interest.remove(name));
+                for name in removed {
+                    interest.remove(name);
+                }
             });
         }
         connection.names = Some(held.into_boxed_slice());

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::{Leaving, Shard, SlotKey};
 use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
-use crate::shard::connection::PageReceipt;
+use crate::shard::connection::{Kept, PageReceipt};
 use crate::shard::kept;
 use crate::shard::request::PageEnd;
 
@@ -169,7 +169,9 @@ impl Shard {
             None => Vec::new(),
             Some(_) => (0..messages.len()).filter(|at| !kept::is_wanted(connection, &messages[*at])).collect(),
         };
-        connection.has_left_out |= !left_out.is_empty();
+        if !left_out.is_empty() {
+            connection.kept = Kept::LeftOut;
+        }
         let Some(backlog) = connection.backlog.as_deref_mut() else { return };
         backlog.n_pages += 1;
         let number = backlog.n_pages;

@@ -29,7 +29,11 @@ impl Shard {
     /// Tells the next few hundred; gives how many.
     pub(super) fn tell_some_of_gap(&mut self) -> usize {
         let Some((tenant, mut walk)) = self.gap_walks.take_next() else { return 0 };
-        let only = tenant.as_ref().map(|tenant| self.by_tenant.get(tenant).copied());
+        let only = tenant.as_ref().and_then(|tenant| self.by_tenant.get(tenant).copied());
+        if tenant.is_some() && only.is_none() {
+            // All of its connections have gone meanwhile.
+            return 0;
+        }
         let (keys, is_through) = match &mut walk.left {
             Left::Slots(slots) => {
                 let next = slots.split_off(slots.len().saturating_sub(TOLD_AT_ONCE));
@@ -50,10 +54,10 @@ impl Shard {
         keys.len()
     }
 
-    /// The connections in these slots; `only` of one tenant, or of none that is not there any more.
-    fn concerned(&self, slots: impl Iterator<Item = usize>, only: Option<Option<u32>>) -> Vec<SlotKey> {
+    /// The connections in these slots; `only` of one tenant.
+    fn concerned(&self, slots: impl Iterator<Item = usize>, only: Option<u32>) -> Vec<SlotKey> {
         let found = slots.filter_map(|slot| Some((slot, self.connections.get(slot)?)));
-        let concerned = found.filter(|(_, connection)| only.is_none_or(|only| only == Some(connection.tenant)));
+        let concerned = found.filter(|(_, connection)| only.is_none_or(|only| only == connection.tenant));
         concerned.map(|(slot, connection)| SlotKey { slot: slot as u32, id: connection.id }).collect()
     }
 
