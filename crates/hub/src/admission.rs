@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::attachment::{Attachment, Subject};
 use crate::cluster::presence_sync::PresenceSync;
-use crate::error::HubError;
+use crate::error::{HubError, TooManyNames};
 use crate::offline_delivery::OfflineDelivery;
 use crate::publish::wire_form::WireForm;
 use crate::shard::SlotKey;
-use crate::shard::connection_handle::{ConnectionHandle, TooManyNames};
+use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::request::Request;
 use crate::shard::transport::Transport;
 use crate::shared::Shared;

@@ -7,7 +7,16 @@ use hookswitch_protocol::{ErrorCode, Retry, TenantId};
 use crate::connection_caps::ConnectionCap;
 use crate::seams::broker::BrokerError;
 use crate::seams::presence::PresenceError;
-use crate::shard::connection_handle::TooManyNames;
+
+/// A subscription would hold more names than allowed; it stays as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a connection may subscribe to at most {limit} names, this would make {n_names}")]
+pub struct TooManyNames {
+    /// How many it would have been.
+    pub n_names: usize,
+    /// How many are allowed.
+    pub limit: usize,
+}
 
 /// Why a call to the hub failed; nothing was done then.
 #[derive(Debug, thiserror::Error)]

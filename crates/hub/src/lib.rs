@@ -58,7 +58,7 @@ pub use attachment::{Attachment, Clearance, Subject};
 pub use builder::{HubBuilder, Seams, StartError};
 pub use config::HubConfig;
 pub use connection_caps::{ConnectionCap, ConnectionCaps};
-pub use error::HubError;
+pub use error::{HubError, TooManyNames};
 pub use hookswitch_runtime::BoxFuture;
 pub use hub::{Hub, UserLocation};
 pub use metrics::HubMetrics;
@@ -74,6 +74,6 @@ pub use seams::offline::{
 pub use seams::presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
 pub use seams::user_key::UserKey;
 pub use sessions::{ChatSessions, SessionError};
-pub use shard::connection_handle::{ConnectionHandle, TooManyNames};
+pub use shard::connection_handle::ConnectionHandle;
 pub use shard::outbox::Outbox;
 pub use shard::transport::{Flushed, Transport};

@@ -14,7 +14,8 @@ use crate::kept_page::{LeftOut, Untold, envelopes, event_id, parted};
 use crate::seams::offline::{Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineStore};
 use crate::seams::user_key::UserKey;
 use crate::shard::SlotKey;
-use crate::shard::request::{PageEnd, Request};
+use crate::shard::connection::PageEnd;
+use crate::shard::request::Request;
 use crate::shared::Shared;
 
 /// Messages claimed and sent at once.

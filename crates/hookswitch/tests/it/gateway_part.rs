@@ -155,7 +155,7 @@ async fn upgrade(address: &str, user: i64) -> TcpStream {
 async fn clients_in_the_middle_of_talking_hear_the_close_too() {
     let (switch, address, _scope) = open().await;
     let mut clients = tokio::task::JoinSet::new();
-    for user in 0..50 {
+    for user in 1..=50 {
         let (mut reading, mut writing) = upgrade(&address, user).await.into_split();
         // Were these unread when the node lets go of the socket, it would break, and the close frame
         // with it.

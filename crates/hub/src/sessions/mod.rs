@@ -1,7 +1,7 @@
 //! The live chat sessions, in memory, in step with their store.
 
 mod known;
-mod shared;
+mod refresh;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

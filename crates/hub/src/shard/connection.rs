@@ -10,7 +10,6 @@ use crate::attachment::Subject;
 use crate::config::HubConfig;
 use crate::publish::wire_form::FormId;
 use crate::shard::outbox::Outbox;
-use crate::shard::request::PageEnd;
 use crate::shard::transport::HeldTransport;
 
 /// State of one connection, owned by its shard. What is rarely used sits behind `cold`.
@@ -79,6 +78,15 @@ pub(crate) struct HeldEvent {
     pub(crate) event_type: EventType,
     pub(crate) topic: Option<Topic>,
     pub(crate) frame: Bytes,
+}
+
+/// How a page of missed messages ended that did not end with its client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PageEnd {
+    /// The client has it, but for the messages at these places, rising, which its subscription leaves out.
+    Arrived { left_out: Vec<usize> },
+    /// The connection was closed by this node, or was about to be.
+    Interrupted,
 }
 
 /// Proof awaited for one page: the client's answer to the request sent behind it.

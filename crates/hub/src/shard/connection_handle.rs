@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, ConnectionId, SubscriptionName};
 
+use crate::error::TooManyNames;
 use crate::shard::{Shard, SlotKey};
 
 /// The reader's way to its shard. Lives on the shard's thread; every call takes effect at once and
@@ -17,16 +18,6 @@ pub struct ConnectionHandle {
     /// them must go.
     shard: Weak<RefCell<Shard>>,
     key: SlotKey,
-}
-
-/// A subscription would hold more names than allowed; it stays as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a connection may subscribe to at most {limit} names, this would make {n_names}")]
-pub struct TooManyNames {
-    /// How many it would have been.
-    pub n_names: usize,
-    /// How many are allowed.
-    pub limit: usize,
 }
 
 impl ConnectionHandle {

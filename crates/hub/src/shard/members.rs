@@ -7,10 +7,11 @@ use hookswitch_protocol::{ConnectionId, SubscriptionName, TenantId, limits};
 
 use super::{Shard, SlotKey};
 use crate::attachment::{Attachment, Subject};
+use crate::error::TooManyNames;
 use crate::publish::wire_form::FormId;
 use crate::seams::user_key::UserKey;
 use crate::shard::connection::{Connection, Kept};
-use crate::shard::connection_handle::{ConnectionHandle, TooManyNames};
+use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::outbox::Outbox;
 use crate::shard::request::OpenTransport;
 use crate::shard::transport::HeldTransport;

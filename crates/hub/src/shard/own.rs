@@ -10,9 +10,8 @@ use tokio::sync::oneshot;
 use super::{Leaving, Shard, SlotKey};
 use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
-use crate::shard::connection::{Kept, PageReceipt};
+use crate::shard::connection::{Kept, PageEnd, PageReceipt};
 use crate::shard::kept;
-use crate::shard::request::PageEnd;
 
 impl Shard {
     pub(crate) fn heard(&mut self, key: SlotKey) {

@@ -11,21 +11,13 @@ use crate::attachment::Attachment;
 use crate::publish::wire_form::FormId;
 use crate::seams::user_key::UserKey;
 use crate::shard::SlotKey;
+use crate::shard::connection::PageEnd;
 use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::transport::Transport;
 
 /// Makes a connection's transport on the shard's thread, inside its local runtime, and starts whatever
 /// reads from the client. The handle must not be used before this returns.
 pub(crate) type OpenTransport = Box<dyn FnOnce(ConnectionHandle) -> io::Result<Rc<dyn Transport>> + Send>;
-
-/// How a page of missed messages ended that did not end with its client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PageEnd {
-    /// The client has it, but for the messages at these places, rising, which its subscription leaves out.
-    Arrived { left_out: Vec<usize> },
-    /// The connection was closed by this node, or was about to be.
-    Interrupted,
-}
 
 /// What admission and offline delivery ask of a shard.
 pub(crate) enum Request {

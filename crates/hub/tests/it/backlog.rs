@@ -7,18 +7,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookswitch_hub::memory::MemoryOffline;
 use hookswitch_hub::{HubConfig, OfflineLimits, OfflineMessage, Seams, Subject};
-use hookswitch_protocol::{CloseCode, Timestamp};
+use hookswitch_protocol::Timestamp;
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, eventually};
 use tokio::sync::Semaphore;
 
 use crate::rig::{Client, FailingOffline, Frame, Rig, config, event, to_user, user};
 
-fn ids(prefix: &str, range: std::ops::Range<usize>) -> Vec<String> {
+pub(crate) fn ids(prefix: &str, range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|n| format!("{prefix}{n}")).collect()
 }
 
-async fn keep(rig: &Rig, ids: &[String]) {
+pub(crate) async fn keep(rig: &Rig, ids: &[String]) {
     let message = |id: &String| {
         let event = to_user(event("t", "notification", id), 7);
         OfflineMessage {
@@ -32,12 +32,12 @@ async fn keep(rig: &Rig, ids: &[String]) {
 }
 
 /// What still waits in the store and is not claimed.
-async fn left(rig: &Rig) -> usize {
+pub(crate) async fn left(rig: &Rig) -> usize {
     rig.hub.take_offline(&user("t", 7), 100_000).await.expect("memory").len()
 }
 
 /// Waits for the ping behind a page; gives what came up to it and the ping.
-async fn page(client: &mut Client) -> (Vec<String>, Vec<u8>) {
+pub(crate) async fn page(client: &mut Client) -> (Vec<String>, Vec<u8>) {
     let mut got = Vec::new();
     let ping = client
         .until_some("a page and its ping", |client| {
@@ -68,7 +68,7 @@ async fn one_by_one(client: &mut Client, n_pages: usize) -> Vec<String> {
     all
 }
 
-async fn confirmed(rig: &Rig, n_messages: u64) {
+pub(crate) async fn confirmed(rig: &Rig, n_messages: u64) {
     rig.until("the client's pong confirms", |hub| hub.metrics().offline_delivered.get() == n_messages).await;
 }
 
@@ -141,61 +141,6 @@ async fn what_a_connection_took_with_it_comes_again_on_the_next() {
     assert_eq!(one_by_one(&mut second, 50).await, kept[200..], "nobody knows whether one of them ended it");
     confirmed(&rig, 250).await;
     assert_eq!(left(&rig).await, 0);
-}
-
-/// A client that ends its connection as soon as a message with this id reaches it.
-async fn fragile(rig: &Rig, deadly: &str) -> Vec<String> {
-    let mut client = rig.user("t", 7).await;
-    let mut all = Vec::new();
-    loop {
-        let (got, ping) = page(&mut client).await;
-        let is_over = got.iter().any(|id| id == deadly);
-        all.extend(got);
-        if is_over {
-            // As one that finds it too large does.
-            client.tell(|handle| handle.close_with(&Bytes::from_static(b"too large"))).await;
-            return all;
-        }
-        client.pong(&ping).await;
-        if all.last().is_some_and(|id| id == "m9") {
-            return all;
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_a_client_does_not_survive_twice_is_set_aside_and_told() {
-    let rig = Rig::new().await;
-    let kept = [vec!["deadly".to_owned()], ids("m", 0..10)].concat();
-    keep(&rig, &kept).await;
-    let given_back = async |n| {
-        rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == n).await;
-    };
-    assert_eq!(fragile(&rig, "deadly").await, kept, "nobody knows yet which it will be");
-    given_back(11).await;
-    for n in [12, 13] {
-        assert_eq!(fragile(&rig, "deadly").await, ["deadly"], "one by one");
-        given_back(n).await;
-    }
-    let got = fragile(&rig, "deadly").await;
-    assert_eq!(got, [vec!["messages_dropped".to_owned()], ids("m", 0..10)].concat());
-    confirmed(&rig, 10).await;
-    assert_eq!(rig.hub.metrics().offline_set_aside.get(), 1);
-    assert_eq!(left(&rig).await, 0);
-}
-
-#[tokio::test]
-async fn a_connection_that_we_close_says_nothing_about_its_messages() {
-    let rig = Rig::new().await;
-    keep(&rig, &ids("m", 0..1)).await;
-    for n in 1..=4 {
-        let mut client = rig.user("t", 7).await;
-        assert_eq!(page(&mut client).await.0, ["m0"]);
-        client.tell(|handle| handle.close(CloseCode::Restarting)).await;
-        rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == n).await;
-    }
-    assert_eq!(rig.hub.metrics().offline_set_aside.get(), 0);
-    assert_eq!(left(&rig).await, 1);
 }
 
 #[tokio::test]

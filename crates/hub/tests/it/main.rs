@@ -19,4 +19,5 @@ mod slow;
 mod subscribed;
 mod subscriptions;
 mod transitions;
+mod unfit_messages;
 mod visitors;

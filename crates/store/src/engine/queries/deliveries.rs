@@ -8,10 +8,10 @@ use hookswitch_protocol::{NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{Backlog, DueWebhook, Lease, SkipReason, Sweep, Swept};
 
 use super::dialect::{self, CHUNK, Conn, NodeLiveness, for_update, skip_locked};
-use super::{skips, webhooks};
+use super::skips;
 use crate::former::EndedNodes;
 use crate::literals::{is_due, is_leased};
-use crate::schema::webhook_deliveries as deliveries;
+use crate::schema::{webhook_deliveries as deliveries, webhooks};
 
 /// How a delivery ends that is not attempted.
 #[derive(Debug, Clone, Copy)]
@@ -32,13 +32,20 @@ pub(crate) const END_BESIDE: i64 = 50;
 
 /// Ends what a webhook must not be sent any more, up to `limit`; how many. None that may be sent is ended.
 pub(crate) fn end_unsendable(conn: &mut Conn, webhook: WebhookId, now: Timestamp, limit: i64) -> QueryResult<usize> {
-    match webhooks::is_active(conn, webhook)? {
+    match is_active(conn, webhook)? {
         None => end_waiting(conn, webhook, i64::MAX, DELETED, now, limit),
         // What is due later may find it switched on again.
         Some(false) => end_waiting(conn, webhook, now.as_millis(), MISSED, now, limit),
         // Where its row cannot be read (a seal that no key opens), everything waits until it can.
         Some(true) => expire(conn, webhook, now, limit),
     }
+}
+
+/// Whether a webhook exists, and if so whether it is switched on.
+fn is_active(conn: &mut Conn, id: WebhookId) -> QueryResult<Option<bool>> {
+    let row = webhooks::table.find(id.0).filter(webhooks::deleted_at.is_null()).select(webhooks::is_active);
+    let found: Option<Option<bool>> = row.first(conn).optional()?;
+    Ok(found.map(|is_active| is_active.unwrap_or(false)))
 }
 
 /// Ends a webhook's waiting deliveries that are due by `due_by`, oldest first, up to `limit`; how many.

@@ -314,13 +314,6 @@ pub(crate) fn sendable(conn: &mut Conn, codec: &Codec, ids: &[i64]) -> QueryResu
     Ok(sendable)
 }
 
-/// Whether a webhook exists, and if so whether it is switched on.
-pub(crate) fn is_active(conn: &mut Conn, id: WebhookId) -> QueryResult<Option<bool>> {
-    let row = webhooks::table.find(id.0).filter(webhooks::deleted_at.is_null()).select(webhooks::is_active);
-    let found: Option<Option<bool>> = row.first(conn).optional()?;
-    Ok(found.map(|is_active| is_active.unwrap_or(false)))
-}
-
 /// Those of `ids` whose rows somebody else has locked; the others stay ours until the transaction ends.
 pub(crate) fn locked(conn: &mut Conn, ids: &[i64]) -> QueryResult<HashSet<i64>> {
     let mut locked = HashSet::new();

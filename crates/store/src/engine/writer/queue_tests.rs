@@ -1,3 +1,5 @@
+//! Whose calls share the next transaction.
+
 use tokio::sync::oneshot;
 
 use super::*;
