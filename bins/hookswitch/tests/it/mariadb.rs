@@ -1,9 +1,10 @@
 //! Nodes on a MariaDB server: started only on a schema that fits, sharing their webhooks, and honest when it is away.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hookswitch_testkit::{Behaviour, MariaDb, MariaDbServer, NodeSpec, PATIENCE, Receiver, eventually};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::stage::{Stage, event, event_for, spec};
 

@@ -321,9 +321,9 @@ pub(crate) fn locked(conn: &mut Conn, ids: &[i64]) -> QueryResult<HashSet<i64>> 
         locked.extend(existing(conn, chunk)?);
         let free = webhooks::table.filter(webhooks::id.eq_any(chunk)).order(webhooks::id.asc()).select(webhooks::id);
         let free: Vec<i64> = skip_locked!(free).load(conn)?;
-        free.iter().for_each(|id| {
-            locked.remove(id);
-        });
+        for id in free {
+            locked.remove(&id);
+        }
     }
     Ok(locked)
 }

@@ -106,17 +106,19 @@ impl Group<'_> {
 }
 
 fn answer(works: Vec<Box<dyn Work>>, outcome: &Result<(), Failure>) {
-    works.into_iter().for_each(|work| work.answer(outcome.clone()));
+    for work in works {
+        work.answer(outcome.clone());
+    }
 }
 
 /// Those who are not to blame first, then the one that failed, by itself or in its own halves.
 fn halves(mut works: Vec<Box<dyn Work>>, culprit: Option<usize>) -> Vec<Vec<Box<dyn Work>>> {
     let Some(culprit) = culprit else {
         let rest = works.split_off(works.len() / 2);
-        return match works.is_empty() {
-            true => rest.into_iter().flat_map(|work| work.split()).map(|work| vec![work]).collect(),
-            false => vec![works, rest],
-        };
+        if works.is_empty() {
+            return rest.into_iter().flat_map(Work::split).map(|work| vec![work]).collect();
+        }
+        return vec![works, rest];
     };
     let failed = works.remove(culprit);
     let mut groups = if works.is_empty() { Vec::new() } else { vec![works] };

@@ -62,10 +62,8 @@ impl JobQueue {
 
     /// Waits so long for room. Cancel safe: the job is queued or not.
     pub(crate) async fn push(&self, caller: Caller, weight: Weight, job: Job, wait: Duration) -> Result<(), Failure> {
-        let room = match tokio::time::timeout(wait, self.room.acquire(&caller, weight.n_calls())).await {
-            Ok(Ok(room)) => room,
-            Ok(Err(_)) | Err(_) => return Err(Failure::Overloaded),
-        };
+        let waiting = tokio::time::timeout(wait, self.room.acquire(&caller, weight.n_calls()));
+        let Ok(Ok(room)) = waiting.await else { return Err(Failure::Overloaded) };
         self.lock().push(caller, Queued { job, weight, room }, Instant::now())?;
         self.arrived.notify_one();
         Ok(())
@@ -123,10 +121,9 @@ impl Waiting {
         }
         if let Caller::Tenant(tenant) = &caller
             && self.last_tenant.as_ref() != Some(tenant)
+            && self.last_tenant.replace(tenant.clone()).is_some()
         {
-            if self.last_tenant.replace(tenant.clone()).is_some() {
-                self.shared_until = Some(now + SHARED_FOR);
-            }
+            self.shared_until = Some(now + SHARED_FOR);
         }
         let jobs = self.by_caller.entry(caller.clone()).or_default();
         if jobs.is_empty() {
