@@ -278,8 +278,16 @@ fn not_accepted(error: &AcceptError, is_batch: bool, principal: &Principal, answ
         (Some(index), None) => format!("events[{index}]: {error}"),
         (None, _) => error.to_string(),
     };
-    let message = match code.number() {
-        400..500 => format!("{message}; nothing was accepted, try again"),
+    let message = match error {
+        AcceptError::Partly { n_stored, n_events, .. } if n_stored == n_events => {
+            format!(
+                "{message}; all {n_events} events are stored, but may have missed who is connected: do not send them again"
+            )
+        }
+        AcceptError::Partly { n_stored, n_events, .. } => {
+            format!("{message}; the first {n_stored} of {n_events} events were accepted: send only the others again")
+        }
+        _ if (400..500).contains(&code.number()) => format!("{message}; nothing was accepted, try again"),
         _ => message,
     };
     Problem::new(code, message).with_entry(index, field)

@@ -11,6 +11,10 @@ use crate::seams::user_key::UserKey;
 /// A message that ended so many connections by itself is set aside.
 const SURVIVED_NOT: u8 = 2;
 
+/// Only what is larger than this is blamed: a connection may end at any moment, and no client ends it for a small
+/// message.
+const SUSPECT_BYTES: usize = 64 * 1024;
+
 /// Most users of whom failures are remembered; beyond it those of some other are forgotten.
 const MOST_USERS: usize = 10_000;
 
@@ -42,7 +46,7 @@ impl FailedHandovers {
 
     /// The client has ended its connection with this page on its way.
     pub(crate) fn failed(&self, user: &UserKey, page: &[Bytes]) {
-        let alone = u8::from(page.len() == 1);
+        let alone = u8::from(page.len() == 1 && page[0].len() >= SUSPECT_BYTES);
         let mut users = self.users();
         if users.len() >= MOST_USERS
             && !users.contains_key(user)
@@ -57,7 +61,7 @@ impl FailedHandovers {
         }
     }
 
-    /// These are the client's now, or were set aside. Once one is through that was in no failed page, those
+    /// These, some at least, are the client's now, or were set aside. Once one is through that was in no failed page, those
     /// that were are behind it.
     pub(crate) fn done(&self, user: &UserKey, page: &[Bytes]) {
         let mut users = self.users();
@@ -90,15 +94,28 @@ mod tests {
         UserKey { tenant: TenantId::parse("t").expect("legal"), user: UserId::from(id) }
     }
 
-    fn page(texts: &[&'static str]) -> Vec<Bytes> {
-        texts.iter().map(|text| Bytes::from_static(text.as_bytes())).collect()
+    fn large(text: &str) -> Bytes {
+        Bytes::from(text.repeat(SUSPECT_BYTES / text.len() + 1))
+    }
+
+    fn page(texts: &[&str]) -> Vec<Bytes> {
+        texts.iter().map(|text| large(text)).collect()
+    }
+
+    #[test]
+    fn a_small_message_is_never_to_blame() {
+        let failures = FailedHandovers::default();
+        for _ in 0..9 {
+            failures.failed(&user(7), &[Bytes::from_static(b"small")]);
+        }
+        assert!(!failures.is_unfit(&user(7), &Bytes::from_static(b"small")));
     }
 
     #[test]
     fn only_what_ends_connections_by_itself_is_unfit() {
         let failures = FailedHandovers::default();
         let agent = user(7);
-        let bad = Bytes::from_static(b"bad");
+        let bad = large("bad");
         for _ in 0..9 {
             failures.failed(&agent, &page(&["good", "bad"]));
         }

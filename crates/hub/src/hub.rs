@@ -70,6 +70,20 @@ impl Hub {
         self.0.fanout.reserve(tenant, n_events, n_bytes, self.0.config.publish_deadline).await
     }
 
+    /// The same, however long it takes, in its turn among the tenant's publishers: for what cannot be refused any
+    /// more. The shards take out what is in their mailboxes whatever clients do, so it ends. Cancel safe.
+    ///
+    /// # Errors
+    /// [`HubError::Draining`] when the shards have ended.
+    pub async fn reserve_in_turn<'a>(
+        &self,
+        tenant: &TenantId,
+        events: impl Iterator<Item = &'a Event>,
+    ) -> Result<Reservation, HubError> {
+        let (n_events, n_bytes) = events.fold((0, 0), |(n, bytes), event| (n + 1, bytes + weight(event)));
+        self.0.fanout.reserve_in_turn(tenant, n_events, n_bytes).await.map_err(|_closed| HubError::Draining)
+    }
+
     /// Delivers events, in order, to this node's connections and hands them to the other nodes.
     /// At most as many as were reserved for; the order is kept within each tenant.
     ///

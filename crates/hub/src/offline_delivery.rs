@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_protocol::{Chain, Retry};
@@ -27,6 +28,9 @@ const LEFT_OUT_BYTES: usize = 64 * 1024 * 1024;
 
 /// How often a failing claim is tried before it is left to the user's next connection.
 const CLAIM_TRIES: u32 = 5;
+
+/// How long a delivery task rests that failed so often and was asked for again.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
 /// At most one delivery task per user, so that pages reach him in order over one connection.
 pub(crate) struct OfflineDelivery {
@@ -72,6 +76,8 @@ enum Walk {
     Done,
     /// The connection ended before the page was there; another one may take it.
     Interrupted,
+    /// The connection did not want everything; another one may. It counts as served until all are.
+    LeftOut,
 }
 
 /// What becomes of claimed messages.
@@ -139,7 +145,7 @@ impl Round<'_> {
         while !self.is_over {
             self.note(|asked| (asked.again, asked.is_paging) = (false, false));
             match self.walk(&mut untold).await {
-                Ok(Walk::Interrupted) => {}
+                Ok(Walk::Interrupted | Walk::LeftOut) => {}
                 Ok(Walk::Done) => {
                     self.release().await;
                     self.end_unless_asked_again();
@@ -172,8 +178,11 @@ impl Round<'_> {
             Retry::After(pause) if n_failures < CLAIM_TRIES => tokio::time::sleep(pause * n_failures).await,
             Retry::Now if n_failures < CLAIM_TRIES => {}
             Retry::Never | Retry::Now | Retry::After(_) => {
-                self.offline_delivery.active().remove(user);
-                self.is_over = true;
+                // Whoever asked meanwhile may hold events back, and nobody else would release them.
+                self.end_unless_asked_again();
+                if !self.is_over {
+                    tokio::time::sleep(FAILURE_PAUSE).await;
+                }
             }
         }
     }
@@ -183,10 +192,14 @@ impl Round<'_> {
         let mut left_out = LeftOut::default();
         let walked = self.walk_pages(untold, &mut left_out).await;
         // Claimed until now, so that each claim found the ones behind: kept for a connection that wants them.
-        if !left_out.numbers.is_empty() {
-            self.settle(&left_out.numbers, Settlement::GivenBack).await?;
+        if left_out.numbers.is_empty() {
+            return walked;
         }
-        walked
+        self.settle(&left_out.numbers, Settlement::GivenBack).await?;
+        Ok(match walked? {
+            Walk::Done => Walk::LeftOut,
+            other => other,
+        })
     }
 
     /// What the connection's subscription leaves out stays claimed, and is added to `left_out`.
@@ -204,10 +217,9 @@ impl Round<'_> {
                 }
                 return Ok(Walk::Done);
             }
-            let Some(end) = self.hand_over(&claim, untold, (shard, key)).await? else {
+            if !self.hand_over(&claim, untold, left_out, (shard, key)).await? {
                 return Ok(Walk::Interrupted);
-            };
-            left_out.add(end);
+            }
             if left_out.n_bytes > LEFT_OUT_BYTES {
                 return Ok(Walk::Done);
             }
@@ -241,19 +253,20 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Sends a page, with what is to be told before it; gives what its connection's subscription left out of it,
-    /// `None` when it did not arrive.
-    async fn hand_over<'c>(
+    /// Sends a page, with what is to be told before it; whether it arrived. What its connection's subscription leaves
+    /// out of it is added to `left_out`.
+    async fn hand_over(
         &self,
-        claim: &'c Claim,
+        claim: &Claim,
         untold: &mut Untold,
+        left_out: &mut LeftOut,
         to: (usize, SlotKey),
-    ) -> Result<Option<Vec<&'c ClaimedMessage>>, OfflineError> {
+    ) -> Result<bool, OfflineError> {
         let OfflineDelivery { shared, failures, scope, clock, .. } = self.offline_delivery;
         let notices = untold.notices(clock.now(), &self.user.tenant);
         let (n_notices, page) = (notices.len(), envelopes(claim.messages.iter()));
         let end = self.send_page(to, notices.into_iter().chain(page.iter().cloned()).collect()).await;
-        let Some(PageEnd::Arrived { left_out }) = end else {
+        let Some(PageEnd::Arrived { left_out: places }) = end else {
             // A node that ends takes its connections with it.
             if end.is_none() && !page.is_empty() && !scope.soft().is_cancelled() {
                 failures.failed(self.user, &page);
@@ -261,17 +274,18 @@ impl Round<'_> {
             let numbers: Vec<MessageNumber> = claim.messages.iter().map(|message| message.number).collect();
             self.settle(&numbers, Settlement::GivenBack).await?;
             shared.metrics.offline_given_back.inc_by(numbers.len() as u64);
-            return Ok(None);
+            return Ok(false);
         };
         *untold = Untold::default();
-        let (arrived, left) = parted(claim, &left_out, n_notices);
-        failures.done(self.user, &envelopes(arrived.iter().copied()));
+        let (arrived, left) = parted(claim, &places, n_notices);
+        left_out.add(left);
         if !arrived.is_empty() {
+            failures.done(self.user, &envelopes(arrived.iter().copied()));
             let numbers: Vec<MessageNumber> = arrived.iter().map(|message| message.number).collect();
             self.settle(&numbers, Settlement::Confirmed).await?;
             shared.metrics.offline_delivered.inc_by(numbers.len() as u64);
         }
-        Ok(Some(left))
+        Ok(true)
     }
 
     /// Sends a page and waits for its end; `None` when its client ended with it.

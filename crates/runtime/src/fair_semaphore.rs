@@ -65,6 +65,8 @@ struct State<K: Hash + Eq + Clone> {
 
 struct Usage<K: Hash + Eq + Clone> {
     held: u64,
+    /// What the waiters weigh together, those that are gone included.
+    waiting: u64,
     waiters: VecDeque<Waiter<K>>,
 }
 
@@ -114,6 +116,11 @@ impl<K: Hash + Eq + Clone> FairSemaphore<K> {
         Some(self.0.grant(&mut state, key, weight))
     }
 
+    /// The weight of everything.
+    pub fn total(&self) -> u64 {
+        self.0.total
+    }
+
     /// The weight that is held now.
     pub fn used(&self) -> u64 {
         self.0.lock().used
@@ -131,13 +138,14 @@ impl<K: Hash + Eq + Clone> FairSemaphore<K> {
         let State { keys, turns, .. } = &mut *state;
         let usage = keys.entry(key.clone()).or_default();
         let was_waiting = !usage.waiters.is_empty();
-        usage.waiters.retain(|waiter| !waiter.grant.is_closed());
-        let waiting: u64 = usage.waiters.iter().map(|waiter| waiter.weight).sum();
-        // Nobody is refused for what it weighs alone: the bound is on what else waits.
-        if waiting > 0 && waiting + weight > self.0.sharing.waiting {
+        if usage.is_full(weight, self.0.sharing.waiting) {
+            usage.forget_gone();
+        }
+        if usage.is_full(weight, self.0.sharing.waiting) {
             return Err(QueueFull);
         }
         let (grant, granted) = oneshot::channel();
+        usage.waiting += weight;
         usage.waiters.push_back(Waiter { weight, grant });
         if !was_waiting {
             turns.push_back(key.clone());
@@ -226,7 +234,7 @@ impl<K: Hash + Eq + Clone> State<K> {
     fn next_weight(&mut self, key: &K) -> Option<u64> {
         let usage = self.keys.get_mut(key)?;
         while usage.waiters.front().is_some_and(|waiter| waiter.grant.is_closed()) {
-            usage.waiters.pop_front();
+            usage.pop();
         }
         let weight = usage.waiters.front().map(|waiter| waiter.weight);
         if weight.is_none() {
@@ -236,7 +244,7 @@ impl<K: Hash + Eq + Clone> State<K> {
     }
 
     fn take_waiter(&mut self, key: &K) -> Option<Waiter<K>> {
-        self.keys.get_mut(key)?.waiters.pop_front()
+        self.keys.get_mut(key)?.pop()
     }
 
     fn forget_if_idle(&mut self, key: &K) {
@@ -247,6 +255,22 @@ impl<K: Hash + Eq + Clone> State<K> {
 }
 
 impl<K: Hash + Eq + Clone> Usage<K> {
+    /// Whether so much more is too much. Nobody is refused for what it weighs alone: the bound is on what else waits.
+    fn is_full(&self, weight: u64, bound: u64) -> bool {
+        self.waiting > 0 && self.waiting + weight > bound
+    }
+
+    fn pop(&mut self) -> Option<Waiter<K>> {
+        let waiter = self.waiters.pop_front()?;
+        self.waiting -= waiter.weight;
+        Some(waiter)
+    }
+
+    fn forget_gone(&mut self) {
+        self.waiters.retain(|waiter| !waiter.grant.is_closed());
+        self.waiting = self.waiters.iter().map(|waiter| waiter.weight).sum();
+    }
+
     fn n_waiting(&self) -> usize {
         self.waiters.iter().filter(|waiter| !waiter.grant.is_closed()).count()
     }
@@ -254,7 +278,7 @@ impl<K: Hash + Eq + Clone> Usage<K> {
 
 impl<K: Hash + Eq + Clone> Default for Usage<K> {
     fn default() -> Self {
-        Self { held: 0, waiters: VecDeque::new() }
+        Self { held: 0, waiting: 0, waiters: VecDeque::new() }
     }
 }
 

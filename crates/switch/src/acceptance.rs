@@ -17,7 +17,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use hookswitch_hub::{EncodedEvent, HubError, OfflineMessage, Publication, Reservation, UserKey, UserLocation};
+use hookswitch_hub::{EncodedEvent, OfflineMessage, Publication, Reservation, UserKey, UserLocation};
 use hookswitch_protocol::{Event, EventId, TenantId, Timestamp};
 use hookswitch_runtime::FairPermit;
 
@@ -113,6 +113,8 @@ impl Context {
     }
 
     async fn store_room(&self, tenant: &TenantId, weight: u64) -> Result<FairPermit<TenantId>, AcceptError> {
+        // A large batch counts as an eighth of the room, or a few of them would leave nothing to the others.
+        let weight = weight.min(self.store_room.total() / 8);
         let waiting = tokio::time::timeout(self.store_wait, self.store_room.acquire(tenant, weight));
         match waiting.await {
             Ok(Ok(room)) => Ok(room),
@@ -123,13 +125,8 @@ impl Context {
     /// Room in the hub for what is stored already: it cannot be refused any more. The shards take out what is
     /// in their mailboxes whatever clients do, so this ends.
     async fn live_room(&self, tenant: &TenantId, live: &[Publication]) -> Result<Reservation, AcceptError> {
-        loop {
-            let events = live.iter().map(|publication| &**publication.event.event());
-            match self.hub.reserve_for(tenant, events).await {
-                Err(HubError::Overloaded { .. }) => tokio::task::yield_now().await,
-                reserved => return reserved.map_err(AcceptError::Hub),
-            }
-        }
+        let events = live.iter().map(|publication| &**publication.event.event());
+        self.hub.reserve_in_turn(tenant, events).await.map_err(AcceptError::Hub)
     }
 }
 
@@ -151,7 +148,11 @@ impl Acceptance<'_> {
             return stored;
         }
         self.count(true);
-        self.publish(None, &addressees).await.and(stored)
+        let n_events = self.events.len();
+        let published = self.publish(None, &addressees).await;
+        // What is stored is accepted, whoever is connected may have missed it.
+        let partly = |source| AcceptError::Partly { n_stored: n_events, n_events, source: Box::new(source) };
+        stored.and(published.map_err(partly))
     }
 
     /// Where the users addressed are.

@@ -123,7 +123,7 @@ impl PresenceNotices {
     /// Tells a tenant's changes until there are none.
     async fn tell_all(&self, tenant: &TenantId) {
         while self.has_untold(tenant) {
-            let Ok(room) = self.fanout.reserve_in_turn(tenant).await else { return };
+            let Ok(room) = self.fanout.reserve_in_turn(tenant, 1, 0).await else { return };
             let change = self.untold().get_mut(tenant).and_then(Untold::take_first);
             if let Some(change) = change {
                 self.tell(room, change).await;

@@ -1,6 +1,6 @@
 //! Offline messages that end with the process.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hookswitch_protocol::EventId;
@@ -121,9 +121,10 @@ impl OfflineStore for MemoryOffline {
         user: &'a UserKey,
         messages: &'a [MessageNumber],
     ) -> BoxFuture<'a, Result<(), OfflineError>> {
+        let confirmed: HashSet<&MessageNumber> = messages.iter().collect();
         let mut users = self.users();
         if let Some(waiting) = users.get_mut(user) {
-            waiting.retain(|kept| !(kept.is_claimed && messages.contains(&kept.number)));
+            waiting.retain(|kept| !(kept.is_claimed && confirmed.contains(&kept.number)));
             if waiting.messages.is_empty() && waiting.n_dropped == 0 {
                 users.remove(user);
             }
@@ -136,8 +137,9 @@ impl OfflineStore for MemoryOffline {
         user: &'a UserKey,
         messages: &'a [MessageNumber],
     ) -> BoxFuture<'a, Result<(), OfflineError>> {
+        let given_back: HashSet<&MessageNumber> = messages.iter().collect();
         if let Some(waiting) = self.users().get_mut(user) {
-            for kept in waiting.messages.iter_mut().filter(|kept| messages.contains(&kept.number)) {
+            for kept in waiting.messages.iter_mut().filter(|kept| given_back.contains(&kept.number)) {
                 kept.is_claimed = false;
             }
         }

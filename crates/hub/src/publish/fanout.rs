@@ -110,14 +110,19 @@ impl Fanout {
         }
     }
 
-    /// Room for one small event, however long that takes: in its turn among the tenant's publishers.
+    /// Room however long that takes: in its turn among the tenant's publishers.
     ///
     /// # Errors
     /// When the node goes away.
-    pub(crate) async fn reserve_in_turn(&self, tenant: &TenantId) -> Result<Reservation, AcquireError> {
-        match self.try_reserve(tenant, 1, 0) {
+    pub(crate) async fn reserve_in_turn(
+        &self,
+        tenant: &TenantId,
+        n_events: usize,
+        n_bytes: usize,
+    ) -> Result<Reservation, AcquireError> {
+        match self.try_reserve(tenant, n_events, n_bytes) {
             Ok(room) => Ok(room),
-            Err(_full) => self.wait_for_room(tenant, 1, 0).await,
+            Err(_full) => self.wait_for_room(tenant, n_events, n_bytes).await,
         }
     }
 

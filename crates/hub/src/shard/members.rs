@@ -140,6 +140,7 @@ impl Shard {
         if n_names > limits::SUBSCRIPTION_NAMES {
             return Err(TooManyNames { n_names, limit: limits::SUBSCRIPTION_NAMES });
         }
+        let has_grown = !added.is_empty();
         let table = &mut self.tenants[connection.tenant as usize];
         let is_first = connection.names.is_none();
         if is_first {
@@ -162,6 +163,7 @@ impl Shard {
         let kept = held.iter().chain(added).cloned().collect();
         connection.names = Some(kept);
         if let Subject::User(user) = &connection.subject
+            && has_grown
             && std::mem::replace(&mut connection.kept, Kept::Brought) == Kept::LeftOut
         {
             self.shared.wanted_backlogs.note(UserKey { tenant: table.tenant.clone(), user: user.clone() });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookswitch_hub::memory::MemoryOffline;
 use hookswitch_hub::{HubConfig, OfflineLimits, OfflineMessage, Seams, Subject};
-use hookswitch_protocol::Timestamp;
+use hookswitch_protocol::{Payload, Timestamp};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, eventually};
 use tokio::sync::Semaphore;
@@ -19,8 +19,17 @@ pub(crate) fn ids(prefix: &str, range: std::ops::Range<usize>) -> Vec<String> {
 }
 
 pub(crate) async fn keep(rig: &Rig, ids: &[String]) {
+    keep_of(rig, ids, 0).await;
+}
+
+/// Keeps messages with payloads of about so many bytes.
+pub(crate) async fn keep_of(rig: &Rig, ids: &[String], n_bytes: usize) {
     let message = |id: &String| {
-        let event = to_user(event("t", "notification", id), 7);
+        let mut event = to_user(event("t", "notification", id), 7);
+        if n_bytes > 0 {
+            event.payload = Payload::from_serialize(&std::collections::BTreeMap::from([("x", "x".repeat(n_bytes))]))
+                .expect("a payload");
+        }
         OfflineMessage {
             user: user("t", 7),
             event_id: event.id.clone(),

@@ -141,3 +141,14 @@ async fn what_is_held_back_is_bounded_by_bytes() {
     client.pong(&1u64.to_be_bytes()).await;
     assert_eq!(client.until("messages_dropped 5").await, ["e0", "e1", "e2", "e3", "messages_dropped 5"]);
 }
+
+#[tokio::test]
+async fn of_two_that_chose_the_one_that_wants_a_kept_message_gets_it() {
+    let rig = Rig::new().await;
+    let mut calls = subscribed(&rig, &["call.*"]).await;
+    let mut alerts = subscribed(&rig, &["alert"]).await;
+    keep(&rig, "alert", "kept").await;
+    rig.hub.backlog_arrived(&user("t", 7)).taken().await;
+    assert_eq!(alerts.until("kept").await, ["kept"]);
+    assert_eq!(looked_at(&rig, &mut calls, "live").await, ["live"]);
+}

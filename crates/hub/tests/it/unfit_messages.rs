@@ -3,8 +3,11 @@
 use bytes::Bytes;
 use hookswitch_protocol::CloseCode;
 
-use crate::backlog::{confirmed, ids, keep, left, page};
+use crate::backlog::{confirmed, ids, keep, keep_of, left, page};
 use crate::rig::Rig;
+
+/// More than what is never to blame.
+const LARGE: usize = 100_000;
 
 /// A client that ends its connection as soon as a message with this id reaches it.
 async fn fragile(rig: &Rig, deadly: &str) -> Vec<String> {
@@ -30,7 +33,8 @@ async fn fragile(rig: &Rig, deadly: &str) -> Vec<String> {
 async fn what_a_client_does_not_survive_twice_is_set_aside_and_told() {
     let rig = Rig::new().await;
     let kept = [vec!["deadly".to_owned()], ids("m", 0..10)].concat();
-    keep(&rig, &kept).await;
+    keep_of(&rig, &kept[..1], LARGE).await;
+    keep(&rig, &kept[1..]).await;
     let given_back = async |n| {
         rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == n).await;
     };
@@ -50,11 +54,25 @@ async fn what_a_client_does_not_survive_twice_is_set_aside_and_told() {
 #[tokio::test]
 async fn a_connection_that_we_close_says_nothing_about_its_messages() {
     let rig = Rig::new().await;
-    keep(&rig, &ids("m", 0..1)).await;
+    keep_of(&rig, &ids("m", 0..1), LARGE).await;
     for n in 1..=4 {
         let mut client = rig.user("t", 7).await;
         assert_eq!(page(&mut client).await.0, ["m0"]);
         client.tell(|handle| handle.close(CloseCode::Restarting)).await;
+        rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == n).await;
+    }
+    assert_eq!(rig.hub.metrics().offline_set_aside.get(), 0);
+    assert_eq!(left(&rig).await, 1);
+}
+
+#[tokio::test]
+async fn a_small_message_is_not_to_blame_for_a_tab_that_is_closed() {
+    let rig = Rig::new().await;
+    keep(&rig, &ids("m", 0..1)).await;
+    for n in 1..=4 {
+        let mut client = rig.user("t", 7).await;
+        assert_eq!(page(&mut client).await.0, ["m0"]);
+        client.tell(|handle| handle.close_with(&Bytes::from_static(b"going away"))).await;
         rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == n).await;
     }
     assert_eq!(rig.hub.metrics().offline_set_aside.get(), 0);
