@@ -5,40 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::{OfflineStore as _, UserKey};
-use hookswitch_protocol::{DeliveryId, EventType, UserId, WebhookId};
+use hookswitch_protocol::{UserId, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_store::{EndedNodes, MySqlConfig};
 use hookswitch_testkit::{PATIENCE, eventually};
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, Disposition, Finished, LeasedDelivery, LedgerError,
-    NewDeliveries, Timings, WebhookChange, WebhookDirectory as _,
+    Attempted, DeliveryLedger as _, DisableRule, Finished, LedgerError, NewDeliveries, WebhookChange,
+    WebhookDirectory as _,
 };
 use tokio::time::Instant;
 
 use super::rig::{Rig, config, open};
-use crate::rig::{duty, now, sweep, tenant, webhook, wish};
-
-fn attempted(leased: &LeasedDelivery) -> Attempted {
-    let row = AttemptRow {
-        webhook: leased.webhook.id,
-        event_type: EventType::CALL_INCOMING,
-        body: leased.body.clone(),
-        response_code: Some(200),
-        response_body: Some("ok".to_owned()),
-        error: None,
-        duration_ms: 1,
-        attempt: leased.attempt,
-        delivery: Some(DeliveryId::parse(leased.delivery.as_str()).expect("legal")),
-        timings: Timings::default(),
-        at: now(),
-    };
-    Attempted {
-        lease: leased.lease.clone(),
-        row,
-        disposition: Disposition::Delivered,
-        judged: Some(leased.webhook.clone()),
-    }
-}
+use crate::rig::{attempted, duty, now, sweep, tenant, webhook, wish};
 
 fn large(id: &str, webhook: WebhookId, n_bytes: usize) -> NewDeliveries {
     let body = format!(r#"{{"event":"call.incoming","timestamp":1,"data":{{"x":"{}"}}}}"#, "x".repeat(n_bytes));
@@ -88,6 +66,40 @@ async fn a_row_in_an_operators_open_transaction_holds_up_nobody_else() {
     tokio::join!(operator, meanwhile);
     let rows = format!("SELECT COUNT(*) FROM webhook_logs WHERE webhook_id = {held}");
     eventually("what was owed is written", PATIENCE, async || rig.database.sql(&rows).await == "2").await;
+    rig.opened.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owed_attempts_beyond_the_room_lose_bodies_and_a_refused_one_holds_up_nobody() {
+    let rig = Rig::start().await;
+    let store = rig.store();
+    let first = store.create(&tenant(), webhook("first")).await.expect("create").id;
+    let second = store.create(&tenant(), webhook("second")).await.expect("create").id;
+    rig.database.sql("ALTER TABLE webhook_logs ADD CONSTRAINT odd CHECK (response_code <> 299)").await;
+    store.enqueue(vec![duty("e-1", &[first, second]), duty("e-2", &[first])]).await.expect("enqueue");
+    let leased =
+        [store.lease(wish(first, 9)).await.expect("lease"), store.lease(wish(second, 9)).await.expect("lease")]
+            .concat();
+    let mut attempts: Vec<Attempted> = leased.iter().map(attempted).collect();
+    assert_eq!(attempts.len(), 3);
+    attempts[0].row.response_code = Some(299);
+    attempts[1].row.body = Bytes::from(format!("\"{}\"", "y".repeat(17 * 1024 * 1024)));
+    let operator = rig.database.sql("BEGIN; UPDATE webhooks SET name = 'changed'; SELECT SLEEP(3); ROLLBACK;");
+    let meanwhile = async {
+        let is_locked = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'";
+        eventually("the rows are locked", PATIENCE, async || rig.database.sql(is_locked).await == "1").await;
+        let settled = store.finish(attempts.clone(), DisableRule::default()).await.expect("settled, whatever the room");
+        assert_eq!(settled.finished, [Finished::Recorded; 3]);
+        store.finish(attempts, DisableRule::default()).await.expect("a repeated call");
+        assert_eq!(rig.database.sql("SELECT COUNT(*) FROM webhook_logs").await, "0", "owed");
+    };
+    tokio::join!(operator, meanwhile);
+    let all = "SELECT COUNT(*) FROM webhook_logs";
+    eventually("what was owed is written", PATIENCE, async || rig.database.sql(all).await == "2").await;
+    let bare = format!("{all} WHERE webhook_id = {first} AND payload LIKE '%locked for too long%'");
+    assert_eq!(rig.database.sql(&bare).await, "1");
+    assert_eq!(rig.database.sql(&format!("{all} WHERE webhook_id = {second}")).await, "1", "once");
+    assert_eq!(store.metrics().unlogged.get(), 1, "the refused one");
     rig.opened.close().await;
 }
 
