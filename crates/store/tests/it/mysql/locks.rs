@@ -4,8 +4,8 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_hub::{OfflineStore as _, UserKey};
-use hookswitch_protocol::{UserId, WebhookId};
+use hookswitch_hub::{OfflineLimits, OfflineMessage, OfflineStore as _, UserKey};
+use hookswitch_protocol::{EventId, UserId, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_store::{EndedNodes, MySqlConfig};
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -15,7 +15,7 @@ use hookswitch_webhooks::{
 };
 use tokio::time::Instant;
 
-use super::rig::{Rig, config, open};
+use super::rig::{Rig, config, open, open_with};
 use crate::rig::{attempted, duty, now, sweep, tenant, webhook, wish};
 
 fn large(id: &str, webhook: WebhookId, n_bytes: usize) -> NewDeliveries {
@@ -150,6 +150,49 @@ async fn what_the_server_never_takes_is_refused_alone_with_its_reason() {
     assert_eq!(settled.finished, [Finished::Recorded; 2]);
     let noted = "SELECT COUNT(*) FROM webhook_logs WHERE payload LIKE '%max_allowed_packet%'";
     assert_eq!(rig.database.sql(noted).await, "1");
+    opened.close().await;
+    rig.opened.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_message_that_the_server_never_takes_is_dropped_alone() {
+    let rig = Rig::start().await;
+    rig.database.sql("SET GLOBAL max_allowed_packet = 1048576").await;
+    let opened = open(config(&rig.database), Clock::system()).await.expect("opens");
+    let message = |user: i64, id: &str, n_bytes: usize| OfflineMessage {
+        user: UserKey { tenant: tenant(), user: UserId::from(user) },
+        event_id: EventId::parse(id).expect("legal"),
+        envelope: Bytes::from("x".repeat(n_bytes)),
+        at: now(),
+    };
+    let messages = vec![message(7, "a", 9), message(7, "b", 1_100_000), message(7, "c", 9), message(8, "d", 9)];
+    opened.store.put(messages).await.expect("the others are kept");
+    for (user, kept) in [(7, (2, 1)), (8, (1, 0))] {
+        let user = UserKey { tenant: tenant(), user: UserId::from(user) };
+        let claim = opened.store.claim(&user, 9).await.expect("claim");
+        assert_eq!((claim.messages.len(), claim.n_dropped), kept);
+    }
+    opened.close().await;
+    rig.opened.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_a_node_of_the_version_before_left_in_the_count_drop_nothing() {
+    let rig = Rig::start().await;
+    let limits = OfflineLimits { per_user_bytes: 1_000, ..OfflineLimits::default() };
+    let opened = open_with(config(&rig.database), limits, Clock::system()).await.expect("opens");
+    let agent = UserKey { tenant: tenant(), user: UserId::from(7) };
+    let message = |id: &str| OfflineMessage {
+        user: agent.clone(),
+        event_id: EventId::parse(id).expect("legal"),
+        envelope: Bytes::from("x".repeat(100)),
+        at: now(),
+    };
+    opened.store.put(vec![message("a"), message("b")]).await.expect("put");
+    rig.database.sql("UPDATE offline_users SET n_bytes = 5000").await;
+    opened.store.put(vec![message("c")]).await.expect("put");
+    assert_eq!(rig.database.sql("SELECT n_messages, n_bytes FROM offline_users").await, "3\t300");
+    assert_eq!(opened.store.claim(&agent, 9).await.expect("claim").n_dropped, 0);
     opened.close().await;
     rig.opened.close().await;
 }
