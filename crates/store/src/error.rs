@@ -120,8 +120,6 @@ pub(crate) enum Failure {
     Connect(#[source] Arc<diesel::ConnectionError>),
     #[error("somebody else has the row locked")]
     RowLocked,
-    #[error("too many attempts wait for rows that somebody else has locked")]
-    Owing,
     #[error("no reading connection became free in time")]
     NoReader,
     #[error("it took longer than {0:?} and was ended")]

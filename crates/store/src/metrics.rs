@@ -7,6 +7,7 @@ hookswitch_runtime::counters! {
         commits as "store_commits": "Transactions committed; fewer than the calls where these shared one",
         reads_refused as "store_reads_refused": "Reads refused because no connection became free for their tenant in time",
         reads_ended as "store_reads_ended": "Reads that took too long and were ended",
+        unlogged as "store_attempts_unlogged": "Attempts settled without a row in the attempt log, which could not be written",
         failures as "store_failures": "Transactions that failed and changed nothing",
     }
 }

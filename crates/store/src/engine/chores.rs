@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use hookswitch_protocol::{Timestamp, WebhookId};
 use hookswitch_runtime::Scope;
+use hookswitch_webhooks::{Attempted, DisableRule};
 use tokio::time::Instant;
 
 use super::endings::Endings;
 use super::inner::Inner;
+use super::owed::{REFUSED, has_bodies, without_bodies};
 use super::queries::{chat, deliveries, finish, offline};
+use super::writer::is_about_data;
 use super::{Conn, owed};
 use crate::error::Failure;
 use crate::weight::{Caller, Weight};
@@ -21,6 +24,9 @@ const EXPIRY_INTERVAL: Duration = Duration::from_mins(5);
 
 /// How often it is tried to write what is owed to the log.
 const OWED_INTERVAL: Duration = Duration::from_secs(1);
+
+/// In every which round one of the webhooks is waited for.
+const WAITING_ROUND: usize = 10;
 
 /// How long a chore that failed rests.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -78,15 +84,18 @@ async fn expire(store: Weak<Inner>, scope: Scope) {
 
 /// Writes what is owed while the store lives.
 async fn write_owed_logs(store: Weak<Inner>, scope: Scope) {
+    let mut n_rounds: usize = 0;
     loop {
         tokio::select! {
             () = scope.soft().cancelled() => break,
             () = tokio::time::sleep(OWED_INTERVAL) => {}
         }
         let Some(inner) = store.upgrade() else { return };
-        if let Err(error) = inner.write_owed().await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "attempts that are owed to the log wait");
-        }
+        // Nodes that settle lock a busy webhook's row by turns: whoever only looks may always find it locked.
+        n_rounds += 1;
+        let waits = n_rounds.is_multiple_of(WAITING_ROUND);
+        let turn = (n_rounds / WAITING_ROUND) % inner.chores.owed.n_webhooks().max(1);
+        inner.write_owed(waits.then_some(turn)).await;
     }
     let n_attempts = store.upgrade().map_or(0, |inner| inner.chores.owed.len());
     if n_attempts > 0 {
@@ -136,24 +145,86 @@ impl Inner {
         }
     }
 
-    /// One round over all webhooks that have something owed.
-    async fn write_owed(&self) -> Result<(), Failure> {
+    /// One round over all webhooks that have something owed. What fails waits behind the others.
+    /// `waits`: for which webhook's row it waits in line, for a second.
+    async fn write_owed(&self, waits: Option<usize>) {
         let owed = &self.chores.owed;
-        for _ in 0..owed.n_webhooks() {
+        for place in 0..owed.n_webhooks() {
             while let Some((webhook, attempts, rule)) = owed.first() {
-                let (n_attempts, codec) = (attempts.len(), Arc::clone(&self.codec));
-                let work = move |conn: &mut _| finish::log_owed(conn, &codec, webhook, &attempts, rule);
-                let turn = (Caller::Node, Weight::of_rows(n_attempts));
-                if !self.dispatch.call(turn, work).await? {
+                let n_attempts = attempts.len();
+                let written = self.write_owed_step((webhook, waits == Some(place)), &attempts, rule).await;
+                if !written.unwrap_or_else(|failure| {
+                    let error: &dyn std::error::Error = &failure;
+                    tracing::debug!(%webhook, error, "attempts that are owed to the log wait");
+                    false
+                }) {
                     owed.postpone(webhook);
                     break;
                 }
-                owed.settled(webhook, n_attempts);
                 if n_attempts < owed::STEP {
                     break;
                 }
             }
         }
-        Ok(())
+    }
+
+    /// A webhook's oldest owed attempts, together or, where the database refuses that, one by one.
+    async fn write_owed_step(
+        &self,
+        (webhook, waits): (WebhookId, bool),
+        attempts: &[Attempted],
+        rule: DisableRule,
+    ) -> Result<bool, Failure> {
+        match self.log_owed((webhook, waits), attempts.to_vec(), rule).await {
+            Err(failure) if is_about_data(&failure) => {}
+            Ok(true) => {
+                self.chores.owed.settled(webhook, attempts.len());
+                return Ok(true);
+            }
+            other => return other,
+        }
+        for attempted in attempts {
+            if !self.log_owed_one(webhook, attempted.clone(), rule).await? {
+                return Ok(false);
+            }
+            self.chores.owed.settled(webhook, 1);
+        }
+        Ok(true)
+    }
+
+    /// One attempt: without its bodies where the database refuses those, and not at all where it refuses the row.
+    async fn log_owed_one(
+        &self,
+        webhook: WebhookId,
+        mut attempted: Attempted,
+        rule: DisableRule,
+    ) -> Result<bool, Failure> {
+        loop {
+            let failure = match self.log_owed((webhook, false), vec![attempted.clone()], rule).await {
+                Err(failure) if is_about_data(&failure) => failure,
+                other => return other,
+            };
+            let (attempt, error): (_, &dyn std::error::Error) = (attempted.row.attempt, &failure);
+            if !has_bodies(&attempted) {
+                tracing::error!(%webhook, attempt, error, "an attempt has no log row: the database refuses it");
+                self.metrics.unlogged.inc();
+                return Ok(true);
+            }
+            tracing::warn!(%webhook, attempt, error, "an attempt is logged without its bodies");
+            attempted = without_bodies(&attempted, REFUSED);
+        }
+    }
+
+    /// `false` while the webhook's row is locked.
+    async fn log_owed(
+        &self,
+        (webhook, waits): (WebhookId, bool),
+        attempts: Vec<Attempted>,
+        rule: DisableRule,
+    ) -> Result<bool, Failure> {
+        let codec = Arc::clone(&self.codec);
+        let turn = (Caller::Node, Weight::of_rows(attempts.len()));
+        let work = move |conn: &mut _| finish::log_owed(conn, &codec, (webhook, waits), &attempts, rule);
+        self.dispatch.call(turn, work).await
     }
 }

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hookswitch_webhooks::{Attempted, DisableRule, Settled};
 
-use super::owed::n_bytes;
+use super::Store;
+use super::owed::{REFUSED, has_bodies, n_bytes, without_bodies};
 use super::queries::finish;
 use super::writer::{Cost, Job, is_about_data, is_about_lock};
-use super::{Store, dialect};
 use crate::error::Failure;
 use crate::weight::{Caller, Weight};
 
@@ -23,7 +22,8 @@ type Piece = Arc<[Attempted]>;
 
 impl Store {
     /// Settles them in order. What the database refuses is settled in halves, down to the one it is about;
-    /// that one is settled without its bodies. After an error those before it are settled.
+    /// that one is settled without its bodies. An error means that none is settled; where only
+    /// the rest failed, the answer is about those before it.
     pub(super) async fn settle(&self, results: Vec<Attempted>, rule: DisableRule) -> Result<Settled, Failure> {
         let mut pieces = pieces(results);
         let mut all = Settled::default();
@@ -42,9 +42,17 @@ impl Store {
                     let row = &piece[0].row;
                     let error: &dyn std::error::Error = &failure;
                     tracing::warn!(webhook = %row.webhook, attempt = row.attempt, error, "an attempt is logged without its bodies");
-                    pieces.push_front([without_bodies(&piece[0])].into());
+                    pieces.push_front([without_bodies(&piece[0], REFUSED)].into());
                 }
-                Err(failure) => return Err(failure),
+                Err(failure) if all.finished.is_empty() => return Err(failure),
+                Err(failure) => {
+                    tracing::debug!(
+                        n_settled = all.finished.len(),
+                        error = &failure as &dyn std::error::Error,
+                        "settled in part"
+                    );
+                    break;
+                }
             }
         }
         Ok(all)
@@ -64,15 +72,12 @@ impl Store {
     /// Settles while somebody else has rows of webhooks locked: their deliveries end like others, and what
     /// belongs into the locked rows and the log is owed.
     async fn settle_past_locks(&self, piece: &Piece, rule: DisableRule) -> Result<Settled, Failure> {
-        if !self.inner.chores.owed.has_room(piece) {
-            return Err(Failure::Owing);
-        }
         let (codec, attempts) = (Arc::clone(&self.inner.codec), Arc::clone(piece));
-        let owed = Arc::clone(&self.inner.chores.owed);
+        let (owed, metrics) = (Arc::clone(&self.inner.chores.owed), self.inner.metrics.clone());
         let kept = Arc::clone(piece);
         let work = move |conn: &mut _| finish::finish_past_locks(conn, &codec, &attempts, rule);
         let after = move |(_, places): &(Settled, Vec<usize>)| {
-            owed.add(places.iter().map(|place| (kept[*place].clone(), rule)));
+            metrics.unlogged.inc_by(owed.add(places.iter().map(|place| (kept[*place].clone(), rule))));
         };
         let settled = self.inner.dispatch.call_then(turn(piece), work, after).await;
         settled.map(|(settled, _)| settled)
@@ -99,18 +104,4 @@ fn pieces(results: Vec<Attempted>) -> VecDeque<Piece> {
         pieces.push_back(piece.into());
     }
     pieces
-}
-
-/// What stands in the log instead of a body that the database did not take.
-const NOT_LOGGED: &str = "not logged: the database refused it";
-
-fn has_bodies(attempted: &Attempted) -> bool {
-    attempted.row.response_body.is_some() || attempted.row.body != dialect::as_json_string(NOT_LOGGED)
-}
-
-fn without_bodies(attempted: &Attempted) -> Attempted {
-    let mut bare = attempted.clone();
-    bare.row.body = Bytes::from(dialect::as_json_string(NOT_LOGGED));
-    bare.row.response_body = None;
-    bare
 }

@@ -214,6 +214,11 @@ pub(crate) fn envelope_bytes() -> SqlLiteral<BigInt> {
     sql("offline_messages.n_bytes")
 }
 
+/// The same of all selected messages together.
+pub(crate) fn sum_of_envelopes() -> SqlLiteral<BigInt> {
+    sql("CAST(COALESCE(SUM(offline_messages.n_bytes), 0) AS SIGNED)")
+}
+
 /// The same of the kept message `m`.
 pub(crate) const SIZE_OF_M: &str = "m.n_bytes";
 

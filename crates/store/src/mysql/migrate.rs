@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Nullable};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use super::config::MySqlConfig;
@@ -79,6 +79,7 @@ fn take_steps(conn: &mut Conn, database: &str) -> Result<Vec<String>, StoreError
         // Looked at again: whoever had the lock before may have taken them.
         let steps = look(conn, database)?;
         refuse_newer(&steps, database)?;
+        refuse_old_server(conn, database)?;
         let pending: Vec<String> = steps.into_iter().filter(|step| !step.is_applied).map(|step| step.name).collect();
         conn.run_pending_migrations(MIGRATIONS).map_err(|source| failed("change", database, source))?;
         Ok(pending)
@@ -125,6 +126,29 @@ fn applied(conn: &mut Conn) -> QueryResult<Vec<String>> {
     __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(conn)
 }
 
+/// Refuses servers that lack the collation of the keys: they would read over it and tell no case apart.
+fn refuse_old_server(conn: &mut Conn, database: &str) -> Result<(), StoreError> {
+    #[derive(QueryableByName)]
+    struct Server {
+        #[diesel(sql_type = Text)]
+        version: String,
+    }
+    let server: Result<Server, _> = sql_query("SELECT VERSION() AS version").get_result(conn);
+    let Server { version } = server.map_err(|source| failed("read", database, Box::new(source)))?;
+    if is_too_old(&version) {
+        let source = format!("the server is MySQL {version}, and 8.0.17 is the oldest that will do");
+        return Err(failed("change", database, source.into()));
+    }
+    Ok(())
+}
+
+/// Whether it is a MySQL before 8.0.17. MariaDB says its name, and refuses steps by itself that it does not know.
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
+    let numbers = [(); 3].map(|()| numbers.next().unwrap_or(0));
+    !version.contains("MariaDB") && numbers < [8, 0, 17]
+}
+
 fn refuse_newer(steps: &[Step], database: &str) -> Result<(), StoreError> {
     match first_unknown(steps) {
         Some(migration) => Err(StoreError::Newer { database: database.to_owned(), migration: migration.to_owned() }),
@@ -157,4 +181,20 @@ where
         Ok((conn, done))
     });
     done.await.unwrap_or_else(|gone| Err(failed("use", &name, Box::new(gone))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mysql_is_refused_that_has_no_collation_for_the_keys() {
+        for old in ["8.0.16", "8.0.4-log", "5.7.44-0ubuntu0"] {
+            assert!(is_too_old(old), "{old}");
+        }
+        for good in ["8.0.17", "8.0.36-0ubuntu0.22.04.1", "8.4.0", "10.11.6-MariaDB-0+deb12u1", "5.5.5-10.6.1-MariaDB"]
+        {
+            assert!(!is_too_old(good), "{good}");
+        }
+    }
 }

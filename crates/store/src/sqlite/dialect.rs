@@ -189,6 +189,11 @@ pub(crate) fn envelope_bytes() -> SqlLiteral<BigInt> {
     sql("length(offline_messages.envelope)")
 }
 
+/// The same of all selected messages together.
+pub(crate) fn sum_of_envelopes() -> SqlLiteral<BigInt> {
+    sql("COALESCE(SUM(length(offline_messages.envelope)), 0)")
+}
+
 /// The same of the kept message `m`.
 pub(crate) const SIZE_OF_M: &str = "length(m.envelope)";
 

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, QueryableByName, RunQueryDsl as _, SqliteConnection, sql_query, sql_types};
 use hookswitch_hub::OfflineLimits;
-use hookswitch_protocol::{EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{DeliveryId, EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::{Store, StoreConfig, StoreError};
 use hookswitch_webhooks::{
-    DeliveryTarget, LeaseRequest, LeaseWish, NewDeliveries, NewWebhook, Page, Sweep, WebhookOptions,
+    AttemptRow, Attempted, DeliveryTarget, Disposition, LeaseRequest, LeaseWish, LeasedDelivery, NewDeliveries,
+    NewWebhook, Page, Sweep, Timings, WebhookOptions,
 };
 use tempfile::TempDir;
 
@@ -161,4 +162,27 @@ pub(crate) fn wish(webhook: WebhookId, n: u32) -> LeaseRequest {
 
 pub(crate) fn sweep(now: Timestamp) -> Sweep {
     Sweep { by: node(), now, dead_after: Duration::from_secs(20) }
+}
+
+/// A delivered attempt.
+pub(crate) fn attempted(leased: &LeasedDelivery) -> Attempted {
+    let row = AttemptRow {
+        webhook: leased.webhook.id,
+        event_type: EventType::CALL_INCOMING,
+        body: leased.body.clone(),
+        response_code: Some(200),
+        response_body: Some("ok".to_owned()),
+        error: None,
+        duration_ms: 1,
+        attempt: leased.attempt,
+        delivery: Some(DeliveryId::parse(leased.delivery.as_str()).expect("legal")),
+        timings: Timings::default(),
+        at: now(),
+    };
+    Attempted {
+        lease: leased.lease.clone(),
+        row,
+        disposition: Disposition::Delivered,
+        judged: Some(leased.webhook.clone()),
+    }
 }

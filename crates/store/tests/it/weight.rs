@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt as _, future};
 use hookswitch_protocol::{Secret, TenantId, WebhookId};
 use hookswitch_testkit::{PATIENCE, eventually};
-use hookswitch_webhooks::{DeliveryLedger as _, NewDeliveries, NewWebhook, Retention, WebhookDirectory as _};
+use hookswitch_webhooks::{
+    Attempted, DeliveryLedger as _, DisableRule, Disposition, Finished, NewDeliveries, NewWebhook, Retention,
+    WebhookDirectory as _,
+};
 use tokio::time::Instant;
 
-use crate::rig::{Rig, duty, now, tenant, webhook, wish};
+use crate::rig::{Rig, attempted, duty, now, tenant, webhook, wish};
 
 /// An event of the neighbour, for one webhook.
 fn neighbours(id: &str) -> NewDeliveries {
@@ -130,5 +134,36 @@ async fn a_deleted_webhook_keeps_no_secret_and_goes_with_its_log() {
     rig.operator().run("DELETE FROM webhook_logs");
     purge(Duration::ZERO).await;
     assert_eq!(rows(), ["by hand"], "gone; the other one's time has not come");
+    opened.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_settled_before_a_failure_is_told_and_the_rest_is_tried_by_itself() {
+    let rig = Rig::new();
+    let opened = rig.open().await;
+    let store = &opened.store;
+    let gone = store.create(&tenant(), webhook("gone")).await.expect("create").id;
+    let held = store.create(&tenant(), webhook("held")).await.expect("create").id;
+    store.enqueue(vec![duty("e", &[gone, held])]).await.expect("enqueue");
+    let leased = [store.lease(wish(gone, 1)).await.expect("lease"), store.lease(wish(held, 1)).await.expect("lease")];
+    let mut attempts: Vec<Attempted> = leased.iter().flatten().map(attempted).collect();
+    attempts[0].disposition = Disposition::Gone;
+    // Two transactions, for they are too heavy for one.
+    for attempted in &mut attempts {
+        attempted.row.body = Bytes::from(format!("\"{}\"", "y".repeat(700_000)));
+    }
+    rig.operator().run(&format!(
+        "CREATE TRIGGER held BEFORE INSERT ON webhook_logs WHEN NEW.webhook_id = {held}
+         BEGIN SELECT RAISE(ABORT, 'not now'); END"
+    ));
+    let rest = attempts.split_off(1);
+    let rule = DisableRule::default();
+    let settled = store.finish([attempts, rest.clone()].concat(), rule).await.expect("the first is settled");
+    assert_eq!(settled.finished, [Finished::Recorded]);
+    assert_eq!(settled.disabled.len(), 1, "and whom to tell is not lost");
+    store.finish(rest.clone(), rule).await.expect_err("the rest is not");
+    rig.operator().run("DROP TRIGGER held");
+    assert_eq!(store.finish(rest, rule).await.expect("settled").finished, [Finished::Recorded]);
+    assert_eq!(rig.operator().value("SELECT COUNT(*) AS value FROM webhook_logs"), "2");
     opened.close().await;
 }

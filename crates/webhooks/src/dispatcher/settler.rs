@@ -103,10 +103,18 @@ async fn settle(context: &Context, unsettled: impl Iterator<Item = Unsettled>) {
 
 async fn finish(context: &Context, attempts: Vec<Attempted>) {
     let rule = context.config.disable;
-    for piece in pieces(attempts) {
-        let settled = until_done(context, || context.seams.ledger.finish(piece.clone(), rule)).await;
-        piece.iter().zip(settled.finished).for_each(|(attempted, finished)| count(context, attempted, finished));
-        settled.disabled.iter().for_each(|disabled| effects::announce_disabled(context, disabled));
+    for mut piece in pieces(attempts) {
+        while !piece.is_empty() {
+            let settled = until_done(context, || context.seams.ledger.finish(piece.clone(), rule)).await;
+            let n_settled = settled.finished.len();
+            piece.iter().zip(settled.finished).for_each(|(attempted, finished)| count(context, attempted, finished));
+            settled.disabled.iter().for_each(|disabled| effects::announce_disabled(context, disabled));
+            if n_settled == 0 {
+                break;
+            }
+            // What was settled is not settled twice: its log rows and failures would count double.
+            piece.drain(..n_settled.min(piece.len()));
+        }
     }
 }
 

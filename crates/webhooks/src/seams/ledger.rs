@@ -273,7 +273,8 @@ pub enum Disposition {
 /// What became of settling.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// One answer per attempt, in order.
+    /// One answer per attempt, in order; fewer where the ledger failed after the first of them. The call is made
+    /// again with the others only.
     pub finished: Vec<Finished>,
     /// Webhooks that this call has switched off.
     pub disabled: Vec<DisabledWebhook>,

@@ -50,15 +50,18 @@ pub(crate) fn finish_past_locks(
     Ok((settled, owed.map(|(place, _)| place).collect()))
 }
 
-/// Writes what a webhook's settled attempts owe its row and the log; `false` while that row is locked.
+/// Writes what a webhook's settled attempts owe its row and the log; `false` while that row is locked, unless
+/// `waits` for it.
 pub(crate) fn log_owed(
     conn: &mut Conn,
     codec: &Codec,
-    webhook: WebhookId,
+    (webhook, waits): (WebhookId, bool),
     attempts: &[Attempted],
     rule: DisableRule,
 ) -> QueryResult<bool> {
-    if !registrations::locked(conn, &[webhook.0])?.is_empty() {
+    if waits {
+        registrations::lock(conn, webhook)?;
+    } else if !registrations::locked(conn, &[webhook.0])?.is_empty() {
         return Ok(false);
     }
     let disabled = health::note(conn, codec, &[(attempts.iter().collect(), &rule)])?;

@@ -11,7 +11,7 @@ use hookswitch_hub::{
 };
 use hookswitch_protocol::Timestamp;
 
-use super::chunks::{check_size, chunks};
+use super::chunks::chunks;
 use super::dialect::{self, CHUNK, Conn};
 use super::offline_claim;
 use crate::offline_claim::{Acquired, Holder, Key};
@@ -110,12 +110,27 @@ fn put_for(
 ) -> QueryResult<bool> {
     offline_claim::lock_user(conn, key)?;
     let mut count = count(conn, key)?;
-    let (n_messages, n_bytes) = insert(conn, key, new)?;
+    let new = left_in(conn, key, new, &mut count);
+    let (n_messages, n_bytes) = insert(conn, key, &new)?;
     count.n_messages += n_messages;
     count.n_bytes += n_bytes;
     drop_old(conn, key, &mut count, oldest)?;
     drop_excess(conn, key, &mut count, limits)?;
     set_count(conn, key, count)
+}
+
+/// Without those that the database takes in no statement: they count as dropped, which their user is told. An error
+/// would come again with every try, and keep back those of others.
+fn left_in<'a>(conn: &Conn, key: &Key, new: &[&'a OfflineMessage], count: &mut Count) -> Vec<&'a OfflineMessage> {
+    let most_bytes = dialect::row_bytes(conn);
+    let (fitting, too_large): (Vec<_>, Vec<_>) =
+        new.iter().copied().partition(|message| message.envelope.len() <= most_bytes);
+    for OfflineMessage { event_id, envelope, .. } in &too_large {
+        let (tenant, user, n_bytes) = (&key.tenant, &key.user, envelope.len());
+        tracing::error!(%tenant, %user, %event_id, n_bytes, most_bytes, "a message is too large for the database and not kept");
+    }
+    count.n_dropped += too_large.len() as i64;
+    fitting
 }
 
 /// Drops the oldest waiting messages until the rest is within the bounds, but never the newest one.
@@ -124,6 +139,10 @@ fn drop_excess(conn: &mut Conn, key: &Key, count: &mut Count, limits: &OfflineLi
     let most_bytes = i64::try_from(limits.per_user_bytes).unwrap_or(i64::MAX);
     let is_over =
         |n_messages: i64, n_bytes: i64| n_messages > most_messages || (n_bytes > most_bytes && n_messages > 1);
+    if dialect::IS_SHARED && count.n_messages <= most_messages && is_over(count.n_messages, count.n_bytes) {
+        // Nodes of the version before change the number of messages only: what the bytes say may be long gone.
+        count.n_bytes = messages::table.filter(of_user!(key)).select(dialect::sum_of_envelopes()).first(conn)?;
+    }
     while is_over(count.n_messages, count.n_bytes) {
         let oldest: Vec<MessageSize> = messages::table
             .filter(of_user!(key).and(messages::is_claimed.eq(false)))
@@ -169,7 +188,6 @@ fn insert(conn: &mut Conn, key: &Key, new: &[&OfflineMessage]) -> QueryResult<(i
                 accepted_at: message.at.as_millis(),
             })
             .collect();
-        rows.iter().try_for_each(|row| check_size(conn, row.envelope.len()))?;
         for piece in chunks(&rows, dialect::chunk_bytes(conn), |row| row.envelope.len()) {
             n_rows += diesel::insert_into(messages::table).values(piece).execute(conn)?;
         }

@@ -328,6 +328,12 @@ pub(crate) fn locked(conn: &mut Conn, ids: &[i64]) -> QueryResult<HashSet<i64>> 
     Ok(locked)
 }
 
+/// Waits until nobody else has the row locked; then it is ours until the transaction ends.
+pub(crate) fn lock(conn: &mut Conn, id: WebhookId) -> QueryResult<()> {
+    let row = webhooks::table.find(id.0).select(webhooks::id);
+    for_update!(row).first::<i64>(conn).optional().map(drop)
+}
+
 /// Those of `ids` that have a row at all; operators may have deleted rows by hand.
 pub(crate) fn existing(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<i64>> {
     webhooks::table.filter(webhooks::id.eq_any(ids)).select(webhooks::id).load(conn)

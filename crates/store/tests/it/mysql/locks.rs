@@ -4,41 +4,19 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_hub::{OfflineStore as _, UserKey};
-use hookswitch_protocol::{DeliveryId, EventType, UserId, WebhookId};
+use hookswitch_hub::{OfflineLimits, OfflineMessage, OfflineStore as _, UserKey};
+use hookswitch_protocol::{EventId, UserId, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_store::{EndedNodes, MySqlConfig};
 use hookswitch_testkit::{PATIENCE, eventually};
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, Disposition, Finished, LeasedDelivery, LedgerError,
-    NewDeliveries, Timings, WebhookChange, WebhookDirectory as _,
+    Attempted, DeliveryLedger as _, DisableRule, Finished, LedgerError, NewDeliveries, WebhookChange,
+    WebhookDirectory as _,
 };
 use tokio::time::Instant;
 
-use super::rig::{Rig, config, open};
-use crate::rig::{duty, now, sweep, tenant, webhook, wish};
-
-fn attempted(leased: &LeasedDelivery) -> Attempted {
-    let row = AttemptRow {
-        webhook: leased.webhook.id,
-        event_type: EventType::CALL_INCOMING,
-        body: leased.body.clone(),
-        response_code: Some(200),
-        response_body: Some("ok".to_owned()),
-        error: None,
-        duration_ms: 1,
-        attempt: leased.attempt,
-        delivery: Some(DeliveryId::parse(leased.delivery.as_str()).expect("legal")),
-        timings: Timings::default(),
-        at: now(),
-    };
-    Attempted {
-        lease: leased.lease.clone(),
-        row,
-        disposition: Disposition::Delivered,
-        judged: Some(leased.webhook.clone()),
-    }
-}
+use super::rig::{Rig, config, open, open_with};
+use crate::rig::{attempted, duty, now, sweep, tenant, webhook, wish};
 
 fn large(id: &str, webhook: WebhookId, n_bytes: usize) -> NewDeliveries {
     let body = format!(r#"{{"event":"call.incoming","timestamp":1,"data":{{"x":"{}"}}}}"#, "x".repeat(n_bytes));
@@ -92,6 +70,40 @@ async fn a_row_in_an_operators_open_transaction_holds_up_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn owed_attempts_beyond_the_room_lose_bodies_and_a_refused_one_holds_up_nobody() {
+    let rig = Rig::start().await;
+    let store = rig.store();
+    let first = store.create(&tenant(), webhook("first")).await.expect("create").id;
+    let second = store.create(&tenant(), webhook("second")).await.expect("create").id;
+    rig.database.sql("ALTER TABLE webhook_logs ADD CONSTRAINT odd CHECK (response_code <> 299)").await;
+    store.enqueue(vec![duty("e-1", &[first, second]), duty("e-2", &[first])]).await.expect("enqueue");
+    let leased =
+        [store.lease(wish(first, 9)).await.expect("lease"), store.lease(wish(second, 9)).await.expect("lease")]
+            .concat();
+    let mut attempts: Vec<Attempted> = leased.iter().map(attempted).collect();
+    assert_eq!(attempts.len(), 3);
+    attempts[0].row.response_code = Some(299);
+    attempts[1].row.body = Bytes::from(format!("\"{}\"", "y".repeat(17 * 1024 * 1024)));
+    let operator = rig.database.sql("BEGIN; UPDATE webhooks SET name = 'changed'; SELECT SLEEP(3); ROLLBACK;");
+    let meanwhile = async {
+        let is_locked = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'";
+        eventually("the rows are locked", PATIENCE, async || rig.database.sql(is_locked).await == "1").await;
+        let settled = store.finish(attempts.clone(), DisableRule::default()).await.expect("settled, whatever the room");
+        assert_eq!(settled.finished, [Finished::Recorded; 3]);
+        store.finish(attempts, DisableRule::default()).await.expect("a repeated call");
+        assert_eq!(rig.database.sql("SELECT COUNT(*) FROM webhook_logs").await, "0", "owed");
+    };
+    tokio::join!(operator, meanwhile);
+    let all = "SELECT COUNT(*) FROM webhook_logs";
+    eventually("what was owed is written", PATIENCE, async || rig.database.sql(all).await == "2").await;
+    let bare = format!("{all} WHERE webhook_id = {first} AND payload LIKE '%locked for too long%'");
+    assert_eq!(rig.database.sql(&bare).await, "1");
+    assert_eq!(rig.database.sql(&format!("{all} WHERE webhook_id = {second}")).await, "1", "once");
+    assert_eq!(store.metrics().unlogged.get(), 1, "the refused one");
+    rig.opened.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn large_bodies_that_end_together_are_settled_in_statements_that_the_server_takes() {
     let rig = Rig::start().await;
     rig.database.sql("SET GLOBAL max_allowed_packet = 1048576").await;
@@ -138,6 +150,49 @@ async fn what_the_server_never_takes_is_refused_alone_with_its_reason() {
     assert_eq!(settled.finished, [Finished::Recorded; 2]);
     let noted = "SELECT COUNT(*) FROM webhook_logs WHERE payload LIKE '%max_allowed_packet%'";
     assert_eq!(rig.database.sql(noted).await, "1");
+    opened.close().await;
+    rig.opened.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_message_that_the_server_never_takes_is_dropped_alone() {
+    let rig = Rig::start().await;
+    rig.database.sql("SET GLOBAL max_allowed_packet = 1048576").await;
+    let opened = open(config(&rig.database), Clock::system()).await.expect("opens");
+    let message = |user: i64, id: &str, n_bytes: usize| OfflineMessage {
+        user: UserKey { tenant: tenant(), user: UserId::from(user) },
+        event_id: EventId::parse(id).expect("legal"),
+        envelope: Bytes::from("x".repeat(n_bytes)),
+        at: now(),
+    };
+    let messages = vec![message(7, "a", 9), message(7, "b", 1_100_000), message(7, "c", 9), message(8, "d", 9)];
+    opened.store.put(messages).await.expect("the others are kept");
+    for (user, kept) in [(7, (2, 1)), (8, (1, 0))] {
+        let user = UserKey { tenant: tenant(), user: UserId::from(user) };
+        let claim = opened.store.claim(&user, 9).await.expect("claim");
+        assert_eq!((claim.messages.len(), claim.n_dropped), kept);
+    }
+    opened.close().await;
+    rig.opened.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_a_node_of_the_version_before_left_in_the_count_drop_nothing() {
+    let rig = Rig::start().await;
+    let limits = OfflineLimits { per_user_bytes: 1_000, ..OfflineLimits::default() };
+    let opened = open_with(config(&rig.database), limits, Clock::system()).await.expect("opens");
+    let agent = UserKey { tenant: tenant(), user: UserId::from(7) };
+    let message = |id: &str| OfflineMessage {
+        user: agent.clone(),
+        event_id: EventId::parse(id).expect("legal"),
+        envelope: Bytes::from("x".repeat(100)),
+        at: now(),
+    };
+    opened.store.put(vec![message("a"), message("b")]).await.expect("put");
+    rig.database.sql("UPDATE offline_users SET n_bytes = 5000").await;
+    opened.store.put(vec![message("c")]).await.expect("put");
+    assert_eq!(rig.database.sql("SELECT n_messages, n_bytes FROM offline_users").await, "3\t300");
+    assert_eq!(opened.store.claim(&agent, 9).await.expect("claim").n_dropped, 0);
     opened.close().await;
     rig.opened.close().await;
 }
