@@ -113,8 +113,6 @@ impl Context {
     }
 
     async fn store_room(&self, tenant: &TenantId, weight: u64) -> Result<FairPermit<TenantId>, AcceptError> {
-        // A large batch counts as an eighth of the room, or a few of them would leave nothing to the others.
-        let weight = weight.min(self.store_room.total() / 8);
         let waiting = tokio::time::timeout(self.store_wait, self.store_room.acquire(tenant, weight));
         match waiting.await {
             Ok(Ok(room)) => Ok(room),
