@@ -54,8 +54,8 @@ struct Sequence {
     is_forgiven: bool,
     /// Until then events are only collected.
     settles_at: Option<Instant>,
-    /// The number that would be the next of a run far below what is expected.
-    below: Option<u64>,
+    /// An event far below what is expected, with its number: held until the next one shows what it is.
+    below: Option<(u64, Received)>,
 }
 
 /// What came out of taking an event in.
@@ -218,8 +218,8 @@ impl Sequence {
     }
 
     fn take(&mut self, seq: u64, received: Received, settling: Duration) -> Ordered {
-        if seq < self.next && !self.goes_on_far_below(seq) {
-            return Ordered::default();
+        if seq < self.next {
+            return self.take_below(seq, received);
         }
         if self.settles_at.is_some() {
             self.waiting.insert(seq, received);
@@ -247,21 +247,24 @@ impl Sequence {
         if self.waiting.is_full() { self.skip() } else { Ordered { ready: self.run(), n_missed: 0 } }
     }
 
-    /// Whether an event shows that the expected number was never this node's; then it is the next.
-    fn goes_on_far_below(&mut self, seq: u64) -> bool {
+    /// What is below the expected number was here already, unless two far below it show that the number was never
+    /// this node's: then these two are the next, and what waits behind the wrong number counts as missed.
+    fn take_below(&mut self, seq: u64, received: Received) -> Ordered {
         if self.next - seq <= FAR_BELOW {
-            return false;
+            return Ordered::default();
         }
-        let goes_on = self.below.replace(seq + 1) == Some(seq);
-        if goes_on {
-            tracing::warn!(
-                expected = self.next,
-                seq,
-                "a node's events go on far below what was expected: somebody published one of its envelopes with another number"
-            );
-            (self.next, self.below, self.waiting) = (seq, None, Waiting::default());
-        }
-        goes_on
+        let Some((_, before)) = self.below.take_if(|(before, _)| *before + 1 == seq) else {
+            self.below = Some((seq, received));
+            return Ordered::default();
+        };
+        tracing::warn!(
+            expected = self.next,
+            seq,
+            "a node's events go on far below what was expected: somebody published one of its envelopes with another number"
+        );
+        let waiting = std::mem::take(&mut self.waiting);
+        self.next = seq + 1;
+        Ordered { ready: vec![before, received], n_missed: waiting.events.len() as u64 }
     }
 
     /// Everything from the next number on that is there without a gap.

@@ -101,10 +101,24 @@ async fn an_envelope_with_a_number_that_its_node_never_gave_silences_nobody() {
     tokio::time::advance(PATIENCE).await;
     sequencer.give_up();
     assert_eq!(take(&mut sequencer, 11), [""; 0], "alone it may be one that is published again");
-    assert_eq!(take(&mut sequencer, 12), ["e12"]);
+    assert_eq!(take(&mut sequencer, 12), ["e11", "e12"], "it was held for that: nothing is lost");
     assert_eq!(take(&mut sequencer, 13), ["e13"]);
     assert_eq!(take(&mut sequencer, 5), [""; 0], "an old one comes to nothing");
     assert_eq!(take(&mut sequencer, 14), ["e14"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_behind_a_number_never_given_counts_as_missed() {
+    let mut sequencer = Sequencer::default();
+    take(&mut sequencer, 10);
+    take(&mut sequencer, 100_000);
+    tokio::time::advance(PATIENCE).await;
+    sequencer.give_up();
+    assert_eq!(take(&mut sequencer, 100_002), [""; 0], "waits for the one before it");
+    take(&mut sequencer, 11);
+    let ordered = sequencer.take(&tenant(), node(), 12, received(12));
+    assert_eq!((ids(&ordered), ordered.n_missed), (vec!["e11".to_owned(), "e12".to_owned()], 1));
+    assert!(!sequencer.is_waiting());
 }
 
 #[tokio::test(start_paused = true)]
