@@ -48,7 +48,9 @@ impl Shard {
             }
         };
         self.tell_gap(&keys, walk.n_missed);
-        if !is_through {
+        if is_through {
+            self.gap_walks.finish(tenant, walk);
+        } else {
             self.gap_walks.give_back(tenant, walk);
         }
         keys.len()
