@@ -94,15 +94,17 @@ impl Connector {
 
     /// Whether an open connection still works after so long.
     pub(crate) async fn is_alive(&self, conn: &mut Conn, idle: Duration) -> bool {
-        if self.is_writing && conn.age() > WRITER_AGE {
-            return false;
-        }
         if idle < TRUSTED {
             return true;
         }
         conn.begin(PING_WAIT);
         let asked = AssertUnwindSafe(Timed::batch_execute(conn, "DO 0")).catch_unwind().await;
         matches!(asked, Ok(Ok(())))
+    }
+
+    /// After which time a connection that works is replaced all the same, if another can be opened.
+    pub(crate) fn renewal(&self) -> Option<Duration> {
+        self.is_writing.then_some(WRITER_AGE)
     }
 
     /// Where a connection that is opened now leads to.

@@ -26,7 +26,6 @@ type Row<'conn, 'query> = <AsyncMysqlConnection as AsyncConnectionCore>::Row<'co
 pub(crate) struct Timed {
     inner: AsyncMysqlConnection,
     deadline: Deadline,
-    opened: Instant,
     packet_bytes: usize,
 }
 
@@ -36,14 +35,8 @@ const PACKET_BYTES: usize = 1024 * 1024;
 impl Timed {
     /// A connection that has just been made, to be asked nothing before [`Timed::begin`].
     pub(crate) fn new(inner: AsyncMysqlConnection) -> Self {
-        let now = Instant::now();
-        let deadline = Deadline { at: now, was_missed: false, is_gone: None };
-        Self { inner, deadline, opened: now, packet_bytes: PACKET_BYTES }
-    }
-
-    /// How long ago it was made.
-    pub(crate) fn age(&self) -> Duration {
-        self.opened.elapsed()
+        let deadline = Deadline { at: Instant::now(), was_missed: false, is_gone: None };
+        Self { inner, deadline, packet_bytes: PACKET_BYTES }
     }
 
     /// The same, with the largest packet that the server takes.

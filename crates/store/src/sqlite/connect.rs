@@ -93,6 +93,12 @@ impl Connector {
             || *self.written.file.lock().unwrap_or_else(PoisonError::into_inner) == FileId::of(&self.path)
     }
 
+    /// After which time a connection that works is replaced all the same: a file that was replaced is noticed.
+    #[expect(clippy::unused_self, reason = "a server's name may lead elsewhere by then")]
+    pub(crate) const fn renewal(&self) -> Option<Duration> {
+        None
+    }
+
     /// Where a connection that is opened now leads to.
     pub(crate) fn origin(&self) -> Origin {
         Origin { file: FileId::of(&self.path), n_opened: self.written.n_opened.load(Ordering::Acquire) }

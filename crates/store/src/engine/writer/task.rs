@@ -23,6 +23,8 @@ pub(crate) struct WriterTask {
     conn: Option<Conn>,
     /// When the connection was last known to work.
     last_used: Instant,
+    /// When it is replaced though it works.
+    renew_at: Option<Instant>,
     /// Whether the log says that writing fails: said once, not with every call.
     is_told: bool,
 }
@@ -35,7 +37,8 @@ impl WriterTask {
         queue: Arc<JobQueue>,
         stats: Arc<WriterStats>,
     ) -> Self {
-        Self { connector, context, queue, stats, conn: Some(conn), last_used: Instant::now(), is_told: false }
+        let (last_used, renew_at) = (Instant::now(), connector.renewal().map(|after| Instant::now() + after));
+        Self { connector, context, queue, stats, conn: Some(conn), last_used, renew_at, is_told: false }
     }
 
     /// Serves the queue until all callers are gone, or until the scope's soft token was cancelled and the queue is
@@ -111,12 +114,24 @@ impl WriterTask {
     }
 
     async fn connection(&mut self) -> Result<Conn, Failure> {
+        let mut present = None;
         if let Some(mut conn) = self.conn.take()
             && self.connector.is_alive(&mut conn, self.last_used.elapsed()).await
         {
-            return Ok(conn);
+            if self.renew_at.is_none_or(|at| Instant::now() < at) {
+                return Ok(conn);
+            }
+            present = Some(conn);
         }
-        self.connector.open().await
+        self.renew_at = self.connector.renewal().map(|after| Instant::now() + after);
+        match (self.connector.open().await, present) {
+            (Err(failure), Some(conn)) => {
+                // What works is not given up for a server that has no place for another login.
+                tracing::warn!(database = %self.connector, error = &failure as &dyn std::error::Error, "the writing connection could not be renewed, the present one goes on");
+                Ok(conn)
+            }
+            (opened, _) => opened,
+        }
     }
 }
 
