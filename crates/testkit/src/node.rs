@@ -219,6 +219,7 @@ impl NodeProcess {
     /// Stops it without anybody noticing (SIGSTOP); [`NodeProcess::kill9`] ends it even so.
     pub fn suspend(&self) {
         self.signal(Signal::SIGSTOP);
+        proc::await_stopped(self.pid);
     }
 
     /// Waits for its end.

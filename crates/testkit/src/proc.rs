@@ -1,6 +1,6 @@
 //! What `/proc` says about a process: memory and processor time. `None` for a process that is gone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Ticks per second in `/proc/*/stat`, the same on every Linux (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
@@ -20,6 +20,32 @@ pub fn cpu_time(pid: u32) -> Option<Duration> {
 /// Threads that it has.
 pub fn n_threads(pid: u32) -> Option<usize> {
     Some(std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.count())
+}
+
+/// Waits until every thread of a process has stopped: SIGSTOP reaches one that runs on another processor a little
+/// later, and until then it answers.
+///
+/// # Panics
+/// When that takes five seconds, or the process is gone.
+#[expect(clippy::disallowed_methods, reason = "real time: the process does not live in the test's")]
+pub(crate) fn await_stopped(pid: u32) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !is_stopped(pid).unwrap_or_else(|| panic!("process {pid} is gone")) {
+        assert!(Instant::now() < deadline, "process {pid} does not stop");
+        std::thread::yield_now();
+    }
+}
+
+fn is_stopped(pid: u32) -> Option<bool> {
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        // A thread that is gone meanwhile does nothing any more either.
+        let Ok(stat) = std::fs::read_to_string(task.ok()?.path().join("stat")) else { continue };
+        let (_, after_name) = stat.rsplit_once(") ")?;
+        if !after_name.starts_with('T') {
+            return Some(false);
+        }
+    }
+    Some(true)
 }
 
 fn stat_cpu_time(stat: &str) -> Option<Duration> {

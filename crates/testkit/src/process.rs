@@ -11,9 +11,9 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use crate::PATIENCE;
 use crate::port::HeldPort;
 use crate::wait::STEP;
+use crate::{PATIENCE, proc};
 
 /// How often another port is tried.
 const ATTEMPTS: u32 = 5;
@@ -109,6 +109,12 @@ impl<P: Probe> Process<P> {
         // Once it is reaped, its process id may be a stranger's.
         let pid = self.child.id().unwrap_or_else(|| panic!("{signal} for a server that is dead"));
         kill(Pid::from_raw(pid.cast_signed()), signal).expect("a child that has not been awaited yet");
+    }
+
+    /// Stops all of it (SIGSTOP).
+    pub(crate) fn suspend(&self) {
+        self.signal(Signal::SIGSTOP);
+        self.child.id().map(proc::await_stopped).expect("not awaited yet");
     }
 
     /// Kills it without a word and waits until it is gone. Nothing happens to one that is gone already.

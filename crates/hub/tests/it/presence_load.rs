@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use hookswitch_hub::HubConfig;
+use hookswitch_hub::{HubConfig, UserLocation};
+use hookswitch_testkit::{PATIENCE, eventually};
 use tokio::time::Instant;
 
-use crate::rig::{Client, Rig, config, tenant};
+use crate::rig::{Client, Rig, config, tenant, user};
 
 /// How long each of so many users of the tenant takes to come, the shortest first.
 async fn come(rig: &Rig, of: &str, numbers: std::ops::Range<i64>) -> (Vec<Client>, Vec<Duration>) {
@@ -34,6 +35,12 @@ async fn a_tenant_without_room_delays_nobody_and_loses_no_change() {
     busy[0].leave().await;
     busy[1].leave().await;
     rig.until("both are gone", |hub| hub.n_tenant_connections(&tenant("busy")) == 49).await;
+    // Not the connection alone: who is back before that was noticed was never gone.
+    let gone = user("busy", 101);
+    eventually("it is known that one has gone", PATIENCE, async || {
+        matches!(rig.hub.user_location(&gone).await, Ok(UserLocation::Away))
+    })
+    .await;
     let _again = rig.user("busy", 101).await;
     let floor = Duration::from_millis(20);
     for (name, took) in [("its own users", &with_load), ("other tenants' users", &beside)] {

@@ -76,7 +76,7 @@ impl RedisServer {
     /// Stops it without its connections noticing (SIGSTOP): they stay open, new ones are accepted by the
     /// kernel, nothing is answered.
     pub fn suspend(&self) {
-        self.process.signal(Signal::SIGSTOP);
+        self.process.suspend();
     }
 
     /// Lets it go on after [`Self::suspend`]; what was sent to it meanwhile is done now.

@@ -19,6 +19,8 @@ async fn everything_works(nodes: &[Stage], user: i64) {
     client.expect("call.incoming").await;
     let session = format!("s-{user}");
     here.start_chat(session.as_str()).await;
+    // There too, or the visitor, who finds the session in Redis, would be told of its start.
+    client.expect("chat.session.started").await;
     let mut visitor: WsClient = there.visitor(&session).await;
     here.service().publish(json!({"type": "chat.message", "session_id": session})).await;
     visitor.expect("chat.message").await;
