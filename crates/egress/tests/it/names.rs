@@ -8,7 +8,7 @@ use hookswitch_testkit::{NameAnswer, NameServer, PATIENCE, Receiver, eventually,
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::{post, post_briefly};
+use crate::{post, post_briefly, post_within};
 
 fn guard(names: &NameServer) -> AddressGuard {
     let policy = AddressPolicy::strict().allow_http().allow_cidrs("127.0.0.0/8").expect("legal");
@@ -87,7 +87,8 @@ async fn what_our_name_servers_do_not_do_is_not_the_receivers_fault() {
     let gone = names.addr();
     drop(names);
     let policy = AddressPolicy::strict().allow_http().ask_name_servers(&gone).expect("an address");
-    let outcome = post(&self::client(&AddressGuard::new(policy)), "http://away.test/").await;
+    let client = self::client(&AddressGuard::new(policy));
+    let outcome = post_within(&client, "http://away.test/", Duration::from_secs(20)).await;
     assert!(outcome.is_ours() && outcome.told().1.starts_with("dns_error"), "{:?}", outcome.told());
 }
 

@@ -44,7 +44,7 @@ async fn redis_sentinel_with_a_failover() {
     let mut sentinel = RedisSentinel::start().await;
     let nodes = nodes(&sentinel.url(), 2).await;
     everything_works(&nodes, 1).await;
-    let mut client = nodes[0].agent(7).await;
+    let (mut client, mut there) = (nodes[0].agent(7).await, nodes[1].agent(8).await);
     let old = sentinel.kill_master().await;
     for node in &nodes {
         until_readiness(node, 503, "degraded").await;
@@ -55,6 +55,9 @@ async fn redis_sentinel_with_a_failover() {
     for node in &nodes {
         until_readiness(node, 200, "ready").await;
     }
+    // What was published meanwhile waited for the new master: it would reach those too who connect before it.
+    there.expect_error("messages_dropped").await;
+    there.expect("call.incoming").await;
     until_online(&nodes, 7, 1).await;
     everything_works(&nodes, 2).await;
 }
