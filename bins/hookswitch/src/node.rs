@@ -169,6 +169,7 @@ fn hub(config: &Config) -> HubConfig {
         ping_interval: config.websocket.ping_interval,
         pong_timeout: config.websocket.pong_timeout,
         max_tenant_sessions: config.websocket.sessions_per_tenant,
+        history: config.history,
         ..default
     }
 }

@@ -21,7 +21,8 @@ use crate::http::{
 use crate::origin::AllowedOrigins;
 use crate::routes::Endpoint;
 use crate::transports::websocket::{
-    CommandHandler, HandOver, Handshake, WebSocketForm, hand_over, subscription, switching_protocols,
+    CommandHandler, HandOver, Handshake, WebSocketForm, hand_over, resume, subscription,
+    switching_protocols,
 };
 
 use crate::webhooks_api::WebhookCall;
@@ -152,6 +153,7 @@ impl Gateway {
             clearance: if principal.role == Role::Admin { Clearance::Admin } else { Clearance::Standard },
             expires_at: Some(principal.expires_at),
             subscription: subscription(query)?,
+            resume: resume(query),
         };
         self.upgrade(who, head, upgrade).await
     }
@@ -180,6 +182,7 @@ impl Gateway {
             clearance: Clearance::Standard,
             expires_at: None,
             subscription: subscription(query)?,
+            resume: resume(query),
         };
         self.upgrade(who, head, upgrade).await
     }

@@ -161,7 +161,7 @@ impl PendingConnection {
         if parts.shards[self.shard].send(Request::Open { key: self.key, open: Box::new(open) }).await.is_ok() {
             self.is_open = true;
             if let Some(user) = self.who.user_key() {
-                parts.offline_delivery.greet(user, self.holds_back);
+                parts.offline_delivery.greet(user, self.holds_back).await;
             }
         }
     }

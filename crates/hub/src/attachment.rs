@@ -3,6 +3,7 @@
 use hookswitch_protocol::{SessionKey, SubscriptionName, TenantId, Timestamp, UserId};
 
 use crate::seams::user_key::UserKey;
+use crate::shard::resume::ResumeFrom;
 
 /// What the hub must know of a connection before it takes part.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Attachment {
     /// What it subscribes to from its first event on, as by a subscribe command; `None` where it waits for
     /// one. At most [`limits::SUBSCRIPTION_NAMES`](hookswitch_protocol::limits::SUBSCRIPTION_NAMES).
     pub subscription: Option<Vec<SubscriptionName>>,
+    /// Where its client was before, where it says so as it comes.
+    pub resume: Option<ResumeFrom>,
 }
 
 /// What a connection may see beyond what everybody of its tenant may.

@@ -127,6 +127,9 @@ impl HubBuilder {
     /// # Errors
     /// [`StartError::Sessions`].
     pub async fn start(self, seams: Seams) -> Result<(Hub, Admission), StartError> {
+        if seams.broker.is_alone() {
+            self.fanout.shared.history.give_positions();
+        }
         let sessions = self.start_sessions(&seams).await?;
         let presence_notices = PresenceNotices::new(
             Arc::clone(&self.fanout),
@@ -138,6 +141,9 @@ impl HubBuilder {
         let offline_delivery = self.offline_delivery(&seams);
         self.start_gap_notices(&sessions, &offline_delivery);
         self.start_wanted_backlogs(&offline_delivery);
+        let shared = Arc::clone(&self.fanout.shared);
+        let evicting = async move { shared.history.evict(&shared.connection_counts).await };
+        self.scope.spawn("history", until_soft(&self.scope, evicting));
         let Self { config, scope, fanout, shards, remote_inbound, jobs, .. } = self;
         let shared = Arc::clone(&fanout.shared);
         let inbound_jobs = InboundJobs {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::connection_caps::ConnectionCaps;
+use crate::history::limits::HistoryLimits;
 
 /// Settings of a hub, each with its default.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct HubConfig {
     pub outbox_messages: usize,
     /// Bytes queued per connection (4 MiB), with the same consequence.
     pub outbox_bytes: usize,
+    /// How much of what happened is kept for connections that missed it.
+    pub history: HistoryLimits,
     /// How often the server pings (54 s).
     pub ping_interval: Duration,
     /// A connection not heard from for this long is closed with 4408 (60 s).
@@ -56,6 +59,7 @@ impl Default for HubConfig {
             publish_deadline: Duration::from_secs(1),
             outbox_messages: 256,
             outbox_bytes: 4 * 1024 * 1024,
+            history: HistoryLimits::default(),
             ping_interval: Duration::from_secs(54),
             pong_timeout: Duration::from_mins(1),
             close_timeout: Duration::from_secs(5),

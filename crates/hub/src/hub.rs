@@ -267,6 +267,12 @@ impl Hub {
         register_gauge(registry, "presence_untold", help, move || notices.n_untold() as u64);
         let sessions = Arc::clone(&self.0.sessions);
         register_gauge(registry, "chat_sessions", "Chat sessions known now", move || sessions.n_known() as u64);
+        let shared = Arc::clone(&self.0.fanout.shared);
+        let help = "Bytes of recent events kept for clients that missed them";
+        register_gauge(registry, "history_bytes", help, move || shared.history.n_bytes() as u64);
+        let shared = Arc::clone(&self.0.fanout.shared);
+        let help = "Recent events kept for clients that missed them";
+        register_gauge(registry, "history_events", help, move || shared.history.n_events() as u64);
         self.metrics().register(registry);
     }
 

@@ -16,7 +16,7 @@
 //! let tenant = TenantId::parse("tenant-123")?;
 //! let subject = Subject::User(UserId::from(456));
 //! let clearance = Clearance::Standard;
-//! let who = Attachment { tenant: tenant.clone(), subject, clearance, expires_at: None, subscription: None };
+//! let who = Attachment { tenant: tenant.clone(), subject, clearance, expires_at: None, subscription: None, resume: None };
 //! let (open, mut inbox) = MemoryTransport::pair(16);
 //! admission.attach(who, MemoryTransport::FORM).await?.open(open).await;
 //!
@@ -40,6 +40,7 @@ mod config;
 mod connection_caps;
 mod error;
 mod failed_handovers;
+mod history;
 mod hub;
 mod kept_page;
 mod keyed_locks;
@@ -59,13 +60,14 @@ pub use builder::{HubBuilder, Seams, StartError};
 pub use config::HubConfig;
 pub use connection_caps::{ConnectionCap, ConnectionCaps};
 pub use error::{HubError, TooManyNames};
+pub use history::limits::HistoryLimits;
 pub use hookswitch_runtime::BoxFuture;
 pub use hub::{Hub, UserLocation};
 pub use metrics::HubMetrics;
 pub use offline_delivery::BacklogNotice;
 pub use publish::affinity::ShardId;
 pub use publish::fanout::Reservation;
-pub use publish::wire_form::WireForm;
+pub use publish::wire_form::{Message, WireForm};
 pub use seams::broker::{Broker, BrokerError, BrokerSink, EncodedEvent, GapScope, Origin, Publication, Received};
 pub use seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
 pub use seams::offline::{
@@ -76,4 +78,5 @@ pub use seams::user_key::UserKey;
 pub use sessions::{ChatSessions, SessionError};
 pub use shard::connection_handle::ConnectionHandle;
 pub use shard::outbox::Outbox;
+pub use shard::resume::ResumeFrom;
 pub use shard::transport::{Flushed, Transport};

@@ -8,6 +8,7 @@ hookswitch_runtime::counters! {
         events: "Events handed to the shards",
         messages_queued: "Messages queued for connections",
         messages_dropped: "Messages dropped, the client not reading",
+        messages_replayed: "Messages given from recent history, the client having been behind",
         drop_notices: "Connections told of a drop",
         events_overflowed: "Passing events dropped, a mailbox being full",
         publish_refused: "Publishing calls refused as overloaded",
@@ -26,6 +27,8 @@ hookswitch_runtime::counters! {
         keeper_failures: "Failed calls to a keeper in the background",
     }
     by {
+        resumed "outcome" (["recovered", "expired", "epoch", "degraded"].into_iter()):
+            "Clients that said where they had been, by what they could be given",
         closed "reason" (CloseCode::ALL.iter().map(|code| code.reason())):
             "WebSockets closed by the server, by reason",
     }

@@ -15,7 +15,7 @@ use crate::kept_page::{LeftOut, Untold, envelopes, event_id, parted};
 use crate::seams::offline::{Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineStore};
 use crate::seams::user_key::UserKey;
 use crate::shard::SlotKey;
-use crate::shard::connection::PageEnd;
+use crate::shard::catch_up::PageEnd;
 use crate::shard::request::Request;
 use crate::shared::Shared;
 
@@ -99,24 +99,37 @@ impl OfflineDelivery {
             return BacklogNotice(None);
         }
         let (waiting, taken) = oneshot::channel();
-        self.start(user, Some(waiting));
+        let _is_paging = self.start(user, Some(waiting));
         BacklogNotice(Some(taken))
     }
 
     /// A connection of this user was opened. One that holds events back needs a delivery task in any
-    /// case: it is the delivery task that releases them.
-    pub(crate) fn greet(self: &Arc<Self>, user: UserKey, holds_back: bool) {
-        if holds_back || self.may_have(&user) {
-            self.start(user, None);
+    /// case: it is the delivery task that releases them. Where one is bringing a page to another connection, this one
+    /// does not wait for its proof.
+    pub(crate) async fn greet(self: &Arc<Self>, user: UserKey, holds_back: bool) {
+        if !holds_back && !self.may_have(&user) {
+            return;
+        }
+        if self.start(user.clone(), None) && holds_back {
+            self.release(&user, true).await;
         }
     }
 
-    fn start(self: &Arc<Self>, user: UserKey, waiting: Option<oneshot::Sender<Infallible>>) {
+    /// Lets the user's connections go on, or those only that nobody brings anything.
+    async fn release(&self, user: &UserKey, only_unserved: bool) {
+        for requests in self.shards.iter() {
+            // The shard may be gone with the whole node; then so are its connections.
+            let _gone = requests.send(Request::Release { user: user.clone(), only_unserved }).await;
+        }
+    }
+
+    /// Whether a page is on its way to a connection already.
+    fn start(self: &Arc<Self>, user: UserKey, waiting: Option<oneshot::Sender<Infallible>>) -> bool {
         let mut active = self.active();
         if let Some(asked) = active.get_mut(&user) {
             asked.again = true;
             asked.waiting.extend(waiting.filter(|_| !asked.is_paging));
-            return;
+            return asked.is_paging;
         }
         active.insert(user.clone(), Asked { waiting: waiting.into_iter().collect(), ..Asked::default() });
         drop(active);
@@ -125,6 +138,7 @@ impl OfflineDelivery {
             let mut round = Round { offline_delivery: &offline_delivery, user: &user, is_over: false };
             round.run().await;
         });
+        false
     }
 
     fn active(&self) -> MutexGuard<'_, HashMap<UserKey, Asked>> {
@@ -208,6 +222,8 @@ impl Round<'_> {
             self.before_claim();
             return Ok(Walk::Done);
         };
+        // No other connection waits for this one's proof.
+        self.offline_delivery.release(self.user, true).await;
         loop {
             self.before_claim();
             let claim = self.claim(untold).await?;
@@ -302,13 +318,14 @@ impl Round<'_> {
     }
 
     /// Waits while another node is bringing the user what was kept, as long as the user is here too;
-    /// whether it did. Newer events stay held back: they would overtake what the other node brings.
+    /// whether it did. Newer events do not wait for another node's connection.
     async fn waited_for_others(&self, claim: &Claim) -> bool {
         let Some(pause) =
             claim.held_elsewhere.filter(|_| self.offline_delivery.shared.connection_counts.n_user(self.user) > 0)
         else {
             return false;
         };
+        self.release().await;
         tokio::time::sleep(pause).await;
         true
     }
@@ -351,10 +368,7 @@ impl Round<'_> {
 
     /// Lets go what the user's connections hold back.
     async fn release(&self) {
-        for requests in self.offline_delivery.shards.iter() {
-            // The shard may be gone with the whole node; then so are its connections.
-            let _gone = requests.send(Request::Release { user: self.user.clone() }).await;
-        }
+        self.offline_delivery.release(self.user, false).await;
     }
 
     /// A connection to bring the messages to: one that gets everything before one that chose.

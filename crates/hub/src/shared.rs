@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::HubConfig;
+use crate::history::History;
 use crate::metrics::HubMetrics;
 use crate::publish::connection_counts::ConnectionCounts;
 use crate::publish::pending_gaps::PendingGaps;
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) wanted_backlogs: WantedBacklogs,
     pub(crate) gaps: PendingGaps,
     pub(crate) forms: WireForms,
+    pub(crate) history: History,
 }
 
 impl Shared {
@@ -36,6 +38,7 @@ impl Shared {
             wanted_backlogs: WantedBacklogs::default(),
             gaps: PendingGaps::default(),
             forms: WireForms::default(),
+            history: History::new(config.history),
         }
     }
 }

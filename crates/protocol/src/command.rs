@@ -6,19 +6,32 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::payloads::{ChatTyping, SessionRef};
-use crate::{ErrorCode, NamedSession, Payload, SessionName, SessionNames, SubscriptionName, clipped, json, limits};
+use crate::{ErrorCode, NamedSession, Payload, Position, SessionName, SessionNames, SubscriptionName, clipped, json, limits};
 
 /// One client command, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Answered with a pong.
     Ping,
+    /// Asks up to where the connection was given everything.
+    Position,
+    /// Says where the client was before.
+    Resume(ResumeCommand),
     /// Adds names to the connection's subscription.
     Subscribe(Vec<SubscriptionName>),
     /// Takes names away.
     Unsubscribe(Vec<SubscriptionName>),
     /// Relayed to the others of a chat session.
     Typing(TypingCommand),
+}
+
+/// What a client says that comes back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResumeCommand {
+    /// The position of the last event that it had; `None` where what it says is no position.
+    pub position: Option<Position>,
+    /// What it subscribes to from now on, in place of what it had subscribed to.
+    pub events: Option<Vec<SubscriptionName>>,
 }
 
 /// A typing indicator on its way to the others of its session.
@@ -65,6 +78,16 @@ struct RawNames<'a> {
 }
 
 #[derive(Deserialize)]
+struct RawResume<'a> {
+    #[serde(borrow)]
+    position: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    events: Option<&'a RawValue>,
+    #[serde(borrow)]
+    topics: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
 struct RawTyping<'a> {
     /// As it is spelled: a number stays one.
     session_id: Option<SessionRef>,
@@ -74,6 +97,9 @@ struct RawTyping<'a> {
     sender_name: Option<Cow<'a, str>>,
     is_typing: Option<bool>,
 }
+
+/// What clients may say.
+const KINDS: &str = "ping, position, resume, subscribe, unsubscribe and chat.typing";
 
 impl Command {
     /// Reads one text message.
@@ -91,10 +117,12 @@ impl Command {
         }
         let raw: RawCommand<'_> = serde_json::from_str(text).map_err(|e| not_json(&e))?;
         let Some(kind) = raw.kind else {
-            return Err(invalid("type is missing: send {\"type\":\"ping\"}, subscribe, unsubscribe or chat.typing"));
+            return Err(invalid(format!("type is missing: send one of {KINDS}")));
         };
         match &*kind {
             "ping" => Ok(Self::Ping),
+            "position" => Ok(Self::Position),
+            "resume" => resume(raw.payload).map(Self::Resume),
             "subscribe" => Ok(Self::Subscribe(names(raw.payload)?)),
             "unsubscribe" => Ok(Self::Unsubscribe(names(raw.payload)?)),
             "chat.typing" => typing(raw.payload).map(Self::Typing),
@@ -110,7 +138,7 @@ fn is_object(text: &str) -> bool {
 
 fn unknown(kind: &str) -> String {
     let shown: String = kind.chars().take(limits::EVENT_TYPE_CHARS).collect();
-    format!("unknown type {shown:?}: clients may send ping, subscribe, unsubscribe and chat.typing")
+    format!("unknown type {shown:?}: clients may send {KINDS}")
 }
 
 fn invalid(message: impl Into<String>) -> CommandError {
@@ -140,6 +168,15 @@ fn names(payload: Option<&RawValue>) -> Result<Vec<SubscriptionName>, CommandErr
             SubscriptionName::parse(name).map_err(|e| invalid(format!("payload.events[{i}] {}", e.problem)))
         })
         .collect()
+}
+
+fn resume(payload: Option<&RawValue>) -> Result<ResumeCommand, CommandError> {
+    let wanted = "payload.position must be the position of the last event you had, as text";
+    let payload = payload.filter(|payload| is_object(payload.get())).ok_or_else(|| invalid(wanted))?;
+    let raw: RawResume<'_> = serde_json::from_str(payload.get()).map_err(|e| invalid(format!("{wanted}: {e}")))?;
+    let position = raw.position.ok_or_else(|| invalid(wanted))?.parse().ok();
+    let has_names = raw.events.is_some() || raw.topics.is_some();
+    Ok(ResumeCommand { position, events: has_names.then(|| names(Some(payload))).transpose()? })
 }
 
 /// Takes the known fields out, each within its bound: what a client sends goes to everybody of a session.

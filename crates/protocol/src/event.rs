@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{ErrorCode, EventId, EventType, Payload, SessionKey, TenantId, Timestamp, Topic, UserId};
+use crate::{ErrorCode, EventId, EventType, Payload, Position, SessionKey, TenantId, Timestamp, Topic, UserId};
 
 /// A domain fact on its way to everyone who must hear of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,6 +112,8 @@ struct Control<'a, P> {
     timestamp: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant_id: Option<&'a TenantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<Position>,
 }
 
 /// A message from the server itself (`pong`, `error`), in the same envelope.
@@ -124,8 +126,23 @@ pub fn control_message(
     timestamp: Timestamp,
     tenant_id: Option<&TenantId>,
 ) -> Vec<u8> {
-    serde_json::to_vec(&Control { kind, payload, timestamp, tenant_id }).expect("control payloads serialise")
+    let control = Control { kind, payload, timestamp, tenant_id, position: None };
+    serde_json::to_vec(&control).expect("control payloads serialise")
 }
+
+/// The same without a payload, with the place up to which its receiver was given everything.
+pub fn positioned_message(
+    kind: &EventType,
+    position: Option<Position>,
+    timestamp: Timestamp,
+    tenant: &TenantId,
+) -> Vec<u8> {
+    let control = Control { kind, payload: Nothing {}, timestamp, tenant_id: Some(tenant), position };
+    serde_json::to_vec(&control).expect("plain fields serialise")
+}
+
+#[derive(Serialize)]
+struct Nothing {}
 
 #[derive(Serialize)]
 struct ErrorPayload<'a> {

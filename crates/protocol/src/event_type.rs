@@ -81,6 +81,8 @@ event_types! {
     PING = "ping",
     PONG = "pong",
     ERROR = "error",
+    POSITION = "position",
+    RESUMED = "resumed",
     SUBSCRIBE = "subscribe",
     UNSUBSCRIBE = "unsubscribe",
     WEBHOOK_TEST = "webhook.test",
@@ -124,8 +126,11 @@ impl EventType {
     /// Our own event types, which reach only connections that subscribed to them, so that clients
     /// of the prototype never meet a type they do not know.
     pub fn is_opt_in(&self) -> bool {
-        *self == Self::PRESENCE_CHANGED || *self == Self::WEBHOOK_DISABLED
+        Self::OPT_IN.contains(self)
     }
+
+    /// The types that [`EventType::is_opt_in`] is said of.
+    pub const OPT_IN: [Self; 2] = [Self::PRESENCE_CHANGED, Self::WEBHOOK_DISABLED];
 
     /// Whether only administrators of the tenant may see it.
     pub fn is_for_admins(&self) -> bool {
@@ -136,6 +141,11 @@ impl EventType {
     pub fn is_publishable(&self) -> bool {
         let reserved = [Self::PING, Self::PONG, Self::ERROR, Self::SUBSCRIBE, Self::UNSUBSCRIBE, Self::WEBHOOK_TEST];
         !self.is_opt_in() && !reserved.contains(self)
+    }
+
+    /// Whether it is of the moment only: kept nowhere, for nobody.
+    pub fn is_passing(&self) -> bool {
+        *self == Self::CHAT_TYPING
     }
 
     /// Whether it makes a chat session known.

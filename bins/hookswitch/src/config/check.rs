@@ -22,6 +22,7 @@ pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
         redis: checker.redis(),
         tokens: checker.tokens(),
         websocket: checker.websocket(),
+        history: checker.history(),
         webhooks: checker.webhooks(),
         log: checker.log(),
         warnings: Vec::new(),

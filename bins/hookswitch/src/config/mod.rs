@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
-use hookswitch::hub::ConnectionCaps;
+use hookswitch::hub::{ConnectionCaps, HistoryLimits};
 use hookswitch::redis::RedisConfig;
 use hookswitch::store::SecretKeys;
 use hookswitch::store::migrations::Database;
@@ -42,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) redis: Option<RedisConfig>,
     pub(crate) tokens: JwtConfig,
     pub(crate) websocket: WebSocket,
+    pub(crate) history: HistoryLimits,
     pub(crate) webhooks: Webhooks,
     pub(crate) log: Log,
     /// What is not wrong but worth saying at start.

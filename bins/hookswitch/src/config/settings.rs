@@ -3,6 +3,7 @@
 mod connections;
 mod database;
 mod deliveries;
+mod history;
 mod redis;
 mod server;
 
@@ -14,6 +15,7 @@ pub(crate) use self::deliveries::{
     WEBHOOK_DISABLE_AFTER, WEBHOOK_EXPIRY, WEBHOOK_MAX_PER_TENANT, WEBHOOK_PER_WEBHOOK, WEBHOOK_RETENTION,
     WEBHOOK_SECRET_KEY, WEBHOOK_TENANT_RATE_LIMIT,
 };
+pub(crate) use self::history::{HISTORY_AGE, HISTORY_BYTES, HISTORY_EVENTS, HISTORY_TOTAL_BYTES};
 pub(crate) use self::redis::{
     REDIS_CA_FILE, REDIS_DB, REDIS_HOST, REDIS_NODE_LEASE, REDIS_PASSWORD, REDIS_PORT, REDIS_PREFIX,
     REDIS_SHARDED_PUBSUB, REDIS_URL,
@@ -279,6 +281,10 @@ pub(crate) const ALL: &[&Setting] = &[
     &WS_CONNECTIONS_PER_SESSION,
     &WS_ALLOWED_ORIGINS,
     &WS_PUBLIC_ALLOWED_ORIGINS,
+    &HISTORY_EVENTS,
+    &HISTORY_BYTES,
+    &HISTORY_AGE,
+    &HISTORY_TOTAL_BYTES,
     &WEBHOOK_ALLOW_HTTP,
     &WEBHOOK_ALLOW_CIDRS,
     &WEBHOOK_PROXY,
@@ -301,7 +307,7 @@ pub(crate) const HOOKSWITCH_CONFIG: &str = "HOOKSWITCH_CONFIG";
 
 /// Variables that begin like this are ours; one we do not know is probably a misspelling.
 pub(crate) const PREFIXES: &[&str] =
-    &["DB_", "JWT_", "SERVER_", "REDIS_", "WS_", "WEBHOOK_", "HOOKSWITCH_", "DATABASE_"];
+    &["DB_", "JWT_", "SERVER_", "REDIS_", "WS_", "HISTORY_", "WEBHOOK_", "HOOKSWITCH_", "DATABASE_"];
 
 #[cfg(test)]
 mod tests {

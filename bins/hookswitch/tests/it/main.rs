@@ -21,6 +21,7 @@ mod operations;
 mod origins;
 mod publishing;
 mod receiver;
+mod resume;
 mod retries;
 mod slow_client;
 mod stage;

@@ -63,6 +63,7 @@ async fn a_transport_of_the_embedders_serves_beside_the_gateways() {
         clearance: Clearance::Standard,
         expires_at: None,
         subscription: None,
+        resume: None,
     };
     let (open, mut inbox) = MemoryTransport::pair(16);
     switch.admission().attach(who, MemoryTransport::FORM).await.expect("taken in").open(open).await;

@@ -14,6 +14,7 @@ use hookswitch_runtime::BoxFuture;
 pub struct MemoryBroker {
     bus: Arc<Bus>,
     number: usize,
+    is_alone: bool,
 }
 
 #[derive(Default)]
@@ -60,7 +61,7 @@ struct Member {
 impl MemoryBroker {
     /// A bus nobody else is on.
     pub fn alone() -> Self {
-        Self { bus: Arc::default(), number: 0 }
+        Self { bus: Arc::default(), number: 0, is_alone: true }
     }
 
     /// Another place on the same bus, for the hub with this sink.
@@ -69,7 +70,7 @@ impl MemoryBroker {
         let mut members = self.bus.members();
         let number = members.iter().map(|member| member.number).max().unwrap_or(0) + 1;
         members.push(Member { number, sink, watched: HashSet::new() });
-        Self { bus: Arc::clone(&self.bus), number }
+        Self { bus: Arc::clone(&self.bus), number, is_alone: false }
     }
 
     fn with_member(&self, change: impl FnOnce(&mut Member)) {
@@ -97,6 +98,10 @@ impl Broker for MemoryBroker {
             self.bus.hand_over();
             Ok(())
         })
+    }
+
+    fn is_alone(&self) -> bool {
+        self.is_alone
     }
 
     fn backlog_kept<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), BrokerError>> {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 
-use crate::publish::wire_form::WireForm;
+use crate::publish::wire_form::{Message, WireForm};
 use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::outbox::Outbox;
 use crate::shard::transport::{Flushed, Transport};
@@ -95,9 +95,9 @@ impl WireForm for LengthPrefixed {
         "memory"
     }
 
-    fn message(&self, json: &[u8], out: &mut BytesMut) {
-        out.put_u32(json.len() as u32);
-        out.put_slice(json);
+    fn message(&self, message: Message<'_>, out: &mut BytesMut) {
+        out.put_u32(message.n_bytes() as u32);
+        message.parts().into_iter().for_each(|part| out.put_slice(part));
     }
 
     fn close(&self, _code: CloseCode) -> Bytes {

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use hookswitch_protocol::ConnectionId;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::history::Place;
 use crate::publish::receipt::DeliveryReceipt;
 use crate::publish::tenant_quota::QuotaPermit;
-use crate::publish::wire_form::{FormId, WireForm, encode};
+use crate::publish::wire_form::{FormId, Tail, WireForm, encode_message};
 use crate::seams::broker::EncodedEvent;
 
 /// One event on its way to the shards.
@@ -29,12 +30,12 @@ impl PreparedEvent {
     }
 
     /// The event in this form, encoded by the first shard that asks. Locks, so it is for large ones.
-    pub(crate) fn encoded_once(&self, id: FormId, form: &dyn WireForm) -> Bytes {
+    pub(crate) fn encoded_once(&self, tail: &Tail, id: FormId, form: &dyn WireForm) -> Bytes {
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, bytes)) = encoded.iter().find(|(known, _)| *known == id) {
             return bytes.clone();
         }
-        let bytes = encode(form, self.event.envelope());
+        let bytes = encode_message(form, tail.of(self.event.envelope()));
         encoded.push((id, bytes.clone()));
         bytes
     }
@@ -46,6 +47,8 @@ pub(crate) struct Batch {
     /// Tells the batches of one shard apart: later ones have higher numbers. Given on arrival.
     pub(crate) number: u64,
     pub(crate) events: Arc<[PreparedEvent]>,
+    /// The place of the first, which the others follow; passing events have none.
+    pub(crate) first: Option<Place>,
     /// How many of them were taken already.
     pub(crate) n_taken: usize,
     /// Room in this mailbox, given back when the batch is through, and in the tenant's share, given

@@ -1,8 +1,7 @@
 //! From one publisher to all shards: room, encoding, hand-over.
 
-use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch_protocol::{ConnectionId, Event, TenantId};
@@ -10,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::error::HubError;
+use crate::history::{Place, Turn};
 use crate::publish::affinity::{Load, ShardId};
 use crate::publish::batch::{Batch, PreparedEvent};
 use crate::publish::receipt::DeliveryReceipt;
@@ -22,13 +22,7 @@ pub(crate) struct Fanout {
     pub(crate) shared: Arc<Shared>,
     mailboxes: Vec<ShardMailbox>,
     quotas: Arc<TenantQuotas>,
-    /// One turn per tenant, held while a batch is handed to all shards: so two publishers at once
-    /// appear in one order to every connection. Contended by publishers of one tenant only.
-    publish_locks: [Mutex<()>; PUBLISH_LOCKS],
-    hasher: RandomState,
 }
-
-const PUBLISH_LOCKS: usize = 64;
 
 /// What an event may weigh on average for the room of one; where events are larger, so much more room.
 const BYTES_PER_EVENT: usize = 16 * 1024;
@@ -68,8 +62,6 @@ impl Fanout {
             shared,
             mailboxes,
             quotas: Arc::new(TenantQuotas::new(mailbox_events)),
-            publish_locks: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
         }
     }
 
@@ -180,14 +172,18 @@ impl Fanout {
         debug_assert!(events.len() <= room.n_events, "more events than room was reserved for");
         self.shared.metrics.events.inc_by(events.len() as u64);
         let (mut outcomes, mut start) = (Vec::new(), 0);
-        for events in events.chunk_by(|a, b| a.as_ref().tenant == b.as_ref().tenant) {
+        for events in events.chunk_by(|a, b| is_alike(a.as_ref(), b.as_ref())) {
             let share = room.split(events.len());
             let tenant = &events[0].as_ref().tenant;
-            let prepared = (self.shared.connection_counts.n_tenant(tenant) > 0)
-                .then(|| events.iter().map(|event| prepare(event.as_ref(), except, &mut outcomes)).collect());
-            let _turn = self.turn(tenant);
-            match &prepared {
-                Some(prepared) => self.deliver_batch(share, prepared),
+            let is_anybody = || self.shared.connection_counts.n_tenant(tenant) > 0;
+            let mut prepare = || events.iter().map(|event| prepare(event.as_ref(), except, &mut outcomes)).collect();
+            let early = is_anybody().then(&mut prepare);
+            let mut turn = self.shared.history.turn(tenant);
+            // Whoever comes from here on finds them in history, and whoever was there before is asked about below.
+            let is_kept = !events[0].as_ref().event_type.is_passing();
+            let first = is_kept.then(|| turn.record(events.iter().map(AsRef::as_ref)));
+            match early.or_else(|| is_anybody().then(prepare)) {
+                Some(prepared) => self.deliver_batch(share, &mut turn, first, &prepared),
                 None => outcomes.extend(events.iter().filter(|event| event.as_ref().user.is_some()).map(|_| nobody())),
             }
             hand_on(start..start + events.len());
@@ -196,25 +192,35 @@ impl Fanout {
         outcomes
     }
 
-    fn turn(&self, tenant: &TenantId) -> MutexGuard<'_, ()> {
-        let turn = self.hasher.hash_one(tenant) as usize % PUBLISH_LOCKS;
-        self.publish_locks[turn].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Within the tenant's turn.
-    fn deliver_batch(&self, room: Reservation, prepared: &Arc<[PreparedEvent]>) {
+    fn deliver_batch(
+        &self,
+        room: Reservation,
+        turn: &mut Turn<'_>,
+        first: Option<Place>,
+        prepared: &Arc<[PreparedEvent]>,
+    ) {
         let Reservation { rooms, quota, .. } = room;
         // Within the turn, or somebody might get a later event and not this one.
         let interested_shards = self.shared.connection_counts.interested_shards(&prepared[0].event.tenant, prepared);
+        if first.is_some() {
+            let hears = interested_shards.iter().enumerate().filter(|(_, hears)| **hears);
+            turn.handed_over(hears.map(|(shard, _)| shard));
+        }
         for ((mailbox, room), _) in self.mailboxes.iter().zip(rooms).zip(interested_shards).filter(|(_, hears)| *hears)
         {
             let rooms = (room, Arc::clone(&quota));
-            let batch = Batch { number: 0, events: Arc::clone(prepared), n_taken: 0, _rooms: rooms };
+            let batch = Batch { number: 0, events: Arc::clone(prepared), first, n_taken: 0, _rooms: rooms };
             // There are as many places as permits, so it is never full; it is closed when the node
             // goes down, and then there is nobody to deliver to.
             let _closed = mailbox.batches.try_send(batch);
         }
     }
+}
+
+/// Whether two events may share a batch.
+fn is_alike(a: &EncodedEvent, b: &EncodedEvent) -> bool {
+    a.tenant == b.tenant && a.event_type.is_passing() == b.event_type.is_passing()
 }
 
 /// One event ready for the shards.

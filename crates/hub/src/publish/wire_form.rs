@@ -1,10 +1,11 @@
 //! How what the hub says is written for a kind of client: the hub says what, the form says how.
 
 use std::fmt;
+use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use hookswitch_protocol::CloseCode;
+use hookswitch_protocol::{CloseCode, Position};
 
 /// The form in which a kind of client reads everything, such as WebSocket frames. A connection names its
 /// form when it is attached; each event is encoded once for each form that has a connection.
@@ -14,8 +15,8 @@ pub trait WireForm: fmt::Debug + Send + Sync {
     /// What tells it from all other forms of the process.
     fn name(&self) -> &'static str;
 
-    /// Appends one message, which is one JSON object: an event's envelope, an answer or a notice.
-    fn message(&self, json: &[u8], out: &mut BytesMut);
+    /// Appends one message: an event's envelope, an answer or a notice.
+    fn message(&self, message: Message<'_>, out: &mut BytesMut);
 
     /// The last thing that is sent.
     fn close(&self, code: CloseCode) -> Bytes;
@@ -30,10 +31,83 @@ pub trait WireForm: fmt::Debug + Send + Sync {
     fn receipt_request(&self, number: u64) -> Option<Bytes>;
 }
 
-/// One message alone, in this form.
+/// One message, which is one JSON object, in two pieces: an event's position is known only after the rest of its
+/// envelope was printed for all.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    head: &'a [u8],
+    tail: &'a [u8],
+    position: Option<Position>,
+}
+
+impl<'a> Message<'a> {
+    /// The JSON object: these bytes one behind the other.
+    pub fn parts(&self) -> [&'a [u8]; 2] {
+        [self.head, self.tail]
+    }
+
+    /// The bytes of both parts.
+    pub fn n_bytes(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
+    /// The event's place in its tenant's order; answers, notices and passing events have none.
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+}
+
+impl<'a> From<&'a [u8]> for Message<'a> {
+    /// A message without a position, ready as it is.
+    fn from(json: &'a [u8]) -> Self {
+        Self { head: json, tail: b"", position: None }
+    }
+}
+
+/// The last fields of an event's envelope, which differ from node to node or from client to client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tail {
+    text: [u8; Self::LONGEST],
+    n_bytes: usize,
+    position: Option<Position>,
+}
+
+impl Tail {
+    /// `,"position":"…","ahead":true}` with two numbers of twenty digits.
+    const LONGEST: usize = 80;
+
+    /// The fields that say where the event stands, and that it went ahead of earlier ones.
+    pub(crate) fn new(position: Option<Position>, is_ahead: bool) -> Self {
+        let mut text = [0; Self::LONGEST];
+        let mut rest = &mut text[..];
+        let mut write = |said: fmt::Arguments<'_>| rest.write_fmt(said).expect("two numbers have room");
+        if let Some(position) = position {
+            write(format_args!(",\"position\":\"{position}\""));
+        }
+        if is_ahead {
+            write(format_args!(",\"ahead\":true"));
+        }
+        write(format_args!("}}"));
+        let n_bytes = Self::LONGEST - rest.len();
+        Self { text, n_bytes, position }
+    }
+
+    /// The envelope, which is a JSON object, with these fields behind its own.
+    pub(crate) fn of<'a>(&'a self, envelope: &'a [u8]) -> Message<'a> {
+        let head = envelope.strip_suffix(b"}").unwrap_or(envelope);
+        Message { head, tail: &self.text[..self.n_bytes], position: self.position }
+    }
+}
+
+/// One JSON object alone, in this form.
 pub(crate) fn encode(form: &dyn WireForm, json: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(json.len() + 16);
-    form.message(json, &mut out);
+    encode_message(form, json.into())
+}
+
+/// One message alone, in this form.
+pub(crate) fn encode_message(form: &dyn WireForm, message: Message<'_>) -> Bytes {
+    let mut out = BytesMut::with_capacity(message.n_bytes() + 16);
+    form.message(message, &mut out);
     out.freeze()
 }
 
@@ -86,5 +160,24 @@ impl WireForms {
 
     fn lock(&self) -> MutexGuard<'_, Vec<&'static dyn WireForm>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(message: Message<'_>) -> String {
+        String::from_utf8(message.parts().concat()).expect("UTF-8")
+    }
+
+    #[test]
+    fn an_envelope_ends_with_what_is_known_last() {
+        let position = Some(Position { epoch: u64::MAX, offset: u64::MAX });
+        let longest = Tail::new(position, true);
+        let told = text(longest.of(br#"{"id":"e"}"#));
+        let wanted = r#"{"id":"e","position":"18446744073709551615:18446744073709551615","ahead":true}"#;
+        assert_eq!((told.as_str(), longest.of(b"{}").position()), (wanted, position));
+        assert_eq!(text(Tail::new(None, false).of(br#"{"id":"e"}"#)), r#"{"id":"e"}"#);
     }
 }

@@ -35,6 +35,11 @@ pub trait Broker: Send + Sync {
     /// be made on a shard's thread. Ready when the transport has them, or keeps them for when it is back.
     fn publish<'a>(&'a self, publications: &'a [Publication]) -> BoxFuture<'a, Result<(), BrokerError>>;
 
+    /// Whether there can be no other node: then this one gives events their positions.
+    fn is_alone(&self) -> bool {
+        false
+    }
+
     /// Tells the other nodes that something was kept for a user who may be connected to them.
     fn backlog_kept<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), BrokerError>>;
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::publish::batch::{Batch, PreparedEvent};
-use crate::publish::wire_form::{FormId, WireForm};
+use crate::history::Place;
+use crate::publish::wire_form::{FormId, Tail, WireForm};
 use crate::shard::connection::Frames;
 
 /// Most events appended to an outbox before it is flushed.
@@ -21,8 +22,8 @@ const BYTES_PER_APPEND: usize = 1024 * 1024;
 /// reference covers a run of them. Larger ones are encoded once for all shards.
 const COPIED_BYTES: usize = 16 * 1024;
 
-/// What a form may put around a message, as a first guess.
-const FRAMING_BYTES: usize = 8;
+/// What a form may put around a message, and its position at its end, as a first guess.
+const FRAMING_BYTES: usize = 56;
 
 /// Up to [`EVENTS_PER_APPEND`] events on their way into outboxes.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ struct Item {
     batch: u64,
     events: Arc<[PreparedEvent]>,
     index: usize,
+    place: Option<Place>,
 }
 
 /// All events of the batch in one form.
@@ -79,6 +81,7 @@ impl Item {
             && a.event.user == b.event.user
             && a.event.topic == b.event.topic
             && a.event.session == b.event.session
+            && self.place.map(|place| place.plus(1)) == next.place
             && !a.event.event_type.ends_session()
     }
 }
@@ -108,7 +111,8 @@ impl AppendBatch {
             if is_full && !self.items.is_empty() {
                 break;
             }
-            self.items.push(Item { batch: batch.number, events: batch.events.clone(), index: batch.n_taken });
+            let place = batch.first.map(|first| first.plus(batch.n_taken));
+            self.items.push(Item { batch: batch.number, events: batch.events.clone(), index: batch.n_taken, place });
             batch.n_taken += 1;
             self.last_batch = batch.number;
         }
@@ -139,18 +143,28 @@ impl AppendBatch {
         self.items[group.items.start].event()
     }
 
+    /// The place of a group's first event.
+    pub(crate) fn place(&self, group: &Group) -> Option<Place> {
+        self.items[group.items.start].place
+    }
+
     /// A group's events in this form.
     pub(crate) fn frames(&self, group: &Group, id: FormId, form: &dyn WireForm) -> Frames<'_> {
         let Range { start, end } = group.items.clone();
         let encoded = self.encoded[id.index()].get_or_init(|| Encoded::new(&self.items, id, form));
-        let (batch, last_batch) = (self.items[start].batch, self.last_batch);
+        let (batch, last_batch, first) = (self.items[start].batch, self.last_batch, self.items[start].place);
         if self.items[start].is_large() {
             let large = encoded.large.iter().find(|(index, ..)| *index == start);
             let (_, memory, ends) = large.expect("every large event was encoded");
-            return Frames { memory, start: 0, ends, batch, last_batch };
+            return Frames { memory, first, start: 0, ends, batch, last_batch };
         }
         let from = if start == 0 { 0 } else { encoded.ends[start - 1] };
-        Frames { memory: &encoded.memory, start: from, ends: &encoded.ends[start..end], batch, last_batch }
+        Frames { memory: &encoded.memory, first, start: from, ends: &encoded.ends[start..end], batch, last_batch }
+    }
+
+    /// The place of the last event that is with everybody it is for.
+    pub(crate) fn last_done(&self) -> Option<Place> {
+        self.items[..self.n_done].iter().rev().find_map(|item| item.place)
     }
 
     /// Whether every event is with everybody it is for.
@@ -166,12 +180,13 @@ impl Encoded {
         let (mut memory, mut ends) = (BytesMut::with_capacity(n_bytes), Vec::with_capacity(items.len()));
         let mut large = Vec::new();
         for (index, item) in items.iter().enumerate() {
+            let tail = Tail::new(item.place.and_then(|place| place.position), false);
             if item.is_large() {
-                let encoded = item.event().encoded_once(id, form);
+                let encoded = item.event().encoded_once(&tail, id, form);
                 let n_bytes = encoded.len() as u32;
                 large.push((index, encoded, [n_bytes]));
             } else {
-                form.message(item.event().event.envelope(), &mut memory);
+                form.message(tail.of(item.event().event.envelope()), &mut memory);
             }
             ends.push(memory.len() as u32);
         }

@@ -1,18 +1,20 @@
 //! One connection as its shard sees it.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, ConnectionId, Event, EventType, SubscriptionName, Topic};
-use tokio::sync::oneshot;
 
 use crate::attachment::Subject;
 use crate::config::HubConfig;
+use crate::history::Place;
 use crate::publish::wire_form::FormId;
+use crate::shard::catch_up::{CatchUp, KeptPhase};
 use crate::shard::outbox::Outbox;
 use crate::shard::transport::HeldTransport;
 
-/// State of one connection, owned by its shard. What is rarely used sits behind `cold`.
+/// Messages from history that wait in one outbox, and the most of others that wait in one whose client does not read.
+pub(crate) const PAGE_MESSAGES: usize = 16;
+
+/// State of one connection, owned by its shard. What is rarely used sits behind a pointer.
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     /// Where its tenant stands in the shard's table.
@@ -25,7 +27,14 @@ pub(crate) struct Connection {
     pub(crate) is_blocked: bool,
     /// A close frame is queued; nothing may follow it.
     pub(crate) closing: Option<CloseCode>,
-    /// Messages dropped since the client was last told.
+    /// What it was already: events of the tenant up to this number are not for it any more.
+    pub(crate) given: u64,
+    /// Whether it was given an event yet, and the number before its first one, or before which it came in.
+    pub(crate) has_sent: bool,
+    pub(crate) sent_after: u64,
+    /// Whether its client may still say where it was before.
+    pub(crate) may_resume: bool,
+    /// Answers and passing events dropped since the client was last told.
     pub(crate) n_dropped: u32,
     /// Batches up to this one may overfill the outbox, because the connection kept up when they came.
     pub(crate) admitted_batch: u64,
@@ -43,7 +52,8 @@ pub(crate) struct Connection {
     pub(crate) subject: Subject,
     /// What it subscribed to; `None` when it never did.
     pub(crate) names: Option<Box<[SubscriptionName]>>,
-    pub(crate) backlog: Option<Box<BacklogState>>,
+    /// Set while it is behind.
+    pub(crate) catch_up: Option<Box<CatchUp>>,
     pub(crate) kept: Kept,
 }
 
@@ -56,107 +66,28 @@ pub(crate) enum Kept {
     LeftOut,
 }
 
-/// A connection whose user's missed messages come first.
-#[derive(Debug, Default)]
-pub(crate) struct BacklogState {
-    /// Whether a delivery task brings them here; before, and on the user's other connections, newer
-    /// events are only held back.
-    pub(crate) is_served: bool,
-    /// Newer events for the user, waiting behind the backlog.
-    pub(crate) held: VecDeque<HeldEvent>,
-    n_held_bytes: usize,
-    /// Events for the user that found no room among these.
-    pub(crate) n_dropped: u32,
-    /// The page on its way.
-    pub(crate) page: Option<PageReceipt>,
-    pub(crate) n_pages: u64,
-}
-
-/// One event behind a backlog.
-#[derive(Debug)]
-pub(crate) struct HeldEvent {
-    pub(crate) event_type: EventType,
-    pub(crate) topic: Option<Topic>,
-    pub(crate) frame: Bytes,
-}
-
-/// How a page of missed messages ended that did not end with its client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum PageEnd {
-    /// The client has it, but for the messages at these places, rising, which its subscription leaves out.
-    Arrived { left_out: Vec<usize> },
-    /// The connection was closed by this node, or was about to be.
-    Interrupted,
-}
-
-/// Proof awaited for one page: the client's answer to the request sent behind it.
-#[derive(Debug)]
-pub(crate) struct PageReceipt {
-    pub(crate) number: u64,
-    pub(crate) done: oneshot::Sender<PageEnd>,
-    pub(crate) left_out: Vec<usize>,
-    /// Shard time at which everything, the request included, was written.
-    pub(crate) written_at: Option<u64>,
-}
-
-impl BacklogState {
-    /// Keeps frames of events like this one behind the backlog, as far as there is room; gives how many
-    /// fitted. One always does.
-    pub(crate) fn hold(&mut self, frames: Frames<'_>, event: &Event, config: &HubConfig) -> usize {
-        let mut start = frames.start as usize;
-        let n_before = self.held.len();
-        for end in frames.ends.iter().map(|end| *end as usize) {
-            let n_bytes = self.n_held_bytes + end - start;
-            let fits = self.held.len() < config.outbox_messages && n_bytes <= config.outbox_bytes;
-            // Once one was dropped the rest must be too, or the gap would not be where it is told.
-            if self.n_dropped > 0 || !(fits || self.held.is_empty()) {
-                break;
-            }
-            // Copied, so that a held event does not pin its whole burst.
-            let frame = Bytes::copy_from_slice(&frames.memory[start..end]);
-            let (event_type, topic) = (event.event_type.clone(), event.topic.clone());
-            self.held.push_back(HeldEvent { event_type, topic, frame });
-            self.n_held_bytes = n_bytes;
-            start = end;
-        }
-        let n_held = self.held.len() - n_before;
-        self.n_dropped += (frames.ends.len() - n_held) as u32;
-        n_held
-    }
-
-    /// The page on its way, if there is one, arrived.
-    pub(crate) fn arrived(&mut self) {
-        if let Some(page) = self.page.take() {
-            page.arrived();
-        }
-    }
-
-    /// The page on its way, if there is one, is given up by this node.
-    pub(crate) fn interrupt(&mut self) {
-        if let Some(page) = self.page.take() {
-            let _gone = page.done.send(PageEnd::Interrupted);
-        }
-    }
-}
-
-impl PageReceipt {
-    /// Its messages arrived, but for those that were left out.
-    pub(crate) fn arrived(self) {
-        // The delivery task may have been ended by a shutdown; then the store takes the page back.
-        let _gone = self.done.send(PageEnd::Arrived { left_out: self.left_out });
-    }
-}
-
 /// Frames for one connection: back to back in `memory`, ending at `ends`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frames<'a> {
     pub(crate) memory: &'a Bytes,
+    /// The place of the first, which the others follow; passing events have none.
+    pub(crate) first: Option<Place>,
     pub(crate) start: u32,
     pub(crate) ends: &'a [u32],
     /// The batch they came with.
     pub(crate) batch: u64,
     /// The last batch of which anything is appended in the same go.
     pub(crate) last_batch: u64,
+}
+
+impl Frames<'_> {
+    /// Without those of events up to this number.
+    pub(crate) fn behind(self, given: u64) -> Self {
+        let Some(first) = self.first.filter(|first| first.seq <= given) else { return self };
+        let n_given = ((given - first.seq + 1) as usize).min(self.ends.len());
+        let start = self.ends[n_given - 1];
+        Self { first: Some(first.plus(n_given)), start, ends: &self.ends[n_given..], ..self }
+    }
 }
 
 impl Connection {
@@ -179,7 +110,8 @@ impl Connection {
         self.outbox.is_empty() || (self.transport.is_some() && !self.is_blocked)
     }
 
-    /// Queues frames as far as there is room; gives how many were queued. Not for a closing one.
+    /// Queues frames as far as there is room; gives how many were queued. Not for a closing one. What events have no
+    /// room, they wait in history for.
     pub(crate) fn append(&mut self, frames: Frames<'_>, config: &HubConfig) -> usize {
         if self.keeps_up() {
             self.admitted_batch = self.admitted_batch.max(frames.last_batch);
@@ -192,20 +124,56 @@ impl Connection {
                 self.outbox.unpin();
             }
         }
-        self.n_dropped += (frames.ends.len() - n_room) as u32;
+        match frames.first {
+            Some(first) => self.note_sent(first, n_room, frames.ends.len()),
+            None => self.n_dropped += (frames.ends.len() - n_room) as u32,
+        }
         n_room
     }
 
-    /// How many of the frames may be queued. Once something was dropped nothing is queued until the
-    /// client was told, so that the notice stands exactly where the gap is.
-    fn room(&self, frames: Frames<'_>, config: &HubConfig) -> usize {
-        if self.n_dropped > 0 {
-            return 0;
+    /// So many events from this place on were queued, of so many.
+    fn note_sent(&mut self, first: Place, n_queued: usize, n_all: usize) {
+        if n_queued > 0 {
+            self.note_first(first.seq);
         }
+        if n_queued < n_all {
+            let cursor = first.plus(n_queued).before();
+            match &mut self.catch_up {
+                Some(catch_up) => catch_up.stop_broad(cursor.seq),
+                None => self.catch_up = Some(Box::new(CatchUp::from(cursor))),
+            }
+        }
+    }
+
+    /// The event with this number is given to it.
+    pub(crate) fn note_first(&mut self, seq: u64) {
+        if !self.has_sent {
+            (self.has_sent, self.sent_after) = (true, seq - 1);
+        }
+    }
+
+    /// Messages kept for its user that come before anything newer.
+    pub(crate) fn kept_phase(&self) -> Option<&KeptPhase> {
+        self.catch_up.as_deref()?.kept.as_ref()
+    }
+
+    pub(crate) fn kept_phase_mut(&mut self) -> Option<&mut KeptPhase> {
+        self.catch_up.as_deref_mut()?.kept.as_mut()
+    }
+
+    /// Whether it gets any of the types that one must ask for.
+    pub(crate) fn wants_opt_in(&self) -> bool {
+        EventType::OPT_IN.iter().any(|event_type| self.wants_named(event_type, None))
+    }
+
+    /// How many of the frames may be queued.
+    fn room(&self, frames: Frames<'_>, config: &HubConfig) -> usize {
+        // What a client gets that does not read waits in history, not here.
+        let limit = if self.is_blocked { config.outbox_messages.min(PAGE_MESSAGES) } else { config.outbox_messages };
         let n_frames = if frames.batch <= self.admitted_batch {
             frames.ends.len()
         } else {
-            config.outbox_messages.saturating_sub(self.outbox.n_frames()).min(frames.ends.len())
+            limit.saturating_sub(self.outbox.n_frames()).min(frames.ends.len())
         };
         if self.outbox.is_empty() && n_frames == 1 {
             return 1;
@@ -233,9 +201,9 @@ impl Connection {
         has_room
     }
 
-    /// Whether an empty outbox is all there is to it: no close under way, no page, nothing to tell.
+    /// Whether an empty outbox is all there is to it: no close under way, nothing to come, nothing to tell.
     pub(crate) fn awaits_nothing(&self) -> bool {
-        self.closing.is_none() && self.n_dropped == 0 && self.backlog.is_none()
+        self.closing.is_none() && self.n_dropped == 0 && self.catch_up.is_none()
     }
 
     /// Whether a client that missed something can be told now.

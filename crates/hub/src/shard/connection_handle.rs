@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_protocol::{CloseCode, ConnectionId, SubscriptionName};
+use hookswitch_protocol::{CloseCode, ConnectionId, Position, SubscriptionName};
 
 use crate::error::TooManyNames;
 use crate::shard::{Shard, SlotKey};
@@ -77,6 +77,24 @@ impl ConnectionHandle {
     /// [`TooManyNames`]; the subscription stays as it was.
     pub fn subscribe(&self, names: &[SubscriptionName]) -> Result<(), TooManyNames> {
         self.with_shard(|shard, key| shard.subscribe(key, names)).unwrap_or(Ok(()))
+    }
+
+    /// The client says where it was before, `None` being no position: what it missed comes, then the word that it has
+    /// everything, then what is newer. Whether it still may: it must be its first command but for subscriptions.
+    #[must_use = "a client that says it too late is to be told"]
+    pub fn resume(&self, position: Option<Position>) -> bool {
+        self.with_shard(|shard, key| shard.resume(key, position)).unwrap_or(true)
+    }
+
+    /// The client said something else than where it was; whether that was waited for.
+    pub fn spoke(&self) -> bool {
+        self.with_shard(Shard::spoke).unwrap_or(false)
+    }
+
+    /// The place up to which this connection was given everything that it may see, or its subscription left it out:
+    /// true of an answer that is queued at once. `None` where events have no positions.
+    pub fn served(&self) -> Option<Position> {
+        self.with_shard(|shard, key| shard.served(key)).flatten()
     }
 
     /// Takes names away; does nothing without a subscription.

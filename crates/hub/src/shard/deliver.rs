@@ -6,7 +6,7 @@ use super::{Shard, SlotKey};
 use crate::publish::batch::Batch;
 use crate::publish::wire_form::FormId;
 use crate::shard::append_batch::{AppendBatch, Group};
-use crate::shard::connection::Frames;
+use crate::shard::connection::{Connection, Frames};
 use crate::shard::tenant_table::Audience;
 
 /// So many appends to outboxes take as long as writing to one connection: some tens of nanoseconds
@@ -48,6 +48,7 @@ impl Shard {
         self.audience = audience;
         let table = &mut self.tenants[tenant as usize];
         if batch.is_done() {
+            table.appended = batch.last_done().unwrap_or(table.appended);
             table.n_to_flush = table.dirty.len();
         } else {
             table.append_batch = Some(batch);
@@ -57,7 +58,9 @@ impl Shard {
 
     /// The walk over one group's audience: per connection a few comparisons and one reference.
     fn append_to(&mut self, tenant: u32, audience: &Audience, batch: &AppendBatch, group: &Group) {
-        let prepared = batch.first(group);
+        let (prepared, first) = (batch.first(group), batch.place(group));
+        // The least number that was given already for it to matter.
+        let last_given = first.map_or(u64::MAX, |first| first.seq);
         let table = &mut self.tenants[tenant as usize];
         let (mut n_queued, mut n_dropped) = (0, 0);
         // Nearly always all of them read the same form.
@@ -74,6 +77,11 @@ impl Shard {
             if prepared.except == Some(connection.id) || !(is_indexed || connection.wants(&prepared.event)) {
                 continue;
             }
+            // What is behind it is given from history, when it comes to that.
+            let is_for_user = prepared.event.user.is_some();
+            if first.is_some() && connection.catch_up.as_deref().is_some_and(|behind| behind.holds(is_for_user)) {
+                continue;
+            }
             let frames = match in_form {
                 Some((form, frames)) if form == connection.form => frames,
                 _ => {
@@ -83,15 +91,15 @@ impl Shard {
                     frames
                 }
             };
-            if prepared.event.user.is_some()
-                && let Some(backlog) = connection.backlog.as_deref_mut()
-            {
-                n_dropped += frames.ends.len() - backlog.hold(frames, &prepared.event, &self.config);
+            let frames = if connection.given < last_given { frames } else { frames.behind(connection.given) };
+            if frames.ends.is_empty() {
                 continue;
             }
             let n = connection.append(frames, &self.config);
             n_queued += n;
-            n_dropped += frames.ends.len() - n;
+            if first.is_none() {
+                n_dropped += frames.ends.len() - n;
+            }
             if !connection.is_dirty && !connection.is_blocked {
                 connection.is_dirty = true;
                 table.dirty.push_back(*slot);
@@ -111,7 +119,12 @@ impl Shard {
         let Some(session) = session else { return };
         let slots = self.tenants[tenant as usize].visitors(session).to_vec();
         for slot in slots {
-            let id = self.connections[slot as usize].id;
+            let Connection { id, catch_up, .. } = &self.connections[slot as usize];
+            if catch_up.is_some() {
+                // Closed when it has come to this event.
+                continue;
+            }
+            let id = *id;
             self.close(SlotKey { slot, id }, CloseCode::SessionEnded);
         }
     }

@@ -94,7 +94,7 @@ impl Shard {
             if is_closing {
                 return self.finish(key);
             }
-            if !self.tell_missed(key) {
+            if !self.tell_missed(key) && !self.feed(key) {
                 return;
             }
         }

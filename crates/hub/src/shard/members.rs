@@ -10,10 +10,13 @@ use crate::attachment::{Attachment, Subject};
 use crate::error::TooManyNames;
 use crate::publish::wire_form::FormId;
 use crate::seams::user_key::UserKey;
+use crate::notice::Resumed;
+use crate::shard::catch_up::{CatchUp, KeptPhase};
 use crate::shard::connection::{Connection, Kept};
 use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::outbox::Outbox;
 use crate::shard::request::OpenTransport;
+use crate::shard::resume::ResumeFrom;
 use crate::shard::transport::HeldTransport;
 
 impl Shard {
@@ -35,6 +38,10 @@ impl Shard {
             is_dirty: false,
             is_blocked: false,
             closing: None,
+            given: 0,
+            has_sent: false,
+            sent_after: 0,
+            may_resume: who.resume.is_none_or(|resume| resume == ResumeFrom::Later),
             n_dropped: 0,
             admitted_batch: 0,
             n_answers: 0,
@@ -45,7 +52,7 @@ impl Shard {
             expires_at,
             subject: who.subject.clone(),
             names: None,
-            backlog: holds_back.then(Box::default),
+            catch_up: None,
             kept: Kept::Brought,
         }) as u32;
         self.tenants[tenant as usize].insert(slot, who);
@@ -59,7 +66,25 @@ impl Shard {
             // Whoever asked for the place has seen to it that they are not too many.
             let _bounded = self.subscribe(key, names);
         }
+        self.come_in(key, who, holds_back);
         key
+    }
+
+    /// From here on the connection is given what is newer than history is now. Comes behind the note of what it
+    /// listens to: whatever is recorded later finds that.
+    fn come_in(&mut self, key: SlotKey, who: &Attachment, holds_back: bool) {
+        let head = self.shared.history.head(&who.tenant, self.index).place;
+        let mut behind = self.begin_behind(who.resume, head);
+        if holds_back {
+            behind.get_or_insert_with(|| Box::new(CatchUp::of_user(head))).kept = Some(KeptPhase::default());
+        }
+        let Some(connection) = self.connection(key) else { return };
+        (connection.given, connection.sent_after, connection.catch_up) = (head.seq, head.seq, behind);
+        if who.resume == Some(ResumeFrom::Here) {
+            let position = head.position;
+            let (recovered, reason) = (position.is_some(), position.is_none().then_some("degraded"));
+            self.say_resumed(key, &Resumed { recovered, reason, replayed: 0, position });
+        }
     }
 
     /// Hands the socket to its connection.

@@ -3,6 +3,7 @@
 //! Its turn: take what others sent, append frames to outboxes, flush each dirty connection once.
 
 pub(crate) mod append_batch;
+pub(crate) mod catch_up;
 mod command_share;
 pub(crate) mod connection;
 pub(crate) mod connection_handle;
@@ -13,13 +14,16 @@ mod kept;
 mod members;
 pub(crate) mod outbox;
 mod own;
+mod replay;
 pub(crate) mod request;
+pub(crate) mod resume;
 mod run;
 pub(crate) mod subscription_index;
 mod tell_gap;
 pub(crate) mod tenant_table;
 mod timeouts;
 pub(crate) mod transport;
+pub(crate) mod visibility;
 mod watch;
 
 use std::cell::RefCell;

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_protocol::CloseCode;
+use hookswitch_protocol::{CloseCode, Position};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::{Leaving, Shard, SlotKey};
 use crate::publish::wire_form::encode;
+use crate::kept_page::event_id;
 use crate::seams::user_key::UserKey;
-use crate::shard::connection::{Kept, PageEnd, PageReceipt};
+use crate::shard::catch_up::{CatchUp, PageEnd, PageReceipt};
+use crate::shard::connection::Kept;
 use crate::shard::kept;
 
 impl Shard {
@@ -71,7 +73,7 @@ impl Shard {
         let Some(connection) = self.connection(key) else { return false };
         // A client may answer only the last of several pings. So while a page awaits its proof
         // every ping asks for just that, from behind the page.
-        let page = connection.backlog.as_deref().and_then(|backlog| backlog.page.as_ref());
+        let page = connection.kept_phase().and_then(|kept| kept.page.as_ref());
         let Some(request) = page.and_then(|page| form.receipt_request(page.number)) else {
             return self.send_urgent(key, form.ping());
         };
@@ -88,8 +90,8 @@ impl Shard {
 
     /// The client closes, and is answered with `reply`. A page on its way ended with it.
     pub(crate) fn closed_by_client(&mut self, key: SlotKey, reply: &Bytes) {
-        if let Some(backlog) = self.connection(key).and_then(|c| c.backlog.as_deref_mut()) {
-            backlog.page = None;
+        if let Some(kept) = self.connection(key).and_then(|c| c.kept_phase_mut()) {
+            kept.page = None;
         }
         self.close_with(key, CloseCode::Normal, reply);
     }
@@ -101,9 +103,15 @@ impl Shard {
         if connection.closing.is_some() {
             return;
         }
-        // What waits behind a backlog must not be lost with it: the backlog itself is kept.
-        self.end_backlog(key);
+        // What waits behind kept messages must not be lost with them: they themselves are kept.
+        self.end_kept(key);
+        if !self.feed_before_close(key) {
+            self.tell_unread(key);
+        }
         self.push_notice(key);
+        if self.connection(key).is_none_or(|connection| connection.closing.is_some()) {
+            return;
+        }
         let Some(connection) = self.connection(key) else { return };
         connection.closing = Some(code);
         connection.stirred_at = now;
@@ -139,10 +147,14 @@ impl Shard {
             let connection = &self.connections[*slot as usize];
             connection.closing.is_none()
                 && !(only_broad && connection.names.is_some())
-                && !connection.backlog.as_ref().is_some_and(|backlog| backlog.is_served)
+                && !connection.kept_phase().is_some_and(|kept| kept.is_served)
         })?;
         let connection = &mut self.connections[slot as usize];
-        connection.backlog.get_or_insert_default().is_served = true;
+        let table = &self.tenants[connection.tenant as usize];
+        let given = table.appended().seq.max(connection.given);
+        let live = || Box::new(CatchUp::of_user(self.shared.history.place(&table.tenant, given)));
+        let behind = connection.catch_up.get_or_insert_with(live);
+        behind.kept.get_or_insert_default().is_served = true;
         Some(SlotKey { slot, id: connection.id })
     }
 
@@ -171,30 +183,34 @@ impl Shard {
         if !left_out.is_empty() {
             connection.kept = Kept::LeftOut;
         }
-        let Some(backlog) = connection.backlog.as_deref_mut() else { return };
-        backlog.n_pages += 1;
-        let number = backlog.n_pages;
+        let Some(behind) = connection.catch_up.as_deref_mut() else { return };
+        let Some(kept) = &mut behind.kept else { return };
+        kept.n_pages += 1;
+        let number = kept.n_pages;
         let page = PageReceipt { number, done, left_out, written_at: None };
         if page.left_out.len() == messages.len() {
             return page.arrived();
         }
         let wanted = messages.iter().enumerate().filter(|(at, _)| page.left_out.binary_search(at).is_err());
+        let mut ids = Vec::with_capacity(messages.len());
         for (_, message) in wanted {
+            ids.push(event_id(message));
             connection.outbox.push(&encode(form, message));
         }
         if let Some(request) = form.receipt_request(number) {
             connection.outbox.push(&request);
         }
-        backlog.page = Some(page);
+        kept.page = Some(page);
+        ids.into_iter().for_each(|id| behind.note_kept(id));
         self.mark_dirty(key.slot);
     }
 
     /// The client has everything up to the request with this number.
     pub(crate) fn received(&mut self, key: SlotKey, number: u64) {
         self.heard(key);
-        let Some(backlog) = self.connection(key).and_then(|c| c.backlog.as_deref_mut()) else { return };
-        if backlog.page.as_ref().is_some_and(|page| page.number == number) {
-            backlog.arrived();
+        let Some(kept) = self.connection(key).and_then(|c| c.kept_phase_mut()) else { return };
+        if kept.page.as_ref().is_some_and(|page| page.number == number) {
+            kept.arrived();
         }
     }
 
@@ -207,36 +223,47 @@ impl Shard {
             // Nobody answers pings there: what was taken was heard.
             connection.heard_at = now;
         }
-        let Some(backlog) = connection.backlog.as_deref_mut() else { return };
+        let Some(kept) = connection.kept_phase_mut() else { return };
         if is_receipt {
-            backlog.arrived();
-        } else if let Some(page) = &mut backlog.page {
+            kept.arrived();
+        } else if let Some(page) = &mut kept.page {
             page.written_at.get_or_insert(now);
         }
     }
 
-    /// The user's backlog is through, on whichever connection it was brought.
-    pub(super) fn release(&mut self, user: &UserKey) {
+    /// No kept messages are waited for any more on the user's connections, or on those only that nobody brings any.
+    pub(super) fn release(&mut self, user: &UserKey, only_unserved: bool) {
         for slot in self.open_slots(user) {
-            let id = self.connections[slot as usize].id;
-            self.end_backlog(SlotKey { slot, id });
+            let connection = &self.connections[slot as usize];
+            let is_served = connection.kept_phase().is_some_and(|kept| kept.is_served);
+            let key = SlotKey { slot, id: connection.id };
+            if !(only_unserved && is_served) {
+                self.end_kept(key);
+            }
         }
     }
 
-    /// What was held back follows.
-    pub(super) fn end_backlog(&mut self, key: SlotKey) {
-        let Some(mut backlog) = self.connection(key).and_then(|c| c.backlog.take()) else { return };
-        backlog.interrupt();
-        // What was dropped before is older than some of what was held.
-        self.push_notice(key);
-        let Some(connection) = self.connection(key).filter(|c| c.closing.is_none()) else { return };
-        for held in &backlog.held {
-            // It may have subscribed since the event came.
-            if connection.wants_named(&held.event_type, held.topic.as_ref()) {
-                connection.outbox.push(&held.frame);
-            }
+    /// Kept messages are through here: what is newer follows from history.
+    pub(super) fn end_kept(&mut self, key: SlotKey) {
+        let Some(behind) = self.connection(key).and_then(|c| c.catch_up.as_deref_mut()) else { return };
+        if let Some(mut kept) = behind.kept.take() {
+            kept.interrupt();
+            self.mark_dirty(key.slot);
         }
-        connection.n_dropped += backlog.n_dropped;
-        self.mark_dirty(key.slot);
+    }
+
+    /// The place up to which the connection was given everything that it may see, or its subscription left it out.
+    pub(crate) fn served(&self, key: SlotKey) -> Option<Position> {
+        let connection = self.connections.get(key.slot as usize).filter(|c| c.id == key.id)?;
+        if let Some(behind) = &connection.catch_up {
+            return behind.cursor.position;
+        }
+        let table = &self.tenants[connection.tenant as usize];
+        let head = self.shared.history.head(&table.tenant, self.index);
+        let given = table.appended().seq.max(connection.given);
+        if given >= head.handed_over {
+            return head.place.position;
+        }
+        self.shared.history.place(&table.tenant, given).position
     }
 }

@@ -11,7 +11,7 @@ use crate::attachment::Attachment;
 use crate::publish::wire_form::FormId;
 use crate::seams::user_key::UserKey;
 use crate::shard::SlotKey;
-use crate::shard::connection::PageEnd;
+use crate::shard::catch_up::PageEnd;
 use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::transport::Transport;
 
@@ -36,6 +36,7 @@ pub(crate) enum Request {
     Backlog { key: SlotKey, messages: Vec<Bytes>, done: oneshot::Sender<PageEnd> },
     /// Tells every connection of the tenant, or of all, that events of other nodes may be missing.
     Gap { tenant: Option<TenantId>, n_missed: Option<u64> },
-    /// The backlog is through: releases what the user's open connections hold back.
-    Release { user: UserKey },
+    /// The user's open connections wait for kept messages no longer; with `only_unserved` those that nobody brings
+    /// any.
+    Release { user: UserKey, only_unserved: bool },
 }

@@ -160,11 +160,11 @@ fn serve(shard: &Rc<RefCell<Shard>>, request: Request) {
             let key = this.begin_backlog(&user, only_broad);
             // The delivery task was ended meanwhile.
             if let Err(Some(key)) = reply.send(key) {
-                this.end_backlog(key);
+                this.end_kept(key);
             }
         }
         Request::Backlog { key, messages, done } => this.send_backlog(key, &messages, done),
-        Request::Release { user } => this.release(&user),
+        Request::Release { user, only_unserved } => this.release(&user, only_unserved),
         Request::Gap { tenant, n_missed } => this.begin_gap(tenant, n_missed),
     }
 }

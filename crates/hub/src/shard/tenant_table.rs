@@ -6,10 +6,12 @@ use hookswitch_protocol::{Event, SessionKey, SubscriptionName, TenantId, UserId}
 use smallvec::SmallVec;
 
 use crate::attachment::{Attachment, Clearance, Subject};
+use crate::history::Place;
 use crate::publish::batch::Batch;
 use crate::shard::append_batch::AppendBatch;
 use crate::shard::command_share::CommandShare;
 use crate::shard::subscription_index::{SlotSet, SubscriptionIndex};
+use crate::shard::visibility::is_for_visitors;
 
 /// What a shard knows of one tenant.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct TenantTable {
     pub(crate) pending: VecDeque<Batch>,
     /// Events no longer pending that are not yet with everybody they are for.
     pub(crate) append_batch: Option<AppendBatch>,
+    /// The last event that is with everybody here whom it is for.
+    pub(crate) appended: Place,
     /// Connections with something to flush, in the order they got it.
     pub(crate) dirty: VecDeque<u32>,
     /// How many of these must be flushed before more events are appended. Not all: connections that
@@ -51,6 +55,7 @@ impl TenantTable {
             commands: CommandShare::default(),
             pending: VecDeque::new(),
             append_batch: None,
+            appended: Place::default(),
             dirty: VecDeque::new(),
             n_to_flush: 0,
             is_queued: false,
@@ -102,9 +107,18 @@ impl TenantTable {
         self.everything.swap_remove(&slot);
     }
 
+    /// The last event that is with everybody here whom it is for, in the batch on its way too.
+    pub(crate) fn appended(&self) -> Place {
+        self.append_batch.as_ref().and_then(AppendBatch::last_done).unwrap_or(self.appended)
+    }
+
     /// The slots of all its connections.
     pub(crate) fn slots(&self) -> impl Iterator<Item = u32> {
         self.users.values().chain(self.visitors.values()).flatten().copied()
+    }
+
+    pub(crate) fn is_admin(&self, slot: u32) -> bool {
+        self.admins.contains(&slot)
     }
 
     pub(crate) fn user(&self, user: &UserId) -> &[u32] {
@@ -134,11 +148,7 @@ impl TenantTable {
             audience.slots.retain(|slot| self.admins.contains(slot));
         }
         audience.n_users = audience.slots.len();
-        if event.user.is_none()
-            && event.topic.is_none()
-            && event.event_type.category() == hookswitch_protocol::Category::Chat
-            && let Some(session) = &event.session
-        {
+        if let Some(session) = is_for_visitors(event) {
             audience.slots.extend_from_slice(self.visitors(session));
         }
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use hookswitch_protocol::CloseCode;
 
+use super::resume::WAITED_FOR;
 use super::{SLOTS_AT_ONCE, Shard, SlotKey};
+use crate::shard::catch_up::Resume;
 
 /// Connections pinged or closed before others get a turn.
 const DUE_AT_ONCE: usize = 256;
@@ -13,6 +15,8 @@ const DUE_AT_ONCE: usize = 256;
 enum Due {
     Ping,
     Close(CloseCode),
+    /// Its client has not said where it was: it is given what comes from where it came in.
+    GoOn,
     /// Did not open, or did not end, in time.
     Drop,
 }
@@ -44,6 +48,7 @@ impl Shard {
                     }
                 }
                 Due::Close(code) => self.close(key, code),
+                Due::GoOn => _ = self.spoke(key),
                 Due::Drop => self.drop_unfinished(key),
             }
         }
@@ -63,9 +68,16 @@ impl Shard {
         }
         // It talks but does not answer this ping, so the page's arrival cannot be proved: what is
         // not confirmed goes to its next connection.
-        let page = connection.backlog.as_deref().and_then(|backlog| backlog.page.as_ref());
+        let page = connection.kept_phase().and_then(|kept| kept.page.as_ref());
         if page.and_then(|page| page.written_at).is_some_and(|at| has_passed(at, self.config.pong_timeout)) {
             return Some(Due::Close(CloseCode::Silent));
+        }
+        let awaited = connection.catch_up.as_deref().and_then(|behind| match behind.resume {
+            Some(Resume::Awaited { since }) => Some(since),
+            _ => None,
+        });
+        if awaited.is_some_and(|since| has_passed(since, WAITED_FOR)) {
+            return Some(Due::GoOn);
         }
         has_passed(connection.stirred_at, self.config.ping_interval).then_some(Due::Ping)
     }

@@ -19,7 +19,7 @@ fn who(of: &str, number: i64) -> Attachment {
         subject: Subject::User(number.into()),
         clearance: Clearance::Standard,
         expires_at: None,
-        subscription: None,
+        subscription: None, resume: None,
     }
 }
 

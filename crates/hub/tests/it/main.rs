@@ -13,6 +13,8 @@ mod model;
 mod order;
 mod presence_load;
 mod receipts;
+mod resume;
+mod resume_model;
 mod rig;
 mod silence;
 mod slow;

@@ -1,6 +1,6 @@
 //! Connections that do not read, read slowly, or get much at once.
 
-use hookswitch_hub::HubConfig;
+use hookswitch_hub::{HistoryLimits, HubConfig};
 
 use crate::rig::{Client, Frame, Rig, config, event, in_session, to_user};
 
@@ -24,61 +24,66 @@ async fn stalled(rig: &Rig) -> Client {
     client
 }
 
+/// Nothing but the last few events of a tenant are kept.
+fn forgetful(events: usize) -> HubConfig {
+    HubConfig { history: HistoryLimits { events, ..HistoryLimits::default() }, ..config() }
+}
+
 #[tokio::test]
-async fn a_connection_that_does_not_read_loses_the_newest_and_is_told_where() {
+async fn a_connection_that_does_not_read_misses_nothing_that_history_holds() {
     let rig = Rig::new().await;
     let mut slow = stalled(&rig).await;
     rig.settle("t").await;
     let mut reader = rig.user("t", 8).await;
-    let all = ids("e", 0..300);
+    let all = ids("e", 0..900);
     publish_each(&rig, &all).await;
     assert_eq!(rig.ids("t", &mut reader).await, all, "others are not affected");
     assert!(slow.ids().is_empty());
-    // 256 in all: the first, a fence and 254 of the 300; the second fence is dropped with the others.
-    assert_eq!(rig.hub.metrics().messages_dropped.get(), 47);
     slow.resume(None).await;
     rig.publish([event("t", "alert", "after")]).await;
-    let got = slow.until("after").await;
-    assert_eq!(got[..2], ["first", "fence-0"]);
-    assert_eq!(got[2..256], all[..254]);
-    assert_eq!(got[256..], ["messages_dropped 47", "after"]);
+    let mut got = slow.until("after").await;
+    got.retain(|id| !id.starts_with("fence-"));
+    let wanted = ["first"].map(str::to_owned).into_iter().chain(all).chain(["after".to_owned()]);
+    assert_eq!(got, wanted.collect::<Vec<_>>());
+    assert_eq!((rig.hub.metrics().messages_dropped.get(), rig.hub.metrics().drop_notices.get()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_history_does_not_hold_any_more_is_told_at_its_place() {
+    let rig = Rig::with(forgetful(20)).await;
+    let mut slow = stalled(&rig).await;
+    let (early, late) = (ids("e", 0..300), ids("late", 0..3));
+    publish_each(&rig, &early).await;
+    rig.settle("t").await;
+    slow.resume(None).await;
+    publish_each(&rig, &late).await;
+    let got = slow.until("late2").await;
+    let gap = got.iter().position(|id| id == "messages_dropped").expect("it is told");
+    assert_eq!((got[0].as_str(), &got[1..gap]), ("first", &early[..gap - 1]), "what waited in its outbox");
+    assert!(gap <= 17, "few messages wait in the outbox of one that does not read: {gap}");
+    let mut behind = got[gap + 1..].to_vec();
+    behind.retain(|id| !id.starts_with("fence-"));
+    assert_eq!(behind, [&early[281..], &late].concat());
     assert_eq!(rig.hub.metrics().drop_notices.get(), 1);
 }
 
 #[tokio::test]
-async fn the_notice_stands_before_anything_newer_as_soon_as_there_is_room() {
-    let rig = Rig::new().await;
-    let mut slow = stalled(&rig).await;
-    publish_each(&rig, &ids("e", 0..300)).await;
-    rig.settle("t").await;
-    // Reads most of what waits, but not all. Half of it would do, but a burst counts as waiting until
-    // it is written as a whole.
-    slow.resume(Some(256 * 82)).await;
-    let early = slow.ids();
-    assert!((192..256).contains(&early.len()), "{}", early.len());
-    publish_each(&rig, &ids("late", 0..3)).await;
-    rig.settle("t").await;
-    slow.resume(None).await;
-    let late = slow.ids();
-    assert_eq!(late[256 - early.len()..][..4], ["messages_dropped 46", "late0", "late1", "late2"]);
-}
-
-#[tokio::test]
 async fn each_gap_is_told_at_its_place() {
-    let rig = Rig::with(HubConfig { outbox_messages: 4, ..config() }).await;
+    let rig = Rig::with(HubConfig { outbox_messages: 4, ..forgetful(2) }).await;
     let mut slow = rig.user("t", 7).await;
     for round in ["a", "b"] {
         slow.stall_after(0);
-        let all = ids(round, 0..6);
+        let all = ids(round, 0..8);
         publish_each(&rig, &all[..1]).await;
         slow.until_wire("it is blocked", |wire| wire.is_blocked).await;
         publish_each(&rig, &all[1..]).await;
         rig.settle("t").await;
-        slow.resume(Some(0)).await;
         slow.resume(None).await;
+        slow.turn_over().await;
     }
-    let told = "messages_dropped 3";
-    assert_eq!(slow.ids(), ["a0", "a1", "a2", "a3", told, "b0", "b1", "b2", "b3", told]);
+    let told = "messages_dropped";
+    // A fence is the last of the two that are kept.
+    assert_eq!(slow.ids(), ["a0", "a1", "a2", "a3", told, "a7", "fence-0", "b0", "b1", "b2", "b3", told, "b7", "fence-1"]);
 }
 
 #[tokio::test]
@@ -166,19 +171,20 @@ async fn a_client_that_asks_without_reading_is_bounded_too() {
 }
 
 #[tokio::test]
-async fn bytes_are_bounded_as_well() {
-    let rig = Rig::with(HubConfig { outbox_bytes: 2_000, ..config() }).await;
+async fn the_outbox_is_bounded_by_bytes_as_well() {
+    let rig = Rig::with(HubConfig { outbox_bytes: 2_000, ..forgetful(30) }).await;
     let mut slow = stalled(&rig).await;
-    publish_each(&rig, &ids("e", 0..100)).await;
-    rig.settle("t").await;
+    let all = ids("e", 0..100);
+    publish_each(&rig, &all).await;
     slow.resume(None).await;
-    let got = slow.ids();
-    assert!(got.len() < 40, "{}", got.len());
-    assert_eq!(got.last(), Some(&format!("messages_dropped {}", 102 - (got.len() - 1))));
+    let got = slow.until("e99").await;
+    let gap = got.iter().position(|id| id == "messages_dropped").expect("most are not kept any more");
+    assert!(gap < 16, "{gap}");
+    assert_eq!(got[gap + 1..], all[70..]);
 }
 
 #[tokio::test]
-async fn a_connection_that_missed_something_hears_of_it_even_as_it_is_closed() {
+async fn a_connection_hears_of_the_end_of_its_session_when_it_comes_to_it() {
     let rig = Rig::with(HubConfig { outbox_messages: 2, ..config() }).await;
     let mut visitor = rig.visitor("t", "s1").await;
     visitor.stall_after(0);
@@ -191,19 +197,33 @@ async fn a_connection_that_missed_something_hears_of_it_even_as_it_is_closed() {
     rig.publish([say("chat.session.ended", "ended")]).await;
     rig.settle("t").await;
     visitor.resume(None).await;
-    assert_eq!(visitor.ids(), ["m0", "m1", "messages_dropped 3", "close 4410"]);
+    assert_eq!(visitor.until("close 4410").await, ["m0", "m1", "m2", "m3", "ended", "close 4410"]);
 }
 
 #[tokio::test]
-async fn what_comes_between_attach_and_open_waits_within_the_same_bound() {
+async fn a_connection_that_is_sent_away_is_given_what_it_is_owed() {
+    let rig = Rig::with(HubConfig { outbox_messages: 8, ..config() }).await;
+    let mut slow = stalled(&rig).await;
+    publish_each(&rig, &ids("e", 0..40)).await;
+    rig.settle("t").await;
+    slow.call(|handle| handle.close(hookswitch_protocol::CloseCode::Restarting)).await;
+    slow.resume(None).await;
+    let got = slow.until("close 1012").await;
+    assert_eq!(got[..8], [&["first".to_owned()], &ids("e", 0..7)[..]].concat(), "as much as its outbox holds");
+    assert_eq!(got[8..], ["messages_dropped", "close 1012"]);
+}
+
+#[tokio::test]
+async fn what_comes_between_attach_and_open_is_not_lost() {
     let rig = Rig::new().await;
     let pending = rig.pending("t", hookswitch_hub::Subject::User(7.into())).await;
-    publish_each(&rig, &ids("e", 0..300)).await;
+    let all = ids("e", 0..300);
+    publish_each(&rig, &all).await;
     rig.publish([to_user(event("t", "alert", "mine"), 7)]).await;
     rig.settle("t").await;
     let mut client = rig.open(pending).await;
-    let got = client.until("messages_dropped 46").await;
-    assert_eq!(got[..256], ids("e", 0..256));
+    let got = client.until("mine").await;
+    assert_eq!(got[..300], all);
 }
 
 #[tokio::test]

@@ -98,6 +98,7 @@ impl Stage {
             clearance: Clearance::Standard,
             expires_at: None,
             subscription: None,
+            resume: None,
         };
         self.admission.attach(who, MemoryTransport::FORM).await.expect("taken in").open(open).await;
         Listener(inbox)

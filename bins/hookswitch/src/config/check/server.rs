@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::num::NonZeroUsize;
 
 use hookswitch::gateway::AllowedOrigins;
-use hookswitch::hub::ConnectionCaps;
+use hookswitch::hub::{ConnectionCaps, HistoryLimits};
 use hookswitch::webhooks::AddressPolicy;
 
 use super::super::settings::{self, Setting};
@@ -94,6 +94,21 @@ impl Checker<'_> {
             read_buffer_bytes: self.number(&settings::WS_READ_BUFFER_SIZE) as usize,
             origins: self.origins(&settings::WS_ALLOWED_ORIGINS),
             public_origins: self.origins(&settings::WS_PUBLIC_ALLOWED_ORIGINS),
+        }
+    }
+
+    pub(super) fn history(&mut self) -> HistoryLimits {
+        let (bytes, total_bytes) =
+            (self.number(&settings::HISTORY_BYTES) as usize, self.number(&settings::HISTORY_TOTAL_BYTES) as usize);
+        if bytes > total_bytes {
+            let remedy = "lower HISTORY_BYTES or raise HISTORY_TOTAL_BYTES: one tenant's history is part of all";
+            self.refuse(&settings::HISTORY_BYTES, "is above HISTORY_TOTAL_BYTES", remedy);
+        }
+        HistoryLimits {
+            events: self.number(&settings::HISTORY_EVENTS) as usize,
+            bytes,
+            age: self.duration(&settings::HISTORY_AGE),
+            total_bytes,
         }
     }
 

@@ -145,6 +145,17 @@ fn the_chat_sessions_of_one_tenant_are_bounded_as_the_operator_says() {
 }
 
 #[test]
+fn recent_history_is_as_large_as_the_operator_says() {
+    let default = load([GOOD_SECRET]).expect("good").history;
+    assert_eq!(default, hookswitch::hub::HistoryLimits::default());
+    let said = [GOOD_SECRET, ("HISTORY_EVENTS", "20000"), ("HISTORY_BYTES", "16777216"), ("HISTORY_AGE", "1h")];
+    let set = load(said).expect("good").history;
+    assert_eq!((set.events, set.bytes, set.age), (20_000, 16_777_216, std::time::Duration::from_hours(1)));
+    let more_than_all = [GOOD_SECRET, ("HISTORY_BYTES", "2000000"), ("HISTORY_TOTAL_BYTES", "1000000")];
+    assert_eq!(problems(more_than_all), ["HISTORY_BYTES"]);
+}
+
+#[test]
 fn deliveries_are_paced_and_kept_as_the_operator_says() {
     let config = load([
         GOOD_SECRET,

@@ -3,8 +3,8 @@
 use hookswitch_hub::Subject;
 use hookswitch_protocol::payloads::VISITOR;
 use hookswitch_protocol::{
-    Command, CommandError, ErrorCode, EventType, Payload, SessionKey, SessionName, SubscriptionName, TenantId,
-    Timestamp, TypingCommand, control_message, error_message,
+    Command, CommandError, ErrorCode, EventType, Payload, ResumeCommand, SessionKey, SessionName, SubscriptionName,
+    TenantId, Timestamp, TypingCommand, error_message,
 };
 
 /// The commands of one connection. Commands take effect in the order they came.
@@ -19,6 +19,10 @@ pub(crate) struct CommandHandler {
 pub(crate) enum Effect {
     /// Send this text to the client.
     Answer(Vec<u8>),
+    /// Answer with a message of this type that says up to where the client was given everything.
+    Position(EventType),
+    /// The client was there before.
+    Resume(ResumeCommand),
     /// Add names to the subscription.
     Subscribe(Vec<SubscriptionName>),
     /// Take names away.
@@ -46,7 +50,9 @@ impl CommandHandler {
         resolve: impl FnOnce(&SessionName) -> Option<SessionKey>,
     ) -> Effect {
         match Command::parse(text) {
-            Ok(Command::Ping) => Effect::Answer(self.pong(now)),
+            Ok(Command::Ping) => Effect::Position(EventType::PONG),
+            Ok(Command::Position) => Effect::Position(EventType::POSITION),
+            Ok(Command::Resume(resume)) => Effect::Resume(resume),
             Ok(Command::Subscribe(names)) => Effect::Subscribe(names),
             Ok(Command::Unsubscribe(names)) => Effect::Unsubscribe(names),
             Ok(Command::Typing(typing)) => {
@@ -65,10 +71,6 @@ impl CommandHandler {
     /// The error as the client gets it.
     pub(crate) fn error(&self, error: &CommandError, now: Timestamp) -> Vec<u8> {
         error_message(error.code, &error.message, now, Some(&self.tenant))
-    }
-
-    fn pong(&self, now: Timestamp) -> Vec<u8> {
-        control_message(&EventType::PONG, Empty {}, now, Some(&self.tenant))
     }
 
     fn typing(
@@ -94,12 +96,9 @@ impl CommandHandler {
     }
 }
 
-#[derive(serde::Serialize)]
-struct Empty {}
-
 #[cfg(test)]
 mod tests {
-    use hookswitch_protocol::UserId;
+    use hookswitch_protocol::{Position, UserId};
     use proptest::prelude::*;
 
     use super::*;
@@ -131,11 +130,26 @@ mod tests {
     }
 
     #[test]
-    fn a_ping_is_answered_in_the_contracts_envelope() {
+    fn a_ping_and_a_question_are_answered_with_the_position() {
+        assert_eq!(say(&agent(), r#"{"type":"ping"}"#), Effect::Position(EventType::PONG));
+        assert_eq!(say(&agent(), r#"{"type":"position"}"#), Effect::Position(EventType::POSITION));
+    }
+
+    #[test]
+    fn a_client_may_say_where_it_was() {
+        let said = |payload: &str| say(&agent(), &format!(r#"{{"type":"resume","payload":{payload}}}"#));
+        let position = Some(Position { epoch: 17, offset: 4 });
+        assert_eq!(said(r#"{"position":"17:4"}"#), Effect::Resume(ResumeCommand { position, events: None }));
+        let none = Effect::Resume(ResumeCommand { position: None, events: None });
+        assert_eq!(said(r#"{"position":"yesterday"}"#), none, "looked up, and not found");
+        let events = Some(vec![SubscriptionName::parse("call.*").expect("legal")]);
         assert_eq!(
-            answer(say(&agent(), r#"{"type":"ping"}"#)),
-            r#"{"type":"pong","payload":{},"timestamp":"1970-01-01T00:00:00.000Z","tenant_id":"tenant-1"}"#
+            said(r#"{"position":"17:4","events":["call.*"]}"#),
+            Effect::Resume(ResumeCommand { position, events })
         );
+        for bad in ["{}", r#"{"position":17}"#, r#"{"position":"17:4","events":["a b"]}"#, "[]"] {
+            assert!(answer(said(bad)).contains("invalid_field"), "{bad}");
+        }
     }
 
     #[test]

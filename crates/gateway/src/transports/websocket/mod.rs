@@ -19,6 +19,6 @@ pub(crate) use command_handler::CommandHandler;
 pub(crate) use frame_scan::FrameScan;
 pub(crate) use handover::{HandOver, hand_over};
 pub(crate) use handshake::{Handshake, switching_protocols};
-pub(crate) use subscription::subscription;
+pub(crate) use subscription::{resume, subscription};
 pub(crate) use tcp::SocketContext;
 pub(crate) use wire_form::WebSocketForm;

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::ConnectionHandle;
-use hookswitch_protocol::{CloseCode, CommandError, ErrorCode, Payload, SessionName, limits};
+use hookswitch_protocol::{
+    CloseCode, CommandError, ErrorCode, Payload, ResumeCommand, SessionName, limits, positioned_message,
+};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
@@ -47,6 +49,8 @@ pub(crate) struct Reader {
     /// The last turn ended early: go on without waiting for the socket.
     has_more: bool,
     typing: TypingRelay,
+    /// Whether the client has said anything that shows that it will not say where it was.
+    has_spoken: bool,
     pace: CommandPace,
     /// The client asked for too much: nothing is read meanwhile.
     pause: Option<Pin<Box<Sleep>>>,
@@ -81,6 +85,7 @@ impl Reader {
             websocket: None,
             has_more,
             typing: TypingRelay::new(),
+            has_spoken: false,
             pace: CommandPace::new(),
             pause: None,
             is_closing: false,
@@ -191,8 +196,18 @@ impl Reader {
             // Answered by tungstenite through the adapter.
             Message::Ping(_) | Message::Close(_) | Message::Frame(_) => return,
         };
+        let waits = matches!(effect, Effect::Resume(_) | Effect::Subscribe(_));
+        if !waits && !std::mem::replace(&mut self.has_spoken, true) && self.handle.spoke() {
+            let late = "the first command after ?resume=wait must be resume: you are given what is new since you came";
+            self.tell(Err(CommandError::new(ErrorCode::InvalidField, late)));
+        }
         match effect {
             Effect::Answer(text) => self.handle.send(&text),
+            Effect::Position(kind) => {
+                let (position, now) = (self.handle.served(), self.socket.context.clock.now());
+                self.handle.send(&positioned_message(&kind, position, now, self.commands.tenant()));
+            }
+            Effect::Resume(resume) => self.on_resume(&resume),
             Effect::Subscribe(names) => {
                 self.pace.names(names.len());
                 let added = self.handle.subscribe(&names);
@@ -204,6 +219,18 @@ impl Reader {
             }
             Effect::Typing(session, payload) => self.on_typing(session, payload),
         }
+    }
+
+    fn on_resume(&mut self, resume: &ResumeCommand) {
+        if let Some(names) = &resume.events {
+            self.pace.names(names.len());
+            if let Err(error) = self.handle.subscribe(names) {
+                return self.tell(Err(CommandError::new(ErrorCode::TooManyNames, error.to_string())));
+            }
+        }
+        let is_first = self.handle.resume(resume.position);
+        let late = "resume must be the first command but for subscribe; connect anew to resume";
+        self.tell(if is_first { Ok(()) } else { Err(CommandError::new(ErrorCode::InvalidField, late)) });
     }
 
     fn on_typing(&mut self, session: SessionName, payload: Payload) {

@@ -1,5 +1,7 @@
-//! A subscription that comes with the URL, in force from the first event on.
+//! What comes with the URL of a socket: a subscription that is in force from the first event on, and where the
+//! client was before.
 
+use hookswitch_hub::ResumeFrom;
 use hookswitch_protocol::{ErrorCode, SubscriptionName, limits};
 
 use crate::http::{Problem, Query};
@@ -31,6 +33,17 @@ pub(crate) fn subscription(query: Query<'_>) -> Result<Option<Vec<SubscriptionNa
     Ok(names)
 }
 
+/// Where the client was before: `?resume=<position>`, `?resume=` for nowhere, or `?resume=wait` where it will say so.
+pub(crate) fn resume(query: Query<'_>) -> Option<ResumeFrom> {
+    let said = query.get("resume")?;
+    Some(match &*said {
+        "" => ResumeFrom::Here,
+        "wait" => ResumeFrom::Later,
+        // What is no position is answered like one of another time.
+        position => ResumeFrom::After(position.parse().ok()),
+    })
+}
+
 fn too_many(parameter: &str) -> Problem {
     let message = format!("{parameter} has too many names, at most {} are allowed", limits::SUBSCRIPTION_NAMES);
     Problem::new(ErrorCode::TooManyNames, message).with_details(serde_json::json!({ "field": parameter }))
@@ -52,6 +65,18 @@ mod tests {
         assert_eq!(read("events=call.*,notification"), names(&["call.*", "notification"]));
         assert_eq!(read("events=call.*%2C%20alert&topics=Room:7&events=alert"), names(&["call.*", "alert", "Room:7"]));
         assert_eq!(read("topics=*"), names(&["*"]));
+    }
+
+    #[test]
+    fn where_the_client_was_comes_with_the_url() {
+        let said = |query: &str| resume(Query::new(Some(query)));
+        let after = |epoch, offset| Some(ResumeFrom::After(Some(hookswitch_protocol::Position { epoch, offset })));
+        assert_eq!(said("token=x"), None);
+        assert_eq!(said("resume="), Some(ResumeFrom::Here));
+        assert_eq!(said("resume=wait"), Some(ResumeFrom::Later));
+        assert_eq!(said("resume=17:4"), after(17, 4));
+        assert_eq!(said("resume=17%3A4"), after(17, 4));
+        assert_eq!(said("resume=yesterday"), Some(ResumeFrom::After(None)));
     }
 
     #[test]

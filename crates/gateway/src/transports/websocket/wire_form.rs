@@ -3,7 +3,7 @@
 //! Frames of a server are unmasked (RFC 6455, section 5.2), so the same bytes suit everybody.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use hookswitch_hub::WireForm;
+use hookswitch_hub::{Message, WireForm};
 use hookswitch_protocol::CloseCode;
 
 const FIN: u8 = 0x80;
@@ -30,8 +30,9 @@ impl WireForm for WebSocketForm {
         "websocket"
     }
 
-    fn message(&self, json: &[u8], out: &mut BytesMut) {
-        frame(TEXT, json, out);
+    fn message(&self, message: Message<'_>, out: &mut BytesMut) {
+        header(TEXT, message.n_bytes(), out);
+        message.parts().into_iter().for_each(|part| out.put_slice(part));
     }
 
     fn close(&self, code: CloseCode) -> Bytes {
@@ -54,13 +55,14 @@ impl WireForm for WebSocketForm {
 fn control_frame(opcode: u8, payload: &[u8]) -> Bytes {
     debug_assert!(payload.len() <= 125, "control frames carry at most 125 bytes");
     let mut out = BytesMut::with_capacity(2 + payload.len());
-    frame(opcode, payload, &mut out);
+    header(opcode, payload.len(), &mut out);
+    out.put_slice(payload);
     out.freeze()
 }
 
-fn frame(opcode: u8, payload: &[u8], out: &mut BytesMut) {
+/// What stands before a frame's payload of so many bytes.
+fn header(opcode: u8, n_payload: usize, out: &mut BytesMut) {
     out.put_u8(FIN | opcode);
-    let n_payload = payload.len();
     if n_payload < 126 {
         out.put_u8(n_payload as u8);
     } else if let Ok(length) = u16::try_from(n_payload) {
@@ -70,7 +72,6 @@ fn frame(opcode: u8, payload: &[u8], out: &mut BytesMut) {
         out.put_u8(127);
         out.put_u64(n_payload as u64);
     }
-    out.put_slice(payload);
 }
 
 #[cfg(test)]
@@ -88,7 +89,7 @@ mod tests {
         ] {
             let text = vec![b'x'; n];
             let mut frame = BytesMut::new();
-            WebSocketForm.message(&text, &mut frame);
+            WebSocketForm.message(text.as_slice().into(), &mut frame);
             assert_eq!(frame[..], [header, &text].concat(), "{n}");
         }
     }

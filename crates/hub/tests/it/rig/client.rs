@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use hookswitch_hub::ConnectionHandle;
-use hookswitch_protocol::{ConnectionId, SubscriptionName};
+use hookswitch_protocol::{ConnectionId, Position, SubscriptionName};
 use hookswitch_testkit::PATIENCE;
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,6 +38,8 @@ pub(crate) struct Client {
     acts: mpsc::Sender<super::transport::Act>,
     /// Bytes looked at.
     n_read: usize,
+    /// The position of the last message looked at that had one.
+    pub(crate) position: Option<Position>,
 }
 
 impl Client {
@@ -45,7 +47,7 @@ impl Client {
         let (acts, inbox) = mpsc::channel(64);
         let far_end: Arc<FarEnd> = Arc::default();
         let ticket = Ticket { far_end: Arc::clone(&far_end), acts: inbox, flushes };
-        (ticket, Self { id, far_end, acts, n_read: 0 })
+        (ticket, Self { id, far_end, acts, n_read: 0, position: None })
     }
 
     /// Does something on the shard's thread, as the connection's reader would.
@@ -142,6 +144,9 @@ impl Client {
         let wire = far_end.wire();
         let mut frames = Vec::new();
         while let Some((kind, content, n_frame)) = form::next(&wire.bytes[self.n_read..]) {
+            if kind == form::MESSAGE {
+                self.position = position(content).or(self.position);
+            }
             frames.push(read(kind, content));
             self.n_read += n_frame;
         }
@@ -223,6 +228,13 @@ impl Client {
     }
 }
 
+/// The message's position; that of the answer to a resume stands in its payload.
+fn position(text: &[u8]) -> Option<Position> {
+    let message: serde_json::Value = serde_json::from_slice(text).expect("one JSON object per frame");
+    let position = message.get("position").or_else(|| message["payload"].get("position"))?;
+    Some(position.as_str()?.parse().expect("a position"))
+}
+
 fn read(kind: u8, content: &[u8]) -> Frame {
     match kind {
         form::CLOSE => Frame::Close(u16::from_be_bytes([content[0], content[1]])),
@@ -238,6 +250,11 @@ fn read_text(text: &[u8]) -> Frame {
     match (field("type").as_str(), message.get("id")) {
         ("error", _) => {
             Frame::Error(payload["code"].as_str().unwrap_or_default().to_owned(), payload["dropped"].as_u64())
+        }
+        ("resumed", _) => {
+            let outcome = payload["reason"].as_str().unwrap_or("recovered");
+            assert_eq!(payload["recovered"], payload.get("reason").is_none(), "{message}");
+            Frame::Other(format!("resumed {outcome} {}", payload["replayed"]))
         }
         // The hub makes ids; tests choose theirs, and short.
         ("presence.changed", Some(_)) if field("id").len() == 36 => Frame::Presence(format!(

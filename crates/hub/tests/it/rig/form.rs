@@ -1,7 +1,7 @@
 //! The form that scripted connections read: a kind, a length in three bytes, the content.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use hookswitch_hub::WireForm;
+use hookswitch_hub::{Message, WireForm};
 use hookswitch_protocol::CloseCode;
 
 pub(crate) const MESSAGE: u8 = b'm';
@@ -19,8 +19,8 @@ impl WireForm for ScriptedForm {
         "scripted"
     }
 
-    fn message(&self, json: &[u8], out: &mut BytesMut) {
-        put(MESSAGE, json, out);
+    fn message(&self, message: Message<'_>, out: &mut BytesMut) {
+        put(MESSAGE, &message.parts().concat(), out);
     }
 
     fn close(&self, code: CloseCode) -> Bytes {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hookswitch_hub::memory::MemoryBroker;
 use hookswitch_hub::{
     Admission, Attachment, Broker, BrokerSink, Clearance, Hub, HubBuilder, HubConfig, PendingConnection, Publication,
-    Seams, Subject,
+    ResumeFrom, Seams, Subject,
 };
 use hookswitch_protocol::{Event, Timestamp, UserId};
 use hookswitch_runtime::{Clock, Scope};
@@ -98,6 +98,7 @@ impl Rig {
             clearance: Clearance::Standard,
             expires_at: None,
             subscription: None,
+            resume: None,
         };
         self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in")
     }
@@ -107,8 +108,22 @@ impl Rig {
         let subject = Subject::User(UserId::from(number));
         let subscription = Some(names.iter().map(|text| name(text)).collect());
         let who =
-            Attachment { tenant: tenant(of), subject, clearance: Clearance::Standard, expires_at: None, subscription };
+            Attachment { tenant: tenant(of), subject, clearance: Clearance::Standard, expires_at: None, subscription, resume: None };
         self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in")
+    }
+
+    /// One whose client says where it was.
+    pub(crate) async fn resuming(&self, of: &str, subject: Subject, resume: ResumeFrom) -> Client {
+        let who = Attachment {
+            tenant: tenant(of),
+            subject,
+            clearance: Clearance::Standard,
+            expires_at: None,
+            subscription: None,
+            resume: Some(resume),
+        };
+        let pending = self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in");
+        self.open(pending).await
     }
 
     pub(crate) async fn open(&self, pending: PendingConnection) -> Client {
@@ -142,6 +157,7 @@ impl Rig {
             clearance: Clearance::Admin,
             expires_at: None,
             subscription: None,
+            resume: None,
         };
         let pending = self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in");
         self.open(pending).await

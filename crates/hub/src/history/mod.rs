@@ -1,0 +1,265 @@
+//! Recent history: the last events of each tenant, for connections that missed some.
+//!
+//! Each event of a tenant has a *sequence number* of this node, dense and never used again. It is what connections
+//! count by, whoever gives positions; a *position* is what clients are told and holds on any node.
+
+pub(crate) mod evict;
+pub(crate) mod limits;
+pub(crate) mod ring;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hookswitch_protocol::{Position, SessionKey, TenantId};
+use smallvec::SmallVec;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::history::limits::HistoryLimits;
+use crate::history::ring::{Page, Ring};
+use crate::seams::broker::EncodedEvent;
+
+/// Tenants are spread over so many locks.
+const STRIPES: usize = 64;
+
+/// Bits of an epoch that are random, so that two that begin in the same microsecond differ.
+const RANDOM_BITS: u32 = 12;
+
+/// Every tenant's recent events on this node, and the turn of whoever publishes.
+#[derive(Debug)]
+pub(crate) struct History {
+    limits: HistoryLimits,
+    /// Whether this node gives the positions: it has nobody to agree with.
+    numbers: AtomicBool,
+    stripes: [Mutex<Stripe>; STRIPES],
+    hasher: RandomState,
+    n_bytes: AtomicUsize,
+    /// There is more than there may be, over all tenants.
+    is_over: Notify,
+}
+
+/// The tenants behind one lock.
+#[derive(Debug, Default)]
+struct Stripe {
+    tenants: HashMap<TenantId, TenantHistory>,
+    /// The greatest sequence number of a tenant that was forgotten: whoever comes anew begins behind it.
+    forgotten: u64,
+}
+
+/// What is known of one tenant's events.
+#[derive(Debug)]
+struct TenantHistory {
+    ring: Ring,
+    /// The sequence number of the last batch that each shard was given.
+    handed_over: SmallVec<[u64; 4]>,
+    used_at: Instant,
+}
+
+/// The place of an event on this node, and in its tenant's order where it has one there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) seq: u64,
+    pub(crate) position: Option<Position>,
+}
+
+impl Place {
+    /// The place of the event so many behind this one, in the same batch.
+    pub(crate) fn plus(self, n: usize) -> Self {
+        let n = n as u64;
+        let position = self.position.map(|at| Position { offset: at.offset + n, ..at });
+        Self { seq: self.seq + n, position }
+    }
+
+    /// The place before this one.
+    pub(crate) fn before(self) -> Self {
+        let position = self.position.map(|at| Position { offset: at.offset.saturating_sub(1), ..at });
+        Self { seq: self.seq.saturating_sub(1), position }
+    }
+}
+
+/// The end of a tenant's history, as one shard sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    pub(crate) place: Place,
+    /// The last event that the shard was given: what came behind it is for nobody there.
+    pub(crate) handed_over: u64,
+}
+
+impl History {
+    pub(crate) fn new(limits: HistoryLimits) -> Self {
+        Self {
+            limits,
+            numbers: AtomicBool::new(false),
+            stripes: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            n_bytes: AtomicUsize::new(0),
+            is_over: Notify::new(),
+        }
+    }
+
+    /// From now on this node gives the positions: it has nobody to agree with. Before the first event.
+    pub(crate) fn give_positions(&self) {
+        self.numbers.store(true, Ordering::Release);
+    }
+
+    /// The tenant's turn, which one publisher has at a time: what happens within it has one order, for every
+    /// connection, for recent history and for the other nodes. Whoever reads history waits for it too, for the
+    /// length of a page.
+    pub(crate) fn turn<'a>(&'a self, tenant: &'a TenantId) -> Turn<'a> {
+        let at = self.hasher.hash_one(tenant) as usize % STRIPES;
+        let stripe = self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner);
+        Turn { history: self, stripe, tenant }
+    }
+
+    /// Where the tenant's history ends.
+    pub(crate) fn head(&self, tenant: &TenantId, shard: u8) -> Head {
+        let mut turn = self.turn(tenant);
+        let known = turn.known();
+        let handed_over = known.handed_over.get(usize::from(shard)).copied().unwrap_or_default();
+        Head { place: known.ring.head(), handed_over }
+    }
+
+    /// Up to `n_events` events behind the one with this number, of this shard's tenant.
+    pub(crate) fn page(&self, tenant: &TenantId, after: u64, n_events: usize) -> Page {
+        let mut turn = self.turn(tenant);
+        turn.trim(Instant::now());
+        let known = turn.known();
+        known.used_at = Instant::now();
+        known.ring.page(after, n_events)
+    }
+
+    /// The place of the event at this position, unless events behind it cannot be given any more. `None` is what a
+    /// client said that is no position.
+    pub(crate) fn find(
+        &self,
+        tenant: &TenantId,
+        position: Option<Position>,
+        wants_opt_in: bool,
+    ) -> Result<Place, Unrecovered> {
+        let mut turn = self.turn(tenant);
+        turn.trim(Instant::now());
+        turn.known().ring.find(position, wants_opt_in)
+    }
+
+    /// The place before the last start of the chat session, as far as that is kept.
+    pub(crate) fn before_session(&self, tenant: &TenantId, session: &SessionKey) -> Option<Place> {
+        self.turn(tenant).known().ring.before_session(session)
+    }
+
+    /// The place with this number.
+    pub(crate) fn place(&self, tenant: &TenantId, seq: u64) -> Place {
+        self.turn(tenant).known().ring.place(seq)
+    }
+
+    /// Bytes of all tenants' events.
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.n_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Events of all tenants.
+    pub(crate) fn n_events(&self) -> usize {
+        let n_events = |stripe: &Mutex<Stripe>| {
+            let stripe = stripe.lock().unwrap_or_else(PoisonError::into_inner);
+            stripe.tenants.values().map(|known| known.ring.len()).sum::<usize>()
+        };
+        self.stripes.iter().map(n_events).sum()
+    }
+
+    /// The place before the first event of a tenant that nothing is known of.
+    fn beginning(&self, seq: u64) -> Place {
+        let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+        let random = RandomState::new().hash_one(micros) & ((1 << RANDOM_BITS) - 1);
+        let position = self.numbers.load(Ordering::Acquire).then_some(Position { epoch: micros << RANDOM_BITS | random, offset: 0 });
+        Place { seq, position }
+    }
+}
+
+impl Unrecovered {
+    /// As clients are told.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Epoch => "epoch",
+            Self::Degraded => "degraded",
+        }
+    }
+}
+
+/// Why what a client missed cannot be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unrecovered {
+    /// The first event that it missed is not kept any more.
+    Expired,
+    /// Its position is of another counting.
+    Epoch,
+    /// This node gives no positions now.
+    Degraded,
+}
+
+/// One publisher's turn of a tenant.
+pub(crate) struct Turn<'a> {
+    history: &'a History,
+    stripe: MutexGuard<'a, Stripe>,
+    tenant: &'a TenantId,
+}
+
+impl Turn<'_> {
+    fn known(&mut self) -> &mut TenantHistory {
+        let Stripe { tenants, forgotten } = &mut *self.stripe;
+        if !tenants.contains_key(self.tenant) {
+            let ring = Ring::starting_at(self.history.beginning(*forgotten));
+            let new = TenantHistory { ring, handed_over: SmallVec::new(), used_at: Instant::now() };
+            tenants.insert(self.tenant.clone(), new);
+        }
+        tenants.get_mut(self.tenant).expect("just made")
+    }
+
+    /// Enters events behind the last one; gives the place of the first.
+    pub(crate) fn record<'e>(&mut self, events: impl Iterator<Item = &'e EncodedEvent>) -> Place {
+        let now = Instant::now();
+        let known = self.known();
+        known.used_at = now;
+        let first = known.ring.head().plus(1);
+        let n_before = known.ring.n_bytes();
+        for event in events {
+            known.ring.push(event.clone(), now);
+        }
+        let n_after = known.ring.n_bytes();
+        self.history.n_bytes.fetch_add(n_after - n_before, Ordering::Relaxed);
+        self.trim(now);
+        first
+    }
+
+    /// The shard is given what was recorded up to now.
+    pub(crate) fn handed_over(&mut self, shards: impl Iterator<Item = usize>) {
+        let known = self.known();
+        let last = known.ring.head().seq;
+        for shard in shards {
+            if known.handed_over.len() <= shard {
+                known.handed_over.resize(shard + 1, 0);
+            }
+            known.handed_over[shard] = last;
+        }
+    }
+
+    /// Lets go of what is over a bound.
+    fn trim(&mut self, now: Instant) {
+        let (history, limits) = (self.history, self.history.limits);
+        let known = self.known();
+        let mut n_freed = known.ring.trim(&limits, now);
+        // The evictor takes from those that were not used for longest; where it does not keep up, each tenant pays
+        // for its own.
+        let n_all = history.n_bytes.load(Ordering::Relaxed) - n_freed;
+        if n_all > limits.total_bytes {
+            history.is_over.notify_one();
+            n_freed += known.ring.free(n_all.saturating_sub(limits.total_bytes / 8 * 9));
+        }
+        history.n_bytes.fetch_sub(n_freed, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! One tenant's recent events, in order.
+
+use std::collections::VecDeque;
+
+use hookswitch_protocol::{Position, SessionKey};
+use tokio::time::Instant;
+
+use crate::history::limits::HistoryLimits;
+use crate::history::{Place, Unrecovered};
+use crate::publish::fanout::weight;
+use crate::seams::broker::EncodedEvent;
+
+/// The last events of one tenant. Types that one must ask for are apart, or their many would push the others out.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    head: Place,
+    common: Lane,
+    opt_in: Lane,
+}
+
+/// Events of one kind, rising.
+#[derive(Debug, Default)]
+struct Lane {
+    events: VecDeque<Recorded>,
+    n_bytes: usize,
+    /// The last one that is not kept any more.
+    lost: Place,
+}
+
+/// An event at its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorded {
+    pub(crate) place: Place,
+    pub(crate) event: EncodedEvent,
+    at: Instant,
+}
+
+/// Some events behind a place.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) events: Vec<Recorded>,
+    /// The last event that there is.
+    pub(crate) head: Place,
+    /// The last one that is not kept any more, of those that everybody may get.
+    pub(crate) lost: Place,
+    /// The same of the types that one must ask for.
+    pub(crate) lost_opt_in: Place,
+}
+
+impl Lane {
+    fn push(&mut self, recorded: Recorded) {
+        self.n_bytes += weight(&recorded.event);
+        self.events.push_back(recorded);
+    }
+
+    fn pop(&mut self) -> bool {
+        let Some(oldest) = self.events.pop_front() else { return false };
+        self.n_bytes -= weight(&oldest.event);
+        self.lost = oldest.place;
+        if self.events.is_empty() {
+            // An idle tenant's costs nothing.
+            self.events = VecDeque::new();
+        }
+        true
+    }
+
+    fn trim(&mut self, (n_events, n_bytes): (usize, usize), too_old: Option<Instant>) {
+        let is_too_old = |oldest: &Recorded| too_old.is_some_and(|limit| oldest.at < limit);
+        while self.events.len() > n_events || self.n_bytes > n_bytes || self.events.front().is_some_and(is_too_old) {
+            self.pop();
+        }
+    }
+
+    fn after(&self, seq: u64) -> impl Iterator<Item = &Recorded> {
+        let from = self.events.partition_point(|recorded| recorded.place.seq <= seq);
+        self.events.range(from..)
+    }
+}
+
+impl Ring {
+    /// An empty one, behind this place.
+    pub(crate) fn starting_at(place: Place) -> Self {
+        let lane = || Lane { lost: place, ..Lane::default() };
+        Self { head: place, common: lane(), opt_in: lane() }
+    }
+
+    pub(crate) fn head(&self) -> Place {
+        self.head
+    }
+
+    pub(crate) fn n_bytes(&self) -> usize {
+        self.common.n_bytes + self.opt_in.n_bytes
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.common.events.len() + self.opt_in.events.len()
+    }
+
+    /// Enters an event behind the last one.
+    pub(crate) fn push(&mut self, event: EncodedEvent, at: Instant) {
+        self.head = self.head.plus(1);
+        let lane = if event.event_type.is_opt_in() { &mut self.opt_in } else { &mut self.common };
+        lane.push(Recorded { place: self.head, event, at });
+    }
+
+    /// Lets go of what is over a bound; gives how many bytes that was.
+    pub(crate) fn trim(&mut self, limits: &HistoryLimits, now: Instant) -> usize {
+        let n_before = self.n_bytes();
+        let too_old = now.checked_sub(limits.age);
+        self.common.trim((limits.events, limits.bytes), too_old);
+        self.opt_in.trim(limits.opt_in(), too_old);
+        n_before - self.n_bytes()
+    }
+
+    /// Lets go of so many bytes at least, or of everything; gives how many that was.
+    pub(crate) fn free(&mut self, n_bytes: usize) -> usize {
+        let n_before = self.n_bytes();
+        while n_before - self.n_bytes() < n_bytes && (self.common.pop() || self.opt_in.pop()) {}
+        n_before - self.n_bytes()
+    }
+
+    /// Up to `n_events` events behind this number, in order.
+    pub(crate) fn page(&self, after: u64, n_events: usize) -> Page {
+        let mut common = self.common.after(after).peekable();
+        let mut opt_in = self.opt_in.after(after).peekable();
+        let next = || {
+            let is_common = match (common.peek(), opt_in.peek()) {
+                (Some(a), Some(b)) => a.place.seq < b.place.seq,
+                (a, _) => a.is_some(),
+            };
+            if is_common { common.next() } else { opt_in.next() }
+        };
+        let events = std::iter::from_fn(next).take(n_events).cloned().collect();
+        Page { events, head: self.head, lost: self.common.lost, lost_opt_in: self.opt_in.lost }
+    }
+
+    /// The place of the event at this position, when everything behind it is there.
+    pub(crate) fn find(&self, position: Option<Position>, wants_opt_in: bool) -> Result<Place, Unrecovered> {
+        let head = self.head.position.ok_or(Unrecovered::Degraded)?;
+        let is_of_now = |at: &Position| head.epoch == at.epoch && at.offset <= head.offset;
+        let position = position.filter(is_of_now).ok_or(Unrecovered::Epoch)?;
+        let lost = self.common.lost.seq.max(if wants_opt_in { self.opt_in.lost.seq } else { 0 });
+        // Every event has the next number and the next offset.
+        let seq = self.head.seq.checked_sub(head.offset - position.offset).filter(|seq| *seq >= lost);
+        Ok(Place { seq: seq.ok_or(Unrecovered::Expired)?, position: Some(position) })
+    }
+
+    /// The place before the last start of the chat session, as far as that is kept.
+    pub(crate) fn before_session(&self, session: &SessionKey) -> Option<Place> {
+        let is_start = |recorded: &&Recorded| {
+            recorded.event.event_type.starts_session() && recorded.event.session.as_ref() == Some(session)
+        };
+        Some(self.common.events.iter().rev().find(is_start)?.place.before())
+    }
+
+    /// The place with this number; none is behind the head.
+    pub(crate) fn place(&self, seq: u64) -> Place {
+        let n_behind = self.head.seq.saturating_sub(seq);
+        let before = |at: Position| Some(Position { offset: at.offset.checked_sub(n_behind)?, ..at });
+        Place { seq: self.head.seq - n_behind, position: self.head.position.and_then(before) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

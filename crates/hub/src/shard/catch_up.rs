@@ -1,0 +1,174 @@
+//! A connection that is behind: where it stands in recent history, and what comes before it goes on from there.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+
+use hookswitch_protocol::Position;
+use tokio::sync::oneshot;
+
+use crate::history::Place;
+
+/// The state of a connection that is not given events as they come.
+#[derive(Debug)]
+pub(crate) struct CatchUp {
+    /// What it may see was given up to here.
+    pub(crate) cursor: Place,
+    /// What is for everybody is given as it comes; only what is for its user waits.
+    pub(crate) is_broad_live: bool,
+    /// What was given already, out of turn.
+    pub(crate) sent: Option<SentAlready>,
+    /// Messages kept for its user come first.
+    pub(crate) kept: Option<KeptPhase>,
+    /// Hashes of the ids of those that came: an event that met nobody is in history too.
+    kept_ids: HashSet<u64>,
+    /// A client that said where it was is told when it has everything up to where it came in.
+    pub(crate) resume: Option<Resume>,
+}
+
+/// Events behind `after` up to `up_to` that were given as they came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SentAlready {
+    pub(crate) after: u64,
+    pub(crate) up_to: u64,
+    /// Only those for everybody.
+    pub(crate) is_broad_only: bool,
+}
+
+/// How far the answer to a resume is.
+#[derive(Debug)]
+pub(crate) enum Resume {
+    /// Where the client was is still to be looked up; `None` is a text that is no position. What it was sent already
+    /// ends its replay.
+    Asked { position: Option<Position>, sent: Option<SentAlready> },
+    /// Told when the cursor comes here.
+    Replaying { until: u64, n_replayed: u64 },
+    /// The replay fell out of what is kept, and goes on with the oldest.
+    Broken { until: u64, n_replayed: u64 },
+    /// Nothing is given before the client says where it was; shard time of the attach.
+    Awaited { since: u64 },
+}
+
+/// The messages that were kept for a user who was away.
+#[derive(Debug, Default)]
+pub(crate) struct KeptPhase {
+    /// Whether a delivery task brings them here.
+    pub(crate) is_served: bool,
+    /// The page on its way.
+    pub(crate) page: Option<PageReceipt>,
+    pub(crate) n_pages: u64,
+}
+
+/// How a page of missed messages ended that did not end with its client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PageEnd {
+    /// The client has it, but for the messages at these places, rising, which its subscription leaves out.
+    Arrived { left_out: Vec<usize> },
+    /// The connection was closed by this node, or was about to be.
+    Interrupted,
+}
+
+/// Proof awaited for one page: the client's answer to the request sent behind it.
+#[derive(Debug)]
+pub(crate) struct PageReceipt {
+    pub(crate) number: u64,
+    pub(crate) done: oneshot::Sender<PageEnd>,
+    pub(crate) left_out: Vec<usize>,
+    /// Shard time at which everything, the request included, was written.
+    pub(crate) written_at: Option<u64>,
+}
+
+impl CatchUp {
+    /// From this place on.
+    pub(crate) fn from(cursor: Place) -> Self {
+        Self { cursor, is_broad_live: false, sent: None, kept: None, kept_ids: HashSet::new(), resume: None }
+    }
+
+    /// The same for what is for its user; what is for everybody is given as it comes.
+    pub(crate) fn of_user(cursor: Place) -> Self {
+        Self { is_broad_live: true, ..Self::from(cursor) }
+    }
+
+    /// From this place on, as soon as it is known where the client was.
+    pub(crate) fn resuming(cursor: Place, resume: Resume) -> Self {
+        Self { resume: Some(resume), ..Self::from(cursor) }
+    }
+
+    /// Whether an event is not given as it comes, but from history.
+    pub(crate) fn holds(&self, is_for_user: bool) -> bool {
+        is_for_user || !self.is_broad_live
+    }
+
+    /// Whether an event was given out of turn.
+    pub(crate) fn was_sent(&self, seq: u64, is_for_user: bool, event_id: &str) -> bool {
+        let is_among = |sent: SentAlready| seq > sent.after && seq <= sent.up_to && !(sent.is_broad_only && is_for_user);
+        self.sent.is_some_and(is_among) || (is_for_user && self.kept_ids.contains(&hash(event_id)))
+    }
+
+    /// A kept message with this id is on its way.
+    pub(crate) fn note_kept(&mut self, event_id: &str) {
+        self.kept_ids.insert(hash(event_id));
+    }
+
+    /// Whether it may go on: neither kept messages nor the client's word are waited for.
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.kept.is_none() && !matches!(self.resume, Some(Resume::Awaited { .. }))
+    }
+
+    /// Whether the client is to be told now that it has everything.
+    pub(crate) fn is_at_stop(&self) -> bool {
+        match self.resume {
+            Some(Resume::Replaying { until, .. } | Resume::Broken { until, .. }) => self.cursor.seq >= until,
+            Some(Resume::Asked { .. } | Resume::Awaited { .. }) | None => false,
+        }
+    }
+
+    /// So many events more were given that the client had missed.
+    pub(crate) fn count_replayed(&mut self, n_events: u64) {
+        if let Some(Resume::Replaying { n_replayed, .. } | Resume::Broken { n_replayed, .. }) = &mut self.resume {
+            *n_replayed += n_events;
+        }
+    }
+
+    /// What was to come, up to this place, is not kept any more.
+    pub(crate) fn fell_out(&mut self, lost: Place) {
+        self.cursor = lost;
+        if let Some(Resume::Replaying { until, n_replayed }) = self.resume {
+            self.resume = Some(Resume::Broken { until, n_replayed });
+        }
+    }
+
+    /// Nothing is given as it comes any more; what was, up to here, is not given again.
+    pub(crate) fn stop_broad(&mut self, up_to: u64) {
+        if std::mem::take(&mut self.is_broad_live) {
+            self.sent = Some(SentAlready { after: self.cursor.seq, up_to, is_broad_only: true });
+        }
+    }
+}
+
+impl KeptPhase {
+    /// The page on its way, if there is one, arrived.
+    pub(crate) fn arrived(&mut self) {
+        if let Some(page) = self.page.take() {
+            page.arrived();
+        }
+    }
+
+    /// The page on its way, if there is one, is given up by this node.
+    pub(crate) fn interrupt(&mut self) {
+        if let Some(page) = self.page.take() {
+            let _gone = page.done.send(PageEnd::Interrupted);
+        }
+    }
+}
+
+impl PageReceipt {
+    /// Its messages arrived, but for those that were left out.
+    pub(crate) fn arrived(self) {
+        // The delivery task may have been ended by a shutdown; then the store takes the page back.
+        let _gone = self.done.send(PageEnd::Arrived { left_out: self.left_out });
+    }
+}
+
+fn hash(id: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::new().hash_one(id)
+}

@@ -1,0 +1,139 @@
+//! A client that says where it was: from when its replay is judged to when it is told that it has everything.
+
+use std::time::Duration;
+
+use hookswitch_protocol::Position;
+
+use super::{Shard, SlotKey};
+use crate::attachment::Subject;
+use crate::history::{Place, Unrecovered};
+use crate::notice::{self, Resumed};
+use crate::publish::wire_form::encode;
+use crate::shard::catch_up::{CatchUp, Resume, SentAlready};
+
+/// How long a connection that is to be told waits for its client to say where it was.
+pub(super) const WAITED_FOR: Duration = Duration::from_secs(5);
+
+/// What a client that comes back says of where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResumeFrom {
+    /// The position of the last event that it had; `None` where what it says is no position.
+    After(Option<Position>),
+    /// Nowhere: it wants to know where it begins.
+    Here,
+    /// It says so with its first command, within 5 s.
+    Later,
+}
+
+impl Shard {
+    /// How a connection begins that came in at this place.
+    pub(super) fn begin_behind(&mut self, resume: Option<ResumeFrom>, came_in: Place) -> Option<Box<CatchUp>> {
+        let asked = match resume? {
+            ResumeFrom::Here => return None,
+            ResumeFrom::After(position) => Resume::Asked { position, sent: None },
+            ResumeFrom::Later => Resume::Awaited { since: self.millis() },
+        };
+        Some(Box::new(CatchUp::resuming(came_in, asked)))
+    }
+
+    /// The client says where it was, with its first command; whether it may.
+    pub(crate) fn resume(&mut self, key: SlotKey, position: Option<Position>) -> bool {
+        let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else {
+            return true;
+        };
+        if !std::mem::take(&mut connection.may_resume) {
+            return false;
+        }
+        let table = &self.tenants[connection.tenant as usize];
+        let appended = table.appended().seq.max(connection.given);
+        let live = || Box::new(CatchUp::from(self.shared.history.place(&table.tenant, appended)));
+        let behind = connection.catch_up.get_or_insert_with(live);
+        // What was given meanwhile, be it all, or what is for everybody, is not given again.
+        let sent = connection.has_sent.then_some(connection.sent_after).map(|after| {
+            let up_to = if behind.is_broad_live { appended } else { behind.cursor.seq };
+            SentAlready { after, up_to, is_broad_only: behind.is_broad_live }
+        });
+        behind.is_broad_live = false;
+        behind.resume = Some(Resume::Asked { position, sent });
+        self.mark_dirty(key.slot);
+        true
+    }
+
+    /// The first command is none that says where the client was: it is given events from where it came in. Whether
+    /// it was to say so.
+    pub(crate) fn spoke(&mut self, key: SlotKey) -> bool {
+        let Some(connection) = self.connection(key) else { return false };
+        connection.may_resume = false;
+        let awaited = |behind: &&mut Box<CatchUp>| matches!(behind.resume, Some(Resume::Awaited { .. }));
+        let Some(behind) = connection.catch_up.as_mut().filter(awaited) else { return false };
+        behind.resume = None;
+        self.mark_dirty(key.slot);
+        true
+    }
+
+    /// Whether a connection may be given what comes next in history. Judges where the client was when its replay
+    /// begins; one that cannot have what it missed is told at once, and goes on from now.
+    pub(super) fn begin_replay(&mut self, key: SlotKey) -> bool {
+        let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else {
+            return false;
+        };
+        let table = &self.tenants[connection.tenant as usize];
+        let appended = table.appended().seq;
+        let Some(behind) = connection.catch_up.as_deref_mut().filter(|behind| behind.may_go_on()) else { return false };
+        behind.stop_broad(appended);
+        let Some(Resume::Asked { position, sent }) = &behind.resume else { return true };
+        let (position, sent) = (*position, *sent);
+        let head = self.shared.history.head(&table.tenant, self.index).place;
+        let found = self.shared.history.find(&table.tenant, position, connection.wants_opt_in());
+        // What was said under the same key before is none of a visitor's business.
+        let began = match &connection.subject {
+            Subject::Visitor(session) => self.shared.history.before_session(&table.tenant, session),
+            Subject::User(_) => None,
+        };
+        let behind = connection.catch_up.as_deref_mut().expect("just there");
+        match found {
+            Ok(place) => {
+                behind.cursor = began.filter(|began| began.seq > place.seq).unwrap_or(place);
+                behind.sent = sent;
+                let until = sent.map_or(head.seq, |sent| sent.after);
+                behind.resume = Some(Resume::Replaying { until: until.max(behind.cursor.seq), n_replayed: 0 });
+            }
+            Err(reason) => {
+                // It goes on from where it came in.
+                behind.sent = sent.filter(|sent| sent.is_broad_only);
+                behind.resume = None;
+                let position = behind.cursor.position.filter(|_| reason != Unrecovered::Degraded);
+                let resumed = Resumed { recovered: false, reason: Some(reason.as_str()), replayed: 0, position };
+                self.say_resumed(key, &resumed);
+            }
+        }
+        true
+    }
+
+    /// Tells the client that it has everything up to where it came in, once it has.
+    pub(super) fn tell_resumed(&mut self, key: SlotKey, behind: &mut CatchUp) {
+        if !behind.is_at_stop() {
+            return;
+        }
+        let position = behind.cursor.position;
+        let resumed = match behind.resume.take() {
+            Some(Resume::Replaying { n_replayed, .. }) => {
+                Resumed { recovered: true, reason: None, replayed: n_replayed, position }
+            }
+            Some(Resume::Broken { n_replayed, .. }) => {
+                let reason = Some(Unrecovered::Expired.as_str());
+                Resumed { recovered: false, reason, replayed: n_replayed, position }
+            }
+            Some(Resume::Asked { .. } | Resume::Awaited { .. }) | None => return,
+        };
+        self.say_resumed(key, &resumed);
+    }
+
+    pub(super) fn say_resumed(&mut self, key: SlotKey, resumed: &Resumed) {
+        let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else { return };
+        let tenant = &self.tenants[connection.tenant as usize].tenant;
+        let frame = encode(self.forms[connection.form.index()], &notice::resumed(resumed, self.clock.now(), tenant));
+        connection.outbox.push(&frame);
+        self.shared.metrics.resumed.inc(resumed.reason.unwrap_or("recovered"));
+    }
+}
