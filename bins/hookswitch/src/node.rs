@@ -170,6 +170,7 @@ fn hub(config: &Config) -> HubConfig {
         pong_timeout: config.websocket.pong_timeout,
         max_tenant_sessions: config.websocket.sessions_per_tenant,
         history: config.history,
+        event_classes: config.event_classes.clone(),
         ..default
     }
 }

@@ -21,8 +21,7 @@ use crate::http::{
 use crate::origin::AllowedOrigins;
 use crate::routes::Endpoint;
 use crate::transports::websocket::{
-    CommandHandler, HandOver, Handshake, WebSocketForm, hand_over, resume, subscription,
-    switching_protocols,
+    CommandHandler, HandOver, Handshake, WebSocketForm, hand_over, resume, subscription, switching_protocols,
 };
 
 use crate::webhooks_api::WebhookCall;

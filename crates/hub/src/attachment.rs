@@ -1,9 +1,8 @@
 //! Who is behind a connection.
 
-use hookswitch_protocol::{SessionKey, SubscriptionName, TenantId, Timestamp, UserId};
+use hookswitch_protocol::{Position, SessionKey, SubscriptionName, TenantId, Timestamp, UserId};
 
 use crate::seams::user_key::UserKey;
-use crate::shard::resume::ResumeFrom;
 
 /// What the hub must know of a connection before it takes part.
 #[derive(Debug, Clone)]
@@ -40,6 +39,17 @@ pub enum Subject {
     User(UserId),
     /// Somebody in a chat widget, known by the session only.
     Visitor(SessionKey),
+}
+
+/// What a client that comes back says of where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResumeFrom {
+    /// The position of the last event that it had; `None` where what it says is no position.
+    After(Option<Position>),
+    /// Nowhere: it wants to know where it begins.
+    Here,
+    /// It says so with its first command, within 5 s.
+    Later,
 }
 
 impl Attachment {

@@ -89,7 +89,7 @@ impl HubBuilder {
     /// [`StartError::Threads`].
     pub fn new(config: HubConfig, clock: Clock, scope: &Scope) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        let shared = Arc::new(Shared::new(&config));
+        let shared = Arc::new(Shared::new(&config, clock.clone()));
         let (mut mailboxes, mut shards) = (Vec::new(), Vec::new());
         for index in 0..config.shards.clamp(1, 255) {
             let mailbox =

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::connection_caps::ConnectionCaps;
+use crate::history::classes::EventClasses;
 use crate::history::limits::HistoryLimits;
 
 /// Settings of a hub, each with its default.
@@ -28,6 +29,8 @@ pub struct HubConfig {
     pub outbox_bytes: usize,
     /// How much of what happened is kept for connections that missed it.
     pub history: HistoryLimits,
+    /// What a client that does not read in time is given first.
+    pub event_classes: EventClasses,
     /// How often the server pings (54 s).
     pub ping_interval: Duration,
     /// A connection not heard from for this long is closed with 4408 (60 s).
@@ -60,6 +63,7 @@ impl Default for HubConfig {
             outbox_messages: 256,
             outbox_bytes: 4 * 1024 * 1024,
             history: HistoryLimits::default(),
+            event_classes: EventClasses::default(),
             ping_interval: Duration::from_secs(54),
             pong_timeout: Duration::from_mins(1),
             close_timeout: Duration::from_secs(5),

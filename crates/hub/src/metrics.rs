@@ -9,6 +9,7 @@ hookswitch_runtime::counters! {
         messages_queued: "Messages queued for connections",
         messages_dropped: "Messages dropped, the client not reading",
         messages_replayed: "Messages given from recent history, the client having been behind",
+        messages_superseded: "Messages left out for a client that was behind, a newer one saying the same",
         drop_notices: "Connections told of a drop",
         events_overflowed: "Passing events dropped, a mailbox being full",
         publish_refused: "Publishing calls refused as overloaded",

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
+use hookswitch_runtime::Clock;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +30,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: &HubConfig) -> Self {
+    pub(crate) fn new(config: &HubConfig, clock: Clock) -> Self {
         Self {
             connection_counts: ConnectionCounts::new(config.home_connections, config.connection_caps),
             metrics: HubMetrics::default(),
@@ -38,7 +39,7 @@ impl Shared {
             wanted_backlogs: WantedBacklogs::default(),
             gaps: PendingGaps::default(),
             forms: WireForms::default(),
-            history: History::new(config.history),
+            history: History::new(config.history, config.event_classes.clone(), clock),
         }
     }
 }

@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::payloads::{ChatTyping, SessionRef};
-use crate::{ErrorCode, NamedSession, Payload, Position, SessionName, SessionNames, SubscriptionName, clipped, json, limits};
+use crate::{
+    ErrorCode, NamedSession, Payload, Position, SessionName, SessionNames, SubscriptionName, clipped, json, limits,
+};
 
 /// One client command, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,11 +20,20 @@ pub enum Command {
     /// Says where the client was before.
     Resume(ResumeCommand),
     /// Adds names to the connection's subscription.
-    Subscribe(Vec<SubscriptionName>),
+    Subscribe(SubscribeCommand),
     /// Takes names away.
     Unsubscribe(Vec<SubscriptionName>),
     /// Relayed to the others of a chat session.
     Typing(TypingCommand),
+}
+
+/// What a client wants from now on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubscribeCommand {
+    /// Names to be added; `None` where the subscription stays as it is.
+    pub events: Option<Vec<SubscriptionName>>,
+    /// Whether it is given urgent events first when it does not read in time; `None` where that stays as it is.
+    pub classes: Option<bool>,
 }
 
 /// What a client says that comes back.
@@ -81,10 +92,6 @@ struct RawNames<'a> {
 struct RawResume<'a> {
     #[serde(borrow)]
     position: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    events: Option<&'a RawValue>,
-    #[serde(borrow)]
-    topics: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -123,7 +130,7 @@ impl Command {
             "ping" => Ok(Self::Ping),
             "position" => Ok(Self::Position),
             "resume" => resume(raw.payload).map(Self::Resume),
-            "subscribe" => Ok(Self::Subscribe(names(raw.payload)?)),
+            "subscribe" => subscribe(raw.payload).map(Self::Subscribe),
             "unsubscribe" => Ok(Self::Unsubscribe(names(raw.payload)?)),
             "chat.typing" => typing(raw.payload).map(Self::Typing),
             other => Err(CommandError::new(ErrorCode::UnknownCommand, unknown(other))),
@@ -170,13 +177,48 @@ fn names(payload: Option<&RawValue>) -> Result<Vec<SubscriptionName>, CommandErr
         .collect()
 }
 
+#[derive(Deserialize)]
+struct RawClasses {
+    classes: Option<bool>,
+}
+
+fn subscribe(payload: Option<&RawValue>) -> Result<SubscribeCommand, CommandError> {
+    let raw: Option<Result<RawClasses, _>> = payload.map(|payload| serde_json::from_str(payload.get()));
+    // What is no object is told as what is wrong with the names.
+    let classes = match raw {
+        Some(Err(e)) if payload.is_some_and(|payload| is_object(payload.get())) => {
+            return Err(invalid(format!("payload.classes must be true or false: {e}")));
+        }
+        Some(Ok(raw)) => raw.classes,
+        Some(Err(_)) | None => None,
+    };
+    match names(payload) {
+        Ok(events) => Ok(SubscribeCommand { events: Some(events), classes }),
+        Err(error) if classes.is_none() || has_names(payload) => Err(error),
+        Err(_none) => Ok(SubscribeCommand { events: None, classes }),
+    }
+}
+
+/// Whether the payload has names, good or bad.
+fn has_names(payload: Option<&RawValue>) -> bool {
+    #[derive(Deserialize)]
+    struct Names<'a> {
+        #[serde(borrow)]
+        events: Option<&'a RawValue>,
+        #[serde(borrow)]
+        topics: Option<&'a RawValue>,
+    }
+    let names: Option<Names<'_>> = payload.and_then(|payload| serde_json::from_str(payload.get()).ok());
+    names.is_some_and(|names| names.events.is_some() || names.topics.is_some())
+}
+
 fn resume(payload: Option<&RawValue>) -> Result<ResumeCommand, CommandError> {
     let wanted = "payload.position must be the position of the last event you had, as text";
     let payload = payload.filter(|payload| is_object(payload.get())).ok_or_else(|| invalid(wanted))?;
     let raw: RawResume<'_> = serde_json::from_str(payload.get()).map_err(|e| invalid(format!("{wanted}: {e}")))?;
     let position = raw.position.ok_or_else(|| invalid(wanted))?.parse().ok();
-    let has_names = raw.events.is_some() || raw.topics.is_some();
-    Ok(ResumeCommand { position, events: has_names.then(|| names(Some(payload))).transpose()? })
+    let events = has_names(Some(payload)).then(|| names(Some(payload))).transpose()?;
+    Ok(ResumeCommand { position, events })
 }
 
 /// Takes the known fields out, each within its bound: what a client sends goes to everybody of a session.
@@ -241,7 +283,7 @@ mod tests {
     fn commands_are_read() {
         assert_eq!(Command::parse(r#"{"type":"ping"}"#), Ok(Command::Ping));
         let call = SubscriptionName::parse("call.*").expect("legal");
-        let subscribe = Command::Subscribe(vec![call]);
+        let subscribe = Command::Subscribe(SubscribeCommand { events: Some(vec![call]), classes: None });
         assert_eq!(Command::parse(r#"{"type":"subscribe","payload":{"events":["call.*"]}}"#), Ok(subscribe.clone()));
         assert_eq!(Command::parse(r#"{"type":"subscribe","payload":{"topics":["call.*"]}}"#), Ok(subscribe));
         let typing = Command::parse(r#"{"type":"chat.typing","payload":{"session_id":7,"is_typing":true}}"#);

@@ -139,7 +139,8 @@ impl EventType {
 
     /// Whether the outside may publish it: control words and our own types may not.
     pub fn is_publishable(&self) -> bool {
-        let reserved = [Self::PING, Self::PONG, Self::ERROR, Self::SUBSCRIBE, Self::UNSUBSCRIBE, Self::WEBHOOK_TEST];
+        let control = [Self::PING, Self::PONG, Self::ERROR, Self::SUBSCRIBE, Self::UNSUBSCRIBE];
+        let reserved = [&control[..], &[Self::POSITION, Self::RESUMED, Self::WEBHOOK_TEST]].concat();
         !self.is_opt_in() && !reserved.contains(self)
     }
 

@@ -43,7 +43,7 @@ pub use audience::audience_of;
 pub use chain::Chain;
 pub use clip::clipped;
 pub use codes::{CloseCode, ErrorCode, Reconnect};
-pub use command::{Command, CommandError, ResumeCommand, TypingCommand};
+pub use command::{Command, CommandError, ResumeCommand, SubscribeCommand, TypingCommand};
 pub use event::{Event, NewEvent, control_message, error_message, positioned_message};
 pub use event_type::{Category, EventType};
 pub use ids::{ConnectionId, DeliveryId, EventId, InvalidId, NodeId, SessionKey, TenantId, Topic, WebhookId};

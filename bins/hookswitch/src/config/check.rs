@@ -23,6 +23,7 @@ pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
         tokens: checker.tokens(),
         websocket: checker.websocket(),
         history: checker.history(),
+        event_classes: checker.event_classes(),
         webhooks: checker.webhooks(),
         log: checker.log(),
         warnings: Vec::new(),

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
-use hookswitch::hub::{ConnectionCaps, HistoryLimits};
+use hookswitch::hub::{ConnectionCaps, EventClasses, HistoryLimits};
 use hookswitch::redis::RedisConfig;
 use hookswitch::store::SecretKeys;
 use hookswitch::store::migrations::Database;
@@ -43,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) tokens: JwtConfig,
     pub(crate) websocket: WebSocket,
     pub(crate) history: HistoryLimits,
+    pub(crate) event_classes: EventClasses,
     pub(crate) webhooks: Webhooks,
     pub(crate) log: Log,
     /// What is not wrong but worth saying at start.

@@ -165,7 +165,8 @@ impl Raw {
         let siblings = settings::ALL.iter().map(|setting| setting.key).filter(|k| k.split('.').next() == Some(section));
         let known = siblings.collect::<Vec<_>>().join(", ");
         let remedy = if known.is_empty() {
-            "the sections are [server], [database], [redis], [jwt], [websocket], [history], [webhooks] and [log]".to_owned()
+            "the sections are [server], [database], [redis], [jwt], [websocket], [history], [webhooks] and [log]"
+                .to_owned()
         } else {
             format!("this section knows {known}")
         };

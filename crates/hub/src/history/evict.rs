@@ -61,8 +61,8 @@ impl History {
             if n_over == 0 {
                 return;
             }
-            let mut turn = self.turn(&tenant);
-            let known = turn.known();
+            let mut lock = self.lock(&tenant);
+            let known = lock.known();
             // Somebody has used it meanwhile.
             if known.used_at > used_at {
                 continue;

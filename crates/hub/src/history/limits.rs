@@ -18,12 +18,7 @@ pub struct HistoryLimits {
 
 impl Default for HistoryLimits {
     fn default() -> Self {
-        Self {
-            events: 1_000,
-            bytes: 1024 * 1024,
-            age: Duration::from_mins(10),
-            total_bytes: 256 * 1024 * 1024,
-        }
+        Self { events: 1_000, bytes: 1024 * 1024, age: Duration::from_mins(10), total_bytes: 256 * 1024 * 1024 }
     }
 }
 

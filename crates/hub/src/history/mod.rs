@@ -3,35 +3,41 @@
 //! Each event of a tenant has a *sequence number* of this node, dense and never used again. It is what connections
 //! count by, whoever gives positions; a *position* is what clients are told and holds on any node.
 
+pub(crate) mod classes;
 pub(crate) mod evict;
 pub(crate) mod limits;
+pub(crate) mod place;
 pub(crate) mod ring;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use hookswitch_protocol::{Position, SessionKey, TenantId};
+use hookswitch_runtime::Clock;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::history::classes::EventClasses;
 use crate::history::limits::HistoryLimits;
-use crate::history::ring::{Page, Ring};
+use crate::history::place::{Place, Unrecovered};
+use crate::history::ring::{Page, Recorded, Ring};
 use crate::seams::broker::EncodedEvent;
 
 /// Tenants are spread over so many locks.
 const STRIPES: usize = 64;
 
-/// Bits of an epoch that are random, so that two that begin in the same microsecond differ.
-const RANDOM_BITS: u32 = 12;
+/// Bits of an epoch that are random, so that two that begin in the same millisecond differ; the others are the time.
+const RANDOM_BITS: u32 = 22;
 
 /// Every tenant's recent events on this node, and the turn of whoever publishes.
 #[derive(Debug)]
 pub(crate) struct History {
+    clock: Clock,
     limits: HistoryLimits,
+    classes: EventClasses,
     /// Whether this node gives the positions: it has nobody to agree with.
     numbers: AtomicBool,
     stripes: [Mutex<Stripe>; STRIPES],
@@ -58,28 +64,6 @@ struct TenantHistory {
     used_at: Instant,
 }
 
-/// The place of an event on this node, and in its tenant's order where it has one there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) seq: u64,
-    pub(crate) position: Option<Position>,
-}
-
-impl Place {
-    /// The place of the event so many behind this one, in the same batch.
-    pub(crate) fn plus(self, n: usize) -> Self {
-        let n = n as u64;
-        let position = self.position.map(|at| Position { offset: at.offset + n, ..at });
-        Self { seq: self.seq + n, position }
-    }
-
-    /// The place before this one.
-    pub(crate) fn before(self) -> Self {
-        let position = self.position.map(|at| Position { offset: at.offset.saturating_sub(1), ..at });
-        Self { seq: self.seq.saturating_sub(1), position }
-    }
-}
-
 /// The end of a tenant's history, as one shard sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
@@ -89,9 +73,11 @@ pub(crate) struct Head {
 }
 
 impl History {
-    pub(crate) fn new(limits: HistoryLimits) -> Self {
+    pub(crate) fn new(limits: HistoryLimits, classes: EventClasses, clock: Clock) -> Self {
         Self {
+            clock,
             limits,
+            classes,
             numbers: AtomicBool::new(false),
             stripes: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
@@ -108,27 +94,32 @@ impl History {
     /// The tenant's turn, which one publisher has at a time: what happens within it has one order, for every
     /// connection, for recent history and for the other nodes. Whoever reads history waits for it too, for the
     /// length of a page.
-    pub(crate) fn turn<'a>(&'a self, tenant: &'a TenantId) -> Turn<'a> {
+    pub(crate) fn lock<'a>(&'a self, tenant: &'a TenantId) -> TenantLock<'a> {
         let at = self.hasher.hash_one(tenant) as usize % STRIPES;
         let stripe = self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner);
-        Turn { history: self, stripe, tenant }
+        TenantLock { history: self, stripe, tenant }
     }
 
     /// Where the tenant's history ends.
     pub(crate) fn head(&self, tenant: &TenantId, shard: u8) -> Head {
-        let mut turn = self.turn(tenant);
-        let known = turn.known();
+        let mut lock = self.lock(tenant);
+        let known = lock.known();
         let handed_over = known.handed_over.get(usize::from(shard)).copied().unwrap_or_default();
         Head { place: known.ring.head(), handed_over }
     }
 
     /// Up to `n_events` events behind the one with this number, of this shard's tenant.
     pub(crate) fn page(&self, tenant: &TenantId, after: u64, n_events: usize) -> Page {
-        let mut turn = self.turn(tenant);
-        turn.trim(Instant::now());
-        let known = turn.known();
+        let mut lock = self.lock(tenant);
+        lock.trim(Instant::now());
+        let known = lock.known();
         known.used_at = Instant::now();
         known.ring.page(after, n_events)
+    }
+
+    /// Up to `n_events` urgent events behind the one with this number.
+    pub(crate) fn urgent(&self, tenant: &TenantId, after: u64, n_events: usize) -> Vec<Recorded> {
+        self.lock(tenant).known().ring.urgent(after, n_events)
     }
 
     /// The place of the event at this position, unless events behind it cannot be given any more. `None` is what a
@@ -139,19 +130,19 @@ impl History {
         position: Option<Position>,
         wants_opt_in: bool,
     ) -> Result<Place, Unrecovered> {
-        let mut turn = self.turn(tenant);
-        turn.trim(Instant::now());
-        turn.known().ring.find(position, wants_opt_in)
+        let mut lock = self.lock(tenant);
+        lock.trim(Instant::now());
+        lock.known().ring.find(position, wants_opt_in)
     }
 
     /// The place before the last start of the chat session, as far as that is kept.
     pub(crate) fn before_session(&self, tenant: &TenantId, session: &SessionKey) -> Option<Place> {
-        self.turn(tenant).known().ring.before_session(session)
+        self.lock(tenant).known().ring.before_session(session)
     }
 
     /// The place with this number.
     pub(crate) fn place(&self, tenant: &TenantId, seq: u64) -> Place {
-        self.turn(tenant).known().ring.place(seq)
+        self.lock(tenant).known().ring.place(seq)
     }
 
     /// Bytes of all tenants' events.
@@ -170,43 +161,21 @@ impl History {
 
     /// The place before the first event of a tenant that nothing is known of.
     fn beginning(&self, seq: u64) -> Place {
-        let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
-        let random = RandomState::new().hash_one(micros) & ((1 << RANDOM_BITS) - 1);
-        let position = self.numbers.load(Ordering::Acquire).then_some(Position { epoch: micros << RANDOM_BITS | random, offset: 0 });
-        Place { seq, position }
+        let millis = self.clock.now().as_millis().unsigned_abs();
+        let random = RandomState::new().hash_one(seq) & ((1 << RANDOM_BITS) - 1);
+        let begins = Position { epoch: millis << RANDOM_BITS | random, offset: 0 };
+        Place { seq, position: self.numbers.load(Ordering::Acquire).then_some(begins) }
     }
-}
-
-impl Unrecovered {
-    /// As clients are told.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Epoch => "epoch",
-            Self::Degraded => "degraded",
-        }
-    }
-}
-
-/// Why what a client missed cannot be given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unrecovered {
-    /// The first event that it missed is not kept any more.
-    Expired,
-    /// Its position is of another counting.
-    Epoch,
-    /// This node gives no positions now.
-    Degraded,
 }
 
 /// One publisher's turn of a tenant.
-pub(crate) struct Turn<'a> {
+pub(crate) struct TenantLock<'a> {
     history: &'a History,
     stripe: MutexGuard<'a, Stripe>,
     tenant: &'a TenantId,
 }
 
-impl Turn<'_> {
+impl TenantLock<'_> {
     fn known(&mut self) -> &mut TenantHistory {
         let Stripe { tenants, forgotten } = &mut *self.stripe;
         if !tenants.contains_key(self.tenant) {
@@ -220,12 +189,13 @@ impl Turn<'_> {
     /// Enters events behind the last one; gives the place of the first.
     pub(crate) fn record<'e>(&mut self, events: impl Iterator<Item = &'e EncodedEvent>) -> Place {
         let now = Instant::now();
+        let classes = &self.history.classes;
         let known = self.known();
         known.used_at = now;
         let first = known.ring.head().plus(1);
         let n_before = known.ring.n_bytes();
         for event in events {
-            known.ring.push(event.clone(), now);
+            known.ring.push(event.clone(), classes.of(event), now);
         }
         let n_after = known.ring.n_bytes();
         self.history.n_bytes.fetch_add(n_after - n_before, Ordering::Relaxed);

@@ -1,14 +1,18 @@
 //! One tenant's recent events, in order.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use hookswitch_protocol::{Position, SessionKey};
 use tokio::time::Instant;
 
+use crate::history::classes::Class;
 use crate::history::limits::HistoryLimits;
-use crate::history::{Place, Unrecovered};
+use crate::history::place::{Place, Unrecovered};
 use crate::publish::fanout::weight;
 use crate::seams::broker::EncodedEvent;
+
+/// So many are not looked through for those that are not kept any more.
+const LATEST_KEPT: usize = 64;
 
 /// The last events of one tenant. Types that one must ask for are apart, or their many would push the others out.
 #[derive(Debug)]
@@ -16,6 +20,10 @@ pub(crate) struct Ring {
     head: Place,
     common: Lane,
     opt_in: Lane,
+    /// The numbers of the urgent ones.
+    urgent: VecDeque<u64>,
+    /// The number of the newest of those of which only that matters.
+    latest: HashMap<u64, u64>,
 }
 
 /// Events of one kind, rising.
@@ -32,6 +40,7 @@ struct Lane {
 pub(crate) struct Recorded {
     pub(crate) place: Place,
     pub(crate) event: EncodedEvent,
+    pub(crate) class: Class,
     at: Instant,
 }
 
@@ -39,6 +48,8 @@ pub(crate) struct Recorded {
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) events: Vec<Recorded>,
+    /// For each of them whether a newer one says what it says.
+    pub(crate) superseded: Vec<bool>,
     /// The last event that there is.
     pub(crate) head: Place,
     /// The last one that is not kept any more, of those that everybody may get.
@@ -81,7 +92,8 @@ impl Ring {
     /// An empty one, behind this place.
     pub(crate) fn starting_at(place: Place) -> Self {
         let lane = || Lane { lost: place, ..Lane::default() };
-        Self { head: place, common: lane(), opt_in: lane() }
+        let (common, opt_in) = (lane(), lane());
+        Self { head: place, common, opt_in, urgent: VecDeque::new(), latest: HashMap::new() }
     }
 
     pub(crate) fn head(&self) -> Place {
@@ -97,10 +109,15 @@ impl Ring {
     }
 
     /// Enters an event behind the last one.
-    pub(crate) fn push(&mut self, event: EncodedEvent, at: Instant) {
+    pub(crate) fn push(&mut self, event: EncodedEvent, class: Class, at: Instant) {
         self.head = self.head.plus(1);
+        match class {
+            Class::InOrder => {}
+            Class::Urgent => self.urgent.push_back(self.head.seq),
+            Class::Latest(of) => _ = self.latest.insert(of, self.head.seq),
+        }
         let lane = if event.event_type.is_opt_in() { &mut self.opt_in } else { &mut self.common };
-        lane.push(Recorded { place: self.head, event, at });
+        lane.push(Recorded { place: self.head, event, class, at });
     }
 
     /// Lets go of what is over a bound; gives how many bytes that was.
@@ -109,14 +126,46 @@ impl Ring {
         let too_old = now.checked_sub(limits.age);
         self.common.trim((limits.events, limits.bytes), too_old);
         self.opt_in.trim(limits.opt_in(), too_old);
+        self.forget_classes();
         n_before - self.n_bytes()
+    }
+
+    /// What is not kept any more is in no class.
+    fn forget_classes(&mut self) {
+        let oldest = [&self.common, &self.opt_in].into_iter().filter_map(|lane| lane.events.front());
+        let oldest = oldest.map(|oldest| oldest.place.seq).min().unwrap_or(u64::MAX);
+        while self.urgent.front().is_some_and(|seq| *seq < oldest) {
+            self.urgent.pop_front();
+        }
+        // Looked through now and then only: there are as many as there are queues.
+        if self.latest.len() > LATEST_KEPT.max(self.len() * 2) {
+            self.latest.retain(|_, seq| *seq >= oldest);
+        }
     }
 
     /// Lets go of so many bytes at least, or of everything; gives how many that was.
     pub(crate) fn free(&mut self, n_bytes: usize) -> usize {
         let n_before = self.n_bytes();
         while n_before - self.n_bytes() < n_bytes && (self.common.pop() || self.opt_in.pop()) {}
+        self.forget_classes();
         n_before - self.n_bytes()
+    }
+
+    /// Up to `n_events` urgent events behind this number, in order.
+    pub(crate) fn urgent(&self, after: u64, n_events: usize) -> Vec<Recorded> {
+        let from = self.urgent.partition_point(|seq| *seq <= after);
+        let found = self.urgent.range(from..).filter_map(|seq| self.recorded(*seq));
+        found.take(n_events).cloned().collect()
+    }
+
+    fn recorded(&self, seq: u64) -> Option<&Recorded> {
+        let lanes = [&self.common, &self.opt_in].into_iter();
+        lanes.filter_map(|lane| lane.after(seq - 1).next()).find(|recorded| recorded.place.seq == seq)
+    }
+
+    /// Whether a newer event says what this one says.
+    fn is_superseded(&self, recorded: &Recorded) -> bool {
+        matches!(recorded.class, Class::Latest(of) if self.latest.get(&of).is_some_and(|seq| *seq > recorded.place.seq))
     }
 
     /// Up to `n_events` events behind this number, in order.
@@ -130,8 +179,9 @@ impl Ring {
             };
             if is_common { common.next() } else { opt_in.next() }
         };
-        let events = std::iter::from_fn(next).take(n_events).cloned().collect();
-        Page { events, head: self.head, lost: self.common.lost, lost_opt_in: self.opt_in.lost }
+        let events: Vec<Recorded> = std::iter::from_fn(next).take(n_events).cloned().collect();
+        let superseded = events.iter().map(|recorded| self.is_superseded(recorded)).collect();
+        Page { events, superseded, head: self.head, lost: self.common.lost, lost_opt_in: self.opt_in.lost }
     }
 
     /// The place of the event at this position, when everything behind it is there.

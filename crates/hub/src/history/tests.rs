@@ -1,3 +1,5 @@
+//! Many tenants' histories: positions, bounds, who goes first.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,14 +28,14 @@ fn event(tenant: &TenantId, payload_bytes: usize) -> EncodedEvent {
 }
 
 fn numbering(limits: HistoryLimits) -> History {
-    let history = History::new(limits);
+    let history = History::new(limits, EventClasses::default(), Clock::system());
     history.give_positions();
     history
 }
 
 fn record(history: &History, tenant: &TenantId, n_events: usize) -> Place {
     let events: Vec<_> = (0..n_events).map(|_| event(tenant, 512)).collect();
-    history.turn(tenant).record(events.iter())
+    history.lock(tenant).record(events.iter())
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,7 +49,11 @@ async fn positions_are_dense_and_tenants_have_epochs_of_their_own() {
     assert_eq!(history.head(&a, 0).place, next);
     let of_another = record(&history, &b, 1).position.expect("numbered");
     assert_ne!(of_another.epoch, next.position.expect("numbered").epoch);
-    assert_eq!(history.find(&a, Some(of_another), false), Err(Unrecovered::Epoch), "another tenant's position says nothing");
+    assert_eq!(
+        history.find(&a, Some(of_another), false),
+        Err(Unrecovered::Epoch),
+        "another tenant's position says nothing"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,12 +118,12 @@ async fn who_is_forgotten_goes_on_behind_its_last_number() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shard_knows_what_it_was_given() {
-    let history = History::new(HistoryLimits::default());
+    let history = History::new(HistoryLimits::default(), EventClasses::default(), Clock::system());
     let a = tenant("a");
-    let mut turn = history.turn(&a);
-    let first = turn.record([event(&a, 10)].iter());
-    turn.handed_over([1].into_iter());
-    drop(turn);
+    let mut lock = history.lock(&a);
+    let first = lock.record([event(&a, 10)].iter());
+    lock.handed_over([1].into_iter());
+    drop(lock);
     record(&history, &a, 1);
     assert_eq!(history.head(&a, 1).handed_over, first.seq);
     assert_eq!(history.head(&a, 0).handed_over, 0);

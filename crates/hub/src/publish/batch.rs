@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hookswitch_protocol::ConnectionId;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::history::Place;
+use crate::history::place::Place;
 use crate::publish::receipt::DeliveryReceipt;
 use crate::publish::tenant_quota::QuotaPermit;
 use crate::publish::wire_form::{FormId, Tail, WireForm, encode_message};

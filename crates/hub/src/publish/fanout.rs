@@ -9,7 +9,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::error::HubError;
-use crate::history::{Place, Turn};
+use crate::history::TenantLock;
+use crate::history::place::Place;
 use crate::publish::affinity::{Load, ShardId};
 use crate::publish::batch::{Batch, PreparedEvent};
 use crate::publish::receipt::DeliveryReceipt;
@@ -58,11 +59,7 @@ pub struct Reservation {
 
 impl Fanout {
     pub(crate) fn new(shared: Arc<Shared>, mailboxes: Vec<ShardMailbox>, mailbox_events: usize) -> Self {
-        Self {
-            shared,
-            mailboxes,
-            quotas: Arc::new(TenantQuotas::new(mailbox_events)),
-        }
+        Self { shared, mailboxes, quotas: Arc::new(TenantQuotas::new(mailbox_events)) }
     }
 
     /// Most events of one tenant for which there can be room at once.
@@ -178,12 +175,12 @@ impl Fanout {
             let is_anybody = || self.shared.connection_counts.n_tenant(tenant) > 0;
             let mut prepare = || events.iter().map(|event| prepare(event.as_ref(), except, &mut outcomes)).collect();
             let early = is_anybody().then(&mut prepare);
-            let mut turn = self.shared.history.turn(tenant);
+            let mut lock = self.shared.history.lock(tenant);
             // Whoever comes from here on finds them in history, and whoever was there before is asked about below.
             let is_kept = !events[0].as_ref().event_type.is_passing();
-            let first = is_kept.then(|| turn.record(events.iter().map(AsRef::as_ref)));
+            let first = is_kept.then(|| lock.record(events.iter().map(AsRef::as_ref)));
             match early.or_else(|| is_anybody().then(prepare)) {
-                Some(prepared) => self.deliver_batch(share, &mut turn, first, &prepared),
+                Some(prepared) => self.deliver_batch(share, &mut lock, first, &prepared),
                 None => outcomes.extend(events.iter().filter(|event| event.as_ref().user.is_some()).map(|_| nobody())),
             }
             hand_on(start..start + events.len());
@@ -196,7 +193,7 @@ impl Fanout {
     fn deliver_batch(
         &self,
         room: Reservation,
-        turn: &mut Turn<'_>,
+        lock: &mut TenantLock<'_>,
         first: Option<Place>,
         prepared: &Arc<[PreparedEvent]>,
     ) {
@@ -205,7 +202,7 @@ impl Fanout {
         let interested_shards = self.shared.connection_counts.interested_shards(&prepared[0].event.tenant, prepared);
         if first.is_some() {
             let hears = interested_shards.iter().enumerate().filter(|(_, hears)| **hears);
-            turn.handed_over(hears.map(|(shard, _)| shard));
+            lock.handed_over(hears.map(|(shard, _)| shard));
         }
         for ((mailbox, room), _) in self.mailboxes.iter().zip(rooms).zip(interested_shards).filter(|(_, hears)| *hears)
         {

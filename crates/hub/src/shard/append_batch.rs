@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::history::place::Place;
 use crate::publish::batch::{Batch, PreparedEvent};
-use crate::history::Place;
 use crate::publish::wire_form::{FormId, Tail, WireForm};
 use crate::shard::connection::Frames;
 

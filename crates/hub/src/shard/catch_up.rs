@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use hookswitch_protocol::Position;
 use tokio::sync::oneshot;
 
-use crate::history::Place;
+use crate::history::place::Place;
 
 /// The state of a connection that is not given events as they come.
 #[derive(Debug)]
@@ -15,12 +15,16 @@ pub(crate) struct CatchUp {
     pub(crate) cursor: Place,
     /// What is for everybody is given as it comes; only what is for its user waits.
     pub(crate) is_broad_live: bool,
+    /// Its client does not read as fast as it is sent to: few messages at a time wait in its outbox.
+    pub(crate) is_slow: bool,
+    /// Urgent events were given up to here, ahead of others.
+    pub(crate) ahead: u64,
     /// What was given already, out of turn.
     pub(crate) sent: Option<SentAlready>,
     /// Messages kept for its user come first.
     pub(crate) kept: Option<KeptPhase>,
     /// Hashes of the ids of those that came: an event that met nobody is in history too.
-    kept_ids: HashSet<u64>,
+    pub(super) kept_ids: HashSet<u64>,
     /// A client that said where it was is told when it has everything up to where it came in.
     pub(crate) resume: Option<Resume>,
 }
@@ -80,7 +84,16 @@ pub(crate) struct PageReceipt {
 impl CatchUp {
     /// From this place on.
     pub(crate) fn from(cursor: Place) -> Self {
-        Self { cursor, is_broad_live: false, sent: None, kept: None, kept_ids: HashSet::new(), resume: None }
+        Self {
+            cursor,
+            is_broad_live: false,
+            is_slow: false,
+            ahead: cursor.seq,
+            sent: None,
+            kept: None,
+            kept_ids: HashSet::new(),
+            resume: None,
+        }
     }
 
     /// The same for what is for its user; what is for everybody is given as it comes.
@@ -100,7 +113,8 @@ impl CatchUp {
 
     /// Whether an event was given out of turn.
     pub(crate) fn was_sent(&self, seq: u64, is_for_user: bool, event_id: &str) -> bool {
-        let is_among = |sent: SentAlready| seq > sent.after && seq <= sent.up_to && !(sent.is_broad_only && is_for_user);
+        let is_among =
+            |sent: SentAlready| seq > sent.after && seq <= sent.up_to && !(sent.is_broad_only && is_for_user);
         self.sent.is_some_and(is_among) || (is_for_user && self.kept_ids.contains(&hash(event_id)))
     }
 

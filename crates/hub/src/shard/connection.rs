@@ -5,14 +5,14 @@ use hookswitch_protocol::{CloseCode, ConnectionId, Event, EventType, Subscriptio
 
 use crate::attachment::Subject;
 use crate::config::HubConfig;
-use crate::history::Place;
+use crate::history::place::Place;
 use crate::publish::wire_form::FormId;
 use crate::shard::catch_up::{CatchUp, KeptPhase};
 use crate::shard::outbox::Outbox;
 use crate::shard::transport::HeldTransport;
 
-/// Messages from history that wait in one outbox, and the most of others that wait in one whose client does not read.
-pub(crate) const PAGE_MESSAGES: usize = 16;
+/// The most messages that wait in the outbox of a client that does not read.
+const BLOCKED_MESSAGES: usize = 16;
 
 /// State of one connection, owned by its shard. What is rarely used sits behind a pointer.
 pub(crate) struct Connection {
@@ -29,11 +29,9 @@ pub(crate) struct Connection {
     pub(crate) closing: Option<CloseCode>,
     /// What it was already: events of the tenant up to this number are not for it any more.
     pub(crate) given: u64,
-    /// Whether it was given an event yet, and the number before its first one, or before which it came in.
-    pub(crate) has_sent: bool,
-    pub(crate) sent_after: u64,
-    /// Whether its client may still say where it was before.
-    pub(crate) may_resume: bool,
+    pub(crate) beginning: Beginning,
+    /// Its client wants strict order, also when it reads too slowly.
+    pub(crate) is_strict: bool,
     /// Answers and passing events dropped since the client was last told.
     pub(crate) n_dropped: u32,
     /// Batches up to this one may overfill the outbox, because the connection kept up when they came.
@@ -55,6 +53,17 @@ pub(crate) struct Connection {
     /// Set while it is behind.
     pub(crate) catch_up: Option<Box<CatchUp>>,
     pub(crate) kept: Kept,
+}
+
+/// How a connection began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beginning {
+    /// Whether it was given an event yet.
+    pub(crate) has_sent: bool,
+    /// The number before its first event; before it had one, the one before which it came in.
+    pub(crate) sent_after: u64,
+    /// Whether its client may still say where it was before.
+    pub(crate) may_resume: bool,
 }
 
 /// What became of the kept messages that this connection was to be brought.
@@ -138,17 +147,19 @@ impl Connection {
         }
         if n_queued < n_all {
             let cursor = first.plus(n_queued).before();
-            match &mut self.catch_up {
-                Some(catch_up) => catch_up.stop_broad(cursor.seq),
-                None => self.catch_up = Some(Box::new(CatchUp::from(cursor))),
+            if let Some(behind) = &mut self.catch_up {
+                behind.stop_broad(cursor.seq);
+            } else {
+                let is_slow = self.is_blocked;
+                self.catch_up = Some(Box::new(CatchUp { is_slow, ..CatchUp::from(cursor) }));
             }
         }
     }
 
     /// The event with this number is given to it.
     pub(crate) fn note_first(&mut self, seq: u64) {
-        if !self.has_sent {
-            (self.has_sent, self.sent_after) = (true, seq - 1);
+        if !self.beginning.has_sent {
+            (self.beginning.has_sent, self.beginning.sent_after) = (true, seq - 1);
         }
     }
 
@@ -169,7 +180,7 @@ impl Connection {
     /// How many of the frames may be queued.
     fn room(&self, frames: Frames<'_>, config: &HubConfig) -> usize {
         // What a client gets that does not read waits in history, not here.
-        let limit = if self.is_blocked { config.outbox_messages.min(PAGE_MESSAGES) } else { config.outbox_messages };
+        let limit = if self.is_blocked { config.outbox_messages.min(BLOCKED_MESSAGES) } else { config.outbox_messages };
         let n_frames = if frames.batch <= self.admitted_batch {
             frames.ends.len()
         } else {

@@ -97,6 +97,12 @@ impl ConnectionHandle {
         self.with_shard(|shard, key| shard.served(key)).flatten()
     }
 
+    /// Whether a client that does not read in time is given urgent events first, and of others the newest only; so it
+    /// is until told otherwise.
+    pub fn use_classes(&self, are_used: bool) {
+        self.with_shard(|shard, key| shard.use_classes(key, are_used));
+    }
+
     /// Takes names away; does nothing without a subscription.
     pub fn unsubscribe(&self, names: &[SubscriptionName]) {
         self.with_shard(|shard, key| shard.unsubscribe(key, names));

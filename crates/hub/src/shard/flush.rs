@@ -82,6 +82,9 @@ impl Shard {
                 Flushed::Gone => return self.detach(key),
                 Flushed::Blocked => {
                     connection.is_blocked = true;
+                    if let Some(behind) = &mut connection.catch_up {
+                        behind.is_slow = true;
+                    }
                     connection.outbox.unpin();
                     self.tell_missed(key);
                     return;

@@ -6,17 +6,16 @@ use std::rc::Rc;
 use hookswitch_protocol::{ConnectionId, SubscriptionName, TenantId, limits};
 
 use super::{Shard, SlotKey};
-use crate::attachment::{Attachment, Subject};
+use crate::attachment::{Attachment, ResumeFrom, Subject};
 use crate::error::TooManyNames;
+use crate::notice::Resumed;
 use crate::publish::wire_form::FormId;
 use crate::seams::user_key::UserKey;
-use crate::notice::Resumed;
 use crate::shard::catch_up::{CatchUp, KeptPhase};
-use crate::shard::connection::{Connection, Kept};
+use crate::shard::connection::{Beginning, Connection, Kept};
 use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::outbox::Outbox;
 use crate::shard::request::OpenTransport;
-use crate::shard::resume::ResumeFrom;
 use crate::shard::transport::HeldTransport;
 
 impl Shard {
@@ -39,9 +38,12 @@ impl Shard {
             is_blocked: false,
             closing: None,
             given: 0,
-            has_sent: false,
-            sent_after: 0,
-            may_resume: who.resume.is_none_or(|resume| resume == ResumeFrom::Later),
+            is_strict: false,
+            beginning: Beginning {
+                has_sent: false,
+                sent_after: 0,
+                may_resume: who.resume.is_none_or(|resume| resume == ResumeFrom::Later),
+            },
             n_dropped: 0,
             admitted_batch: 0,
             n_answers: 0,
@@ -79,7 +81,7 @@ impl Shard {
             behind.get_or_insert_with(|| Box::new(CatchUp::of_user(head))).kept = Some(KeptPhase::default());
         }
         let Some(connection) = self.connection(key) else { return };
-        (connection.given, connection.sent_after, connection.catch_up) = (head.seq, head.seq, behind);
+        (connection.given, connection.beginning.sent_after, connection.catch_up) = (head.seq, head.seq, behind);
         if who.resume == Some(ResumeFrom::Here) {
             let position = head.position;
             let (recovered, reason) = (position.is_some(), position.is_none().then_some("degraded"));
@@ -194,6 +196,12 @@ impl Shard {
             self.shared.wanted_backlogs.note(UserKey { tenant: table.tenant.clone(), user: user.clone() });
         }
         Ok(())
+    }
+
+    pub(crate) fn use_classes(&mut self, key: SlotKey, are_used: bool) {
+        if let Some(connection) = self.connection(key) {
+            connection.is_strict = !are_used;
+        }
     }
 
     pub(crate) fn unsubscribe(&mut self, key: SlotKey, names: &[SubscriptionName]) {

@@ -8,8 +8,8 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::{Leaving, Shard, SlotKey};
-use crate::publish::wire_form::encode;
 use crate::kept_page::event_id;
+use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
 use crate::shard::catch_up::{CatchUp, PageEnd, PageReceipt};
 use crate::shard::connection::Kept;
@@ -201,7 +201,9 @@ impl Shard {
             connection.outbox.push(&request);
         }
         kept.page = Some(page);
-        ids.into_iter().for_each(|id| behind.note_kept(id));
+        for id in ids {
+            behind.note_kept(id);
+        }
         self.mark_dirty(key.slot);
     }
 

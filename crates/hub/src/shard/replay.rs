@@ -6,14 +6,22 @@ use hookswitch_protocol::CloseCode;
 use super::visibility::may_see;
 use super::{Shard, SlotKey};
 use crate::attachment::Subject;
+use crate::history::classes::Class;
 use crate::history::ring::{Page, Recorded};
 use crate::notice;
 use crate::publish::wire_form::{Tail, encode};
 use crate::shard::catch_up::CatchUp;
-use crate::shard::connection::{Connection, PAGE_MESSAGES};
+use crate::shard::connection::Connection;
 
 /// Events looked at under the tenant's turn.
 const LOOKED_AT: usize = 64;
+
+/// Messages of a page for a client that reads.
+const PAGE_MESSAGES: usize = 64;
+
+/// Messages of a page for one that does not read as fast as it is sent to: what waits in its outbox stands before
+/// whatever is urgent.
+const SLOW_PAGE_MESSAGES: usize = 4;
 
 /// Bytes of a page; a single message may be larger.
 const PAGE_BYTES: usize = 256 * 1024;
@@ -34,6 +42,14 @@ enum Look {
     Ended,
 }
 
+/// What became of a page.
+#[derive(Debug, Default)]
+struct QueuedPage {
+    n_looked_at: usize,
+    /// The last event that was looked at ends the connection.
+    is_ended: bool,
+}
+
 impl Shard {
     /// Queues what comes next for a connection that is behind and whose outbox is empty; whether that is anything.
     /// One that has everything is given events as they come again.
@@ -41,8 +57,11 @@ impl Shard {
         if !self.begin_replay(key) {
             return false;
         }
+        let is_slow = |behind: &CatchUp| behind.is_slow;
+        let is_slow = self.connection(key).and_then(|c| c.catch_up.as_deref()).is_some_and(is_slow);
+        let n_messages = if is_slow { SLOW_PAGE_MESSAGES } else { PAGE_MESSAGES };
         for _ in 0..LOOKS_PER_TURN {
-            match self.look(key, PAGE_MESSAGES) {
+            match self.look(key, n_messages) {
                 Look::PassedOver => {}
                 Look::Queued | Look::Ended => return true,
                 Look::AtHead => return self.connection(key).is_some_and(|connection| !connection.outbox.is_empty()),
@@ -80,8 +99,8 @@ impl Shard {
         let page = self.shared.history.page(&tenant, behind.cursor.seq, LOOKED_AT);
         self.tell_lost(key, &mut behind, &page);
         let n_before = self.connections[key.slot as usize].outbox.n_frames();
-        let (n_looked_at, is_ended) = self.queue_page(key, &mut behind, &page.events, n_messages);
-        let is_at_head = n_looked_at == page.events.len() && page.events.len() < LOOKED_AT;
+        let queued = self.queue_page(key, &mut behind, &page, n_messages);
+        let is_at_head = queued.n_looked_at == page.events.len() && page.events.len() < LOOKED_AT;
         if is_at_head {
             behind.cursor = page.head;
         }
@@ -93,7 +112,9 @@ impl Shard {
         } else {
             connection.catch_up = Some(behind);
         }
-        if is_ended {
+        if queued.is_ended {
+            // What comes behind it is none of its business.
+            connection.catch_up = None;
             self.close(key, CloseCode::SessionEnded);
             return Look::Ended;
         }
@@ -104,43 +125,72 @@ impl Shard {
         }
     }
 
-    /// Queues those of these events that are for the connection, up to so many; gives how many were looked at, and
-    /// whether the last of them ends the connection.
-    fn queue_page(
-        &mut self,
-        key: SlotKey,
-        behind: &mut CatchUp,
-        events: &[Recorded],
-        n_messages: usize,
-    ) -> (usize, bool) {
+    /// Queues those of these events that are for the connection, up to so many.
+    fn queue_page(&mut self, key: SlotKey, behind: &mut CatchUp, page: &Page, n_messages: usize) -> QueuedPage {
+        let reorders = behind.resume.is_none() && !self.connections[key.slot as usize].is_strict;
+        let urgent = if reorders { self.urgent_ahead(key, behind, page, n_messages) } else { Vec::new() };
         let connection = &mut self.connections[key.slot as usize];
-        let table = &self.tenants[connection.tenant as usize];
+        let is_admin = self.tenants[connection.tenant as usize].is_admin(key.slot);
         let form = self.forms[connection.form.index()];
-        let (mut memory, mut n_queued, mut n_looked_at, mut is_ended) = (BytesMut::new(), 0, 0, false);
-        for Recorded { place, event, .. } in events {
-            if n_queued == n_messages || memory.len() > PAGE_BYTES || behind.is_at_stop() {
+        let (mut memory, mut n_queued, mut queued) = (BytesMut::new(), urgent.len(), QueuedPage::default());
+        for (Recorded { place, event, .. }, is_ahead) in &urgent {
+            form.message(Tail::new(place.position, *is_ahead).of(event.envelope()), &mut memory);
+            behind.ahead = place.seq;
+        }
+        for (Recorded { place, event, class, .. }, is_superseded) in page.events.iter().zip(&page.superseded) {
+            if n_queued >= n_messages || memory.len() > PAGE_BYTES || behind.is_at_stop() {
                 break;
             }
-            n_looked_at += 1;
+            queued.n_looked_at += 1;
             behind.cursor = *place;
-            let is_new = !behind.was_sent(place.seq, event.user.is_some(), event.id.as_str());
-            if is_new && may_see(table, key.slot, connection, event) {
+            let was_ahead = *class == Class::Urgent && place.seq <= behind.ahead;
+            let is_new = !was_ahead && !behind.was_sent(place.seq, event.user.is_some(), event.id.as_str());
+            if is_new && may_see(connection, is_admin, event) {
+                if reorders && *is_superseded {
+                    self.shared.metrics.messages_superseded.inc();
+                    continue;
+                }
                 form.message(Tail::new(place.position, false).of(event.envelope()), &mut memory);
                 n_queued += 1;
             }
             if event.event_type.ends_session() && is_own_session(connection, event) {
-                is_ended = true;
+                queued.is_ended = true;
                 break;
             }
         }
         if n_queued > 0 {
             behind.count_replayed(n_queued as u64);
-            connection.note_first(events[0].place.seq);
+            connection.note_first(page.events[0].place.seq);
             let n_bytes = memory.len() as u32;
             connection.outbox.push_run(&memory.freeze(), 0, n_bytes, n_queued as u32);
             self.shared.metrics.messages_replayed.inc_by(n_queued as u64);
         }
-        (n_looked_at, is_ended)
+        queued
+    }
+
+    /// The urgent events that come before others that are owed to the connection, and whether each does. What is urgent
+    /// and comes next anyway is not among them.
+    fn urgent_ahead(&self, key: SlotKey, behind: &CatchUp, page: &Page, n_messages: usize) -> Vec<(Recorded, bool)> {
+        let connection = &self.connections[key.slot as usize];
+        let table = &self.tenants[connection.tenant as usize];
+        let is_admin = table.is_admin(key.slot);
+        let is_owed = |recorded: &Recorded| {
+            let Recorded { place, event, .. } = recorded;
+            !behind.was_sent(place.seq, event.user.is_some(), event.id.as_str()) && may_see(connection, is_admin, event)
+        };
+        let in_page = page.events.iter().zip(&page.superseded);
+        let mut owed = in_page.filter(|(recorded, superseded)| recorded.class != Class::Urgent && !**superseded);
+        // Nothing else is owed as far as one can see: urgent ones are next anyway.
+        let Some(first_owed) = owed.find(|(recorded, _)| is_owed(recorded)).map(|(owed, _)| owed.place.seq) else {
+            return Vec::new();
+        };
+        let after = behind.ahead.max(behind.cursor.seq);
+        let urgent = self.shared.history.urgent(&table.tenant, after, n_messages);
+        let urgent = urgent.into_iter().filter(is_owed).map(|urgent| {
+            let is_ahead = urgent.place.seq > first_owed;
+            (urgent, is_ahead)
+        });
+        urgent.collect()
     }
 
     /// Tells a connection that is closed what it was not given.

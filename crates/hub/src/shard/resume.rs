@@ -5,25 +5,14 @@ use std::time::Duration;
 use hookswitch_protocol::Position;
 
 use super::{Shard, SlotKey};
-use crate::attachment::Subject;
-use crate::history::{Place, Unrecovered};
+use crate::attachment::{ResumeFrom, Subject};
+use crate::history::place::{Place, Unrecovered};
 use crate::notice::{self, Resumed};
 use crate::publish::wire_form::encode;
 use crate::shard::catch_up::{CatchUp, Resume, SentAlready};
 
 /// How long a connection that is to be told waits for its client to say where it was.
 pub(super) const WAITED_FOR: Duration = Duration::from_secs(5);
-
-/// What a client that comes back says of where it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResumeFrom {
-    /// The position of the last event that it had; `None` where what it says is no position.
-    After(Option<Position>),
-    /// Nowhere: it wants to know where it begins.
-    Here,
-    /// It says so with its first command, within 5 s.
-    Later,
-}
 
 impl Shard {
     /// How a connection begins that came in at this place.
@@ -41,7 +30,7 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else {
             return true;
         };
-        if !std::mem::take(&mut connection.may_resume) {
+        if !std::mem::take(&mut connection.beginning.may_resume) {
             return false;
         }
         let table = &self.tenants[connection.tenant as usize];
@@ -49,7 +38,7 @@ impl Shard {
         let live = || Box::new(CatchUp::from(self.shared.history.place(&table.tenant, appended)));
         let behind = connection.catch_up.get_or_insert_with(live);
         // What was given meanwhile, be it all, or what is for everybody, is not given again.
-        let sent = connection.has_sent.then_some(connection.sent_after).map(|after| {
+        let sent = connection.beginning.has_sent.then_some(connection.beginning.sent_after).map(|after| {
             let up_to = if behind.is_broad_live { appended } else { behind.cursor.seq };
             SentAlready { after, up_to, is_broad_only: behind.is_broad_live }
         });
@@ -63,7 +52,7 @@ impl Shard {
     /// it was to say so.
     pub(crate) fn spoke(&mut self, key: SlotKey) -> bool {
         let Some(connection) = self.connection(key) else { return false };
-        connection.may_resume = false;
+        connection.beginning.may_resume = false;
         let awaited = |behind: &&mut Box<CatchUp>| matches!(behind.resume, Some(Resume::Awaited { .. }));
         let Some(behind) = connection.catch_up.as_mut().filter(awaited) else { return false };
         behind.resume = None;
@@ -94,6 +83,7 @@ impl Shard {
         match found {
             Ok(place) => {
                 behind.cursor = began.filter(|began| began.seq > place.seq).unwrap_or(place);
+                behind.ahead = behind.cursor.seq;
                 behind.sent = sent;
                 let until = sent.map_or(head.seq, |sent| sent.after);
                 behind.resume = Some(Resume::Replaying { until: until.max(behind.cursor.seq), n_replayed: 0 });

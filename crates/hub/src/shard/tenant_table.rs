@@ -6,7 +6,7 @@ use hookswitch_protocol::{Event, SessionKey, SubscriptionName, TenantId, UserId}
 use smallvec::SmallVec;
 
 use crate::attachment::{Attachment, Clearance, Subject};
-use crate::history::Place;
+use crate::history::place::Place;
 use crate::publish::batch::Batch;
 use crate::shard::append_batch::AppendBatch;
 use crate::shard::command_share::CommandShare;

@@ -7,7 +7,6 @@ use hookswitch_protocol::{Category, Event, SessionKey};
 
 use crate::attachment::Subject;
 use crate::shard::connection::Connection;
-use crate::shard::tenant_table::TenantTable;
 
 /// Whether visitors of the session may see the event.
 pub(crate) fn is_for_visitors(event: &Event) -> Option<&SessionKey> {
@@ -18,11 +17,11 @@ pub(crate) fn is_for_visitors(event: &Event) -> Option<&SessionKey> {
     event.session.as_ref().filter(|_| is_open)
 }
 
-/// Whether a connection of this tenant may see the event of the same tenant, and wants it.
-pub(super) fn may_see(table: &TenantTable, slot: u32, connection: &Connection, event: &Event) -> bool {
+/// Whether a connection may see the event of its tenant, and wants it.
+pub(super) fn may_see(connection: &Connection, is_admin: bool, event: &Event) -> bool {
     let is_addressed = match &connection.subject {
         Subject::User(user) => event.user.as_ref().is_none_or(|addressee| addressee == user),
         Subject::Visitor(session) => is_for_visitors(event) == Some(session),
     };
-    is_addressed && (!event.event_type.is_for_admins() || table.is_admin(slot)) && connection.wants(event)
+    is_addressed && (!event.event_type.is_for_admins() || is_admin) && connection.wants(event)
 }

@@ -19,7 +19,8 @@ fn who(of: &str, number: i64) -> Attachment {
         subject: Subject::User(number.into()),
         clearance: Clearance::Standard,
         expires_at: None,
-        subscription: None, resume: None,
+        subscription: None,
+        resume: None,
     }
 }
 

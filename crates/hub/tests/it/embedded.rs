@@ -32,7 +32,8 @@ impl Embedded {
             subject: Subject::User(7.into()),
             clearance: Clearance::Standard,
             expires_at: None,
-            subscription: None, resume: None,
+            subscription: None,
+            resume: None,
         };
         let (open, inbox) = MemoryTransport::pair(capacity);
         self.admission.attach(who, MemoryTransport::FORM).await.expect("taken in").open(open).await;

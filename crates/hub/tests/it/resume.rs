@@ -44,7 +44,8 @@ async fn what_was_missed_comes_then_the_word_then_what_is_new() {
 
 #[tokio::test]
 async fn at_the_head_nothing_was_missed() {
-    let rig = Rig::with(HubConfig { history: HistoryLimits { events: 1, ..HistoryLimits::default() }, ..config() }).await;
+    let rig =
+        Rig::with(HubConfig { history: HistoryLimits { events: 1, ..HistoryLimits::default() }, ..config() }).await;
     let mut client = rig.user("t", 7).await;
     publish(&rig, &ids("a", 0..3)).await;
     client.until("a2").await;
@@ -70,7 +71,8 @@ async fn who_comes_for_the_first_time_is_told_where_it_begins() {
 
 #[tokio::test]
 async fn what_cannot_be_given_is_said_with_its_reason() {
-    let rig = Rig::with(HubConfig { history: HistoryLimits { events: 2, ..HistoryLimits::default() }, ..config() }).await;
+    let rig =
+        Rig::with(HubConfig { history: HistoryLimits { events: 2, ..HistoryLimits::default() }, ..config() }).await;
     let mut client = rig.user("t", 7).await;
     publish(&rig, &ids("a", 0..1)).await;
     client.until("a0").await;
@@ -170,7 +172,7 @@ async fn an_answer_says_up_to_where_everything_was_given_whatever_is_subscribed(
     client.subscribe(&["call.*"]).await;
     publish(&rig, &ids("a", 0..40)).await;
     rig.settle("t").await;
-    let served = client.call(|handle| handle.served()).await;
+    let served = client.call(hookswitch_hub::ConnectionHandle::served).await;
     assert!(client.ids().is_empty());
     publish(&rig, &ids("b", 0..1)).await;
     let mut again = back(&rig, served).await;

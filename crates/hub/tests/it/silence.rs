@@ -47,7 +47,8 @@ async fn an_expired_token_ends_the_connection() {
         subject: Subject::User(7.into()),
         clearance: Clearance::Standard,
         expires_at,
-        subscription: None, resume: None,
+        subscription: None,
+        resume: None,
     };
     let pending = rig.admission.attach(who, &ScriptedForm).await.expect("not yet expired");
     let mut brief = rig.open(pending).await;

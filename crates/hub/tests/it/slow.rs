@@ -83,7 +83,10 @@ async fn each_gap_is_told_at_its_place() {
     }
     let told = "messages_dropped";
     // A fence is the last of the two that are kept.
-    assert_eq!(slow.ids(), ["a0", "a1", "a2", "a3", told, "a7", "fence-0", "b0", "b1", "b2", "b3", told, "b7", "fence-1"]);
+    assert_eq!(
+        slow.ids(),
+        ["a0", "a1", "a2", "a3", told, "a7", "fence-0", "b0", "b1", "b2", "b3", told, "b7", "fence-1"]
+    );
 }
 
 #[tokio::test]
@@ -235,4 +238,56 @@ async fn a_dead_socket_is_taken_out_at_the_next_write() {
     client.until_wire("the transport is dropped", |wire| wire.is_dropped).await;
     rig.until("it is counted out", |hub| hub.n_connections() == 0).await;
     assert_eq!(client.frames(), [] as [Frame; 0]);
+}
+
+fn stats(id: &str, queue: &str) -> hookswitch_protocol::Event {
+    let payload = format!(r#"{{"queue_name":"{queue}"}}"#);
+    let payload = hookswitch_protocol::Payload::parse(&payload).expect("an object");
+    hookswitch_protocol::Event { payload, ..event("t", "queue.stats", id) }
+}
+
+/// More than waits in an outbox, so that the client is behind.
+async fn fall_behind(rig: &Rig) -> Client {
+    let client = stalled(rig).await;
+    rig.publish(ids("a", 0..20).iter().map(|id| event("t", "agent.status", id))).await;
+    client
+}
+
+#[tokio::test]
+async fn what_is_urgent_comes_first_and_of_statistics_the_newest() {
+    let rig = Rig::new().await;
+    let mut slow = fall_behind(&rig).await;
+    for n in 0..3 {
+        rig.publish([stats(&format!("support{n}"), "support"), stats(&format!("sales{n}"), "sales")]).await;
+    }
+    rig.publish([event("t", "call.incoming", "call0"), event("t", "agent.status", "b0")]).await;
+    rig.publish([event("t", "call.ended", "call1")]).await;
+    rig.settle("t").await;
+    slow.resume(None).await;
+    rig.publish([event("t", "agent.status", "after")]).await;
+    let got = slow.until("after").await;
+    let (early, late) = got.split_at(got.iter().position(|id| id == "call0").expect("it came"));
+    assert_eq!((early[0].as_str(), &early[1..]), ("first", &ids("a", 0..early.len() - 1)[..]), "its outbox");
+    assert!(early.len() <= 16, "the calls overtake what is in history: {got:?}");
+    let rest: Vec<String> = ids("a", early.len() - 1..20);
+    let mut wanted = vec!["call0".to_owned(), "call1".to_owned()];
+    wanted.extend(rest);
+    wanted.extend(["support2", "sales2", "b0", "fence-0", "after"].map(str::to_owned));
+    assert_eq!(late, wanted);
+    assert_eq!(rig.hub.metrics().messages_superseded.get(), 4);
+}
+
+#[tokio::test]
+async fn a_client_may_want_strict_order() {
+    let rig = Rig::new().await;
+    let mut slow = fall_behind(&rig).await;
+    slow.call(|handle| handle.use_classes(false)).await;
+    rig.publish([stats("support0", "support"), stats("support1", "support")]).await;
+    rig.publish([event("t", "call.incoming", "call0")]).await;
+    rig.settle("t").await;
+    slow.resume(None).await;
+    rig.publish([event("t", "agent.status", "after")]).await;
+    let got = slow.until("after").await;
+    assert_eq!(got[1..21], ids("a", 0..20));
+    assert_eq!(got[21..], ["support0", "support1", "call0", "fence-0", "after"]);
 }

@@ -28,7 +28,7 @@ pub use agent::{AVAILABLE, Agent, OFFLINE};
 pub use call::{Call, INBOUND};
 pub use chat::{ChatMessage, ChatSession, ChatTyping, VISITOR};
 pub use presence::{PresenceCause, PresenceChanged, PresenceWord};
-pub use queue::{QueueMember, QueueStats};
+pub use queue::{QueueMember, QueueStats, queue_name};
 pub use references::{MessageRef, NotificationRef, SessionRef};
 pub use system::{Alert, ErrorNotice, Notification};
 pub use webhook::WebhookDisabled;

@@ -1,9 +1,24 @@
 //! `queue.*`: how a queue stands, and who serves it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::is_zero;
-use crate::UserId;
+use crate::{Payload, UserId};
+
+/// The part of a payload that tells queues apart.
+#[derive(Deserialize)]
+struct OfQueue<'a> {
+    #[serde(borrow)]
+    queue_name: Option<Cow<'a, str>>,
+}
+
+/// Which queue a payload is about; `None` where it has no such field, or one that is no text.
+pub fn queue_name(payload: &Payload) -> Option<Cow<'_, str>> {
+    let of: OfQueue<'_> = serde_json::from_str(payload.as_str()).ok()?;
+    of.queue_name
+}
 
 /// The figures of one queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::num::NonZeroUsize;
 
 use hookswitch::gateway::AllowedOrigins;
-use hookswitch::hub::{ConnectionCaps, HistoryLimits};
+use hookswitch::hub::{ConnectionCaps, EventClasses, HistoryLimits};
+use hookswitch::protocol::SubscriptionName;
 use hookswitch::webhooks::AddressPolicy;
 
 use super::super::settings::{self, Setting};
@@ -110,6 +111,15 @@ impl Checker<'_> {
             age: self.duration(&settings::HISTORY_AGE),
             total_bytes,
         }
+    }
+
+    pub(super) fn event_classes(&mut self) -> EventClasses {
+        let mut names = |setting| {
+            let entry = |text: &str| SubscriptionName::parse(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
+            let names = self.list(setting, entry, "write event types such as alert, or patterns such as call.*");
+            names.iter().filter_map(|name| SubscriptionName::parse(name).ok()).collect()
+        };
+        EventClasses { urgent: names(&settings::HISTORY_URGENT), latest: names(&settings::HISTORY_LATEST) }
     }
 
     fn origins(&mut self, setting: &Setting) -> AllowedOrigins {

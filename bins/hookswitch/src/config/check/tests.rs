@@ -151,6 +151,11 @@ fn recent_history_is_as_large_as_the_operator_says() {
     let said = [GOOD_SECRET, ("HISTORY_EVENTS", "20000"), ("HISTORY_BYTES", "16777216"), ("HISTORY_AGE", "1h")];
     let set = load(said).expect("good").history;
     assert_eq!((set.events, set.bytes, set.age), (20_000, 16_777_216, std::time::Duration::from_hours(1)));
+    let set = load([GOOD_SECRET, ("HISTORY_URGENT", "alert")]).expect("good").event_classes;
+    let default = hookswitch::hub::EventClasses::default();
+    assert_eq!((set.urgent.len(), &set.latest), (1, &default.latest));
+    assert_eq!(load([GOOD_SECRET]).expect("good").event_classes, default);
+    assert_eq!(problems([GOOD_SECRET, ("HISTORY_LATEST", "a b")]), ["HISTORY_LATEST"]);
     let more_than_all = [GOOD_SECRET, ("HISTORY_BYTES", "2000000"), ("HISTORY_TOTAL_BYTES", "1000000")];
     assert_eq!(problems(more_than_all), ["HISTORY_BYTES"]);
 }

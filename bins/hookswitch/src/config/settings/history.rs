@@ -36,3 +36,21 @@ pub(crate) const HISTORY_TOTAL_BYTES: Setting = Setting {
     doc: "How many bytes the history of all tenants may take on this node. Beyond it that of the tenant goes first that \
           was not used for longest; its clients that come back are told to fetch the present state.",
 };
+
+pub(crate) const HISTORY_URGENT: Setting = Setting {
+    env: "HISTORY_URGENT",
+    key: "history.urgent",
+    kind: Kind::List,
+    default: "call.*,notification,alert",
+    doc: "Event types, or patterns such as `call.*`, that a client which does not read in time is given before older \
+          events of other types.",
+};
+
+pub(crate) const HISTORY_LATEST: Setting = Setting {
+    env: "HISTORY_LATEST",
+    key: "history.latest",
+    kind: Kind::List,
+    default: "queue.stats,queue.stats.*",
+    doc: "Event types of which such a client is given only the newest for each `queue_name`: those that say how something \
+          stands, not what has changed.",
+};

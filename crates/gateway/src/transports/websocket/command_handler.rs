@@ -3,8 +3,8 @@
 use hookswitch_hub::Subject;
 use hookswitch_protocol::payloads::VISITOR;
 use hookswitch_protocol::{
-    Command, CommandError, ErrorCode, EventType, Payload, ResumeCommand, SessionKey, SessionName, SubscriptionName,
-    TenantId, Timestamp, TypingCommand, error_message,
+    Command, CommandError, ErrorCode, EventType, Payload, ResumeCommand, SessionKey, SessionName, SubscribeCommand,
+    SubscriptionName, TenantId, Timestamp, TypingCommand, error_message,
 };
 
 /// The commands of one connection. Commands take effect in the order they came.
@@ -23,8 +23,8 @@ pub(crate) enum Effect {
     Position(EventType),
     /// The client was there before.
     Resume(ResumeCommand),
-    /// Add names to the subscription.
-    Subscribe(Vec<SubscriptionName>),
+    /// Add names to the subscription, or change the order of what comes late.
+    Subscribe(SubscribeCommand),
     /// Take names away.
     Unsubscribe(Vec<SubscriptionName>),
     /// Relay to the others of the session: a visitor's own, or the one that an agent named by its key
@@ -53,7 +53,7 @@ impl CommandHandler {
             Ok(Command::Ping) => Effect::Position(EventType::PONG),
             Ok(Command::Position) => Effect::Position(EventType::POSITION),
             Ok(Command::Resume(resume)) => Effect::Resume(resume),
-            Ok(Command::Subscribe(names)) => Effect::Subscribe(names),
+            Ok(Command::Subscribe(subscribe)) => Effect::Subscribe(subscribe),
             Ok(Command::Unsubscribe(names)) => Effect::Unsubscribe(names),
             Ok(Command::Typing(typing)) => {
                 self.typing(typing, resolve).unwrap_or_else(|error| Effect::Answer(self.error(&error, now)))

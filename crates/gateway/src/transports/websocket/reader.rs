@@ -15,7 +15,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookswitch_hub::ConnectionHandle;
 use hookswitch_protocol::{
-    CloseCode, CommandError, ErrorCode, Payload, ResumeCommand, SessionName, limits, positioned_message,
+    CloseCode, CommandError, ErrorCode, Payload, ResumeCommand, SessionName, SubscribeCommand, limits,
+    positioned_message,
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
@@ -208,7 +209,11 @@ impl Reader {
                 self.handle.send(&positioned_message(&kind, position, now, self.commands.tenant()));
             }
             Effect::Resume(resume) => self.on_resume(&resume),
-            Effect::Subscribe(names) => {
+            Effect::Subscribe(SubscribeCommand { events, classes }) => {
+                if let Some(classes) = classes {
+                    self.handle.use_classes(classes);
+                }
+                let Some(names) = events else { return };
                 self.pace.names(names.len());
                 let added = self.handle.subscribe(&names);
                 self.tell(added.map_err(|error| CommandError::new(ErrorCode::TooManyNames, error.to_string())));

@@ -1,3 +1,5 @@
+//! One tenant's events: pages, bounds, lanes.
+
 use std::time::Duration;
 
 use hookswitch_protocol::{Event, EventId, EventType, Payload, TenantId, Timestamp};
@@ -28,9 +30,9 @@ async fn types_that_one_must_ask_for_push_nothing_else_out() {
     let mut ring = Ring::starting_at(Place::default());
     let limits = HistoryLimits { events: 8, ..HistoryLimits::default() };
     let now = Instant::now();
-    ring.push(event(false), now);
+    ring.push(event(false), Class::InOrder, now);
     for _ in 0..100 {
-        ring.push(event(true), now);
+        ring.push(event(true), Class::InOrder, now);
         ring.trim(&limits, now);
     }
     let page = ring.page(0, 100);
@@ -48,7 +50,7 @@ proptest! {
         let mut ring = Ring::starting_at(Place::default());
         let now = Instant::now();
         for is_opt_in in &kinds {
-            ring.push(event(*is_opt_in), now);
+            ring.push(event(*is_opt_in), Class::InOrder, now);
         }
         let page = ring.page(after, n_events);
         let wanted: Vec<u64> = (1..=kinds.len() as u64).filter(|seq| *seq > after).take(n_events).collect();
@@ -62,7 +64,7 @@ proptest! {
         let start = Instant::now();
         for (n, is_opt_in) in kinds.iter().enumerate() {
             let now = start + Duration::from_secs(n as u64);
-            ring.push(event(*is_opt_in), now);
+            ring.push(event(*is_opt_in), Class::InOrder, now);
             ring.trim(&limits, now);
         }
         let page = ring.page(0, 1_000);

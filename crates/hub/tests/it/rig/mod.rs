@@ -107,8 +107,14 @@ impl Rig {
     pub(crate) async fn subscribed(&self, of: &str, number: i64, names: &[&str]) -> PendingConnection {
         let subject = Subject::User(UserId::from(number));
         let subscription = Some(names.iter().map(|text| name(text)).collect());
-        let who =
-            Attachment { tenant: tenant(of), subject, clearance: Clearance::Standard, expires_at: None, subscription, resume: None };
+        let who = Attachment {
+            tenant: tenant(of),
+            subject,
+            clearance: Clearance::Standard,
+            expires_at: None,
+            subscription,
+            resume: None,
+        };
         self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in")
     }
 
