@@ -90,7 +90,7 @@ impl Scripts {
     }
 
     pub(super) async fn put(&self, user: &UserKey, messages: Vec<OfflineMessage>) -> Result<PutAnswer, OfflineError> {
-        let mut args = vec![number(self.limits.per_user), self.ttl()];
+        let mut args = vec![number(self.limits.per_user), number(self.limits.per_user_bytes), self.ttl()];
         for message in messages {
             args.extend([message.event_id.as_str().into(), message.at.as_millis().into(), message.envelope.into()]);
         }
@@ -106,7 +106,8 @@ impl Scripts {
         oldest: Timestamp,
     ) -> Result<ClaimAnswer, OfflineError> {
         let mut args = vec![self.owner(), start.first.into(), number(limit), CLAIM_BYTES.into(), self.lease()];
-        args.extend([self.ttl(), number(self.limits.per_user), oldest.as_millis().into()]);
+        args.extend([self.ttl(), number(self.limits.per_user), number(self.limits.per_user_bytes)]);
+        args.push(oldest.as_millis().into());
         args.extend(start.others.iter().flat_map(|(first, last)| [Value::from(*first), Value::from(*last)]));
         let operation = "claim offline messages";
         let answer: Vec<Value> = self.run(&self.claim, operation, user, args).await?;
@@ -167,12 +168,12 @@ impl Scripts {
         script.run(&self.link, operation, keys, args).await.map_err(|failed| unavailable(operation, failed))
     }
 
-    fn keys(&self, user: &UserKey) -> [String; 5] {
+    fn keys(&self, user: &UserKey) -> [String; 6] {
         let keys = self.link.keys();
         let list = keys.offline(user);
-        let [known, claim, back, dropped] =
-            ["known", "claim", "back", "dropped"].map(|what| keys.beside(&format!("offline-{what}"), &list));
-        [list, known, claim, back, dropped]
+        let [known, claim, back, dropped, bytes] =
+            ["known", "claim", "back", "dropped", "bytes"].map(|what| keys.beside(&format!("offline-{what}"), &list));
+        [list, known, claim, back, dropped, bytes]
     }
 
     fn owner(&self) -> Value {

@@ -3,13 +3,14 @@
 -- KEYS     see offline_lib.lua
 -- ARGV     1 owner, 2 number of the first message, 3 most messages, 4 most bytes (one message may be
 --          larger), 5 lease in ms, 6 time to live in ms, 7 most messages of a user,
---          8 oldest message (accepted at, ms),
+--          8 their bytes, 9 oldest message (accepted at, ms),
 --          then pairs: first and last number of what this owner still has, be it not answered yet
 -- Returns  { ms another owner's claim lasts still or 0, dropped since the last claim,
 --            dropped by this call, 1 if a dead owner's claim was freed,
 --            then for each message: 1 if it is one of ours, envelope }
 local me, base, limit, bytes_left = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local lease, ttl, per_user, oldest = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local lease, ttl, per_user = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local most_bytes, oldest = tonumber(ARGV[8]), tonumber(ARGV[9])
 
 local owner, left, freed = holder(me)
 if owner and owner ~= me then
@@ -19,7 +20,7 @@ end
 -- A call that was given up by its caller and carried out all the same has claimed what nobody knows
 -- of. Numbers from `base` on are younger than this call's list.
 local function is_abandoned(number)
-  for at = 9, #ARGV, 2 do
+  for at = 10, #ARGV, 2 do
     if number >= tonumber(ARGV[at]) and number <= tonumber(ARGV[at + 1]) then
       return false
     end
@@ -31,7 +32,7 @@ if owner then
 end
 mend()
 
-local n_dropped = trim(per_user)
+local n_dropped = trim(per_user) + trim_bytes(most_bytes)
 local next_place = tonumber(redis.call('HGET', CLAIM, 'next') or (redis.call('LINDEX', BACK, 0) or 0) + 1)
 local answer, n = { 0, 0, 0, freed }, 0
 while n < limit do
