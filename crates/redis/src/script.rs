@@ -1,8 +1,10 @@
 //! Lua scripts, kept as files, run by their digest.
 
+use fred::clients::{Client, WithOptions};
+use fred::error::Error;
 use fred::interfaces::ClientLike as _;
 use fred::types::scripts::Script as LuaScript;
-use fred::types::{ClusterHash, CustomCommand, FromValue, Value};
+use fred::types::{CustomCommand, FromValue, Value};
 use fred::util::redis_keyslot;
 
 use crate::link::{Link, LinkError};
@@ -46,15 +48,17 @@ impl Script {
         script: &str,
         keys: &[String],
         args: Vec<Value>,
-    ) -> Result<Value, fred::error::Error> {
-        // Of a custom command the client takes a slot, but no other advice: it would go by the digest.
+    ) -> Result<Value, Error> {
         let slot = keys.first().map_or(0, |key| redis_keyslot(key.as_bytes()));
-        let command = CustomCommand::new_static(name, ClusterHash::Custom(slot), false);
         let mut all: Vec<Value> = Vec::with_capacity(2 + keys.len() + args.len());
         all.push(script.into());
         all.push((keys.len() as i64).into());
         all.extend(keys.iter().map(|key| key.as_str().into()));
         all.extend(args);
-        link.client().custom(command, all).await
+        let send = |client: WithOptions<Client>| {
+            let (command, all) = (CustomCommand::new_static(name, None, false), all.clone());
+            async move { client.custom(command, all).await }
+        };
+        link.at_slot(slot, send).await
     }
 }

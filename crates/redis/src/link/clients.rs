@@ -1,11 +1,10 @@
-//! The two clients of a node: one for commands, one that listens.
+//! How the clients of a node are set up: those for commands, and the one that listens.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Client;
-use fred::interfaces::ClientLike as _;
 use fred::types::Builder;
 use fred::types::config::{
     ClusterDiscoveryPolicy, Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, Server, ServerConfig,
@@ -17,11 +16,13 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::Link;
-use super::listener::Listener;
+use super::command_clients::CommandClients;
+use super::running_client::RunningClient;
 use crate::config::{HostPort, RedisConfig, Tls, Topology};
 
-/// Messages that may wait for the receiving task. Past it the client forgets the oldest and says so.
-const WAITING_MESSAGES: usize = 64 * 1024;
+/// Messages that may wait until the receiving task takes them over, which it does every few. Past it the client forgets
+/// the oldest and says so.
+pub(crate) const WAITING_MESSAGES: usize = 16 * 1024;
 
 /// Commands that may wait for the connection; past it they are refused.
 const WAITING_COMMANDS: usize = 20_000;
@@ -59,8 +60,11 @@ impl Tls {
 }
 
 /// Makes the clients and lets them connect, now or whenever there is something to connect to.
+///
+/// Also in a cluster one connection listens: what is published is told by every master to all of its own listeners,
+/// and so the connection can be given up and made anew without touching any other.
 pub(crate) fn connect(config: RedisConfig, node: NodeId, clock: Clock) -> Result<Link, RedisSetupError> {
-    let commands = build(&config, server(&config.topology))?;
+    let commands = CommandClients::start(config.clone())?;
     let first = match &config.topology {
         // Not all nodes at the same one.
         Topology::Cluster(hosts) => {
@@ -68,26 +72,14 @@ pub(crate) fn connect(config: RedisConfig, node: NodeId, clock: Clock) -> Result
         }
         Topology::Single(_) | Topology::Sentinel { .. } => None,
     };
-    let listener = Listener::start(listening_client(&config, first.as_ref())?, first);
+    let listener = RunningClient::start(client_of(&config, first.as_ref())?, first);
     Ok(Link::new(config, node, clock, commands, listener))
 }
 
 /// A client that does not connect yet, for one server of a cluster; without one, for the only server.
-pub(crate) fn listening_client(config: &RedisConfig, at: Option<&Server>) -> Result<Client, RedisSetupError> {
+pub(crate) fn client_of(config: &RedisConfig, at: Option<&Server>) -> Result<Client, RedisSetupError> {
     let only = |at: &Server| ServerConfig::Centralized { server: at.clone() };
     build(config, at.map_or_else(|| server(&config.topology), only))
-}
-
-/// Whether a server answers over a connection of its own.
-pub(crate) async fn answers(config: &RedisConfig, server: &Server) -> bool {
-    let Ok(client) = listening_client(config, Some(server)) else { return false };
-    // Its task ends with it.
-    let listener = Listener::start(client, Some(server.clone()));
-    let asked = async {
-        listener.client().wait_for_connect().await?;
-        listener.client().ping::<()>(None).await
-    };
-    matches!(tokio::time::timeout(config.command_timeout, asked).await, Ok(Ok(())))
 }
 
 /// The servers that the settings name.

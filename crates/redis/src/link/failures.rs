@@ -78,13 +78,21 @@ pub(crate) fn class(error: &Error) -> &'static str {
         _ => {}
     }
     let details = error.details();
-    REFUSALS.iter().find(|(word, _)| details.contains(word)).map_or("other", |(_, class)| class)
+    let refusal = REFUSALS.iter().find(|(word, _)| details.contains(word)).map(|(_, class)| *class);
+    refusal.unwrap_or(if is_answer(details) { "other" } else { "connection" })
 }
 
 /// Whether Redis answered that it does not do this one command: others may go through all the same.
 pub(crate) fn is_refusal(error: &Error) -> bool {
     use ErrorKind::{Auth, InvalidArgument, InvalidCommand, Unknown};
-    matches!(error.kind(), Auth | InvalidArgument | InvalidCommand | Unknown)
+    matches!(error.kind(), Auth | InvalidArgument | InvalidCommand | Unknown) && is_answer(error.details())
+}
+
+/// Whether these are words of Redis, which begin with one in capitals. Of the same kind as some of those are what the
+/// client says of a command that was under way when its connection was given up.
+fn is_answer(details: &str) -> bool {
+    let word = details.split(' ').next().unwrap_or_default();
+    !word.is_empty() && word.chars().all(|letter| letter.is_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -118,5 +126,9 @@ mod tests {
         assert_eq!(of(ErrorKind::Auth, "NOPERM this user has no permissions to run 'evalsha'"), "no_permission");
         assert_eq!(of(ErrorKind::Timeout, "Request timed out."), "timeout");
         assert_eq!(of(ErrorKind::InvalidCommand, "ERR unknown command"), "other");
+        assert_eq!(of(ErrorKind::Unknown, "channel closed"), "connection");
+        let is_refused = |text: &'static str| is_refusal(&Error::new(ErrorKind::Unknown, text));
+        assert!(is_refused("NOPERM this user has no permissions") && is_refused("ERR unknown command"));
+        assert!(!is_refused("channel closed") && !is_refused("Client is not initialized."));
     }
 }

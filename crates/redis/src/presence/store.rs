@@ -1,6 +1,7 @@
 //! The hub's seam.
 
-use fred::interfaces::SetsInterface as _;
+use std::collections::HashSet;
+
 use hookswitch_hub::{BoxFuture, PresenceChange, PresenceError, PresenceState, PresenceStore, UserKey, UserPresence};
 use hookswitch_protocol::payloads::PresenceCause;
 use hookswitch_protocol::{NodeId, TenantId, UserId};
@@ -9,6 +10,9 @@ use super::announcement::announcement;
 use super::user_leases::{LeaseOutcome, Release, UserState};
 use super::{PendingWrite, RedisPresence, user_heartbeats};
 use crate::link::LinkError;
+
+/// Members of an online set read in one page.
+const MEMBERS_AT_ONCE: usize = 1_000;
 
 impl PresenceStore for RedisPresence {
     fn touch<'a>(
@@ -44,15 +48,7 @@ impl PresenceStore for RedisPresence {
     }
 
     fn online_users<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<UserId>, PresenceError>> {
-        Box::pin(async move {
-            let members = self.members(tenant).await.map_err(|source| unavailable("list online users", source))?;
-            let users: Vec<UserId> = members.iter().filter_map(|user| UserId::parse(user).ok()).collect();
-            if users.len() < members.len() {
-                let n_others = members.len() - users.len();
-                tracing::warn!(%tenant, n_others, "the online set holds what are no user ids, they are left out");
-            }
-            Ok(users)
-        })
+        Box::pin(async move { self.members(tenant).await.map_err(|source| unavailable("list online users", source)) })
     }
 }
 
@@ -138,11 +134,23 @@ impl RedisPresence {
         Ok(UserPresence { state: word, n_connections, last_seen: heartbeat.flatten() })
     }
 
-    async fn members(&self, tenant: &TenantId) -> Result<Vec<String>, LinkError> {
+    /// In pages, so that a tenant with many users holds up no other: who is there all the while is among them.
+    async fn members(&self, tenant: &TenantId) -> Result<Vec<UserId>, LinkError> {
         self.link.ready()?;
-        let key = self.link.keys().online(tenant);
-        let members: Result<Vec<String>, _> = self.link.client().smembers(&key).await;
-        members.map_err(|source| self.link.failed("list online users", &key, source))
+        let (mut users, mut n_others) = (HashSet::new(), 0_usize);
+        let mut take = |page: Vec<String>| {
+            for user in page {
+                match UserId::parse(&user) {
+                    Ok(user) => _ = users.insert(user),
+                    Err(_unfit) => n_others += 1,
+                }
+            }
+        };
+        self.scan("SSCAN", &self.link.keys().online(tenant), ("list online users", MEMBERS_AT_ONCE), &mut take).await?;
+        if n_others > 0 {
+            tracing::warn!(%tenant, n_others, "the online set holds what are no user ids, they are left out");
+        }
+        Ok(users.into_iter().collect())
     }
 }
 

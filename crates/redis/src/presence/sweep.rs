@@ -1,5 +1,6 @@
 //! Ends the leases of nodes that ended without a word.
 
+use fred::clients::{Client, WithOptions};
 use fred::interfaces::HashesInterface as _;
 use futures_util::{StreamExt as _, stream};
 use hookswitch_protocol::payloads::PresenceCause;
@@ -81,8 +82,9 @@ impl RedisPresence {
 
     async fn some_leases(&self, node: &NodeId, tenant: &TenantId) -> Result<Vec<String>, LinkError> {
         let key = self.link.keys().leases(tenant, node);
-        let fields: Result<Vec<String>, _> =
-            self.link.client().hrandfield(&key, Some((USERS_AT_ONCE as i64, false))).await;
+        let some = Some((USERS_AT_ONCE as i64, false));
+        let read = async |client: WithOptions<Client>| client.hrandfield(&key, some).await;
+        let fields: Result<Vec<String>, _> = self.link.at_key(&key, read).await;
         let mut fields = fields.map_err(|source| self.link.failed("read a lost node's leases", &key, source))?;
         fields.retain(|field| !field.starts_with('#'));
         Ok(fields)

@@ -2,6 +2,7 @@
 
 mod broker;
 mod chat;
+mod cluster_commands;
 mod cluster_links;
 mod ending;
 mod foreign;
