@@ -64,6 +64,8 @@ pub(super) struct ClaimAnswer {
     pub(super) n_dropped_now: u64,
     /// Whether a dead node had the claim.
     pub(super) n_freed: u64,
+    /// Whether it stopped because it dropped many: there may be more.
+    pub(super) is_cut: bool,
     /// Oldest first.
     pub(super) messages: Vec<ClaimedEnvelope>,
 }
@@ -194,13 +196,14 @@ impl ClaimAnswer {
         let mut values = answer.into_iter();
         let mut figure = || values.next().unwrap_or(Value::Null).convert::<u64>();
         let (left, n_dropped, n_dropped_now, n_freed) = (figure()?, figure()?, figure()?, figure()?);
+        let is_cut = figure()? == 1;
         let mut messages = Vec::with_capacity(values.len() / 2);
         while let (Some(is_ours), Some(envelope)) = (values.next(), values.next()) {
             let number = MessageNumber(first + messages.len() as i64);
             messages.push(ClaimedEnvelope { number, is_ours: is_ours.convert()?, envelope: envelope.convert()? });
         }
         let held_for = (left > 0).then(|| Duration::from_millis(left));
-        Ok(Self { held_for, n_dropped, n_dropped_now, n_freed, messages })
+        Ok(Self { held_for, n_dropped, n_dropped_now, n_freed, is_cut, messages })
     }
 }
 

@@ -96,6 +96,26 @@ async fn bytes_are_bounded_whoever_pushes_and_takes_out() {
     assert_eq!(claim.messages.len() + claim.n_dropped as usize, 6 + 40 + 5, "and what is dropped is told");
 }
 
+#[tokio::test]
+async fn many_that_are_too_old_are_dropped_in_steps_and_the_rest_comes() {
+    let server = RedisSpec::new().start().await;
+    let clock = Clock::manual(NOW);
+    let store = StoresSpec { clock: clock.clone(), ..StoresSpec::new(&server.url()) }.start().await;
+    store.put((0..1_700).map(|n| kept(&format!("old{n}"))).collect()).await.expect("kept");
+    clock.advance(Duration::from_hours(8 * 24));
+    let fresh = OfflineMessage { at: clock.now(), ..kept("fresh") };
+    store.put(vec![fresh]).await.expect("kept");
+    let calls = async || {
+        let stats = server.cli(&["INFO", "commandstats"]).await;
+        let of = |name: &str| stats.lines().find_map(|line| line.strip_prefix(name)?.split(',').next()?.parse().ok());
+        of("cmdstat_evalsha:calls=").unwrap_or(0) + of("cmdstat_eval:calls=").unwrap_or(0_u64)
+    };
+    let before = calls().await;
+    let claim = store.claim(&agent(), 10).await.expect("claimed");
+    assert_eq!((claim.messages.len(), claim.n_dropped), (1, 1_700));
+    assert!(calls().await >= before + 4, "at most 500 at a time, or others wait for all of them");
+}
+
 /// Every key but the list, with the programs' view of it.
 async fn own_keys(server: &RedisServer) -> Vec<String> {
     let keys = server.cli(&["--raw", "KEYS", "*offline*"]).await;
