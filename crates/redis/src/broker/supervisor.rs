@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::sources::SourceSender;
 use super::subscriptions::Subscriptions;
 use crate::config::Topology;
-use crate::link::{Link, LinkError};
+use crate::link::{Link, LinkError, clients};
 
 /// Probes that must fail before the way counts as closed.
 const MISSES: u32 = 2;
@@ -114,6 +114,7 @@ impl Supervisor {
         }
         self.probe().await?;
         if self.link.is_up() {
+            self.leave_replica().await;
             return Ok(());
         }
         let had_listened = std::mem::replace(&mut self.has_listened, true);
@@ -181,6 +182,18 @@ impl Supervisor {
             }
         };
         if listens_in_vain && self.may_reconnect() {
+            self.listen_anew().await;
+        }
+    }
+
+    /// A server that became a replica takes events all the same, and nobody hears them. Where its name leads to
+    /// another one by now, as with a service that moves it at a fail-over, the node goes there. In a cluster it is
+    /// told by redirections.
+    async fn leave_replica(&mut self) {
+        let is_replica = self.link.take_only_reads() && !matches!(self.link.config().topology, Topology::Cluster(_));
+        if is_replica && self.may_reconnect() && clients::leads_to_master(self.link.config()).await {
+            self.link.close("the server only reads by now, its name leads to another one");
+            self.link.replace_commands(None);
             self.listen_anew().await;
         }
     }

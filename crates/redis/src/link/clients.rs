@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Client;
-use fred::types::Builder;
+use fred::interfaces::ClientLike as _;
 use fred::types::config::{
     ClusterDiscoveryPolicy, Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, Server, ServerConfig,
     TcpConfig, TlsConfig, TlsConnector, UnresponsiveConfig,
 };
+use fred::types::{Builder, CustomCommand, Value};
 use hookswitch_protocol::NodeId;
 use hookswitch_runtime::Clock;
 use rustls::pki_types::CertificateDer;
@@ -80,6 +81,20 @@ pub(crate) fn connect(config: RedisConfig, node: NodeId, clock: Clock) -> Result
 pub(crate) fn client_of(config: &RedisConfig, at: Option<&Server>) -> Result<Client, RedisSetupError> {
     let only = |at: &Server| ServerConfig::Centralized { server: at.clone() };
     build(config, at.map_or_else(|| server(&config.topology), only))
+}
+
+/// Whether a connection that is made now leads to a server that takes writes.
+pub(crate) async fn leads_to_master(config: &RedisConfig) -> bool {
+    let Ok(client) = client_of(config, None) else { return false };
+    // Its task ends with it.
+    let fresh = RunningClient::start(client, None);
+    let asked = async {
+        fresh.client().wait_for_connect().await?;
+        let command = CustomCommand::new_static("ROLE", None, false);
+        fresh.client().custom::<Vec<Value>, Value>(command, Vec::new()).await
+    };
+    let said = tokio::time::timeout(config.command_timeout, asked).await;
+    matches!(said, Ok(Ok(role)) if role.first().and_then(Value::as_str).as_deref() == Some("master"))
 }
 
 /// The servers that the settings name.

@@ -16,17 +16,23 @@ const QUIET: Duration = Duration::from_mins(1);
 /// Keys for which a kind is told in that time: all of them may fail at once.
 const KEYS_TOLD: usize = 10;
 
+/// The class of what a replica refuses.
+pub(super) const READ_ONLY: &str = "read_only";
+
 /// What a failure can be, by the word with which Redis begins its answer; the word for people is the metric's label.
 const REFUSALS: [(&str, &str); 8] = [
     ("WRONGTYPE", "wrong_type"),
     ("OOM", "out_of_memory"),
     ("NOPERM", "no_permission"),
-    ("READONLY", "read_only"),
+    ("READONLY", READ_ONLY),
     ("NOREPLICAS", "too_few_replicas"),
     ("MISCONF", "persistence"),
     ("CLUSTERDOWN", "cluster_down"),
     ("NOAUTH", "authentication"),
 ];
+
+/// What Redis says of itself and not of the command: soon it says otherwise.
+const PASSING: [&str; 5] = ["LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN"];
 
 /// Counts failed commands, and says when one is to be told.
 #[derive(Debug, Default)]
@@ -85,7 +91,10 @@ pub(crate) fn class(error: &Error) -> &'static str {
 /// Whether Redis answered that it does not do this one command: others may go through all the same.
 pub(crate) fn is_refusal(error: &Error) -> bool {
     use ErrorKind::{Auth, InvalidArgument, InvalidCommand, Unknown};
-    matches!(error.kind(), Auth | InvalidArgument | InvalidCommand | Unknown) && is_answer(error.details())
+    let is_passing = || PASSING.iter().any(|word| error.details().starts_with(word));
+    matches!(error.kind(), Auth | InvalidArgument | InvalidCommand | Unknown)
+        && is_answer(error.details())
+        && !is_passing()
 }
 
 /// Whether these are words of Redis, which begin with one in capitals. Of the same kind as some of those are what the
@@ -129,6 +138,7 @@ mod tests {
         assert_eq!(of(ErrorKind::Unknown, "channel closed"), "connection");
         let is_refused = |text: &'static str| is_refusal(&Error::new(ErrorKind::Unknown, text));
         assert!(is_refused("NOPERM this user has no permissions") && is_refused("ERR unknown command"));
+        assert!(!is_refused("BUSY Redis is busy running a script.") && !is_refused("LOADING Redis is loading"));
         assert!(!is_refused("channel closed") && !is_refused("Client is not initialized."));
     }
 }

@@ -12,6 +12,7 @@ mod shards;
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fred::clients::Client;
@@ -50,6 +51,8 @@ struct LinkParts {
     /// Probes that came back, of those that are out.
     heard: Mutex<BTreeSet<u64>>,
     failures: FailureLog,
+    /// Whether a server refused to write since that was last asked.
+    only_reads: AtomicBool,
     shards: ShardStates,
 }
 
@@ -97,6 +100,7 @@ impl Link {
             state: watch::Sender::new(LinkState { problem, n_opened: 0 }),
             heard: Mutex::default(),
             failures: FailureLog::default(),
+            only_reads: AtomicBool::new(false),
             shards: ShardStates::default(),
         }))
     }
@@ -139,7 +143,15 @@ impl Link {
     /// A command failed: it is counted, and its kind told once a minute with the keys.
     pub(crate) fn failed(&self, operation: &'static str, keys: &str, source: fred::error::Error) -> LinkError {
         self.0.failures.note(operation, &self.0.keys.masked(keys), &source);
+        if failures::class(&source) == failures::READ_ONLY {
+            self.0.only_reads.store(true, Ordering::Relaxed);
+        }
         LinkError::Failed { operation, source }
+    }
+
+    /// Whether a server refused to write, as a replica does, since this was last asked.
+    pub(crate) fn take_only_reads(&self) -> bool {
+        self.0.only_reads.swap(false, Ordering::Relaxed)
     }
 
     /// Whether the way is open.
