@@ -82,26 +82,50 @@ impl Link {
             return call(self.client_at(None)?).await;
         };
         let unknown = || Error::new(ErrorKind::Canceled, "which master owns the slot is not known");
-        let mut server = self.clients().owner(slot).ok_or_else(unknown)?;
-        let mut answer = call(self.client_at(Some(&server))?).await;
-        for _ in 0..REDIRECTIONS {
-            let Err(error) = &answer else { return answer };
-            match Redirection::read(error, &server) {
-                None => return answer,
-                Some(Redirection::Moved(to)) => {
+        let server = self.clients().owner(slot).ok_or_else(unknown)?;
+        let answer = call(self.client_at(Some(&server))?).await;
+        match answer.as_ref().err().and_then(|error| Redirection::read(error, &server)) {
+            None => answer,
+            // Seldom, and large.
+            Some(redirection) => Box::pin(self.follow(slot, server, redirection, call)).await,
+        }
+    }
+
+    /// Runs a command where `server` said, and so on.
+    async fn follow<R, F, Fut>(
+        &self,
+        slot: u16,
+        mut server: Server,
+        mut redirection: Redirection,
+        call: F,
+    ) -> Result<R, Error>
+    where
+        F: Fn(WithOptions<Client>) -> Fut,
+        Fut: Future<Output = Result<R, Error>>,
+    {
+        let mut n_left = REDIRECTIONS;
+        loop {
+            let (to, answer) = match redirection {
+                Redirection::Moved(to) => {
                     self.learn(slot, &server, &to).await;
-                    server = to;
-                    answer = call(self.connected_at(&server).await?).await;
+                    let answer = call(self.connected_at(&to).await?).await;
+                    (to, answer)
                 }
-                Some(Redirection::Ask(to)) => {
-                    server = to;
-                    let client = self.connected_at(&server).await?;
+                Redirection::Ask(to) => {
+                    let client = self.connected_at(&to).await?;
                     // Both are sent now, one right behind the other.
-                    (_, answer) = tokio::join!(asking(client.clone()), call(client));
+                    let (_, answer) = tokio::join!(asking(client.clone()), call(client));
+                    (to, answer)
                 }
+            };
+            server = to;
+            n_left -= 1;
+            let next = answer.as_ref().err().and_then(|error| Redirection::read(error, &server));
+            match next.filter(|_| n_left > 0) {
+                Some(next) => redirection = next,
+                None => return answer,
             }
         }
-        answer
     }
 
     /// The same as [`Self::client_at`], once it is connected or cannot be in time.
@@ -128,7 +152,7 @@ impl Link {
             let _known = self.slots().await;
         }
         let all = self.clients().all();
-        futures_util::future::join_all(all.iter().map(|client| client.wait_for_connect())).await;
+        futures_util::future::join_all(all.iter().map(Client::wait_for_connect)).await;
     }
 
     /// Asks the cluster again and again who owns which slot.

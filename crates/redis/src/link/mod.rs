@@ -226,7 +226,7 @@ impl Link {
     pub(crate) async fn quit(&self) {
         let mut clients = self.clients().all();
         clients.push(self.subscriber());
-        let all = join_all(clients.iter().map(|client| client.quit()));
+        let all = join_all(clients.iter().map(Client::quit));
         // Ended connections are what is wanted; a server that is gone has none.
         let _ended = tokio::time::timeout(self.0.config.command_timeout / 2, all).await;
     }

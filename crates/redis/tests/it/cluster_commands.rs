@@ -1,14 +1,18 @@
 //! Commands to a cluster's masters: what happens to one's connection is no trouble of the others.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hookswitch_hub::{OfflineMessage, OfflineStore as _};
-use hookswitch_protocol::{Event, Payload, UserId};
+use hookswitch_hub::{
+    ChatSession, ChatSessionStore as _, OfflineMessage, OfflineStore as _, SessionStart, SharedChatSessions as _,
+};
+use hookswitch_protocol::{Event, Payload, SessionKey, UserId};
+use hookswitch_runtime::Clock;
 use hookswitch_testkit::{Fault, FaultProxy, PATIENCE, RedisCluster, eventually};
+use tokio::time::Instant;
 
 use crate::cluster_links::listening_at;
 use crate::presence::user;
-use crate::rig::{Node, event};
+use crate::rig::{Node, event, tenant};
 
 /// A node; a master at which nobody listens; tenants whose messages go through it, and tenants of the other two.
 struct Stage {
@@ -210,4 +214,29 @@ async fn a_change_of_presence_is_told_once_after_slots_moved() {
     let told: Vec<usize> = (1..=keys.len()).map(n_told).collect();
     assert_eq!(told, [1; 5], "once each");
     assert!(there.heard.gaps().is_empty(), "{:?}", there.heard.gaps());
+}
+
+/// In the midst of a move, each key of the slot is at one of two masters.
+#[tokio::test]
+async fn a_key_is_found_while_its_slot_moves() {
+    let cluster = RedisCluster::start(3).await;
+    let node = Node::start(&cluster.url()).await;
+    let key = SessionKey::parse("s").expect("legal");
+    let slot = cluster.slot_of("callcenter:chat:s").await;
+    let from = cluster.owner_of(slot).await;
+    let (source, target) = (&cluster.nodes()[from], &cluster.nodes()[(from + 1) % 3]);
+    let (source_id, target_id) = (source.cli(&["CLUSTER", "MYID"]).await, target.cli(&["CLUSTER", "MYID"]).await);
+    let slot = slot.to_string();
+    target.cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source_id]).await;
+    source.cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target_id]).await;
+    let now = Clock::system().now();
+    let session = ChatSession { key: key.clone(), tenant: tenant("t"), alias: None, last_active: now };
+    let started = node.keepers.chat.start(&session, now.before(Duration::from_hours(1))).await;
+    assert_eq!(started.expect("started"), SessionStart::Live);
+    assert_eq!(target.cli(&["CLUSTER", "COUNTKEYSINSLOT", &slot]).await, "1", "it was made where the slot goes");
+    for owner in [target, source, &cluster.nodes()[(from + 2) % 3]] {
+        assert_eq!(node.keepers.chat.find(&key).await.expect("asked").map(|found| found.tenant), Some(tenant("t")));
+        owner.cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &target_id]).await;
+    }
+    assert!(node.keepers.chat.find(&key).await.expect("asked").is_some(), "and when it is there");
 }
