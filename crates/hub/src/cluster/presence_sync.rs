@@ -16,7 +16,8 @@ use crate::seams::presence::{PresenceError, PresenceStore};
 use crate::seams::user_key::UserKey;
 use crate::shared::Shared;
 
-/// Users looked after at the same time: ten thousand users may leave at once.
+/// Users, and tenants, looked after at the same time: ten thousand users may leave at once, and one of whom a part of
+/// the cluster hangs must not hold up the others.
 const DEPARTED_AT_ONCE: usize = 64;
 
 /// Writes the present truth of the counts to the seams, one user and one tenant at a time, so that
@@ -113,18 +114,21 @@ impl PresenceSync {
         loop {
             self.shared.disconnects.tenant_departed().await;
             let departed = self.shared.disconnects.take_tenants();
-            let mut pause = linger;
             tokio::time::sleep(linger).await;
             // Who came and left again meanwhile has left a moment ago: the next round is his.
-            for tenant in departed.into_iter().filter(|tenant| !self.shared.disconnects.has_tenant(tenant)) {
-                if let Err(error) = self.tenant_departed(&tenant).await {
-                    self.shared.metrics.keeper_failures.inc();
-                    tracing::warn!(%tenant, error = %Chain(&error), "tenant could not be unwatched");
-                    pause = later(error.retry(), || self.shared.disconnects.tenant(tenant));
-                }
-            }
+            let departed = departed.into_iter().filter(|tenant| !self.shared.disconnects.has_tenant(tenant));
+            let let_go = stream::iter(departed).map(|tenant| self.let_go(tenant)).buffer_unordered(DEPARTED_AT_ONCE);
+            let pause = let_go.fold(linger, |a, b| async move { a.max(b) }).await;
             tokio::time::sleep(pause.saturating_sub(linger)).await;
         }
+    }
+
+    /// Gives how long to wait before trying again what failed.
+    async fn let_go(&self, tenant: TenantId) -> Duration {
+        let Err(error) = self.tenant_departed(&tenant).await else { return Duration::ZERO };
+        self.shared.metrics.keeper_failures.inc();
+        tracing::warn!(%tenant, error = %Chain(&error), "tenant could not be unwatched");
+        later(error.retry(), || self.shared.disconnects.tenant(tenant))
     }
 
     async fn left(&self, user: &UserKey) -> Result<(), PresenceError> {
