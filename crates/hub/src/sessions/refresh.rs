@@ -116,6 +116,10 @@ impl ChatSessions {
     /// Puts what this node knows back into a shared store that may have lost it.
     pub(crate) async fn restore(&self) {
         let Some(shared) = self.store.shared() else { return };
+        // What cannot be told is tried.
+        if !shared.may_have_lost().await.unwrap_or(true) {
+            return;
+        }
         let mut below = self.known().len();
         let mut sessions = Vec::with_capacity(below);
         while below > 0 {
