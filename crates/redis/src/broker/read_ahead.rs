@@ -9,13 +9,31 @@ use std::collections::{HashMap, VecDeque};
 use fred::types::Message;
 use hookswitch_runtime::{FairPermit, FairSemaphore, Sharing};
 
-use super::sources::Next;
-
 /// Bytes that may be held; a channel may have as many as are left.
 const HELD_BYTES: u64 = 128 * 1024 * 1024;
 
 /// What a small message counts for.
 const LEAST_BYTES: u64 = 1024;
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Message(Message),
+    /// One that nobody may send, so large that it was not held.
+    TooLarge {
+        channel: String,
+        n_bytes: usize,
+    },
+    /// Of a channel so many were forgotten, because there was no room to hold them.
+    Forgotten {
+        channel: String,
+        n_messages: u64,
+    },
+    /// So many were forgotten of any channels, because they were not taken in time.
+    Lagged(u64),
+    /// There is no connection any more, and none will come.
+    Ended,
+}
 
 /// What is held, in order.
 #[derive(Debug)]

@@ -8,9 +8,10 @@ use hookswitch_hub::{BrokerSink, GapScope, Origin, Received};
 use hookswitch_protocol::TenantId;
 use tokio::time::MissedTickBehavior;
 
+use super::read_ahead::Next;
 use super::refusals::Refusals;
 use super::sequence::Ordered;
-use super::sources::{Next, Sources};
+use super::sources::Sources;
 use super::subscriptions::Subscriptions;
 use super::wire::{self, Context, ControlMessage, Incoming, Refusal};
 use crate::keys::Channel;

@@ -6,7 +6,7 @@ use futures_util::future::select_all;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc};
 
-use super::read_ahead::ReadAhead;
+use super::read_ahead::{Next, ReadAhead};
 use crate::link::clients::WAITING_MESSAGES;
 
 /// Connections that may be made before the receiving task has heard of the first.
@@ -14,26 +14,6 @@ const WAITING_SOURCES: usize = 1_024;
 
 /// Where a new connection's messages are handed in.
 pub(crate) type SourceSender = mpsc::Sender<broadcast::Receiver<Message>>;
-
-/// What comes next.
-#[derive(Debug)]
-pub(crate) enum Next {
-    Message(Message),
-    /// One that nobody may send, so large that it was not held.
-    TooLarge {
-        channel: String,
-        n_bytes: usize,
-    },
-    /// Of a channel so many were forgotten, because there was no room to hold them.
-    Forgotten {
-        channel: String,
-        n_messages: u64,
-    },
-    /// So many were forgotten of any channels, because they were not taken in time.
-    Lagged(u64),
-    /// There is no connection any more, and none will come.
-    Ended,
-}
 
 /// The connections, each in turn.
 #[derive(Debug)]

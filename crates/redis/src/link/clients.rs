@@ -1,6 +1,5 @@
 //! How the clients of a node are set up: those for commands, and the one that listens.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +10,9 @@ use fred::types::config::{
     TcpConfig, TlsConfig, TlsConnector, UnresponsiveConfig,
 };
 use fred::types::{Builder, CustomCommand, Value};
-use hookswitch_protocol::NodeId;
-use hookswitch_runtime::Clock;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::Link;
-use super::command_clients::CommandClients;
 use super::running_client::RunningClient;
 use crate::config::{HostPort, RedisConfig, Tls, Topology};
 
@@ -58,23 +53,6 @@ impl Tls {
     pub fn check(&self) -> Result<(), RedisSetupError> {
         tls(self).map(drop)
     }
-}
-
-/// Makes the clients and lets them connect, now or whenever there is something to connect to.
-///
-/// Also in a cluster one connection listens: what is published is told by every master to all of its own listeners,
-/// and so the connection can be given up and made anew without touching any other.
-pub(crate) fn connect(config: RedisConfig, node: NodeId, clock: Clock) -> Result<Link, RedisSetupError> {
-    let commands = CommandClients::start(config.clone())?;
-    let first = match &config.topology {
-        // Not all nodes at the same one.
-        Topology::Cluster(hosts) => {
-            hosts.get(RandomState::new().hash_one(&node) as usize % hosts.len().max(1)).map(one)
-        }
-        Topology::Single(_) | Topology::Sentinel { .. } => None,
-    };
-    let listener = RunningClient::start(client_of(&config, first.as_ref())?, first);
-    Ok(Link::new(config, node, clock, commands, listener))
 }
 
 /// A client that does not connect yet, for one server of a cluster; without one, for the only server.
@@ -166,7 +144,7 @@ fn server(topology: &Topology) -> ServerConfig {
     }
 }
 
-fn one(server: &HostPort) -> Server {
+pub(super) fn one(server: &HostPort) -> Server {
     Server::new(server.host.as_str(), server.port)
 }
 

@@ -2,9 +2,10 @@
 
 pub(crate) mod clients;
 mod command_clients;
-mod commands;
+pub(crate) mod connect;
 pub(crate) mod failures;
 mod replace;
+mod routing;
 pub(crate) mod running_client;
 mod shard_states;
 mod shards;
