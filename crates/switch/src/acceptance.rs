@@ -19,7 +19,6 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use hookswitch_hub::{EncodedEvent, OfflineMessage, Publication, Reservation, UserKey, UserLocation};
 use hookswitch_protocol::{Event, EventId, TenantId, Timestamp};
-use hookswitch_runtime::FairPermit;
 
 use crate::checked::{CheckedBatch, moves_session};
 use crate::context::Context;
@@ -112,14 +111,6 @@ impl Context {
         }
     }
 
-    async fn store_room(&self, tenant: &TenantId, weight: u64) -> Result<FairPermit<TenantId>, AcceptError> {
-        let waiting = tokio::time::timeout(self.store_wait, self.store_room.acquire(tenant, weight));
-        match waiting.await {
-            Ok(Ok(room)) => Ok(room),
-            _ => Err(AcceptError::StoreBusy),
-        }
-    }
-
     /// Room in the hub for what is stored already: it cannot be refused any more. The shards take out what is
     /// in their mailboxes whatever clients do, so this ends.
     async fn live_room(&self, tenant: &TenantId, live: &[Publication]) -> Result<Reservation, AcceptError> {
@@ -133,7 +124,7 @@ impl Acceptance<'_> {
     /// it are accepted as a whole, and those after it not at all.
     async fn accept_durably(mut self) -> Result<(), AcceptError> {
         let weight = self.events.iter().map(|event| store_weight(&event.event)).sum();
-        let _store_room = self.context.store_room(&self.tenant, weight).await?;
+        let _store_room = self.context.store_room.take(&self.tenant, weight).await?;
         let hub = &self.context.hub;
         let events = self.events.iter().map(|event| &event.event);
         drop(hub.reserve_for(&self.tenant, events).await.map_err(AcceptError::Hub)?);

@@ -39,6 +39,10 @@ impl Script {
         self.calls.lock().expect("not poisoned").iter().any(|call| call.starts_with(start))
     }
 
+    pub(crate) fn n_calls(&self, start: &str) -> usize {
+        self.calls.lock().expect("not poisoned").iter().filter(|call| call.starts_with(start)).count()
+    }
+
     /// From now on this call fails, or no longer.
     pub(crate) fn fail(&self, call: &'static str) {
         self.fail_after(call, 0);
@@ -53,7 +57,7 @@ impl Script {
         self.failing.lock().expect("not poisoned").remove(call);
     }
 
-    /// From now on this call waits, until released.
+    /// From now on this call, or this call about this only, waits until released.
     pub(crate) fn hold(&self, call: &'static str) {
         self.held.lock().expect("not poisoned").insert(call, watch::channel(true).0);
     }
@@ -73,9 +77,13 @@ impl Script {
     }
 
     async fn enter(&self, call: &'static str, about: String) -> Result<(), Cause> {
-        self.write(format!("{call} {about}"));
+        let about = format!("{call} {about}");
+        self.write(about.clone());
         self.places.lock().expect("not poisoned").push((call, Handle::current().id()));
-        let held = self.held.lock().expect("not poisoned").get(call).map(watch::Sender::subscribe);
+        let held = {
+            let held = self.held.lock().expect("not poisoned");
+            held.get(call).or_else(|| held.get(about.as_str())).map(watch::Sender::subscribe)
+        };
         if let Some(mut held) = held {
             held.wait_for(|is_held| !is_held).await.expect("released, not dropped");
         }
