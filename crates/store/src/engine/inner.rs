@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::dialect::NodeLiveness;
 use super::endings::Endings;
+use super::known_version::KnownVersion;
 use super::owed::OwedLogs;
 use super::{Conn, PendingUsers, ReaderClasses, Writer};
 use crate::codec::Codec;
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     /// Which other nodes have certainly ended.
     pub(crate) ended_nodes: EndedNodes,
     pub(crate) chores: Chores,
+    /// What the directory was.
+    pub(crate) directory: Arc<KnownVersion>,
 }
 
 /// What is done beside what somebody waits for.

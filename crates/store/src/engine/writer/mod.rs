@@ -19,7 +19,7 @@ use std::time::Duration;
 use diesel::QueryResult;
 use hookswitch_hub::BoxFuture;
 use hookswitch_runtime::Scope;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::dialect::{self, Conn};
 use super::{Connector, queries};
@@ -45,6 +45,27 @@ pub(crate) struct Writer {
     stats: Arc<WriterStats>,
 }
 
+/// Keeps writers open after the soft token, until it is dropped: for what the store itself has still to write.
+#[derive(Debug)]
+pub(crate) struct KeptOpen(#[expect(dead_code, reason = "what counts is when it is dropped")] watch::Sender<()>);
+
+/// Tells writers when they close.
+#[derive(Debug, Clone)]
+pub(crate) struct Closing(watch::Receiver<()>);
+
+/// What keeps writers open, and what tells them that it is gone.
+pub(crate) fn kept_open() -> (KeptOpen, Closing) {
+    let (open, closing) = watch::channel(());
+    (KeptOpen(open), Closing(closing))
+}
+
+impl Closing {
+    /// Waits until what kept the writers open is dropped. Cancel safe.
+    async fn closed(&mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
 /// The callers' end of the queue, which closes with the last of them.
 #[derive(Debug)]
 struct QueueHandle(Arc<JobQueue>);
@@ -57,22 +78,22 @@ impl Drop for QueueHandle {
 
 impl Writer {
     /// Starts one that writes through `connector`, on `conn` as long as it works. `bounds`: so many
-    /// calls may wait, and a caller waits so long for room. At the scope's soft token it serves what is
-    /// queued and ends.
+    /// calls may wait, and a caller waits so long for room. When `closing` says so, which is soon after the
+    /// scope's soft token, it serves what is queued and ends.
     pub(crate) fn start(
         connector: Connector,
         conn: Conn,
         context: Arc<WriterContext>,
         bounds: (usize, Duration),
         metrics: StoreMetrics,
-        scope: &Scope,
+        (scope, closing): (&Scope, Closing),
     ) -> Self {
         let (queue, wait) = bounds;
         let queue = Arc::new(JobQueue::new(queue));
         let stats = Arc::new(WriterStats::new(metrics));
         scope.spawn(
             "store writer",
-            WriterTask::new(connector, conn, context, Arc::clone(&queue), stats.clone()).run(scope.clone()),
+            WriterTask::new(connector, conn, context, Arc::clone(&queue), stats.clone()).run(closing),
         );
         Self { queue: Arc::new(QueueHandle(queue)), wait, stats }
     }

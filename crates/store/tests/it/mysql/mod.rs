@@ -3,10 +3,13 @@
 mod by_hand;
 mod collations;
 mod contracts;
+mod following;
+mod former_nodes;
 mod locks;
 mod logins;
 mod nodes;
 mod outages;
+mod owed;
 mod plans;
 mod reports;
 mod rig;
