@@ -11,6 +11,7 @@ mod nodes;
 mod outages;
 mod owed;
 mod plans;
+mod replaced;
 mod reports;
 mod rig;
 mod schema;
