@@ -124,7 +124,7 @@ impl Acceptance<'_> {
     /// it are accepted as a whole, and those after it not at all.
     async fn accept_durably(mut self) -> Result<(), AcceptError> {
         let weight = self.events.iter().map(|event| store_weight(&event.event)).sum();
-        let _store_room = self.context.store_room.take(&self.tenant, weight).await?;
+        let _store_room = self.context.store_permits.take(&self.tenant, weight).await?;
         let hub = &self.context.hub;
         let events = self.events.iter().map(|event| &event.event);
         drop(hub.reserve_for(&self.tenant, events).await.map_err(AcceptError::Hub)?);

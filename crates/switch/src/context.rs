@@ -9,7 +9,7 @@ use hookswitch_webhooks::Webhooks;
 use crate::detached::DetachedRunner;
 use crate::in_flight::InFlight;
 use crate::metrics::SwitchMetrics;
-use crate::store_room::StoreRoom;
+use crate::store_permits::StorePermits;
 use crate::topics::Topics;
 
 /// What every acceptance works with.
@@ -22,7 +22,7 @@ pub(crate) struct Context {
     pub(crate) detached: DetachedRunner,
     pub(crate) in_flight: InFlight,
     /// Events that may wait for the store at once, by weight, shared by tenants.
-    pub(crate) store_room: StoreRoom,
+    pub(crate) store_permits: StorePermits,
     pub(crate) topics: Arc<Topics>,
     pub(crate) metrics: SwitchMetrics,
 }

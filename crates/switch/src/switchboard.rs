@@ -17,7 +17,7 @@ use crate::error::AcceptError;
 use crate::in_flight::InFlight;
 use crate::metrics::SwitchMetrics;
 use crate::prepared_batch::PreparedBatch;
-use crate::store_room::StoreRoom;
+use crate::store_permits::StorePermits;
 use crate::topics::Subscription;
 use crate::webhook_notices;
 
@@ -64,7 +64,7 @@ impl Switchboard {
             detached: DetachedRunner::new(scope.clone()),
             scope,
             in_flight: InFlight::new(config.in_flight_ids.max(at_least), config.store_wait),
-            store_room: StoreRoom::new(store_events, config.store_wait),
+            store_permits: StorePermits::new(store_events, config.store_wait),
             topics: Arc::default(),
             metrics: SwitchMetrics::default(),
         }));

@@ -1,4 +1,4 @@
-//! Room for events that wait for the store: for large batches, and for small ones that large ones cannot take.
+//! Permits for events that wait for the store: for large batches, and for small ones that large ones cannot take.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ const PARTS: u64 = 4_096;
 /// tenants' largest batches would hold up the single events of everybody else.
 const OWN: [(u64, u64); 2] = [(16, 512), (128, 512)];
 
-/// The room, shared by tenants in each of its parts.
+/// The permits, shared by tenants in each of their parts.
 #[derive(Debug)]
-pub(crate) struct StoreRoom {
+pub(crate) struct StorePermits {
     /// From the one for the smallest batches to the one for all, with the weight of the largest in each.
     classes: Vec<(u64, FairSemaphore<TenantId>)>,
     /// How long a batch waits for it.
     wait: Duration,
 }
 
-impl StoreRoom {
+impl StorePermits {
     /// Room for events of so much weight.
     pub(crate) fn new(total: u64, wait: Duration) -> Self {
         let shared = |room: u64| FairSemaphore::new(room.max(1), Sharing { alpha: 1, waiting: 4 * total });
@@ -64,7 +64,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn largest_batches_of_many_tenants_leave_room_for_smaller_ones() {
-        let room = StoreRoom::new(4_096, Duration::from_secs(5));
+        let room = StorePermits::new(4_096, Duration::from_secs(5));
         let mut held = Vec::new();
         for number in 0..3 {
             held.push(room.take(&tenant(number), 1_000).await.expect("there is room"));
@@ -85,7 +85,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_tenant_has_half_and_waits_beyond_it() {
-        let room = StoreRoom::new(4_096, Duration::from_secs(5));
+        let room = StorePermits::new(4_096, Duration::from_secs(5));
         let mut held = Vec::new();
         while let Ok(one) = room.take(&tenant(0), 16).await {
             held.push(one);
