@@ -172,7 +172,7 @@ impl Inner {
         let work = move |conn: &mut _| finish::log_owed(conn, &codec, (webhook, waits), &attempts, rule);
         let noted = Arc::clone(&self.chores.owed);
         let after = move |switched_off: &Option<Vec<DisabledWebhook>>| {
-            noted.note_disabled(switched_off.as_deref().unwrap_or_default())
+            noted.note_disabled(switched_off.as_deref().unwrap_or_default());
         };
         Ok(self.dispatch.call_then(turn, work, after).await?.is_some())
     }

@@ -65,6 +65,7 @@ impl Interrupt {
 }
 
 impl Until {
+    #[expect(clippy::disallowed_methods, reason = "a thread for blocking work, which has nothing to wait for but time")]
     fn rest(&mut self) {
         let Some(since) = &mut self.works_since else { return };
         let worked = since.elapsed();

@@ -86,7 +86,7 @@ async fn what_stays_locked_until_the_deadline_is_counted_and_holds_the_end_up_no
         assert_eq!(rig.store().metrics().unlogged.get(), 1);
     };
     // The operator's client may be killed here: nobody waits for it.
-    let _left = timeout(PATIENCE, async {
+    timeout(PATIENCE, async {
         tokio::select! { () = lock(&rig, id, 30) => (), () = ended => () }
     })
     .await
