@@ -5,6 +5,7 @@
 //! pay for one `fsync` together, there is never a fight for SQLite's single write lock, and nobody waits
 //! for more than one heavy transaction of somebody else.
 
+mod closing;
 mod context;
 pub(crate) mod group;
 mod job;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use diesel::QueryResult;
 use hookswitch_hub::BoxFuture;
 use hookswitch_runtime::Scope;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::dialect::{self, Conn};
 use super::{Connector, queries};
@@ -27,6 +28,7 @@ use crate::error::Failure;
 use crate::metrics::StoreMetrics;
 use crate::weight::{Caller, Weight};
 
+pub(crate) use closing::{Closing, KeptOpen, kept_open};
 pub(crate) use context::WriterContext;
 pub(crate) use group::{is_about_data, is_about_lock};
 pub(crate) use job::{Job, Merge};
@@ -43,27 +45,6 @@ pub(crate) struct Writer {
     queue: Arc<QueueHandle>,
     wait: Duration,
     stats: Arc<WriterStats>,
-}
-
-/// Keeps writers open after the soft token, until it is dropped: for what the store itself has still to write.
-#[derive(Debug)]
-pub(crate) struct KeptOpen(#[expect(dead_code, reason = "what counts is when it is dropped")] watch::Sender<()>);
-
-/// Tells writers when they close.
-#[derive(Debug, Clone)]
-pub(crate) struct Closing(watch::Receiver<()>);
-
-/// What keeps writers open, and what tells them that it is gone.
-pub(crate) fn kept_open() -> (KeptOpen, Closing) {
-    let (open, closing) = watch::channel(());
-    (KeptOpen(open), Closing(closing))
-}
-
-impl Closing {
-    /// Waits until what kept the writers open is dropped. Cancel safe.
-    async fn closed(&mut self) {
-        while self.0.changed().await.is_ok() {}
-    }
 }
 
 /// The callers' end of the queue, which closes with the last of them.

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
+use super::closing::Closing;
 use super::context::WriterContext;
 use super::job::Job;
 use super::queue::{JobQueue, Queued};
 use super::stats::WriterStats;
-use super::{Closing, Conn, Connector, group, queries};
+use super::{Conn, Connector, group, queries};
 use crate::error::Failure;
 
 /// The state of the writing task.
