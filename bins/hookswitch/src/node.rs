@@ -198,6 +198,7 @@ fn gateway(config: &Config) -> GatewayConfig {
         idle_timeout: config.server.idle_timeout,
         header_bytes: config.server.header_bytes,
         max_connections: config.server.max_connections,
+        peer_timeout: config.websocket.pong_timeout,
         ..GatewayConfig::default()
     }
 }

@@ -39,6 +39,9 @@ pub struct GatewayConfig {
     pub upgrade_deadline: Duration,
     /// How long a closed WebSocket waits for the client's own close; 3 s by default.
     pub linger: Duration,
+    /// How long the client of an event stream may leave what was sent to it unacknowledged; 60 s by default, as long
+    /// as [`HubConfig::pong_timeout`](hookswitch_hub::HubConfig::pong_timeout). Beyond it the connection is dropped.
+    pub peer_timeout: Duration,
     /// Most connections at once, upgraded ones included; 200,000 by default. Beyond it new ones are told
     /// 503 and closed. The limit on open files must be higher, or accepting pauses instead.
     pub max_connections: usize,
@@ -68,6 +71,7 @@ impl Default for GatewayConfig {
             write_deadline: Duration::from_secs(30),
             upgrade_deadline: Duration::from_secs(10),
             linger: Duration::from_secs(3),
+            peer_timeout: Duration::from_mins(1),
             max_connections: 200_000,
             tenant_rate_limit: None,
             probe_deadline: Duration::from_secs(2),

@@ -21,11 +21,12 @@ use crate::config::GatewayConfig;
 use crate::cors;
 use crate::http::{Answer, Body, BoxError, Problem, RequestBody, RequestIds};
 use crate::metrics::{GatewayMetrics, HttpConnections};
+use crate::origin::AllowedOrigins;
 use crate::pages::{Health, Readiness};
 use crate::request_limit::RequestLimit;
 use crate::routes::{Access, Endpoint, Route, Routes};
 use crate::server::ThreadPlacement;
-use crate::transports::websocket::SocketContext;
+use crate::transports::SocketContext;
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -75,8 +76,18 @@ pub(crate) struct Inner {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
     pub(crate) peer: SocketAddr,
-    /// The placement of its connection, where that is served by our own server.
+    /// The placement of its connection, where it is known.
     pub(crate) placement: Option<&'a ThreadPlacement>,
+    pub(crate) server: Server,
+}
+
+/// Which HTTP server a request came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// Ours, which gives its socket to an event stream.
+    Own,
+    /// An embedder's, which does so after an upgrade only.
+    Foreign,
 }
 
 /// A request whose route is known and whose caller may use it.
@@ -102,6 +113,7 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             read_buffer_bytes: config.read_buffer_bytes.clamp(256, 64 * 1024),
             linger: config.linger,
+            peer_timeout: config.peer_timeout,
         };
         Self(Arc::new(Inner {
             metrics,
@@ -119,7 +131,8 @@ impl Gateway {
     }
 
     /// Answers one request. Mount it under the root of a hyper server that serves with upgrades over
-    /// tokio's `TcpStream`. Never fails: whatever goes wrong is an answer, a panic is a 500.
+    /// tokio's `TcpStream`. Never fails: whatever goes wrong is an answer, a panic is a 500. Event streams are
+    /// served by [`Gateway::serve`] only; here they are answered 404.
     ///
     /// Dropped midway (the client left), the request is done or not done; an accepted upgrade leaves
     /// nothing behind.
@@ -128,7 +141,7 @@ impl Gateway {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.handle_at(request, Caller { peer, placement: None }).await
+        self.handle_at(request, Caller { peer, placement: None, server: Server::Foreign }).await
     }
 
     /// The same for a connection of our own server.
@@ -140,7 +153,7 @@ impl Gateway {
         let inner = &*self.0;
         let request_id = inner.request_ids.for_request(request.headers());
         let answer = Answer { request_id, now: inner.parts.clock.now() };
-        let origin = cors::answer_origin(&inner.config.origins, request.headers());
+        let origin = cors::answer_origin(inner.origins(request.uri().path()), request.headers());
         let response = AssertUnwindSafe(self.answer(request, caller, &answer)).catch_unwind().await;
         let mut response = response.unwrap_or_else(|_| {
             // The panic hook has logged where; this line says which request.
@@ -174,7 +187,7 @@ impl Gateway {
         let body = std::pin::pin!(body);
         let mut body = RequestBody::new(body, head.headers.contains_key(EXPECT));
         let mut response = if head.method == Method::OPTIONS {
-            cors::preflight(&inner.config.origins, &inner.routes, &head, answer)
+            cors::preflight(inner.origins(head.uri.path()), &inner.routes, &head, answer)
         } else {
             let response = self.dispatch(head, &mut body, caller, answer).await;
             response.unwrap_or_else(|problem| answer.problem(&problem))
@@ -208,6 +221,17 @@ impl Gateway {
 impl Inner {
     pub(crate) fn hub(&self) -> &Hub {
         self.parts.switch.hub()
+    }
+
+    /// Which pages may read what lies at this path.
+    fn origins(&self, path: &str) -> &AllowedOrigins {
+        // Cheap where it is not so: every request is asked.
+        let is_public = path.contains("/stream/public")
+            && self
+                .routes
+                .find(&Method::GET, path)
+                .is_ok_and(|(route, _)| route.endpoint == Endpoint::PublicEventStream);
+        if is_public { &self.config.public_origins } else { &self.config.origins }
     }
 
     /// Finds the route and checks the caller against what the table says of it.

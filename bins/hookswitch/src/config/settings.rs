@@ -106,7 +106,8 @@ pub(crate) const WS_PONG_TIMEOUT: Setting = Setting {
     kind: seconds(2, 7_200),
     default: "60s",
     doc: "A connection from which nothing was heard for this long is closed with code 4408. Too small closes healthy \
-          connections on slow networks; too large keeps dead ones counted as online.",
+          connections on slow networks; too large keeps dead ones counted as online. An event stream is closed when its \
+          client has taken nothing for as long.",
 };
 
 pub(crate) const WS_THREADS: Setting = Setting {

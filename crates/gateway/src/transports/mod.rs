@@ -1,3 +1,9 @@
 //! The ways by which connections of the hub are served, a folder for each.
 
+pub(crate) mod event_stream;
+mod subscription;
+mod tcp;
 pub(crate) mod websocket;
+
+pub(crate) use subscription::subscription;
+pub(crate) use tcp::SocketContext;

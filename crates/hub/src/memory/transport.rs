@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use hookswitch_protocol::CloseCode;
+use hookswitch_protocol::{CloseCode, Timestamp};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
@@ -100,7 +100,7 @@ impl WireForm for LengthPrefixed {
         out.put_slice(json);
     }
 
-    fn close(&self, _code: CloseCode) -> Bytes {
+    fn close(&self, _code: CloseCode, _now: Timestamp) -> Bytes {
         self.ping()
     }
 

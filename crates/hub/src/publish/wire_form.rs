@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use hookswitch_protocol::CloseCode;
+use hookswitch_protocol::{CloseCode, Timestamp};
 
 /// The form in which a kind of client reads everything, such as WebSocket frames. A connection names its
 /// form when it is attached; each event is encoded once for each form that has a connection.
@@ -17,12 +18,24 @@ pub trait WireForm: fmt::Debug + Send + Sync {
     /// Appends one message, which is one JSON object: an event's envelope, an answer or a notice.
     fn message(&self, json: &[u8], out: &mut BytesMut);
 
-    /// The last thing that is sent.
-    fn close(&self, code: CloseCode) -> Bytes;
+    /// Whether writing a message of so many bytes is so dear that it is done once for all shards: they wait for
+    /// the first of them. Events above 16 KiB are, in any form.
+    fn is_costly(&self, _n_bytes: usize) -> bool {
+        false
+    }
+
+    /// The last thing that is sent, for this reason and at this moment.
+    fn close(&self, code: CloseCode, now: Timestamp) -> Bytes;
 
     /// Asks the client for a sign of life, which is told to
     /// [`ConnectionHandle::heard`](crate::ConnectionHandle::heard).
     fn ping(&self) -> Bytes;
+
+    /// How often at least a sign of life is asked for, where that is more often than
+    /// [`HubConfig::ping_interval`](crate::HubConfig::ping_interval).
+    fn ping_interval(&self) -> Option<Duration> {
+        None
+    }
 
     /// Asks the client to prove that everything before this arrived; the answer, with this number, is
     /// told to [`ConnectionHandle::received`](crate::ConnectionHandle::received). `None` where a drained

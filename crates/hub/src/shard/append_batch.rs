@@ -18,7 +18,8 @@ const EVENTS_PER_APPEND: usize = 64;
 const BYTES_PER_APPEND: usize = 1024 * 1024;
 
 /// Events up to this size are encoded into the batch's shared memory, where they lie back to back and one
-/// reference covers a run of them. Larger ones are encoded once for all shards.
+/// reference covers a run of them. Larger ones are encoded once for all shards, and so are those that a form is
+/// slow to write.
 const COPIED_BYTES: usize = 16 * 1024;
 
 /// What a form may put around a message, as a first guess.
@@ -171,7 +172,12 @@ impl Encoded {
                 let n_bytes = encoded.len() as u32;
                 large.push((index, encoded, [n_bytes]));
             } else {
-                form.message(item.event().event.envelope(), &mut memory);
+                let envelope = item.event().event.envelope();
+                if form.is_costly(envelope.len()) {
+                    memory.extend_from_slice(&item.event().encoded_once(id, form));
+                } else {
+                    form.message(envelope, &mut memory);
+                }
             }
             ends.push(memory.len() as u32);
         }

@@ -82,7 +82,7 @@ impl Shard {
 
     pub(crate) fn close(&mut self, key: SlotKey, code: CloseCode) {
         if let Some(form) = self.form_of(key) {
-            self.close_with(key, code, &form.close(code));
+            self.close_with(key, code, &form.close(code, self.clock.now()));
         }
     }
 

@@ -67,7 +67,9 @@ impl Shard {
         if page.and_then(|page| page.written_at).is_some_and(|at| has_passed(at, self.config.pong_timeout)) {
             return Some(Due::Close(CloseCode::Silent));
         }
-        has_passed(connection.stirred_at, self.config.ping_interval).then_some(Due::Ping)
+        let of_form = self.forms[connection.form.index()].ping_interval();
+        let ping_interval = of_form.map_or(self.config.ping_interval, |own| own.min(self.config.ping_interval));
+        has_passed(connection.stirred_at, ping_interval).then_some(Due::Ping)
     }
 
     fn drop_unfinished(&mut self, key: SlotKey) {

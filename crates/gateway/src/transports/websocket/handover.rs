@@ -10,9 +10,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::command_handler::CommandHandler;
-use super::tcp::SocketContext;
 use super::transport::AcceptedSocket;
 use crate::server::HttpStream;
+use crate::transports::tcp::SocketContext;
 
 /// What the hand-over needs besides the socket.
 #[derive(Debug)]

@@ -23,9 +23,9 @@ use super::command_handler::{CommandHandler, Effect};
 use super::frame_scan::FrameScan;
 use super::pace::{CommandPace, NAMES_PER_UNIT, TYPING_PER_SECOND, UNITS_PER_SECOND};
 use super::stream_adapter::StreamAdapter;
-use super::tcp::{Socket, Writer};
 use super::typing::{Indicator, Taken, TypingRelay};
 use super::wire_form::WebSocketForm;
+use crate::transports::tcp::{Socket, Writer};
 
 /// Messages handled before the other connections of the shard get their turn.
 const MESSAGES_PER_TURN: usize = 32;
@@ -86,18 +86,6 @@ impl Reader {
             is_closing: false,
             linger: None,
         }
-    }
-
-    /// Lets the hub write again as often as the socket has room.
-    fn poll_writer(&self, cx: &mut Context<'_>) -> Result<(), ()> {
-        while self.socket.writer() == Writer::Blocked {
-            match self.socket.poll_unblocked(cx) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Err(_)) => return Err(()),
-                Poll::Ready(Ok(())) => self.handle.writable(),
-            }
-        }
-        Ok(())
     }
 
     /// Reads and handles messages until nothing is there or the turn is over.
@@ -326,7 +314,7 @@ impl Reader {
 
     fn poll_ends(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.socket.remember_reader(cx);
-        if self.poll_writer(cx).is_err() {
+        if self.socket.poll_writer(&self.handle, cx).is_err() {
             return Poll::Ready(());
         }
         match self.socket.writer() {

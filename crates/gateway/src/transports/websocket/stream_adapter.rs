@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hookswitch_hub::ConnectionHandle;
 
 use super::frame_scan::FrameScan;
-use super::tcp::Socket;
+use crate::transports::tcp::Socket;
 
 const CLOSE_FRAME: u8 = 0x88;
 

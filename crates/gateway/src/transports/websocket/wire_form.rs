@@ -4,7 +4,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hookswitch_hub::WireForm;
-use hookswitch_protocol::CloseCode;
+use hookswitch_protocol::{CloseCode, Timestamp};
 
 const FIN: u8 = 0x80;
 const TEXT: u8 = 0x1;
@@ -34,7 +34,7 @@ impl WireForm for WebSocketForm {
         frame(TEXT, json, out);
     }
 
-    fn close(&self, code: CloseCode) -> Bytes {
+    fn close(&self, code: CloseCode, _now: Timestamp) -> Bytes {
         let mut payload = Vec::with_capacity(2 + code.reason().len());
         payload.extend_from_slice(&code.number().to_be_bytes());
         payload.extend_from_slice(code.reason().as_bytes());
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_close_carries_number_and_reason() {
-        let frame = WebSocketForm.close(CloseCode::SessionEnded);
+        let frame = WebSocketForm.close(CloseCode::SessionEnded, Timestamp::from_millis(0));
         assert_eq!(&frame[..4], &[0x88, 20, 0x11, 0x3A]);
         assert_eq!(&frame[4..], b"chat session ended");
     }

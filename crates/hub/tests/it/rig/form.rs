@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hookswitch_hub::WireForm;
-use hookswitch_protocol::CloseCode;
+use hookswitch_protocol::{CloseCode, Timestamp};
 
 pub(crate) const MESSAGE: u8 = b'm';
 pub(crate) const PING: u8 = b'p';
@@ -23,7 +23,7 @@ impl WireForm for ScriptedForm {
         put(MESSAGE, json, out);
     }
 
-    fn close(&self, code: CloseCode) -> Bytes {
+    fn close(&self, code: CloseCode, _now: Timestamp) -> Bytes {
         one(CLOSE, &code.number().to_be_bytes())
     }
 
