@@ -194,6 +194,7 @@ fn gateway(config: &Config) -> GatewayConfig {
         origins: config.websocket.origins.clone(),
         public_origins: config.websocket.public_origins.clone(),
         read_buffer_bytes: config.websocket.read_buffer_bytes,
+        compression_from: config.websocket.compression_from,
         tenant_rate_limit: config.server.tenant_rate_limit,
         idle_timeout: config.server.idle_timeout,
         header_bytes: config.server.header_bytes,

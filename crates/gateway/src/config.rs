@@ -18,6 +18,9 @@ pub struct GatewayConfig {
     /// Largest single read from a WebSocket, in bytes; 1,024 by default, 256 to 65,536. The buffer is
     /// lent while a message comes in, not owned. Smaller costs more calls per large message.
     pub read_buffer_bytes: usize,
+    /// Messages to WebSocket clients that offer permessage-deflate are compressed from so many bytes on; 1,024 by
+    /// default. `None` declines all offers.
+    pub compression_from: Option<usize>,
     /// Largest publishing body, in bytes; 1 MiB by default. Beyond it 413.
     pub publish_body_bytes: usize,
     /// Largest body of any other request, in bytes; 64 KiB by default. Beyond it 413.
@@ -62,6 +65,7 @@ impl Default for GatewayConfig {
             origins: AllowedOrigins::SameHost,
             public_origins: AllowedOrigins::Any,
             read_buffer_bytes: 1_024,
+            compression_from: Some(1_024),
             publish_body_bytes: limits::PUBLISH_BODY_BYTES,
             body_bytes: 64 * 1024,
             body_deadline: Duration::from_secs(30),

@@ -23,7 +23,7 @@ use crate::routes::Endpoint;
 use crate::transports::event_stream::{self, EventStreamForm};
 use crate::transports::subscription;
 use crate::transports::websocket::{
-    CommandHandler, HandOver, Handshake, WebSocketForm, hand_over, switching_protocols,
+    CommandHandler, Compression, HandOver, Handshake, WebSocketForm, hand_over, switching_protocols,
 };
 
 use crate::webhooks_api::WebhookCall;
@@ -230,15 +230,21 @@ impl Gateway {
     /// event published right after the client has the 101 cannot be missed.
     async fn upgrade(&self, who: Attachment, head: &Parts, upgrade: Option<OnUpgrade>) -> Answered {
         let inner = &*self.0;
-        let handshake = Handshake::check(head.version, &head.headers)?;
+        let compression = if inner.deflate_form.is_some() { Compression::Taken } else { Compression::Declined };
+        let handshake = Handshake::check(head.version, &head.headers, compression)?;
         let upgrade = upgrade.ok_or_else(|| {
             tracing::error!("the HTTP server in front of the gateway serves without upgrades");
             Problem::internal()
         })?;
         let commands = CommandHandler::new(who.tenant.clone(), who.subject.clone());
-        let pending = self.attach(who, &WebSocketForm).await?;
+        let form: &'static dyn WireForm = match inner.deflate_form {
+            Some(form) if handshake.compresses() => form,
+            _ => &WebSocketForm,
+        };
+        let pending = self.attach(who, form).await?;
         let context = Arc::clone(&inner.sockets);
-        let to = HandOver { pending, commands, context, deadline: inner.config.upgrade_deadline };
+        let (compresses, deadline) = (handshake.compresses(), inner.config.upgrade_deadline);
+        let to = HandOver { pending, commands, context, compresses, deadline };
         inner.parts.scope.spawn_contained("upgrade", hand_over(upgrade, to));
         Ok(switching_protocols(handshake))
     }

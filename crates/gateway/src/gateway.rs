@@ -27,6 +27,7 @@ use crate::request_limit::RequestLimit;
 use crate::routes::{Access, Endpoint, Route, Routes};
 use crate::server::ThreadPlacement;
 use crate::transports::SocketContext;
+use crate::transports::websocket::DeflateForm;
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -61,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) config: GatewayConfig,
     pub(crate) parts: GatewayParts,
     pub(crate) sockets: Arc<SocketContext>,
+    /// How WebSocket clients read that compress, where that is taken.
+    pub(crate) deflate_form: Option<&'static DeflateForm>,
     pub(crate) metrics: Arc<GatewayMetrics>,
     pub(crate) http_connections: HttpConnections,
     /// Those beyond the limit that still read their refusal.
@@ -125,6 +128,7 @@ impl Gateway {
             routes: Routes::new(),
             limit: config.tenant_rate_limit.map(RequestLimit::new),
             sockets: Arc::new(sockets),
+            deflate_form: config.compression_from.map(DeflateForm::leaked),
             config,
             parts,
         }))

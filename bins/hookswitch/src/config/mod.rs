@@ -73,6 +73,8 @@ pub(crate) struct WebSocket {
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) sessions_per_tenant: usize,
     pub(crate) read_buffer_bytes: usize,
+    /// From how many bytes on messages are compressed; `None` for never.
+    pub(crate) compression_from: Option<usize>,
     pub(crate) origins: AllowedOrigins,
     pub(crate) public_origins: AllowedOrigins,
 }

@@ -3,6 +3,7 @@
 mod event_source;
 mod rig;
 
+mod compression;
 mod connection_caps;
 mod early_answers;
 mod embedding;

@@ -14,8 +14,9 @@ use crate::shard::connection::Frames;
 /// Most events appended to an outbox before it is flushed.
 const EVENTS_PER_APPEND: usize = 64;
 
-/// Most bytes of these, but for one event by itself: their room in the mailbox is free from here on.
-const BYTES_PER_APPEND: usize = 1024 * 1024;
+/// Most bytes of these, but for one event by itself: their room in the mailbox is free from here on. They are encoded in
+/// one go, in the dearest form at 5 µs per KiB, and others' events wait meanwhile.
+const BYTES_PER_APPEND: usize = 256 * 1024;
 
 /// Events up to this size are encoded into the batch's shared memory, where they lie back to back and one
 /// reference covers a run of them. Larger ones are encoded once for all shards, and so are those that a form is

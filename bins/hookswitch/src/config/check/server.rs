@@ -86,12 +86,14 @@ impl Checker<'_> {
         }
         // Checked and otherwise without effect, see the setting's doc.
         self.number(&settings::WS_WRITE_BUFFER_SIZE);
+        let compression_from = self.number(&settings::WS_COMPRESSION_FROM) as usize;
         WebSocket {
             ping_interval,
             pong_timeout,
             threads: NonZeroUsize::new(self.number(&settings::WS_THREADS) as usize),
             sessions_per_tenant: self.number(&settings::WS_SESSIONS_PER_TENANT) as usize,
             read_buffer_bytes: self.number(&settings::WS_READ_BUFFER_SIZE) as usize,
+            compression_from: self.boolean(&settings::WS_COMPRESSION).then_some(compression_from),
             origins: self.origins(&settings::WS_ALLOWED_ORIGINS),
             public_origins: self.origins(&settings::WS_PUBLIC_ALLOWED_ORIGINS),
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hookswitch::gateway::AllowedOrigins;
+use hookswitch::gateway::{AllowedOrigins, GatewayConfig};
 use hookswitch::protocol::Secret;
 use hookswitch::store::MySqlConfig;
 use hookswitch::webhooks::{AddressPolicy, WebhookConfig};
@@ -40,6 +40,7 @@ fn a_secret_is_enough_and_defaults_are_the_contracts() {
     assert_eq!(config.websocket.ping_interval, Duration::from_secs(54));
     assert_eq!(config.websocket.pong_timeout, Duration::from_mins(1));
     assert_eq!(config.websocket.read_buffer_bytes, 1024);
+    assert_eq!(config.websocket.compression_from, GatewayConfig::default().compression_from);
     assert_eq!(config.websocket.origins, AllowedOrigins::SameHost);
     assert_eq!(config.websocket.public_origins, AllowedOrigins::Any);
     assert_eq!(config.webhooks.addresses, AddressPolicy::strict());
@@ -280,6 +281,15 @@ fn what_an_unreadable_file_may_have_set_is_not_missed() {
 fn a_silence_shorter_than_the_ping_is_refused() {
     assert_eq!(problems([GOOD_SECRET, ("WS_PING_INTERVAL", "2m")]), ["WS_PONG_TIMEOUT"]);
     assert!(load([GOOD_SECRET, ("WS_PING_INTERVAL", "2m"), ("WS_PONG_TIMEOUT", "2m1s")]).is_ok());
+}
+
+#[test]
+fn compression_can_be_switched_off_and_begins_where_it_is_told() {
+    let from = |config: Result<Config, BadConfig>| config.expect("good").websocket.compression_from;
+    assert_eq!(from(load([GOOD_SECRET])), Some(1_024));
+    assert_eq!(from(load([GOOD_SECRET, ("WS_COMPRESSION_FROM", "4096")])), Some(4_096));
+    assert_eq!(from(load([GOOD_SECRET, ("WS_COMPRESSION", "false"), ("WS_COMPRESSION_FROM", "4096")])), None);
+    assert_eq!(problems([GOOD_SECRET, ("WS_COMPRESSION", "maybe"), ("WS_COMPRESSION_FROM", "1")]).len(), 2);
 }
 
 #[test]

@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 
 use super::command_handler::{CommandHandler, Effect};
 use super::frame_scan::FrameScan;
+use super::inflate::Inflater;
 use super::pace::{CommandPace, NAMES_PER_UNIT, TYPING_PER_SECOND, UNITS_PER_SECOND};
 use super::stream_adapter::StreamAdapter;
 use super::typing::{Indicator, Taken, TypingRelay};
@@ -43,6 +44,10 @@ pub(crate) struct Reader {
     commands: CommandHandler,
     leftover: Bytes,
     scan: FrameScan,
+    /// Whether the client may compress its messages.
+    compresses: bool,
+    /// Only for a client that may, and only while bytes are under way.
+    inflater: Option<Box<Inflater>>,
     websocket: Option<Box<WebSocketContext>>,
     /// The last turn ended early: go on without waiting for the socket.
     has_more: bool,
@@ -69,7 +74,13 @@ enum ReadOutcome {
 }
 
 impl Reader {
-    pub(crate) fn new(socket: Rc<Socket>, handle: ConnectionHandle, commands: CommandHandler, leftover: Bytes) -> Self {
+    pub(crate) fn new(
+        socket: Rc<Socket>,
+        handle: ConnectionHandle,
+        commands: CommandHandler,
+        leftover: Bytes,
+        compresses: bool,
+    ) -> Self {
         let scan = FrameScan::default();
         let has_more = !leftover.is_empty();
         Self {
@@ -78,6 +89,8 @@ impl Reader {
             commands,
             leftover,
             scan,
+            compresses,
+            inflater: None,
             websocket: None,
             has_more,
             typing: TypingRelay::new(),
@@ -94,6 +107,9 @@ impl Reader {
             return self.slow_down(Instant::now() + wait + LEAST_WAIT);
         }
         let mut websocket = self.websocket.take().unwrap_or_else(|| self.new_websocket());
+        if self.compresses {
+            self.inflater.get_or_insert_default();
+        }
         let mut budget = BYTES_PER_TURN;
         for _ in 0..MESSAGES_PER_TURN {
             let mut adapter = StreamAdapter {
@@ -101,6 +117,7 @@ impl Reader {
                 handle: &self.handle,
                 leftover: &mut self.leftover,
                 scan: &mut self.scan,
+                inflater: self.inflater.as_deref_mut(),
                 budget: &mut budget,
             };
             let n_before = *adapter.budget;
@@ -115,7 +132,9 @@ impl Reader {
                 }
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
                     // Without a budget left, "would block" was ours and the socket may hold more.
-                    if !self.scan.is_at_rest() {
+                    if self.scan.is_at_rest() && self.inflater.as_ref().is_none_or(|inflater| inflater.is_empty()) {
+                        self.inflater = None;
+                    } else {
                         self.websocket = Some(websocket);
                     }
                     return if budget == 0 { self.end_turn() } else { ReadOutcome::Rested };
@@ -298,6 +317,7 @@ impl Reader {
     fn start_closing(&mut self) {
         self.is_closing = true;
         self.websocket = None;
+        self.inflater = None;
         self.pause = None;
         self.scan.feed(&std::mem::take(&mut self.leftover));
     }

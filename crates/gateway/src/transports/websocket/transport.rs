@@ -19,13 +19,15 @@ pub(crate) struct AcceptedSocket {
     pub(crate) leftover: Bytes,
     pub(crate) commands: CommandHandler,
     pub(crate) context: Arc<SocketContext>,
+    /// Whether the client may compress its messages.
+    pub(crate) compresses: bool,
 }
 
 impl AcceptedSocket {
     /// Registers the socket with the shard's runtime and starts its reading task.
     pub(crate) fn open(self, handle: ConnectionHandle) -> io::Result<Rc<dyn Transport>> {
         let socket = Rc::new(Socket::register(self.stream, self.context)?);
-        let reader = Reader::new(Rc::clone(&socket), handle, self.commands, self.leftover);
+        let reader = Reader::new(Rc::clone(&socket), handle, self.commands, self.leftover, self.compresses);
         tokio::task::spawn_local(reader);
         Ok(socket)
     }

@@ -7,7 +7,9 @@ use hookswitch_hub::WireForm;
 use hookswitch_protocol::{CloseCode, Timestamp};
 
 const FIN: u8 = 0x80;
-const TEXT: u8 = 0x1;
+/// The mark of a compressed message, RSV1.
+pub(super) const COMPRESSED: u8 = 0x40;
+pub(super) const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 
@@ -58,8 +60,9 @@ fn control_frame(opcode: u8, payload: &[u8]) -> Bytes {
     out.freeze()
 }
 
-fn frame(opcode: u8, payload: &[u8], out: &mut BytesMut) {
-    out.put_u8(FIN | opcode);
+/// Appends a whole message in one frame; `first` is its opcode and marks.
+pub(super) fn frame(first: u8, payload: &[u8], out: &mut BytesMut) {
+    out.put_u8(FIN | first);
     let n_payload = payload.len();
     if n_payload < 126 {
         out.put_u8(n_payload as u8);
