@@ -260,7 +260,7 @@ impl Gateway {
         let form = EventStreamForm::of(head.version);
         let pending = self.attach(who, form).await?;
         let context = Arc::clone(&inner.sockets);
-        let to = event_stream::HandOver { pending, context, deadline: inner.config.upgrade_deadline };
+        let to = event_stream::HandOver { pending, form, context, deadline: inner.config.upgrade_deadline };
         Ok(event_stream::opened(form, event_stream::Stream::new(to)))
     }
 

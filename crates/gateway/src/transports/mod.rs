@@ -1,5 +1,6 @@
 //! The ways by which connections of the hub are served, a folder for each.
 
+mod arrival;
 pub(crate) mod event_stream;
 mod subscription;
 mod tcp;

@@ -14,6 +14,7 @@ use hookswitch_runtime::Clock;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use super::arrival::{Arrival, arrival};
 use crate::metrics::GatewayMetrics;
 
 /// Slices handed to one vectored write.
@@ -52,13 +53,21 @@ pub(crate) struct Socket {
     pub(crate) context: Arc<SocketContext>,
     writer: Cell<Writer>,
     reader: Cell<Option<Waker>>,
+    /// The reader is to say when everything that was written has arrived.
+    awaits_arrival: Cell<bool>,
 }
 
 impl Socket {
     /// Registers the socket with the runtime of this thread.
     pub(crate) fn register(stream: std::net::TcpStream, context: Arc<SocketContext>) -> io::Result<Self> {
         let stream = TcpStream::from_std(stream)?;
-        Ok(Self { stream, context, writer: Cell::new(Writer::Open), reader: Cell::new(None) })
+        Ok(Self {
+            stream,
+            context,
+            writer: Cell::new(Writer::Open),
+            reader: Cell::new(None),
+            awaits_arrival: Cell::new(false),
+        })
     }
 
     pub(crate) fn writer(&self) -> Writer {
@@ -68,6 +77,10 @@ impl Socket {
     /// Changes the writing end's state and lets the reader look at it.
     pub(crate) fn set_writer(&self, writer: Writer) {
         self.writer.set(writer);
+        self.wake_reader();
+    }
+
+    fn wake_reader(&self) {
         if let Some(waker) = self.reader.take() {
             waker.wake();
         }
@@ -99,6 +112,18 @@ impl Socket {
 
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.try_read(buffer)
+    }
+
+    /// Whether somebody waits for everything written to arrive.
+    pub(crate) fn awaits_arrival(&self) -> bool {
+        self.awaits_arrival.get()
+    }
+
+    /// Whether it has; then nobody waits for it any more.
+    pub(crate) fn check_arrival(&self) -> bool {
+        let has_arrived = matches!(arrival(&self.stream), Arrival::Whole | Arrival::Unknown);
+        self.awaits_arrival.set(!has_arrived);
+        has_arrived
     }
 
     /// Says that nothing more comes; the client's own end is still heard.
@@ -134,6 +159,14 @@ impl Transport for Socket {
             }
         }
         Flushed::Drained
+    }
+
+    fn has_arrived(&self) -> bool {
+        let has_arrived = self.check_arrival();
+        if !has_arrived {
+            self.wake_reader();
+        }
+        has_arrived
     }
 
     fn finish(&self) {

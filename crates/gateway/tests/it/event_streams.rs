@@ -37,6 +37,7 @@ async fn a_stream_begins_with_its_head_and_has_every_event_from_then_on() {
     assert_eq!(event["id"], ids[0]);
     for source in [&mut by_header, &mut by_query] {
         assert_eq!(source.expect("call.incoming").await, event, "the same as over a WebSocket");
+        assert!(source.retry.is_some_and(|millis| (1_000..=5_000).contains(&millis)), "{:?}", source.retry);
     }
     let online = rig.role("tenant-1", "agent").get("/ws/users/1/online").await;
     assert_eq!(online.json(), json!({"user_id": 1, "is_online": true, "connection_count": 3}));
@@ -198,6 +199,37 @@ async fn what_was_kept_for_an_absent_user_comes_once() {
     service.publish(json!({"type": "alert"})).await;
     source.expect("alert").await;
     second.expect("alert").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_clients_system_did_not_take_stays_kept() {
+    let rig = Rig::open().await;
+    let service = rig.service("tenant-1");
+    let filler = "x".repeat(4_000);
+    for n in 0..200 {
+        service.publish(json!({"type": "notification", "user_id": 1, "payload": {"n": n, "filler": filler}})).await;
+    }
+    let path = format!("{STREAM}?token={}", token("tenant-1", 1));
+    let deaf = EventSource::open_narrow(&rig.addr, &path).await;
+    // The node's own system takes all that it is given; the client's takes a few messages and no more.
+    service.publish(json!({"type": "alert"})).await;
+    let mut watcher = agent(&rig, "tenant-1", 2).await;
+    service.publish(json!({"type": "alert"})).await;
+    watcher.expect("alert").await;
+    assert_eq!(rig.hub.n_connections(), 2);
+    drop(deaf);
+    eventually("it is gone", PATIENCE, async || rig.hub.n_connections() == 1).await;
+    let mut source = agent(&rig, "tenant-1", 1).await;
+    let mut next = None;
+    while next != Some(200) {
+        let event = source.next().await.expect("more comes");
+        if event["type"] == "notification" {
+            let n = event["payload"]["n"].as_i64().expect("a number");
+            assert!(next.is_none_or(|next| next == n) && (next.is_some() || n < 32), "{n} after {next:?}");
+            next = Some(n + 1);
+        }
+    }
+    eventually("all is confirmed", PATIENCE, async || rig.hub.metrics().offline_delivered.get() == 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

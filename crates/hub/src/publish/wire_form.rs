@@ -39,7 +39,7 @@ pub trait WireForm: fmt::Debug + Send + Sync {
 
     /// Asks the client to prove that everything before this arrived; the answer, with this number, is
     /// told to [`ConnectionHandle::received`](crate::ConnectionHandle::received). `None` where a drained
-    /// outbox is the proof, and a sign of life too.
+    /// outbox is a sign of life, and the proof, too, as soon as [`Transport::has_arrived`](crate::Transport::has_arrived).
     fn receipt_request(&self, number: u64) -> Option<Bytes>;
 }
 

@@ -207,11 +207,22 @@ impl Shard {
             // Nobody answers pings there: what was taken was heard.
             connection.heard_at = now;
         }
+        let transport = connection.transport.as_ref();
         let Some(backlog) = connection.backlog.as_deref_mut() else { return };
-        if is_receipt {
+        let Some(page) = backlog.page.as_mut().filter(|page| page.written_at.is_none()) else { return };
+        if is_receipt && transport.is_none_or(|transport| transport.0.has_arrived()) {
             backlog.arrived();
-        } else if let Some(page) = &mut backlog.page {
-            page.written_at.get_or_insert(now);
+        } else {
+            page.written_at = Some(now);
+        }
+    }
+
+    /// Everything that was written is at the far end.
+    pub(crate) fn arrived(&mut self, key: SlotKey) {
+        self.heard(key);
+        let Some(backlog) = self.connection(key).and_then(|c| c.backlog.as_deref_mut()) else { return };
+        if backlog.page.as_ref().is_some_and(|page| page.written_at.is_some()) {
+            backlog.arrived();
         }
     }
 

@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::reader::Reader;
+use super::wire_form::EventStreamForm;
 use crate::http::Body;
 use crate::transports::tcp::{Socket, SocketContext};
 
@@ -24,6 +25,7 @@ use crate::transports::tcp::{Socket, SocketContext};
 pub(crate) struct HandOver {
     /// The connection's place in the hub's tables; dropping it gives the place up.
     pub(crate) pending: PendingConnection,
+    pub(crate) form: &'static EventStreamForm,
     pub(crate) context: Arc<SocketContext>,
     /// How long the head may take to go out.
     pub(crate) deadline: Duration,
@@ -52,7 +54,8 @@ impl Upcoming {
     pub(crate) fn of(response: &mut Response<Body>) -> Option<Self> {
         let Stream(stream) = response.extensions_mut().remove()?;
         let to = stream.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let head = head(response, to.context.clock.now());
+        let mut head = head(response, to.context.clock.now());
+        head.extend_from_slice(&to.form.greeting());
         Some(Self { head, to })
     }
 

@@ -64,6 +64,14 @@ impl EventStreamForm {
         RETURN_AFTER + RETURN_SPREAD.mul_f64(part)
     }
 
+    /// What a stream begins with: when to come back, should the node go without a word. Each is told a moment of its own, or
+    /// all clients of a node that died would come back at once.
+    pub(super) fn greeting(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        self.text(retry_line(self.retry()).as_bytes(), &mut out);
+        out.freeze()
+    }
+
     /// Appends `n_bytes` that `put` writes, as one chunk.
     fn chunk(&self, n_bytes: usize, out: &mut BytesMut, put: impl FnOnce(&mut BytesMut)) {
         if self.is_chunked {
