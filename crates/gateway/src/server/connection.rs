@@ -133,10 +133,10 @@ where
                 let socket = http.into_parts().and_then(|parts| parts.io.into_inner().into_stream());
                 // Counted as a connection of the hub from here on.
                 drop(served);
-                return match socket {
-                    Some(socket) => stream.begin(socket).await,
-                    None => tracing::debug!("the socket was lost before its event stream began"),
+                let Some(socket) = socket else {
+                    return tracing::debug!("the socket was lost before its event stream began");
                 };
+                return stream.begin(socket).await;
             }
             Ok(Next::End) => None,
             Err(error) => Some(error),
@@ -171,7 +171,7 @@ where
     let serving = poll_fn(|cx| match poll_http(http, served, cx) {
         // A publishing request that is under way goes along: the task there polls it first of all.
         Poll::Pending => served.placement.take_move().map_or(Poll::Pending, |due| Poll::Ready(Ok(Next::Move(due)))),
-        next => next,
+        next @ Poll::Ready(_) => next,
     });
     tokio::select! {
         ended = serving => ended,

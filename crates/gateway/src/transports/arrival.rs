@@ -132,8 +132,8 @@ mod tests {
         let (near, _) = listener.accept().await.expect("it connects");
         assert_eq!(arrival(&near), Arrival::Whole);
         near.writable().await.expect("open");
-        let mut n_written = 0;
-        while let Ok(n) = near.try_write(&[b'x'; 64 * 1024]) {
+        let (mut n_written, many) = (0, vec![b'x'; 64 * 1024]);
+        while let Ok(n) = near.try_write(&many) {
             n_written += n;
         }
         assert!(matches!(arrival(&near), Arrival::Missing(1..)), "the far end does not read");

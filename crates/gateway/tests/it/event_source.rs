@@ -49,8 +49,11 @@ impl EventSource {
     }
 
     async fn ask(mut stream: TcpStream, path: &str, version: &str, headers: &[(&str, &str)]) -> Self {
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let request = format!("GET {path} {version}\r\nHost: localhost\r\n{headers}\r\n");
+        let mut request = format!("GET {path} {version}\r\nHost: localhost\r\n");
+        for (name, value) in headers {
+            request.extend([name, ": ", value, "\r\n"]);
+        }
+        request.push_str("\r\n");
         stream.write_all(request.as_bytes()).await.expect("the node reads");
         Self::on(stream).await
     }

@@ -182,9 +182,9 @@ async fn a_client_that_talks_on_is_ended() {
     let request = format!("GET {STREAM}?token={} HTTP/1.1\r\nHost: x\r\n\r\n", token("tenant-1", 1));
     chatty.send(request.as_bytes()).await;
     assert!(chatty.read_head().await.starts_with("HTTP/1.1 200 OK\r\n"));
-    chatty.send(&[b'x'; 32 * 1024]).await;
+    chatty.send(&vec![b'x'; 32 * 1024]).await;
     assert_eq!(rig.hub.n_connections(), 1);
     // The node may hang up before it has all.
-    let _ended = chatty.try_send(&[b'x'; 512 * 1024]).await;
+    let _ended = chatty.try_send(&vec![b'x'; 512 * 1024]).await;
     eventually("it is gone", PATIENCE, async || rig.hub.n_connections() == 0).await;
 }

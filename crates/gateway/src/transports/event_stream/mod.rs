@@ -1,4 +1,4 @@
-//! Server-sent events: events as one HTTP answer that does not end, for networks that break WebSockets.
+//! Server-sent events: events as one HTTP answer that does not end, for networks that break a WebSocket.
 //!
 //! The gateway answers with the head of a [`Stream`]; then the HTTP server gives the socket away and the hub writes
 //! to it, as it does to a WebSocket's.

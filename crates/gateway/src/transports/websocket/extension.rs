@@ -49,10 +49,8 @@ impl PerMessageDeflate {
 
     /// The header's value.
     pub(crate) fn answer(&self) -> HeaderValue {
-        let mut answer = format!("{NAME}; server_no_context_takeover; client_no_context_takeover");
-        if let Some(bits) = self.window_bits {
-            answer.push_str(&format!("; server_max_window_bits={bits}"));
-        }
+        let window = self.window_bits.map(|bits| format!("; server_max_window_bits={bits}")).unwrap_or_default();
+        let answer = format!("{NAME}; server_no_context_takeover; client_no_context_takeover{window}");
         answer.parse().expect("letters, digits and punctuation are a legal header value")
     }
 }
@@ -168,8 +166,8 @@ mod tests {
         Some(chosen.answer().to_str().expect("text").to_owned())
     }
 
-    fn with_window(bits: u8) -> Option<String> {
-        Some(format!("{PLAIN}; server_max_window_bits={bits}"))
+    fn check_window(lines: &[&str], bits: u8) {
+        assert_eq!(answer(lines), Some(format!("{PLAIN}; server_max_window_bits={bits}")));
     }
 
     #[test]
@@ -190,23 +188,18 @@ mod tests {
             assert_eq!(answer(&[offer]).as_deref(), Some(PLAIN), "{offer}");
         }
         // Python's `websockets`.
-        assert_eq!(
-            answer(&["permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"]),
-            with_window(12)
-        );
-        assert_eq!(answer(&["permessage-deflate; server_max_window_bits=15"]), with_window(15));
-        assert_eq!(answer(&["permessage-deflate; server_max_window_bits=\"1\\3\""]), with_window(13));
+        check_window(&["permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"], 12);
+        check_window(&["permessage-deflate; server_max_window_bits=15"], 15);
+        check_window(&["permessage-deflate; server_max_window_bits=\"1\\3\""], 13);
     }
 
     #[test]
     fn the_first_offer_that_can_be_served_wins() {
         let small_first = "permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=14";
-        assert_eq!(answer(&[small_first]), with_window(14));
-        assert_eq!(
-            answer(&["permessage-deflate; server_max_window_bits=9", "permessage-deflate"]).as_deref(),
-            Some(PLAIN)
-        );
-        assert_eq!(answer(&["\"broken", "permessage-deflate"]).as_deref(), Some(PLAIN));
+        check_window(&[small_first], 14);
+        for first in ["permessage-deflate; server_max_window_bits=9", "\"broken"] {
+            assert_eq!(answer(&[first, "permessage-deflate"]).as_deref(), Some(PLAIN), "{first}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) struct FrameHeader {
 pub(super) struct FrameHead {
     first: u8,
     is_masked: bool,
+    /// How many bytes said how long the payload is, beside the second.
+    n_length: usize,
     /// Zeros where the frame is not masked.
     pub(super) mask: [u8; 4],
     pub(super) n_payload: u64,
@@ -31,6 +33,11 @@ impl FrameHeader {
         self.bytes[usize::from(self.n_bytes)] = byte;
         self.n_bytes += 1;
         (usize::from(self.n_bytes) == self.len()).then(|| self.parse())
+    }
+
+    /// Whether no byte of it has come.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.n_bytes == 0
     }
 
     /// The bytes so far.
@@ -66,13 +73,23 @@ impl FrameHeader {
         if is_masked {
             mask.copy_from_slice(&self.bytes[2 + n_length..6 + n_length]);
         }
-        FrameHead { first, is_masked, mask, n_payload }
+        FrameHead { first, is_masked, n_length, mask, n_payload }
     }
 }
 
 impl FrameHead {
     pub(super) const fn opcode(&self) -> u8 {
         self.first & 0x0F
+    }
+
+    /// Whether the length is written in as few bytes as can be, and is none beyond what the standard knows.
+    pub(super) const fn has_shortest_length(&self) -> bool {
+        let least = match self.n_length {
+            0 => 0,
+            2 => 126,
+            _ => 1 << 16,
+        };
+        self.n_payload >= least && self.n_payload >> 63 == 0
     }
 
     pub(super) const fn is_final(&self) -> bool {

@@ -14,6 +14,7 @@ const PIECE_BYTES: usize = 8 * 1024;
 const CONTINUATION: u8 = 0;
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
+const LENGTH_IN_TWO_BYTES: u8 = 0x7E;
 
 /// What a client sent that compresses nothing known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +210,7 @@ fn put_frame(first: u8, payload: &[u8], output: &mut Vec<u8>) {
     if payload.len() < 126 {
         output.push(MASKED | payload.len() as u8);
     } else {
-        output.push(MASKED | 126);
+        output.push(MASKED | LENGTH_IN_TWO_BYTES);
         output.extend_from_slice(&(payload.len() as u16).to_be_bytes());
     }
     output.extend_from_slice(&[0; 4]);
