@@ -1,3 +1,5 @@
+//! What compressed messages of clients become, and what is left to the reader to refuse.
+
 use flate2::{Compress, Compression, FlushCompress};
 use hookswitch_testkit::{Frame, FrameHead, Opcode};
 use proptest::prelude::*;
