@@ -1,6 +1,6 @@
 //! Lua scripts, kept as files, run by their digest.
 
-use fred::interfaces::ClientLike as _;
+use fred::interfaces::ClientLike;
 use fred::types::scripts::Script as LuaScript;
 use fred::types::{ClusterHash, CustomCommand, FromValue, Value};
 use fred::util::redis_keyslot;
@@ -29,32 +29,38 @@ impl Script {
         keys: &[String],
         args: Vec<Value>,
     ) -> Result<R, LinkError> {
-        let ran = self.call(link, "EVALSHA", &self.digest, keys, args.clone()).await;
-        let ran = match ran {
-            Err(error) if error.details().starts_with("NOSCRIPT") => {
-                self.call(link, "EVAL", self.text, keys, args).await
-            }
-            ran => ran,
-        };
+        let ran = self.run_at(&link.client(), keys, args).await;
         ran.and_then(Value::convert).map_err(|source| link.failed(operation, &keys.join(" "), source))
     }
 
-    async fn call(
+    /// The same over a client of the caller's choice; its failure is told to nobody else.
+    pub(crate) async fn run_at<C: ClientLike>(
         &self,
-        link: &Link,
-        name: &'static str,
-        script: &str,
+        client: &C,
         keys: &[String],
         args: Vec<Value>,
     ) -> Result<Value, fred::error::Error> {
-        // Of a custom command the client takes a slot, but no other advice: it would go by the digest.
-        let slot = keys.first().map_or(0, |key| redis_keyslot(key.as_bytes()));
-        let command = CustomCommand::new_static(name, ClusterHash::Custom(slot), false);
-        let mut all: Vec<Value> = Vec::with_capacity(2 + keys.len() + args.len());
-        all.push(script.into());
-        all.push((keys.len() as i64).into());
-        all.extend(keys.iter().map(|key| key.as_str().into()));
-        all.extend(args);
-        link.client().custom(command, all).await
+        match call(client, "EVALSHA", &self.digest, keys, args.clone()).await {
+            Err(error) if error.details().starts_with("NOSCRIPT") => call(client, "EVAL", self.text, keys, args).await,
+            ran => ran,
+        }
     }
+}
+
+async fn call<C: ClientLike>(
+    client: &C,
+    name: &'static str,
+    script: &str,
+    keys: &[String],
+    args: Vec<Value>,
+) -> Result<Value, fred::error::Error> {
+    // Of a custom command the client takes a slot, but no other advice: it would go by the digest.
+    let slot = keys.first().map_or(0, |key| redis_keyslot(key.as_bytes()));
+    let command = CustomCommand::new_static(name, ClusterHash::Custom(slot), false);
+    let mut all: Vec<Value> = Vec::with_capacity(2 + keys.len() + args.len());
+    all.push(script.into());
+    all.push((keys.len() as i64).into());
+    all.extend(keys.iter().map(|key| key.as_str().into()));
+    all.extend(args);
+    client.custom(command, all).await
 }

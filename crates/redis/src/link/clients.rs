@@ -78,6 +78,15 @@ pub(crate) fn listening_client(config: &RedisConfig, at: Option<&Server>) -> Res
     build(config, at.map_or_else(|| server(&config.topology), only))
 }
 
+/// A client that does not connect yet, for one connection: when that is lost, or cannot be made, the client ends and
+/// makes no other.
+pub(crate) fn passing_client(config: &RedisConfig, at: Option<&Server>) -> Result<Client, RedisSetupError> {
+    let only = |at: &Server| ServerConfig::Centralized { server: at.clone() };
+    let mut builder = builder(config, at.map_or_else(|| server(&config.topology), only))?;
+    builder.with_config(|config| config.fail_fast = true);
+    builder.build().map_err(|error| RedisSetupError::Client(Box::new(error)))
+}
+
 /// Whether a server answers over a connection of its own.
 pub(crate) async fn answers(config: &RedisConfig, server: &Server) -> bool {
     let Ok(client) = listening_client(config, Some(server)) else { return false };
@@ -99,9 +108,17 @@ pub(crate) fn configured_servers(topology: &Topology) -> Vec<Server> {
 }
 
 fn build(config: &RedisConfig, server: ServerConfig) -> Result<Client, RedisSetupError> {
-    builder(config, server)?.build().map_err(|error| RedisSetupError::Client(Box::new(error)))
+    let mut builder = builder(config, server)?;
+    builder.set_policy(ReconnectPolicy::Constant {
+        attempts: 0,
+        max_attempts: 0,
+        delay: RECONNECT_PAUSE_MS,
+        jitter: RECONNECT_JITTER_MS,
+    });
+    builder.build().map_err(|error| RedisSetupError::Client(Box::new(error)))
 }
 
+/// All but what is done about a lost connection.
 fn builder(config: &RedisConfig, server: ServerConfig) -> Result<Builder, RedisSetupError> {
     let client_config = Config {
         // A server that is not there yet is no mistake: the node starts by itself and joins later.
@@ -114,12 +131,6 @@ fn builder(config: &RedisConfig, server: ServerConfig) -> Result<Builder, RedisS
         ..Config::default()
     };
     let mut builder = Builder::from_config(client_config);
-    builder.set_policy(ReconnectPolicy::Constant {
-        attempts: 0,
-        max_attempts: 0,
-        delay: RECONNECT_PAUSE_MS,
-        jitter: RECONNECT_JITTER_MS,
-    });
     builder.set_performance_config(PerformanceConfig {
         default_command_timeout: config.command_timeout,
         broadcast_channel_capacity: WAITING_MESSAGES,

@@ -6,6 +6,7 @@ mod cluster_links;
 mod ending;
 mod foreign;
 mod health;
+mod history;
 mod loss;
 mod offline;
 mod offline_owners;
