@@ -202,12 +202,12 @@ impl History {
         let mut answers = items(said).into_iter();
         let read = |(one, [head, _]): (&Pending<'_>, &[String; 2])| {
             let answer = items(answers.next().unwrap_or(Value::Null));
-            self.read_round(one, head, answer, &connection)
+            self.read_round(one, head, &answer, &connection)
         };
         pending.iter().zip(&keys).map(read).collect()
     }
 
-    fn read_round(&self, one: &Pending<'_>, head: &str, answer: Vec<Value>, connection: &Arc<Connection>) -> Round {
+    fn read_round(&self, one: &Pending<'_>, head: &str, answer: &[Value], connection: &Arc<Connection>) -> Round {
         let word = |place: usize| answer.get(place).and_then(text).unwrap_or_default();
         let number = |place: usize| word(place).parse::<u64>().ok();
         let appended = |way| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fred::types::Value;
 
-use super::HistoryBounds;
+use super::bounds::HistoryBounds;
 use super::position::Position;
 
 /// Most events of one entry of a stream: whole entries are dropped, and one is written by one command.

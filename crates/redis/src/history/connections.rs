@@ -183,7 +183,7 @@ impl Connections {
     async fn connected(&self, key: &str) -> Result<Arc<Connection>, LinkError> {
         let connected = tokio::time::timeout(self.link.config().command_timeout, async {
             let server = self.owner(key).await?;
-            let opening = self.opening(&server);
+            let opening = self.opening(server.as_ref());
             let opened =
                 opening.get_or_try_init(async || Connection::open(&self.link, server.as_ref()).await.map(Arc::new));
             opened.await.map(Arc::clone)
@@ -198,9 +198,9 @@ impl Connections {
         })
     }
 
-    fn opening(&self, server: &Option<Server>) -> Opening {
+    fn opening(&self, server: Option<&Server>) -> Opening {
         let mut opened = self.opened();
-        let opening = opened.entry(server.clone()).or_default();
+        let opening = opened.entry(server.cloned()).or_default();
         if opening.get().is_some_and(|connection| connection.has_ended()) {
             *opening = Opening::default();
         }

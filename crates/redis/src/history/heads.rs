@@ -25,7 +25,7 @@ pub struct Head {
 }
 
 impl History {
-    /// The heads of many tenants, in order, `None` for one without a history; each then lasts another day. Asked for in
+    /// The heads of many tenants, in order, `None` for one without a history; each then lasts another day at least. Asked for in
     /// pipelined pages, each command within the time that it has (1 s). A dropped future leaves nothing behind.
     pub async fn heads(&self, tenants: &[TenantId]) -> Vec<Result<Option<Head>, HistoryError>> {
         let mut heads = Vec::with_capacity(tenants.len());

@@ -11,6 +11,7 @@
 
 mod append;
 mod batch;
+mod bounds;
 mod connections;
 mod error;
 mod heads;
@@ -19,7 +20,6 @@ mod position;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use fred::types::Value;
 use hookswitch_protocol::TenantId;
@@ -30,25 +30,15 @@ use crate::script::Script;
 
 pub use self::append::{AppendRequest, AppendWay, Appended, PublishRefusal};
 pub use self::batch::{AppendEvent, Batch, Marks};
+pub use self::bounds::HistoryBounds;
 pub use self::error::HistoryError;
 pub use self::heads::Head;
 pub use self::page::{HistoryEvent, HistoryPage, HistoryRead, MissingEvents, PageBounds};
 pub use self::position::Position;
 
-/// How long a head lasts that nobody appends to or asks for; the scripts say the same.
-const HEAD_EXPIRY_SECS: u32 = 24 * 60 * 60;
-
-/// How much of each tenant's events is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HistoryBounds {
-    /// Most events (1,000), a quarter of them of opt-in types.
-    pub events: usize,
-    /// Most bytes of envelopes without their positions (1 MiB), a quarter of them of opt-in types. An event that has
-    /// more by itself is published and not held.
-    pub bytes: usize,
-    /// How long an event is held (10 min), as soon as another is appended; without one the whole stream expires.
-    pub age: Duration,
-}
+/// How long a head lasts that nobody appends to or asks for: a day, and an hour in which the scripts do not renew it. They
+/// say the same.
+const HEAD_EXPIRY_SECS: u32 = 25 * 60 * 60;
 
 /// A node's way to the recent history of all tenants. Its own connections, apart from the link's.
 #[derive(Debug)]
@@ -62,18 +52,6 @@ pub struct History {
     sequence: AtomicU64,
     n_randoms: AtomicU64,
     hasher: RandomState,
-}
-
-impl Default for HistoryBounds {
-    fn default() -> Self {
-        Self { events: 1_000, bytes: 1024 * 1024, age: Duration::from_mins(10) }
-    }
-}
-
-impl HistoryBounds {
-    fn arguments(&self) -> [Value; 3] {
-        [self.events as u128, self.bytes as u128, self.age.as_millis()].map(|number| number.to_string().into())
-    }
 }
 
 impl History {

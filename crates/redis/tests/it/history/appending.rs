@@ -37,8 +37,8 @@ async fn channels_have_the_order_of_the_stream_and_offsets_are_dense() {
     assert_eq!(offsets.len(), 3 * 79);
     let ids: Vec<String> = held.iter().map(id_of).collect();
     assert_eq!(listener.heard.until(ids.last().expect("some")).await, ids);
-    for name in 0..3 {
-        let of_node = held.iter().filter(|event| event.node == nodes[name].node.name);
+    for node in &nodes {
+        let of_node = held.iter().filter(|event| event.node == node.node.name);
         let sequences: Vec<u64> = of_node.map(|event| event.sequence).collect();
         assert!(sequences.is_sorted(), "in the order in which the node made them: {sequences:?}");
     }

@@ -70,7 +70,7 @@ async fn run(nodes: &[HistoryNode], of: &str, steps: &[Step]) {
                 }
                 let make = |n: usize| {
                     let id = (n_events_made + n).to_string();
-                    if n % opt_in_every == 0 { opt_in(of, &id) } else { ordinary(of, &id) }
+                    if n.is_multiple_of(opt_in_every) { opt_in(of, &id) } else { ordinary(of, &id) }
                 };
                 let events: Vec<AppendEvent> = (0..n_events).map(make).collect();
                 order[node].extend((n_events_made..n_events_made + n_events).map(|id| id.to_string()));
