@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use hookswitch_protocol::limits;
+use hookswitch_protocol::{TenantId, limits};
 
 use crate::origin::AllowedOrigins;
 
@@ -46,6 +46,9 @@ pub struct GatewayConfig {
     /// each; one agent reads a quarter of it at most. `None`, the default, is no limit. A second's worth may
     /// come at once; beyond it 429. The body of a request does not count: a batch of events is one.
     pub tenant_rate_limit: Option<NonZeroU32>,
+    /// The tenant whose admins and services may ask for what concerns the whole node, such as a drain; `None`, the
+    /// default, is nobody.
+    pub admin_tenant: Option<TenantId>,
     /// How long a readiness probe may take; 2 s by default. Beyond it the node is not ready.
     pub probe_deadline: Duration,
     /// How long the answers of the readiness probes count; 500 ms by default. The page is open to
@@ -70,6 +73,7 @@ impl Default for GatewayConfig {
             linger: Duration::from_secs(3),
             max_connections: 200_000,
             tenant_rate_limit: None,
+            admin_tenant: None,
             probe_deadline: Duration::from_secs(2),
             probe_interval: Duration::from_millis(500),
         }

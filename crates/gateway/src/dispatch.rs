@@ -52,6 +52,7 @@ impl Gateway {
             Endpoint::Socket => self.user_socket(&admitted, principal, query, &head, upgrade).await,
             Endpoint::SocketStats => Ok(pages::socket_stats(inner.hub(), principal)),
             Endpoint::UserOnline => pages::user_online(inner.hub(), principal, admitted.params.get("user_id")).await,
+            Endpoint::Drain => Ok(self.start_drain(principal, caller.peer, answer)),
             Endpoint::OnlineUsers => pages::online_users(inner.hub(), principal, answer).await,
             Endpoint::Publish => {
                 let body = self.read(&head.headers, body, inner.config.publish_body_bytes).await;
@@ -185,9 +186,6 @@ impl Gateway {
     }
 
     fn check_origin(&self, rule: &AllowedOrigins, admitted: &Admitted<'_>, head: &Parts) -> Result<(), Problem> {
-        if self.0.hub().is_draining() {
-            return Err(Problem::draining());
-        }
         if rule.allow(&head.headers) {
             return Ok(());
         }

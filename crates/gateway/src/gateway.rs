@@ -14,6 +14,8 @@ use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::Switchboard;
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use serde::Serialize;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::auth::{AuthError, Authenticator, Credential, Principal, find_token};
@@ -69,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) routes: Routes,
     limit: Option<RequestLimit>,
     request_ids: RequestIds,
+    /// Whether an operator asked for the node to go.
+    drain_asked: watch::Sender<bool>,
 }
 
 /// Who makes a request.
@@ -77,6 +81,15 @@ pub(crate) struct Caller<'a> {
     pub(crate) peer: SocketAddr,
     /// The placement of its connection, where that is served by our own server.
     pub(crate) placement: Option<&'a ThreadPlacement>,
+}
+
+/// What is told to who asked for a drain.
+#[derive(Serialize)]
+struct Draining {
+    state: &'static str,
+    /// Those that are still to be closed.
+    connections: usize,
+    window_ms: u64,
 }
 
 /// A request whose route is known and whose caller may use it.
@@ -113,6 +126,7 @@ impl Gateway {
             routes: Routes::new(),
             limit: config.tenant_rate_limit.map(RequestLimit::new),
             sockets: Arc::new(sockets),
+            drain_asked: watch::Sender::new(false),
             config,
             parts,
         }))
@@ -181,7 +195,10 @@ impl Gateway {
         };
         let is_over = matches!(response.status(), StatusCode::SWITCHING_PROTOCOLS | StatusCode::REQUEST_TIMEOUT);
         // Who is answered while still sending would find the connection reset, and no answer.
-        if !is_over && !body.read_away(until).await || response.status() == StatusCode::REQUEST_TIMEOUT {
+        let is_unread = !is_over && !body.read_away(until).await;
+        // A draining node is to be left: a proxy that kept the connection would send the next request here, too.
+        let is_draining = inner.hub().is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        if is_unread || is_draining || response.status() == StatusCode::REQUEST_TIMEOUT {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -197,11 +214,33 @@ impl Gateway {
         self.0.request_ids.for_request(&http::HeaderMap::new())
     }
 
-    /// Refuses new upgrades with 503 and tells every open WebSocket to reconnect elsewhere (1012); waits,
-    /// within the hub's close timeout, until all are out, and says whether they were. Everything else
-    /// is still served. Cancel safe; the draining goes on.
+    /// Refuses new upgrades and API requests with 503 `draining` and sends every open WebSocket elsewhere, as
+    /// [`Hub::drain`] does; says whether all went. Health and metrics are still told, and requests under way
+    /// finished. Cancel safe; the draining goes on.
     pub async fn drain(&self) -> bool {
         self.0.hub().drain().await
+    }
+
+    /// Waits until an operator asked by `POST /api/v1/admin/drain` for the node to go; from then on new upgrades and
+    /// API requests are refused. The rest is whoever's who waits for this. Cancel safe.
+    pub async fn drain_asked(&self) {
+        // Its sender lives as long as the gateway.
+        let mut asked = self.0.drain_asked.subscribe();
+        let _asked = asked.wait_for(|is_asked| *is_asked).await;
+    }
+
+    /// `POST /api/v1/admin/drain`.
+    pub(crate) fn start_drain(&self, principal: &Principal, peer: SocketAddr, answer: &Answer) -> Response<Body> {
+        let (inner, hub) = (&*self.0, self.0.hub());
+        // Here, so that whoever has the answer finds the node not ready.
+        hub.refuse_newcomers();
+        if !inner.drain_asked.send_replace(true) {
+            let Principal { tenant, user, role, .. } = principal;
+            tracing::info!(%tenant, %user, role = role.as_str(), %peer, "asked to drain");
+        }
+        let window_ms = hub.drain_window().as_millis() as u64;
+        let draining = Draining { state: "draining", connections: hub.n_to_drain(), window_ms };
+        answer.success(StatusCode::ACCEPTED, draining, None)
     }
 }
 
@@ -222,7 +261,7 @@ impl Inner {
         let (route, params) = self.routes.find(method, path)?;
         let principal = match route.access {
             Access::Node | Access::Session => None,
-            Access::Tenant(roles) => {
+            Access::Tenant(roles) | Access::Operator(roles) => {
                 let principal = self.authenticate(query, headers).await.map_err(|error| {
                     self.metrics.refused_tokens.inc(error.reason());
                     refused_token(&error, path, peer)
@@ -230,11 +269,44 @@ impl Inner {
                 if !roles.contains(&principal.role) {
                     return Err(refused_role(&principal, path, peer));
                 }
-                self.check_rate(&principal, route.endpoint)?;
+                if matches!(route.access, Access::Operator(_)) {
+                    self.check_operator(&principal, path, peer)?;
+                }
                 Some(principal)
             }
         };
+        self.check_draining(route)?;
+        if let Some(principal) = &principal {
+            self.check_rate(principal, route.endpoint)?;
+        }
         Ok(Admitted { route, params, principal })
+    }
+
+    /// Once the node drains it tells how it is, and does nothing new.
+    fn check_draining(&self, route: &Route) -> Result<(), Problem> {
+        if !self.hub().is_draining() || route.endpoint.is_served_while_draining() {
+            return Ok(());
+        }
+        if route.endpoint == Endpoint::Publish {
+            self.parts.switch.count_refusal(ErrorCode::Draining);
+        }
+        Err(Problem::draining())
+    }
+
+    /// What concerns the whole node is for tokens of the operator's own tenant.
+    fn check_operator(&self, principal: &Principal, path: &str, peer: SocketAddr) -> Result<(), Problem> {
+        let Some(operator) = &self.config.admin_tenant else {
+            let message = "this node takes no such calls: its operator's tenant is not set (SERVER_ADMIN_TENANT)";
+            return Err(Problem::new(ErrorCode::Forbidden, message));
+        };
+        if principal.tenant == *operator {
+            return Ok(());
+        }
+        let Principal { tenant, user, role, .. } = principal;
+        tracing::warn!(
+            target: "hookswitch::security", %tenant, %user, role = role.as_str(), %peer, path, "tenant refused"
+        );
+        Err(Problem::new(ErrorCode::Forbidden, "this is for the operator of the node"))
     }
 
     fn check_rate(&self, principal: &Principal, endpoint: Endpoint) -> Result<(), Problem> {

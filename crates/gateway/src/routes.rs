@@ -31,6 +31,7 @@ pub(crate) enum Endpoint {
     WebhookLogs,
     WebhookStats,
     WebhookFailed,
+    Drain,
     Health,
     Ready,
     Metrics,
@@ -40,6 +41,11 @@ impl Endpoint {
     /// Whether it ends HTTP on the connection, which only GET asks for.
     const fn upgrades(self) -> bool {
         matches!(self, Self::Socket | Self::PublicSocket)
+    }
+
+    /// Whether it is of use to whoever takes the node out of service.
+    pub(crate) const fn is_served_while_draining(self) -> bool {
+        matches!(self, Self::Drain | Self::Health | Self::Ready | Self::Metrics)
     }
 }
 
@@ -52,6 +58,8 @@ pub(crate) enum Access {
     Session,
     /// Whoever has a token with one of these roles. Shows the token's tenant, and no other.
     Tenant(&'static [Role]),
+    /// Whoever has a token of the operator's own tenant with one of these roles. Concerns the whole node.
+    Operator(&'static [Role]),
 }
 
 /// One route.
@@ -73,6 +81,7 @@ const WEBHOOKS: &[&str] = &["/api/v1/webhooks", "/api/webhooks"];
 const ANY: Access = Access::Tenant(&[Role::Agent, Role::Supervisor, Role::Admin, Role::Service]);
 const READ: Access = Access::Tenant(&[Role::Supervisor, Role::Admin, Role::Service]);
 const WRITE: Access = Access::Tenant(&[Role::Admin, Role::Service]);
+const OPERATOR: Access = Access::Operator(&[Role::Admin, Role::Service]);
 
 const fn route(
     method: Method,
@@ -106,6 +115,7 @@ static ROUTES: &[Route] = &[
     route(Method::POST, WEBHOOKS, "/{id}/deliveries/{delivery_id}/resend", WRITE, Endpoint::DeliveryResend),
     route(Method::GET, WEBHOOKS, "/{id}/logs", READ, Endpoint::WebhookLogs),
     route(Method::GET, WEBHOOKS, "/{id}/stats", READ, Endpoint::WebhookStats),
+    route(Method::POST, API, "/admin/drain", OPERATOR, Endpoint::Drain),
     route(Method::GET, ROOT, "/healthz", Access::Node, Endpoint::Health),
     route(Method::GET, ROOT, "/readyz", Access::Node, Endpoint::Ready),
     route(Method::GET, ROOT, "/metrics", Access::Node, Endpoint::Metrics),
@@ -210,6 +220,7 @@ mod tests {
             reach(&Method::GET, "/42/stats", Endpoint::WebhookStats);
         }
         check(&Method::POST, "/api/v1/events", Endpoint::Publish);
+        check(&Method::POST, "/api/v1/admin/drain", Endpoint::Drain);
         check(&Method::GET, "/api/v1/presence/online", Endpoint::OnlineUsers);
         check(&Method::HEAD, "/healthz", Endpoint::Health);
     }
@@ -242,6 +253,7 @@ mod tests {
                 Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => {
                     assert_eq!(route.access, Access::Node);
                 }
+                Endpoint::Drain => assert_eq!(route.access, Access::Operator(&[Role::Admin, Role::Service])),
                 _ => {
                     assert!(may(Role::Service) && may(Role::Admin), "{route:?}");
                     let is_changing = route.method != Method::GET;

@@ -9,6 +9,7 @@ use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::admission::{Admission, AdmissionParts};
+use crate::cluster::balance;
 use crate::cluster::gap_notices::GapNotifier;
 use crate::cluster::inbound::RemoteInbound;
 use crate::cluster::inbound_jobs::{HeldJob, InboundJobs};
@@ -138,6 +139,7 @@ impl HubBuilder {
         let offline_delivery = self.offline_delivery(&seams);
         self.start_gap_notices(&sessions, &offline_delivery);
         self.start_wanted_backlogs(&offline_delivery);
+        self.start_balance(&seams);
         let Self { config, scope, fanout, shards, remote_inbound, jobs, .. } = self;
         let shared = Arc::clone(&fanout.shared);
         let inbound_jobs = InboundJobs {
@@ -213,6 +215,14 @@ impl HubBuilder {
             }
         };
         self.scope.spawn("wanted backlogs", until_soft(&self.scope, serving));
+    }
+
+    fn start_balance(&self, seams: &Seams) {
+        if self.config.balance_rate > 0 {
+            let (config, shared) = (Arc::clone(&self.config), Arc::clone(&self.fanout.shared));
+            let evening_out = balance::run(config, shared, Arc::clone(&seams.presence), Arc::clone(&self.shards));
+            self.scope.spawn("balance", until_soft(&self.scope, evening_out));
+        }
     }
 
     fn start_gap_notices(&self, sessions: &Arc<ChatSessions>, offline_delivery: &Arc<OfflineDelivery>) {

@@ -1,4 +1,6 @@
-//! What a client is told when it misses something.
+//! What a client is told when it misses something, or is to come back elsewhere.
+
+use std::time::Duration;
 
 use hookswitch_protocol::{ErrorCode, EventType, TenantId, Timestamp, control_message};
 use serde::Serialize;
@@ -15,4 +17,15 @@ struct Missed<'a> {
 pub(crate) fn missed(message: &str, dropped: Option<u64>, now: Timestamp, tenant: &TenantId) -> Vec<u8> {
     let missed = Missed { code: ErrorCode::MessagesDropped.as_str(), message, dropped };
     control_message(&EventType::ERROR, missed, now, Some(tenant))
+}
+
+#[derive(Serialize)]
+struct Reconnect {
+    after_ms: u64,
+}
+
+/// Tells a client that it is about to be closed, and when after that to connect again.
+pub(crate) fn reconnect(after: Duration, now: Timestamp, tenant: &TenantId) -> Vec<u8> {
+    let reconnect = Reconnect { after_ms: after.as_millis() as u64 };
+    control_message(&EventType::RECONNECT, reconnect, now, Some(tenant))
 }

@@ -83,6 +83,7 @@ event_types! {
     ERROR = "error",
     SUBSCRIBE = "subscribe",
     UNSUBSCRIBE = "unsubscribe",
+    RECONNECT = "reconnect",
     WEBHOOK_TEST = "webhook.test",
     PRESENCE_CHANGED = "presence.changed",
     WEBHOOK_DISABLED = "webhook.disabled",
@@ -135,7 +136,7 @@ impl EventType {
     /// Whether the outside may publish it: control words and our own types may not.
     pub fn is_publishable(&self) -> bool {
         let reserved = [Self::PING, Self::PONG, Self::ERROR, Self::SUBSCRIBE, Self::UNSUBSCRIBE, Self::WEBHOOK_TEST];
-        !self.is_opt_in() && !reserved.contains(self)
+        !self.is_opt_in() && !reserved.contains(self) && *self != Self::RECONNECT
     }
 
     /// Whether it makes a chat session known.
@@ -225,6 +226,7 @@ mod tests {
                 "error",
                 "subscribe",
                 "unsubscribe",
+                "reconnect",
                 "webhook.test",
                 "presence.changed",
                 "webhook.disabled"

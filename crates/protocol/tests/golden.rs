@@ -141,8 +141,16 @@ mod erased {
 fn golden_events_of_every_type() {
     let lines: Vec<_> = EventType::ALL.iter().filter_map(full).map(|e| text(e.encode())).collect();
     let without: Vec<_> = EventType::ALL.iter().filter(|t| full(t).is_none()).map(EventType::as_str).collect();
-    let no_payload_struct =
-        ["ping", "pong", "subscribe", "unsubscribe", "webhook.test", "presence.changed", "webhook.disabled"];
+    let no_payload_struct = [
+        "ping",
+        "pong",
+        "subscribe",
+        "unsubscribe",
+        "reconnect",
+        "webhook.test",
+        "presence.changed",
+        "webhook.disabled",
+    ];
     assert_eq!(without, no_payload_struct, "every other type of the contract is held");
     check("events.json", &lines);
 }

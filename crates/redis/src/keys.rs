@@ -59,6 +59,11 @@ impl Keys {
         self.name("nodes")
     }
 
+    /// HASH of the numbers of connections of the nodes, each with the time, in milliseconds.
+    pub(crate) fn node_connections(&self) -> String {
+        self.name("node-connections")
+    }
+
     /// SET of the tenants in which a node may hold leases.
     pub(crate) fn node_tenants(&self, node: &NodeId) -> String {
         self.name(format_args!("node-tenants:{node}"))

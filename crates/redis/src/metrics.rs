@@ -48,6 +48,8 @@ counters! {
         reassertions as "presence_reassertions": "Leases said again",
         nodes_swept as "presence_nodes_swept": "Lost nodes whose users were taken offline",
         users_swept as "presence_users_swept": "Users taken offline with a lost node",
+        held as "presence_held": "Users held online whom this node sent elsewhere",
+        holds_ended as "presence_holds_ended": "Held users taken offline, not having come back in time",
         users_expired as "presence_users_expired": "Users online that no node answered for",
         strays as "presence_strays": "Leases in Redis that differed from this node's",
         departures_dropped as "presence_departures_dropped": "Departures dropped, too many waiting for Redis",

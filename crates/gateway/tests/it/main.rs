@@ -3,6 +3,7 @@
 mod rig;
 
 mod connection_caps;
+mod drain;
 mod early_answers;
 mod embedding;
 mod frames;

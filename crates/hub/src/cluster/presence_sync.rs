@@ -69,10 +69,12 @@ impl PresenceSync {
         Ok(())
     }
 
-    /// Says what the counts say of this user: connected here, or not any more.
-    pub(crate) async fn reconcile(&self, user: &UserKey) -> Result<(), PresenceError> {
+    /// Says what the counts say of this user: connected here, or not any more; `n_sent_away` connections of
+    /// his were sent elsewhere since the last time.
+    pub(crate) async fn reconcile(&self, user: &UserKey, n_sent_away: u32) -> Result<(), PresenceError> {
         let _turn = self.users.lock(user).await;
         let change = match self.shared.connection_counts.n_user(user) {
+            0 if n_sent_away > 0 => self.presence.hold(user, n_sent_away).await?,
             0 => self.presence.leave(user).await?,
             n => self.presence.touch(user, n).await?,
         };
@@ -98,10 +100,10 @@ impl PresenceSync {
     /// Gives how long to wait before trying again what failed.
     async fn look_after_departed(&self) -> Duration {
         let users = stream::iter(self.shared.disconnects.take_users());
-        let looked_after = users.map(|user| async move {
-            match self.left(&user).await {
+        let looked_after = users.map(|(user, n_sent_away)| async move {
+            match self.left(&user, n_sent_away).await {
                 Ok(()) => Duration::ZERO,
-                Err(error) => later(error.retry(), || self.shared.disconnects.user(user)),
+                Err(error) => later(error.retry(), || self.shared.disconnects.user(user, n_sent_away)),
             }
         });
         looked_after.buffer_unordered(DEPARTED_AT_ONCE).fold(Duration::ZERO, |a, b| async move { a.max(b) }).await
@@ -127,8 +129,8 @@ impl PresenceSync {
         }
     }
 
-    async fn left(&self, user: &UserKey) -> Result<(), PresenceError> {
-        self.reconcile(user).await.inspect_err(|error| {
+    async fn left(&self, user: &UserKey, n_sent_away: u32) -> Result<(), PresenceError> {
+        self.reconcile(user, n_sent_away).await.inspect_err(|error| {
             self.shared.metrics.keeper_failures.inc();
             tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(error), "presence could not be updated");
         })

@@ -7,7 +7,7 @@ use hookswitch_protocol::CloseCode;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{Leaving, Shard, SlotKey};
+use super::{Shard, SlotKey};
 use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
 use crate::shard::connection::{Kept, PageEnd, PageReceipt};
@@ -96,6 +96,11 @@ impl Shard {
 
     /// Queues a ready close frame behind everything waiting.
     pub(crate) fn close_with(&mut self, key: SlotKey, code: CloseCode, frame: &Bytes) {
+        self.close_behind(key, code, None, frame);
+    }
+
+    /// The same, with one more message before it.
+    pub(super) fn close_behind(&mut self, key: SlotKey, code: CloseCode, last: Option<&Bytes>, frame: &Bytes) {
         let now = self.millis();
         let Some(connection) = self.connection(key) else { return };
         if connection.closing.is_some() {
@@ -107,29 +112,10 @@ impl Shard {
         let Some(connection) = self.connection(key) else { return };
         connection.closing = Some(code);
         connection.stirred_at = now;
-        connection.outbox.push(frame);
+        last.into_iter().chain([frame]).for_each(|frame| connection.outbox.push(frame));
         self.mark_dirty(key.slot);
         // It takes nothing any more, so its user is not connected by it any more.
         self.count_out(key);
-    }
-
-    /// Closes every connection, because the node goes away.
-    pub(super) fn leave(&mut self) {
-        if self.leaving == Leaving::Done {
-            return;
-        }
-        self.leaving = Leaving::Done;
-        let keys: Vec<SlotKey> =
-            self.connections.iter().map(|(slot, c)| SlotKey { slot: slot as u32, id: c.id }).collect();
-        for key in keys {
-            self.close(key, CloseCode::Restarting);
-        }
-    }
-
-    /// Whether closing was asked for and nothing is left to append before.
-    pub(super) fn may_leave(&self) -> bool {
-        self.leaving == Leaving::Asked
-            && self.tenants.iter().all(|(_, table)| table.pending.is_empty() && table.append_batch.is_none())
     }
 
     /// Finds an open connection of the user that is not yet being served a backlog; `only_broad` one that

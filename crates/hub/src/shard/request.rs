@@ -2,6 +2,7 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_protocol::TenantId;
@@ -36,6 +37,8 @@ pub(crate) enum Request {
     Backlog { key: SlotKey, messages: Vec<Bytes>, done: oneshot::Sender<PageEnd> },
     /// Tells every connection of the tenant, or of all, that events of other nodes may be missing.
     Gap { tenant: Option<TenantId>, n_missed: Option<u64> },
+    /// Sends so many connections elsewhere, one after the other.
+    SendAway { n: usize, over: Duration },
     /// The backlog is through: releases what the user's open connections hold back.
     Release { user: UserKey },
 }

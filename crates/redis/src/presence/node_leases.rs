@@ -1,5 +1,7 @@
 //! Which nodes live, and in which tenants each may hold leases.
 
+use std::time::Duration;
+
 use fred::interfaces::{KeysInterface as _, SetsInterface as _, SortedSetsInterface as _};
 use fred::types::{Expiration, SetOptions, Value};
 use hookswitch_protocol::{NodeId, TenantId};
@@ -114,6 +116,14 @@ impl NodeLeases {
         let removed: Result<(), _> = link.client().zrem(link.keys().nodes(), link.node().as_str()).await;
         removed.map_err(|source| link.failed("take leave as a node", &link.keys().nodes(), source))?;
         self.forget_tenants(link, link.node()).await
+    }
+
+    /// This node ends, and its leases for users whom it sent elsewhere with it, but not before: then the others take
+    /// it for lost.
+    pub(super) async fn depart_at(&self, link: &Link, after: Duration) -> Result<(), LinkError> {
+        let args = vec![link.node().as_str().into(), (after.as_millis() as i64 + 1).into()];
+        let _kept: String = self.renew.run(link, "take leave as a node", &[link.keys().nodes()], args).await?;
+        Ok(())
     }
 
     async fn forget_tenants(&self, link: &Link, node: &NodeId) -> Result<(), LinkError> {

@@ -25,10 +25,26 @@ impl PresenceStore for RedisPresence {
 
     fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
         Box::pin(async move {
-            if self.local.set_offline(user) {
-                self.try_now(user, self.store_offline(user)).await;
-            }
+            self.leave_or_hold(user, 0).await;
             Ok(None)
+        })
+    }
+
+    fn hold<'a>(
+        &'a self,
+        user: &'a UserKey,
+        n_sent_away: u32,
+    ) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
+        Box::pin(async move {
+            self.leave_or_hold(user, n_sent_away).await;
+            Ok(None)
+        })
+    }
+
+    fn exchange_counts(&self, n_connections: Option<u64>) -> BoxFuture<'_, Result<Vec<u64>, PresenceError>> {
+        Box::pin(async move {
+            let counts = self.exchange(n_connections).await;
+            counts.map_err(|source| unavailable("exchange numbers of connections", source))
         })
     }
 
@@ -87,6 +103,12 @@ impl RedisPresence {
         heartbeat.and(asserted)
     }
 
+    async fn leave_or_hold(&self, user: &UserKey, n_sent_away: u32) {
+        if self.local.set_offline(user, n_sent_away) {
+            self.try_now(user, self.store_offline(user)).await;
+        }
+    }
+
     /// Whether Redis knows now that the user is not here.
     async fn store_offline(&self, key: &UserKey) -> Result<bool, LinkError> {
         let write_lock = self.local.write_lock(&key.tenant);
@@ -98,26 +120,42 @@ impl RedisPresence {
         self.end_leases(&key.tenant, std::slice::from_ref(&key.user)).await
     }
 
-    /// Ends leases of this node. Whether they are.
+    /// Ends leases of this node, or has them held where it sent the user elsewhere. Whether they are.
     pub(super) async fn end_leases(&self, tenant: &TenantId, users: &[UserId]) -> Result<bool, LinkError> {
+        let departures = self.local.departures(tenant, users);
+        let (held, left): (Vec<_>, Vec<_>) = departures.into_iter().partition(|(_, n_sent_away)| *n_sent_away > 0);
+        let are_held = held.is_empty() || self.hold_leases(tenant, &held).await?;
+        let left: Vec<UserId> = left.into_iter().map(|(user, _)| user).collect();
+        Ok((left.is_empty() || self.end_own(tenant, &left).await?) && are_held)
+    }
+
+    async fn end_own(&self, tenant: &TenantId, users: &[UserId]) -> Result<bool, LinkError> {
         let now = self.link.clock().now();
         let tell = |user: &UserId| (user.to_string(), announcement(tenant, user, PresenceCause::Disconnected, now));
         let told = users.iter().map(tell).collect();
         let left = self.leases.leave(&self.link, tenant, Release::Own(self.fence(tenant)), told).await?;
-        match left.outcome {
-            LeaseOutcome::Stale => return Ok(false),
-            LeaseOutcome::Swept => self.local.swept(tenant),
-            LeaseOutcome::Fresh if self.local.was_in_sync(tenant) => {
-                self.lost(Some(tenant));
-                return Ok(false);
-            }
-            LeaseOutcome::Done | LeaseOutcome::Fresh => self.local.departed(tenant, users),
+        if !self.has_departed(tenant, left.outcome, users) {
+            return Ok(false);
         }
         if let Err(error) = user_heartbeats::erase(&self.link, tenant, &left.gone).await {
             // They expire by themselves; the set says who is online.
             self.failed(&error, Some(tenant));
         }
         Ok(true)
+    }
+
+    /// Takes in what became of a call about users who left. Whether it is done.
+    pub(super) fn has_departed(&self, tenant: &TenantId, outcome: LeaseOutcome, users: &[UserId]) -> bool {
+        match outcome {
+            LeaseOutcome::Stale => return false,
+            LeaseOutcome::Swept => self.local.swept(tenant),
+            LeaseOutcome::Fresh if self.local.was_in_sync(tenant) => {
+                self.lost(Some(tenant));
+                return false;
+            }
+            LeaseOutcome::Done | LeaseOutcome::Fresh => self.local.departed(tenant, users),
+        }
+        true
     }
 
     async fn leases_of(&self, user: &UserKey) -> Result<UserState, LinkError> {

@@ -13,6 +13,7 @@ mod outage;
 mod presence;
 mod presence_audit;
 mod presence_faults;
+mod presence_holds;
 mod presence_listener;
 mod rig;
 mod stores;

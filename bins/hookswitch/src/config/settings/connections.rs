@@ -28,3 +28,14 @@ pub(crate) const WS_CONNECTIONS_PER_SESSION: Setting = Setting {
     default: "20",
     doc: "The same for the visitors of one chat session, which anybody who knows its key can open.",
 };
+
+pub(crate) const WS_BALANCE_RATE: Setting = Setting {
+    env: "WS_BALANCE_RATE",
+    key: "websocket.balance_rate",
+    kind: Kind::Number { min: 0, max: 10_000 },
+    default: "10",
+    doc: "How many WebSockets per second a node of several sends to the others at most while it has far more than its share, \
+          a quarter and twenty more, as after a restart of another node: each is told when to come back, and closed with \
+          1012. 0 switches it off, for instance where nodes are unequal on purpose. A node whose balancer sends them back \
+          stops for five minutes.",
+};
