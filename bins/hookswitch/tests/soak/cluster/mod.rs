@@ -4,6 +4,8 @@ mod empty_redis;
 mod flood;
 mod kept;
 mod lost_node;
+mod proxies;
+mod rolling_restart;
 
 use std::time::Duration;
 
