@@ -87,7 +87,7 @@ impl Switch {
         if let Some(gateway) = &self.gateway {
             return gateway.drain_asked().await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Takes the node out of service, before [`Switch::shut_down`]. At once: it is not ready, the gateway goes on

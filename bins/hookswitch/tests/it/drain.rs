@@ -77,19 +77,21 @@ async fn on_sigterm_clients_go_one_after_the_other_and_no_user_is_seen_to_leave(
     assert_eq!(leaving.node.wait(PATIENCE).await.code(), Some(0));
     // Changes on their way have arrived when a later one has.
     let late = staying[0].agent(3_000).await;
-    let changes = async {
-        loop {
-            let change = watcher.expect("presence.changed").await["payload"].clone();
-            assert_ne!(change["state"], "offline", "{change}");
-            assert!(change["user_id"].as_i64() > Some(CLIENTS as i64), "nobody came or went: {change}");
-            if change["user_id"] == 3_000 {
-                return;
-            }
-        }
-    };
-    changes.await;
+    nobody_came_or_went(&mut watcher, CLIENTS as i64, 3_000).await;
     until_online(&staying, 1, 1).await;
     drop(late);
+}
+
+/// None of the users up to this number, before this last one came.
+async fn nobody_came_or_went(watcher: &mut WsClient, users: i64, last: i64) {
+    loop {
+        let change = watcher.expect("presence.changed").await["payload"].clone();
+        assert_ne!(change["state"], "offline", "{change}");
+        assert!(change["user_id"].as_i64() > Some(users), "{change}");
+        if change["user_id"] == last {
+            return;
+        }
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ async fn while_it_drains_everything_new_is_refused_in_the_envelope_and_health_is
     service.publish(json!({"type": "alert"})).await;
     agent.expect("alert").await;
     let gateway = rig.gateway.clone();
-    let _draining = tokio::spawn(async move { gateway.drain().await });
+    let _draining = rig.scope.spawn("drain", async move { gateway.drain().await });
     hookswitch_testkit::eventually("it drains", PATIENCE, async || rig.hub.is_draining()).await;
 
     let refused = [

@@ -35,14 +35,14 @@ pub trait PresenceStore: Send + Sync {
         user: &'a UserKey,
         n_sent_away: u32,
     ) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
-        let _nobody_to_hold_for = n_sent_away;
+        let _ = n_sent_away;
         self.leave(user)
     }
 
     /// Tells the other nodes how many connections this one has, or, with `None`, that it takes no more part; gives
     /// the numbers of all nodes, this one's too. None without other nodes, and so it is by default.
     fn exchange_counts(&self, n_connections: Option<u64>) -> BoxFuture<'_, Result<Vec<u64>, PresenceError>> {
-        let _nobody_to_tell = n_connections;
+        let _ = n_connections;
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 

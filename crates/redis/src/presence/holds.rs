@@ -1,26 +1,22 @@
-//! Users whom this node sent elsewhere: online until they are back there, or their time is over.
+//! For whom this node's leases are held, because it sent them elsewhere.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hookswitch_hub::UserKey;
-use hookswitch_protocol::payloads::PresenceCause;
 use hookswitch_protocol::{TenantId, UserId};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-use super::announcement::announcement;
-use super::restore::USERS_AT_ONCE;
-use super::user_leases::Release;
-use super::{RedisPresence, user_heartbeats};
-use crate::link::LinkError;
+/// Users let go in one step.
+const USERS_AT_ONCE: usize = 500;
 
 /// For whom leases of this node are held, and until when. Whether somebody came back Redis knows. Bounded by the
 /// users who were connected here in that time.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
     until: Mutex<HashMap<UserKey, Instant>>,
-    came: Notify,
+    pub(super) came: Notify,
 }
 
 impl Holds {
@@ -28,7 +24,7 @@ impl Holds {
         self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, users: impl Iterator<Item = UserKey>, until: Instant) {
+    pub(super) fn add(&self, users: impl Iterator<Item = UserKey>, until: Instant) {
         self.until().extend(users.map(|user| (user, until)));
         self.came.notify_one();
     }
@@ -38,67 +34,20 @@ impl Holds {
         self.until().values().max().copied()
     }
 
-    fn next(&self) -> Option<Instant> {
+    pub(super) fn next(&self) -> Option<Instant> {
         self.until().values().min().copied()
     }
 
     /// Some of a tenant whose time is over.
-    fn take_due(&self, now: Instant) -> Option<(TenantId, Vec<UserId>)> {
+    pub(super) fn take_due(&self, now: Instant) -> Option<(TenantId, Vec<UserId>)> {
         let mut until = self.until();
         let tenant = until.iter().find(|(_, until)| **until <= now)?.0.tenant.clone();
         let of_tenant = until.iter().filter(|(key, until)| key.tenant == tenant && **until <= now);
         let due: Vec<UserKey> = of_tenant.map(|(key, _)| key.clone()).take(USERS_AT_ONCE).collect();
-        due.iter().for_each(|key| _ = until.remove(key));
+        for key in &due {
+            until.remove(key);
+        }
         Some((tenant, due.into_iter().map(|key| key.user).collect()))
-    }
-}
-
-impl RedisPresence {
-    /// Has this node's leases held for users whom it sent elsewhere. Whether they are.
-    pub(super) async fn hold_leases(&self, tenant: &TenantId, sent: &[(UserId, u32)]) -> Result<bool, LinkError> {
-        let until = Instant::now() + self.link.config().presence_hold;
-        let outcome = self.leases.hold(&self.link, tenant, self.fence(tenant), sent).await?;
-        let users: Vec<UserId> = sent.iter().map(|(user, _)| user.clone()).collect();
-        // Before they count as departed, which may be the last that the node waits for.
-        let keys = users.iter().map(|user| UserKey { tenant: tenant.clone(), user: user.clone() });
-        self.holds.add(keys, until);
-        let is_done = self.has_departed(tenant, outcome, &users);
-        if is_done {
-            self.metrics.held.inc_by(users.len() as u64);
-        }
-        Ok(is_done)
-    }
-
-    /// Lets go of users who did not come back in time.
-    pub(super) async fn run_holds(&self) {
-        loop {
-            let next = self.holds.next();
-            tokio::select! {
-                () = self.holds.came.notified() => {}
-                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
-            }
-            while let Some((tenant, users)) = self.holds.take_due(Instant::now()) {
-                if let Err(error) = self.let_go(&tenant, &users).await {
-                    self.failed(&error, Some(&tenant));
-                    let again = Instant::now() + self.node_lease().retry_interval();
-                    self.holds.add(users.into_iter().map(|user| UserKey { tenant: tenant.clone(), user }), again);
-                    break;
-                }
-            }
-        }
-    }
-
-    async fn let_go(&self, tenant: &TenantId, users: &[UserId]) -> Result<(), LinkError> {
-        self.link.ready()?;
-        let write_lock = self.local.write_lock(tenant);
-        let _guard = write_lock.write().await;
-        let now = self.link.clock().now();
-        let tell = |user: &UserId| (user.to_string(), announcement(tenant, user, PresenceCause::Drained, now));
-        let told = users.iter().map(tell).collect();
-        // What this node lost meanwhile, or was swept of, is not held by it any more.
-        let left = self.leases.leave(&self.link, tenant, Release::Held(self.fence(tenant)), told).await?;
-        self.metrics.holds_ended.inc_by(left.gone.len() as u64);
-        user_heartbeats::erase(&self.link, tenant, &left.gone).await
     }
 }
 

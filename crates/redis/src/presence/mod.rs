@@ -15,6 +15,7 @@ mod local_presence;
 mod node_counts;
 mod node_leases;
 mod restore;
+mod sent_away;
 mod store;
 mod suspects;
 mod sweep;

@@ -80,8 +80,10 @@ impl LocalPresence {
             return false;
         }
         inner.n_departed += usize::from(entry.is_present);
+        // Said twice before it is written, he is expected back all the same.
+        let before = if entry.is_present { 0 } else { entry.n_sent_away };
+        entry.n_sent_away = before.max(n_sent_away);
         entry.is_present = false;
-        entry.n_sent_away = n_sent_away;
         entry.pending = Pending::Departure;
         self.notify_if_empty(inner);
         true

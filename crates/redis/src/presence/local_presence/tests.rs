@@ -111,3 +111,18 @@ async fn departures_are_bounded() {
     assert_eq!(kept, MAX_DEPARTURES);
     assert_eq!(presence.due_departures(&tenant(), usize::MAX).len(), MAX_DEPARTURES);
 }
+
+#[test]
+fn who_was_sent_away_is_expected_back_whatever_is_said_before_it_is_written() {
+    let presence = known(&[1, 2]);
+    let (sent, left) = (key(1), key(2));
+    assert!(presence.set_offline(&sent, 2) && presence.set_offline(&sent, 0));
+    assert!(presence.set_offline(&left, 0));
+    let users = [sent.user.clone(), left.user.clone()];
+    assert_eq!(presence.departures(&tenant(), &users), [(sent.user.clone(), 2), (left.user.clone(), 0)]);
+    assert!(presence.has_nobody_online());
+    presence.set_online(&sent, 1);
+    assert_eq!(presence.departures(&tenant(), &users), [(left.user.clone(), 0)], "he is back");
+    presence.set_offline(&sent, 0);
+    assert_eq!(presence.departures(&tenant(), &users)[0].1, 0, "and leaves for good");
+}
