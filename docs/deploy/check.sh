@@ -51,6 +51,11 @@ nginx_is_valid() {
     nginx -t -q -p "$scratch" -c "$scratch/nginx.conf" -g "pid $scratch/nginx.pid;"
 }
 
+haproxy_is_valid() {
+    sed -e 's/server \(node-[12]\) node-[12]:8000/server \1 127.0.0.1:8000/' haproxy.cfg >"$scratch/haproxy.cfg"
+    haproxy -c -q -f "$scratch/haproxy.cfg"
+}
+
 check '.env.example lists every variable of docker-compose.yml' every_variable_is_listed
 check '.env.example holds no secret' no_secret_is_filled_in
 check 'what the image is built from is there' copied_files_exist
@@ -67,6 +72,12 @@ if command -v nginx >/dev/null; then
     check 'nginx.conf, by nginx -t' nginx_is_valid
 else
     skipped 'nginx.conf: nginx is not here'
+fi
+
+if command -v haproxy >/dev/null; then
+    check 'haproxy.cfg, by haproxy -c' haproxy_is_valid
+else
+    skipped 'haproxy.cfg: haproxy is not here'
 fi
 
 if docker info >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; then

@@ -54,6 +54,15 @@ const fn mariadb(name: &'static str) -> Program {
     Program { name, probe: "--version", why, hint }
 }
 
+/// What the long checks try a rolling restart behind, each with Debian's package. They do without.
+const PROXIES: [(Program, &str); 2] = [(proxy("nginx"), "nginx:nginx-light"), (proxy("haproxy"), "haproxy:haproxy")];
+
+const fn proxy(name: &'static str) -> Program {
+    let why = "a rolling restart is tried behind it";
+    let hint = "`apt-get install nginx-light haproxy`, `dnf install nginx haproxy` or `brew install nginx haproxy`";
+    Program { name, probe: "-v", why, hint }
+}
+
 /// The installation, one script so that it is one call of `sudo`; it is given [`POLICY`].
 const INSTALL: &str = "xtask/src/install-servers.sh";
 /// Where Debian's package scripts ask whether a daemon may start.
@@ -71,13 +80,22 @@ enum Installer {
 pub(crate) fn ready() -> Result<()> {
     let mut missing = missing(&[COMPILER]);
     if SERVERS.iter().any(|program| !program.is_there()) {
-        install_servers(Installer::find());
+        install(Installer::find(), &[]);
         missing.extend(self::missing(&SERVERS));
     }
     if missing.is_empty() {
         return Ok(());
     }
     bail!("the machine lacks something\n  {}", missing.join("\n  "))
+}
+
+/// Installs the proxies where that is allowed; says which the checks have to do without.
+pub(crate) fn proxies() {
+    if PROXIES.iter().any(|(program, _)| !program.is_there()) {
+        install(Installer::find(), &PROXIES.each_ref().map(|(_, package)| *package));
+        let missing = PROXIES.iter().filter(|(program, _)| !program.is_there());
+        missing.for_each(|(p, _)| println!("`{}` is missing ({}; not tried now): {}", p.name, p.why, p.hint));
+    }
 }
 
 impl Program {
@@ -92,10 +110,10 @@ fn missing(programs: &[Program]) -> Vec<String> {
 }
 
 /// Tries; whether it worked shows when the programs are looked for again.
-fn install_servers(installer: Installer) {
+fn install(installer: Installer, instead: &[&str]) {
     let Some(mut command) = installer.command() else { return };
     println!("a server is missing: installing Debian's packages, whose daemons are not started");
-    if let Err(error) = run(command.current_dir(workspace_root()).args([INSTALL, POLICY])) {
+    if let Err(error) = run(command.current_dir(workspace_root()).args([INSTALL, POLICY]).args(instead)) {
         println!("{error:#}");
     }
 }
@@ -136,7 +154,7 @@ mod tests {
 
     /// Runs the script with an `apt-get` that notes how the policy answers while it installs; no program
     /// it looks for is on its path.
-    fn install(dir: &Path, policy: &Path) -> Output {
+    fn install(dir: &Path, policy: &Path, instead: &[&str]) -> Output {
         let fake = "#!/bin/sh\n[ \"$1\" = update ] && exit 100\n\"$POLICY\"; echo \"$? $*\" >> \"$NOTES\"\n";
         executable(&dir.join("apt-get"), fake);
         for tool in ["rm", "chmod"] {
@@ -146,7 +164,7 @@ mod tests {
         }
         executable(&dir.join("systemctl"), "#!/bin/sh\necho \"$*\" >> \"$NOTES\"\n");
         let mut command = Command::new("/bin/sh");
-        command.current_dir(workspace_root()).arg(INSTALL).arg(policy).env("POLICY", policy);
+        command.current_dir(workspace_root()).arg(INSTALL).arg(policy).args(instead).env("POLICY", policy);
         command.env("NOTES", dir.join("notes")).env("PATH", dir);
         command.output().expect("there is a shell")
     }
@@ -165,7 +183,7 @@ mod tests {
     fn no_daemon_may_start_during_the_installation_and_nothing_is_left_behind() {
         let dir = tempfile::tempdir().unwrap();
         let policy = dir.path().join("policy");
-        let output = install(dir.path(), &policy);
+        let output = install(dir.path(), &policy, &[]);
         assert!(output.status.success(), "{output:?}");
         let notes = std::fs::read_to_string(dir.path().join("notes")).unwrap();
         let lines: Vec<&str> = notes.lines().collect();
@@ -180,14 +198,26 @@ mod tests {
     }
 
     #[test]
+    fn the_proxies_are_installed_in_the_same_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let instead = PROXIES.each_ref().map(|(_, package)| *package);
+        let output = install(dir.path(), &dir.path().join("policy"), &instead);
+        assert!(output.status.success(), "{output:?}");
+        let notes = std::fs::read_to_string(dir.path().join("notes")).unwrap();
+        let lines: Vec<&str> = notes.lines().collect();
+        assert!(lines[0].starts_with("101 install -y") && lines[0].ends_with(" nginx-light haproxy"), "{notes}");
+        assert_eq!(lines[1..], ["disable nginx", "disable haproxy"]);
+    }
+
+    #[test]
     fn a_policy_of_the_machine_is_kept_and_one_that_allows_daemons_stops_the_installation() {
         let dir = tempfile::tempdir().unwrap();
         let policy = dir.path().join("policy");
         executable(&policy, "#!/bin/sh\nexit 101\n");
-        assert!(install(dir.path(), &policy).status.success());
+        assert!(install(dir.path(), &policy, &[]).status.success());
         assert!(policy.exists());
         executable(&policy, "#!/bin/sh\nexit 0\n");
-        let refused = install(dir.path(), &policy);
+        let refused = install(dir.path(), &policy, &[]);
         assert!(!refused.status.success());
         assert!(String::from_utf8_lossy(&refused.stderr).contains("would let a daemon start"));
     }

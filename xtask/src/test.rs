@@ -74,6 +74,7 @@ pub(crate) fn golden(args: &GoldenArgs) -> Result<()> {
 /// Runs the long checks one after another: each of them wants the machine for itself.
 pub(crate) fn soak(args: &SoakArgs) -> Result<()> {
     setup::ready()?;
+    setup::proxies();
     let mut command = cargo();
     command.args(["test", "--package", "hookswitch-server", "--features", "soak", "--test", "soak"]);
     if args.release {

@@ -16,10 +16,11 @@ use hookswitch::store::migrations::Database;
 use hookswitch::store::{EndedNodes, MySqlConfig, StoreConfig};
 use hookswitch::webhooks::{DisableRule, WebhookConfig};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::Config;
 use crate::process_name::ProcessName;
-use crate::signals::Signals;
+use crate::signals::{Signals, Stop};
 use crate::{logging, open_files};
 
 /// How long threads that block in a system call may hold up the end.
@@ -34,6 +35,14 @@ pub(crate) struct Node {
     pub(crate) scope: Scope,
     signals: Signals,
     shutdown_deadline: Duration,
+}
+
+/// Why a node ends.
+enum End {
+    Signalled(Stop),
+    /// By an operator, over HTTP.
+    Asked,
+    Crashed(Crash),
 }
 
 /// Runs `life` on a runtime of its own, with logs and limits set up before.
@@ -107,19 +116,25 @@ impl Node {
         Ok(Self { switch, address, scope, signals, shutdown_deadline: config.server.shutdown_deadline })
     }
 
-    /// Serves until a signal or a crash, then ends in order; a second signal ends at once.
+    /// Serves until a signal, an operator's request or a crash, then drains and ends in order; a second signal ends
+    /// at once.
     pub(crate) async fn until_stopped(mut self) -> anyhow::Result<()> {
-        let crash = tokio::select! {
-            stop = self.signals.next() => {
-                tracing::info!(?stop, "shutting down");
-                None
-            }
-            crash = self.switch.crashed() => Some(crash),
-            crash = crash_of(&self.scope) => Some(crash),
+        let end = tokio::select! {
+            stop = self.signals.next() => End::Signalled(stop),
+            () = self.switch.drain_asked() => End::Asked,
+            crash = self.switch.crashed() => End::Crashed(crash),
+            crash = crash_of(&self.scope) => End::Crashed(crash),
         };
-        let in_order = tokio::select! {
-            in_order = self.switch.shut_down(self.shutdown_deadline) => in_order,
-            never = self.signals.end_at_next() => never,
+        let ending = end_in_order(&self.switch, &end, self.shutdown_deadline);
+        let (in_order, crash) = match end {
+            End::Asked => tokio::select! {
+                ended = ending => ended,
+                never = self.signals.end_at_second() => never,
+            },
+            End::Signalled(_) | End::Crashed(_) => tokio::select! {
+                ended = ending => ended,
+                never = self.signals.end_at_next() => never,
+            },
         };
         self.scope.shut_down(Duration::ZERO).await;
         match crash {
@@ -129,6 +144,29 @@ impl Node {
         }
         Ok(())
     }
+}
+
+/// Drains, unless the node crashed or does so meanwhile, and ends: within the drain's window and `deadline`. Whether
+/// everything ended by itself, and what crashed.
+async fn end_in_order(switch: &Switch, end: &End, deadline: Duration) -> (bool, Option<Crash>) {
+    let until = Instant::now() + switch.hub().drain_window() + deadline;
+    let (drained, crash) = match end {
+        // What works of it may not go on working for a whole window.
+        End::Crashed(crash) => (true, Some(crash.clone())),
+        End::Signalled(_) | End::Asked => {
+            match end {
+                End::Signalled(stop) => tracing::info!(?stop, "shutting down"),
+                End::Asked | End::Crashed(_) => tracing::info!("shutting down, as an operator asked"),
+            }
+            // A part stays for the rest.
+            tokio::select! {
+                drained = timeout_at(until - deadline / 10, switch.drain()) => (drained.unwrap_or(false), None),
+                crash = switch.crashed() => (false, Some(crash)),
+            }
+        }
+    };
+    let left = until.saturating_duration_since(Instant::now()).min(deadline);
+    (switch.shut_down(left).await && drained, crash)
 }
 
 /// The crash of a scope; never returns for one that ends in order.
@@ -171,6 +209,11 @@ fn hub(config: &Config) -> HubConfig {
         max_tenant_sessions: config.websocket.sessions_per_tenant,
         history: config.history,
         event_classes: config.event_classes.clone(),
+        balance_rate: config.websocket.balance_rate,
+        drain_window: config.server.drain_window,
+        // With the wait for the last events before, and the one for others' last events behind it, it must fit
+        // into the time for the end.
+        drain_close_timeout: config.server.shutdown_deadline.mul_f64(0.3),
         ..default
     }
 }
@@ -196,10 +239,13 @@ fn gateway(config: &Config) -> GatewayConfig {
         origins: config.websocket.origins.clone(),
         public_origins: config.websocket.public_origins.clone(),
         read_buffer_bytes: config.websocket.read_buffer_bytes,
+        compression_from: config.websocket.compression_from,
         tenant_rate_limit: config.server.tenant_rate_limit,
         idle_timeout: config.server.idle_timeout,
         header_bytes: config.server.header_bytes,
         max_connections: config.server.max_connections,
+        peer_timeout: config.websocket.pong_timeout,
+        admin_tenant: config.server.admin_tenant.clone(),
         ..GatewayConfig::default()
     }
 }

@@ -48,6 +48,13 @@ impl Signals {
         }
     }
 
+    /// Lets one signal pass, where another way had asked for the end before; then as [`Signals::end_at_next`].
+    pub(crate) async fn end_at_second(&mut self) -> ! {
+        let stop = self.next().await;
+        tracing::info!(?stop, "already draining; another signal ends it at once");
+        self.end_at_next().await
+    }
+
     /// Ends the process at the next signal, whatever else is going on. What was accepted is on disk.
     pub(crate) async fn end_at_next(&mut self) -> ! {
         let stop = self.next().await;

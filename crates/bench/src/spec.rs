@@ -34,6 +34,14 @@ pub(crate) struct Publishing {
     pub(crate) pace: Pace,
 }
 
+/// How subscribers are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Transport {
+    WebSocket,
+    /// Server-sent events.
+    EventStream,
+}
+
 /// How long events are published.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Phases {
@@ -57,7 +65,7 @@ pub(crate) struct Spec {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
     /// Deliveries to `connections`, while `bystanders` of the same tenant listen to something else.
-    Fanout { connections: usize, bystanders: usize, pace: Pace, phases: Phases },
+    Fanout { transport: Transport, connections: usize, bystanders: usize, pace: Pace, phases: Phases },
     /// From the node at `address` to another one: `here` connections at the first, `there` at the other.
     Cluster { other: SocketAddr, here: usize, there: usize, publishing: Publishing, phases: Phases },
     /// Memory and connect cost between two counts of idle connections.

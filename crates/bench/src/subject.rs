@@ -12,12 +12,14 @@ use serde::de::DeserializeOwned;
 use tokio::process::Command;
 
 use super::programs::Programs;
-use super::spec::{Outcome, Spec, Task};
+use super::spec::{Outcome, Spec, Task, Transport};
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Kind {
     Server,
+    /// The same with clients that read server-sent events.
+    ServerStreams,
     /// Another build of the server, to compare with; only with `--baseline`.
     #[value(skip)]
     Baseline,
@@ -30,16 +32,27 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Server => "server",
+            Self::ServerStreams => "server-streams",
             Self::Baseline => "baseline",
             Self::FloorSingle => "floor-single",
             Self::FloorPacked => "floor-packed",
         }
     }
 
+    /// Whether it is a server of ours, which knows what somebody subscribed to.
+    pub(crate) fn is_server(self) -> bool {
+        matches!(self, Self::Server | Self::ServerStreams | Self::Baseline)
+    }
+
+    /// How clients connect to it.
+    pub(crate) fn transport(self) -> Transport {
+        if self == Self::ServerStreams { Transport::EventStream } else { Transport::WebSocket }
+    }
+
     /// Starts a fresh one and waits until it listens.
     pub(crate) async fn start(self, programs: &Programs) -> Result<NodeProcess> {
         let spec = match self {
-            Self::Server => server(&programs.server),
+            Self::Server | Self::ServerStreams => server(&programs.server),
             Self::Baseline => server(programs.baseline.as_deref().context("no --baseline was named")?),
             floor => chore(programs, &[floor.name()]),
         };

@@ -15,6 +15,8 @@ pub(crate) struct Target {
 pub(crate) const ALL: &[Target] = &[
     // What a client sends, before it is taken apart.
     Target { name: "frames", read: hookswitch_gateway::fuzzing::frames },
+    // The same, compressed.
+    Target { name: "inflate", read: hookswitch_gateway::fuzzing::inflate },
     // What a client says.
     Target { name: "command", read: command },
     // What a back-end publishes.

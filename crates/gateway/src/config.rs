@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use hookswitch_protocol::limits;
+use hookswitch_protocol::{TenantId, limits};
 
 use crate::origin::AllowedOrigins;
 
@@ -18,6 +18,9 @@ pub struct GatewayConfig {
     /// Largest single read from a WebSocket, in bytes; 1,024 by default, 256 to 65,536. The buffer is
     /// lent while a message comes in, not owned. Smaller costs more calls per large message.
     pub read_buffer_bytes: usize,
+    /// Messages to WebSocket clients that offer permessage-deflate are compressed from so many bytes on; 1,024 by
+    /// default. `None` declines all offers.
+    pub compression_from: Option<usize>,
     /// Largest publishing body, in bytes; 1 MiB by default. Beyond it 413.
     pub publish_body_bytes: usize,
     /// Largest body of any other request, in bytes; 64 KiB by default. Beyond it 413.
@@ -39,6 +42,9 @@ pub struct GatewayConfig {
     pub upgrade_deadline: Duration,
     /// How long a closed WebSocket waits for the client's own close; 3 s by default.
     pub linger: Duration,
+    /// How long the client of an event stream may leave what was sent to it unacknowledged; 60 s by default, as long
+    /// as [`HubConfig::pong_timeout`](hookswitch_hub::HubConfig::pong_timeout). Beyond it the connection is dropped.
+    pub peer_timeout: Duration,
     /// Most connections at once, upgraded ones included; 200,000 by default. Beyond it new ones are told
     /// 503 and closed. The limit on open files must be higher, or accepting pauses instead.
     pub max_connections: usize,
@@ -46,6 +52,9 @@ pub struct GatewayConfig {
     /// each; one agent reads a quarter of it at most. `None`, the default, is no limit. A second's worth may
     /// come at once; beyond it 429. The body of a request does not count: a batch of events is one.
     pub tenant_rate_limit: Option<NonZeroU32>,
+    /// The tenant whose admins and services may ask for what concerns the whole node, such as a drain; `None`, the
+    /// default, is nobody.
+    pub admin_tenant: Option<TenantId>,
     /// How long a readiness probe may take; 2 s by default. Beyond it the node is not ready.
     pub probe_deadline: Duration,
     /// How long the answers of the readiness probes count; 500 ms by default. The page is open to
@@ -59,6 +68,7 @@ impl Default for GatewayConfig {
             origins: AllowedOrigins::SameHost,
             public_origins: AllowedOrigins::Any,
             read_buffer_bytes: 1_024,
+            compression_from: Some(1_024),
             publish_body_bytes: limits::PUBLISH_BODY_BYTES,
             body_bytes: 64 * 1024,
             body_deadline: Duration::from_secs(30),
@@ -68,8 +78,10 @@ impl Default for GatewayConfig {
             write_deadline: Duration::from_secs(30),
             upgrade_deadline: Duration::from_secs(10),
             linger: Duration::from_secs(3),
+            peer_timeout: Duration::from_mins(1),
             max_connections: 200_000,
             tenant_rate_limit: None,
+            admin_tenant: None,
             probe_deadline: Duration::from_secs(2),
             probe_interval: Duration::from_millis(500),
         }

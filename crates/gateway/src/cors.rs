@@ -16,7 +16,7 @@ use crate::routes::Routes;
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 /// What pages may send: what is read here, and what the tools that follow requests through a system add to each.
 const HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, x-request-id, x-requested-with, traceparent, tracestate, baggage, sentry-trace, b3, \
+    "authorization, cache-control, content-type, last-event-id, x-request-id, x-requested-with, traceparent, tracestate, baggage, sentry-trace, b3, \
      x-b3-traceid, x-b3-spanid, x-b3-parentspanid, x-b3-sampled, x-b3-flags, uber-trace-id, x-datadog-trace-id, \
      x-datadog-parent-id, x-datadog-origin, x-datadog-sampling-priority, x-datadog-tags, newrelic, x-amzn-trace-id, \
      x-cloud-trace-context",
@@ -83,7 +83,7 @@ mod tests {
         let answered = response.headers().get(ACCESS_CONTROL_ALLOW_METHODS).map(|value| value.to_str().expect("text"));
         assert_eq!(answered, methods, "{path} {origin:?}");
         let may_send = response.headers().get(ACCESS_CONTROL_ALLOW_HEADERS).map(|value| value.to_str().expect("text"));
-        for name in ["authorization", "traceparent", "tracestate", "baggage", "sentry-trace"] {
+        for name in ["authorization", "last-event-id", "traceparent", "tracestate", "baggage", "sentry-trace"] {
             let is_allowed = may_send.is_some_and(|names| names.split(", ").any(|allowed| allowed == name));
             assert_eq!(is_allowed, methods.is_some(), "{name}");
         }

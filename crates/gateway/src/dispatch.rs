@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hookswitch_hub::{Attachment, Clearance, HubError, Subject};
+use hookswitch_hub::{Attachment, Clearance, HubError, PendingConnection, Subject, WireForm};
 use hookswitch_protocol::{Chain, ErrorCode, EventId, SessionKey, TenantId};
 use hookswitch_switch::AcceptError;
 use http::request::Parts;
@@ -13,16 +13,18 @@ use hyper::upgrade::OnUpgrade;
 use serde::Serialize;
 
 use crate::auth::{Principal, Role};
-use crate::gateway::{Admitted, Caller, Gateway};
+use crate::gateway::{Admitted, Caller, Gateway, Server};
 use crate::http::{
     Answer, Body, BoxError, Problem, Query, ReadLimits, check_encoding, decode_segment, json_text, plus_as_space,
     read_body,
 };
 use crate::origin::AllowedOrigins;
 use crate::routes::Endpoint;
+use crate::transports::event_stream::{self, EventStreamForm};
 use crate::transports::websocket::{
-    CommandHandler, HandOver, Handshake, WebSocketForm, hand_over, resume, subscription, switching_protocols,
+    CommandHandler, Compression, HandOver, Handshake, WebSocketForm, hand_over, switching_protocols,
 };
+use crate::transports::{last_event, resume, subscription};
 
 use crate::webhooks_api::WebhookCall;
 use crate::{pages, publish};
@@ -40,18 +42,49 @@ impl Gateway {
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
-        let inner = &*self.0;
         let upgrade = head.extensions.remove::<OnUpgrade>();
+        let answered = self.dispatch_checked(&head, body, caller, upgrade, answer).await;
+        answered.or_else(|problem| {
+            let is_event_stream = self.0.routes.is_event_stream(&head.method, head.uri.path());
+            if is_event_stream {
+                event_stream::refused(problem, event_stream::is_return(&head.headers))
+            } else {
+                Err(problem)
+            }
+        })
+    }
+
+    async fn dispatch_checked<B>(
+        &self,
+        head: &Parts,
+        body: B,
+        caller: Caller<'_>,
+        upgrade: Option<OnUpgrade>,
+        answer: &Answer,
+    ) -> Answered
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<BoxError>,
+    {
+        let inner = &*self.0;
         let (path, query) = (head.uri.path(), head.uri.query());
         let admitted = inner.admit(&head.method, path, query, &head.headers, caller.peer).await?;
         let query = Query::new(query);
         let Some(principal) = admitted.principal.as_deref() else {
-            return self.open_page(&admitted, query, &head, upgrade).await;
+            return self.open_page(&admitted, query, head, caller, upgrade).await;
         };
         match admitted.route.endpoint {
-            Endpoint::Socket => self.user_socket(&admitted, principal, query, &head, upgrade).await,
+            Endpoint::Socket => {
+                let who = self.user(&admitted, principal, query, head)?;
+                self.upgrade(who, head, upgrade).await
+            }
+            Endpoint::EventStream => {
+                let who = self.user(&admitted, principal, query, head)?;
+                self.open_stream(Attachment { resume: last_event(&head.headers, query), ..who }, head, caller).await
+            }
             Endpoint::SocketStats => Ok(pages::socket_stats(inner.hub(), principal)),
             Endpoint::UserOnline => pages::user_online(inner.hub(), principal, admitted.params.get("user_id")).await,
+            Endpoint::Drain => Ok(self.start_drain(principal, caller.peer, answer)),
             Endpoint::OnlineUsers => pages::online_users(inner.hub(), principal, answer).await,
             Endpoint::Publish => {
                 let body = self.read(&head.headers, body, inner.config.publish_body_bytes).await;
@@ -70,13 +103,18 @@ impl Gateway {
         admitted: &Admitted<'_>,
         query: Query<'_>,
         head: &Parts,
+        caller: Caller<'_>,
         upgrade: Option<OnUpgrade>,
     ) -> Answered {
         let inner = &*self.0;
         match admitted.route.endpoint {
             Endpoint::PublicSocket => {
-                let names = session_names(admitted.params.get("session_key"), query);
-                self.visitor_socket(admitted, names, query, head, upgrade).await
+                let who = self.visitor(admitted, query, head).await?;
+                self.upgrade(who, head, upgrade).await
+            }
+            Endpoint::PublicEventStream => {
+                let who = self.visitor(admitted, query, head).await?;
+                self.open_stream(Attachment { resume: last_event(&head.headers, query), ..who }, head, caller).await
             }
             Endpoint::Ready => Ok(inner.readiness.page(&inner.parts.health, inner.hub().is_draining()).await),
             Endpoint::Metrics => Ok(pages::metrics(&inner.registry, &head.headers)),
@@ -136,37 +174,29 @@ impl Gateway {
         call.answered(admitted.route.endpoint, &admitted.params, body).await
     }
 
-    /// `GET /ws`.
-    async fn user_socket(
+    /// Who connects with a token.
+    fn user(
         &self,
         admitted: &Admitted<'_>,
         principal: &Principal,
         query: Query<'_>,
         head: &Parts,
-        upgrade: Option<OnUpgrade>,
-    ) -> Answered {
+    ) -> Result<Attachment, Problem> {
         self.check_origin(&self.0.config.origins, admitted, head)?;
-        let who = Attachment {
+        Ok(Attachment {
             tenant: principal.tenant.clone(),
             subject: Subject::User(principal.user.clone()),
             clearance: if principal.role == Role::Admin { Clearance::Admin } else { Clearance::Standard },
             expires_at: Some(principal.expires_at),
             subscription: subscription(query)?,
             resume: resume(query),
-        };
-        self.upgrade(who, head, upgrade).await
+        })
     }
 
-    /// `GET /ws/public/{session_key}`.
-    async fn visitor_socket(
-        &self,
-        admitted: &Admitted<'_>,
-        names: [Option<String>; 2],
-        query: Query<'_>,
-        head: &Parts,
-        upgrade: Option<OnUpgrade>,
-    ) -> Answered {
+    /// Who connects with the key of a chat session.
+    async fn visitor(&self, admitted: &Admitted<'_>, query: Query<'_>, head: &Parts) -> Result<Attachment, Problem> {
         self.check_origin(&self.0.config.public_origins, admitted, head)?;
+        let names = session_names(admitted.params.get("session_key"), query);
         let mut session = None;
         for key in names.iter().flatten().filter_map(|name| SessionKey::parse(name).ok()) {
             session = self.0.hub().sessions().find(&key).await;
@@ -175,21 +205,17 @@ impl Gateway {
             }
         }
         let session = session.ok_or_else(unknown_session)?;
-        let who = Attachment {
+        Ok(Attachment {
             tenant: session.tenant,
             subject: Subject::Visitor(session.key),
             clearance: Clearance::Standard,
             expires_at: None,
             subscription: subscription(query)?,
             resume: resume(query),
-        };
-        self.upgrade(who, head, upgrade).await
+        })
     }
 
     fn check_origin(&self, rule: &AllowedOrigins, admitted: &Admitted<'_>, head: &Parts) -> Result<(), Problem> {
-        if self.0.hub().is_draining() {
-            return Err(Problem::draining());
-        }
         if rule.allow(&head.headers) {
             return Ok(());
         }
@@ -204,18 +230,48 @@ impl Gateway {
     /// event published right after the client has the 101 cannot be missed.
     async fn upgrade(&self, who: Attachment, head: &Parts, upgrade: Option<OnUpgrade>) -> Answered {
         let inner = &*self.0;
-        let handshake = Handshake::check(head.version, &head.headers)?;
+        let compression = if inner.deflate_form.is_some() { Compression::Taken } else { Compression::Declined };
+        let handshake = Handshake::check(head.version, &head.headers, compression)?;
         let upgrade = upgrade.ok_or_else(|| {
             tracing::error!("the HTTP server in front of the gateway serves without upgrades");
             Problem::internal()
         })?;
         let commands = CommandHandler::new(who.tenant.clone(), who.subject.clone());
+        let form: &'static dyn WireForm = match inner.deflate_form {
+            Some(form) if handshake.compresses() => form,
+            _ => &WebSocketForm,
+        };
+        let pending = self.attach(who, form).await?;
+        let context = Arc::clone(&inner.sockets);
+        let (compresses, deadline) = (handshake.compresses(), inner.config.upgrade_deadline);
+        let to = HandOver { pending, commands, context, compresses, deadline };
+        inner.parts.scope.spawn_contained("upgrade", hand_over(upgrade, to));
+        Ok(switching_protocols(handshake))
+    }
+
+    /// The same for an event stream: the head of its answer goes out when the connection is in the tables. What the
+    /// client has seen last, `Last-Event-ID`, is among the headers.
+    async fn open_stream(&self, who: Attachment, head: &Parts, caller: Caller<'_>) -> Answered {
+        let inner = &*self.0;
+        if caller.server == Server::Foreign {
+            tracing::error!("event streams are served by the gateway's own HTTP server only");
+            return Err(Problem::not_found("event streams are not served here"));
+        }
+        let form = EventStreamForm::of(head.version);
+        let pending = self.attach(who, form).await?;
+        let context = Arc::clone(&inner.sockets);
+        let to = event_stream::HandOver { pending, form, context, deadline: inner.config.upgrade_deadline };
+        Ok(event_stream::opened(form, event_stream::Stream::new(to)))
+    }
+
+    async fn attach(&self, who: Attachment, form: &'static dyn WireForm) -> Result<PendingConnection, Problem> {
+        let inner = &*self.0;
         let visited = match &who.subject {
             Subject::Visitor(key) => Some(key.clone()),
             Subject::User(_) => None,
         };
         let tenant = who.tenant.clone();
-        let pending = inner.parts.admission.attach(who, &WebSocketForm).await;
+        let pending = inner.parts.admission.attach(who, form).await;
         let pending = pending.map_err(|error| self.not_attached(&tenant, &error))?;
         // Had the session ended just before this connection was in the tables, its last event would
         // have gone by and nothing would ever close it.
@@ -224,16 +280,13 @@ impl Gateway {
         {
             return Err(unknown_session());
         }
-        let context = Arc::clone(&inner.sockets);
-        let to = HandOver { pending, commands, context, deadline: inner.config.upgrade_deadline };
-        inner.parts.scope.spawn_contained("upgrade", hand_over(upgrade, to));
-        Ok(switching_protocols(handshake))
+        Ok(pending)
     }
 
     fn not_attached(&self, tenant: &TenantId, error: &HubError) -> Problem {
         if let HubError::TooManyConnections { cap, limit } = error {
             self.0.metrics.refused_upgrades.inc(cap.as_str());
-            tracing::warn!(%tenant, cap = cap.as_str(), limit, "a WebSocket was refused: too many connections");
+            tracing::warn!(%tenant, cap = cap.as_str(), limit, "a connection was refused: there are too many");
         } else {
             tracing::debug!(error = %Chain(error), "a connection was refused");
         }

@@ -1,7 +1,7 @@
 //! For the fuzz targets alone: what reads strangers' bytes, without any promise to stay.
 
 use crate::publish;
-use crate::transports::websocket::FrameScan;
+use crate::transports::websocket::{FrameScan, Inflater};
 
 /// Follows a client's frames. However the bytes are cut, the scan says the same of them.
 ///
@@ -17,6 +17,36 @@ pub fn frames(bytes: &[u8]) {
         has_closed = cut.has_closed();
     }
     assert_eq!((whole.is_at_rest(), whole.has_closed()), (cut.is_at_rest(), has_closed));
+}
+
+/// Inflates a client's compressed messages. Whether they can be is the same however the bytes are cut.
+///
+/// # Panics
+/// When it is not.
+pub fn inflate(bytes: &[u8]) {
+    let (whole, cut) = (inflated(bytes.chunks(usize::MAX)), inflated(bytes.chunks(7)));
+    if let (Some(whole), Some(cut)) = (whole, cut) {
+        assert_eq!(whole, cut);
+    }
+}
+
+/// Whether the bytes can be inflated; `None` where so much comes out that a reader gives up.
+fn inflated<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<bool> {
+    let (mut inflater, mut buffer, mut n_given) = (Inflater::default(), [0; 512], 0);
+    for piece in pieces {
+        inflater.feed(piece);
+        loop {
+            match inflater.give(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n_given += n,
+                Err(_malformed) => return Some(false),
+            }
+            if n_given > 1 << 20 {
+                return None;
+            }
+        }
+    }
+    Some(true)
 }
 
 /// Reads a publishing request. A body that is read holds a single event unless it was a batch.

@@ -14,6 +14,8 @@ use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::Switchboard;
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use serde::Serialize;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::auth::{AuthError, Authenticator, Credential, Principal, find_token};
@@ -21,11 +23,13 @@ use crate::config::GatewayConfig;
 use crate::cors;
 use crate::http::{Answer, Body, BoxError, Problem, RequestBody, RequestIds};
 use crate::metrics::{GatewayMetrics, HttpConnections};
+use crate::origin::AllowedOrigins;
 use crate::pages::{Health, Readiness};
 use crate::request_limit::RequestLimit;
 use crate::routes::{Access, Endpoint, Route, Routes};
 use crate::server::ThreadPlacement;
-use crate::transports::websocket::SocketContext;
+use crate::transports::SocketContext;
+use crate::transports::websocket::DeflateForm;
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -60,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) config: GatewayConfig,
     pub(crate) parts: GatewayParts,
     pub(crate) sockets: Arc<SocketContext>,
+    /// How WebSocket clients read that compress, where that is taken.
+    pub(crate) deflate_form: Option<&'static DeflateForm>,
     pub(crate) metrics: Arc<GatewayMetrics>,
     pub(crate) http_connections: HttpConnections,
     /// Those beyond the limit that still read their refusal.
@@ -69,14 +75,35 @@ pub(crate) struct Inner {
     pub(crate) routes: Routes,
     limit: Option<RequestLimit>,
     request_ids: RequestIds,
+    /// Whether an operator asked for the node to go.
+    drain_asked: watch::Sender<bool>,
 }
 
 /// Who makes a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
     pub(crate) peer: SocketAddr,
-    /// The placement of its connection, where that is served by our own server.
+    /// The placement of its connection, where it is known.
     pub(crate) placement: Option<&'a ThreadPlacement>,
+    pub(crate) server: Server,
+}
+
+/// Which HTTP server a request came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// Ours, which gives its socket to an event stream.
+    Own,
+    /// An embedder's, which does so after an upgrade only.
+    Foreign,
+}
+
+/// What is told to who asked for a drain.
+#[derive(Serialize)]
+struct Draining {
+    state: &'static str,
+    /// Those that are still to be closed.
+    connections: usize,
+    window_ms: u64,
 }
 
 /// A request whose route is known and whose caller may use it.
@@ -102,6 +129,7 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             read_buffer_bytes: config.read_buffer_bytes.clamp(256, 64 * 1024),
             linger: config.linger,
+            peer_timeout: config.peer_timeout,
         };
         Self(Arc::new(Inner {
             metrics,
@@ -113,13 +141,16 @@ impl Gateway {
             routes: Routes::new(),
             limit: config.tenant_rate_limit.map(RequestLimit::new),
             sockets: Arc::new(sockets),
+            deflate_form: config.compression_from.map(DeflateForm::leaked),
+            drain_asked: watch::Sender::new(false),
             config,
             parts,
         }))
     }
 
     /// Answers one request. Mount it under the root of a hyper server that serves with upgrades over
-    /// tokio's `TcpStream`. Never fails: whatever goes wrong is an answer, a panic is a 500.
+    /// tokio's `TcpStream`. Never fails: whatever goes wrong is an answer, a panic is a 500. Event streams are
+    /// served by [`Gateway::serve`] only; here they are answered 404.
     ///
     /// Dropped midway (the client left), the request is done or not done; an accepted upgrade leaves
     /// nothing behind.
@@ -128,7 +159,7 @@ impl Gateway {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.handle_at(request, Caller { peer, placement: None }).await
+        self.handle_at(request, Caller { peer, placement: None, server: Server::Foreign }).await
     }
 
     /// The same for a connection of our own server.
@@ -140,7 +171,7 @@ impl Gateway {
         let inner = &*self.0;
         let request_id = inner.request_ids.for_request(request.headers());
         let answer = Answer { request_id, now: inner.parts.clock.now() };
-        let origin = cors::answer_origin(&inner.config.origins, request.headers());
+        let origin = cors::answer_origin(inner.origins(request.uri().path()), request.headers());
         let response = AssertUnwindSafe(self.answer(request, caller, &answer)).catch_unwind().await;
         let mut response = response.unwrap_or_else(|_| {
             // The panic hook has logged where; this line says which request.
@@ -174,14 +205,17 @@ impl Gateway {
         let body = std::pin::pin!(body);
         let mut body = RequestBody::new(body, head.headers.contains_key(EXPECT));
         let mut response = if head.method == Method::OPTIONS {
-            cors::preflight(&inner.config.origins, &inner.routes, &head, answer)
+            cors::preflight(inner.origins(head.uri.path()), &inner.routes, &head, answer)
         } else {
             let response = self.dispatch(head, &mut body, caller, answer).await;
             response.unwrap_or_else(|problem| answer.problem(&problem))
         };
         let is_over = matches!(response.status(), StatusCode::SWITCHING_PROTOCOLS | StatusCode::REQUEST_TIMEOUT);
         // Who is answered while still sending would find the connection reset, and no answer.
-        if !is_over && !body.read_away(until).await || response.status() == StatusCode::REQUEST_TIMEOUT {
+        let is_unread = !is_over && !body.read_away(until).await;
+        // A draining node is to be left: a proxy that kept the connection would send the next request here, too.
+        let is_draining = inner.hub().is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        if is_unread || is_draining || response.status() == StatusCode::REQUEST_TIMEOUT {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -197,17 +231,50 @@ impl Gateway {
         self.0.request_ids.for_request(&http::HeaderMap::new())
     }
 
-    /// Refuses new upgrades with 503 and tells every open WebSocket to reconnect elsewhere (1012); waits,
-    /// within the hub's close timeout, until all are out, and says whether they were. Everything else
-    /// is still served. Cancel safe; the draining goes on.
+    /// Refuses new upgrades and API requests with 503 `draining` and sends every open WebSocket elsewhere, as
+    /// [`Hub::drain`] does; says whether all went. Health and metrics are still told, and requests under way
+    /// finished. Cancel safe; the draining goes on.
     pub async fn drain(&self) -> bool {
         self.0.hub().drain().await
+    }
+
+    /// Waits until an operator asked by `POST /api/v1/admin/drain` for the node to go; from then on new upgrades and
+    /// API requests are refused. The rest is whoever's who waits for this. Cancel safe.
+    pub async fn drain_asked(&self) {
+        // Its sender lives as long as the gateway.
+        let mut asked = self.0.drain_asked.subscribe();
+        let _asked = asked.wait_for(|is_asked| *is_asked).await;
+    }
+
+    /// `POST /api/v1/admin/drain`.
+    pub(crate) fn start_drain(&self, principal: &Principal, peer: SocketAddr, answer: &Answer) -> Response<Body> {
+        let (inner, hub) = (&*self.0, self.0.hub());
+        // Here, so that whoever has the answer finds the node not ready.
+        hub.refuse_newcomers();
+        if !inner.drain_asked.send_replace(true) {
+            let Principal { tenant, user, role, .. } = principal;
+            tracing::info!(%tenant, %user, role = role.as_str(), %peer, "asked to drain");
+        }
+        let window_ms = hub.drain_window().as_millis() as u64;
+        let draining = Draining { state: "draining", connections: hub.n_to_drain(), window_ms };
+        answer.success(StatusCode::ACCEPTED, draining, None)
     }
 }
 
 impl Inner {
     pub(crate) fn hub(&self) -> &Hub {
         self.parts.switch.hub()
+    }
+
+    /// Which pages may read what lies at this path.
+    fn origins(&self, path: &str) -> &AllowedOrigins {
+        // Cheap where it is not so: every request is asked.
+        let is_public = path.contains("/stream/public")
+            && self
+                .routes
+                .find(&Method::GET, path)
+                .is_ok_and(|(route, _)| route.endpoint == Endpoint::PublicEventStream);
+        if is_public { &self.config.public_origins } else { &self.config.origins }
     }
 
     /// Finds the route and checks the caller against what the table says of it.
@@ -222,7 +289,7 @@ impl Inner {
         let (route, params) = self.routes.find(method, path)?;
         let principal = match route.access {
             Access::Node | Access::Session => None,
-            Access::Tenant(roles) => {
+            Access::Tenant(roles) | Access::Operator(roles) => {
                 let principal = self.authenticate(query, headers).await.map_err(|error| {
                     self.metrics.refused_tokens.inc(error.reason());
                     refused_token(&error, path, peer)
@@ -230,11 +297,44 @@ impl Inner {
                 if !roles.contains(&principal.role) {
                     return Err(refused_role(&principal, path, peer));
                 }
-                self.check_rate(&principal, route.endpoint)?;
+                if matches!(route.access, Access::Operator(_)) {
+                    self.check_operator(&principal, path, peer)?;
+                }
                 Some(principal)
             }
         };
+        self.check_draining(route)?;
+        if let Some(principal) = &principal {
+            self.check_rate(principal, route.endpoint)?;
+        }
         Ok(Admitted { route, params, principal })
+    }
+
+    /// Once the node drains it tells how it is, and does nothing new.
+    fn check_draining(&self, route: &Route) -> Result<(), Problem> {
+        if !self.hub().is_draining() || route.endpoint.is_served_while_draining() {
+            return Ok(());
+        }
+        if route.endpoint == Endpoint::Publish {
+            self.parts.switch.count_refusal(ErrorCode::Draining);
+        }
+        Err(Problem::draining())
+    }
+
+    /// What concerns the whole node is for tokens of the operator's own tenant.
+    fn check_operator(&self, principal: &Principal, path: &str, peer: SocketAddr) -> Result<(), Problem> {
+        let Some(operator) = &self.config.admin_tenant else {
+            let message = "this node takes no such calls: its operator's tenant is not set (SERVER_ADMIN_TENANT)";
+            return Err(Problem::new(ErrorCode::Forbidden, message));
+        };
+        if principal.tenant == *operator {
+            return Ok(());
+        }
+        let Principal { tenant, user, role, .. } = principal;
+        tracing::warn!(
+            target: "hookswitch::security", %tenant, %user, role = role.as_str(), %peer, path, "tenant refused"
+        );
+        Err(Problem::new(ErrorCode::Forbidden, "this is for the operator of the node"))
     }
 
     fn check_rate(&self, principal: &Principal, endpoint: Endpoint) -> Result<(), Problem> {

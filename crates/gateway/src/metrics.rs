@@ -19,19 +19,20 @@ pub(crate) const CUTS: [&str; 5] = ["head_too_large", "no_http", "head_too_slow"
 hookswitch_runtime::counters! {
     /// What a gateway counts from its start on.
     pub struct GatewayMetrics {
-        refused_origins: "WebSockets refused for their origin",
+        refused_origins: "WebSockets and event streams refused for their origin",
         rate_limited: "Requests refused, the tenant's rate limit being reached",
         panics: "Requests answered 500 after a panic",
         accept_errors: "Failures to accept a connection",
         refused_connections: "Connections refused, the limit being reached",
         commands_slowed: "Times a WebSocket's commands had to wait, too many or too large ones having come",
         typing_superseded: "Typing indicators left out for a later one of the same connection",
+        event_streams: "Event streams begun",
         relocations: "Moves of publishing connections to the thread of those they publish to, or away from it",
     }
     by {
         answers as "http_answers" "class" (CLASSES): "HTTP answers by class of status",
 cut_connections as "http_connections_cut" "reason" (CUTS): "HTTP connections ended by the server, by reason",
-        refused_upgrades "limit" (ConnectionCap::ALL.map(ConnectionCap::as_str)): "WebSockets refused, the limit being reached",
+        refused_upgrades "limit" (ConnectionCap::ALL.map(ConnectionCap::as_str)): "WebSockets and event streams refused, the limit being reached",
         refused_tokens "reason" (AuthError::REASONS): "Tokens refused, by reason",
     }
 }
@@ -64,7 +65,7 @@ impl HttpConnections {
     }
 }
 
-/// One HTTP connection in the count, until it ends or becomes a WebSocket.
+/// One HTTP connection in the count, until it ends, or becomes a WebSocket or an event stream.
 #[derive(Debug)]
 pub(crate) struct HeldConnection(Arc<AtomicU64>);
 

@@ -43,8 +43,8 @@ impl RequestLimit {
         }
     }
 
-    /// Takes one request, if there is room for it. A new WebSocket is none: after a restart a tenant's agents come all
-    /// at once, and must.
+    /// Takes one request, if there is room for it. A new WebSocket or event stream is none: after a restart a tenant's
+    /// agents come all at once, and must.
     pub(crate) fn admit(&self, principal: &Principal, endpoint: Endpoint) -> Result<(), Exceeded> {
         let tenant = &principal.tenant;
         let of_tenant = |is_admitted: bool| {
@@ -52,7 +52,9 @@ impl RequestLimit {
             if is_admitted { Ok(()) } else { Err(exceeded) }
         };
         match (endpoint, principal.role) {
-            (Endpoint::Socket | Endpoint::PublicSocket, _) => Ok(()),
+            (Endpoint::Socket | Endpoint::PublicSocket | Endpoint::EventStream | Endpoint::PublicEventStream, _) => {
+                Ok(())
+            }
             (Endpoint::Publish, _) => of_tenant(self.publishing.admit(tenant)),
             (_, Role::Agent) => {
                 if !self.reading_agents.admit(&(tenant.clone(), principal.user.clone())) {
@@ -89,6 +91,7 @@ mod tests {
         assert_eq!(n_admitted(&limit, 1, Role::Supervisor, Endpoint::WebhookLogs), 10);
         assert_eq!(n_admitted(&limit, 1, Role::Service, Endpoint::Publish), 10);
         assert_eq!(n_admitted(&limit, 1, Role::Agent, Endpoint::Socket), 100, "a WebSocket is no request");
+        assert_eq!(n_admitted(&limit, 1, Role::Agent, Endpoint::EventStream), 100, "nor is an event stream");
         let refused = limit.admit(&principal(1, Role::Agent), Endpoint::OnlineUsers);
         assert_eq!(refused.map_err(|exceeded| (exceeded.who, exceeded.per_second.get())), Err(("this agent", 3)));
     }

@@ -14,6 +14,8 @@ use crate::http::Problem;
 pub(crate) enum Endpoint {
     Socket,
     PublicSocket,
+    EventStream,
+    PublicEventStream,
     SocketStats,
     UserOnline,
     OnlineUsers,
@@ -31,15 +33,25 @@ pub(crate) enum Endpoint {
     WebhookLogs,
     WebhookStats,
     WebhookFailed,
+    Drain,
     Health,
     Ready,
     Metrics,
 }
 
 impl Endpoint {
-    /// Whether it ends HTTP on the connection, which only GET asks for.
-    const fn upgrades(self) -> bool {
-        matches!(self, Self::Socket | Self::PublicSocket)
+    /// Whether it takes the connection for itself, which only GET asks for.
+    const fn takes_connection(self) -> bool {
+        matches!(self, Self::Socket | Self::PublicSocket) || self.is_event_stream()
+    }
+
+    const fn is_event_stream(self) -> bool {
+        matches!(self, Self::EventStream | Self::PublicEventStream)
+    }
+
+    /// Whether it is of use to whoever takes the node out of service.
+    pub(crate) const fn is_served_while_draining(self) -> bool {
+        matches!(self, Self::Drain | Self::Health | Self::Ready | Self::Metrics)
     }
 }
 
@@ -52,6 +64,8 @@ pub(crate) enum Access {
     Session,
     /// Whoever has a token with one of these roles. Shows the token's tenant, and no other.
     Tenant(&'static [Role]),
+    /// Whoever has a token of the operator's own tenant with one of these roles. Concerns the whole node.
+    Operator(&'static [Role]),
 }
 
 /// One route.
@@ -73,6 +87,7 @@ const WEBHOOKS: &[&str] = &["/api/v1/webhooks", "/api/webhooks"];
 const ANY: Access = Access::Tenant(&[Role::Agent, Role::Supervisor, Role::Admin, Role::Service]);
 const READ: Access = Access::Tenant(&[Role::Supervisor, Role::Admin, Role::Service]);
 const WRITE: Access = Access::Tenant(&[Role::Admin, Role::Service]);
+const OPERATOR: Access = Access::Operator(&[Role::Admin, Role::Service]);
 
 const fn route(
     method: Method,
@@ -93,6 +108,9 @@ static ROUTES: &[Route] = &[
     route(Method::GET, SOCKET, "/ws/users/{user_id}/online", ANY, Endpoint::UserOnline),
     route(Method::GET, API, "/presence/online", ANY, Endpoint::OnlineUsers),
     route(Method::POST, API, "/events", WRITE, Endpoint::Publish),
+    route(Method::GET, API, "/events/stream", ANY, Endpoint::EventStream),
+    route(Method::GET, API, "/events/stream/public", Access::Session, Endpoint::PublicEventStream),
+    route(Method::GET, API, "/events/stream/public/{session_key}", Access::Session, Endpoint::PublicEventStream),
     route(Method::POST, WEBHOOKS, "", WRITE, Endpoint::WebhookCreate),
     route(Method::GET, WEBHOOKS, "", READ, Endpoint::WebhookList),
     route(Method::GET, WEBHOOKS, "/failed", READ, Endpoint::WebhookFailed),
@@ -106,6 +124,7 @@ static ROUTES: &[Route] = &[
     route(Method::POST, WEBHOOKS, "/{id}/deliveries/{delivery_id}/resend", WRITE, Endpoint::DeliveryResend),
     route(Method::GET, WEBHOOKS, "/{id}/logs", READ, Endpoint::WebhookLogs),
     route(Method::GET, WEBHOOKS, "/{id}/stats", READ, Endpoint::WebhookStats),
+    route(Method::POST, API, "/admin/drain", OPERATOR, Endpoint::Drain),
     route(Method::GET, ROOT, "/healthz", Access::Node, Endpoint::Health),
     route(Method::GET, ROOT, "/readyz", Access::Node, Endpoint::Ready),
     route(Method::GET, ROOT, "/metrics", Access::Node, Endpoint::Metrics),
@@ -144,10 +163,19 @@ impl Routes {
         // The server leaves the body out of an answer to HEAD.
         let is_head = method == Method::HEAD;
         let method = if is_head { &Method::GET } else { method };
-        match found.value.iter().find(|route| route.method == *method && !(is_head && route.endpoint.upgrades())) {
+        match found
+            .value
+            .iter()
+            .find(|route| route.method == *method && !(is_head && route.endpoint.takes_connection()))
+        {
             Some(route) => Ok((route, found.params)),
             None => Err(not_allowed(found.value)),
         }
+    }
+
+    /// Whether such a request asks for an event stream.
+    pub(crate) fn is_event_stream(&self, method: &Method, path: &str) -> bool {
+        self.find(method, path).is_ok_and(|(route, _)| route.endpoint.is_event_stream())
     }
 
     /// The methods of a path, for `OPTIONS`.
@@ -160,7 +188,7 @@ fn not_allowed(routes: &[&Route]) -> Problem {
     let mut methods = Vec::new();
     for route in routes {
         methods.push(route.method.as_str());
-        if route.method == Method::GET && !route.endpoint.upgrades() {
+        if route.method == Method::GET && !route.endpoint.takes_connection() {
             methods.push("HEAD");
         }
     }
@@ -210,6 +238,10 @@ mod tests {
             reach(&Method::GET, "/42/stats", Endpoint::WebhookStats);
         }
         check(&Method::POST, "/api/v1/events", Endpoint::Publish);
+        check(&Method::GET, "/api/v1/events/stream", Endpoint::EventStream);
+        check(&Method::GET, "/api/v1/events/stream/public", Endpoint::PublicEventStream);
+        check(&Method::GET, "/api/v1/events/stream/public/abc", Endpoint::PublicEventStream);
+        check(&Method::POST, "/api/v1/admin/drain", Endpoint::Drain);
         check(&Method::GET, "/api/v1/presence/online", Endpoint::OnlineUsers);
         check(&Method::HEAD, "/healthz", Endpoint::Health);
     }
@@ -226,8 +258,8 @@ mod tests {
         assert_eq!(problem.allow.as_deref(), Some("GET, HEAD, PUT, DELETE, OPTIONS"));
         assert_eq!(routes.allowed("/api/v1/events").as_deref(), Some("POST, OPTIONS"));
         assert_eq!(routes.allowed("/nope"), None);
-        for socket in ["/ws", "/api/v1/ws", "/ws/public", "/ws/public/key"] {
-            let problem = routes.find(&Method::HEAD, socket).expect_err("only GET upgrades");
+        for socket in ["/ws", "/api/v1/ws", "/ws/public", "/ws/public/key", "/api/v1/events/stream"] {
+            let problem = routes.find(&Method::HEAD, socket).expect_err("only GET takes the connection");
             assert_eq!((problem.code, problem.allow.as_deref()), (ErrorCode::MethodNotAllowed, Some("GET, OPTIONS")));
         }
         assert!(routes.find(&Method::HEAD, "/ws/stats").is_ok());
@@ -238,15 +270,17 @@ mod tests {
         for route in ROUTES {
             let may = |role| matches!(route.access, Access::Tenant(roles) if roles.contains(&role));
             match route.endpoint {
-                Endpoint::PublicSocket => assert_eq!(route.access, Access::Session),
+                Endpoint::PublicSocket | Endpoint::PublicEventStream => assert_eq!(route.access, Access::Session),
                 Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => {
                     assert_eq!(route.access, Access::Node);
                 }
+                Endpoint::Drain => assert_eq!(route.access, Access::Operator(&[Role::Admin, Role::Service])),
                 _ => {
                     assert!(may(Role::Service) && may(Role::Admin), "{route:?}");
                     let is_changing = route.method != Method::GET;
                     assert_eq!(may(Role::Supervisor), !is_changing, "{route:?}");
-                    let is_for_agents = route.path.starts_with("/ws") || route.endpoint == Endpoint::OnlineUsers;
+                    let is_for_agents = route.path.starts_with("/ws")
+                        || matches!(route.endpoint, Endpoint::OnlineUsers | Endpoint::EventStream);
                     assert_eq!(may(Role::Agent), is_for_agents, "{route:?}");
                 }
             }

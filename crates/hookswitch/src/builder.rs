@@ -63,13 +63,16 @@ impl Switch {
         let gateway = builder
             .gateway
             .map(|gateway| gateway.open(admission.clone(), &switch, outside, &builder.clock, &scopes.gateway));
-        Ok(Self {
+        let node = Self {
             switch,
             admission,
             #[cfg(feature = "gateway")]
             gateway,
             scopes,
-        })
+        };
+        #[cfg(feature = "gateway")]
+        node.drain_when_asked();
+        Ok(node)
     }
 }
 

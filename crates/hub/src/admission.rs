@@ -59,7 +59,7 @@ impl Admission {
         let pending = self.pending(who, form, counted).await?;
         // After the tables, because whoever sees the user present sends instead of keeping.
         if let Some(user) = pending.who.user_key() {
-            parts.presence_sync.reconcile(&user).await?;
+            parts.presence_sync.reconcile(&user, 0).await?;
         }
         Ok(pending)
     }

@@ -9,6 +9,7 @@ use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::admission::{Admission, AdmissionParts};
+use crate::cluster::balance;
 use crate::cluster::gap_notices::GapNotifier;
 use crate::cluster::inbound::RemoteInbound;
 use crate::cluster::inbound_jobs::{HeldJob, InboundJobs};
@@ -144,6 +145,7 @@ impl HubBuilder {
         let shared = Arc::clone(&self.fanout.shared);
         let evicting = async move { shared.history.evict(&shared.connection_counts).await };
         self.scope.spawn("history", until_soft(&self.scope, evicting));
+        self.start_balance(&seams);
         let Self { config, scope, fanout, shards, remote_inbound, jobs, .. } = self;
         let shared = Arc::clone(&fanout.shared);
         let inbound_jobs = InboundJobs {
@@ -219,6 +221,14 @@ impl HubBuilder {
             }
         };
         self.scope.spawn("wanted backlogs", until_soft(&self.scope, serving));
+    }
+
+    fn start_balance(&self, seams: &Seams) {
+        if self.config.balance_rate > 0 {
+            let (config, shared) = (Arc::clone(&self.config), Arc::clone(&self.fanout.shared));
+            let evening_out = balance::run(config, shared, Arc::clone(&seams.presence), Arc::clone(&self.shards));
+            self.scope.spawn("balance", until_soft(&self.scope, evening_out));
+        }
     }
 
     fn start_gap_notices(&self, sessions: &Arc<ChatSessions>, offline_delivery: &Arc<OfflineDelivery>) {

@@ -37,6 +37,16 @@ pub struct HubConfig {
     pub pong_timeout: Duration,
     /// How long a closing connection may take to drain (5 s), and an accepted upgrade to arrive.
     pub close_timeout: Duration,
+    /// Over how long [`Hub::drain`](crate::Hub::drain) spreads the closes (0, which is all at once).
+    pub drain_window: Duration,
+    /// The same as `close_timeout` once the hub drains (1.5 s): a client that does not read must not take the
+    /// time that the node has for its end.
+    pub drain_close_timeout: Duration,
+    /// How many connections a second this node sends to others at most while it has far more than its share, a
+    /// quarter and twenty more (0, which is none).
+    pub balance_rate: u32,
+    /// How often nodes tell each other how many connections they have (5 s).
+    pub balance_interval: Duration,
     /// How long a tenant's events are still listened to after its last connection here has gone (10 s):
     /// longer than another node may take between asking where a user is and sending the event there.
     pub unwatch_after: Duration,
@@ -50,6 +60,18 @@ pub struct HubConfig {
     pub max_sessions: usize,
     /// Most chat sessions of one tenant known at once (250,000); further starts are refused.
     pub max_tenant_sessions: usize,
+}
+
+impl HubConfig {
+    /// How long a closing connection may take while the hub drains.
+    pub(crate) fn last_close_timeout(&self) -> Duration {
+        self.close_timeout.min(self.drain_close_timeout)
+    }
+
+    /// How long the last closes wait for events that were handed over before.
+    pub(crate) fn drain_patience(&self) -> Duration {
+        self.last_close_timeout() * 2 / 3
+    }
 }
 
 impl Default for HubConfig {
@@ -67,6 +89,10 @@ impl Default for HubConfig {
             ping_interval: Duration::from_secs(54),
             pong_timeout: Duration::from_mins(1),
             close_timeout: Duration::from_secs(5),
+            drain_window: Duration::ZERO,
+            drain_close_timeout: Duration::from_millis(1_500),
+            balance_rate: 0,
+            balance_interval: Duration::from_secs(5),
             unwatch_after: Duration::from_secs(10),
             drain_linger: Duration::ZERO,
             session_silence: Duration::from_hours(24),

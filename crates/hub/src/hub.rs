@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use hookswitch_protocol::{Chain, ConnectionId, Event, NewEvent, NodeId, TenantId, UserId};
 use hookswitch_runtime::metrics::{Registry, register_gauge};
@@ -17,7 +18,8 @@ use crate::error::HubError;
 use crate::metrics::HubMetrics;
 use crate::offline_delivery::{BacklogNotice, OfflineDelivery};
 use crate::publish::affinity::{ShardId, place};
-use crate::publish::fanout::{Fanout, Reservation, weight};
+use crate::publish::fanout::{Fanout, Reservation};
+use crate::publish::weight::weight;
 use crate::seams::broker::{Broker, BrokerError, EncodedEvent, Publication};
 use crate::seams::offline::{OfflineError, OfflineMessage, OfflineStore};
 use crate::seams::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
@@ -262,6 +264,8 @@ impl Hub {
     pub fn register_metrics(&self, registry: &mut Registry) {
         let hub = self.clone();
         register_gauge(registry, "connections", "WebSockets open now", move || hub.n_connections() as u64);
+        let (hub, help) = (self.clone(), "WebSockets that the drain has still to close");
+        register_gauge(registry, "connections_to_drain", help, move || hub.n_to_drain() as u64);
         let notices = Arc::clone(&self.0.presence_notices);
         let help = "Changes of presence that wait to be told";
         register_gauge(registry, "presence_untold", help, move || notices.n_untold() as u64);
@@ -276,18 +280,41 @@ impl Hub {
         self.metrics().register(registry);
     }
 
-    /// Whether [`Hub::drain`] was called.
+    /// Whether nobody is taken in any more: [`Hub::refuse_newcomers`] or [`Hub::drain`] was called.
     pub fn is_draining(&self) -> bool {
         self.0.fanout.shared.draining.is_cancelled()
     }
 
-    /// Refuses new connections, tells every client to reconnect elsewhere (1012), and waits until
-    /// all are out or the close timeout is over; whether all were. Then lingers, where other nodes may
-    /// still send events for those who were here. Cancel safe; the draining goes on.
+    /// Refuses new connections from now on, for good; those that are here stay until [`Hub::drain`].
+    pub fn refuse_newcomers(&self) {
+        self.0.fanout.shared.draining.cancel();
+    }
+
+    /// Connections that are still to be closed, once the hub drains; 0 before.
+    pub fn n_to_drain(&self) -> usize {
+        if self.is_draining() { self.n_connections() } else { 0 }
+    }
+
+    /// Over how long [`Hub::drain`] spreads the closes.
+    pub fn drain_window(&self) -> Duration {
+        self.0.config.drain_window
+    }
+
+    /// Refuses new connections and sends everybody elsewhere, spread over [`HubConfig::drain_window`]: each client
+    /// is told when to come back (`reconnect`) and closed with 1012. Waits until all are out, or the time for
+    /// that is over; whether all were. Then lingers, where other nodes may still send events for those who were
+    /// here. Cancel safe; the draining goes on, and calling it again waits for the same end.
     pub async fn drain(&self) -> bool {
-        let shared = &self.0.fanout.shared;
-        shared.draining.cancel();
-        let are_out = tokio::time::timeout(self.0.config.close_timeout, shared.connection_counts.empty()).await.is_ok();
+        self.drain_within(self.0.config.drain_window).await
+    }
+
+    /// The same over `window`, counted from now. Beside a drain that is under way it can only hurry it.
+    pub async fn drain_within(&self, window: Duration) -> bool {
+        self.refuse_newcomers();
+        let (config, shared) = (&self.0.config, &self.0.fanout.shared);
+        // Those who are left at the end wait for events that were handed over, and take their time for the close.
+        let deadline = shared.departure.begin(window) + config.drain_patience() + config.last_close_timeout();
+        let are_out = tokio::time::timeout_at(deadline, shared.connection_counts.empty()).await.is_ok();
         // Once: whoever drains again waits for what is left of it. And not at all where nothing is
         // left: even the shortest sleep takes until the timer's next tick, too long for a caller in
         // a hurry.

@@ -38,6 +38,7 @@ mod builder;
 mod cluster;
 mod config;
 mod connection_caps;
+mod departure;
 mod error;
 mod failed_handovers;
 mod history;

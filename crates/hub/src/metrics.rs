@@ -17,6 +17,7 @@ hookswitch_runtime::counters! {
         broker_gaps: "Gaps the broker reported",
         attached: "WebSockets attached",
         detached: "WebSockets gone",
+        evened_out as "connections_evened_out": "WebSockets sent to other nodes that have fewer",
         offline_delivered: "Offline messages confirmed",
         offline_given_back: "Offline messages given back",
         offline_set_aside: "Kept messages set aside, their user's client not having survived them",

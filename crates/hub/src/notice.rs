@@ -1,4 +1,6 @@
-//! What a client is told when it misses something.
+//! What a client is told when it misses something, or is to come back elsewhere.
+
+use std::time::Duration;
 
 use hookswitch_protocol::{ErrorCode, EventType, Position, TenantId, Timestamp, control_message};
 use serde::Serialize;
@@ -46,4 +48,15 @@ pub(crate) fn lost((after, until): (Option<Position>, Option<Position>), now: Ti
 /// The answer to a client that said where it was.
 pub(crate) fn resumed(resumed: &Resumed, now: Timestamp, tenant: &TenantId) -> Vec<u8> {
     control_message(&EventType::RESUMED, resumed, now, Some(tenant))
+}
+
+#[derive(Serialize)]
+struct Reconnect {
+    after_ms: u64,
+}
+
+/// Tells a client that it is about to be closed, and when after that to connect again.
+pub(crate) fn reconnect(after: Duration, now: Timestamp, tenant: &TenantId) -> Vec<u8> {
+    let reconnect = Reconnect { after_ms: after.as_millis() as u64 };
+    control_message(&EventType::RECONNECT, reconnect, now, Some(tenant))
 }

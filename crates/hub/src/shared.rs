@@ -1,6 +1,6 @@
 //! What the shards of one hub and its handles have in common.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use hookswitch_runtime::Clock;
@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::HubConfig;
+use crate::departure::Departure;
 use crate::history::History;
 use crate::metrics::HubMetrics;
 use crate::publish::connection_counts::ConnectionCounts;
@@ -20,8 +21,10 @@ use crate::seams::user_key::UserKey;
 pub(crate) struct Shared {
     pub(crate) connection_counts: ConnectionCounts,
     pub(crate) metrics: HubMetrics,
-    /// Cancelled once: shards close every connection with 1012.
+    /// Cancelled once: nobody new is taken in.
     pub(crate) draining: CancellationToken,
+    /// When the connections are closed that are here.
+    pub(crate) departure: Departure,
     pub(crate) disconnects: RecentDisconnects,
     pub(crate) wanted_backlogs: WantedBacklogs,
     pub(crate) gaps: PendingGaps,
@@ -35,6 +38,7 @@ impl Shared {
             connection_counts: ConnectionCounts::new(config.home_connections, config.connection_caps),
             metrics: HubMetrics::default(),
             draining: CancellationToken::new(),
+            departure: Departure::default(),
             disconnects: RecentDisconnects::default(),
             wanted_backlogs: WantedBacklogs::default(),
             gaps: PendingGaps::default(),
@@ -68,19 +72,21 @@ impl WantedBacklogs {
     }
 }
 
-/// Users who lost a connection, for presence to look after. A set, so that its size is bounded by
+/// Users who lost a connection, for presence to look after. Each once, so that its size is bounded by
 /// the number of users.
 #[derive(Debug, Default)]
 pub(crate) struct RecentDisconnects {
-    users: Mutex<HashSet<UserKey>>,
+    /// With the number of their connections that this node sent elsewhere.
+    users: Mutex<HashMap<UserKey, u32>>,
     tenants: Mutex<HashSet<hookswitch_protocol::TenantId>>,
     arrived: Notify,
     tenant_departed: Notify,
 }
 
 impl RecentDisconnects {
-    pub(crate) fn user(&self, user: UserKey) {
-        self.users.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
+    /// The user lost a connection; `n_sent_away` of them because this node sent them elsewhere.
+    pub(crate) fn user(&self, user: UserKey, n_sent_away: u32) {
+        *self.users.lock().unwrap_or_else(PoisonError::into_inner).entry(user).or_default() += n_sent_away;
         self.arrived.notify_one();
     }
 
@@ -104,7 +110,7 @@ impl RecentDisconnects {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner).contains(tenant)
     }
 
-    pub(crate) fn take_users(&self) -> HashSet<UserKey> {
+    pub(crate) fn take_users(&self) -> HashMap<UserKey, u32> {
         std::mem::take(&mut *self.users.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

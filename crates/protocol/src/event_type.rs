@@ -85,6 +85,7 @@ event_types! {
     RESUMED = "resumed",
     SUBSCRIBE = "subscribe",
     UNSUBSCRIBE = "unsubscribe",
+    RECONNECT = "reconnect",
     WEBHOOK_TEST = "webhook.test",
     PRESENCE_CHANGED = "presence.changed",
     WEBHOOK_DISABLED = "webhook.disabled",
@@ -140,8 +141,8 @@ impl EventType {
     /// Whether the outside may publish it: control words and our own types may not.
     pub fn is_publishable(&self) -> bool {
         let control = [Self::PING, Self::PONG, Self::ERROR, Self::SUBSCRIBE, Self::UNSUBSCRIBE];
-        let reserved = [&control[..], &[Self::POSITION, Self::RESUMED, Self::WEBHOOK_TEST]].concat();
-        !self.is_opt_in() && !reserved.contains(self)
+        let answers = [Self::POSITION, Self::RESUMED, Self::RECONNECT, Self::WEBHOOK_TEST];
+        !self.is_opt_in() && !control.contains(self) && !answers.contains(self)
     }
 
     /// Whether it is of the moment only: kept nowhere, for nobody.
@@ -234,8 +235,11 @@ mod tests {
                 "ping",
                 "pong",
                 "error",
+                "position",
+                "resumed",
                 "subscribe",
                 "unsubscribe",
+                "reconnect",
                 "webhook.test",
                 "presence.changed",
                 "webhook.disabled"

@@ -148,6 +148,7 @@ fn golden_events_of_every_type() {
         "resumed",
         "subscribe",
         "unsubscribe",
+        "reconnect",
         "webhook.test",
         "presence.changed",
         "webhook.disabled",

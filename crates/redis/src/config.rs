@@ -36,6 +36,8 @@ pub struct RedisConfig {
     /// How long a node that is not heard of counts as alive (15 s). The same on every node, from
     /// [`NodeLease::MIN`] to [`NodeLease::MAX`].
     pub node_lease: NodeLease,
+    /// How long users stay online whose connections this node sent elsewhere (30 s). Below `heartbeat_expiry`.
+    pub presence_hold: Duration,
     /// How often each user's heartbeat is written (30 s).
     pub heartbeat_interval: Duration,
     /// How long a heartbeat lasts (300 s); after it the user is away.
@@ -98,6 +100,7 @@ impl RedisConfig {
             command_timeout: Duration::from_secs(1),
             probe_interval: Duration::from_millis(500),
             node_lease: NodeLease::default(),
+            presence_hold: Duration::from_secs(30),
             heartbeat_interval: Duration::from_secs(30),
             heartbeat_expiry: Duration::from_mins(5),
             buffer_events: 10_000,

@@ -11,7 +11,8 @@ use crate::broker::RedisBroker;
 use crate::chat::RedisChatSessions;
 use crate::config::RedisConfig;
 use crate::link::Link;
-use crate::link::clients::{self, RedisSetupError};
+use crate::link::clients::RedisSetupError;
+use crate::link::connect;
 use crate::offline::RedisOffline;
 use crate::presence::RedisPresence;
 
@@ -89,7 +90,7 @@ impl RedisKeepers {
     ) -> Result<Self, RedisSetupError> {
         tracing::info!(redis_node = %node, "this start's name among the nodes in Redis");
         let patience = config.command_timeout * 2;
-        let link = clients::connect(config, node, clock)?;
+        let link = connect::connect(config, node, clock)?;
         let broker = RedisBroker::start(&link, &sink, &scope);
         let presence = RedisPresence::start(link.clone(), Arc::clone(&sink), &scope);
         let (closing, last_events, last_departures) = (link.clone(), Arc::clone(&broker), Arc::clone(&presence));

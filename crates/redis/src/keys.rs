@@ -54,9 +54,24 @@ impl Keys {
         format!("{}:{node}", self.beside("leases", &self.online(tenant)))
     }
 
+    /// HASH with the last position of a tenant's recent history, and what is held of it.
+    pub(crate) fn history_head(&self, tenant: &TenantId) -> String {
+        self.beside("history-head", &self.online(tenant))
+    }
+
+    /// STREAM of a tenant's last events.
+    pub(crate) fn history(&self, tenant: &TenantId) -> String {
+        self.beside("history", &self.online(tenant))
+    }
+
     /// ZSET of living nodes by the time until which they count as alive, in milliseconds.
     pub(crate) fn nodes(&self) -> String {
         self.name("nodes")
+    }
+
+    /// HASH of the numbers of connections of the nodes, each with the time, in milliseconds.
+    pub(crate) fn node_connections(&self) -> String {
+        self.name("node-connections")
     }
 
     /// SET of the tenants in which a node may hold leases.

@@ -32,6 +32,8 @@ mod config;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+#[doc(hidden)]
+pub mod history;
 mod keepers;
 mod keys;
 mod link;

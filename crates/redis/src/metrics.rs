@@ -36,6 +36,7 @@ counters! {
         refused as "redis_refused": "Messages from Redis that were no events",
         too_large as "redis_too_large": "Messages from Redis beyond the size of an event",
         missed as "redis_missed": "Events of other nodes that never came",
+        forgotten as "redis_forgotten": "Messages from Redis forgotten, more coming than this node can handle",
         unsent as "redis_unsent": "Messages for other nodes that still waited when this node ended",
         resubscribed as "redis_resubscribed": "Shard channels of tenants listened to anew, the server having dropped them",
     }
@@ -48,6 +49,8 @@ counters! {
         reassertions as "presence_reassertions": "Leases said again",
         nodes_swept as "presence_nodes_swept": "Lost nodes whose users were taken offline",
         users_swept as "presence_users_swept": "Users taken offline with a lost node",
+        held as "presence_held": "Users held online whom this node sent elsewhere",
+        holds_ended as "presence_holds_ended": "Held users taken offline, not having come back in time",
         users_expired as "presence_users_expired": "Users online that no node answered for",
         strays as "presence_strays": "Leases in Redis that differed from this node's",
         departures_dropped as "presence_departures_dropped": "Departures dropped, too many waiting for Redis",

@@ -14,8 +14,8 @@ use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::{MySqlConfig, MySqlStore, Store, StoreConfig};
 use hookswitch_testkit::MariaDbSpec;
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryLedger, DeliveryTarget, DisableRule, Disposition, LeaseRequest, LeaseWish,
-    LeasedDelivery, NewDeliveries, NewWebhook, Timings, WebhookDirectory, WebhookOptions,
+    AttemptRow, Attempted, DeliveryLedger, DeliveryTarget, DisableRule, Disposition, LEASE_BYTES, LeaseRequest,
+    LeaseWish, LeasedDelivery, NewDeliveries, NewWebhook, Timings, WebhookDirectory, WebhookOptions,
 };
 use tokio::time::Instant;
 
@@ -97,7 +97,13 @@ async fn settle(store: &impl DeliveryLedger, webhook: WebhookId, clock: &Clock) 
     let mut n_settled = 0;
     while start.elapsed() < SPAN {
         let wishes = vec![LeaseWish { webhook, fresh: 100, retries: 0 }];
-        let request = LeaseRequest { by: node.clone(), now: clock.now(), hold: Duration::from_mins(1), wishes };
+        let request = LeaseRequest {
+            by: node.clone(),
+            now: clock.now(),
+            hold: Duration::from_mins(1),
+            n_bytes: LEASE_BYTES,
+            wishes,
+        };
         let leased = store.lease(request).await?;
         if leased.is_empty() {
             break;

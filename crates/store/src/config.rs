@@ -11,8 +11,11 @@ pub struct StoreConfig {
     /// The SQLite file. Made when missing; its directory must exist. `:memory:` is refused.
     pub path: PathBuf,
     /// Reports that run at once (lists and figures), at least 1; 4 by default, half of them of one tenant.
-    /// Everything else is read on up to seven connections beside theirs.
+    /// Two on machines with fewer processors than four. Everything else is read on up to seven connections beside theirs.
     pub n_readers: usize,
+    /// Reports over many rows rest for as long as they work, so that they have half of the processors at most and
+    /// publishers the others; by default on machines with up to four processors.
+    pub reports_rest: bool,
     /// Calls that may wait for the writer, half of them for one tenant; 2,048 by default. When they are that many,
     /// the next caller waits.
     pub queue: usize,
@@ -33,9 +36,11 @@ pub struct StoreConfig {
 impl StoreConfig {
     /// The defaults, with the file at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
+        let n_processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             path: path.into(),
-            n_readers: 4,
+            n_readers: n_processors.clamp(2, 4),
+            reports_rest: n_processors <= 4,
             report_limit: Duration::from_secs(5),
             queue: 2_048,
             wait: Duration::from_secs(5),

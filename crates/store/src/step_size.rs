@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// A step that took longer than this was too large: everybody else waits behind it.
-const TOO_LONG: Duration = Duration::from_millis(25);
+const TOO_LONG: Duration = Duration::from_millis(10);
 
 /// A step that took no longer than this may be larger next time.
-const SHORT: Duration = Duration::from_millis(10);
+const SHORT: Duration = Duration::from_millis(4);
 
 /// Rows of the smallest, the first and the largest step.
 const LEAST: usize = 10;
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(step.rows(), 400, "quick and full: twice as many");
         step.took(17, Duration::from_millis(1));
         assert_eq!(step.rows(), 400, "there were no more");
-        step.took(400, Duration::from_millis(20));
+        step.took(400, Duration::from_millis(8));
         assert_eq!(step.rows(), 400);
         for _ in 0..20 {
             step.took(400, Duration::from_secs(1));

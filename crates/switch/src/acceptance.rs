@@ -13,13 +13,12 @@
 //! Ids are remembered last of all that is durable: had they been first, a crash behind them would
 //! make the publisher's second try a repetition without the effects that were still to come.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use hookswitch_hub::{EncodedEvent, OfflineMessage, Publication, Reservation, UserKey, UserLocation};
-use hookswitch_protocol::{Event, EventId, TenantId, Timestamp};
-use hookswitch_runtime::FairPermit;
+use hookswitch_hub::{ChatSessionError, EncodedEvent, OfflineMessage, Publication, Reservation, UserKey, UserLocation};
+use hookswitch_protocol::{Event, EventId, SessionName, TenantId, Timestamp};
 
 use crate::checked::{CheckedBatch, moves_session};
 use crate::context::Context;
@@ -39,6 +38,8 @@ struct Acceptance<'a> {
     tenant: TenantId,
     now: Timestamp,
     events: Vec<PendingEvent>,
+    /// Names of sessions that the shared store could not be asked for, and why.
+    unanswered: HashMap<SessionName, ChatSessionError>,
 }
 
 impl Context {
@@ -57,10 +58,10 @@ impl Context {
     /// Accepts a drafted batch; gives the ids of the request's events in order.
     pub(crate) async fn accept(self: Arc<Self>, prepared: PreparedBatch) -> Result<Vec<EventId>, AcceptError> {
         let PreparedBatch { tenant, now, events, places } = prepared;
-        let mut acceptance = Acceptance { context: &self, tenant, now, events };
+        let mut acceptance = Acceptance { context: &self, tenant, now, events, unanswered: HashMap::new() };
         let addressees = acceptance.addressees().await?;
         // Before any room is taken: a shared store may be slow to answer.
-        acceptance.refresh_sessions().await;
+        acceptance.unanswered = acceptance.refresh_sessions().await;
         let ids: Vec<_> = acceptance.events.iter().map(|event| event.event.id.clone()).collect();
         if acceptance.needs_store(&addressees) {
             acceptance.accept_durably().await?;
@@ -112,14 +113,6 @@ impl Context {
         }
     }
 
-    async fn store_room(&self, tenant: &TenantId, weight: u64) -> Result<FairPermit<TenantId>, AcceptError> {
-        let waiting = tokio::time::timeout(self.store_wait, self.store_room.acquire(tenant, weight));
-        match waiting.await {
-            Ok(Ok(room)) => Ok(room),
-            _ => Err(AcceptError::StoreBusy),
-        }
-    }
-
     /// Room in the hub for what is stored already: it cannot be refused any more. The shards take out what is
     /// in their mailboxes whatever clients do, so this ends.
     async fn live_room(&self, tenant: &TenantId, live: &[Publication]) -> Result<Reservation, AcceptError> {
@@ -133,7 +126,7 @@ impl Acceptance<'_> {
     /// it are accepted as a whole, and those after it not at all.
     async fn accept_durably(mut self) -> Result<(), AcceptError> {
         let weight = self.events.iter().map(|event| store_weight(&event.event)).sum();
-        let _store_room = self.context.store_room(&self.tenant, weight).await?;
+        let _store_room = self.context.store_permits.take(&self.tenant, weight).await?;
         let hub = &self.context.hub;
         let events = self.events.iter().map(|event| &event.event);
         drop(hub.reserve_for(&self.tenant, events).await.map_err(AcceptError::Hub)?);
@@ -186,17 +179,22 @@ impl Acceptance<'_> {
         Ok(())
     }
 
-    /// Learns what other nodes did to the sessions that the batch names.
-    async fn refresh_sessions(&self) {
+    /// Learns what other nodes did to the sessions that the batch names. Gives those of which they did not say.
+    async fn refresh_sessions(&self) -> HashMap<SessionName, ChatSessionError> {
         let sessions = self.context.hub.sessions();
         let names: HashSet<_> = self.events.iter().filter_map(|event| event.names.name()).collect();
-        let asked = stream::iter(names).map(|name| async move { sessions.refresh(&self.tenant, &name).await });
-        asked.buffer_unordered(ASKED_AT_ONCE).for_each(|()| std::future::ready(())).await;
+        let asked = stream::iter(names).map(|name| async move {
+            let error = sessions.refresh(&self.tenant, &name).await.err()?;
+            sessions.log_unanswered(&error);
+            Some((name, error))
+        });
+        asked.buffer_unordered(ASKED_AT_ONCE).filter_map(std::future::ready).collect().await
     }
 
     /// Finds each event's session and what the batch does to sessions.
     fn plan_sessions(&mut self) -> Result<Vec<Step>, AcceptError> {
-        let mut plan = SessionPlan::new(self.context.hub.sessions(), &self.tenant);
+        let unanswered = std::mem::take(&mut self.unanswered);
+        let mut plan = SessionPlan::new(self.context.hub.sessions(), &self.tenant, unanswered);
         for event in self.events.iter_mut().filter(|event| !event.is_repeated) {
             event.event.session = plan.take(event.index, &event.event.event_type, &event.names)?;
         }

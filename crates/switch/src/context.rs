@@ -1,16 +1,15 @@
 //! What the parts of the switchboard have in common.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hookswitch_hub::Hub;
-use hookswitch_protocol::TenantId;
-use hookswitch_runtime::{Clock, FairSemaphore, Scope};
+use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::Webhooks;
 
 use crate::detached::DetachedRunner;
 use crate::in_flight::InFlight;
 use crate::metrics::SwitchMetrics;
+use crate::store_permits::StorePermits;
 use crate::topics::Topics;
 
 /// What every acceptance works with.
@@ -23,8 +22,7 @@ pub(crate) struct Context {
     pub(crate) detached: DetachedRunner,
     pub(crate) in_flight: InFlight,
     /// Events that may wait for the store at once, by weight, shared by tenants.
-    pub(crate) store_room: FairSemaphore<TenantId>,
-    pub(crate) store_wait: Duration,
+    pub(crate) store_permits: StorePermits,
     pub(crate) topics: Arc<Topics>,
     pub(crate) metrics: SwitchMetrics,
 }

@@ -40,6 +40,7 @@ mod in_flight;
 mod metrics;
 mod prepared_batch;
 mod sessions;
+mod store_permits;
 mod switchboard;
 mod topics;
 mod webhook_notices;

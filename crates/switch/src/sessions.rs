@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use hookswitch_hub::{ChatSession, ChatSessions};
+use hookswitch_hub::{ChatSession, ChatSessionError, ChatSessions};
 use hookswitch_protocol::{Chain, EventType, SessionKey, SessionName, SessionNames, TenantId};
 
 use crate::error::AcceptError;
@@ -22,12 +22,18 @@ pub(crate) struct SessionPlan<'a> {
     keys: HashMap<SessionKey, bool>,
     /// What the tenant's ids of sessions mean since then; `None` where that session ended in it.
     ids: HashMap<SessionKey, Option<SessionKey>>,
+    /// What the shared store could not be asked for, and why.
+    unanswered: HashMap<SessionName, ChatSessionError>,
     pub(crate) steps: Vec<Step>,
 }
 
 impl<'a> SessionPlan<'a> {
-    pub(crate) fn new(live: &'a ChatSessions, tenant: &'a TenantId) -> Self {
-        Self { live, tenant, keys: HashMap::new(), ids: HashMap::new(), steps: Vec::new() }
+    pub(crate) fn new(
+        live: &'a ChatSessions,
+        tenant: &'a TenantId,
+        unanswered: HashMap<SessionName, ChatSessionError>,
+    ) -> Self {
+        Self { live, tenant, keys: HashMap::new(), ids: HashMap::new(), unanswered, steps: Vec::new() }
     }
 
     /// Takes in the next event of the batch; gives the session whose visitors may see it.
@@ -41,12 +47,22 @@ impl<'a> SessionPlan<'a> {
             return self.start(index, names);
         }
         let session = self.resolve(names);
-        if event_type.ends_session()
-            && let Some(key) = &session
-        {
-            self.end(index, key);
+        if event_type.ends_session() {
+            match &session {
+                Some(key) => self.end(index, key),
+                None => self.check_unknown(index, names)?,
+            }
         }
         Ok(session)
+    }
+
+    /// A session that this node does not know is to end. Which one that is, nobody can tell when the store that
+    /// knows all of them was asked in vain: passed on, the event would end none, and its visitors stay.
+    fn check_unknown(&mut self, index: usize, names: &SessionNames) -> Result<(), AcceptError> {
+        match names.name().filter(|name| !self.has_ended(name)).and_then(|name| self.unanswered.remove(&name)) {
+            Some(error) => Err(AcceptError::Session { index, source: error.into() }),
+            None => Ok(()),
+        }
     }
 
     fn start(&mut self, index: usize, names: &SessionNames) -> Result<Option<SessionKey>, AcceptError> {
@@ -60,6 +76,16 @@ impl<'a> SessionPlan<'a> {
         self.ids.insert(alias.as_ref().unwrap_or(key).clone(), Some(key.clone()));
         self.steps.push(Step::Start { index, key: key.clone(), alias });
         Ok(Some(key.clone()))
+    }
+
+    /// Whether this very batch has ended the session of this name.
+    fn has_ended(&self, name: &SessionName) -> bool {
+        let key = match name {
+            SessionName::Key(key) => Some(key.clone()),
+            SessionName::Id(id) if self.ids.get(id) == Some(&None) => return true,
+            SessionName::Id(id) => self.live.resolve_known(self.tenant, id),
+        };
+        key.is_some_and(|key| self.keys.get(&key) == Some(&false))
     }
 
     fn end(&mut self, index: usize, key: &SessionKey) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hookswitch_hub::{Hub, OfflineMessage, Publication, UserKey};
 use hookswitch_protocol::{ErrorCode, EventId, EventType, NewEvent, Payload, TenantId, Topic, limits};
 use hookswitch_runtime::metrics::Registry;
-use hookswitch_runtime::{Clock, FairSemaphore, Scope, Sharing};
+use hookswitch_runtime::{Clock, Scope};
 use hookswitch_webhooks::Webhooks;
 
 use crate::checked::{check, check_user, moves_session};
@@ -17,6 +17,7 @@ use crate::error::AcceptError;
 use crate::in_flight::InFlight;
 use crate::metrics::SwitchMetrics;
 use crate::prepared_batch::PreparedBatch;
+use crate::store_permits::StorePermits;
 use crate::topics::Subscription;
 use crate::webhook_notices;
 
@@ -24,8 +25,8 @@ use crate::webhook_notices;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SwitchConfig {
     /// Events that may wait for the store at once (4,096, at least 1,000), each 16 KiB of payload counting as one
-    /// more: 64 MiB by default. One tenant may have half of it, and something is left for one that has
-    /// none; beyond it calls wait and are then refused as overloaded.
+    /// more: 64 MiB by default. One tenant may have half of it, and an eighth each is kept for batches of at most a
+    /// 32nd and a 256th of it (128 and 16 events), so that something is left for whoever has none; beyond it calls wait and are then refused as overloaded.
     pub store_events: usize,
     /// Chosen event ids under way at once (65,536, at least 1,000), shared and refused likewise.
     pub in_flight_ids: usize,
@@ -63,8 +64,7 @@ impl Switchboard {
             detached: DetachedRunner::new(scope.clone()),
             scope,
             in_flight: InFlight::new(config.in_flight_ids.max(at_least), config.store_wait),
-            store_room: FairSemaphore::new(store_events, Sharing { alpha: 1, waiting: 4 * store_events }),
-            store_wait: config.store_wait,
+            store_permits: StorePermits::new(store_events, config.store_wait),
             topics: Arc::default(),
             metrics: SwitchMetrics::default(),
         }));

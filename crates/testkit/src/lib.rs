@@ -46,6 +46,7 @@ pub use hostile::{Authority, ConnectProxy, Flaw, HostileReceiver};
 pub use mariadb::{MariaDb, MariaDbServer, MariaDbSpec};
 pub use name_server::{NameAnswer, NameServer};
 pub use node::{CliOutput, NodeProcess, NodeSpec};
+pub use port::HeldPort;
 pub use proxy::{Fault, FaultProxy};
 pub use raw::RawSocket;
 pub use receiver::{Behaviour, Receiver};

@@ -11,14 +11,17 @@ use tokio::net::TcpSocket;
 /// not to a connection that goes out. The latter would also let a client that reconnects to a dead server
 /// meet itself (a TCP self-connect).
 #[derive(Debug)]
-pub(crate) struct HeldPort {
+pub struct HeldPort {
     number: u16,
     _held: Option<TcpSocket>,
 }
 
 impl HeldPort {
     /// Takes a free one. Elsewhere than on Linux it is only probably free later.
-    pub(crate) fn take() -> Self {
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn take() -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_reuseaddr(true).expect("a fresh socket");
         socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free loopback port");
@@ -26,7 +29,8 @@ impl HeldPort {
         Self { number, _held: cfg!(target_os = "linux").then_some(socket) }
     }
 
-    pub(crate) fn number(&self) -> u16 {
+    /// Its number.
+    pub fn number(&self) -> u16 {
         self.number
     }
 }

@@ -1,6 +1,6 @@
 //! A TCP proxy that can refuse, cut, stall or trickle, to stand before a server that a test wants to lose.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -28,6 +28,7 @@ pub enum Fault {
 #[derive(Debug)]
 pub struct FaultProxy {
     addr: String,
+    upstream: Arc<Mutex<String>>,
     fault: Arc<watch::Sender<Fault>>,
     _tasks: JoinSet<()>,
 }
@@ -38,9 +39,16 @@ impl FaultProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
         let addr = listener.local_addr().expect("bound").to_string();
         let fault = Arc::new(watch::Sender::new(Fault::None));
+        let upstream = Arc::new(Mutex::new(upstream.to_owned()));
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, upstream.to_owned(), Arc::clone(&fault)));
-        Self { addr, fault, _tasks: tasks }
+        tasks.spawn(accept(listener, Arc::clone(&upstream), Arc::clone(&fault)));
+        Self { addr, upstream, fault, _tasks: tasks }
+    }
+
+    /// New connections lead to another `upstream` from now on, as when a name or a balancer points elsewhere; those
+    /// that exist stay where they are.
+    pub fn lead_to(&self, upstream: &str) {
+        upstream.clone_into(&mut self.upstream.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// `host:port` to connect to.
@@ -59,7 +67,7 @@ impl FaultProxy {
     }
 }
 
-async fn accept(listener: TcpListener, upstream: String, fault: Arc<watch::Sender<Fault>>) {
+async fn accept(listener: TcpListener, upstream: Arc<Mutex<String>>, fault: Arc<watch::Sender<Fault>>) {
     let mut connections = JoinSet::new();
     while let Ok((near, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
@@ -68,7 +76,8 @@ async fn accept(listener: TcpListener, upstream: String, fault: Arc<watch::Sende
             reset(&near);
             continue;
         }
-        let (upstream, fault) = (upstream.clone(), fault.subscribe());
+        let upstream = upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let fault = fault.subscribe();
         connections.spawn(async move {
             if let Ok(far) = TcpStream::connect(upstream).await {
                 join(near, far, fault).await;

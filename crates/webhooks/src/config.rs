@@ -38,6 +38,10 @@ pub struct WebhookConfig {
     /// Only receivers that answer within milliseconds get any, as many as they take in 20 ms, so that
     /// their slots do not stand empty while the ledger is asked. 0 leases for free slots only.
     pub lease_ahead: usize,
+    /// Bytes of the bodies of deliveries that are leased or in flight on this node; 64 MiB by default. One tenant has
+    /// half of it by itself, and less while others need theirs; one body passes in any case. What several deliveries
+    /// share counts for each.
+    pub body_bytes: usize,
     /// Most attempts settled in one call; 256 by default.
     pub settle_batch: usize,
     /// How long a finished attempt waits for others to be settled with; 2 ms by default.
@@ -89,6 +93,7 @@ impl Default for WebhookConfig {
             lease_hold: Duration::from_mins(3),
             lease_pause: Duration::from_millis(2),
             lease_ahead: 512,
+            body_bytes: 64 * 1024 * 1024,
             settle_batch: 256,
             settle_linger: Duration::from_millis(2),
             unsettled: 4_096,

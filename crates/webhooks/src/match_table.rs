@@ -130,6 +130,11 @@ impl MatchTable {
         self.replace(&mut writer, tenant, id, None);
     }
 
+    /// The next refresh reads the directory, changed or not.
+    pub(crate) fn read_again(&self) {
+        self.lock().version = None;
+    }
+
     /// Reads the directory again if it changed since the last time.
     pub(crate) async fn refresh(&self, directory: &dyn WebhookDirectory) -> Result<(), DirectoryError> {
         // The version first: a change after it makes the next round read again.

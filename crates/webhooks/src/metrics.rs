@@ -37,6 +37,8 @@ pub(crate) struct Metrics {
     pub(crate) unsettled: Level,
     /// Deliveries leased and not started yet.
     pub(crate) ready: Level,
+    /// Bytes of the bodies of what runs or is leased.
+    pub(crate) body_bytes: Level,
 }
 
 impl Metrics {
@@ -46,6 +48,7 @@ impl Metrics {
             in_flight: Level::default(),
             unsettled: Level::default(),
             ready: Level::default(),
+            body_bytes: Level::default(),
         }
     }
 

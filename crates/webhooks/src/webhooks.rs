@@ -150,6 +150,11 @@ impl Webhooks {
         self.0.metrics.ready.get()
     }
 
+    /// Bytes of the bodies of deliveries that run now, or are leased and not started yet.
+    pub fn body_bytes(&self) -> u64 {
+        self.0.metrics.body_bytes.get()
+    }
+
     /// Host names that are being looked up now.
     pub fn n_look_ups(&self) -> u64 {
         self.0.guard.n_look_ups()
@@ -193,6 +198,7 @@ impl Webhooks {
         gauge("deliveries_in_flight", "Attempts running now", Self::in_flight);
         gauge("deliveries_unsettled", "Attempts waiting to be settled", Self::n_unsettled);
         gauge("deliveries_ready", "Deliveries leased and not started yet", Self::n_ready);
+        gauge("deliveries_bytes", "Bytes of the bodies of deliveries running or leased", Self::body_bytes);
         gauge("look_ups", "Host names being looked up now", Self::n_look_ups);
         gauge("look_ups_waiting", "Look-ups of host names waiting for their turn", Self::n_look_ups_waiting);
         gauge("breakers_open", "Circuit breakers open or half open now", Self::n_breakers_open);

@@ -90,6 +90,7 @@ pub(crate) const HOMES: &[Home] = &[
     Home { package: "diesel_migrations", rooms: &[STORE] },
     Home { package: "libsqlite3-sys", rooms: &[STORE] },
     Home { package: "tokio-tungstenite", rooms: &[GATEWAY] },
+    Home { package: "flate2", rooms: &[GATEWAY] },
     Home { package: "jsonwebtoken", rooms: &[GATEWAY] },
     Home { package: "matchit", rooms: &[GATEWAY] },
     Home { package: "prometheus-client", rooms: &[RUNTIME, GATEWAY] },

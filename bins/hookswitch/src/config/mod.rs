@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
 use hookswitch::hub::{ConnectionCaps, EventClasses, HistoryLimits};
+use hookswitch::protocol::TenantId;
 use hookswitch::redis::RedisConfig;
 use hookswitch::store::SecretKeys;
 use hookswitch::store::migrations::Database;
@@ -57,7 +58,12 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     /// How to choose another port, for the error when this one is taken.
     pub(crate) port_hint: &'static str,
+    /// Counted from the end of the drain's window.
     pub(crate) shutdown_deadline: Duration,
+    /// Over how long connections are closed at the end.
+    pub(crate) drain_window: Duration,
+    /// Whose tokens may ask for what concerns the whole node.
+    pub(crate) admin_tenant: Option<TenantId>,
     /// Requests per second of one tenant; `None` is no limit.
     pub(crate) tenant_rate_limit: Option<NonZeroU32>,
     pub(crate) idle_timeout: Duration,
@@ -74,7 +80,11 @@ pub(crate) struct WebSocket {
     /// `None` for as many as suit the machine.
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) sessions_per_tenant: usize,
+    /// Connections a second that are sent to nodes that have fewer.
+    pub(crate) balance_rate: u32,
     pub(crate) read_buffer_bytes: usize,
+    /// From how many bytes on messages are compressed; `None` for never.
+    pub(crate) compression_from: Option<usize>,
     pub(crate) origins: AllowedOrigins,
     pub(crate) public_origins: AllowedOrigins,
 }

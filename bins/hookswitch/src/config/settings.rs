@@ -9,7 +9,10 @@ mod server;
 
 use std::time::Duration;
 
-pub(crate) use self::connections::{WS_CONNECTIONS_PER_SESSION, WS_CONNECTIONS_PER_TENANT, WS_CONNECTIONS_PER_USER};
+pub(crate) use self::connections::{
+    WS_BALANCE_RATE, WS_COMPRESSION, WS_COMPRESSION_FROM, WS_CONNECTIONS_PER_SESSION, WS_CONNECTIONS_PER_TENANT,
+    WS_CONNECTIONS_PER_USER,
+};
 pub(crate) use self::database::{DATABASE_URL, DB_HOST, DB_NAME, DB_PASSWORD, DB_PORT, DB_USER};
 pub(crate) use self::deliveries::{
     WEBHOOK_DISABLE_AFTER, WEBHOOK_EXPIRY, WEBHOOK_MAX_PER_TENANT, WEBHOOK_PER_WEBHOOK, WEBHOOK_RETENTION,
@@ -19,12 +22,12 @@ pub(crate) use self::history::{
     HISTORY_AGE, HISTORY_BYTES, HISTORY_EVENTS, HISTORY_LATEST, HISTORY_TOTAL_BYTES, HISTORY_URGENT,
 };
 pub(crate) use self::redis::{
-    REDIS_CA_FILE, REDIS_DB, REDIS_HOST, REDIS_NODE_LEASE, REDIS_PASSWORD, REDIS_PORT, REDIS_PREFIX,
-    REDIS_SHARDED_PUBSUB, REDIS_URL,
+    DRAIN_PRESENCE_HOLD, REDIS_CA_FILE, REDIS_DB, REDIS_HOST, REDIS_NODE_LEASE, REDIS_PASSWORD, REDIS_PORT,
+    REDIS_PREFIX, REDIS_SHARDED_PUBSUB, REDIS_URL,
 };
 pub(crate) use self::server::{
-    SERVER_HEADER_BYTES, SERVER_HOST, SERVER_IDLE_TIMEOUT, SERVER_MAX_CONNECTIONS, SERVER_PORT,
-    SERVER_TENANT_RATE_LIMIT, SHUTDOWN_TIMEOUT,
+    DRAIN_WINDOW, SERVER_ADMIN_TENANT, SERVER_HEADER_BYTES, SERVER_HOST, SERVER_IDLE_TIMEOUT, SERVER_MAX_CONNECTIONS,
+    SERVER_PORT, SERVER_TENANT_RATE_LIMIT, SHUTDOWN_TIMEOUT,
 };
 
 /// One thing an operator can set, by variable or by TOML key.
@@ -110,7 +113,8 @@ pub(crate) const WS_PONG_TIMEOUT: Setting = Setting {
     kind: seconds(2, 7_200),
     default: "60s",
     doc: "A connection from which nothing was heard for this long is closed with code 4408. Too small closes healthy \
-          connections on slow networks; too large keeps dead ones counted as online.",
+          connections on slow networks; too large keeps dead ones counted as online. An event stream is closed when its \
+          client has taken nothing for as long.",
 };
 
 pub(crate) const WS_THREADS: Setting = Setting {
@@ -250,6 +254,8 @@ pub(crate) const ALL: &[&Setting] = &[
     &SERVER_HOST,
     &SERVER_PORT,
     &SHUTDOWN_TIMEOUT,
+    &DRAIN_WINDOW,
+    &SERVER_ADMIN_TENANT,
     &SERVER_IDLE_TIMEOUT,
     &SERVER_HEADER_BYTES,
     &SERVER_MAX_CONNECTIONS,
@@ -269,6 +275,7 @@ pub(crate) const ALL: &[&Setting] = &[
     &REDIS_CA_FILE,
     &REDIS_SHARDED_PUBSUB,
     &REDIS_NODE_LEASE,
+    &DRAIN_PRESENCE_HOLD,
     &JWT_SECRET,
     &JWT_PUBLIC_KEY_FILE,
     &JWT_ALGORITHMS,
@@ -281,6 +288,9 @@ pub(crate) const ALL: &[&Setting] = &[
     &WS_CONNECTIONS_PER_TENANT,
     &WS_CONNECTIONS_PER_USER,
     &WS_CONNECTIONS_PER_SESSION,
+    &WS_COMPRESSION,
+    &WS_COMPRESSION_FROM,
+    &WS_BALANCE_RATE,
     &WS_ALLOWED_ORIGINS,
     &WS_PUBLIC_ALLOWED_ORIGINS,
     &HISTORY_EVENTS,
@@ -311,7 +321,7 @@ pub(crate) const HOOKSWITCH_CONFIG: &str = "HOOKSWITCH_CONFIG";
 
 /// Variables that begin like this are ours; one we do not know is probably a misspelling.
 pub(crate) const PREFIXES: &[&str] =
-    &["DB_", "JWT_", "SERVER_", "REDIS_", "WS_", "HISTORY_", "WEBHOOK_", "HOOKSWITCH_", "DATABASE_"];
+    &["DB_", "JWT_", "SERVER_", "REDIS_", "WS_", "HISTORY_", "WEBHOOK_", "HOOKSWITCH_", "DATABASE_", "DRAIN_"];
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ mod delivery_body;
 mod delivery_failures;
 mod delivery_logs;
 mod dev;
+mod drain;
 mod frames;
 mod handshake;
 mod isolation;

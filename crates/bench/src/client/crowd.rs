@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use super::latencies::Place;
 use super::subscriber::ConnectionPlan;
-use crate::spec::Publishing;
+use crate::spec::{Publishing, Transport};
 
 /// Who takes part. The first `listening` subscribers get the events; those after them are bystanders.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Crowd {
+    pub(super) transport: Transport,
     pub(super) publishing: Publishing,
     pub(super) listening: usize,
     /// The first so many subscribers are at another node, which is there.
@@ -21,9 +22,9 @@ impl Crowd {
         let bystander = number >= self.listening;
         match self.there {
             Some((count, address)) if number < count => {
-                ConnectionPlan { address, number, place: Place::There, bystander }
+                ConnectionPlan { transport: self.transport, address, number, place: Place::There, bystander }
             }
-            _ => ConnectionPlan { address: here, number, place: Place::Here, bystander },
+            _ => ConnectionPlan { transport: self.transport, address: here, number, place: Place::Here, bystander },
         }
     }
 

@@ -22,7 +22,7 @@ use self::latencies::Latencies;
 use self::subscriber::Subscriber;
 use super::message::{EVENT_TYPE, OTHER_TYPE, TENANT};
 use super::publisher::Publisher;
-use super::spec::{Cluster, Idle, Outcome, Pace, Publishing, Spec, Task, window};
+use super::spec::{Cluster, Idle, Outcome, Pace, Publishing, Spec, Task, Transport, window};
 use super::subject::cpu_times;
 use super::ticker::Ticker;
 use super::track::Outstanding;
@@ -44,13 +44,14 @@ const TIMER: Token = Token(usize::MAX - 2);
 pub(crate) fn run(spec: &str) -> Result<()> {
     let spec: Spec = serde_json::from_str(spec).context("the load client's orders are not readable")?;
     let outcome = match spec.task {
-        Task::Fanout { connections, bystanders, pace, phases } => {
+        Task::Fanout { transport, connections, bystanders, pace, phases } => {
             let publishing = Publishing { publishers: 1, batch: 1, window: window(connections), pace };
-            let mut client = Client::new(spec, Crowd { publishing, listening: connections, there: None })?;
+            let mut client = Client::new(spec, Crowd { transport, publishing, listening: connections, there: None })?;
             Outcome::Fanout(client.gather(bystanders)?.fan_out(phases)?.fanout)
         }
         Task::Cluster { other, here, there, publishing, phases } => {
-            let crowd = Crowd { publishing, listening: here + there, there: Some((there, other)) };
+            let (transport, listening) = (Transport::WebSocket, here + there);
+            let crowd = Crowd { transport, publishing, listening, there: Some((there, other)) };
             let mut client = Client::new(spec, crowd)?;
             let Run { fanout, cpu_seconds } = client.gather(0)?.fan_out(phases)?;
             let (there, added) = (client.counters.latencies.there(), client.counters.latencies.added());
@@ -58,7 +59,8 @@ pub(crate) fn run(spec: &str) -> Result<()> {
         }
         Task::Idle { few, many } => {
             let publishing = Publishing { publishers: 1, batch: 1, window: 1, pace: Pace::Full };
-            Outcome::Idle(Client::new(spec, Crowd { publishing, listening: many, there: None })?.idle(few, many)?)
+            let crowd = Crowd { transport: Transport::WebSocket, publishing, listening: many, there: None };
+            Outcome::Idle(Client::new(spec, crowd)?.idle(few, many)?)
         }
     };
     println!("{}", serde_json::to_string(&outcome)?);
@@ -119,6 +121,10 @@ impl Client {
 
     /// Subscribes every connection from number `first` on, and waits for the pongs that prove it.
     fn subscribe_from(&mut self, first: usize) -> Result<()> {
+        if self.crowd.transport == Transport::EventStream {
+            // Its subscription was in the URL.
+            return Ok(());
+        }
         let listening = self.crowd.listening;
         for (number, subscriber) in self.subscribers.iter_mut().enumerate().skip(first) {
             subscriber.subscribe(if number < listening { EVENT_TYPE } else { OTHER_TYPE })?;

@@ -1,4 +1,4 @@
-//! One WebSocket of the load client.
+//! One WebSocket or event stream of the load client.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -11,13 +11,16 @@ use mio::net::TcpStream;
 
 use super::counters::Counters;
 use super::latencies::Place;
+use crate::message::{EVENT_TYPE, OTHER_TYPE};
 use crate::socket::connect;
+use crate::spec::Transport;
 use crate::track::Sequences;
 use hookswitch_receiver::Head;
 
 /// Which connection it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionPlan {
+    pub(crate) transport: Transport,
     pub(crate) address: SocketAddr,
     pub(crate) number: usize,
     pub(crate) place: Place,
@@ -29,6 +32,7 @@ pub(crate) struct ConnectionPlan {
 pub(crate) struct Subscriber {
     pub(crate) stream: TcpStream,
     pub(crate) sequences: Sequences,
+    transport: Transport,
     place: Place,
     key: String,
     upgraded: bool,
@@ -40,15 +44,21 @@ pub(crate) struct Subscriber {
 impl Subscriber {
     /// Connects and asks for the upgrade; the answer is read later.
     pub(crate) fn open(plan: ConnectionPlan, token: &str, publishers: u32) -> Result<Self> {
-        let ConnectionPlan { address, number, place, bystander } = plan;
+        let ConnectionPlan { transport, address, number, place, bystander } = plan;
         let stream = connect(address).with_context(|| format!("connection {number}"))?;
         let key = STANDARD.encode((number as u128).to_be_bytes());
-        let request = format!(
-            "GET /ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nAuthorization: Bearer {token}\r\n\r\n"
-        );
-        let sequences = Sequences::new(publishers);
-        let mut subscriber = Self { stream, sequences, place, key, upgraded: false, bystander, inbox: Vec::new() };
+        let request = match transport {
+            Transport::WebSocket => format!(
+                "GET /ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nAuthorization: Bearer {token}\r\n\r\n"
+            ),
+            Transport::EventStream => format!(
+                "GET /api/v1/events/stream?events={} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n",
+                if bystander { OTHER_TYPE } else { EVENT_TYPE }
+            ),
+        };
+        let (sequences, upgraded, inbox) = (Sequences::new(publishers), false, Vec::new());
+        let mut subscriber = Self { stream, sequences, transport, place, key, upgraded, bystander, inbox };
         subscriber.send(request.as_bytes())?;
         Ok(subscriber)
     }
@@ -97,6 +107,11 @@ impl Subscriber {
     /// Works through whole messages and says how many bytes they were.
     fn consume(&mut self, bytes: &[u8], counters: &mut Counters) -> Result<usize> {
         let mut used = if self.upgraded { 0 } else { self.check_upgrade(bytes, counters)? };
+        while self.upgraded && self.transport == Transport::EventStream {
+            let Some((chunk, n_bytes)) = chunk(&bytes[used..])? else { return Ok(used) };
+            self.on_chunk(chunk, counters)?;
+            used += n_bytes;
+        }
         while self.upgraded {
             let rest = &bytes[used..];
             let Some(head) = FrameHead::parse(rest).filter(|head| head.frame_bytes() <= rest.len()) else { break };
@@ -108,10 +123,16 @@ impl Subscriber {
 
     fn check_upgrade(&mut self, bytes: &[u8], counters: &mut Counters) -> Result<usize> {
         let Some(head) = Head::parse(bytes) else { return Ok(0) };
-        if !head.first_line().starts_with("HTTP/1.1 101") {
+        if self.transport == Transport::EventStream {
+            let is_stream = head.header("transfer-encoding") == Some("chunked");
+            if !head.first_line().starts_with("HTTP/1.1 200") || !is_stream {
+                bail!("the event stream was refused: {}", String::from_utf8_lossy(bytes));
+            }
+        } else if !head.first_line().starts_with("HTTP/1.1 101") {
             bail!("the upgrade was refused: {}", String::from_utf8_lossy(bytes));
         }
-        if head.header("sec-websocket-accept") != Some(accept_key(&self.key).as_str()) {
+        let is_websocket = self.transport == Transport::WebSocket;
+        if is_websocket && head.header("sec-websocket-accept") != Some(accept_key(&self.key).as_str()) {
             bail!("the upgrade's Sec-WebSocket-Accept is wrong");
         }
         self.upgraded = true;
@@ -130,6 +151,16 @@ impl Subscriber {
                 bail!("the server said close: {}", String::from_utf8_lossy(payload.get(2..).unwrap_or_default()))
             }
             other => bail!("a frame with opcode {other:?}"),
+        }
+        Ok(())
+    }
+
+    /// One thing that a stream says: an event in one line, or a comment.
+    fn on_chunk(&mut self, chunk: &[u8], counters: &mut Counters) -> Result<()> {
+        match chunk.strip_prefix(b"data: ").and_then(|event| event.strip_suffix(b"\n\n")) {
+            Some(event) => self.on_text(event, counters),
+            None if chunk.starts_with(b":") => {}
+            None => bail!("a stream said: {}", String::from_utf8_lossy(chunk)),
         }
         Ok(())
     }
@@ -154,4 +185,16 @@ impl Subscriber {
         }
         Ok(())
     }
+}
+
+/// The first chunk of these bytes, and how many bytes it takes with what it is marked by; `None` when it is not whole.
+fn chunk(bytes: &[u8]) -> Result<Option<(&[u8], usize)>> {
+    let Some(n_line) = bytes.iter().take(18).position(|byte| *byte == b'\n') else { return Ok(None) };
+    let line = std::str::from_utf8(&bytes[..n_line]).context("a chunk's length is no text")?;
+    let n_chunk = usize::from_str_radix(line.trim_end(), 16).context("a chunk's length is no number")?;
+    if n_chunk == 0 {
+        bail!("the server ended a stream");
+    }
+    let chunk = bytes.get(n_line + 1..n_line + 1 + n_chunk + 2);
+    Ok(chunk.map(|chunk| (&chunk[..n_chunk], n_line + 1 + n_chunk + 2)))
 }

@@ -65,17 +65,17 @@ impl FanoutArgs {
 
     fn task(&self, load: &Load, kind: Kind) -> Task {
         let measured_ms = u64::from(self.seconds) * 1_000;
-        let bystanders = if matches!(kind, Kind::Server | Kind::Baseline) { load.bystanders } else { 0 };
+        let bystanders = if kind.is_server() { load.bystanders } else { 0 };
         let (connections, pace) = (load.connections, load.pace);
         let phases = Phases { warm_up_ms: measured_ms / 3, measured_ms };
-        Task::Fanout { connections, bystanders, pace, phases }
+        Task::Fanout { transport: kind.transport(), connections, bystanders, pace, phases }
     }
 }
 
 /// Measures and reports; fails when an event is lost or a bar does not hold.
 pub(crate) async fn run(args: &FanoutArgs) -> Result<()> {
     check_open_files(args)?;
-    let (mut programs, target) = build(args.subjects.contains(&Kind::Server))?;
+    let (mut programs, target) = build(args.subjects.iter().any(|kind| kind.is_server()))?;
     programs.baseline = args.baseline.as_deref().map(existing).transpose()?;
     let mut measured = Vec::new();
     for load in args.loads() {

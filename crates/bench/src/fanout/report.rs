@@ -8,7 +8,7 @@ use crate::spec::{Fanout, Idle};
 use crate::subject::Kind;
 
 /// Who stands beside the server, in the order of the tables.
-const BESIDE: [Kind; 3] = [Kind::Baseline, Kind::FloorSingle, Kind::FloorPacked];
+const BESIDE: [Kind; 4] = [Kind::ServerStreams, Kind::Baseline, Kind::FloorSingle, Kind::FloorPacked];
 
 /// All rounds of one load: for each round, the figures of each subject.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Measured {
         ];
         lines.extend([Kind::Server].iter().chain(&BESIDE).filter_map(|kind| self.row(*kind)));
         for other in BESIDE {
-            let digits = if other == Kind::Baseline { 3 } else { 2 };
+            let digits = if other.is_server() { 3 } else { 2 };
             lines.extend(self.ratio(other).map(|ratio| format!("  server / {}: {ratio:.digits$}", other.name())));
         }
         lines.join("\n")
@@ -49,7 +49,7 @@ impl Measured {
         let (p50, p99) = (mid(|run| run.latency.p50_ms)?, mid(|run| run.latency.p99_ms)?);
         let (lost, doubled, late) = (sum(|run| run.lost), sum(|run| run.doubled), sum(|run| run.out_of_order));
         let name = kind.name();
-        let mut row = format!("  {name:13} {rate:12.0} {cost:18.3} {p50:9.2} {p99:9.2}  {lost}/{doubled}/{late}");
+        let mut row = format!("  {name:14} {rate:11.0} {cost:18.3} {p50:9.2} {p99:9.2}  {lost}/{doubled}/{late}");
         let (strayed, unexpected) = (sum(|run| run.strayed), sum(|run| run.unexpected));
         if strayed + unexpected > 0 {
             row = format!("{row}; {strayed} at bystanders, {unexpected} neither event nor pong");
@@ -65,7 +65,7 @@ impl Measured {
             .collect();
         json!({
             "load": self.load.name, "connections": self.load.connections, "bystanders": self.load.bystanders,
-            "ratio_to_baseline": self.ratio(Kind::Baseline), "ratio_to_single": self.ratio(Kind::FloorSingle), "ratio_to_packed": self.ratio(Kind::FloorPacked),
+            "ratio_to_streams": self.ratio(Kind::ServerStreams), "ratio_to_baseline": self.ratio(Kind::Baseline), "ratio_to_single": self.ratio(Kind::FloorSingle), "ratio_to_packed": self.ratio(Kind::FloorPacked),
             "rounds": rounds,
         })
     }

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hookswitch_runtime::Scope;
@@ -23,10 +23,11 @@ use super::connection_state::{ConnectionState, Cut};
 use super::http_stream::{Deadlines, HttpStream};
 use super::refusals::Refusals;
 use super::thread_placement::{Move, ThreadPlacement};
-use crate::gateway::{Caller, Gateway};
+use crate::gateway::{Caller, Gateway, Server};
 use crate::http::{Body, READ_AWAY_BYTES};
 use crate::metrics::HeldConnection;
 use crate::routes::Endpoint;
+use crate::transports::event_stream::Upcoming;
 
 /// A larger publishing body, which may hold hundreds of events, is not read beside a shard, whose
 /// connections would wait meanwhile.
@@ -122,13 +123,22 @@ where
     let scope = served.scope.clone();
     scope.spawn_contained_on(runtime, "http connection", async move {
         let ended = match until_moved(&mut http, &served).await {
-            Ok(Some(due)) => {
+            Ok(Next::Move(due)) => {
                 served.state.announce_relocation();
                 served.gateway.0.metrics.relocations.inc();
                 let runtime = served.runtime_of(due).clone();
                 return run(http, served, &runtime);
             }
-            Ok(None) => None,
+            Ok(Next::Stream(stream)) => {
+                let socket = http.into_parts().and_then(|parts| parts.io.into_inner().into_stream());
+                // Counted as a connection of the hub from here on.
+                drop(served);
+                let Some(socket) = socket else {
+                    return tracing::debug!("the socket was lost before its event stream began");
+                };
+                return stream.begin(socket).await;
+            }
+            Ok(Next::End) => None,
             Err(error) => Some(error),
         };
         drop(http);
@@ -142,39 +152,63 @@ where
     });
 }
 
-/// Serves until the connection has ended, or is to be served elsewhere.
-async fn until_moved<S>(http: &mut Http<S>, served: &Served) -> hyper::Result<Option<Move>>
+/// How serving a connection as HTTP, and here, came to its end.
+enum Next {
+    /// It is over.
+    End,
+    /// It is to be served on another runtime.
+    Move(Move),
+    /// What is answered is a stream, which takes the socket.
+    Stream(Box<Upcoming>),
+}
+
+/// Serves until the connection has ended, or is to be served otherwise.
+async fn until_moved<S>(http: &mut Http<S>, served: &Served) -> hyper::Result<Next>
 where
     S: HttpService<Incoming, ResBody = Body, Error = Infallible> + Unpin + Send + 'static,
     S::Future: Send,
 {
-    let serving = poll_fn(|cx| match Pin::new(&mut *http).poll(cx) {
-        Poll::Ready(ended) => Poll::Ready(ended.map(|()| None)),
+    let serving = poll_fn(|cx| match poll_http(http, served, cx) {
         // A publishing request that is under way goes along: the task there polls it first of all.
-        Poll::Pending => served.placement.take_move().map_or(Poll::Pending, |due| Poll::Ready(Ok(Some(due)))),
+        Poll::Pending => served.placement.take_move().map_or(Poll::Pending, |due| Poll::Ready(Ok(Next::Move(due)))),
+        next @ Poll::Ready(_) => next,
     });
     tokio::select! {
         ended = serving => ended,
         () = served.scope.soft().cancelled() => {
             served.state.start_ending();
             Pin::new(&mut *http).graceful_shutdown();
-            until_ended(http, served).await.map(|()| None)
+            until_ended(http, served).await
+        }
+    }
+}
+
+/// Serves on; ready at the end, and when a stream is to take the socket.
+fn poll_http<S>(http: &mut Http<S>, served: &Served, cx: &mut Context<'_>) -> Poll<hyper::Result<Next>>
+where
+    S: HttpService<Incoming, ResBody = Body, Error = Infallible> + Unpin + Send + 'static,
+    S::Future: Send,
+{
+    match Pin::new(http).poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(ended.map(|()| Next::End)),
+        Poll::Pending => {
+            served.state.take_stream().map_or(Poll::Pending, |stream| Poll::Ready(Ok(Next::Stream(Box::new(stream)))))
         }
     }
 }
 
 /// Serves until what is under way is done; a client that only keeps its connection, or does not end its request's
 /// head, is not waited for.
-async fn until_ended<S>(http: &mut Http<S>, served: &Served) -> hyper::Result<()>
+async fn until_ended<S>(http: &mut Http<S>, served: &Served) -> hyper::Result<Next>
 where
     S: HttpService<Incoming, ResBody = Body, Error = Infallible> + Unpin + Send + 'static,
     S::Future: Send,
 {
     loop {
-        match tokio::time::timeout(END_LOOK, &mut *http).await {
+        match tokio::time::timeout(END_LOOK, poll_fn(|cx| poll_http(http, served, cx))).await {
             Ok(ended) => return ended,
             Err(_) if served.state.is_busy() => {}
-            Err(_) => return Ok(()),
+            Err(_) => return Ok(Next::End),
         }
     }
 }
@@ -225,6 +259,11 @@ impl Served {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         self.state.begin_request();
         let mut response = self.answer_somewhere(request).await;
+        if let Some(stream) = Upcoming::of(&mut response) {
+            self.state.give_to(stream);
+            // The library has nothing more to do; the connection's task takes the socket from under it.
+            return std::future::pending().await;
+        }
         let is_last = response.headers().contains_key(CONNECTION);
         let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if !is_last {
@@ -236,7 +275,7 @@ impl Served {
 
     async fn answer_somewhere(&self, request: Request<Incoming>) -> Response<Body> {
         if self.is_light(&request) {
-            let caller = Caller { peer: self.peer, placement: Some(&self.placement) };
+            let caller = Caller { peer: self.peer, placement: Some(&self.placement), server: Server::Own };
             let response = self.gateway.handle_at(request, caller).await;
             if response.status() != StatusCode::ACCEPTED {
                 self.placement.leave_shard();
@@ -248,13 +287,18 @@ impl Served {
         if self.placement.is_beside_shard() {
             self.answer_at_home(request).await
         } else {
-            self.gateway.handle(request, self.peer).await
+            self.gateway.handle_at(request, self.caller()).await
         }
     }
 
+    /// Who asks for what is not served beside a shard.
+    fn caller(&self) -> Caller<'static> {
+        Caller { peer: self.peer, placement: None, server: Server::Own }
+    }
+
     async fn answer_at_home(&self, request: Request<Incoming>) -> Response<Body> {
-        let (gateway, peer) = (self.gateway.clone(), self.peer);
-        let answer = async move { gateway.handle(request, peer).await };
+        let (gateway, caller) = (self.gateway.clone(), self.caller());
+        let answer = async move { gateway.handle_at(request, caller).await };
         match self.scope.spawn_contained_on(&self.home, "http request", answer).await {
             Ok(Some(response)) => response,
             // Cut off by the hard token, or with its runtime.

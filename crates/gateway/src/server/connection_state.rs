@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::net::TcpStream;
 
 use crate::metrics::CUTS;
+use crate::transports::event_stream::Upcoming;
 
 /// Both ends are used by one task at a time, which orders what is said here; the atomics only make it shareable.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(super) struct ConnectionState {
     /// One more than the index into [`CUTS`].
     cut: AtomicU8,
     rest: Mutex<Option<TcpStream>>,
+    has_stream: AtomicBool,
+    stream: Mutex<Option<Upcoming>>,
 }
 
 /// Why the server ended a connection.
@@ -91,6 +94,20 @@ impl ConnectionState {
     /// Whether an answer is being made, or waits for the client to read.
     pub(super) fn is_busy(&self) -> bool {
         self.is_answering() || self.is_blocked.load(Ordering::Relaxed)
+    }
+
+    /// The request is answered by a stream, to which the connection goes.
+    pub(super) fn give_to(&self, stream: Upcoming) {
+        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+        self.has_stream.store(true, Ordering::Relaxed);
+    }
+
+    /// The stream to which the connection goes, once everything that was said before is written.
+    pub(super) fn take_stream(&self) -> Option<Upcoming> {
+        if !self.has_stream.load(Ordering::Relaxed) || self.is_blocked.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Closing at once would reset the connection, and the client might not see its answer.

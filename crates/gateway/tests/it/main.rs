@@ -1,10 +1,15 @@
 //! The door from outside: real sockets and clients, memory keepers behind it.
 
+mod event_source;
 mod rig;
 
+mod compression;
 mod connection_caps;
+mod drain;
 mod early_answers;
 mod embedding;
+mod event_streams;
+mod event_streams_end;
 mod frames;
 mod http;
 mod origins;

@@ -80,6 +80,7 @@ async fn a_transport_of_the_embedders_serves_beside_the_gateways() {
     assert!(text.contains(&long));
     assert_eq!(switch.hub().n_tenant_connections(&tenant), 2);
     assert!(switch.shut_down(Duration::from_secs(5)).await, "both are out in time");
+    assert!(inbox.next().await.is_some_and(|text| text.contains("\"reconnect\"")), "it is told when to come back");
     assert_eq!(inbox.next().await, None);
 }
 

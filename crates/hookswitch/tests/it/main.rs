@@ -3,6 +3,8 @@
 #[cfg(feature = "gateway")]
 mod gateway_part;
 mod life;
+#[cfg(feature = "sqlite")]
+mod neighbours;
 mod offline_limits;
 #[cfg(all(feature = "gateway", feature = "redis"))]
 mod redis_part;

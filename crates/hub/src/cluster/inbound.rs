@@ -14,7 +14,8 @@ use hookswitch_runtime::{FairPermit, FairSemaphore, Scope, Sharing};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::inbound_jobs::{HeldJob, InboundJob};
-use crate::publish::fanout::{Fanout, Reservation, weight};
+use crate::publish::fanout::{Fanout, Reservation};
+use crate::publish::weight::weight;
 use crate::seams::broker::{BrokerSink, EncodedEvent, GapScope, Origin, Received};
 use crate::seams::user_key::UserKey;
 use crate::sessions::ChatSessions;
@@ -118,6 +119,22 @@ impl RemoteInbound {
         has_room
     }
 
+    /// Hands events on, no more of them than can ever have room together; where there is none now, they wait.
+    fn take_in(&self, tenant: &TenantId, received: Vec<Received>) {
+        let waiting = self.waiting();
+        if waiting.contains_key(tenant) {
+            return self.wait(waiting, tenant, received);
+        }
+        let n_bytes = received.iter().map(|received| weight(&received.event)).sum();
+        match self.fanout.try_reserve(tenant, received.len(), n_bytes) {
+            Ok(room) => {
+                drop(waiting);
+                self.hand_over(room, received);
+            }
+            Err(_full) => self.wait(waiting, tenant, received),
+        }
+    }
+
     fn hand_over(&self, room: Reservation, received: Vec<Received>) {
         let events: Vec<_> = received.iter().map(|received| EncodedEvent::new(Arc::clone(&received.event))).collect();
         let outcomes = self.fanout.deliver(room, &events, None);
@@ -211,28 +228,15 @@ impl BrokerSink for RemoteInbound {
     fn on_events(&self, tenant: &TenantId, received: Vec<Received>) {
         let is_anybody = self.fanout.shared.connection_counts.n_tenant(tenant) > 0;
         let concerns = received.into_iter().filter(|received| is_anybody || received.is_answerable());
-        let received: Vec<_> = concerns.map(|received| self.with_session(received)).collect();
-        if received.is_empty() {
-            return;
-        }
-        // No more at once than can ever have room together.
-        if received.len() > self.at_once {
-            let mut received = received;
+        // Each once, before anything is cut: what a later one ends, an earlier one still belongs to.
+        let mut received: Vec<_> = concerns.map(|received| self.with_session(received)).collect();
+        while received.len() > self.at_once {
             let rest = received.split_off(self.at_once);
-            self.on_events(tenant, received);
-            return self.on_events(tenant, rest);
+            self.take_in(tenant, received);
+            received = rest;
         }
-        let waiting = self.waiting();
-        if waiting.contains_key(tenant) {
-            return self.wait(waiting, tenant, received);
-        }
-        let n_bytes = received.iter().map(|received| weight(&received.event)).sum();
-        match self.fanout.try_reserve(tenant, received.len(), n_bytes) {
-            Ok(room) => {
-                drop(waiting);
-                self.hand_over(room, received);
-            }
-            Err(_full) => self.wait(waiting, tenant, received),
+        if !received.is_empty() {
+            self.take_in(tenant, received);
         }
     }
 

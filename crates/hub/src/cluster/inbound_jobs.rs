@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::offline_delivery::OfflineDelivery;
-use crate::publish::fanout::weight;
+use crate::publish::weight::weight;
 use crate::seams::broker::{Broker, Origin, Received};
 use crate::seams::offline::{OfflineMessage, OfflineStore};
 use crate::seams::presence::PresenceStore;

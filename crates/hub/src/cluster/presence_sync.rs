@@ -16,7 +16,8 @@ use crate::seams::presence::{PresenceError, PresenceStore};
 use crate::seams::user_key::UserKey;
 use crate::shared::Shared;
 
-/// Users looked after at the same time: ten thousand users may leave at once.
+/// Users, and tenants, looked after at the same time: ten thousand users may leave at once, and one of whom a part of
+/// the cluster hangs must not hold up the others.
 const DEPARTED_AT_ONCE: usize = 64;
 
 /// Writes the present truth of the counts to the seams, one user and one tenant at a time, so that
@@ -69,10 +70,12 @@ impl PresenceSync {
         Ok(())
     }
 
-    /// Says what the counts say of this user: connected here, or not any more.
-    pub(crate) async fn reconcile(&self, user: &UserKey) -> Result<(), PresenceError> {
+    /// Says what the counts say of this user: connected here, or not any more; `n_sent_away` connections of
+    /// his were sent elsewhere since the last time.
+    pub(crate) async fn reconcile(&self, user: &UserKey, n_sent_away: u32) -> Result<(), PresenceError> {
         let _turn = self.users.lock(user).await;
         let change = match self.shared.connection_counts.n_user(user) {
+            0 if n_sent_away > 0 => self.presence.hold(user, n_sent_away).await?,
             0 => self.presence.leave(user).await?,
             n => self.presence.touch(user, n).await?,
         };
@@ -98,10 +101,10 @@ impl PresenceSync {
     /// Gives how long to wait before trying again what failed.
     async fn look_after_departed(&self) -> Duration {
         let users = stream::iter(self.shared.disconnects.take_users());
-        let looked_after = users.map(|user| async move {
-            match self.left(&user).await {
+        let looked_after = users.map(|(user, n_sent_away)| async move {
+            match self.left(&user, n_sent_away).await {
                 Ok(()) => Duration::ZERO,
-                Err(error) => later(error.retry(), || self.shared.disconnects.user(user)),
+                Err(error) => later(error.retry(), || self.shared.disconnects.user(user, n_sent_away)),
             }
         });
         looked_after.buffer_unordered(DEPARTED_AT_ONCE).fold(Duration::ZERO, |a, b| async move { a.max(b) }).await
@@ -113,22 +116,25 @@ impl PresenceSync {
         loop {
             self.shared.disconnects.tenant_departed().await;
             let departed = self.shared.disconnects.take_tenants();
-            let mut pause = linger;
             tokio::time::sleep(linger).await;
             // Who came and left again meanwhile has left a moment ago: the next round is his.
-            for tenant in departed.into_iter().filter(|tenant| !self.shared.disconnects.has_tenant(tenant)) {
-                if let Err(error) = self.tenant_departed(&tenant).await {
-                    self.shared.metrics.keeper_failures.inc();
-                    tracing::warn!(%tenant, error = %Chain(&error), "tenant could not be unwatched");
-                    pause = later(error.retry(), || self.shared.disconnects.tenant(tenant));
-                }
-            }
+            let departed = departed.into_iter().filter(|tenant| !self.shared.disconnects.has_tenant(tenant));
+            let let_go = stream::iter(departed).map(|tenant| self.let_go(tenant)).buffer_unordered(DEPARTED_AT_ONCE);
+            let pause = let_go.fold(linger, |a, b| async move { a.max(b) }).await;
             tokio::time::sleep(pause.saturating_sub(linger)).await;
         }
     }
 
-    async fn left(&self, user: &UserKey) -> Result<(), PresenceError> {
-        self.reconcile(user).await.inspect_err(|error| {
+    /// Gives how long to wait before trying again what failed.
+    async fn let_go(&self, tenant: TenantId) -> Duration {
+        let Err(error) = self.tenant_departed(&tenant).await else { return Duration::ZERO };
+        self.shared.metrics.keeper_failures.inc();
+        tracing::warn!(%tenant, error = %Chain(&error), "tenant could not be unwatched");
+        later(error.retry(), || self.shared.disconnects.tenant(tenant))
+    }
+
+    async fn left(&self, user: &UserKey, n_sent_away: u32) -> Result<(), PresenceError> {
+        self.reconcile(user, n_sent_away).await.inspect_err(|error| {
             self.shared.metrics.keeper_failures.inc();
             tracing::warn!(tenant = %user.tenant, user = %user.user, error = %Chain(error), "presence could not be updated");
         })

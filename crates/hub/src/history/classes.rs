@@ -11,7 +11,7 @@ use hookswitch_protocol::{Event, SubscriptionName};
 pub struct EventClasses {
     /// Given at once, before earlier events of other types (`call.*`, `notification`, `alert`).
     pub urgent: Vec<SubscriptionName>,
-    /// Of those with the same type, queue, user and topic only the newest is given (`queue.stats`, `queue.stats.*`).
+    /// Of those with the same type, queue (`queue_name`) and user only the newest is given (`queue.stats`, `queue.stats.*`).
     pub latest: Vec<SubscriptionName>,
 }
 
@@ -39,17 +39,18 @@ impl EventClasses {
         } else if is_among(&self.urgent) {
             Class::Urgent
         } else if is_among(&self.latest) {
-            Class::Latest(what_it_tells_of(event))
+            // One that does not say which queue it is about replaces none.
+            what_it_tells_of(event).map_or(Class::InOrder, Class::Latest)
         } else {
             Class::InOrder
         }
     }
 }
 
-fn what_it_tells_of(event: &Event) -> u64 {
-    let queue = queue_name(&event.payload);
-    let key = (event.event_type.as_str(), &event.user, &event.session, queue.as_deref());
-    BuildHasherDefault::<DefaultHasher>::new().hash_one(key)
+fn what_it_tells_of(event: &Event) -> Option<u64> {
+    let queue = queue_name(&event.payload)?;
+    let key = (event.event_type.as_str(), &event.user, &event.session, &*queue);
+    Some(BuildHasherDefault::<DefaultHasher>::new().hash_one(key))
 }
 
 #[cfg(test)]
@@ -85,6 +86,7 @@ mod tests {
         assert_ne!(support, class("queue.stats.updated", r#"{"queue_name":"support"}"#));
         let of_user = Event { user: Some(UserId::from(7)), ..event("queue.stats", r#"{"queue_name":"support"}"#) };
         assert_ne!(support, classes.of(&of_user));
+        assert_eq!(class("queue.stats", r#"{"waiting":3}"#), Class::InOrder, "of no queue in particular");
         let on_topic = Event { topic: hookswitch_protocol::Topic::parse("wall").ok(), ..event("alert", "{}") };
         assert_eq!(classes.of(&on_topic), Class::InOrder);
     }

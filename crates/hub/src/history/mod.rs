@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hookswitch_protocol::{Position, SessionKey, TenantId};
 use hookswitch_runtime::Clock;
@@ -133,6 +134,12 @@ impl History {
         let mut lock = self.lock(tenant);
         lock.trim(Instant::now());
         lock.known().ring.find(position, wants_opt_in)
+    }
+
+    /// How long an event of the tenant is kept, at the rate at which they come now.
+    pub(crate) fn reach(&self, tenant: &TenantId) -> Duration {
+        let mut lock = self.lock(tenant);
+        lock.known().ring.reach(Instant::now()).unwrap_or(self.limits.age)
     }
 
     /// The place before the last start of the chat session, as far as that is kept.

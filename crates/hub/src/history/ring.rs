@@ -1,6 +1,7 @@
 //! One tenant's recent events, in order.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use hookswitch_protocol::{Position, SessionKey};
 use tokio::time::Instant;
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 use crate::history::classes::Class;
 use crate::history::limits::HistoryLimits;
 use crate::history::place::{Place, Unrecovered};
-use crate::publish::fanout::weight;
+use crate::publish::weight::weight;
 use crate::seams::broker::EncodedEvent;
 
 /// So many are not looked through for those that are not kept any more.
@@ -33,6 +34,8 @@ struct Lane {
     n_bytes: usize,
     /// The last one that is not kept any more.
     lost: Place,
+    /// The last one that went had to make room.
+    is_full: bool,
 }
 
 /// An event at its place.
@@ -77,7 +80,12 @@ impl Lane {
 
     fn trim(&mut self, (n_events, n_bytes): (usize, usize), too_old: Option<Instant>) {
         let is_too_old = |oldest: &Recorded| too_old.is_some_and(|limit| oldest.at < limit);
-        while self.events.len() > n_events || self.n_bytes > n_bytes || self.events.front().is_some_and(is_too_old) {
+        while self.events.front().is_some_and(is_too_old) {
+            self.is_full = false;
+            self.pop();
+        }
+        while self.events.len() > n_events || self.n_bytes > n_bytes {
+            self.is_full = true;
             self.pop();
         }
     }
@@ -193,6 +201,12 @@ impl Ring {
         // Every event has the next number and the next offset.
         let seq = self.head.seq.checked_sub(head.offset - position.offset).filter(|seq| *seq >= lost);
         Ok(Place { seq: seq.ok_or(Unrecovered::Expired)?, position: Some(position) })
+    }
+
+    /// How far back it goes, once it was full.
+    pub(crate) fn reach(&self, now: Instant) -> Option<Duration> {
+        let oldest = self.common.events.front().filter(|_| self.common.is_full)?;
+        Some(now.duration_since(oldest.at))
     }
 
     /// The place before the last start of the chat session, as far as that is kept.

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use hookswitch_protocol::CloseCode;
+use hookswitch_protocol::{CloseCode, Position, Timestamp};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
@@ -100,11 +100,11 @@ impl WireForm for LengthPrefixed {
         message.parts().into_iter().for_each(|part| out.put_slice(part));
     }
 
-    fn close(&self, _code: CloseCode) -> Bytes {
-        self.ping()
+    fn close(&self, _code: CloseCode, _now: Timestamp) -> Bytes {
+        self.ping(None)
     }
 
-    fn ping(&self) -> Bytes {
+    fn ping(&self, _served: Option<Position>) -> Bytes {
         Bytes::from_static(&NO_MESSAGE)
     }
 

@@ -29,7 +29,8 @@ impl PreparedEvent {
         Self { event, except, receipt, encoded: Mutex::default() }
     }
 
-    /// The event in this form, encoded by the first shard that asks. Locks, so it is for large ones.
+    /// The event in this form, encoded by the first shard that asks. Locks, so it is for large ones, and for those that
+    /// the form is slow to write.
     pub(crate) fn encoded_once(&self, tail: &Tail, id: FormId, form: &dyn WireForm) -> Bytes {
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, bytes)) = encoded.iter().find(|(known, _)| *known == id) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch_protocol::{ConnectionId, Event, TenantId};
+use hookswitch_protocol::{ConnectionId, TenantId};
 use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -27,14 +27,6 @@ pub(crate) struct Fanout {
 
 /// What an event may weigh on average for the room of one; where events are larger, so much more room.
 const BYTES_PER_EVENT: usize = 16 * 1024;
-
-/// What an envelope holds around its payload, at most.
-const ENVELOPE_BYTES: usize = 512;
-
-/// What an event weighs in bytes, without printing it.
-pub(crate) fn weight(event: &Event) -> usize {
-    event.payload.as_str().len() + ENVELOPE_BYTES
-}
 
 /// One shard's mailbox and the room in it.
 pub(crate) struct ShardMailbox {

@@ -8,4 +8,5 @@ pub(crate) mod pending_gaps;
 pub(crate) mod receipt;
 pub(crate) mod shard_interest;
 pub(crate) mod tenant_quota;
+pub(crate) mod weight;
 pub(crate) mod wire_form;

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use hookswitch_protocol::{CloseCode, Position};
+use hookswitch_protocol::{CloseCode, Position, Timestamp};
 
 /// The form in which a kind of client reads everything, such as WebSocket frames. A connection names its
 /// form when it is attached; each event is encoded once for each form that has a connection.
@@ -18,16 +19,37 @@ pub trait WireForm: fmt::Debug + Send + Sync {
     /// Appends one message: an event's envelope, an answer or a notice.
     fn message(&self, message: Message<'_>, out: &mut BytesMut);
 
-    /// The last thing that is sent.
-    fn close(&self, code: CloseCode) -> Bytes;
+    /// Whether writing a message of so many bytes is so dear that it is done once for all shards: they wait for
+    /// the first of them. Events above 16 KiB are, in any form.
+    fn is_costly(&self, _n_bytes: usize) -> bool {
+        false
+    }
+
+    /// The last thing that is sent, for this reason and at this moment.
+    fn close(&self, code: CloseCode, now: Timestamp) -> Bytes;
+
+    /// The same for a client that is to come back after so long: `reconnect` says so, and the close follows.
+    fn send_away(&self, reconnect: Message<'_>, _after: Duration, code: CloseCode, now: Timestamp) -> Bytes {
+        let mut out = BytesMut::with_capacity(reconnect.n_bytes() + 64);
+        self.message(reconnect, &mut out);
+        out.extend_from_slice(&self.close(code, now));
+        out.freeze()
+    }
 
     /// Asks the client for a sign of life, which is told to
-    /// [`ConnectionHandle::heard`](crate::ConnectionHandle::heard).
-    fn ping(&self) -> Bytes;
+    /// [`ConnectionHandle::heard`](crate::ConnectionHandle::heard). Where a drained outbox is the proof of arrival, it is
+    /// sent behind everything that was given, and `served` is the place up to which that goes.
+    fn ping(&self, served: Option<Position>) -> Bytes;
+
+    /// How often at least a sign of life is asked for, where that is more often than
+    /// [`HubConfig::ping_interval`](crate::HubConfig::ping_interval).
+    fn ping_interval(&self) -> Option<Duration> {
+        None
+    }
 
     /// Asks the client to prove that everything before this arrived; the answer, with this number, is
     /// told to [`ConnectionHandle::received`](crate::ConnectionHandle::received). `None` where a drained
-    /// outbox is the proof, and a sign of life too.
+    /// outbox is a sign of life, and the proof, too, as soon as [`Transport::has_arrived`](crate::Transport::has_arrived).
     fn receipt_request(&self, number: u64) -> Option<Bytes>;
 }
 
@@ -51,7 +73,8 @@ impl<'a> Message<'a> {
         self.head.len() + self.tail.len()
     }
 
-    /// The event's place in its tenant's order; answers, notices and passing events have none.
+    /// The event's place in its tenant's order, for a client to come back to; answers, notices and passing events have
+    /// none, nor have those that went ahead of earlier ones.
     pub fn position(&self) -> Option<Position> {
         self.position
     }
@@ -89,7 +112,8 @@ impl Tail {
         }
         write(format_args!("}}"));
         let n_bytes = Self::LONGEST - rest.len();
-        Self { text, n_bytes, position }
+        // One that went ahead is no place to come back to.
+        Self { text, n_bytes, position: position.filter(|_| !is_ahead) }
     }
 
     /// The envelope, which is a JSON object, with these fields behind its own.
@@ -177,7 +201,8 @@ mod tests {
         let longest = Tail::new(position, true);
         let told = text(longest.of(br#"{"id":"e"}"#));
         let wanted = r#"{"id":"e","position":"18446744073709551615:18446744073709551615","ahead":true}"#;
-        assert_eq!((told.as_str(), longest.of(b"{}").position()), (wanted, position));
+        assert_eq!((told.as_str(), longest.of(b"{}").position()), (wanted, None));
+        assert_eq!(Tail::new(position, false).of(b"{}").position(), position);
         assert_eq!(text(Tail::new(None, false).of(br#"{"id":"e"}"#)), r#"{"id":"e"}"#);
     }
 }

@@ -46,6 +46,11 @@ pub trait SharedChatSessions: Send + Sync {
         alias: &'a SessionKey,
     ) -> BoxFuture<'a, Result<Option<ChatSession>, ChatSessionError>>;
 
+    /// Whether [`Self::restore`] may have anything to put back. Asked first: a node may know a million sessions.
+    fn may_have_lost(&self) -> BoxFuture<'_, Result<bool, ChatSessionError>> {
+        Box::pin(std::future::ready(Ok(true)))
+    }
+
     /// Puts back sessions that a store which came back empty has lost; one that another tenant has
     /// meanwhile started under the same key stays that tenant's.
     fn restore(&self, sessions: Vec<ChatSession>) -> BoxFuture<'_, Result<(), ChatSessionError>>;

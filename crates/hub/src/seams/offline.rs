@@ -112,8 +112,8 @@ pub const OFFLINE_PAGE_BYTES: usize = 1024 * 1024;
 pub struct OfflineLimits {
     /// Most messages kept per user; 10,000 by default. Beyond it the oldest are dropped.
     pub per_user: usize,
-    /// Most bytes of envelopes kept per user; 32 MiB by default. Beyond it the oldest are dropped. The lists
-    /// in Redis, which foreign programs fill too, are bounded by count alone.
+    /// Most bytes of envelopes kept per user; 32 MiB by default. Beyond it the oldest are dropped, but for one. Of
+    /// lists in Redis, which foreign programs fill too, those that are being brought to the user are not counted.
     pub per_user_bytes: usize,
     /// Oldest message kept; 7 days by default.
     pub max_age: std::time::Duration,

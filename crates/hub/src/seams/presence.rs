@@ -25,6 +25,27 @@ pub trait PresenceStore: Send + Sync {
     /// This node has no connection of this user any more. Idempotent.
     fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>>;
 
+    /// This node has no connection of this user any more because it sent them elsewhere, `n_sent_away`
+    /// (at least 1) since the last call about him. A store that other nodes share keeps him online for a
+    /// while, so that nobody hears of it if he is back on any node by then; if not, he goes offline with the
+    /// cause `drained`. A held user is online to who asks, and no node has him: what is published for him is
+    /// kept. Without other nodes it is the same as [`PresenceStore::leave`], and so it is by default.
+    fn hold<'a>(
+        &'a self,
+        user: &'a UserKey,
+        n_sent_away: u32,
+    ) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
+        let _ = n_sent_away;
+        self.leave(user)
+    }
+
+    /// Tells the other nodes how many connections this one has, or, with `None`, that it takes no more part; gives
+    /// the numbers of all nodes, this one's too. None without other nodes, and so it is by default.
+    fn exchange_counts(&self, n_connections: Option<u64>) -> BoxFuture<'_, Result<Vec<u64>, PresenceError>> {
+        let _ = n_connections;
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// The other nodes that hold a lease for this user. Not this one, whose connections the hub counts
     /// itself: the lease of a connection that has just ended may stand a moment longer.
     fn other_holders<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<Vec<NodeId>, PresenceError>>;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::{Chain, ErrorCode, Retry, SessionKey, SessionName, TenantId};
 use hookswitch_runtime::Clock;
+use tokio::time::Instant;
 
 use self::known::Known;
 use crate::keyed_locks::KeyedLocks;
@@ -32,6 +33,8 @@ pub struct ChatSessions {
     known: Mutex<Known>,
     /// One turn per key: what starts and ends at once must end alike in memory and in the store.
     key_locks: KeyedLocks<SessionKey>,
+    /// When it was last logged that the shared store does not answer.
+    last_logged: Mutex<Option<Instant>>,
 }
 
 /// Most chat sessions that may be known at once.
@@ -110,7 +113,7 @@ impl ChatSessions {
             known.start(session);
         }
         let (known, key_locks) = (Mutex::new(known), KeyedLocks::new());
-        Ok(Self { store, clock, silence, limits, shared, known, key_locks })
+        Ok(Self { store, clock, silence, limits, shared, known, key_locks, last_logged: Mutex::default() })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

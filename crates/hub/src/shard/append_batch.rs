@@ -15,11 +15,13 @@ use crate::shard::connection::Frames;
 /// Most events appended to an outbox before it is flushed.
 const EVENTS_PER_APPEND: usize = 64;
 
-/// Most bytes of these, but for one event by itself: their room in the mailbox is free from here on.
-const BYTES_PER_APPEND: usize = 1024 * 1024;
+/// Most bytes of these, but for one event by itself: their room in the mailbox is free from here on. They are encoded in
+/// one go, in the dearest form at 5 µs per KiB, and others' events wait meanwhile.
+const BYTES_PER_APPEND: usize = 256 * 1024;
 
 /// Events up to this size are encoded into the batch's shared memory, where they lie back to back and one
-/// reference covers a run of them. Larger ones are encoded once for all shards.
+/// reference covers a run of them. Larger ones are encoded once for all shards, and so are those that a form is
+/// slow to write.
 const COPIED_BYTES: usize = 16 * 1024;
 
 /// What a form may put around a message, and its position at its end, as a first guess.
@@ -186,7 +188,12 @@ impl Encoded {
                 let n_bytes = encoded.len() as u32;
                 large.push((index, encoded, [n_bytes]));
             } else {
-                form.message(tail.of(item.event().event.envelope()), &mut memory);
+                let envelope = item.event().event.envelope();
+                if form.is_costly(envelope.len()) {
+                    memory.extend_from_slice(&item.event().encoded_once(&tail, id, form));
+                } else {
+                    form.message(tail.of(envelope), &mut memory);
+                }
             }
             ends.push(memory.len() as u32);
         }

@@ -47,6 +47,12 @@ impl ConnectionHandle {
         self.with_shard(|shard, key| shard.received(key, number));
     }
 
+    /// Everything that was written has arrived, which was not so when
+    /// [`Transport::has_arrived`](crate::Transport::has_arrived) was asked last.
+    pub fn arrived(&self) {
+        self.with_shard(Shard::arrived);
+    }
+
     /// Counts what the client said against its tenant's share of the shard's thread, in the time in which one
     /// client may say as much. Gives how long to wait before anything more is read, where the tenant's
     /// clients together have said too much.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use hookswitch_protocol::{ConnectionId, SubscriptionName, TenantId, limits};
+use hookswitch_protocol::{CloseCode, ConnectionId, SubscriptionName, TenantId, limits};
 
 use super::{Shard, SlotKey};
 use crate::attachment::{Attachment, ResumeFrom, Subject};
@@ -130,7 +130,7 @@ impl Shard {
         self.tenant_forget_if_idle(connection.tenant);
         self.shared.metrics.detached.inc();
         if connection.closing.is_none() {
-            self.count_user_out(&tenant, &connection.subject);
+            self.count_user_out(&tenant, &connection.subject, 0);
         }
         self.shared.connection_counts.remove(&tenant, &connection.subject);
         self.shared.disconnects.tenant(tenant);
@@ -141,14 +141,16 @@ impl Shard {
     /// and kept messages go, however long it takes to be gone.
     pub(super) fn count_out(&self, key: SlotKey) {
         if let Some(connection) = self.connections.get(key.slot as usize).filter(|c| c.id == key.id) {
-            self.count_user_out(&self.tenants[connection.tenant as usize].tenant, &connection.subject);
+            let n_sent_away = u32::from(connection.closing == Some(CloseCode::Restarting));
+            let tenant = &self.tenants[connection.tenant as usize].tenant;
+            self.count_user_out(tenant, &connection.subject, n_sent_away);
         }
     }
 
-    fn count_user_out(&self, tenant: &TenantId, subject: &Subject) {
+    fn count_user_out(&self, tenant: &TenantId, subject: &Subject, n_sent_away: u32) {
         if let Subject::User(user) = subject {
             self.shared.connection_counts.remove_user(tenant, user);
-            self.shared.disconnects.user(UserKey { tenant: tenant.clone(), user: user.clone() });
+            self.shared.disconnects.user(UserKey { tenant: tenant.clone(), user: user.clone() }, n_sent_away);
         }
     }
 

@@ -8,6 +8,7 @@ mod command_share;
 pub(crate) mod connection;
 pub(crate) mod connection_handle;
 mod deliver;
+mod depart;
 mod flush;
 mod gap_walk;
 mod kept;
@@ -28,7 +29,8 @@ mod watch;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
+use std::hash::RandomState;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use hookswitch_protocol::{ConnectionId, TenantId};
@@ -63,6 +65,8 @@ pub(crate) struct SlotKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaving {
     No,
+    /// One after the other.
+    InTurn,
     /// As soon as what was handed over is in the outboxes.
     Asked,
     Done,
@@ -86,6 +90,8 @@ pub(crate) struct Shard {
     /// Wakes the turn when a reader left something to do.
     wake: Rc<Notify>,
     leaving: Leaving,
+    /// Gives each connection a number of its own, by chance.
+    dice: RandomState,
     /// The node has come to its hard end: no further turn.
     is_over: bool,
     n_attached: u64,
@@ -93,6 +99,13 @@ pub(crate) struct Shard {
     started: Instant,
     /// Memory used again for each event.
     audience: Audience,
+}
+
+/// Does something to a shard that is still there, on its own thread; a panic in there is the shard's crash.
+fn with_shard<T>(shard: &Weak<RefCell<Shard>>, act: impl FnOnce(&mut Shard) -> T) -> Option<T> {
+    let shard = shard.upgrade()?;
+    let _crash_guard = shard.borrow().scope.crash_guard(THREAD);
+    Some(act(&mut shard.borrow_mut()))
 }
 
 impl Shard {
@@ -111,6 +124,7 @@ impl Shard {
             gap_walks: GapWalks::default(),
             wake: Rc::new(Notify::new()),
             leaving: Leaving::No,
+            dice: RandomState::new(),
             is_over: false,
             n_attached: 0,
             n_batches: 0,

@@ -1,5 +1,6 @@
 //! What one connection itself causes: replies, pongs, closes, its user's backlog.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use hookswitch_protocol::{CloseCode, Position};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{Leaving, Shard, SlotKey};
+use super::{Shard, SlotKey};
 use crate::kept_page::event_id;
 use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
@@ -70,12 +71,21 @@ impl Shard {
     /// Asks the client for a sign of life; whether there was room to ask.
     pub(super) fn ping(&mut self, key: SlotKey) -> bool {
         let Some(form) = self.form_of(key) else { return false };
+        let served = self.served(key);
         let Some(connection) = self.connection(key) else { return false };
+        if connection.form.is_write_receipt() {
+            // Where it says how far the client is, it stands behind what was given up to there.
+            if connection.closing.is_none() && connection.outbox.is_empty() {
+                connection.outbox.push(&form.ping(served));
+                self.mark_dirty(key.slot);
+            }
+            return true;
+        }
         // A client may answer only the last of several pings. So while a page awaits its proof
         // every ping asks for just that, from behind the page.
         let page = connection.kept_phase().and_then(|kept| kept.page.as_ref());
         let Some(request) = page.and_then(|page| form.receipt_request(page.number)) else {
-            return self.send_urgent(key, form.ping());
+            return self.send_urgent(key, form.ping(served));
         };
         connection.outbox.push(&request);
         self.mark_dirty(key.slot);
@@ -84,7 +94,7 @@ impl Shard {
 
     pub(crate) fn close(&mut self, key: SlotKey, code: CloseCode) {
         if let Some(form) = self.form_of(key) {
-            self.close_with(key, code, &form.close(code));
+            self.close_with(key, code, &form.close(code, self.clock.now()));
         }
     }
 
@@ -119,25 +129,6 @@ impl Shard {
         self.mark_dirty(key.slot);
         // It takes nothing any more, so its user is not connected by it any more.
         self.count_out(key);
-    }
-
-    /// Closes every connection, because the node goes away.
-    pub(super) fn leave(&mut self) {
-        if self.leaving == Leaving::Done {
-            return;
-        }
-        self.leaving = Leaving::Done;
-        let keys: Vec<SlotKey> =
-            self.connections.iter().map(|(slot, c)| SlotKey { slot: slot as u32, id: c.id }).collect();
-        for key in keys {
-            self.close(key, CloseCode::Restarting);
-        }
-    }
-
-    /// Whether closing was asked for and nothing is left to append before.
-    pub(super) fn may_leave(&self) -> bool {
-        self.leaving == Leaving::Asked
-            && self.tenants.iter().all(|(_, table)| table.pending.is_empty() && table.append_batch.is_none())
     }
 
     /// Finds an open connection of the user that is not yet being served a backlog; `only_broad` one that
@@ -225,11 +216,22 @@ impl Shard {
             // Nobody answers pings there: what was taken was heard.
             connection.heard_at = now;
         }
+        let transport = connection.transport.as_ref().map(|transport| Rc::clone(&transport.0));
         let Some(kept) = connection.kept_phase_mut() else { return };
-        if is_receipt {
+        let Some(page) = kept.page.as_mut().filter(|page| page.written_at.is_none()) else { return };
+        if is_receipt && transport.is_none_or(|transport| transport.has_arrived()) {
             kept.arrived();
-        } else if let Some(page) = &mut kept.page {
-            page.written_at.get_or_insert(now);
+        } else {
+            page.written_at = Some(now);
+        }
+    }
+
+    /// Everything that was written is at the far end.
+    pub(crate) fn arrived(&mut self, key: SlotKey) {
+        self.heard(key);
+        let Some(kept) = self.connection(key).and_then(|c| c.kept_phase_mut()) else { return };
+        if kept.page.as_ref().is_some_and(|page| page.written_at.is_some()) {
+            kept.arrived();
         }
     }
 

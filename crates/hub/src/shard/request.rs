@@ -2,6 +2,7 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_protocol::TenantId;
@@ -39,4 +40,6 @@ pub(crate) enum Request {
     /// The user's open connections wait for kept messages no longer; with `only_unserved` those that nobody brings
     /// any.
     Release { user: UserKey, only_unserved: bool },
+    /// Sends so many connections elsewhere, one after the other.
+    SendAway { n: usize, over: Duration },
 }

@@ -6,14 +6,13 @@ use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc as blocking};
 
-use hookswitch_protocol::CloseCode;
 use hookswitch_runtime::{Clock, Scope};
 use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 use super::request::Request;
-use super::{Shard, THREAD, watch};
+use super::{Shard, THREAD, depart, watch};
 use crate::config::HubConfig;
 use crate::publish::affinity::Load;
 use crate::publish::batch::Batch;
@@ -139,16 +138,18 @@ fn take_waiting(shard: &Rc<RefCell<Shard>>, inbox: &mut Inbox) {
 }
 
 fn serve(shard: &Rc<RefCell<Shard>>, request: Request) {
-    if let Request::Open { key, open } = request {
-        return Shard::open(shard, key, open);
-    }
+    let request = match request {
+        Request::Open { key, open } => return Shard::open(shard, key, open),
+        Request::SendAway { n, over } => return depart::send_some(shard, n, over),
+        request => request,
+    };
     let mut this = shard.borrow_mut();
     match request {
-        Request::Open { .. } => {}
+        Request::Open { .. } | Request::SendAway { .. } => {}
         Request::Attach { who, form, holds_back, reply } => {
             let key = this.attach(&who, form, holds_back);
             if this.shared.draining.is_cancelled() {
-                this.close(key, CloseCode::Restarting);
+                this.send_elsewhere(key);
             }
             // Whoever asked is gone: so is the connection.
             if reply.send(key).is_err() {

@@ -24,7 +24,8 @@ enum Due {
 impl Shard {
     /// How often to sweep: one walk over an array instead of a timer per connection.
     pub(super) fn sweep_interval(&self) -> Duration {
-        let shortest = self.config.ping_interval.min(self.config.pong_timeout).min(self.config.close_timeout);
+        let closing = self.config.last_close_timeout();
+        let shortest = self.config.ping_interval.min(self.config.pong_timeout).min(closing);
         (shortest / 8).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 
@@ -58,7 +59,7 @@ impl Shard {
     fn due(&self, connection: &crate::shard::connection::Connection, now: u64) -> Option<Due> {
         let has_passed = |since: u64, limit: Duration| now.saturating_sub(since) >= limit.as_millis() as u64;
         if connection.closing.is_some() || connection.transport.is_none() {
-            return has_passed(connection.stirred_at, self.config.close_timeout).then_some(Due::Drop);
+            return has_passed(connection.stirred_at, self.close_timeout()).then_some(Due::Drop);
         }
         if connection.expires_at <= now {
             return Some(Due::Close(CloseCode::TokenExpired));
@@ -79,7 +80,9 @@ impl Shard {
         if awaited.is_some_and(|since| has_passed(since, WAITED_FOR)) {
             return Some(Due::GoOn);
         }
-        has_passed(connection.stirred_at, self.config.ping_interval).then_some(Due::Ping)
+        let of_form = self.forms[connection.form.index()].ping_interval();
+        let ping_interval = of_form.map_or(self.config.ping_interval, |own| own.min(self.config.ping_interval));
+        has_passed(connection.stirred_at, ping_interval).then_some(Due::Ping)
     }
 
     fn drop_unfinished(&mut self, key: SlotKey) {

@@ -17,6 +17,13 @@ pub trait Transport: 'static {
     /// calls [`ConnectionHandle::writable`](crate::ConnectionHandle::writable) once there is room again.
     fn flush(&self, outbox: &mut Outbox) -> Flushed;
 
+    /// Whether the far end's system has everything that was written. Asked when everything is, about a page of kept
+    /// messages whose form has no receipts. When it has not, the transport itself calls
+    /// [`ConnectionHandle::arrived`](crate::ConnectionHandle::arrived) once it has. A transport that cannot know says yes.
+    fn has_arrived(&self) -> bool {
+        true
+    }
+
     /// The last bytes, a close, are written and the connection is out of the hub's tables: linger
     /// until the client has closed too, within a bound, then drop the socket.
     fn finish(&self) {}

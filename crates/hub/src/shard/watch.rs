@@ -6,16 +6,16 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use tokio::task::spawn_local;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Leaving, Shard, THREAD};
+use super::{Shard, depart, with_shard};
 use crate::publish::affinity::{Load, LoadMeter};
 
 /// Starts the tasks. They hold the shard weakly: what it owns must go with the thread, before the
 /// runtime does. A panic in one of them is a crash of the shard.
 pub(super) fn start(shard: &Rc<RefCell<Shard>>, load: Arc<Load>) {
     spawn_local(sweep(Rc::downgrade(shard), load));
-    spawn_local(drain(Rc::downgrade(shard)));
+    spawn_local(depart::run(Rc::downgrade(shard)));
     spawn_local(end(Rc::downgrade(shard)));
 }
 
@@ -38,22 +38,6 @@ async fn sweep(shard: Weak<RefCell<Shard>>, load: Arc<Load>) {
     }
 }
 
-/// Closes every connection when the node goes away, behind the events that were handed over before. Where
-/// more keep coming, from other nodes, it waits for a quarter of the time that the closing may take.
-async fn drain(shard: Weak<RefCell<Shard>>) {
-    let Some(draining) = shard.upgrade().map(|shard| shard.borrow().shared.draining.clone()) else { return };
-    draining.cancelled().await;
-    let patience = with_shard(&shard, |shard| {
-        shard.leaving = Leaving::Asked;
-        shard.wake.notify_one();
-        shard.config.close_timeout / 4
-    });
-    if let Some(patience) = patience {
-        sleep(patience).await;
-        with_shard(&shard, Shard::leave);
-    }
-}
-
 /// Ends the shard with the scope's hard token.
 async fn end(shard: Weak<RefCell<Shard>>) {
     let Some(hard) = shard.upgrade().map(|shard| shard.borrow().scope.hard().clone()) else { return };
@@ -62,10 +46,4 @@ async fn end(shard: Weak<RefCell<Shard>>) {
         shard.is_over = true;
         shard.wake.notify_one();
     });
-}
-
-fn with_shard<T>(shard: &Weak<RefCell<Shard>>, act: impl FnOnce(&mut Shard) -> T) -> Option<T> {
-    let shard = shard.upgrade()?;
-    let _crash_guard = shard.borrow().scope.crash_guard(THREAD);
-    Some(act(&mut shard.borrow_mut()))
 }

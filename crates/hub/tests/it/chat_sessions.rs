@@ -1,12 +1,17 @@
 //! Which chat sessions are known, to whom they belong, and for how long.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hookswitch_hub::memory::MemoryChatSessions;
-use hookswitch_hub::{ChatSessionStore, HubConfig, Seams, SessionError};
-use hookswitch_protocol::{ErrorCode, SessionName, Timestamp};
+use hookswitch_hub::{
+    BoxFuture, ChatSession, ChatSessionError, ChatSessionStore, HubConfig, Seams, SessionError, SessionStart,
+    SharedChatSessions,
+};
+use hookswitch_protocol::{ErrorCode, SessionKey, SessionName, TenantId, Timestamp};
 use hookswitch_runtime::Clock;
+use hookswitch_testkit::{PATIENCE, eventually};
 
 use crate::rig::{Rig, config, key, tenant};
 
@@ -54,6 +59,83 @@ async fn a_live_key_belongs_to_its_first_tenant() {
     rig.hub.sessions().end(&tenant("t"), &key("k1")).await.expect("ended");
     assert!(!is_live(&rig, "k1"));
     start(&rig, "u", "k1", None).await.expect("free again");
+}
+
+/// A store that several nodes share, which says when it has lost something, and counts.
+#[derive(Default)]
+struct SharedSessions {
+    memory: MemoryChatSessions,
+    has_lost: AtomicBool,
+    n_asked: AtomicUsize,
+    restored: Mutex<Vec<usize>>,
+}
+
+impl ChatSessionStore for SharedSessions {
+    fn start<'a>(
+        &'a self,
+        session: &'a ChatSession,
+        silent_before: Timestamp,
+    ) -> BoxFuture<'a, Result<SessionStart, ChatSessionError>> {
+        self.memory.start(session, silent_before)
+    }
+
+    fn end<'a>(&'a self, tenant: &'a TenantId, key: &'a SessionKey) -> BoxFuture<'a, Result<(), ChatSessionError>> {
+        self.memory.end(tenant, key)
+    }
+
+    fn touch(&self, seen: Vec<(SessionKey, Timestamp)>) -> BoxFuture<'_, Result<(), ChatSessionError>> {
+        self.memory.touch(seen)
+    }
+
+    fn live(&self, silent_before: Timestamp) -> BoxFuture<'_, Result<Vec<ChatSession>, ChatSessionError>> {
+        self.memory.live(silent_before)
+    }
+
+    fn shared(&self) -> Option<&dyn SharedChatSessions> {
+        Some(self)
+    }
+}
+
+impl SharedChatSessions for SharedSessions {
+    fn find<'a>(&'a self, _key: &'a SessionKey) -> BoxFuture<'a, Result<Option<ChatSession>, ChatSessionError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn find_alias<'a>(
+        &'a self,
+        _tenant: &'a TenantId,
+        _alias: &'a SessionKey,
+    ) -> BoxFuture<'a, Result<Option<ChatSession>, ChatSessionError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn may_have_lost(&self) -> BoxFuture<'_, Result<bool, ChatSessionError>> {
+        self.n_asked.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::ready(Ok(self.has_lost.load(Ordering::SeqCst))))
+    }
+
+    fn restore(&self, sessions: Vec<ChatSession>) -> BoxFuture<'_, Result<(), ChatSessionError>> {
+        self.restored.lock().expect("not poisoned").push(sessions.len());
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// A million of them are not to be copied whenever the way to the store was closed for a moment.
+#[tokio::test]
+async fn sessions_are_put_back_into_a_store_that_has_lost_some_and_no_other() {
+    let (clock, store) = (Clock::manual(Timestamp::from_millis(0)), Arc::<SharedSessions>::default());
+    let seams = Seams { chat: store.clone(), ..Seams::memory(&clock) };
+    let rig = Rig::assemble(config(), clock, |_| seams).await;
+    for session in ["a", "b", "c"] {
+        start(&rig, "t", session, None).await.expect("free");
+    }
+    rig.sink.on_store_lost();
+    eventually("it is asked", PATIENCE, async || store.n_asked.load(Ordering::SeqCst) == 1).await;
+    store.has_lost.store(true, Ordering::SeqCst);
+    rig.sink.on_store_lost();
+    let restored = || store.restored.lock().expect("not poisoned").clone();
+    eventually("they are put back", PATIENCE, async || !restored().is_empty()).await;
+    assert_eq!(restored(), [3], "once");
 }
 
 #[tokio::test]

@@ -1,9 +1,17 @@
 //! Two hubs on one bus.
 
-use hookswitch_hub::memory::MemoryBroker;
-use hookswitch_testkit::{PATIENCE, eventually};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use crate::rig::{Rig, event, in_session, tenant, to_user};
+use hookswitch_hub::memory::MemoryBroker;
+use hookswitch_hub::{BoxFuture, Broker, BrokerError, Publication, Seams, UserKey};
+use hookswitch_protocol::{TenantId, Timestamp};
+use hookswitch_runtime::Clock;
+use hookswitch_testkit::{PATIENCE, eventually};
+use tokio::time::Instant;
+
+use crate::rig::{Rig, config, event, in_session, tenant, to_user};
 
 async fn pair() -> (Rig, Rig) {
     let bus = MemoryBroker::alone();
@@ -94,4 +102,56 @@ async fn what_several_publish_at_once_arrives_at_all_nodes_in_one_order() {
     publishers.join_all().await;
     here.publish([event("t", "alert", "end")]).await;
     assert_eq!(near.until("end").await, far.until("end").await);
+}
+
+/// A broker that takes its time to let a tenant go.
+struct SlowBroker {
+    memory: MemoryBroker,
+    n_unwatched: Arc<AtomicUsize>,
+}
+
+/// How long.
+const TAKES: Duration = Duration::from_millis(300);
+
+impl Broker for SlowBroker {
+    fn watch<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.memory.watch(tenant)
+    }
+
+    fn unwatch<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<(), BrokerError>> {
+        Box::pin(async move {
+            tokio::time::sleep(TAKES).await;
+            self.n_unwatched.fetch_add(1, Ordering::SeqCst);
+            self.memory.unwatch(tenant).await
+        })
+    }
+
+    fn publish<'a>(&'a self, publications: &'a [Publication]) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.memory.publish(publications)
+    }
+
+    fn backlog_kept<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<(), BrokerError>> {
+        self.memory.backlog_kept(user)
+    }
+}
+
+#[tokio::test]
+async fn tenants_that_left_do_not_wait_for_each_other_to_be_let_go() {
+    const TENANTS: usize = 60;
+    let (clock, n_unwatched) = (Clock::manual(Timestamp::from_millis(0)), Arc::<AtomicUsize>::default());
+    let broker = SlowBroker { memory: MemoryBroker::alone(), n_unwatched: Arc::clone(&n_unwatched) };
+    let seams = Seams { broker: Arc::new(broker), ..Seams::memory(&clock) };
+    let rig = Rig::assemble(config(), clock, |_| seams).await;
+    let mut clients = Vec::new();
+    for n in 0..TENANTS {
+        clients.push(rig.user(&format!("t{n}"), 1).await);
+    }
+    let begun = Instant::now();
+    for client in clients {
+        client.leave().await;
+    }
+    let are_let_go = async || n_unwatched.load(Ordering::SeqCst) == TENANTS;
+    eventually("all are let go", PATIENCE * 2, are_let_go).await;
+    let took = begun.elapsed();
+    assert!(took < TAKES * TENANTS as u32 / 3, "not one after the other: {took:?}");
 }

@@ -13,7 +13,7 @@ use hookswitch_testkit::{PATIENCE, eventually};
 
 use tokio::sync::Semaphore;
 
-use crate::rig::{FailingOffline, Rig, config, tenant, to_user, user};
+use crate::rig::{FailingOffline, Rig, config, in_session, key, tenant, to_user, user};
 
 const NOW: Timestamp = Timestamp::from_millis(1_761_393_600_000);
 
@@ -100,6 +100,21 @@ async fn a_burst_of_another_node_waits_for_room_in_order() {
     }
     drop(hold);
     assert_eq!(client.until("e2999").await, ids);
+}
+
+#[tokio::test]
+async fn what_comes_before_the_end_of_its_session_still_belongs_to_it_in_a_batch_that_is_cut() {
+    let rig = Rig::new().await;
+    rig.hub.sessions().start(&tenant("t"), &key("s"), None).await.expect("started");
+    let mut visitor = rig.visitor("t", "s").await;
+    let payload = Payload::parse(r#"{"session_id":"s"}"#).expect("an object");
+    let message = Event { payload, ..event("t", "chat.message", "message") };
+    let mut batch = vec![Received { event: Arc::new(message), origin: Origin::Foreign }];
+    batch.extend((0..100).map(|n| from_a_node(event("t", "alert", &format!("e{n}")))));
+    batch.push(from_a_node(in_session(event("t", "chat.session.ended", "end"), "s")));
+    rig.sink.on_events(&tenant("t"), batch);
+    assert_eq!(visitor.until("end").await[..2], ["message", "end"]);
+    assert_eq!(rig.hub.sessions().find_known(&key("s")), None);
 }
 
 #[tokio::test]

@@ -126,6 +126,8 @@ async fn a_drain_closes_the_inbox() {
     let node = Embedded::new(config()).await;
     let mut inbox = node.attach(4).await;
     assert!(node.hub.drain().await);
+    let told = tokio::time::timeout(PATIENCE, inbox.next()).await.expect("in time").expect("one more message");
+    assert!(told.contains(r#""type":"reconnect","payload":{"after_ms":"#), "{told}");
     assert_eq!(next(&mut inbox).await, None);
 }
 

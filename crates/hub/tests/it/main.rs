@@ -4,6 +4,7 @@ mod backlog;
 mod chat_sessions;
 mod cluster;
 mod coming_and_going;
+mod drain;
 mod elsewhere;
 mod embedded;
 mod fairness;

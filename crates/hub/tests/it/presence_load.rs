@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookswitch_hub::{HubConfig, UserLocation};
+use hookswitch_hub::{HubConfig, PresenceState};
 use hookswitch_testkit::{PATIENCE, eventually};
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ async fn a_tenant_without_room_delays_nobody_and_loses_no_change() {
     // Not the connection alone: who is back before that was noticed was never gone.
     let gone = user("busy", 101);
     eventually("it is known that one has gone", PATIENCE, async || {
-        matches!(rig.hub.user_location(&gone).await, Ok(UserLocation::Away))
+        rig.hub.presence(&gone).await.is_ok_and(|presence| presence.state == PresenceState::Offline)
     })
     .await;
     let _again = rig.user("busy", 101).await;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use hookswitch_hub::{Attachment, Clearance, HubConfig, Subject};
+use bytes::{Bytes, BytesMut};
+use hookswitch_hub::{Attachment, Clearance, HubConfig, Message, Subject, WireForm};
+use hookswitch_protocol::{CloseCode, Position, Timestamp};
 
 use crate::rig::{Client, Rig, Scripted, ScriptedForm, config, tenant};
 
@@ -36,6 +38,54 @@ async fn a_client_that_answers_stays() {
         client.pinged().await;
     }
     assert_eq!(rig.hub.n_connections(), 1);
+}
+
+/// The scripted form, for networks that close what is silent for a moment.
+#[derive(Debug)]
+struct Impatient;
+
+impl WireForm for Impatient {
+    fn name(&self) -> &'static str {
+        "impatient"
+    }
+
+    fn message(&self, message: Message<'_>, out: &mut BytesMut) {
+        ScriptedForm.message(message, out);
+    }
+
+    fn close(&self, code: CloseCode, now: Timestamp) -> Bytes {
+        ScriptedForm.close(code, now)
+    }
+
+    fn ping(&self, served: Option<Position>) -> Bytes {
+        ScriptedForm.ping(served)
+    }
+
+    fn ping_interval(&self) -> Option<Duration> {
+        Some(Duration::from_millis(50))
+    }
+
+    fn receipt_request(&self, number: u64) -> Option<Bytes> {
+        ScriptedForm.receipt_request(number)
+    }
+}
+
+#[tokio::test]
+async fn a_form_may_ask_for_signs_of_life_more_often() {
+    let rig = Rig::with(HubConfig { close_timeout: Duration::from_millis(200), ..config() }).await;
+    let who = Attachment {
+        tenant: tenant("t"),
+        subject: Subject::User(7.into()),
+        clearance: Clearance::Standard,
+        expires_at: None,
+        subscription: None,
+        resume: None,
+    };
+    let pending = rig.admission.attach(who, &Impatient).await.expect("room");
+    let mut client = rig.open(pending).await;
+    for _ in 0..3 {
+        assert_eq!(client.pinged().await, b"");
+    }
 }
 
 #[tokio::test]

@@ -43,6 +43,8 @@ pub enum PresenceCause {
     Disconnected,
     /// The node with the last connections was not heard of any more.
     NodeLost,
+    /// The node with the last connections sent them elsewhere, and the user did not come back in time.
+    Drained,
     /// Somebody else had put the user among those online, and no node vouched for that.
     Expired,
 }

@@ -1,6 +1,7 @@
 //! Events between nodes over pub/sub.
 
 mod outgoing;
+mod read_ahead;
 mod receiver;
 mod refusals;
 mod send_queue;
@@ -28,6 +29,7 @@ use self::shard_watch::ShardWatch;
 use self::sources::Sources;
 use self::subscriptions::Subscriptions;
 use self::supervisor::Supervisor;
+use crate::config::Topology;
 use crate::link::Link;
 use crate::metrics::BrokerMetrics;
 
@@ -44,7 +46,8 @@ impl RedisBroker {
     /// Starts listening, sending and looking after the link, as tasks of the scope.
     pub(crate) fn start(link: &Link, sink: &Arc<dyn BrokerSink>, scope: &Scope) -> Arc<Self> {
         let metrics = BrokerMetrics::default();
-        let (add_source, sources) = Sources::new(link.subscriber().message_rx());
+        let (add_source, sources) =
+            Sources::new(link.subscriber().message_rx(), wire::largest(link.config().message_bytes));
         let shards =
             subscriptions::has_shards(link).then(|| Arc::new(ShardListeners::new(link.clone(), add_source.clone())));
         let subscriptions = Arc::new(Subscriptions::new(link.clone(), shards.clone()));
@@ -53,6 +56,10 @@ impl RedisBroker {
         let receiver = Receiver::new(link.clone(), subs, Arc::clone(sink), count, sources);
         let supervisor = Supervisor::new(link.clone(), Arc::clone(&subscriptions), Arc::clone(sink), add_source);
         let is_needed = watch::Sender::new(true);
+        if let Topology::Cluster(_) = link.config().topology {
+            let following = link.clone().follow_slots(link.config().probe_interval * 2);
+            scope.spawn("redis-slots", while_needed(&is_needed, following));
+        }
         if let Some(shards) = shards {
             let (link, subscriptions, sink) = (link.clone(), Arc::clone(&subscriptions), Arc::clone(sink));
             let watch = ShardWatch { link, shards, subscriptions, sink, metrics: metrics.clone() };

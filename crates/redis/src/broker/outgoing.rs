@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fred::clients::{Client, WithOptions};
 use fred::interfaces::PubsubInterface as _;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
@@ -238,11 +239,13 @@ impl Outgoing {
     }
 
     async fn send_one(&self, outbound: &Outbound) -> Result<(), LinkError> {
-        let (channel, body) = (outbound.channel.as_str(), outbound.body.clone());
-        let sent = if outbound.is_sharded {
-            self.link.client().spublish(channel, body).await
+        let channel = outbound.channel.as_str();
+        let sent: Result<(), _> = if outbound.is_sharded {
+            let send = async |client: WithOptions<Client>| client.spublish(channel, outbound.body.clone()).await;
+            self.link.at_key(channel, send).await
         } else {
-            self.link.client_by_slot(outbound.slot).publish(channel, body).await
+            let send = async |client: WithOptions<Client>| client.publish(channel, outbound.body.clone()).await;
+            self.link.at_slot(outbound.slot, send).await
         };
         sent.map_err(|source| self.link.failed("publish an event", channel, source))
     }

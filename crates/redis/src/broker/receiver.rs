@@ -8,9 +8,10 @@ use hookswitch_hub::{BrokerSink, GapScope, Origin, Received};
 use hookswitch_protocol::TenantId;
 use tokio::time::MissedTickBehavior;
 
+use super::read_ahead::Next;
 use super::refusals::Refusals;
 use super::sequence::Ordered;
-use super::sources::{Next, Sources};
+use super::sources::Sources;
 use super::subscriptions::Subscriptions;
 use super::wire::{self, Context, ControlMessage, Incoming, Refusal};
 use crate::keys::Channel;
@@ -39,6 +40,8 @@ pub(crate) struct Receiver {
     ready: Vec<Received>,
     ready_bytes: usize,
     ready_of: Option<TenantId>,
+    /// Bytes read since the clients' messages were taken over.
+    n_read_bytes: usize,
 }
 
 impl Receiver {
@@ -60,6 +63,7 @@ impl Receiver {
             ready: Vec::new(),
             ready_bytes: 0,
             ready_of: None,
+            n_read_bytes: 0,
         }
     }
 
@@ -72,6 +76,10 @@ impl Receiver {
             n_taken += 1;
             // Others on this thread, and the clock, have their turn in between.
             let is_due = n_taken % EVENTS_AT_ONCE == 0;
+            if is_due || self.n_read_bytes >= BYTES_AT_ONCE {
+                self.sources.read_ahead();
+                self.n_read_bytes = 0;
+            }
             let next = if is_due { None } else { self.sources.try_next() };
             let next = if let Some(next) = next {
                 next
@@ -89,6 +97,8 @@ impl Receiver {
             };
             match next {
                 Next::Message(message) => self.take_one(&message),
+                Next::TooLarge { channel, n_bytes } => self.refusals.too_large(&channel, n_bytes),
+                Next::Forgotten { channel, n_messages } => self.forgotten(&channel, n_messages),
                 Next::Lagged(n_messages) => self.lagged(n_messages),
                 Next::Ended => return,
             }
@@ -104,8 +114,23 @@ impl Receiver {
         }
     }
 
+    /// There was no room to hold a channel's messages: whoever listens to it is told.
+    fn forgotten(&mut self, channel: &str, n_messages: u64) {
+        let tenant = match self.link.keys().read_channel(channel) {
+            Some(Channel::Tenant(name) | Channel::Internal(name)) => TenantId::parse(name).ok(),
+            _ => None,
+        };
+        let Some(tenant) = tenant else { return self.lagged(n_messages) };
+        tracing::warn!(%tenant, n_messages, "messages of other nodes were lost, more came than this node can handle");
+        self.metrics.forgotten.inc_by(n_messages);
+        self.hand_on();
+        self.subscriptions.sequencer().forgive_tenant(&tenant);
+        self.sink.on_gap(GapScope::Tenant(tenant), None);
+    }
+
     fn lagged(&mut self, n_messages: u64) {
         tracing::warn!(n_messages, "messages of other nodes were lost, this node cannot keep up");
+        self.metrics.forgotten.inc_by(n_messages);
         self.hand_on();
         self.subscriptions.sequencer().forgive();
         self.sink.on_gap(GapScope::All, None);
@@ -114,6 +139,7 @@ impl Receiver {
     fn take(&mut self, message: &Message) {
         let Some(channel) = self.link.keys().read_channel(&message.channel) else { return };
         let bytes = message.value.as_bytes().unwrap_or_default();
+        self.n_read_bytes += bytes.len();
         if bytes.len() > wire::largest(self.link.config().message_bytes) {
             // Not even looked into: whoever sends it costs others nothing.
             self.refusals.too_large(&message.channel, bytes.len());

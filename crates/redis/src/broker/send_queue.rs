@@ -27,8 +27,8 @@ const IN_FLIGHT: usize = 4_096;
 /// Their bytes. What stands before a tenant's message on the wire is no more than this.
 const IN_FLIGHT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Queues that are tried with one message after a failure, at the same time: those of a master that hangs must not
-/// take the room of the others.
+/// Queues that are tried with one message after a failure, at the same time, and as many bytes as the others may have:
+/// those of a master that hangs must not take the room of the others.
 const RETRIES_AT_ONCE: usize = 64;
 
 /// Tenants whose events are counted; past it all counts begin anew, in the next generation.
@@ -65,9 +65,9 @@ pub(crate) struct SendQueue {
     /// Those being sent included.
     n_messages: usize,
     n_bytes: usize,
-    n_in_flight: usize,
-    in_flight_bytes: usize,
-    n_retrying: usize,
+    in_flight: Load,
+    /// The same of queues whose last message failed.
+    retrying: Load,
     /// Queues whose turn comes: those that go, and those whose last message failed.
     ready: VecDeque<TenantId>,
     failed: VecDeque<TenantId>,
@@ -80,6 +80,13 @@ pub(crate) struct SendQueue {
     heaviest: Option<Heaviest>,
     /// Tenants of which messages were dropped and the other nodes may not know.
     unannounced: HashSet<TenantId>,
+}
+
+/// What is being sent.
+#[derive(Debug, Default)]
+struct Load {
+    n_messages: usize,
+    n_bytes: usize,
 }
 
 /// What was dropped since messages began to be too many.
@@ -112,9 +119,8 @@ impl SendQueue {
             queues: HashMap::new(),
             n_messages: 0,
             n_bytes: 0,
-            n_in_flight: 0,
-            in_flight_bytes: 0,
-            n_retrying: 0,
+            in_flight: Load::default(),
+            retrying: Load::default(),
             ready: VecDeque::new(),
             failed: VecDeque::new(),
             numbers: HashMap::new(),
@@ -225,17 +231,23 @@ impl SendQueue {
                 continue;
             }
             let batch = self.take_batch(&tenant);
-            self.n_retrying += usize::from(self.queues.get(&tenant).is_some_and(|queue| queue.has_failed));
-            self.n_in_flight += batch.len();
-            self.in_flight_bytes += batch.iter().map(|outbound| outbound.body.len()).sum::<usize>();
+            let load = self.load_of(&tenant);
+            load.n_messages += batch.len();
+            load.n_bytes += n_bytes(&batch);
             return Some((tenant, batch));
         }
     }
 
     fn next_turn(&mut self) -> Option<TenantId> {
-        let retry = if self.n_retrying < RETRIES_AT_ONCE { self.failed.pop_front() } else { None };
-        let has_room = self.n_in_flight < IN_FLIGHT && self.in_flight_bytes < IN_FLIGHT_BYTES;
-        retry.or_else(|| if has_room { self.ready.pop_front() } else { None })
+        let has_room = |load: &Load, n_messages| load.n_messages < n_messages && load.n_bytes < IN_FLIGHT_BYTES;
+        let retry = if has_room(&self.retrying, RETRIES_AT_ONCE) { self.failed.pop_front() } else { None };
+        retry.or_else(|| if has_room(&self.in_flight, IN_FLIGHT) { self.ready.pop_front() } else { None })
+    }
+
+    /// Where a tenant's messages count that are being sent, from when they are taken until they are settled.
+    fn load_of(&mut self, tenant: &TenantId) -> &mut Load {
+        let has_failed = self.queues.get(tenant).is_some_and(|queue| queue.has_failed);
+        if has_failed { &mut self.retrying } else { &mut self.in_flight }
     }
 
     fn take_batch(&mut self, tenant: &TenantId) -> Batch {
@@ -261,12 +273,14 @@ impl SendQueue {
     pub(crate) fn gone(&mut self, batch: &[Outbound]) {
         self.answered(batch);
         self.n_messages -= batch.len();
-        self.n_bytes -= batch.iter().map(|outbound| outbound.body.len()).sum::<usize>();
+        self.n_bytes -= n_bytes(batch);
     }
 
     fn answered(&mut self, batch: &[Outbound]) {
-        self.n_in_flight -= batch.len();
-        self.in_flight_bytes -= batch.iter().map(|outbound| outbound.body.len()).sum::<usize>();
+        let Some(first) = batch.first() else { return };
+        let load = self.load_of(&first.tenant);
+        load.n_messages -= batch.len();
+        load.n_bytes -= n_bytes(batch);
     }
 
     /// What was taken and has to be sent again; nobody waits for it any more.
@@ -285,7 +299,6 @@ impl SendQueue {
     /// released.
     pub(crate) fn settled(&mut self, tenant: &TenantId, has_failed: bool) {
         if let Some(queue) = self.queues.get_mut(tenant) {
-            self.n_retrying -= usize::from(queue.has_failed);
             queue.has_failed = has_failed;
         }
     }
@@ -317,6 +330,10 @@ impl SendQueue {
         }
         Some(changed)
     }
+}
+
+fn n_bytes(batch: &[Outbound]) -> usize {
+    batch.iter().map(|outbound| outbound.body.len()).sum()
 }
 
 #[cfg(test)]

@@ -25,6 +25,10 @@ const WAITING_BYTES: usize = 8 * 1024 * 1024;
 /// number that the node never gave.
 const FAR_BELOW: u64 = 4_096;
 
+/// Most bytes of an event that is held until it is known which number was wrong; a larger one counts as missed. One
+/// of every node may be held for as long as the node says nothing more.
+const HELD_BELOW_BYTES: usize = 16 * 1024;
+
 /// A number's upper bits are its generation. A node that publishes for very many tenants forgets its counts
 /// and goes on in the next generation; that is no gap.
 pub(crate) const GENERATION_SHIFT: u32 = 40;
@@ -54,8 +58,9 @@ struct Sequence {
     is_forgiven: bool,
     /// Until then events are only collected.
     settles_at: Option<Instant>,
-    /// An event far below what is expected, with its number: held until the next one shows what it is.
-    below: Option<(u64, Received)>,
+    /// An event far below what is expected, with its number: held until the next one shows what it is. Not one that is
+    /// large.
+    below: Option<(u64, Option<Received>)>,
 }
 
 /// What came out of taking an event in.
@@ -254,7 +259,7 @@ impl Sequence {
             return Ordered::default();
         }
         let Some((_, before)) = self.below.take_if(|(before, _)| *before + 1 == seq) else {
-            self.below = Some((seq, received));
+            self.below = Some((seq, Some(received).filter(|received| bytes(received) <= HELD_BELOW_BYTES)));
             return Ordered::default();
         };
         tracing::warn!(
@@ -264,7 +269,8 @@ impl Sequence {
         );
         let waiting = std::mem::take(&mut self.waiting);
         self.next = seq + 1;
-        Ordered { ready: vec![before, received], n_missed: waiting.events.len() as u64 }
+        let n_missed = waiting.events.len() as u64 + u64::from(before.is_none());
+        Ordered { ready: before.into_iter().chain([received]).collect(), n_missed }
     }
 
     /// Everything from the next number on that is there without a gap.

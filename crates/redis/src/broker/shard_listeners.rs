@@ -5,7 +5,7 @@
 //! which also finds what no change of owner explains.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fred::clients::{Client, WithOptions};
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::sources::SourceSender;
 use crate::link::clients;
-use crate::link::listener::Listener;
+use crate::link::running_client::RunningClient;
 use crate::link::{Link, LinkError};
 
 /// How often a channel's owner is asked for again before its subscription is given up for now.
@@ -45,7 +45,7 @@ struct State {
     masters: HashMap<Server, Master>,
     /// Where a tenant's channel was asked for, and granted.
     homes: HashMap<TenantId, Server>,
-    routing: Option<ClusterRouting>,
+    routing: Option<Arc<ClusterRouting>>,
     /// Masters that did not answer, and when last.
     silent: HashMap<Server, Instant>,
     /// Channels to be asked for anew, in turn.
@@ -55,7 +55,7 @@ struct State {
 /// One connection to one master.
 #[derive(Debug)]
 struct Master {
-    listener: Listener,
+    listener: RunningClient,
     reconnects: broadcast::Receiver<Server>,
     n_misses: u32,
 }
@@ -135,8 +135,8 @@ impl ShardListeners {
         let home = self.state().homes.get(tenant).cloned()?;
         let channel = self.link.keys().tenant_channel(tenant);
         let command = CustomCommand::new_static("PUBSUB", None, false);
-        let counted: Result<(String, i64), _> =
-            self.link.client_at(Some(&home)).custom(command, vec!["SHARDNUMSUB", channel.as_str()]).await;
+        let client = self.link.client_at(Some(&home)).ok()?;
+        let counted: Result<(String, i64), _> = client.custom(command, vec!["SHARDNUMSUB", channel.as_str()]).await;
         counted.ok().map(|(_, n_listeners)| n_listeners)
     }
 
@@ -188,10 +188,10 @@ impl ShardListeners {
         if let Some(master) = state.masters.get(server) {
             return Ok((master.listener.client().clone(), None));
         }
-        let client = clients::listening_client(self.link.config(), Some(server))
+        let client = clients::client_of(self.link.config(), Some(server))
             .map_err(|error| LinkError::Away { problem: error.to_string() })?;
         let (messages, reconnects) = (client.message_rx(), client.reconnect_rx());
-        let listener = Listener::start(client.clone(), Some(server.clone()));
+        let listener = RunningClient::start(client.clone(), Some(server.clone()));
         state.masters.insert(server.clone(), Master { listener, reconnects, n_misses: 0 });
         Ok((client, Some(messages)))
     }

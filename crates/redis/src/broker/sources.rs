@@ -6,21 +6,14 @@ use futures_util::future::select_all;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc};
 
+use super::read_ahead::{Next, ReadAhead};
+use crate::link::clients::WAITING_MESSAGES;
+
 /// Connections that may be made before the receiving task has heard of the first.
 const WAITING_SOURCES: usize = 1_024;
 
 /// Where a new connection's messages are handed in.
 pub(crate) type SourceSender = mpsc::Sender<broadcast::Receiver<Message>>;
-
-/// What comes next.
-#[derive(Debug)]
-pub(crate) enum Next {
-    Message(Message),
-    /// So many were forgotten, because they were not taken in time.
-    Lagged(u64),
-    /// There is no connection any more, and none will come.
-    Ended,
-}
 
 /// The connections, each in turn.
 #[derive(Debug)]
@@ -28,17 +21,32 @@ pub(crate) struct Sources {
     sources: Vec<broadcast::Receiver<Message>>,
     turn: usize,
     added: mpsc::Receiver<broadcast::Receiver<Message>>,
+    ahead: ReadAhead,
 }
 
 impl Sources {
-    /// The first connection's messages, and where those of others are handed in.
-    pub(crate) fn new(first: broadcast::Receiver<Message>) -> (SourceSender, Self) {
+    /// The first connection's messages, and where those of others are handed in. Messages beyond `largest` bytes are
+    /// not held.
+    pub(crate) fn new(first: broadcast::Receiver<Message>, largest: usize) -> (SourceSender, Self) {
         let (add, added) = mpsc::channel(WAITING_SOURCES);
-        (add, Self { sources: vec![first], turn: 0, added })
+        (add, Self { sources: vec![first], turn: 0, added, ahead: ReadAhead::new(largest) })
     }
 
     /// What is there already.
     pub(crate) fn try_next(&mut self) -> Option<Next> {
+        self.ahead.pop().or_else(|| self.take_one())
+    }
+
+    /// Takes over what the clients hold by now, who bound it by its number only.
+    pub(crate) fn read_ahead(&mut self) {
+        // No more than they can hold: somebody has to handle it too.
+        for _ in 0..WAITING_MESSAGES {
+            let Some(next) = self.take_one() else { return };
+            self.ahead.hold(next);
+        }
+    }
+
+    fn take_one(&mut self) -> Option<Next> {
         for _ in 0..self.sources.len() {
             // Stays with one as long as it has messages: their order is that of the channels.
             let source = self.sources.get_mut(self.turn)?;
@@ -54,6 +62,9 @@ impl Sources {
 
     /// Waits for what comes next. Cancel safe.
     pub(crate) async fn next(&mut self) -> Next {
+        if let Some(next) = self.ahead.pop() {
+            return next;
+        }
         loop {
             tokio::select! {
                 // A connection that is new is not to wait for the next message of another.
@@ -121,7 +132,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_ends_takes_nothing_of_the_others() {
         let (first, received) = broadcast::channel(4);
-        let (add, mut sources) = Sources::new(received);
+        let (add, mut sources) = Sources::new(received, 1_000);
         first.send(message("a")).expect("somebody listens");
         let (second, received) = broadcast::channel(4);
         second.send(message("b")).expect("somebody listens");
@@ -133,6 +144,13 @@ mod tests {
         second.send(message("c")).expect("somebody listens");
         assert_eq!(next(&mut sources).await, "c");
         assert!(sources.try_next().is_none());
+        for text in ["d", "e"] {
+            second.send(message(text)).expect("somebody listens");
+        }
+        sources.read_ahead();
+        second.send(message("f")).expect("somebody listens");
+        let got = [next(&mut sources).await, next(&mut sources).await, next(&mut sources).await];
+        assert_eq!(got, ["d", "e", "f"], "what was read ahead comes first");
         drop((second, add));
         assert_eq!(next(&mut sources).await, "Ended");
     }

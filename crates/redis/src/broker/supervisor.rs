@@ -74,8 +74,8 @@ impl Supervisor {
     pub(crate) async fn run(mut self) {
         // At first there is no connection yet, which is no news.
         let subscriber = self.link.subscriber();
-        let both = async { tokio::join!(self.link.commands().wait_for_connect(), subscriber.wait_for_connect()) };
-        let _connected = tokio::time::timeout(self.link.config().command_timeout, both).await;
+        let all = async { tokio::join!(self.link.wait_for_connect(), subscriber.wait_for_connect()) };
+        let _connected = tokio::time::timeout(self.link.config().command_timeout, all).await;
         let mut interval = tokio::time::interval(self.link.config().probe_interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -114,6 +114,7 @@ impl Supervisor {
         }
         self.probe().await?;
         if self.link.is_up() {
+            self.leave_replica().await;
             return Ok(());
         }
         let had_listened = std::mem::replace(&mut self.has_listened, true);
@@ -140,8 +141,10 @@ impl Supervisor {
         let probes: Vec<_> =
             servers.into_iter().zip(first..).map(|(server, number)| probe_one(&self.link, server, number)).collect();
         let answers = join_all(probes).await;
+        for (server, answer) in &answers {
+            self.note_answer(server.as_ref(), answer);
+        }
         if answers.iter().any(|(_, answer)| answer.is_ok()) {
-            self.note_masters(answers).await;
             return Ok(());
         }
         // One that was taken and not heard tells most: then it is the connection that listens.
@@ -150,23 +153,14 @@ impl Supervisor {
         Err(first.unwrap_or_else(|| LinkError::Away { problem: "no master of the cluster is known".to_owned() }))
     }
 
-    /// Each master's own state: what is stuck with one is no trouble of the others.
-    async fn note_masters(&mut self, answers: Vec<(Option<Server>, Result<(), LinkError>)>) {
-        for (server, answer) in answers {
-            let Some(server) = server else { continue };
-            let problem = answer.as_ref().err().map(LinkError::summary);
-            let n_misses = self.link.note_shard(&server, problem, MISSES);
-            if n_misses >= MISSES && answer.is_err_and(|error| error.is_timeout()) {
-                self.revive_commands(&server).await;
-            }
-        }
-    }
-
-    /// A master does not answer over the connection for commands. When it does over another, it is the connection.
-    async fn revive_commands(&mut self, server: &Server) {
-        if self.may_reconnect() && clients::answers(self.link.config(), server).await {
-            tracing::warn!(%server, "nothing comes back over the connections to Redis Cluster, they are made anew");
-            self.link.replace_commands();
+    /// Each master's own state: what is stuck with one is no trouble of the others. One that does not answer over its
+    /// connection has it made anew, with all that waits there: that it hangs itself, nothing tells.
+    fn note_answer(&self, server: Option<&Server>, answer: &Result<(), LinkError>) {
+        let Some(server) = server else { return };
+        let problem = answer.as_ref().err().map(LinkError::summary);
+        let n_misses = self.link.note_shard(server, problem, MISSES);
+        if n_misses >= MISSES && answer.as_ref().is_err_and(LinkError::is_timeout) {
+            self.link.replace_commands(Some(server));
         }
     }
 
@@ -176,12 +170,31 @@ impl Supervisor {
         if is_certain || self.n_misses >= MISSES {
             self.link.close(&error.summary());
         }
-        if self.n_misses >= MISSES && self.may_reconnect() {
-            match (&self.link.config().topology, error) {
-                (Topology::Cluster(_), LinkError::Away { .. }) => self.listen_elsewhere().await,
-                (Topology::Cluster(_), LinkError::Failed { .. }) => self.revive_all(error).await,
-                (Topology::Single(_) | Topology::Sentinel { .. }, _) => self.reconnect().await,
+        if self.n_misses < MISSES {
+            return;
+        }
+        let listens_in_vain = match self.link.config().topology {
+            Topology::Cluster(_) => matches!(error, LinkError::Away { .. }),
+            Topology::Single(_) | Topology::Sentinel { .. } => {
+                self.link.replace_commands(None);
+                // One that knows to be disconnected is trying already.
+                self.link.subscriber().is_connected()
             }
+        };
+        if listens_in_vain && self.may_reconnect() {
+            self.listen_anew().await;
+        }
+    }
+
+    /// A server that became a replica takes events all the same, and nobody hears them. Where its name leads to
+    /// another one by now, as with a service that moves it at a fail-over, the node goes there. In a cluster it is
+    /// told by redirections.
+    async fn leave_replica(&mut self) {
+        let is_replica = self.link.take_only_reads() && !matches!(self.link.config().topology, Topology::Cluster(_));
+        if is_replica && self.may_reconnect() && clients::leads_to_master(self.link.config()).await {
+            self.link.close("the server only reads by now, its name leads to another one");
+            self.link.replace_commands(None);
+            self.listen_anew().await;
         }
     }
 
@@ -194,22 +207,8 @@ impl Supervisor {
         may
     }
 
-    /// Has both clients drop their connections and make new ones.
-    async fn reconnect(&mut self) {
-        (self.is_listening, self.has_lost) = (false, true);
-        for client in [self.link.commands(), &self.link.subscriber()] {
-            // One that knows to be disconnected is trying already, and would do it twice.
-            if client.is_connected() {
-                self.link.metrics().reconnections.inc();
-                let patience = self.link.config().command_timeout;
-                // It goes on trying by itself; the next probe tells how it went.
-                let _tried = tokio::time::timeout(patience, client.force_reconnection()).await;
-            }
-        }
-    }
-
-    /// What is published does not come back: listens at another master.
-    async fn listen_elsewhere(&mut self) {
+    /// What is published does not come back: listens over another connection, in a cluster at another master.
+    async fn listen_anew(&mut self) {
         (self.is_listening, self.has_lost) = (false, true);
         match self.link.replace_listener() {
             Ok(messages) => {
@@ -220,25 +219,16 @@ impl Supervisor {
             Err(error) => tracing::error!(error = %Chain(&error), "no other connection to listen over"),
         }
     }
-
-    /// No master takes a probe. The client drops no connection that it thinks is good, so all are given up with the
-    /// client's task, once every master is known to answer over another.
-    async fn revive_all(&self, error: &LinkError) {
-        if error.is_timeout() {
-            let servers: Vec<Server> = self.link.servers().into_iter().flatten().collect();
-            let answers = join_all(servers.iter().map(|server| clients::answers(self.link.config(), server))).await;
-            if !answers.is_empty() && answers.into_iter().all(|answers| answers) {
-                self.link.replace_commands();
-            }
-        }
-    }
 }
 
 /// Sends one probe, and waits for it.
 async fn probe_one(link: &Link, server: Option<Server>, number: u64) -> (Option<Server>, Result<(), LinkError>) {
     let channel = link.keys().probe_channel(link.node());
     let deadline = Instant::now() + link.config().command_timeout;
-    let sent = link.client_at(server.as_ref()).publish::<(), _, _>(channel.clone(), number.to_string()).await;
+    let sent = match link.client_at(server.as_ref()) {
+        Ok(client) => client.publish::<(), _, _>(channel.clone(), number.to_string()).await,
+        Err(error) => Err(error),
+    };
     if let Err(source) = sent {
         return (server, Err(link.failed("take a probe", &channel, source)));
     }

@@ -214,6 +214,17 @@ impl SharedChatSessions for RedisChatSessions {
         Box::pin(self.find_named(tenant, alias))
     }
 
+    fn may_have_lost(&self) -> BoxFuture<'_, Result<bool, ChatSessionError>> {
+        Box::pin(async move {
+            let epochs = self.scripts.epochs().await?;
+            let has_lost = self.is_lost(&epochs);
+            if !has_lost {
+                self.remember(epochs);
+            }
+            Ok(has_lost)
+        })
+    }
+
     fn restore(&self, sessions: Vec<ChatSession>) -> BoxFuture<'_, Result<(), ChatSessionError>> {
         Box::pin(self.restore_lost(sessions))
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fred::clients::{Client, WithOptions};
 use fred::interfaces::{HashesInterface as _, KeysInterface as _};
 use fred::types::{Expiration, FromValue, Value};
 use futures_util::future::join_all;
@@ -84,7 +85,8 @@ impl Scripts {
         self.link.ready().map_err(|away| unavailable(OPERATION, away))?;
         let names = vec!["tenant", "alias", "last_active", "silence"];
         let name = self.link.keys().chat(key);
-        let found: Result<Vec<Option<String>>, _> = self.link.client().hmget(&name, names).await;
+        let read = async |client: WithOptions<Client>| client.hmget(&name, names.clone()).await;
+        let found: Result<Vec<Option<String>>, _> = self.link.at_key(&name, read).await;
         let found = found.map_err(|error| self.failed(OPERATION, &name, error))?;
         let [Some(tenant), Some(alias), Some(last_active), Some(silence)] = &found[..] else { return Ok(None) };
         let last_active = last_active.parse().map(Timestamp::from_millis);
@@ -98,7 +100,10 @@ impl Scripts {
         self.link.ready().map_err(|away| unavailable(OPERATION, away))?;
         let key = self.link.keys().chat_alias(&session.tenant, alias);
         let expiry = Some(Expiration::PX(expiry.as_millis().max(1) as i64));
-        let set: Result<(), _> = self.link.client().set(&key, session.key.as_str(), expiry, None, false).await;
+        let set = async |client: WithOptions<Client>| {
+            client.set(&key, session.key.as_str(), expiry.clone(), None, false).await
+        };
+        let set: Result<(), _> = self.link.at_key(&key, set).await;
         set.map_err(|error| self.failed(OPERATION, &key, error))
     }
 
@@ -118,7 +123,8 @@ impl Scripts {
         const OPERATION: &str = "find a chat session by its name";
         self.link.ready().map_err(|away| unavailable(OPERATION, away))?;
         let name = self.link.keys().chat_alias(tenant, alias);
-        let found: Result<Option<String>, _> = self.link.client().get(&name).await;
+        let get = async |client: WithOptions<Client>| client.get(&name).await;
+        let found: Result<Option<String>, _> = self.link.at_key(&name, get).await;
         let found = found.map_err(|error| self.failed(OPERATION, &name, error))?;
         Ok(found.and_then(|key| SessionKey::parse(&key).ok()))
     }

@@ -1,27 +1,24 @@
-//! The two clients of a node: one for commands, one that listens.
+//! How the clients of a node are set up: those for commands, and the one that listens.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Client;
 use fred::interfaces::ClientLike as _;
-use fred::types::Builder;
 use fred::types::config::{
     ClusterDiscoveryPolicy, Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, Server, ServerConfig,
     TcpConfig, TlsConfig, TlsConnector, UnresponsiveConfig,
 };
-use hookswitch_protocol::NodeId;
-use hookswitch_runtime::Clock;
+use fred::types::{Builder, CustomCommand, Value};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::Link;
-use super::listener::Listener;
+use super::running_client::RunningClient;
 use crate::config::{HostPort, RedisConfig, Tls, Topology};
 
-/// Messages that may wait for the receiving task. Past it the client forgets the oldest and says so.
-const WAITING_MESSAGES: usize = 64 * 1024;
+/// Messages that may wait until the receiving task takes them over, which it does every few. Past it the client forgets
+/// the oldest and says so.
+pub(crate) const WAITING_MESSAGES: usize = 16 * 1024;
 
 /// Commands that may wait for the connection; past it they are refused.
 const WAITING_COMMANDS: usize = 20_000;
@@ -58,36 +55,33 @@ impl Tls {
     }
 }
 
-/// Makes the clients and lets them connect, now or whenever there is something to connect to.
-pub(crate) fn connect(config: RedisConfig, node: NodeId, clock: Clock) -> Result<Link, RedisSetupError> {
-    let commands = build(&config, server(&config.topology))?;
-    let first = match &config.topology {
-        // Not all nodes at the same one.
-        Topology::Cluster(hosts) => {
-            hosts.get(RandomState::new().hash_one(&node) as usize % hosts.len().max(1)).map(one)
-        }
-        Topology::Single(_) | Topology::Sentinel { .. } => None,
-    };
-    let listener = Listener::start(listening_client(&config, first.as_ref())?, first);
-    Ok(Link::new(config, node, clock, commands, listener))
-}
-
 /// A client that does not connect yet, for one server of a cluster; without one, for the only server.
-pub(crate) fn listening_client(config: &RedisConfig, at: Option<&Server>) -> Result<Client, RedisSetupError> {
+pub(crate) fn client_of(config: &RedisConfig, at: Option<&Server>) -> Result<Client, RedisSetupError> {
     let only = |at: &Server| ServerConfig::Centralized { server: at.clone() };
     build(config, at.map_or_else(|| server(&config.topology), only))
 }
 
-/// Whether a server answers over a connection of its own.
-pub(crate) async fn answers(config: &RedisConfig, server: &Server) -> bool {
-    let Ok(client) = listening_client(config, Some(server)) else { return false };
+/// A client that does not connect yet, for one connection: when that is lost, or cannot be made, the client ends and
+/// makes no other.
+pub(crate) fn passing_client(config: &RedisConfig, at: Option<&Server>) -> Result<Client, RedisSetupError> {
+    let only = |at: &Server| ServerConfig::Centralized { server: at.clone() };
+    let mut builder = builder(config, at.map_or_else(|| server(&config.topology), only))?;
+    builder.with_config(|config| config.fail_fast = true);
+    builder.build().map_err(|error| RedisSetupError::Client(Box::new(error)))
+}
+
+/// Whether a connection that is made now leads to a server that takes writes.
+pub(crate) async fn leads_to_master(config: &RedisConfig) -> bool {
+    let Ok(client) = client_of(config, None) else { return false };
     // Its task ends with it.
-    let listener = Listener::start(client, Some(server.clone()));
+    let fresh = RunningClient::start(client, None);
     let asked = async {
-        listener.client().wait_for_connect().await?;
-        listener.client().ping::<()>(None).await
+        fresh.client().wait_for_connect().await?;
+        let command = CustomCommand::new_static("ROLE", None, false);
+        fresh.client().custom::<Vec<Value>, Value>(command, Vec::new()).await
     };
-    matches!(tokio::time::timeout(config.command_timeout, asked).await, Ok(Ok(())))
+    let said = tokio::time::timeout(config.command_timeout, asked).await;
+    matches!(said, Ok(Ok(role)) if role.first().and_then(Value::as_str).as_deref() == Some("master"))
 }
 
 /// The servers that the settings name.
@@ -99,9 +93,17 @@ pub(crate) fn configured_servers(topology: &Topology) -> Vec<Server> {
 }
 
 fn build(config: &RedisConfig, server: ServerConfig) -> Result<Client, RedisSetupError> {
-    builder(config, server)?.build().map_err(|error| RedisSetupError::Client(Box::new(error)))
+    let mut builder = builder(config, server)?;
+    builder.set_policy(ReconnectPolicy::Constant {
+        attempts: 0,
+        max_attempts: 0,
+        delay: RECONNECT_PAUSE_MS,
+        jitter: RECONNECT_JITTER_MS,
+    });
+    builder.build().map_err(|error| RedisSetupError::Client(Box::new(error)))
 }
 
+/// All but what is done about a lost connection.
 fn builder(config: &RedisConfig, server: ServerConfig) -> Result<Builder, RedisSetupError> {
     let client_config = Config {
         // A server that is not there yet is no mistake: the node starts by itself and joins later.
@@ -114,12 +116,6 @@ fn builder(config: &RedisConfig, server: ServerConfig) -> Result<Builder, RedisS
         ..Config::default()
     };
     let mut builder = Builder::from_config(client_config);
-    builder.set_policy(ReconnectPolicy::Constant {
-        attempts: 0,
-        max_attempts: 0,
-        delay: RECONNECT_PAUSE_MS,
-        jitter: RECONNECT_JITTER_MS,
-    });
     builder.set_performance_config(PerformanceConfig {
         default_command_timeout: config.command_timeout,
         broadcast_channel_capacity: WAITING_MESSAGES,
@@ -159,7 +155,7 @@ fn server(topology: &Topology) -> ServerConfig {
     }
 }
 
-fn one(server: &HostPort) -> Server {
+pub(super) fn one(server: &HostPort) -> Server {
     Server::new(server.host.as_str(), server.port)
 }
 

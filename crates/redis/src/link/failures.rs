@@ -16,17 +16,23 @@ const QUIET: Duration = Duration::from_mins(1);
 /// Keys for which a kind is told in that time: all of them may fail at once.
 const KEYS_TOLD: usize = 10;
 
+/// The class of what a replica refuses.
+pub(super) const READ_ONLY: &str = "read_only";
+
 /// What a failure can be, by the word with which Redis begins its answer; the word for people is the metric's label.
 const REFUSALS: [(&str, &str); 8] = [
     ("WRONGTYPE", "wrong_type"),
     ("OOM", "out_of_memory"),
     ("NOPERM", "no_permission"),
-    ("READONLY", "read_only"),
+    ("READONLY", READ_ONLY),
     ("NOREPLICAS", "too_few_replicas"),
     ("MISCONF", "persistence"),
     ("CLUSTERDOWN", "cluster_down"),
     ("NOAUTH", "authentication"),
 ];
+
+/// What Redis says of itself and not of the command: soon it says otherwise.
+const PASSING: [&str; 5] = ["LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN"];
 
 /// Counts failed commands, and says when one is to be told.
 #[derive(Debug, Default)]
@@ -78,13 +84,24 @@ pub(crate) fn class(error: &Error) -> &'static str {
         _ => {}
     }
     let details = error.details();
-    REFUSALS.iter().find(|(word, _)| details.contains(word)).map_or("other", |(_, class)| class)
+    let refusal = REFUSALS.iter().find(|(word, _)| details.contains(word)).map(|(_, class)| *class);
+    refusal.unwrap_or(if is_answer(details) { "other" } else { "connection" })
 }
 
 /// Whether Redis answered that it does not do this one command: others may go through all the same.
 pub(crate) fn is_refusal(error: &Error) -> bool {
     use ErrorKind::{Auth, InvalidArgument, InvalidCommand, Unknown};
+    let is_passing = || PASSING.iter().any(|word| error.details().starts_with(word));
     matches!(error.kind(), Auth | InvalidArgument | InvalidCommand | Unknown)
+        && is_answer(error.details())
+        && !is_passing()
+}
+
+/// Whether these are words of Redis, which begin with one in capitals. Of the same kind as some of those are what the
+/// client says of a command that was under way when its connection was given up.
+fn is_answer(details: &str) -> bool {
+    let word = details.split(' ').next().unwrap_or_default();
+    !word.is_empty() && word.chars().all(|letter| letter.is_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -118,5 +135,10 @@ mod tests {
         assert_eq!(of(ErrorKind::Auth, "NOPERM this user has no permissions to run 'evalsha'"), "no_permission");
         assert_eq!(of(ErrorKind::Timeout, "Request timed out."), "timeout");
         assert_eq!(of(ErrorKind::InvalidCommand, "ERR unknown command"), "other");
+        assert_eq!(of(ErrorKind::Unknown, "channel closed"), "connection");
+        let is_refused = |text: &'static str| is_refusal(&Error::new(ErrorKind::Unknown, text));
+        assert!(is_refused("NOPERM this user has no permissions") && is_refused("ERR unknown command"));
+        assert!(!is_refused("BUSY Redis is busy running a script.") && !is_refused("LOADING Redis is loading"));
+        assert!(!is_refused("channel closed") && !is_refused("Client is not initialized."));
     }
 }

@@ -1,29 +1,32 @@
-//! The way to Redis: two clients, and whether the way is open.
+//! The way to Redis: clients for commands, one that listens, and whether the way is open.
 
 pub(crate) mod clients;
+mod command_clients;
+pub(crate) mod connect;
 pub(crate) mod failures;
-pub(crate) mod listener;
 mod replace;
+mod routing;
+pub(crate) mod running_client;
 mod shard_states;
 mod shards;
 
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fred::clients::{Client, WithOptions};
+use fred::clients::Client;
 use fred::error::ErrorKind;
-use fred::interfaces::ClientLike;
-use fred::types::ClusterHash;
-use fred::types::config::{Options, Server};
+use fred::interfaces::ClientLike as _;
+use futures_util::future::join_all;
 use hookswitch_protocol::NodeId;
 use hookswitch_runtime::Clock;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
+use self::command_clients::CommandClients;
 use self::failures::FailureLog;
-use self::listener::Listener;
+use self::running_client::RunningClient;
 use self::shard_states::ShardStates;
 use crate::config::RedisConfig;
 use crate::keys::Keys;
@@ -42,15 +45,15 @@ struct LinkParts {
     node: NodeId,
     keys: Keys,
     clock: Clock,
-    commands: Client,
-    /// The task that writes and reads for it.
-    commands_task: Mutex<AbortHandle>,
+    commands: CommandClients,
     /// What listens to everything but shard channels; another one when it was given up.
-    listener: Mutex<Listener>,
+    listener: Mutex<RunningClient>,
     state: watch::Sender<LinkState>,
     /// Probes that came back, of those that are out.
     heard: Mutex<BTreeSet<u64>>,
     failures: FailureLog,
+    /// Whether a server refused to write since that was last asked.
+    only_reads: AtomicBool,
     shards: ShardStates,
 }
 
@@ -85,10 +88,7 @@ pub(crate) enum LinkError {
 }
 
 impl Link {
-    /// With a client for commands that may connect now.
-    fn new(config: RedisConfig, node: NodeId, clock: Clock, commands: Client, listener: Listener) -> Self {
-        // The client's own task; it ends with `quit`.
-        let commands_task = Mutex::new(commands.connect().abort_handle());
+    fn new(config: RedisConfig, node: NodeId, clock: Clock, commands: CommandClients, listener: RunningClient) -> Self {
         let keys = Keys::new(&config.prefix);
         let problem = Some(format!("{} has not answered yet", config.topology));
         Self(Arc::new(LinkParts {
@@ -97,11 +97,11 @@ impl Link {
             keys,
             clock,
             commands,
-            commands_task,
             listener: Mutex::new(listener),
             state: watch::Sender::new(LinkState { problem, n_opened: 0 }),
             heard: Mutex::default(),
             failures: FailureLog::default(),
+            only_reads: AtomicBool::new(false),
             shards: ShardStates::default(),
         }))
     }
@@ -123,46 +123,8 @@ impl Link {
         &self.0.clock
     }
 
-    /// The client for commands. They fail at once when there is no connection, and are not tried again.
-    pub(crate) fn client(&self) -> WithOptions<Client> {
-        self.0.commands.with_options(&self.options())
-    }
-
-    /// The same, with every command going to the owner of one slot of a cluster: what is published
-    /// for one tenant goes one way, and so stays in order.
-    pub(crate) fn client_by_slot(&self, slot: u16) -> WithOptions<Client> {
-        let cluster_hash = Some(ClusterHash::Custom(slot));
-        self.0.commands.with_options(&Options { cluster_hash, ..self.options() })
-    }
-
-    fn options(&self) -> Options {
-        Options {
-            // Not for lost connections, which fail at once, but for slots of a cluster that moved.
-            max_attempts: Some(3),
-            timeout: Some(self.0.config.command_timeout),
-            fail_fast: true,
-            ..Options::default()
-        }
-    }
-
-    /// The same, with every command going to this master of a cluster; to the only server without one.
-    pub(crate) fn client_at(&self, server: Option<&Server>) -> WithOptions<Client> {
-        // A redirection would hide that this master does not do it.
-        let max_redirections = server.map(|_| 0);
-        let cluster_node = server.cloned();
-        self.0.commands.with_options(&Options { cluster_node, max_redirections, ..self.options() })
-    }
-
-    pub(crate) fn commands(&self) -> &Client {
+    fn clients(&self) -> &CommandClients {
         &self.0.commands
-    }
-
-    /// Gives all connections for commands up and makes them anew. Commands under way fail.
-    pub(crate) fn replace_commands(&self) {
-        let mut task = self.0.commands_task.lock().unwrap_or_else(PoisonError::into_inner);
-        task.abort();
-        *task = self.0.commands.connect().abort_handle();
-        self.metrics().reconnections.inc();
     }
 
     /// The client that listens just now.
@@ -170,7 +132,7 @@ impl Link {
         self.listener().client().clone()
     }
 
-    fn listener(&self) -> MutexGuard<'_, Listener> {
+    fn listener(&self) -> MutexGuard<'_, RunningClient> {
         self.0.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,7 +144,15 @@ impl Link {
     /// A command failed: it is counted, and its kind told once a minute with the keys.
     pub(crate) fn failed(&self, operation: &'static str, keys: &str, source: fred::error::Error) -> LinkError {
         self.0.failures.note(operation, &self.0.keys.masked(keys), &source);
+        if failures::class(&source) == failures::READ_ONLY {
+            self.0.only_reads.store(true, Ordering::Relaxed);
+        }
         LinkError::Failed { operation, source }
+    }
+
+    /// Whether a server refused to write, as a replica does, since this was last asked.
+    pub(crate) fn take_only_reads(&self) -> bool {
+        self.0.only_reads.swap(false, Ordering::Relaxed)
     }
 
     /// Whether the way is open.
@@ -253,12 +223,13 @@ impl Link {
         }
     }
 
-    /// Closes both clients.
+    /// Closes all clients.
     pub(crate) async fn quit(&self) {
-        let subscriber = self.subscriber();
-        let both = async { tokio::join!(self.0.commands.quit(), subscriber.quit()) };
+        let mut clients = self.clients().all();
+        clients.push(self.subscriber());
+        let all = join_all(clients.iter().map(Client::quit));
         // Ended connections are what is wanted; a server that is gone has none.
-        let _ended = tokio::time::timeout(self.0.config.command_timeout / 2, both).await;
+        let _ended = tokio::time::timeout(self.0.config.command_timeout / 2, all).await;
     }
 }
 

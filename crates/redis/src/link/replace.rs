@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 
 use super::Link;
 use super::clients;
-use super::listener::Listener;
+use super::running_client::RunningClient;
 use crate::config::Topology;
 
 impl Link {
@@ -21,9 +21,9 @@ impl Link {
             Topology::Cluster(_) => self.next_server(self.listener().server()),
             Topology::Single(_) | Topology::Sentinel { .. } => None,
         };
-        let client = clients::listening_client(self.config(), server.as_ref())?;
+        let client = clients::client_of(self.config(), server.as_ref())?;
         let messages = client.message_rx();
-        let fresh = Listener::start(client, server);
+        let fresh = RunningClient::start(client, server);
         // The old one ends here, outside of the lock.
         let _given_up = std::mem::replace(&mut *self.listener(), fresh);
         self.metrics().reconnections.inc();

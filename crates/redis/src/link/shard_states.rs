@@ -46,6 +46,11 @@ impl ShardStates {
         *self.deaf.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 
+    /// Whether nothing is wrong with this one, as far as was noted.
+    pub(super) fn is_well(&self, server: &str) -> bool {
+        self.masters().get(server).is_none_or(|state| state.problem.is_none())
+    }
+
     /// Forgets all but these.
     pub(super) fn keep(&self, servers: &[String]) {
         self.masters().retain(|server, _| servers.contains(server));
@@ -70,7 +75,9 @@ mod tests {
         let states = ShardStates::default();
         let miss = |server| states.note(server, Some("no answer".to_owned()), 2);
         assert_eq!((miss("a"), states.check()), (1, Ok(())));
+        assert!(states.is_well("a"));
         assert_eq!((miss("a"), states.check()), (2, Err("a: no answer".to_owned())));
+        assert!(!states.is_well("a") && states.is_well("b"));
         miss("b");
         miss("b");
         states.note("a", None, 2);

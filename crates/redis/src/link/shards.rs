@@ -1,13 +1,15 @@
 //! The masters of a cluster, each with its own state: one that hangs is no reason to doubt the others.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use fred::interfaces::ClusterInterface as _;
+use fred::error::{Error, ErrorKind};
+use fred::interfaces::ClientLike as _;
 use fred::types::cluster::ClusterRouting;
 use fred::types::config::Server;
 use fred::types::{CustomCommand, Value};
 use fred::util::redis_keyslot;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select_ok};
 
 use super::{Link, LinkError};
 use crate::config::Topology;
@@ -16,35 +18,59 @@ use crate::script::Script;
 /// Tags tried to find a key of each master; with so many, one that owns a hundredth of the slots has one.
 const TAGS: u32 = 4_096;
 
+/// Servers that are asked at the same time who owns which slot: the first answer counts.
+const ASKED_AT_ONCE: usize = 2;
+
+const SLOTS_OPERATION: &str = "say which master owns which slot";
+
 impl Link {
     /// The masters of the cluster as last heard of; one `None` where there is one server.
     pub(crate) fn servers(&self) -> Vec<Option<Server>> {
         match self.config().topology {
             Topology::Single(_) | Topology::Sentinel { .. } => vec![None],
             Topology::Cluster(_) => {
-                let known = self.commands().cached_cluster_state();
-                known.map(|known| known.unique_primary_nodes()).unwrap_or_default().into_iter().map(Some).collect()
+                let known = self.clients().slots().map(|slots| slots.unique_primary_nodes());
+                known.unwrap_or_default().into_iter().map(Some).collect()
             }
         }
     }
 
-    /// Asks the cluster anew which master owns which slot.
+    /// Asks the cluster anew which master owns which slot: those first that answer otherwise too.
     ///
     /// # Errors
-    /// When no master answers, or not in words that are understood.
-    pub(crate) async fn slots(&self) -> Result<ClusterRouting, LinkError> {
-        const OPERATION: &str = "read the owners of slots";
-        let mut last = None;
-        for server in self.servers().into_iter().flatten() {
-            let command = CustomCommand::new_static("CLUSTER", None, false);
-            let said: Result<Value, _> =
-                fred::interfaces::ClientLike::custom(&self.client_at(Some(&server)), command, vec!["SLOTS"]).await;
-            match said.and_then(|said| ClusterRouting::from_cluster_slots(said, server.host.clone())) {
-                Ok(routing) => return Ok(routing),
-                Err(error) => last = Some(self.failed(OPERATION, &server.to_string(), error)),
+    /// When no server of it answers, or not in words that are understood.
+    pub(crate) async fn slots(&self) -> Result<Arc<ClusterRouting>, LinkError> {
+        let (well, others): (Vec<_>, Vec<_>) =
+            self.clients().knowing().into_iter().partition(|server| self.0.shards.is_well(&server.to_string()));
+        let mut last = LinkError::Away { problem: "no server of the cluster is known".to_owned() };
+        for some in [well, others].concat().chunks(ASKED_AT_ONCE) {
+            match select_ok(some.iter().map(|server| Box::pin(self.slots_by(server)))).await {
+                Ok((slots, _others)) => return Ok(slots),
+                Err(error) => last = error,
             }
         }
-        Err(last.unwrap_or_else(|| LinkError::Away { problem: "no master of the cluster is known".to_owned() }))
+        Err(last)
+    }
+
+    /// What this server says of who owns which slot.
+    pub(super) async fn slots_by(&self, server: &Server) -> Result<Arc<ClusterRouting>, LinkError> {
+        let asked = async {
+            let client = self.client_at(Some(server))?;
+            client.wait_for_connect().await?;
+            let command = CustomCommand::new_static("CLUSTER", None, false);
+            let said: Value = client.custom(command, vec!["SLOTS"]).await?;
+            ClusterRouting::from_cluster_slots(said, server.host.clone())
+        };
+        let said = tokio::time::timeout(self.config().command_timeout, asked).await;
+        let said = said.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "no answer in time")));
+        match said {
+            Ok(slots) if slots.len() > 0 => Ok(self.clients().note(slots)),
+            Ok(_none) => {
+                let error = Error::new(ErrorKind::Cluster, "it knows of no slots");
+                Err(self.failed(SLOTS_OPERATION, &server.to_string(), error))
+            }
+            Err(error) => Err(self.failed(SLOTS_OPERATION, &server.to_string(), error)),
+        }
     }
 
     /// A probe through this master came back, or why it did not. How many in a row have not.
@@ -79,7 +105,7 @@ impl Link {
         let Topology::Cluster(_) = self.config().topology else {
             return Ok(vec![(self.config().topology.to_string(), key(0))]);
         };
-        let known = self.commands().cached_cluster_state().ok_or("the cluster's masters are not known")?;
+        let known = self.clients().slots().ok_or("the cluster's masters are not known")?;
         let mut keys: BTreeMap<&Server, String> = BTreeMap::new();
         let n_masters = known.unique_primary_nodes().len();
         for name in (0..TAGS).map(key) {

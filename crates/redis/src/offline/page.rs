@@ -26,7 +26,9 @@ impl RedisOffline {
             };
             claim.held_elsewhere = answer.held_for.map(|left| left.min(LOOK_AGAIN));
             claim.n_dropped += answer.n_dropped;
-            if !page.add_fit(answer, &mut claim).await {
+            let is_cut = answer.is_cut;
+            let has_left_out = page.add_fit(answer, &mut claim).await;
+            if !is_cut && !has_left_out {
                 break;
             }
         }

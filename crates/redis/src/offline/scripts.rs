@@ -64,6 +64,8 @@ pub(super) struct ClaimAnswer {
     pub(super) n_dropped_now: u64,
     /// Whether a dead node had the claim.
     pub(super) n_freed: u64,
+    /// Whether it stopped because it dropped many: there may be more.
+    pub(super) is_cut: bool,
     /// Oldest first.
     pub(super) messages: Vec<ClaimedEnvelope>,
 }
@@ -90,7 +92,7 @@ impl Scripts {
     }
 
     pub(super) async fn put(&self, user: &UserKey, messages: Vec<OfflineMessage>) -> Result<PutAnswer, OfflineError> {
-        let mut args = vec![number(self.limits.per_user), self.ttl()];
+        let mut args = vec![number(self.limits.per_user), number(self.limits.per_user_bytes), self.ttl()];
         for message in messages {
             args.extend([message.event_id.as_str().into(), message.at.as_millis().into(), message.envelope.into()]);
         }
@@ -106,7 +108,8 @@ impl Scripts {
         oldest: Timestamp,
     ) -> Result<ClaimAnswer, OfflineError> {
         let mut args = vec![self.owner(), start.first.into(), number(limit), CLAIM_BYTES.into(), self.lease()];
-        args.extend([self.ttl(), number(self.limits.per_user), oldest.as_millis().into()]);
+        args.extend([self.ttl(), number(self.limits.per_user), number(self.limits.per_user_bytes)]);
+        args.push(oldest.as_millis().into());
         args.extend(start.others.iter().flat_map(|(first, last)| [Value::from(*first), Value::from(*last)]));
         let operation = "claim offline messages";
         let answer: Vec<Value> = self.run(&self.claim, operation, user, args).await?;
@@ -167,12 +170,12 @@ impl Scripts {
         script.run(&self.link, operation, keys, args).await.map_err(|failed| unavailable(operation, failed))
     }
 
-    fn keys(&self, user: &UserKey) -> [String; 5] {
+    fn keys(&self, user: &UserKey) -> [String; 6] {
         let keys = self.link.keys();
         let list = keys.offline(user);
-        let [known, claim, back, dropped] =
-            ["known", "claim", "back", "dropped"].map(|what| keys.beside(&format!("offline-{what}"), &list));
-        [list, known, claim, back, dropped]
+        let [known, claim, back, dropped, bytes] =
+            ["known", "claim", "back", "dropped", "bytes"].map(|what| keys.beside(&format!("offline-{what}"), &list));
+        [list, known, claim, back, dropped, bytes]
     }
 
     fn owner(&self) -> Value {
@@ -193,13 +196,14 @@ impl ClaimAnswer {
         let mut values = answer.into_iter();
         let mut figure = || values.next().unwrap_or(Value::Null).convert::<u64>();
         let (left, n_dropped, n_dropped_now, n_freed) = (figure()?, figure()?, figure()?, figure()?);
+        let is_cut = figure()? == 1;
         let mut messages = Vec::with_capacity(values.len() / 2);
         while let (Some(is_ours), Some(envelope)) = (values.next(), values.next()) {
             let number = MessageNumber(first + messages.len() as i64);
             messages.push(ClaimedEnvelope { number, is_ours: is_ours.convert()?, envelope: envelope.convert()? });
         }
         let held_for = (left > 0).then(|| Duration::from_millis(left));
-        Ok(Self { held_for, n_dropped, n_dropped_now, n_freed, messages })
+        Ok(Self { held_for, n_dropped, n_dropped_now, n_freed, is_cut, messages })
     }
 }
 

@@ -7,7 +7,9 @@ use hookswitch_protocol::{Event, TenantId, Timestamp, UserId};
 pub(super) fn announcement(tenant: &TenantId, user: &UserId, cause: PresenceCause, now: Timestamp) -> Vec<u8> {
     let state = match cause {
         PresenceCause::Connected => PresenceWord::Online,
-        PresenceCause::Disconnected | PresenceCause::NodeLost | PresenceCause::Expired => PresenceWord::Offline,
+        PresenceCause::Disconnected | PresenceCause::NodeLost | PresenceCause::Drained | PresenceCause::Expired => {
+            PresenceWord::Offline
+        }
     };
     let payload = PresenceChanged { user_id: user.clone(), state, cause };
     Event::new(tenant.clone(), payload.into(), now).encode()

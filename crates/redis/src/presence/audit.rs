@@ -8,8 +8,9 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
 
+use fred::clients::{Client, WithOptions};
 use fred::interfaces::{ClientLike as _, KeysInterface as _, SetsInterface as _};
-use fred::types::{ClusterHash, CustomCommand, Expiration, SetOptions, Value};
+use fred::types::{CustomCommand, Expiration, SetOptions, Value};
 use futures_util::future::join_all;
 use hookswitch_protocol::payloads::PresenceCause;
 use hookswitch_protocol::{TenantId, UserId};
@@ -60,7 +61,7 @@ impl RedisPresence {
 
     /// This node's leases there, and whether its users are online.
     async fn audit_own(&self, tenant: &TenantId) -> Result<(), LinkError> {
-        let held = self.scan("HSCAN", self.link.keys().leases(tenant, self.link.node())).await?;
+        let held = self.scan_all("HSCAN", self.link.keys().leases(tenant, self.link.node())).await?;
         let held: HashMap<UserId, u32> = held.chunks_exact(2).filter_map(lease).collect();
         let online = self.online_of(tenant, self.local.users(tenant)).await?;
         let n_differing = self.local.compare(tenant, &held, &online);
@@ -77,7 +78,8 @@ impl RedisPresence {
         let mut online = HashSet::new();
         for some in users.chunks(USERS_AT_ONCE) {
             let names: Vec<String> = some.iter().map(UserId::to_string).collect();
-            let found: Result<Vec<bool>, _> = self.link.client().smismember(&key, names).await;
+            let are_members = async |client: WithOptions<Client>| client.smismember(&key, names.clone()).await;
+            let found: Result<Vec<bool>, _> = self.link.at_key(&key, are_members).await;
             let found = found.map_err(|source| self.link.failed("see whether users are online", &key, source))?;
             online.extend(some.iter().zip(found).filter(|(_, is_online)| *is_online).map(|(user, _)| user.clone()));
         }
@@ -88,14 +90,17 @@ impl RedisPresence {
     async fn takes_on(&self, tenant: &TenantId) -> Result<bool, LinkError> {
         let key = self.link.keys().audit(tenant);
         let expiry = Expiration::PX((self.node_lease().audit_interval() * 3 / 4).as_millis() as i64);
-        let set: Result<Option<String>, _> =
-            self.link.client().set(&key, self.link.node().as_str(), Some(expiry), Some(SetOptions::NX), false).await;
+        let set = async |client: WithOptions<Client>| {
+            client.set(&key, self.link.node().as_str(), Some(expiry.clone()), Some(SetOptions::NX), false).await
+        };
+        let set: Result<Option<String>, _> = self.link.at_key(&key, set).await;
         Ok(set.map_err(|source| self.link.failed("take on an audit", &key, source))?.is_some())
     }
 
     async fn holders(&self, tenant: &TenantId) -> Result<Vec<String>, LinkError> {
         let key = self.link.keys().holders(tenant);
-        let holders: Result<Vec<String>, _> = self.link.client().smembers(&key).await;
+        let read = async |client: WithOptions<Client>| client.smembers(&key).await;
+        let holders: Result<Vec<String>, _> = self.link.at_key(&key, read).await;
         holders.map_err(|source| self.link.failed("read who holds leases", &key, source))
     }
 
@@ -114,10 +119,10 @@ impl RedisPresence {
         let mut held: HashSet<u64> = HashSet::new();
         for node in holders {
             let key = format!("{}:{node}", self.link.keys().beside("leases", &self.link.keys().online(tenant)));
-            let leases = self.scan("HSCAN", key).await?;
+            let leases = self.scan_all("HSCAN", key).await?;
             held.extend(leases.chunks_exact(2).map(|pair| self.hasher.hash_one(&pair[0])));
         }
-        let online = self.scan("SSCAN", self.link.keys().online(tenant)).await?;
+        let online = self.scan_all("SSCAN", self.link.keys().online(tenant)).await?;
         let is_candidate = |user: &String| !held.contains(&self.hasher.hash_one(user));
         let candidates: Vec<UserId> =
             online.iter().filter(|user| is_candidate(user)).filter_map(|user| UserId::parse(user).ok()).collect();
@@ -153,18 +158,31 @@ impl RedisPresence {
         Ok(())
     }
 
-    /// A whole hash or set, in pages: other commands have their turn between them.
-    async fn scan(&self, name: &'static str, key: String) -> Result<Vec<String>, LinkError> {
-        let (mut all, mut cursor) = (Vec::new(), "0".to_owned());
+    async fn scan_all(&self, name: &'static str, key: String) -> Result<Vec<String>, LinkError> {
+        let mut all = Vec::new();
+        self.scan(name, &key, ("read leases", USERS_AT_ONCE), &mut |page| all.extend(page)).await?;
+        Ok(all)
+    }
+
+    /// A whole hash or set, in pages of about so many: other commands have their turn between them.
+    pub(super) async fn scan(
+        &self,
+        name: &'static str,
+        key: &str,
+        (operation, at_once): (&'static str, usize),
+        take: &mut (dyn FnMut(Vec<String>) + Send),
+    ) -> Result<(), LinkError> {
+        let mut cursor = "0".to_owned();
         loop {
-            let command = CustomCommand::new_static(name, ClusterHash::FirstKey, false);
-            let args: Vec<Value> =
-                vec![key.as_str().into(), cursor.into(), "COUNT".into(), (USERS_AT_ONCE as i64).into()];
-            let page: Result<(String, Vec<String>), _> = self.link.client().custom(command, args).await;
-            let (next, page) = page.map_err(|source| self.link.failed("read leases", &key, source))?;
-            all.extend(page);
+            let args: Vec<Value> = vec![key.into(), cursor.into(), "COUNT".into(), (at_once as i64).into()];
+            let read = async |client: WithOptions<Client>| {
+                client.custom(CustomCommand::new_static(name, None, false), args.clone()).await
+            };
+            let page: Result<(String, Vec<String>), _> = self.link.at_key(key, read).await;
+            let (next, page) = page.map_err(|source| self.link.failed(operation, key, source))?;
+            take(page);
             if next == "0" {
-                return Ok(all);
+                return Ok(());
             }
             cursor = next;
         }

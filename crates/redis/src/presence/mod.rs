@@ -8,11 +8,14 @@
 mod announcement;
 mod audit;
 mod backlogs;
+mod holds;
 mod lease_monitor;
 mod lease_renewal;
 mod local_presence;
+mod node_counts;
 mod node_leases;
 mod restore;
+mod sent_away;
 mod store;
 mod suspects;
 mod sweep;
@@ -33,6 +36,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use self::backlogs::Backlogs;
+use self::holds::Holds;
 use self::lease_monitor::LeaseMonitor;
 use self::local_presence::LocalPresence;
 use self::node_leases::NodeLeases;
@@ -54,6 +58,7 @@ pub struct RedisPresence {
     nodes: NodeLeases,
     monitor: Mutex<LeaseMonitor>,
     backlogs: Backlogs,
+    holds: Holds,
     sink: Arc<dyn BrokerSink>,
     metrics: PresenceMetrics,
     has_ended: watch::Sender<bool>,
@@ -78,6 +83,7 @@ impl RedisPresence {
             leases: UserLeases::new(),
             nodes: NodeLeases::new(),
             backlogs: Backlogs::default(),
+            holds: Holds::default(),
             sink,
             metrics: PresenceMetrics::default(),
             has_ended: watch::Sender::new(false),
@@ -91,6 +97,7 @@ impl RedisPresence {
         presence.spawn(scope, "presence sweep", async |presence| presence.run_sweeps().await);
         presence.spawn(scope, "presence audit", async |presence| presence.run_audits().await);
         presence.spawn(scope, "presence backlogs", async |presence| presence.run_backlogs().await);
+        presence.spawn(scope, "presence holds", async |presence| presence.run_holds().await);
         let (ending, soft) = (Arc::clone(&presence), scope.soft().clone());
         scope.spawn("presence end", async move {
             soft.cancelled().await;
@@ -137,9 +144,15 @@ impl RedisPresence {
                 _changed = state.changed() => {}
             }
         }
-        if self.link.is_up()
-            && let Err(error) = self.nodes.depart(&self.link).await
-        {
+        if !self.link.is_up() {
+            return;
+        }
+        // Whoever is held for must be let go one day: the lease lasts until then, and the others sweep it.
+        let departed = match self.holds.last() {
+            Some(last) => self.nodes.depart_at(&self.link, last.saturating_duration_since(Instant::now())).await,
+            None => self.nodes.depart(&self.link).await,
+        };
+        if let Err(error) = departed {
             self.failed(&error, None);
         }
     }

@@ -1,5 +1,8 @@
 //! Which nodes live, and in which tenants each may hold leases.
 
+use std::time::Duration;
+
+use fred::clients::{Client, WithOptions};
 use fred::interfaces::{KeysInterface as _, SetsInterface as _, SortedSetsInterface as _};
 use fred::types::{Expiration, SetOptions, Value};
 use hookswitch_protocol::{NodeId, TenantId};
@@ -80,22 +83,24 @@ impl NodeLeases {
         let (key, me) = (link.keys().sweep(node), link.node().as_str());
         let expiry = Expiration::PX((link.config().node_lease.sweep_interval() * 2).as_millis() as i64);
         let failed = |source| link.failed("take on a lost node", &key, source);
-        let set: Option<String> =
-            link.client().set(&key, me, Some(expiry), Some(SetOptions::NX), false).await.map_err(failed)?;
+        let set = async |client: WithOptions<Client>| {
+            client.set(&key, me, Some(expiry.clone()), Some(SetOptions::NX), false).await
+        };
+        let set: Option<String> = link.at_key(&key, set).await.map_err(failed)?;
         if set.is_some() {
             return Ok(true);
         }
-        let taken_by: Option<String> = link.client().get(&key).await.map_err(failed)?;
+        let get = async |client: WithOptions<Client>| client.get(&key).await;
+        let taken_by: Option<String> = link.at_key(&key, get).await.map_err(failed)?;
         Ok(taken_by.as_deref() == Some(me))
     }
 
     /// Whether a node is still lost or unknown.
     pub(super) async fn is_gone(&self, link: &Link, node: &NodeId) -> Result<bool, LinkError> {
-        let until: Option<f64> = link
-            .client()
-            .zscore(link.keys().nodes(), node.as_str())
-            .await
-            .map_err(|source| link.failed("look at a lost node", &link.keys().nodes(), source))?;
+        let key = link.keys().nodes();
+        let score = async |client: WithOptions<Client>| client.zscore(&key, node.as_str()).await;
+        let until: Result<Option<f64>, _> = link.at_key(&key, score).await;
+        let until = until.map_err(|source| link.failed("look at a lost node", &key, source))?;
         Ok(until.is_none_or(|until| until == 0.0))
     }
 
@@ -111,30 +116,43 @@ impl NodeLeases {
 
     /// This node holds nothing any more and ends.
     pub(super) async fn depart(&self, link: &Link) -> Result<(), LinkError> {
-        let removed: Result<(), _> = link.client().zrem(link.keys().nodes(), link.node().as_str()).await;
-        removed.map_err(|source| link.failed("take leave as a node", &link.keys().nodes(), source))?;
+        let key = link.keys().nodes();
+        let remove = async |client: WithOptions<Client>| client.zrem(&key, link.node().as_str()).await;
+        let removed: Result<(), _> = link.at_key(&key, remove).await;
+        removed.map_err(|source| link.failed("take leave as a node", &key, source))?;
         self.forget_tenants(link, link.node()).await
+    }
+
+    /// This node ends, and its leases for users whom it sent elsewhere with it, but not before: then the others take
+    /// it for lost.
+    pub(super) async fn depart_at(&self, link: &Link, after: Duration) -> Result<(), LinkError> {
+        let args = vec![link.node().as_str().into(), (after.as_millis() as i64 + 1).into()];
+        let _kept: String = self.renew.run(link, "take leave as a node", &[link.keys().nodes()], args).await?;
+        Ok(())
     }
 
     async fn forget_tenants(&self, link: &Link, node: &NodeId) -> Result<(), LinkError> {
         let key = link.keys().node_tenants(node);
-        let removed: Result<(), _> = link.client().del(&key).await;
+        let removed: Result<(), _> =
+            link.at_key(&key, async |client: WithOptions<Client>| client.del(&key).await).await;
         removed.map_err(|source| link.failed("forget a node's tenants", &key, source))
     }
 
     /// Says that this node may hold leases in a tenant; before it holds any, and again at times.
     pub(super) async fn register(&self, link: &Link, tenant: &TenantId) -> Result<(), LinkError> {
         let key = link.keys().node_tenants(link.node());
-        let client = link.client();
+        let add = async |client: WithOptions<Client>| client.sadd(&key, tenant.as_str()).await;
+        let expire = async |client: WithOptions<Client>| client.pexpire(&key, TENANTS_EXPIRY_MS, None).await;
         let (added, expires): (Result<(), _>, Result<(), _>) =
-            tokio::join!(client.sadd(&key, tenant.as_str()), client.pexpire(&key, TENANTS_EXPIRY_MS, None));
+            tokio::join!(link.at_key(&key, add), link.at_key(&key, expire));
         added.and(expires).map_err(|source| link.failed("say which tenants it serves", &key, source))
     }
 
     /// The tenants in which a node may hold leases.
     pub(super) async fn tenants(&self, link: &Link, node: &NodeId) -> Result<Vec<TenantId>, LinkError> {
         let key = link.keys().node_tenants(node);
-        let tenants: Result<Vec<String>, _> = link.client().smembers(&key).await;
+        let members = async |client: WithOptions<Client>| client.smembers(&key).await;
+        let tenants: Result<Vec<String>, _> = link.at_key(&key, members).await;
         let tenants = tenants.map_err(|source| link.failed("read a lost node's tenants", &key, source))?;
         Ok(tenants.iter().filter_map(|tenant| TenantId::parse(tenant).ok()).collect())
     }

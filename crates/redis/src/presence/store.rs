@@ -1,6 +1,7 @@
 //! The hub's seam.
 
-use fred::interfaces::SetsInterface as _;
+use std::collections::HashSet;
+
 use hookswitch_hub::{BoxFuture, PresenceChange, PresenceError, PresenceState, PresenceStore, UserKey, UserPresence};
 use hookswitch_protocol::payloads::PresenceCause;
 use hookswitch_protocol::{NodeId, TenantId, UserId};
@@ -9,6 +10,9 @@ use super::announcement::announcement;
 use super::user_leases::{LeaseOutcome, Release, UserState};
 use super::{PendingWrite, RedisPresence, user_heartbeats};
 use crate::link::LinkError;
+
+/// Members of an online set read in one page.
+const MEMBERS_AT_ONCE: usize = 1_000;
 
 impl PresenceStore for RedisPresence {
     fn touch<'a>(
@@ -25,10 +29,26 @@ impl PresenceStore for RedisPresence {
 
     fn leave<'a>(&'a self, user: &'a UserKey) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
         Box::pin(async move {
-            if self.local.set_offline(user) {
-                self.try_now(user, self.store_offline(user)).await;
-            }
+            self.leave_or_hold(user, 0).await;
             Ok(None)
+        })
+    }
+
+    fn hold<'a>(
+        &'a self,
+        user: &'a UserKey,
+        n_sent_away: u32,
+    ) -> BoxFuture<'a, Result<Option<PresenceChange>, PresenceError>> {
+        Box::pin(async move {
+            self.leave_or_hold(user, n_sent_away).await;
+            Ok(None)
+        })
+    }
+
+    fn exchange_counts(&self, n_connections: Option<u64>) -> BoxFuture<'_, Result<Vec<u64>, PresenceError>> {
+        Box::pin(async move {
+            let counts = self.exchange(n_connections).await;
+            counts.map_err(|source| unavailable("exchange numbers of connections", source))
         })
     }
 
@@ -44,15 +64,7 @@ impl PresenceStore for RedisPresence {
     }
 
     fn online_users<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Vec<UserId>, PresenceError>> {
-        Box::pin(async move {
-            let members = self.members(tenant).await.map_err(|source| unavailable("list online users", source))?;
-            let users: Vec<UserId> = members.iter().filter_map(|user| UserId::parse(user).ok()).collect();
-            if users.len() < members.len() {
-                let n_others = members.len() - users.len();
-                tracing::warn!(%tenant, n_others, "the online set holds what are no user ids, they are left out");
-            }
-            Ok(users)
-        })
+        Box::pin(async move { self.members(tenant).await.map_err(|source| unavailable("list online users", source)) })
     }
 }
 
@@ -87,6 +99,12 @@ impl RedisPresence {
         heartbeat.and(asserted)
     }
 
+    async fn leave_or_hold(&self, user: &UserKey, n_sent_away: u32) {
+        if self.local.set_offline(user, n_sent_away) {
+            self.try_now(user, Box::pin(self.store_offline(user))).await;
+        }
+    }
+
     /// Whether Redis knows now that the user is not here.
     async fn store_offline(&self, key: &UserKey) -> Result<bool, LinkError> {
         let write_lock = self.local.write_lock(&key.tenant);
@@ -98,26 +116,42 @@ impl RedisPresence {
         self.end_leases(&key.tenant, std::slice::from_ref(&key.user)).await
     }
 
-    /// Ends leases of this node. Whether they are.
+    /// Ends leases of this node, or has them held where it sent the user elsewhere. Whether they are.
     pub(super) async fn end_leases(&self, tenant: &TenantId, users: &[UserId]) -> Result<bool, LinkError> {
+        let departures = self.local.departures(tenant, users);
+        let (held, left): (Vec<_>, Vec<_>) = departures.into_iter().partition(|(_, n_sent_away)| *n_sent_away > 0);
+        let are_held = held.is_empty() || self.hold_leases(tenant, &held).await?;
+        let left: Vec<UserId> = left.into_iter().map(|(user, _)| user).collect();
+        Ok((left.is_empty() || self.end_own(tenant, &left).await?) && are_held)
+    }
+
+    async fn end_own(&self, tenant: &TenantId, users: &[UserId]) -> Result<bool, LinkError> {
         let now = self.link.clock().now();
         let tell = |user: &UserId| (user.to_string(), announcement(tenant, user, PresenceCause::Disconnected, now));
         let told = users.iter().map(tell).collect();
         let left = self.leases.leave(&self.link, tenant, Release::Own(self.fence(tenant)), told).await?;
-        match left.outcome {
-            LeaseOutcome::Stale => return Ok(false),
-            LeaseOutcome::Swept => self.local.swept(tenant),
-            LeaseOutcome::Fresh if self.local.was_in_sync(tenant) => {
-                self.lost(Some(tenant));
-                return Ok(false);
-            }
-            LeaseOutcome::Done | LeaseOutcome::Fresh => self.local.departed(tenant, users),
+        if !self.has_departed(tenant, left.outcome, users) {
+            return Ok(false);
         }
         if let Err(error) = user_heartbeats::erase(&self.link, tenant, &left.gone).await {
             // They expire by themselves; the set says who is online.
             self.failed(&error, Some(tenant));
         }
         Ok(true)
+    }
+
+    /// Takes in what became of a call about users who left. Whether it is done.
+    pub(super) fn has_departed(&self, tenant: &TenantId, outcome: LeaseOutcome, users: &[UserId]) -> bool {
+        match outcome {
+            LeaseOutcome::Stale => return false,
+            LeaseOutcome::Swept => self.local.swept(tenant),
+            LeaseOutcome::Fresh if self.local.was_in_sync(tenant) => {
+                self.lost(Some(tenant));
+                return false;
+            }
+            LeaseOutcome::Done | LeaseOutcome::Fresh => self.local.departed(tenant, users),
+        }
+        true
     }
 
     async fn leases_of(&self, user: &UserKey) -> Result<UserState, LinkError> {
@@ -138,11 +172,23 @@ impl RedisPresence {
         Ok(UserPresence { state: word, n_connections, last_seen: heartbeat.flatten() })
     }
 
-    async fn members(&self, tenant: &TenantId) -> Result<Vec<String>, LinkError> {
+    /// In pages, so that a tenant with many users holds up no other: who is there all the while is among them.
+    async fn members(&self, tenant: &TenantId) -> Result<Vec<UserId>, LinkError> {
         self.link.ready()?;
-        let key = self.link.keys().online(tenant);
-        let members: Result<Vec<String>, _> = self.link.client().smembers(&key).await;
-        members.map_err(|source| self.link.failed("list online users", &key, source))
+        let (mut users, mut n_others) = (HashSet::new(), 0_usize);
+        let mut take = |page: Vec<String>| {
+            for user in page {
+                match UserId::parse(&user) {
+                    Ok(user) => _ = users.insert(user),
+                    Err(_unfit) => n_others += 1,
+                }
+            }
+        };
+        self.scan("SSCAN", &self.link.keys().online(tenant), ("list online users", MEMBERS_AT_ONCE), &mut take).await?;
+        if n_others > 0 {
+            tracing::warn!(%tenant, n_others, "the online set holds what are no user ids, they are left out");
+        }
+        Ok(users.into_iter().collect())
     }
 }
 

@@ -1,5 +1,6 @@
-//! Ends the leases of nodes that ended without a word.
+//! Ends the leases of nodes that ended without a word, and those that a drained node left for users to come back.
 
+use fred::clients::{Client, WithOptions};
 use fred::interfaces::HashesInterface as _;
 use futures_util::{StreamExt as _, stream};
 use hookswitch_protocol::payloads::PresenceCause;
@@ -52,7 +53,7 @@ impl RedisPresence {
             return Ok(());
         }
         if self.nodes.forget(&self.link, node).await? {
-            tracing::info!(%node, "a node was lost, its users are offline unless another node has them");
+            tracing::info!(%node, "a node was lost or had drained, its users are offline unless another node has them");
             self.metrics.nodes_swept.inc();
         }
         Ok(())
@@ -79,20 +80,23 @@ impl RedisPresence {
         Ok(false)
     }
 
-    async fn some_leases(&self, node: &NodeId, tenant: &TenantId) -> Result<Vec<String>, LinkError> {
+    /// Users, each with whether the lease is only held for him, the node having sent him elsewhere.
+    async fn some_leases(&self, node: &NodeId, tenant: &TenantId) -> Result<Vec<(String, bool)>, LinkError> {
         let key = self.link.keys().leases(tenant, node);
-        let fields: Result<Vec<String>, _> =
-            self.link.client().hrandfield(&key, Some((USERS_AT_ONCE as i64, false))).await;
-        let mut fields = fields.map_err(|source| self.link.failed("read a lost node's leases", &key, source))?;
-        fields.retain(|field| !field.starts_with('#'));
-        Ok(fields)
+        let some = Some((USERS_AT_ONCE as i64, true));
+        let read = async |client: WithOptions<Client>| client.hrandfield(&key, some).await;
+        let fields: Result<Vec<(String, String)>, _> = self.link.at_key(&key, read).await;
+        let fields = fields.map_err(|source| self.link.failed("read a lost node's leases", &key, source))?;
+        let leases = fields.into_iter().filter(|(field, _)| !field.starts_with('#'));
+        Ok(leases.map(|(user, n)| (user, n.starts_with('-'))).collect())
     }
 
-    fn announce_lost(&self, tenant: &TenantId, users: Vec<String>) -> Vec<UserAnnouncement> {
+    fn announce_lost(&self, tenant: &TenantId, users: Vec<(String, bool)>) -> Vec<UserAnnouncement> {
         let now = self.link.clock().now();
-        let tell = |user: String| {
+        let tell = |(user, is_held): (String, bool)| {
+            let cause = if is_held { PresenceCause::Drained } else { PresenceCause::NodeLost };
             let legal = UserId::parse(&user).ok();
-            let text = legal.map(|legal| announcement(tenant, &legal, PresenceCause::NodeLost, now));
+            let text = legal.map(|legal| announcement(tenant, &legal, cause, now));
             (user, text.unwrap_or_default())
         };
         users.into_iter().map(tell).collect()

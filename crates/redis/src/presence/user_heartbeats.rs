@@ -1,5 +1,6 @@
 //! Heartbeats: the contract's presence keys, each in a slot of its own.
 
+use fred::clients::{Client, WithOptions};
 use fred::interfaces::{KeysInterface as _, SetsInterface as _};
 use fred::types::Expiration;
 use futures_util::future::join_all;
@@ -40,7 +41,8 @@ pub(super) async fn write(link: &Link, tenant: &TenantId, user: &str) -> Result<
     let seconds = link.clock().now().as_secs();
     let expiry = Expiration::PX(link.config().heartbeat_expiry.as_millis() as i64);
     let key = link.keys().presence(tenant, user);
-    let written: Result<(), _> = link.client().set(&key, seconds, Some(expiry), None, false).await;
+    let set = async |client: WithOptions<Client>| client.set(&key, seconds, Some(expiry.clone()), None, false).await;
+    let written: Result<(), _> = link.at_key(&key, set).await;
     written.map_err(|source| link.failed("write a heartbeat", &key, source))
 }
 
@@ -56,8 +58,9 @@ pub(super) async fn write_all(link: &Link, users: &[UserKey]) -> Result<(), Link
 /// When the user was last there, by what anybody wrote.
 pub(super) async fn read(link: &Link, key: &UserKey) -> Result<Option<Option<Timestamp>>, LinkError> {
     let name = link.keys().presence(&key.tenant, &key.user.to_string());
+    let get = async |client: WithOptions<Client>| client.get(&name).await;
     let text: Option<String> =
-        link.client().get(&name).await.map_err(|source| link.failed("read a heartbeat", &name, source))?;
+        link.at_key(&name, get).await.map_err(|source| link.failed("read a heartbeat", &name, source))?;
     let as_time = |text: String| text.parse::<i64>().ok()?.checked_mul(1_000).map(Timestamp::from_millis);
     Ok(text.map(as_time))
 }
@@ -65,7 +68,8 @@ pub(super) async fn read(link: &Link, key: &UserKey) -> Result<Option<Option<Tim
 /// Whether there is one.
 pub(super) async fn exists(link: &Link, tenant: &TenantId, user: &str) -> Result<bool, LinkError> {
     let key = link.keys().presence(tenant, user);
-    let found: Result<bool, _> = link.client().exists(&key).await;
+    let exists = async |client: WithOptions<Client>| client.exists(&key).await;
+    let found: Result<bool, _> = link.at_key(&key, exists).await;
     found.map_err(|source| link.failed("look for a heartbeat", &key, source))
 }
 
@@ -77,9 +81,10 @@ pub(super) async fn erase(link: &Link, tenant: &TenantId, users: &[String]) -> R
 
 async fn erase_one(link: &Link, tenant: &TenantId, user: &str) -> Result<(), LinkError> {
     let (key, online) = (link.keys().presence(tenant, user), link.keys().online(tenant));
-    let erased: Result<(), _> = link.client().del(&key).await;
+    let erased: Result<(), _> = link.at_key(&key, async |client: WithOptions<Client>| client.del(&key).await).await;
     erased.map_err(|source| link.failed("remove a heartbeat", &key, source))?;
-    let is_back: Result<bool, _> = link.client().sismember(&online, user).await;
+    let is_member = async |client: WithOptions<Client>| client.sismember(&online, user).await;
+    let is_back: Result<bool, _> = link.at_key(&online, is_member).await;
     if is_back.map_err(|source| link.failed("see whether a user is back", &online, source))? {
         write(link, tenant, user).await?;
     }

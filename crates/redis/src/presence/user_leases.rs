@@ -11,6 +11,7 @@ use crate::script::Script;
 #[derive(Debug)]
 pub(super) struct UserLeases {
     assert: Script,
+    hold: Script,
     leave: Script,
     state: Script,
     unleased: Script,
@@ -43,6 +44,8 @@ pub(super) struct Fence {
 pub(super) enum Release<'a> {
     /// This node's own.
     Own(Fence),
+    /// Of these only such as are held for users that this node sent elsewhere.
+    Held(Fence),
     /// Those of a node that was lost.
     Lost(&'a NodeId),
 }
@@ -64,7 +67,7 @@ pub(super) struct Released {
 #[derive(Debug)]
 pub(super) struct UserState {
     pub(super) is_online: bool,
-    /// The nodes that have connections of the user, each with their number.
+    /// The nodes that have connections of the user, each with their number; not those that only hold him.
     pub(super) holders: Vec<(NodeId, u32)>,
 }
 
@@ -73,7 +76,12 @@ impl UserLeases {
         Self {
             assert: Script::new(concat!(
                 include_str!("../scripts/fence.lua"),
+                include_str!("../scripts/held.lua"),
                 include_str!("../scripts/presence_assert.lua")
+            )),
+            hold: Script::new(concat!(
+                include_str!("../scripts/fence.lua"),
+                include_str!("../scripts/presence_hold.lua")
             )),
             leave: Script::new(concat!(
                 include_str!("../scripts/fence.lua"),
@@ -102,11 +110,29 @@ impl UserLeases {
         leases: Vec<(u32, UserAnnouncement)>,
     ) -> Result<LeaseOutcome, LinkError> {
         let keys = [link.keys().leases(tenant, link.node()), link.keys().holders(tenant), link.keys().online(tenant)];
-        let mut args = vec![text(link.node()), number(fence.number), fence.acknowledged(), channel(link, tenant)];
+        let mut args = vec![text(link.node()), prefix(link, tenant), number(fence.number), fence.acknowledged()];
+        args.push(channel(link, tenant));
         for (n_connections, (user, announcement)) in leases {
             args.extend([user.into(), number(n_connections.into()), bytes(announcement)]);
         }
         let (outcome, _n_came): (String, String) = self.assert.run(link, "say who is connected", &keys, args).await?;
+        Ok(LeaseOutcome::read(&outcome))
+    }
+
+    /// Has this node's leases held for users that it sent elsewhere, each with the number of connections.
+    pub(super) async fn hold(
+        &self,
+        link: &Link,
+        tenant: &TenantId,
+        fence: Fence,
+        users: &[(UserId, u32)],
+    ) -> Result<LeaseOutcome, LinkError> {
+        let mut args = vec![number(fence.number), fence.acknowledged()];
+        for (user, n_sent_away) in users {
+            args.extend([text(user), number(u64::from(*n_sent_away))]);
+        }
+        let keys = [link.keys().leases(tenant, link.node())];
+        let outcome: String = self.hold.run(link, "hold users who were sent elsewhere", &keys, args).await?;
         Ok(LeaseOutcome::read(&outcome))
     }
 
@@ -119,11 +145,13 @@ impl UserLeases {
         users: Vec<UserAnnouncement>,
     ) -> Result<Released, LinkError> {
         let (node, fence, acknowledged) = match release {
-            Release::Own(fence) => (link.node(), number(fence.number), fence.acknowledged()),
+            Release::Own(fence) | Release::Held(fence) => (link.node(), number(fence.number), fence.acknowledged()),
             Release::Lost(node) => (node, "swept".into(), "0".into()),
         };
+        let only_held = if matches!(release, Release::Held(_)) { "1" } else { "0" };
         let keys = [link.keys().leases(tenant, node), link.keys().holders(tenant), link.keys().online(tenant)];
         let mut args = vec![text(node), prefix(link, tenant), fence, acknowledged, channel(link, tenant)];
+        args.push(only_held.into());
         args.extend(pairs(users));
         let mut answer: Vec<String> = self.leave.run(link, "say who left", &keys, args).await?;
         let gone = answer.split_off(answer.len().min(2));
@@ -137,6 +165,7 @@ impl UserLeases {
         let args = vec![prefix(link, &user.tenant), text(&user.user)];
         let answer: Vec<String> = self.state.run(link, "read presence", &keys, args).await?;
         let (is_online, holders) = answer.split_first().map_or((false, &[][..]), |(first, rest)| (first == "1", rest));
+        // A lease that is held has a negative number.
         let node = |pair: &[String]| Some((NodeId::parse(pair.first()?).ok()?, pair.get(1)?.parse().ok()?));
         Ok(UserState { is_online, holders: holders.chunks(2).filter_map(node).collect() })
     }

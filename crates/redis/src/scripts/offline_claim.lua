@@ -3,23 +3,25 @@
 -- KEYS     see offline_lib.lua
 -- ARGV     1 owner, 2 number of the first message, 3 most messages, 4 most bytes (one message may be
 --          larger), 5 lease in ms, 6 time to live in ms, 7 most messages of a user,
---          8 oldest message (accepted at, ms),
+--          8 their bytes, 9 oldest message (accepted at, ms),
 --          then pairs: first and last number of what this owner still has, be it not answered yet
 -- Returns  { ms another owner's claim lasts still or 0, dropped since the last claim,
 --            dropped by this call, 1 if a dead owner's claim was freed,
+--            1 if it stopped because it dropped many,
 --            then for each message: 1 if it is one of ours, envelope }
 local me, base, limit, bytes_left = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local lease, ttl, per_user, oldest = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local lease, ttl, per_user = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local most_bytes, oldest = tonumber(ARGV[8]), tonumber(ARGV[9])
 
 local owner, left, freed = holder(me)
 if owner and owner ~= me then
-  return { left, 0, 0, 0 }
+  return { left, 0, 0, 0, 0 }
 end
 
 -- A call that was given up by its caller and carried out all the same has claimed what nobody knows
 -- of. Numbers from `base` on are younger than this call's list.
 local function is_abandoned(number)
-  for at = 9, #ARGV, 2 do
+  for at = 10, #ARGV, 2 do
     if number >= tonumber(ARGV[at]) and number <= tonumber(ARGV[at + 1]) then
       return false
     end
@@ -31,10 +33,10 @@ if owner then
 end
 mend()
 
-local n_dropped = trim(per_user)
+local n_dropped = trim(per_user) + trim_bytes(most_bytes)
 local next_place = tonumber(redis.call('HGET', CLAIM, 'next') or (redis.call('LINDEX', BACK, 0) or 0) + 1)
-local answer, n = { 0, 0, 0, freed }, 0
-while n < limit do
+local answer, n, n_expired = { 0, 0, 0, freed, 0 }, 0, 0
+while n < limit and n_expired < MOST_EXPIRED do
   local oldest_bytes = #(redis.call('LINDEX', LIST, -1) or '')
   if n > 0 and oldest_bytes > bytes_left then break end
   local envelope, place = take_oldest()
@@ -44,6 +46,7 @@ while n < limit do
     redis.call('HDEL', KNOWN, id, digest or id)
     redis.call('INCR', DROPPED)
     n_dropped = n_dropped + 1
+    n_expired = n_expired + 1
   else
     if not place then
       place = next_place
@@ -61,6 +64,7 @@ if n > 0 or owner then
 end
 answer[2] = tonumber(redis.call('GET', DROPPED) or 0)
 answer[3] = n_dropped
+answer[5] = n_expired == MOST_EXPIRED and 1 or 0
 redis.call('DEL', DROPPED)
 tidy(ttl)
 return answer

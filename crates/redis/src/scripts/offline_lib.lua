@@ -9,7 +9,8 @@
 --   4 back     LIST    the places of messages that were given back: these stand last in the list, and
 --                      a claimed one that comes back later must find its old place among them
 --   5 dropped  STRING  how many were dropped since the last claim
-local LIST, KNOWN, CLAIM, BACK, DROPPED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+--   6 bytes    STRING  the bytes in the list, as far as these scripts put them there and took them out
+local LIST, KNOWN, CLAIM, BACK, DROPPED, BYTES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 
 -- Before anything is written: the list is the contract's, and anybody may have put something else in its place. A
 -- script that failed in the midst would leave ids behind that no message has, or lose what it had taken out.
@@ -18,6 +19,7 @@ redis.call('HLEN', KNOWN)
 redis.call('HLEN', CLAIM)
 redis.call('LLEN', BACK)
 redis.call('STRLEN', DROPPED)
+local n_bytes = tonumber(redis.call('GET', BYTES) or 0)
 
 -- Fields of a claim that are no messages.
 local HEADER = 3
@@ -25,6 +27,8 @@ local HEADER = 3
 local TAIL_BYTES = 80
 -- Most that one call drops over the bound: others may have pushed any number.
 local MOST_DROPPED = 1000
+-- Most that one claim drops because they are too old: meanwhile Redis does nothing else.
+local MOST_EXPIRED = 500
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -69,6 +73,7 @@ local function take_oldest()
   local envelope = redis.call('RPOP', LIST)
   local place = redis.call('RPOP', BACK)
   if envelope then
+    n_bytes = n_bytes - #envelope
     return envelope, place and tonumber(place)
   end
 end
@@ -94,6 +99,7 @@ local function put_back(messages)
   table.sort(messages, function(a, b) return a[1] > b[1] end)
   for _, message in ipairs(messages) do
     redis.call('RPUSH', LIST, message[2])
+    n_bytes = n_bytes + #message[2]
     redis.call('RPUSH', BACK, whole(message[1]))
   end
 end
@@ -153,11 +159,42 @@ local function trim(limit)
   return math.max(0, n_dropped)
 end
 
+-- Others push too, and take out: what the list takes of the server's memory says how far the number can be right.
+-- That is never less than the bytes in it, and only as much more as the allocator rounds up.
+local function check_bytes()
+  local memory = redis.pcall('MEMORY', 'USAGE', LIST, 'SAMPLES', '0')
+  if type(memory) == 'number' then
+    n_bytes = math.max(math.min(n_bytes, memory), math.floor(memory * 3 / 4) - 4096)
+  end
+end
+
+-- Drops the oldest waiting messages over the bound in bytes, but for one, and counts them.
+local function trim_bytes(limit)
+  local n_waiting, n_dropped = redis.call('LLEN', LIST), 0
+  -- Of each message of ours an id is known.
+  local has_foreign = n_waiting > redis.call('HLEN', KNOWN)
+  if n_bytes > limit or has_foreign then
+    check_bytes()
+  end
+  while n_bytes > limit and n_waiting > 1 and n_dropped < MOST_DROPPED do
+    forget((take_oldest()))
+    n_waiting = n_waiting - 1
+    n_dropped = n_dropped + 1
+  end
+  if n_dropped > 0 then
+    redis.call('INCRBY', DROPPED, n_dropped)
+  end
+  return n_dropped
+end
+
 -- Whoever empties or shortens the list by hand leaves things of ours behind that mean nothing any more.
 local function mend()
   local n_waiting = redis.call('LLEN', LIST)
-  if n_waiting == 0 and n_claimed() == 0 then
-    redis.call('DEL', KNOWN)
+  if n_waiting == 0 then
+    n_bytes = 0
+    if n_claimed() == 0 then
+      redis.call('DEL', KNOWN)
+    end
   end
   if redis.call('LLEN', BACK) > n_waiting then
     redis.call('DEL', BACK)
@@ -170,6 +207,11 @@ local function tidy(ttl)
     redis.call('DEL', CLAIM)
   end
   mend()
+  if n_bytes > 0 then
+    redis.call('SET', BYTES, whole(n_bytes))
+  else
+    redis.call('DEL', BYTES)
+  end
   for _, key in ipairs(KEYS) do
     redis.call('PEXPIRE', key, ttl)
   end

@@ -5,13 +5,14 @@
 --
 -- KEYS: 1 the node's leases, 2 holders, 3 online set
 -- ARGV: 1 node, 2 what the names of all nodes' leases begin with, 3 era, or 'swept' when another
---       node does it, 4 '1' when the node knows that it was swept, 5 channel,
---       then for each user: id, announcement ('' for none)
+--       node does it, 4 '1' when the node knows that it was swept, 5 channel, 6 '1' for users only who are
+--       held (see held.lua), then for each user: id, announcement ('' for none)
 -- Returns: { verdict of the fence, users that the node still holds, users who went offline... }
 local leases, holders, online = KEYS[1], KEYS[2], KEYS[3]
 local held, announcements = {}, {}
-for i = 6, #ARGV, 2 do
-  if redis.call('HEXISTS', leases, ARGV[i]) == 1 then
+for i = 7, #ARGV, 2 do
+  local n = redis.call('HGET', leases, ARGV[i])
+  if n and (ARGV[6] ~= '1' or tonumber(n) < 0) then
     held[#held + 1] = ARGV[i]
     announcements[#held] = ARGV[i + 1]
   end

@@ -153,11 +153,14 @@ async fn a_server_that_was_emptied_is_found_out_though_no_connection_broke() {
     let session = session("t", "k");
     let silent_before = session.last_active.before(SILENCE);
     node.keepers.chat.start(&session, silent_before).await.expect("start");
+    let shared = node.keepers.chat.shared().expect("shared");
+    assert!(!shared.may_have_lost().await.expect("asked"));
     server.cli(&["FLUSHALL"]).await;
     let n_losses = || node.heard.n_losses.load(std::sync::atomic::Ordering::Relaxed);
     eventually("it is told", PATIENCE, async || n_losses() > 0).await;
-    let shared = node.keepers.chat.shared().expect("shared");
+    assert!(shared.may_have_lost().await.expect("asked"));
     shared.restore(vec![session.clone()]).await.expect("restore");
+    assert!(!shared.may_have_lost().await.expect("asked"), "it is put back");
     assert_eq!(shared.find(&session.key).await.expect("find").map(|found| found.tenant), Some(tenant("t")));
     assert!(node.keepers.link.check().is_ok());
 }

@@ -7,7 +7,7 @@ use hookswitch_testkit::{PATIENCE, RedisCluster, eventually};
 use crate::rig::{Node, event, tenant};
 
 /// The master at which a node listens.
-async fn listening_at(cluster: &RedisCluster, node: &Node) -> usize {
+pub(crate) async fn listening_at(cluster: &RedisCluster, node: &Node) -> usize {
     let probes = format!("callcenter:probe:{}", node.name);
     for (n, master) in cluster.nodes().iter().enumerate() {
         if !master.cli(&["PUBSUB", "CHANNELS", &probes]).await.is_empty() {

@@ -2,10 +2,12 @@
 
 mod broker;
 mod chat;
+mod cluster_commands;
 mod cluster_links;
 mod ending;
 mod foreign;
 mod health;
+mod history;
 mod loss;
 mod offline;
 mod offline_owners;
@@ -13,6 +15,7 @@ mod outage;
 mod presence;
 mod presence_audit;
 mod presence_faults;
+mod presence_holds;
 mod presence_listener;
 mod rig;
 mod stores;

@@ -14,10 +14,9 @@ const LIST: &str = "callcenter:offline:tenant-123:456";
 const NOW: Timestamp = Timestamp::from_millis(1_761_393_600_000);
 
 async fn keeps_the_promise(url: &str) {
-    contract::offline::check(async |limits, clock| {
-        StoresSpec { limits, clock, ..StoresSpec::new(url).apart() }.start().await
-    })
-    .await;
+    let open = async |limits, clock| StoresSpec { limits, clock, ..StoresSpec::new(url).apart() }.start().await;
+    contract::offline::check(open).await;
+    contract::offline::check_bytes(open).await;
 }
 
 #[tokio::test]
@@ -62,6 +61,59 @@ async fn a_list_of_the_wrong_type_costs_no_message_once_it_is_gone() {
     server.cli(&["DEL", LIST]).await;
     store.put(vec![kept("a")]).await.expect("kept now");
     assert_eq!(store.claim(&agent(), 10).await.expect("claimed").messages.len(), 1);
+}
+
+#[tokio::test]
+async fn bytes_are_bounded_whoever_pushes_and_takes_out() {
+    let server = RedisSpec::new().start().await;
+    let limits = OfflineLimits { per_user_bytes: 200_000, ..OfflineLimits::default() };
+    let store = StoresSpec { limits, clock: Clock::manual(NOW), ..StoresSpec::new(&server.url()) }.start().await;
+    let length = async || server.cli(&["LLEN", LIST]).await.parse::<usize>().expect("a number");
+    let text = "x".repeat(20_000);
+    let payload = Payload::parse(&format!(r#"{{"x":"{text}"}}"#)).expect("an object");
+    let put = async |id: String| {
+        let message = OfflineMessage::of(&Event { payload: payload.clone(), ..event(&id) }).expect("it waits");
+        store.put(vec![message]).await.expect("kept");
+    };
+    for n in 0..9 {
+        put(format!("a{n}")).await;
+    }
+    server.cli(&["LTRIM", LIST, "0", "0"]).await;
+    for n in 0..5 {
+        put(format!("b{n}")).await;
+    }
+    assert_eq!(length().await, 6, "what was taken out by hand counts no more");
+    let foreign = format!(r#"{{"type":"alert","payload":{{"x":"{text}"}}}}"#);
+    let mut push = vec!["LPUSH", LIST];
+    push.extend(std::iter::repeat_n(foreign.as_str(), 40));
+    server.cli(&push).await;
+    for n in 0..5 {
+        put(format!("c{n}")).await;
+    }
+    let n_left = length().await;
+    assert!((8..=14).contains(&n_left), "what others pushed counts, within what the allocator rounds up: {n_left}");
+    let claim = store.claim(&agent(), 100).await.expect("claimed");
+    assert_eq!(claim.messages.len() + claim.n_dropped as usize, 6 + 40 + 5, "and what is dropped is told");
+}
+
+#[tokio::test]
+async fn many_that_are_too_old_are_dropped_in_steps_and_the_rest_comes() {
+    let server = RedisSpec::new().start().await;
+    let clock = Clock::manual(NOW);
+    let store = StoresSpec { clock: clock.clone(), ..StoresSpec::new(&server.url()) }.start().await;
+    store.put((0..1_700).map(|n| kept(&format!("old{n}"))).collect()).await.expect("kept");
+    clock.advance(Duration::from_hours(8 * 24));
+    let fresh = OfflineMessage { at: clock.now(), ..kept("fresh") };
+    store.put(vec![fresh]).await.expect("kept");
+    let calls = async || {
+        let stats = server.cli(&["INFO", "commandstats"]).await;
+        let of = |name: &str| stats.lines().find_map(|line| line.strip_prefix(name)?.split(',').next()?.parse().ok());
+        of("cmdstat_evalsha:calls=").unwrap_or(0) + of("cmdstat_eval:calls=").unwrap_or(0_u64)
+    };
+    let before = calls().await;
+    let claim = store.claim(&agent(), 10).await.expect("claimed");
+    assert_eq!((claim.messages.len(), claim.n_dropped), (1, 1_700));
+    assert!(calls().await >= before + 4, "at most 500 at a time, or others wait for all of them");
 }
 
 /// Every key but the list, with the programs' view of it.
@@ -112,7 +164,7 @@ async fn every_key_of_ours_ends_by_itself() {
     node.give_back(&agent(), &numbers(&claim)[..2]).await.expect("give back");
     node.put(vec![OfflineMessage { at, ..kept("e") }]).await.expect("put");
     let keys = own_keys(&server).await;
-    assert_eq!(keys.len(), 4, "{keys:?}");
+    assert_eq!(keys.len(), 5, "{keys:?}");
     for key in &keys {
         assert_ne!(server.cli(&["TTL", key]).await, "-1", "{key}");
         assert!(key.ends_with(&format!(":{{{LIST}}}")), "{key} is in the list's slot");

@@ -3,6 +3,10 @@
 use hookswitch_hub::GapScope;
 use hookswitch_redis::RedisConfig;
 use hookswitch_testkit::{PATIENCE, RedisCluster, RedisSentinel, RedisSpec, eventually};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::rig::{Node, event};
 
@@ -111,6 +115,77 @@ async fn a_node_that_starts_before_redis_joins_when_it_comes_and_tells_whom_it_s
     let is_told = async || node.heard.gaps() == [(GapScope::All, None)];
     eventually("who was served before is told, once", PATIENCE, is_told).await;
     assert!(idle.heard.gaps().is_empty(), "nothing was missed by one that served nobody");
+}
+
+/// A name that leads to one server first, and to another for who connects later.
+async fn moving_name(to: &watch::Sender<String>) -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let (url, to) = (format!("redis://{}", listener.local_addr().expect("bound")), to.subscribe());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((mut near, _)) = listener.accept().await {
+            let to = to.borrow().clone();
+            connections.spawn(async move {
+                if let Ok(mut far) = TcpStream::connect(to).await {
+                    let _ended = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                }
+            });
+        }
+    });
+    (url, tasks)
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_another_server_is_followed_when_the_former_became_a_replica() {
+    let (old, new) = (RedisSpec::new().start().await, RedisSpec::new().start().await);
+    let to = watch::Sender::new(old.addr());
+    let (url, _name) = moving_name(&to).await;
+    let node = crate::presence::node(&url).await;
+    node.watch("t").await;
+    old.cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    eventually("readiness tells", PATIENCE, async || node.keepers.check_presence().await.is_err()).await;
+    assert!(node.keepers.link.check().is_ok(), "there is nowhere else to go");
+    to.send_replace(new.addr());
+    let is_there = async || {
+        let scored = new.cli(&["ZSCORE", "callcenter:nodes", node.name.as_str()]).await;
+        !scored.is_empty() && node.keepers.check_link().await.is_ok()
+    };
+    eventually("the node is at the new one", PATIENCE, is_there).await;
+    let hears = async || {
+        new.cli(&["PUBLISH", "callcenter:calls:t", r#"{"type":"call.incoming","id":"e"}"#]).await;
+        node.heard.ids().contains(&"e".to_owned())
+    };
+    eventually("and hears there", PATIENCE, hears).await;
+    assert!(node.heard.gaps().contains(&(GapScope::All, None)), "what was published there meanwhile is missing");
+}
+
+/// Somebody's script that does not end keeps Redis from doing anything else.
+#[tokio::test]
+async fn a_server_that_is_busy_refuses_no_newcomer() {
+    let redis = RedisSpec::new().start().await;
+    redis.cli(&["CONFIG", "SET", "lua-time-limit", "50"]).await;
+    let node = Node::start(&redis.url()).await;
+    let mut stranger = TcpStream::connect(redis.addr()).await.expect("connected");
+    stranger.write_all(b"*3\r\n$4\r\nEVAL\r\n$17\r\nwhile true do end\r\n$1\r\n0\r\n").await.expect("sent");
+    let mut another = TcpStream::connect(redis.addr()).await.expect("connected");
+    let mut is_busy = async || {
+        another.write_all(b"PING\r\n").await.expect("sent");
+        let mut answer = [0; 64];
+        let n = another.read(&mut answer).await.expect("answered");
+        answer[..n].starts_with(b"-BUSY")
+    };
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !is_busy().await {
+        assert!(tokio::time::Instant::now() < deadline, "it is never busy");
+    }
+    // Fails when it is refused.
+    node.watch("new").await;
+    node.until_down().await;
+    redis.cli(&["SCRIPT", "KILL"]).await;
+    node.until_up().await;
+    redis.cli(&["PUBLISH", "callcenter:calls:new", r#"{"type":"call.incoming","id":"e"}"#]).await;
+    node.heard.until("e").await;
 }
 
 #[tokio::test]

@@ -42,13 +42,17 @@ impl Node {
         self.keepers.presence.leave(key).await.expect("a going is never refused");
     }
 
+    pub(crate) async fn hold(&self, key: &UserKey, n_sent_away: u32) {
+        self.keepers.presence.hold(key, n_sent_away).await.expect("a going is never refused");
+    }
+
     /// State and connections.
     pub(crate) async fn sees(&self, key: &UserKey) -> Option<(PresenceState, u32)> {
         let state = self.keepers.presence.state(key).await.ok()?;
         Some((state.state, state.n_connections))
     }
 
-    async fn other_holders(&self, key: &UserKey) -> Vec<NodeId> {
+    pub(crate) async fn other_holders(&self, key: &UserKey) -> Vec<NodeId> {
         self.keepers.presence.other_holders(key).await.expect("holders")
     }
 

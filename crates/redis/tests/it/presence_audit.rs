@@ -40,3 +40,22 @@ async fn a_member_without_a_lease_holds_up_no_other_tenant() {
     eventually("all do", PATIENCE, async || n_expired() == 40).await;
     assert!(first.elapsed() < LEASE * 4, "not one after the other: {:?}", first.elapsed());
 }
+
+#[tokio::test]
+async fn who_is_online_is_read_in_pages() {
+    let redis = RedisSpec::new().start().await;
+    let node = crate::presence::node(&redis.url()).await;
+    let names: Vec<String> = (1..=5_000).map(|n| n.to_string()).collect();
+    let mut add = vec!["SADD", "callcenter:online:t"];
+    add.extend(names.iter().map(String::as_str));
+    redis.cli(&add).await;
+    redis.cli(&["SADD", "callcenter:online:t", "not a user id"]).await;
+    redis.cli(&["CONFIG", "RESETSTAT"]).await;
+    let mut wanted = names;
+    wanted.sort();
+    assert_eq!(node.online("t").await, wanted);
+    let stats = redis.cli(&["INFO", "commandstats"]).await;
+    let calls =
+        stats.lines().find_map(|line| line.strip_prefix("cmdstat_sscan:calls=")?.split(',').next()?.parse().ok());
+    assert!(calls.is_some_and(|n_calls: u32| n_calls >= 4), "about a thousand at a time: {calls:?}");
+}

@@ -11,7 +11,7 @@ use hookswitch_webhooks::{
 };
 
 use super::Store;
-use super::dialect::{self, Conn};
+use super::dialect::Conn;
 use super::queries::{webhook_lists, webhooks};
 use crate::error::Failure;
 use crate::weight::{Caller, Weight};
@@ -133,14 +133,25 @@ impl WebhookDirectory for Store {
     }
 
     fn all(&self) -> BoxFuture<'_, Result<Vec<Webhook>, DirectoryError>> {
-        let codec = self.inner.codec.clone();
-        let query = move |conn: &mut _| webhook_lists::all(conn, &codec);
-        self.inner.readers.upkeep.read_as(Failure::directory, "list all webhooks", None, query)
+        Box::pin(async move {
+            let (mut all, mut next) = (Vec::new(), Some(i64::MIN));
+            // Read by read: with very many webhooks one would never end in time.
+            while let Some(after) = next {
+                let codec = self.inner.codec.clone();
+                let query = move |conn: &mut _| webhook_lists::some_of_all(conn, &codec, after);
+                let some = self.inner.readers.upkeep.read(&None, query).await;
+                let (some, last) = some.map_err(|failure| failure.directory("list all webhooks"))?;
+                all.extend(some);
+                next = last;
+            }
+            Ok(all)
+        })
     }
 
     /// Whoever changes a row, the database makes another mark of it.
     fn version(&self) -> BoxFuture<'_, Result<DirectoryVersion, DirectoryError>> {
-        let query = |conn: &mut _| dialect::directory_version(conn).map(DirectoryVersion);
+        let known = Arc::clone(&self.inner.directory);
+        let query = move |conn: &mut _| known.read(conn).map(DirectoryVersion);
         self.inner.readers.upkeep.read_as(Failure::directory, "read the directory's version", None, query)
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::dialect::NodeLiveness;
 use super::endings::Endings;
+use super::known_version::KnownVersion;
 use super::owed::OwedLogs;
 use super::{Conn, PendingUsers, ReaderClasses, Writer};
 use crate::codec::Codec;
@@ -19,6 +20,9 @@ use crate::metrics::StoreMetrics;
 use crate::offline_claim::Holder;
 use crate::step_size::StepSize;
 use crate::weight::{Caller, Weight};
+
+/// The longest rest between two steps of a chore.
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// The parts of an open store.
 pub(crate) struct Inner {
@@ -39,6 +43,8 @@ pub(crate) struct Inner {
     /// Which other nodes have certainly ended.
     pub(crate) ended_nodes: EndedNodes,
     pub(crate) chores: Chores,
+    /// What the directory was.
+    pub(crate) directory: Arc<KnownVersion>,
 }
 
 /// What is done beside what somebody waits for.
@@ -74,7 +80,8 @@ impl Inner {
     }
 
     /// One step of a chore, in a transaction of its own, of as many rows as take little time; at most `most`.
-    /// How many rows it was, and whether there are more.
+    /// How many rows it was, and whether there are more. Then it rests for as long as that took: what somebody waits
+    /// for are several transactions, and a chore that always has the next turn would come between them each time.
     pub(crate) async fn chore(
         &self,
         step: &Arc<StepSize>,
@@ -89,7 +96,12 @@ impl Inner {
             measured.took(n_rows, began.elapsed());
             Ok(n_rows)
         };
+        let began = Instant::now();
         let n_rows = self.dispatch.call((Caller::Chores, Weight::of_rows(limit)), work).await?;
-        Ok((n_rows, n_rows >= limit))
+        let has_more = n_rows >= limit;
+        if has_more {
+            tokio::time::sleep(began.elapsed().min(LONGEST_REST)).await;
+        }
+        Ok((n_rows, has_more))
     }
 }

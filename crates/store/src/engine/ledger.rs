@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
-    Attempted, Backlog, BoxFuture, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery,
-    LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
+    Attempted, Backlog, BoxFuture, DeliveryLedger, DisableRule, DisabledWebhook, Fingerprint, Lease, LeaseRequest,
+    LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
 };
 
 use super::Store;
@@ -60,6 +60,10 @@ impl DeliveryLedger for Store {
 
     fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>> {
         Box::pin(async move { self.settle(results, rule).await.map_err(|failure| failure.ledger("settle attempts")) })
+    }
+
+    fn take_disabled(&self) -> Vec<DisabledWebhook> {
+        self.inner.chores.owed.take_disabled()
     }
 
     fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>> {

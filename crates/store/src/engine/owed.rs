@@ -3,13 +3,13 @@
 //! A log row refers to its webhook, and the database lets nobody refer to a row that another one is changing. An
 //! operator's open transaction would so hold up every settlement, and with it the node's sign of life.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use hookswitch_protocol::WebhookId;
-use hookswitch_webhooks::{Attempted, DisableRule};
+use hookswitch_webhooks::{Attempted, DisableRule, DisabledWebhook};
 
 use super::dialect;
 
@@ -22,12 +22,26 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// Attempts that are written in one transaction.
 pub(super) const STEP: usize = 100;
 
+/// Most webhooks whose switching off waits to be announced; nobody asks where none are delivered to.
+const MOST_DISABLED: usize = 1_024;
+
 /// The attempts whose deliveries are settled and whose rows are not written. Clones share it.
 pub(crate) type OwedLogs = Arc<Owed>;
 
+/// An attempt whose row is still to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct OwedAttempt {
+    pub(crate) attempted: Attempted,
+    pub(crate) rule: DisableRule,
+    /// As it stands in the webhook's row, for whoever reads our log.
+    pub(crate) tenant: String,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
-    attempts: Mutex<VecDeque<(Attempted, DisableRule)>>,
+    attempts: Mutex<VecDeque<OwedAttempt>>,
+    /// Webhooks that such an attempt has switched off, and nobody was told so far.
+    disabled: Mutex<Vec<DisabledWebhook>>,
     /// Whether it was said that some get no log row, since nothing was owed the last time.
     is_loss_told: AtomicBool,
 }
@@ -36,31 +50,32 @@ impl Owed {
     /// Whether some of the same webhooks are owed already: what follows waits behind them.
     pub(crate) fn concerns(&self, piece: &[Attempted]) -> bool {
         let owed = self.lock();
-        !owed.is_empty() && piece.iter().any(|one| owed.iter().any(|(other, _)| other.row.webhook == one.row.webhook))
+        !owed.is_empty() && piece.iter().any(|one| owed.iter().any(|other| other.webhook() == one.row.webhook))
     }
 
     /// Takes them as far as there is room, each once; how many get no log row.
-    pub(crate) fn add(&self, attempts: impl Iterator<Item = (Attempted, DisableRule)>) -> u64 {
+    pub(crate) fn add(&self, attempts: impl Iterator<Item = OwedAttempt>) -> u64 {
         let mut owed = self.lock();
         let was_empty = owed.is_empty();
         // A call that failed after it was done is made again by its caller: a lease is for one attempt.
-        let mut known: HashSet<(i64, i64)> = owed.iter().map(|(one, _)| lease(one)).collect();
-        let mut held: usize = owed.iter().map(|(one, _)| n_bytes(one)).sum();
+        let mut known: HashSet<(i64, i64)> = owed.iter().map(|one| lease(&one.attempted)).collect();
+        let mut held: usize = owed.iter().map(|one| n_bytes(&one.attempted)).sum();
         let mut n_lost = 0;
-        for (attempted, rule) in attempts.filter(|(one, _)| known.insert(lease(one))) {
+        for one in attempts.filter(|one| known.insert(lease(&one.attempted))) {
             if owed.len() >= MOST_ATTEMPTS {
                 n_lost += 1;
                 continue;
             }
-            let has_room = held + n_bytes(&attempted) <= MOST_BYTES;
-            let kept = if has_room { attempted } else { without_bodies(&attempted, NO_ROOM) };
-            held += n_bytes(&kept);
-            owed.push_back((kept, rule));
+            let has_room = held + n_bytes(&one.attempted) <= MOST_BYTES;
+            let attempted = if has_room { one.attempted } else { without_bodies(&one.attempted, NO_ROOM) };
+            held += n_bytes(&attempted);
+            owed.push_back(OwedAttempt { attempted, ..one });
         }
-        if was_empty && let Some((first, _)) = owed.front() {
+        if was_empty && let Some(first) = owed.front() {
             self.is_loss_told.store(false, Ordering::Relaxed);
             tracing::warn!(
-                webhook = %first.row.webhook,
+                tenant = first.tenant,
+                webhook = %first.webhook(),
                 "a webhook's row is locked by somebody's open transaction: its attempts are logged when that ends"
             );
         }
@@ -73,16 +88,16 @@ impl Owed {
     /// The first webhook's oldest attempts.
     pub(super) fn first(&self) -> Option<(WebhookId, Vec<Attempted>, DisableRule)> {
         let owed = self.lock();
-        let (first, rule) = owed.front()?;
-        let webhook = first.row.webhook;
-        let its = owed.iter().filter(|(one, _)| one.row.webhook == webhook).take(STEP);
-        Some((webhook, its.map(|(one, _)| one.clone()).collect(), *rule))
+        let first = owed.front()?;
+        let webhook = first.webhook();
+        let its = owed.iter().filter(|one| one.webhook() == webhook).take(STEP);
+        Some((webhook, its.map(|one| one.attempted.clone()).collect(), first.rule))
     }
 
     /// The first `n` attempts of this webhook are written, or can never be.
     pub(super) fn settled(&self, webhook: WebhookId, mut n: usize) {
-        self.lock().retain(|(one, _)| {
-            let is_written = one.row.webhook == webhook && n > 0;
+        self.lock().retain(|one| {
+            let is_written = one.webhook() == webhook && n > 0;
             n -= usize::from(is_written);
             !is_written
         });
@@ -91,23 +106,52 @@ impl Owed {
     /// The first webhook waits behind the others.
     pub(super) fn postpone(&self, webhook: WebhookId) {
         let mut owed = self.lock();
-        let (its, others): (Vec<_>, Vec<_>) = owed.drain(..).partition(|(one, _)| one.row.webhook == webhook);
+        let (its, others): (Vec<_>, Vec<_>) = owed.drain(..).partition(|one| one.webhook() == webhook);
         owed.extend(others.into_iter().chain(its));
     }
 
     pub(super) fn n_webhooks(&self) -> usize {
-        let mut webhooks: Vec<WebhookId> = self.lock().iter().map(|(one, _)| one.row.webhook).collect();
+        let mut webhooks: Vec<WebhookId> = self.lock().iter().map(OwedAttempt::webhook).collect();
         webhooks.sort_unstable();
         webhooks.dedup();
         webhooks.len()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Attempted, DisableRule)>> {
+    /// Gives up what is owed: how many attempts, by tenant and webhook.
+    pub(super) fn abandon(&self) -> BTreeMap<(String, WebhookId), u64> {
+        let mut lost = BTreeMap::new();
+        for one in std::mem::take(&mut *self.lock()) {
+            let webhook = one.webhook();
+            *lost.entry((one.tenant, webhook)).or_default() += 1;
+        }
+        lost
+    }
+
+    /// These were switched off late: whoever announces it comes for them.
+    pub(super) fn note_disabled(&self, disabled: &[DisabledWebhook]) {
+        let mut noted = self.disabled.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.extend(disabled.iter().cloned());
+        let n_excess = noted.len().saturating_sub(MOST_DISABLED);
+        noted.drain(..n_excess);
+    }
+
+    /// Those that were switched off late since the last call.
+    pub(super) fn take_disabled(&self) -> Vec<DisabledWebhook> {
+        std::mem::take(&mut *self.disabled.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<OwedAttempt>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OwedAttempt {
+    fn webhook(&self) -> WebhookId {
+        self.attempted.row.webhook
     }
 }
 

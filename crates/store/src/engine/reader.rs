@@ -160,7 +160,7 @@ impl Shared {
         // What it leads to is looked at first: changed meanwhile, it is not used twice.
         let origin = self.connector.origin();
         let mut conn = self.connector.open().await?;
-        let interrupt = Interrupt::install(&mut conn)?;
+        let interrupt = Interrupt::install(&mut conn, &self.connector)?;
         let now = Instant::now();
         Ok(Lent { conn, interrupt, origin, opened: now, last_used: now })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hookswitch_webhooks::{Attempted, DisableRule, Settled};
 
 use super::Store;
-use super::owed::{REFUSED, has_bodies, n_bytes, without_bodies};
+use super::owed::{OwedAttempt, REFUSED, has_bodies, n_bytes, without_bodies};
 use super::queries::finish;
 use super::writer::{Cost, Job, is_about_data, is_about_lock};
 use crate::error::Failure;
@@ -76,8 +76,13 @@ impl Store {
         let (owed, metrics) = (Arc::clone(&self.inner.chores.owed), self.inner.metrics.clone());
         let kept = Arc::clone(piece);
         let work = move |conn: &mut _| finish::finish_past_locks(conn, &codec, &attempts, rule);
-        let after = move |(_, places): &(Settled, Vec<usize>)| {
-            metrics.unlogged.inc_by(owed.add(places.iter().map(|place| (kept[*place].clone(), rule))));
+        let after = move |(_, places): &(Settled, Vec<(usize, String)>)| {
+            let attempts = places.iter().map(|(place, tenant)| OwedAttempt {
+                attempted: kept[*place].clone(),
+                rule,
+                tenant: tenant.clone(),
+            });
+            metrics.unlogged.inc_by(owed.add(attempts));
         };
         let settled = self.inner.dispatch.call_then(turn(piece), work, after).await;
         settled.map(|(settled, _)| settled)

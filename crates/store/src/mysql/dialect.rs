@@ -65,11 +65,27 @@ pub(crate) fn is_lock_wait(error: &Error) -> bool {
     matches!(error, Error::DatabaseError(_, said) if said.message().contains("Lock wait timeout exceeded"))
 }
 
+/// How it begins when the server went away.
+const LOST: [&str; 2] = ["Input/output error", "Driver error"];
+
+/// What a server says that takes nobody's changes, whatever they are: it only reads, as one does that was replaced by
+/// another, it is full or ends, or the login or the tables are not what they were. The language is set with the connection.
+const TAKES_NOTHING: [&str; 7] = [
+    "read-only",
+    "read only",
+    " is full",
+    "Got error 28 ",
+    "command denied to user",
+    "doesn't exist",
+    "shutdown in progress",
+];
+
 /// Whether a failed transaction of many may have failed because of one of them: whenever the server
-/// itself refused, and did not merely go away.
+/// itself refused, and neither went away nor refuses everybody.
 pub(crate) fn may_concern_one(error: &Error) -> bool {
     let Error::DatabaseError(DatabaseErrorKind::Unknown, said) = error else { return false };
-    !["Input/output error", "Driver error"].iter().any(|lost| said.message().starts_with(lost))
+    let said = said.message();
+    !LOST.iter().any(|lost| said.starts_with(lost)) && !TAKES_NOTHING.iter().any(|words| said.contains(words))
 }
 
 /// Whether a log row may have been refused for its payload, which servers do with JSON that others
@@ -110,6 +126,15 @@ pub(crate) fn next_event_row(_conn: &mut Conn, numbers: &RowNumbers, latest: Opt
 pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {
     diesel::select(sql::<Text>(
         "(SELECT CONCAT(COUNT(*), '-', COALESCE(BIT_XOR(CRC32(CONCAT_WS('|', id, changed_at))), 0)) FROM webhooks)",
+    ))
+    .get_result(conn)
+}
+
+/// The marks of the last minute, a short piece of the same index: as long as it is the same, nothing else is new.
+pub(crate) fn recent_changes(conn: &mut Conn) -> QueryResult<String> {
+    diesel::select(sql::<Text>(
+        "(SELECT CONCAT(COUNT(*), '-', COALESCE(BIT_XOR(CRC32(CONCAT_WS('|', id, changed_at))), 0)) FROM webhooks
+          WHERE changed_at >= NOW(6) - INTERVAL 1 MINUTE)",
     ))
     .get_result(conn)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use diesel::QueryResult;
 
+use super::connect::Connector;
 use super::dialect::Conn;
 
 /// What a server that hangs has beside the statement's limit, before its connection is given up.
@@ -18,7 +19,7 @@ pub(crate) struct Interrupt;
 
 impl Interrupt {
     #[expect(clippy::unnecessary_wraps, reason = "SQLite gets a function, which may fail")]
-    pub(crate) fn install(_conn: &mut Conn) -> QueryResult<Self> {
+    pub(crate) fn install(_conn: &mut Conn, _connector: &Connector) -> QueryResult<Self> {
         Ok(Self)
     }
 

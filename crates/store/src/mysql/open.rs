@@ -12,7 +12,8 @@ use super::config::MySqlConfig;
 use super::connect::Connector;
 use super::dialect::{Conn, RowNumbers};
 use super::engine::{
-    Chores, Inner, PendingUsers, ReadLimits, ReaderClasses, Store, Writer, WriterContext, n_unreadable, share,
+    Chores, Inner, PendingUsers, ReadLimits, ReaderClasses, Store, Writer, WriterContext, kept_open, n_unreadable,
+    share,
 };
 use super::{migrate, offline_claim};
 use crate::codec::Codec;
@@ -51,21 +52,28 @@ impl Store {
             limit: config.answer_wait,
             wait: config.wait,
         };
+        let (open, closing) = kept_open();
+        let start = |connector, conn| {
+            let closing = (scope, closing.clone());
+            Writer::start(connector, conn, Arc::clone(&context), bounds, metrics.clone(), closing)
+        };
+        let (acceptance, dispatch) = (start(writing.clone(), acceptance), start(writing, dispatch));
         let inner = Inner {
             offline,
             codec,
             readers: ReaderClasses::new(|limit| connector.reading(limit), limits, &metrics),
-            acceptance: Writer::start(writing.clone(), acceptance, context.clone(), bounds, metrics.clone(), scope),
-            dispatch: Writer::start(writing, dispatch, context.clone(), bounds, metrics.clone(), scope),
+            acceptance,
+            dispatch,
             pending_users: PendingUsers::new(None),
             liveness: Arc::default(),
             holder: config.node_name.as_deref().map_or_else(|| generated(&clock), Arc::from),
             metrics,
             clock,
             chores: Chores::default(),
+            directory: Arc::default(),
             ended_nodes: config.ended_nodes.clone(),
         };
-        let inner = share(inner, scope);
+        let inner = share(inner, open, scope);
         let ended = config.ended_nodes;
         let freed = move |conn: &mut Conn| offline_claim::free_of_ended(conn, &ended);
         if let Err(error) = inner.dispatch.call((Caller::Node, Weight::LIGHT), freed).await {

@@ -24,6 +24,8 @@ pub(crate) struct Connector {
     path: String,
     busy_timeout: Duration,
     pragmas: &'static str,
+    /// Whether queries over many rows rest in between.
+    rests: bool,
     /// The file that the writer opened last, and how often it did so.
     written: Arc<Written>,
     /// Let go only when nothing can be written any more.
@@ -46,19 +48,24 @@ pub(crate) struct Origin {
 impl Connector {
     pub(crate) fn writing(path: &str, busy_timeout: Duration, lock: Arc<FileLock>) -> Self {
         let (path, written) = (path.to_owned(), Arc::default());
-        Self { path, busy_timeout, pragmas: WRITER, written, lock: Some(lock) }
+        Self { path, busy_timeout, pragmas: WRITER, rests: false, written, lock: Some(lock) }
     }
 
-    /// One for readers of what this one's writer writes.
-    pub(crate) fn reading(&self) -> Self {
-        Self { pragmas: READER, lock: None, ..self.clone() }
+    /// One for readers of what this one's writer writes, whose queries over many rows rest in between or not.
+    pub(crate) fn reading(&self, rests: bool) -> Self {
+        Self { pragmas: READER, rests, lock: None, ..self.clone() }
+    }
+
+    pub(super) fn rests(&self) -> bool {
+        self.rests
     }
 
     /// One for tests whose connections are there already.
     #[cfg(test)]
     pub(crate) fn nowhere() -> Self {
         let path = String::new();
-        Self { path, busy_timeout: Duration::ZERO, pragmas: READER, written: Arc::default(), lock: None }
+        let written = Arc::default();
+        Self { path, busy_timeout: Duration::ZERO, pragmas: READER, rests: false, written, lock: None }
     }
 
     /// Opens a connection, on a thread that may block.

@@ -117,6 +117,11 @@ pub(crate) fn directory_version(conn: &mut Conn) -> QueryResult<String> {
     Ok(revision.to_string())
 }
 
+/// What is new since a while: the revision knows everything.
+pub(crate) fn recent_changes(conn: &mut Conn) -> QueryResult<String> {
+    directory_version(conn)
+}
+
 /// The function that tells whether a query may go on, see `interrupt`.
 pub(super) const IN_TIME: &str = "hookswitch_in_time";
 

@@ -10,7 +10,8 @@ use hookswitch_runtime::{Clock, Scope};
 use super::connect::Connector;
 use super::dialect::{self, Conn, RowNumbers};
 use super::engine::{
-    Chores, Inner, PendingUsers, ReadLimits, ReaderClasses, Store, Writer, WriterContext, n_unreadable, share,
+    Chores, Inner, PendingUsers, ReadLimits, ReaderClasses, Store, Writer, WriterContext, kept_open, n_unreadable,
+    share,
 };
 use super::file::{check_path, failed};
 use super::lock::{FileLock, private};
@@ -50,8 +51,9 @@ impl Store {
             limit: config.wait,
             wait: config.wait,
         };
-        let readers = ReaderClasses::new(|_limit| connector.reading(), limits, &metrics);
-        let writer = Writer::start(connector, conn, context, bounds, metrics.clone(), scope);
+        let readers = ReaderClasses::new(|_limit| connector.reading(config.reports_rest), limits, &metrics);
+        let (open, closing) = kept_open();
+        let writer = Writer::start(connector, conn, context, bounds, metrics.clone(), (scope, closing));
         let inner = Inner {
             offline,
             metrics,
@@ -64,9 +66,10 @@ impl Store {
             liveness: Arc::default(),
             holder: Arc::from("this process"),
             chores: Chores::default(),
+            directory: Arc::default(),
             ended_nodes: EndedNodes::default(),
         };
-        Ok(Self { inner: share(inner, scope) })
+        Ok(Self { inner: share(inner, open, scope) })
     }
 }
 

@@ -52,7 +52,7 @@ impl Rig {
             wait: Duration::from_millis(200),
             limit,
         };
-        let readers = Readers::new(connector.reading(), bounds, metrics.clone());
+        let readers = Readers::new(connector.reading(false), bounds, metrics.clone());
         Self { directory, connector, metrics, readers }
     }
 

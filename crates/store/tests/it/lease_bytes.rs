@@ -28,6 +28,7 @@ async fn large_bodies_are_handed_out_a_few_at_a_time() {
             by: NodeId::parse("node-1").expect("legal"),
             now: now(),
             hold: Duration::from_mins(3),
+            n_bytes: LEASE_BYTES,
             wishes: vec![LeaseWish { webhook: id, fresh: 40, retries: 0 }],
         };
         let leased = store.lease(request).await.expect("lease");

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use hookswitch_protocol::{EventId, EventType, TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{EventType, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
-    AttemptLog as _, DeliveryLedger as _, Fingerprint, LogFilter, LogOutcome, Page, WebhookDirectory as _,
+    AttemptLog as _, DeliveryLedger as _, Fingerprint, LogFilter, LogOutcome, NewDeliveries, Page,
+    WebhookDirectory as _,
 };
 use tokio::time::Instant;
 
-use crate::rig::{Opened, Rig, tenant, webhook};
+use crate::rig::{Opened, Rig, duty, tenant, webhook};
 
 /// Attempts of one webhook, a second apart, all good but the first.
 fn attempts(webhook: WebhookId, n_rows: usize, n_bytes: usize) -> String {
@@ -84,14 +85,17 @@ async fn what_is_counted_is_counted_up_to_a_bound_and_a_cursor_goes_behind_it() 
     opened.close().await;
 }
 
-/// How long it takes to look up ids that are not known, at the median.
-async fn look_up_time(opened: &Opened) -> Duration {
+/// How long a neighbour's event takes whose id is chosen, looked up and stored, at the median.
+async fn publish_time(opened: &Opened, round: &str) -> Duration {
     let neighbour = TenantId::parse("neighbour").expect("legal");
     let mut times = Vec::new();
     for n in 0..60 {
-        let ids = [(EventId::parse(&format!("e-{n}")).expect("legal"), Fingerprint([0; 32]))];
+        let new = duty(&format!("{round}-{n}"), &[WebhookId(1)]);
+        let new = NewDeliveries { tenant: neighbour.clone(), fingerprint: Some(Fingerprint([0; 32])), ..new };
+        let ids = [(new.event_id.clone(), Fingerprint([0; 32]))];
         let started = Instant::now();
         opened.store.look_up(&neighbour, &ids).await.expect("a publisher is not held up");
+        opened.store.enqueue(vec![new]).await.expect("a publisher is not held up");
         times.push(started.elapsed());
     }
     times.sort_unstable();
@@ -104,7 +108,7 @@ async fn eight_reports_over_many_rows_do_not_hold_up_a_neighbours_publisher() {
     let opened = rig.open().await;
     let id = opened.store.create(&tenant(), webhook("x")).await.expect("create").id;
     rig.operator().run(&attempts(id, 200_000, 2));
-    let without = look_up_time(&opened).await;
+    let without = publish_time(&opened, "without").await;
     // No index knows of this one: every row is looked at.
     let filter = LogFilter { outcome: Some(LogOutcome::Status(503)), ..LogFilter::default() };
     let owner = tenant();
@@ -116,11 +120,13 @@ async fn eight_reports_over_many_rows_do_not_hold_up_a_neighbours_publisher() {
     };
     let reports = futures_util::future::join_all((0..8).map(|_| report()));
     let with = tokio::select! {
-        with = look_up_time(&opened) => with,
+        with = publish_time(&opened, "with") => with,
         _ = reports => unreachable!("they never end"),
     };
-    // Two processors, one of which scans: what is waited for is a processor, not a connection.
-    assert!(with < without * 3 + Duration::from_millis(50), "{with:?}, without the neighbour {without:?}");
+    // Reports have half of the processors at most; the rest is what a machine that does other things may add.
+    let most = without.mul_f64(1.5) + Duration::from_millis(25);
+    assert!(with < most, "{with:?}, without the reports {without:?}");
+    println!("a publish took {without:?} without reports, {with:?} beside eight");
     opened.close().await;
 }
 

@@ -11,8 +11,8 @@ use hookswitch_protocol::{DeliveryId, EventId, EventType, NodeId, TenantId, Time
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::{Store, StoreConfig, StoreError};
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryTarget, Disposition, LeaseRequest, LeaseWish, LeasedDelivery, NewDeliveries,
-    NewWebhook, Page, Sweep, Timings, WebhookOptions,
+    AttemptRow, Attempted, DeliveryTarget, Disposition, LEASE_BYTES, LeaseRequest, LeaseWish, LeasedDelivery,
+    NewDeliveries, NewWebhook, Page, Sweep, Timings, WebhookOptions,
 };
 use tempfile::TempDir;
 
@@ -156,6 +156,7 @@ pub(crate) fn wish(webhook: WebhookId, n: u32) -> LeaseRequest {
         by: node(),
         now: now(),
         hold: Duration::from_mins(1),
+        n_bytes: LEASE_BYTES,
         wishes: vec![LeaseWish { webhook, fresh: n, retries: n }],
     }
 }

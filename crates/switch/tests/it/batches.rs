@@ -84,7 +84,8 @@ async fn a_slow_store_does_not_hold_up_what_does_not_need_it() {
     stage.script.hold("ledger.enqueue");
     let waiting = tokio::join!(stage.accept(vec![event("call.ended", "{}"); 1_000]), async {
         until("the batch waits for the store", || stage.script.has_call("ledger.enqueue")).await;
-        let error = stage.accept(vec![event("call.ended", "{}")]).await.expect_err("the store has enough to do");
+        let next = vec![event("call.ended", "{}"); 200];
+        let error = stage.accept(next).await.expect_err("the store has enough to do");
         assert_eq!(error.code(), ErrorCode::Overloaded);
         stage.accept(vec![event("alert", "{}")]).await.expect("passes by");
         assert_eq!(anna.types(1).await, ["alert"]);

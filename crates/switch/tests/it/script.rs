@@ -1,12 +1,13 @@
 //! Keepers that write down each call, and fail or wait when told to.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hookswitch_hub::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline};
 use hookswitch_hub::{
     BoxFuture, Broker, BrokerError, ChatSession, ChatSessionError, ChatSessionStore, Claim, MessageNumber,
-    OfflineError, OfflineMessage, OfflineStore, Publication, SessionStart, UserKey,
+    OfflineError, OfflineMessage, OfflineStore, Publication, SessionStart, SharedChatSessions, UserKey,
 };
 use hookswitch_protocol::{EventId, NodeId, SessionKey, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
@@ -25,6 +26,8 @@ pub(crate) struct Script {
     held: Mutex<HashMap<&'static str, watch::Sender<bool>>>,
     /// On which runtime each call was made.
     places: Mutex<Vec<(&'static str, runtime::Id)>>,
+    /// Whether other nodes share the store of chat sessions.
+    is_shared: AtomicBool,
 }
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -37,6 +40,10 @@ impl Script {
 
     pub(crate) fn has_call(&self, start: &str) -> bool {
         self.calls.lock().expect("not poisoned").iter().any(|call| call.starts_with(start))
+    }
+
+    pub(crate) fn n_calls(&self, start: &str) -> usize {
+        self.calls.lock().expect("not poisoned").iter().filter(|call| call.starts_with(start)).count()
     }
 
     /// From now on this call fails, or no longer.
@@ -53,7 +60,12 @@ impl Script {
         self.failing.lock().expect("not poisoned").remove(call);
     }
 
-    /// From now on this call waits, until released.
+    /// From now on other nodes share the store of chat sessions, so that it is asked.
+    pub(crate) fn share(&self) {
+        self.is_shared.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on this call, or this call about this only, waits until released.
     pub(crate) fn hold(&self, call: &'static str) {
         self.held.lock().expect("not poisoned").insert(call, watch::channel(true).0);
     }
@@ -73,9 +85,13 @@ impl Script {
     }
 
     async fn enter(&self, call: &'static str, about: String) -> Result<(), Cause> {
-        self.write(format!("{call} {about}"));
+        let about = format!("{call} {about}");
+        self.write(about.clone());
         self.places.lock().expect("not poisoned").push((call, Handle::current().id()));
-        let held = self.held.lock().expect("not poisoned").get(call).map(watch::Sender::subscribe);
+        let held = {
+            let held = self.held.lock().expect("not poisoned");
+            held.get(call).or_else(|| held.get(about.as_str())).map(watch::Sender::subscribe)
+        };
         if let Some(mut held) = held {
             held.wait_for(|is_held| !is_held).await.expect("released, not dropped");
         }
@@ -150,6 +166,37 @@ impl ChatSessionStore for ScriptedChat {
 
     fn live(&self, silent_before: Timestamp) -> BoxFuture<'_, Result<Vec<ChatSession>, ChatSessionError>> {
         self.1.live(silent_before)
+    }
+
+    fn shared(&self) -> Option<&dyn SharedChatSessions> {
+        self.0.is_shared.load(Ordering::Relaxed).then_some(self)
+    }
+}
+
+impl SharedChatSessions for ScriptedChat {
+    fn find<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<Option<ChatSession>, ChatSessionError>> {
+        Box::pin(async move {
+            let entered = self.0.enter("chat.find", key.to_string()).await;
+            entered.map_err(|source| ChatSessionError::Unavailable { operation: "find", source })?;
+            Ok(self.1.live(Timestamp::from_millis(0)).await?.into_iter().find(|session| session.key == *key))
+        })
+    }
+
+    fn find_alias<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        alias: &'a SessionKey,
+    ) -> BoxFuture<'a, Result<Option<ChatSession>, ChatSessionError>> {
+        Box::pin(async move {
+            let entered = self.0.enter("chat.find_alias", alias.to_string()).await;
+            entered.map_err(|source| ChatSessionError::Unavailable { operation: "find", source })?;
+            let live = self.1.live(Timestamp::from_millis(0)).await?.into_iter();
+            Ok(live.into_iter().find(|session| session.tenant == *tenant && session.alias.as_ref() == Some(alias)))
+        })
+    }
+
+    fn restore(&self, _sessions: Vec<ChatSession>) -> BoxFuture<'_, Result<(), ChatSessionError>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Public chat sessions: known from their start to their end, one tenant's each.
 
-use hookswitch_protocol::{ErrorCode, UserId};
+use hookswitch_protocol::{ErrorCode, Retry, UserId};
 
 use crate::stage::{Stage, event, key, tenant};
 
@@ -130,4 +130,28 @@ async fn what_names_a_former_session_by_its_key_does_not_reach_the_one_that_has_
     assert_eq!(visitor.next().await, None, "closed with its own end");
     assert!(stage.hub().sessions().find_known(&key("k-newer")).is_some());
     assert_eq!(stage.hub().sessions().resolve_known(&tenant("t"), &key("88")), Some(key("k-newer")));
+}
+
+/// Only the store that all nodes share knows every session.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_session_that_nobody_can_look_up_is_refused() {
+    let stage = Stage::new().await;
+    stage.script.share();
+    let start = |id: &str| event("chat.session.started", &format!(r#"{{"session_id":"{id}"}}"#));
+    let end = |id: &str| event("chat.session.ended", &format!(r#"{{"session_id":"{id}"}}"#));
+    stage.accept(vec![start("known")]).await.expect("accepted");
+    stage.script.fail("chat.find");
+    stage.script.fail("chat.find_alias");
+    stage.script.take_calls();
+    let error = stage.accept(vec![event("alert", "{}"), end("elsewhere")]).await.expect_err("nobody can tell");
+    assert_eq!((error.index(), error.code()), (Some(1), ErrorCode::StorageUnavailable));
+    assert_ne!(error.retry(), Retry::Never);
+    assert!(!stage.script.has_call("live"), "and nothing is published");
+    stage.accept(vec![end("known")]).await.expect("this node knows which");
+    assert_eq!(stage.hub().sessions().find_known(&key("known")), None);
+    stage.accept(vec![start("new"), end("new"), end("new")]).await.expect("the batch says which");
+    stage.accept(vec![event("chat.message", r#"{"session_id":"elsewhere"}"#)]).await.expect("agents here get it");
+    stage.script.heal("chat.find");
+    stage.script.heal("chat.find_alias");
+    stage.accept(vec![end("elsewhere")]).await.expect("there is none");
 }

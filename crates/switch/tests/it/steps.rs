@@ -147,3 +147,25 @@ async fn a_neighbour_has_room_for_the_store_while_one_tenant_fills_it() {
     });
     assert_eq!(first.expect("was first").len(), 1_000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_events_pass_the_largest_batches_of_many_tenants() {
+    let stage = Stage::new().await;
+    stage.script.hold("ledger.look_up 1000");
+    let large = |number: usize| {
+        let (switch, of) = (stage.switch.clone(), tenant(&format!("large-{number}")));
+        async move { switch.accept(&of, batch(1_000)).await }
+    };
+    let all = futures_util::future::join_all((0..6).map(large));
+    let beside = async {
+        until("the largest are at the store", || stage.script.n_calls("ledger.look_up 1000") == 3).await;
+        for number in 0..20 {
+            let neighbour = tenant(&format!("neighbour-{number}"));
+            stage.switch.accept(&neighbour, batch(1)).await.expect("at once");
+        }
+        assert_eq!(stage.script.n_calls("ledger.look_up 1000"), 3, "the others wait");
+        stage.script.release("ledger.look_up 1000");
+    };
+    let (accepted, ()) = tokio::join!(all, beside);
+    assert!(accepted.iter().all(Result::is_ok), "{accepted:?}");
+}

@@ -6,7 +6,8 @@ use std::time::Duration;
 use hookswitch_protocol::{EventType, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
-    Disposition, Fingerprint, Finished, LeaseRequest, LeaseWish, LeasedDelivery, Retention, Seen, Settled, WebhookSeams,
+    Disposition, Fingerprint, Finished, LEASE_BYTES, LeaseRequest, LeaseWish, LeasedDelivery, Retention, Seen, Settled,
+    WebhookSeams,
 };
 
 use super::webhook_rig::{HOLD, Rig, chosen, duty, event_id, node, tenant};
@@ -321,7 +322,7 @@ async fn two_leasers_never_get_the_same(rig: &Rig) {
     let now: Timestamp = rig.clock.now();
     let lease = |by: &str| {
         let wishes = vec![LeaseWish { webhook, fresh: 40, retries: 0 }];
-        rig.seams.ledger.lease(LeaseRequest { by: node(by), now, hold: HOLD, wishes })
+        rig.seams.ledger.lease(LeaseRequest { by: node(by), now, hold: HOLD, n_bytes: LEASE_BYTES, wishes })
     };
     let (one, two) = tokio::join!(lease("node-1"), lease("node-2"));
     let both: Vec<_> = one.expect("lease").into_iter().chain(two.expect("lease")).collect();

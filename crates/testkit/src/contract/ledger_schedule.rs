@@ -5,8 +5,8 @@ use std::time::Duration;
 use hookswitch_protocol::{Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
-    DeliveryTarget, DisableReason, Disposition, LeaseRequest, LeaseWish, NewDeliveries, OptionsChange, OrderedBy,
-    Requeue, Requeued, SkipReason, Sweep, Swept, WebhookChange, WebhookHealth, WebhookSeams,
+    DeliveryTarget, DisableReason, Disposition, LEASE_BYTES, LeaseRequest, LeaseWish, NewDeliveries, OptionsChange,
+    OrderedBy, Requeue, Requeued, SkipReason, Sweep, Swept, WebhookChange, WebhookHealth, WebhookSeams,
 };
 
 use super::webhook_rig::{DEAD_AFTER, HOLD, Rig, duty, node, tenant};
@@ -254,7 +254,8 @@ async fn a_wrong_clock_is_no_death(rig: &Rig) {
     sweep("slow", slow_now()).await;
     sweep("right", rig.clock.now()).await;
     let wishes = vec![LeaseWish { webhook, fresh: 1, retries: 0 }];
-    let request = LeaseRequest { by: node("slow"), now: rig.clock.now(), hold: Duration::ZERO, wishes };
+    let request =
+        LeaseRequest { by: node("slow"), now: rig.clock.now(), hold: Duration::ZERO, n_bytes: LEASE_BYTES, wishes };
     assert_eq!(rig.seams.ledger.lease(request).await.expect("lease").len(), 1);
     for _ in 0..10 {
         rig.clock.advance(DEAD_AFTER / 4);
@@ -278,7 +279,7 @@ async fn what_the_dead_hold_goes_to_others(rig: &Rig) {
     };
     let lease = async |by: &str| {
         let wishes = vec![LeaseWish { webhook, fresh: 1, retries: 0 }];
-        let request = LeaseRequest { by: node(by), now: rig.clock.now(), hold: HOLD, wishes };
+        let request = LeaseRequest { by: node(by), now: rig.clock.now(), hold: HOLD, n_bytes: LEASE_BYTES, wishes };
         rig.seams.ledger.lease(request).await.expect("lease")
     };
     sweep("node-1").await;

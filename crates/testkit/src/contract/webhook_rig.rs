@@ -6,9 +6,9 @@ use bytes::Bytes;
 use hookswitch_protocol::{DeliveryId, EventId, EventType, NodeId, Secret, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryTarget, DisableRule, Disposition, Fingerprint, Finished, LeaseRequest, LeaseWish,
-    LeasedDelivery, LogEntry, LogFilter, NewDeliveries, NewWebhook, Page, Requeue, Requeued, Seen, Settled, SkipRow,
-    Sweep, Swept, Timings, Webhook, WebhookChange, WebhookOptions, WebhookSeams,
+    AttemptRow, Attempted, DeliveryTarget, DisableRule, Disposition, Fingerprint, Finished, LEASE_BYTES, LeaseRequest,
+    LeaseWish, LeasedDelivery, LogEntry, LogFilter, NewDeliveries, NewWebhook, Page, Requeue, Requeued, Seen, Settled,
+    SkipRow, Sweep, Swept, Timings, Webhook, WebhookChange, WebhookOptions, WebhookSeams,
 };
 
 pub(super) const START: Timestamp = Timestamp::from_millis(1_761_393_600_000);
@@ -52,7 +52,13 @@ impl Rig {
             fresh: *fresh,
             retries: *retries,
         });
-        let request = LeaseRequest { by: node("node-1"), now: self.clock.now(), hold: HOLD, wishes: wishes.collect() };
+        let request = LeaseRequest {
+            by: node("node-1"),
+            now: self.clock.now(),
+            hold: HOLD,
+            n_bytes: LEASE_BYTES,
+            wishes: wishes.collect(),
+        };
         self.seams.ledger.lease(request).await.expect("lease")
     }
 

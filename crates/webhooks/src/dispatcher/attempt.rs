@@ -34,6 +34,7 @@ pub(super) fn start(context: &Arc<Context>, delivery: LeasedDelivery, ended: mps
         ended: ReceiverOutcome::Unknown,
         took: Duration::ZERO,
         receiver: ReceiverVersion::of(&delivery.webhook),
+        n_bytes: delivery.body.len(),
     };
     let slot = Slot { context: Arc::clone(context), freed };
     let context = Arc::clone(context);

@@ -64,3 +64,10 @@ pub(super) fn announce_disabled(context: &Context, disabled: &DisabledWebhook) {
         context.metrics.counters.disabled_news_dropped.inc_by(n_missed);
     }
 }
+
+/// The same some time after it happened.
+pub(super) fn announce_late(context: &Context, disabled: &DisabledWebhook) {
+    announce_disabled(context, disabled);
+    // Somebody may have changed the webhook since: what the table has now is not the last word.
+    context.table.read_again();
+}

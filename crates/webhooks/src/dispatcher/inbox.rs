@@ -43,6 +43,8 @@ pub(super) struct FreedSlot {
     pub(super) took: Duration,
     /// Whom it was made to.
     pub(super) receiver: ReceiverVersion,
+    /// Of the body it held.
+    pub(super) n_bytes: usize,
 }
 
 /// Whether a delivery is attempted for the first time.

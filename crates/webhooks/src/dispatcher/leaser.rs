@@ -70,10 +70,11 @@ impl Leaser {
                 self.may_ask_at = now + self.context.config.lease_pause;
             }
             if !wishes.is_empty() {
-                self.asking = Some(ask(Arc::clone(&self.context), wishes));
+                self.asking = Some(ask(Arc::clone(&self.context), wishes, self.scheduler.lease_bytes()));
             }
         }
         self.context.metrics.ready.set(self.scheduler.n_ready() as u64);
+        self.context.metrics.body_bytes.set(self.scheduler.n_bytes() as u64);
     }
 
     /// Waits until there is something to do. Cancel safe: an answer is taken in at once.
@@ -156,12 +157,13 @@ impl Leaser {
     }
 }
 
-fn ask(context: Arc<Context>, wishes: Vec<LeaseWish>) -> BoxFuture<'static, Answer> {
+fn ask(context: Arc<Context>, wishes: Vec<LeaseWish>, n_bytes: usize) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
         let request = LeaseRequest {
             by: context.node.clone(),
             now: context.clock.now(),
             hold: context.config.lease_hold,
+            n_bytes,
             wishes: wishes.clone(),
         };
         let answer = context.seams.ledger.lease(request).await;

@@ -1,4 +1,4 @@
-//! Asks the ledger where work waits: when the next retry comes due, and slowly besides.
+//! Asks the ledger where work waits: when the next retry comes due, and slowly besides; and whom it switched off late.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +7,16 @@ use tokio::time::Instant;
 
 use hookswitch_protocol::{Chain, Timestamp};
 
+use super::effects;
 use crate::context::Context;
 
 /// The shortest time between two questions, so that a thousand retries due at a thousand moments
 /// cost a few questions and not a thousand. Retries may be late by this much.
 const SHORTEST: Duration = Duration::from_millis(50);
+
+/// After a question it rests at least so many times as long as the answer took: with very many webhooks that wait for
+/// something the ledger would do nothing else, and publishers wait for it.
+const REST: u32 = 4;
 
 /// Runs until the soft token.
 pub(super) async fn run(context: Arc<Context>) {
@@ -21,6 +26,7 @@ pub(super) async fn run(context: Arc<Context>) {
         // What settles from here on is signalled after the answer, so it is never forgotten.
         let scheduled = context.inbox.take_next_retry();
         let now = context.clock.now();
+        context.seams.ledger.take_disabled().iter().for_each(|late| effects::announce_late(&context, late));
         let next = match context.seams.ledger.backlog(now).await {
             Ok(backlog) => {
                 is_away = false;
@@ -35,18 +41,19 @@ pub(super) async fn run(context: Arc<Context>) {
                 None
             }
         };
-        if !rest(&context, asked, next).await {
+        let shortest = (asked.elapsed() * REST).clamp(SHORTEST, context.config.poll_interval.max(SHORTEST));
+        if !rest(&context, (asked, shortest), next).await {
             return;
         }
     }
 }
 
 /// Waits until the next question is worth asking; whether there should be one.
-async fn rest(context: &Context, asked: Instant, mut next: Option<Timestamp>) -> bool {
+async fn rest(context: &Context, (asked, shortest): (Instant, Duration), mut next: Option<Timestamp>) -> bool {
     let latest = asked + context.config.poll_interval.max(SHORTEST);
     loop {
         let due = next.map_or(latest, |due| Instant::now() + due.since(context.clock.now()));
-        let wake = due.min(latest).max(asked + SHORTEST);
+        let wake = due.min(latest).max(asked + shortest);
         tokio::select! {
             () = context.scope.soft().cancelled() => return false,
             () = tokio::time::sleep_until(wake) => return true,

@@ -34,7 +34,7 @@ use super::token_bucket::TokenBucket;
 use super::webhook_queue::WebhookQueue;
 use crate::config::WebhookConfig;
 use crate::match_table::MatchTable;
-use crate::seams::ledger::{DueWebhook, LeasedDelivery};
+use crate::seams::ledger::{DueWebhook, LEASE_BYTES, LeasedDelivery};
 
 /// Most queues kept only to remember how their receiver did; beyond it such queues are forgotten and
 /// their webhooks start anew.
@@ -65,7 +65,11 @@ pub(super) struct Scheduler {
     tenants: HashMap<TenantId, TokenBucket>,
     running: SlotCounts,
     ready: usize,
-    /// What each tenant has of both.
+    /// Of the bodies of both.
+    n_bytes: usize,
+    /// How many bytes of bodies the last plan asks for at most.
+    lease_bytes: usize,
+    /// What each tenant has of all that.
     shares: TenantSlots,
     tidied: Option<Instant>,
     effects: SchedulerEffects,
@@ -103,6 +107,8 @@ impl Scheduler {
             tenants: HashMap::new(),
             running: SlotCounts::default(),
             ready: 0,
+            n_bytes: 0,
+            lease_bytes: LEASE_BYTES,
             shares: TenantSlots::default(),
             tidied: None,
             effects: SchedulerEffects::default(),
@@ -117,6 +123,11 @@ impl Scheduler {
     /// Deliveries leased and not started.
     pub(super) fn n_ready(&self) -> usize {
         self.ready
+    }
+
+    /// Bytes of the bodies of what runs or is ready.
+    pub(super) fn n_bytes(&self) -> usize {
+        self.n_bytes
     }
 
     /// Queues that wait for their turn to lease.
@@ -178,8 +189,9 @@ impl Scheduler {
 
     fn free(&mut self, freed: FreedSlot, now: Instant) {
         self.running.sub(freed.kind);
+        self.n_bytes = self.n_bytes.saturating_sub(freed.n_bytes);
         let Some(queue) = self.queues.get_mut(&freed.webhook) else { return };
-        self.shares.ended(&queue.tenant, freed.kind);
+        self.shares.ended(&queue.tenant, freed.kind, freed.n_bytes);
         let transition = queue.free(freed, &self.config.breaker, now);
         let is_shut =
             matches!(transition, Some(BreakerTransition::Opened { .. } | BreakerTransition::StaysOpen { .. }));
@@ -203,8 +215,10 @@ impl Scheduler {
     fn recall(&mut self, webhook: WebhookId, since: Option<Instant>) {
         let Some(queue) = self.queues.get_mut(&webhook) else { return };
         let recalled = queue.recall(since);
+        let n_bytes = recalled.iter().map(|delivery| delivery.body.len()).sum();
         self.ready -= recalled.len();
-        self.shares.recalled(&queue.tenant, recalled.len());
+        self.n_bytes = self.n_bytes.saturating_sub(n_bytes);
+        self.shares.recalled(&queue.tenant, recalled.len(), n_bytes);
         self.effects.recalled.extend(recalled);
     }
 

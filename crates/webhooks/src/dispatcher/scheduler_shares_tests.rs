@@ -134,3 +134,37 @@ fn what_the_ledger_had_no_room_for_is_asked_for_again() {
     let again: Vec<WebhookId> = sim.scheduler.plan(sim.now).iter().map(|wish| wish.webhook).collect();
     assert!(again.contains(&WebhookId(100)), "{again:?}");
 }
+
+#[test]
+fn large_bodies_of_one_tenant_take_half_of_the_bytes_and_the_neighbours_start_at_once() {
+    let mut sim = Simulation::new(512, 10);
+    sim.body = Bytes::from(vec![0; 1024 * 1024]);
+    (0..100).for_each(|webhook| sim.due(webhook, 1_000, 0));
+    let first = sim.run();
+    assert!((32..=48).contains(&first.len()), "{} MiB of 64", first.len());
+    let mut held = vec![first.len()];
+    for tenant in 1..4 {
+        (0..100).for_each(|webhook| sim.due(tenant * 100 + webhook, 100, 0));
+        held.push(of_tenant(&sim.run(), tenant));
+    }
+    assert!(held.iter().all(|held| *held > 0), "something is left for each: {held:?}");
+    assert!(held.iter().sum::<usize>() <= 64, "{held:?}");
+    // What ends makes room again, and nothing is forgotten.
+    answer_all(&mut sim, &first);
+    assert!(!sim.run().is_empty());
+}
+
+#[test]
+fn small_bodies_are_bounded_by_slots_only_and_a_large_one_passes_in_any_case() {
+    let mut sim = Simulation::with(&WebhookConfig { body_bytes: 1_000, ..WebhookConfig::default() });
+    sim.body = Bytes::from(vec![0; 5_000]);
+    sim.due(1, 2, 0);
+    assert_eq!(sim.run(), [(1, 1)], "one at a time");
+    assert_eq!((sim.run(), sim.scheduler.n_bytes()), (vec![], 5_000));
+    sim.end(1, 1, ReceiverOutcome::Well);
+    assert_eq!(sim.run(), [(1, 1)]);
+    let mut sim = Simulation::new(512, 10);
+    sim.body = Bytes::from(vec![0; 1_000]);
+    (0..100).for_each(|webhook| sim.due(webhook, 1_000, 0));
+    assert_eq!(sim.run().len(), 240);
+}

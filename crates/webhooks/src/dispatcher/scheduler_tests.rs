@@ -18,6 +18,8 @@ struct Simulation {
     n_nodes: u32,
     /// How long attempts take, as far as the queues know.
     took: Duration,
+    /// What every delivery sends.
+    body: Bytes,
 }
 
 fn tenant(webhook: i64) -> TenantId {
@@ -35,7 +37,15 @@ impl Simulation {
         let now = runtime.block_on(async { Instant::now() });
         let table = Arc::new(MatchTable::new(config.expiry.clone(), 1_000));
         let scheduler = Scheduler::new(config, Arc::clone(&table));
-        Self { scheduler, ledger: HashMap::new(), table, now, n_nodes: 1, took: Duration::from_secs(1) }
+        Self {
+            scheduler,
+            ledger: HashMap::new(),
+            table,
+            now,
+            n_nodes: 1,
+            took: Duration::from_secs(1),
+            body: Bytes::new(),
+        }
     }
 
     /// The webhook's owner sets these options.
@@ -63,12 +73,18 @@ impl Simulation {
     /// What the make-believe ledger hands out.
     fn lease(&mut self, wishes: &[LeaseWish]) -> Vec<LeasedDelivery> {
         let mut leased = Vec::new();
+        let sent = |attempted: LeasedDelivery| LeasedDelivery { body: self.body.clone(), ..attempted };
+        // As the real one does: no more once it is enough.
+        let most = self.scheduler.lease_bytes().div_ceil(self.body.len().max(1));
+        let mut n_left = if self.body.is_empty() { u32::MAX } else { u32::try_from(most).expect("few") };
         for wish in wishes {
             let waiting = self.ledger.entry(wish.webhook.0).or_default();
-            let (fresh, retries) = (wish.fresh.min(waiting.0), wish.retries.min(waiting.1));
+            let fresh = wish.fresh.min(waiting.0).min(n_left);
+            let retries = wish.retries.min(waiting.1).min(n_left - fresh);
+            n_left -= fresh + retries;
             *waiting = (waiting.0 - fresh, waiting.1 - retries);
-            leased.extend((0..fresh).map(|_| delivery(wish.webhook.0, 1)));
-            leased.extend((0..retries).map(|_| delivery(wish.webhook.0, 2)));
+            leased.extend((0..fresh).map(|_| sent(delivery(wish.webhook.0, 1))));
+            leased.extend((0..retries).map(|_| sent(delivery(wish.webhook.0, 2))));
         }
         leased
     }
@@ -97,7 +113,8 @@ impl Simulation {
     fn end(&mut self, webhook: i64, attempt: u32, ended: ReceiverOutcome) {
         let kind = if attempt == 1 { AttemptKind::Fresh } else { AttemptKind::Retry };
         let receiver = ReceiverVersion::of(&delivery(webhook, 1).webhook);
-        let freed = vec![FreedSlot { webhook: WebhookId(webhook), kind, ended, took: self.took, receiver }];
+        let (webhook, took, n_bytes) = (WebhookId(webhook), self.took, self.body.len());
+        let freed = vec![FreedSlot { webhook, kind, ended, took, receiver, n_bytes }];
         self.signal(Signals { freed, ..Signals::default() });
     }
 

@@ -1,10 +1,11 @@
 //! Settles finished attempts in batches, and does not let go of them while the database is away.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hookswitch_protocol::{Chain, TenantId};
+use hookswitch_protocol::{Chain, TenantId, WebhookId};
 use tokio::sync::mpsc;
 
 use super::effects;
@@ -73,22 +74,24 @@ pub(super) async fn run(context: Arc<Context>, mut ended: mpsc::Receiver<Unsettl
 }
 
 async fn settle(context: &Context, unsettled: impl Iterator<Item = Unsettled>) {
-    let (mut attempts, mut next, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut leases, mut due) = (Vec::new(), Vec::new());
+    let (mut attempts, mut leases, mut due) = (Vec::new(), Vec::new(), Vec::new());
     for unsettled in unsettled {
         match unsettled {
-            Unsettled::Attempted(made) => {
-                attempts.push(made.attempted);
-                next.extend(made.next);
-                rooms.extend(made.room);
-            }
+            Unsettled::Attempted(made) => attempts.push(*made),
             Unsettled::GivenBack(given_back) => {
                 leases.push(given_back.lease);
                 due.push(given_back.due);
             }
         }
     }
-    if !attempts.is_empty() {
+    lightest_first(&mut attempts);
+    for piece in pieces(attempts) {
+        let (mut attempts, mut next, mut rooms) = (Vec::with_capacity(piece.len()), Vec::new(), Vec::new());
+        for made in piece {
+            attempts.push(made.attempted);
+            next.extend(made.next);
+            rooms.extend(made.room);
+        }
         finish(context, attempts).await;
         drop(rooms);
         // Only now: asked before the end was committed, the ledger would still hold the next one back.
@@ -101,35 +104,46 @@ async fn settle(context: &Context, unsettled: impl Iterator<Item = Unsettled>) {
     }
 }
 
-async fn finish(context: &Context, attempts: Vec<Attempted>) {
+async fn finish(context: &Context, mut piece: Vec<Attempted>) {
     let rule = context.config.disable;
-    for mut piece in pieces(attempts) {
-        while !piece.is_empty() {
-            let settled = until_done(context, || context.seams.ledger.finish(piece.clone(), rule)).await;
-            let n_settled = settled.finished.len();
-            piece.iter().zip(settled.finished).for_each(|(attempted, finished)| count(context, attempted, finished));
-            settled.disabled.iter().for_each(|disabled| effects::announce_disabled(context, disabled));
-            if n_settled == 0 {
-                break;
-            }
-            // What was settled is not settled twice: its log rows and failures would count double.
-            piece.drain(..n_settled.min(piece.len()));
+    while !piece.is_empty() {
+        let settled = until_done(context, || context.seams.ledger.finish(piece.clone(), rule)).await;
+        let n_settled = settled.finished.len();
+        piece.iter().zip(settled.finished).for_each(|(attempted, finished)| count(context, attempted, finished));
+        settled.disabled.iter().for_each(|disabled| effects::announce_disabled(context, disabled));
+        if n_settled == 0 {
+            break;
         }
+        // What was settled is not settled twice: its log rows and failures would count double.
+        piece.drain(..n_settled.min(piece.len()));
     }
 }
 
+/// Orders a batch so that nobody's next delivery waits for another webhook's large bodies. Those of one webhook stay
+/// in their order, in which they count for its health.
+fn lightest_first(attempts: &mut [MadeAttempt]) {
+    let mut weights: HashMap<WebhookId, usize> = HashMap::new();
+    for made in &*attempts {
+        *weights.entry(made.attempted.row.webhook).or_default() += made.weight();
+    }
+    attempts.sort_by_key(|made| {
+        let webhook = made.attempted.row.webhook;
+        (weights.get(&webhook).copied(), webhook)
+    });
+}
+
 /// Cuts a batch so that no piece of more than one has more than [`PIECE_BYTES`].
-fn pieces(attempts: Vec<Attempted>) -> Vec<Vec<Attempted>> {
-    let mut pieces: Vec<Vec<Attempted>> = Vec::new();
+fn pieces(attempts: Vec<MadeAttempt>) -> Vec<Vec<MadeAttempt>> {
+    let mut pieces: Vec<Vec<MadeAttempt>> = Vec::new();
     let mut n_bytes = 0;
-    for attempted in attempts {
-        let weight = weight(&attempted);
+    for made in attempts {
+        let weight = made.weight();
         n_bytes += weight;
         if let Some(piece) = pieces.last_mut().filter(|_| n_bytes <= PIECE_BYTES) {
-            piece.push(attempted);
+            piece.push(made);
         } else {
             n_bytes = weight;
-            pieces.push(vec![attempted]);
+            pieces.push(vec![made]);
         }
     }
     pieces
@@ -180,15 +194,15 @@ fn count(context: &Context, attempted: &Attempted, finished: Finished) {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use hookswitch_protocol::{EventType, Timestamp, WebhookId};
+    use hookswitch_protocol::{EventType, Timestamp};
 
     use super::*;
     use crate::seams::attempt_log::AttemptRow;
     use hookswitch_egress::Timings;
 
-    fn attempted(n_bytes: usize) -> Attempted {
+    fn made(webhook: i64, n_bytes: usize) -> MadeAttempt {
         let row = AttemptRow {
-            webhook: WebhookId(1),
+            webhook: WebhookId(webhook),
             event_type: EventType::ALERT,
             body: Bytes::from(vec![b' '; n_bytes]),
             response_code: None,
@@ -200,13 +214,24 @@ mod tests {
             timings: Timings::default(),
             at: Timestamp::from_millis(0),
         };
-        Attempted { lease: Lease { number: 1, fence: 1 }, row, disposition: Disposition::Delivered, judged: None }
+        let lease = Lease { number: 1, fence: 1 };
+        let attempted = Attempted { lease, row, disposition: Disposition::Delivered, judged: None };
+        MadeAttempt { attempted, next: None, room: None }
+    }
+
+    #[test]
+    fn light_webhooks_are_settled_before_heavy_ones_and_each_in_its_order() {
+        let mut batch: Vec<_> =
+            [(1, 900), (2, 30), (1, 1), (3, 10), (2, 5)].into_iter().map(|(id, n)| made(id, n)).collect();
+        lightest_first(&mut batch);
+        let order: Vec<_> = batch.iter().map(|made| (made.attempted.row.webhook.0, made.weight())).collect();
+        assert_eq!(order, [(3, 10), (2, 30), (2, 5), (1, 900), (1, 1)]);
     }
 
     #[test]
     fn large_bodies_are_settled_a_few_at_a_time() {
         let lengths = |sizes: &[usize]| {
-            pieces(sizes.iter().copied().map(attempted).collect()).iter().map(Vec::len).collect::<Vec<_>>()
+            pieces(sizes.iter().map(|n_bytes| made(1, *n_bytes)).collect()).iter().map(Vec::len).collect::<Vec<_>>()
         };
         assert_eq!(lengths(&[]), [0; 0]);
         assert_eq!(lengths(&[1_000; 256]), [256]);

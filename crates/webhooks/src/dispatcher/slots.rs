@@ -4,11 +4,13 @@
 //! times where its receivers answer, so that one alone has nearly all; once, where they are not known to. So
 //! silent receivers of one tenant hold half of the node at most, and something is left for a tenant that
 //! holds nothing. What a tenant's silent receivers may hold they share by the same rule, so that one never
-//! heard of is tried beside them. It is the rule of [`FairSemaphore`](hookswitch_runtime::FairSemaphore), for
+//! heard of is tried beside them. The bytes of bodies that are leased and have not ended are shared by the same rule: a
+//! tenant has half of them by itself, and one call for more brings half of what is free at most. It is the rule of [`FairSemaphore`](hookswitch_runtime::FairSemaphore), for
 //! slots that nobody waits for: who has no room keeps his place.
 
 use super::inbox::AttemptKind;
 use crate::config::WebhookConfig;
+use crate::seams::ledger::LEASE_BYTES;
 
 /// The part of the node's slots that first attempts may not use: one in so many.
 const RETRY_RESERVE: usize = 16;
@@ -19,6 +21,9 @@ const TENANT_ALPHA: usize = 15;
 
 /// The same for slots whose receivers are not known to answer.
 const SILENT_ALPHA: usize = 1;
+
+/// How many times what is free of the bytes a tenant may hold.
+const BYTES_ALPHA: usize = 1;
 
 /// Slots by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,6 +38,8 @@ pub(super) struct SlotCounts {
 pub(super) struct NodeUsage {
     pub(super) slots: SlotCounts,
     pub(super) ahead: usize,
+    /// Of the bodies of what runs or waits.
+    pub(super) n_bytes: usize,
 }
 
 /// What one tenant holds of it.
@@ -44,10 +51,12 @@ pub(super) struct TenantUsage {
     pub(super) silent: SlotCounts,
     /// Leased and not started, or asked for to wait.
     pub(super) ahead: usize,
+    /// Bytes of the bodies of what runs or is leased.
+    pub(super) n_bytes: usize,
 }
 
 /// What the node leaves to one queue.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Headroom {
     /// Slots the queue may have of each kind, however well it does.
     pub(super) per_kind: usize,
@@ -67,6 +76,8 @@ pub(super) struct NodeSlots {
     by_kind: SlotCounts,
     /// Deliveries that may be leased and not started.
     ahead: usize,
+    /// Bytes of bodies that may be leased and not have ended.
+    n_bytes: usize,
     fresh_percent: usize,
 }
 
@@ -76,7 +87,7 @@ impl NodeSlots {
         let fresh_percent = usize::from(config.fresh_percent.min(100));
         let by_kind =
             SlotCounts { fresh: total - total / RETRY_RESERVE, retries: share_of_retries(total, fresh_percent) };
-        Self { total, by_kind, ahead: config.lease_ahead, fresh_percent }
+        Self { total, by_kind, ahead: config.lease_ahead, n_bytes: config.body_bytes.max(1), fresh_percent }
     }
 
     /// Whether one more of this kind may start for a tenant that has so much.
@@ -88,7 +99,13 @@ impl NodeSlots {
 
     /// Whether anything more may be leased beside what runs and waits already.
     pub(super) fn may_lease(&self, usage: NodeUsage) -> bool {
-        usage.ahead < self.ahead || usage.slots.total() < self.total
+        usage.n_bytes < self.n_bytes && (usage.ahead < self.ahead || usage.slots.total() < self.total)
+    }
+
+    /// How many bytes of bodies may be asked for at once, one body being handed out in any case: half of what is
+    /// free, so that something is left for whoever comes next.
+    pub(super) fn lease_bytes(&self, usage: NodeUsage) -> usize {
+        (self.n_bytes.saturating_sub(usage.n_bytes) / 2).clamp(1, LEASE_BYTES)
     }
 
     /// What is left to a queue that holds `held`, beside what runs and waits already, of which `tenant` is its
@@ -100,6 +117,10 @@ impl NodeSlots {
         usage: NodeUsage,
         tenant: TenantUsage,
     ) -> Headroom {
+        let free_bytes = self.n_bytes.saturating_sub(usage.n_bytes);
+        if share(tenant.n_bytes, free_bytes, BYTES_ALPHA) == 0 {
+            return Headroom { fresh_percent: self.fresh_percent, ..Headroom::default() };
+        }
         let free = self.total.saturating_sub(usage.slots.total());
         let of_kind = |kind| {
             let free_of_kind = self.by_kind.of_kind(kind).saturating_sub(usage.slots.of_kind(kind));
@@ -162,6 +183,7 @@ impl TenantUsage {
             slots: self.slots.plus(other.slots),
             silent: self.silent.plus(other.silent),
             ahead: self.ahead + other.ahead,
+            n_bytes: self.n_bytes + other.n_bytes,
         }
     }
 }

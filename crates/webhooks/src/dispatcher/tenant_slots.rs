@@ -24,19 +24,28 @@ impl TenantSlots {
         });
     }
 
-    /// An attempt ended.
-    pub(super) fn ended(&mut self, tenant: &TenantId, kind: AttemptKind) {
-        self.change(tenant, |usage| usage.slots.sub(kind));
+    /// An attempt ended, at a delivery of so many bytes.
+    pub(super) fn ended(&mut self, tenant: &TenantId, kind: AttemptKind, n_bytes: usize) {
+        self.change(tenant, |usage| {
+            usage.slots.sub(kind);
+            usage.n_bytes = usage.n_bytes.saturating_sub(n_bytes);
+        });
     }
 
-    /// So many deliveries became ready.
-    pub(super) fn became_ready(&mut self, tenant: &TenantId, n: usize) {
-        self.change(tenant, |usage| usage.ahead += n);
+    /// A delivery of so many bytes became ready.
+    pub(super) fn became_ready(&mut self, tenant: &TenantId, n_bytes: usize) {
+        self.change(tenant, |usage| {
+            usage.ahead += 1;
+            usage.n_bytes += n_bytes;
+        });
     }
 
-    /// So many that were ready go back.
-    pub(super) fn recalled(&mut self, tenant: &TenantId, n: usize) {
-        self.change(tenant, |usage| usage.ahead = usage.ahead.saturating_sub(n));
+    /// So many that were ready go back, with so many bytes.
+    pub(super) fn recalled(&mut self, tenant: &TenantId, n: usize, n_bytes: usize) {
+        self.change(tenant, |usage| {
+            usage.ahead = usage.ahead.saturating_sub(n);
+            usage.n_bytes = usage.n_bytes.saturating_sub(n_bytes);
+        });
     }
 
     /// Of one queue's running attempts so many are at a receiver that is not known to answer, after so

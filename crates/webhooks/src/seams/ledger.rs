@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_protocol::{DeliveryId, EventId, EventType, NodeId, Retry, TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{DeliveryId, EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
 
+pub use super::ledger_error::LedgerError;
 use crate::health::{DisableReason, DisableRule};
 use crate::seams::attempt_log::AttemptRow;
 use crate::seams::directory::Webhook;
@@ -22,7 +23,7 @@ pub const ENQUEUE_BYTES: usize = 1024 * 1024;
 /// that others' transactions come between them soon.
 pub const ENQUEUE_STEP: usize = 250;
 
-/// Bytes of bodies after which one call of [`DeliveryLedger::lease`] hands out no more.
+/// Most bytes of bodies after which one call of [`DeliveryLedger::lease`] hands out no more.
 pub const LEASE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Keeps deliveries from acceptance to their end.
@@ -54,8 +55,8 @@ pub trait DeliveryLedger: Send + Sync {
     /// handed out, each with a skip row that says why, a delivery past its `expires_at` ends as
     /// expired, one of a deleted webhook is cancelled, and one of a webhook that was switched off
     /// becomes missed. Of a webhook that is ordered, a delivery with an order key waits while an
-    /// earlier one with the same key has not ended. When the bodies handed out come to [`LEASE_BYTES`], the
-    /// call may end with what it has, and the next one goes on.
+    /// earlier one with the same key has not ended. When the bodies handed out come to
+    /// [`LeaseRequest::n_bytes`], the call may end with what it has, one at least, and the next one goes on.
     fn lease(&self, request: LeaseRequest) -> BoxFuture<'_, Result<Vec<LeasedDelivery>, LedgerError>>;
 
     /// Settles attempts: the attempt's log row, the delivery's new state and the webhook's
@@ -67,8 +68,15 @@ pub trait DeliveryLedger: Send + Sync {
     /// again, and is answered as recorded.
     ///
     /// A webhook that said 410 ([`Disposition::Gone`]), or is hopeless by `rule`, is switched off here;
-    /// each is told once, in the answer to the call that did it, whichever node it came from.
+    /// each is told once, in the answer to the call that did it, whichever node it came from. Where that could not
+    /// be judged at once, because somebody has the webhook's row locked, [`DeliveryLedger::take_disabled`] tells it.
     fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>>;
+
+    /// Webhooks that attempts have switched off which were settled before, and could be judged only later: since the
+    /// last call. Whoever keeps the ledger may forget the oldest where nobody asks. A look into memory.
+    fn take_disabled(&self) -> Vec<DisabledWebhook> {
+        Vec::new()
+    }
 
     /// Gives deliveries back that were handed out but not attempted; stale fences are ignored.
     fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>>;
@@ -186,6 +194,8 @@ pub struct LeaseRequest {
     pub now: Timestamp,
     /// How long the lease holds.
     pub hold: Duration,
+    /// Bytes of bodies after which it is enough; at most [`LEASE_BYTES`].
+    pub n_bytes: usize,
     /// How much of what.
     pub wishes: Vec<LeaseWish>,
 }
@@ -348,48 +358,4 @@ pub struct Retention {
     pub ended: Duration,
     /// Most rows to remove in one call.
     pub limit: u32,
-}
-
-/// Why the ledger could not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// The database is down, busy or did not answer in time. Nothing was changed, unless it fell silent
-    /// while it was committing: then all was done or nothing, and nobody can know. So `finish` may be
-    /// called again, and who publishes again gets no second delivery where he chose the event's id.
-    #[error("delivery ledger is unavailable while trying to {operation}")]
-    Unavailable {
-        /// What was tried.
-        operation: &'static str,
-        /// What the database said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The database takes no row this large. Nothing was changed, and never will be.
-    #[error("the database takes nothing this large while trying to {operation}")]
-    TooLarge {
-        /// What was tried.
-        operation: &'static str,
-        /// How large it was, and what the limit is.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
-
-impl LedgerError {
-    /// Whether it is worth trying again.
-    pub fn retry(&self) -> Retry {
-        match self {
-            Self::Unavailable { .. } => Retry::After(Duration::from_secs(1)),
-            Self::TooLarge { .. } => Retry::Never,
-        }
-    }
-
-    /// How long to wait before that; `otherwise` where it is not worth it and there is no way around it.
-    pub(crate) fn wait(&self, otherwise: Duration) -> Duration {
-        match self.retry() {
-            Retry::Now => Duration::ZERO,
-            Retry::After(wait) => wait,
-            Retry::Never => otherwise,
-        }
-    }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod attempt_log;
 pub(crate) mod directory;
 pub(crate) mod ledger;
+mod ledger_error;
 pub(crate) mod paging;
 
 use std::fmt;

@@ -1,18 +1,21 @@
 //! The database goes away in the middle and comes back, or has much to forget.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
+use hookswitch_protocol::{EventId, EventType, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
 use hookswitch_webhooks::{
-    Attempted, Backlog, BoxFuture, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery,
-    LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept, WebhookConfig, WebhookSeams,
+    Attempted, Backlog, BoxFuture, DeliveryLedger, DisableReason, DisableRule, DisabledWebhook, Fingerprint, Lease,
+    LeaseRequest, LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep,
+    Swept, WebhookChange, WebhookConfig, WebhookSeams,
 };
 
-use crate::node::Node;
+use tokio::time::timeout;
+
+use crate::node::{Node, tenant};
 
 /// A ledger that can be switched off, and can have more to purge than ever goes.
 struct Switched {
@@ -20,6 +23,7 @@ struct Switched {
     is_away: AtomicBool,
     purges_for_ever: bool,
     n_sweeps: AtomicU32,
+    late: Mutex<Vec<DisabledWebhook>>,
 }
 
 impl Switched {
@@ -28,7 +32,7 @@ impl Switched {
         let memory = WebhookSeams::memory(&Clock::system());
         let inner = Arc::clone(&memory.ledger);
         let (is_away, n_sweeps) = (AtomicBool::new(false), AtomicU32::new(0));
-        let ledger = Arc::new(Self { inner, is_away, purges_for_ever, n_sweeps });
+        let ledger = Arc::new(Self { inner, is_away, purges_for_ever, n_sweeps, late: Mutex::default() });
         (Arc::clone(&ledger), WebhookSeams { ledger, ..memory })
     }
 
@@ -63,6 +67,9 @@ impl DeliveryLedger for Switched {
     }
     fn finish(&self, results: Vec<Attempted>, rule: DisableRule) -> BoxFuture<'_, Result<Settled, LedgerError>> {
         self.through(|inner| inner.finish(results, rule))
+    }
+    fn take_disabled(&self) -> Vec<DisabledWebhook> {
+        std::mem::take(&mut self.late.lock().expect("whole"))
     }
     fn give_back(&self, leases: Vec<Lease>) -> BoxFuture<'_, Result<(), LedgerError>> {
         self.through(|inner| inner.give_back(leases))
@@ -147,4 +154,32 @@ async fn leases_that_ran_out_while_the_ledger_was_away_are_settled_before_they_a
     node.rows_when(webhook.id, 10).await;
     eventually("all are settled", PATIENCE, || async { node.webhooks.metrics().delivered.get() == 10 }).await;
     assert_eq!((receiver.count(), node.webhooks.metrics().lease_lost.get()), (10, 0), "nothing was sent twice");
+}
+
+#[tokio::test]
+async fn a_webhook_that_was_switched_off_late_is_announced_and_looked_at_again() {
+    let (ledger, seams) = Switched::in_memory(false);
+    let node = Node::start_on(WebhookConfig::default(), seams).await;
+    let mut feed = node.webhooks.subscribe_disabled();
+    let url = "http://127.0.0.1:9/";
+    let [off, on] = [node.webhook(url).await, node.webhook(url).await];
+    // Both were switched off while nobody looked, and one is on again by now.
+    let at = node.clock.now();
+    let reason = DisableReason::Gone;
+    let mut late = Vec::new();
+    for webhook in [&off, &on] {
+        let disabled = node.seams.directory.disable(webhook.id, reason, at).await.expect("memory");
+        late.extend(disabled.map(|webhook| DisabledWebhook { webhook, reason }));
+    }
+    let change = WebhookChange { is_active: Some(true), ..WebhookChange::default() };
+    node.seams.directory.update(&tenant(), on.id, change).await.expect("memory");
+    let is_matched = || async { node.matching(&tenant(), &EventType::CALL_INCOMING) == [on.id] };
+    eventually("the table is as the directory", PATIENCE, is_matched).await;
+    *ledger.late.lock().expect("whole") = late;
+    for webhook in [&off, &on] {
+        let notice = timeout(PATIENCE, feed.recv()).await.expect("in time").expect("a notice");
+        assert_eq!((notice.webhook.id, notice.reason), (webhook.id, reason));
+    }
+    eventually("the one that is on again matches", PATIENCE, is_matched).await;
+    assert_eq!(node.webhooks.metrics().disabled.get(), 2);
 }

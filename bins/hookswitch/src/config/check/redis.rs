@@ -27,6 +27,7 @@ const DETAILS: &[&Setting] = &[
     &settings::REDIS_CA_FILE,
     &settings::REDIS_SHARDED_PUBSUB,
     &settings::REDIS_NODE_LEASE,
+    &settings::DRAIN_PRESENCE_HOLD,
 ];
 
 /// Why a setting that was given changes nothing; `None` for one that counts.
@@ -71,6 +72,7 @@ impl Checker<'_> {
             prefix: self.redis_prefix(),
             sharded_pubsub: self.boolean(&settings::REDIS_SHARDED_PUBSUB),
             node_lease: NodeLease::new(self.duration(&settings::REDIS_NODE_LEASE)),
+            presence_hold: self.duration(&settings::DRAIN_PRESENCE_HOLD),
             ..config?
         };
         self.read_authorities(&mut config);

@@ -3,15 +3,19 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use hookswitch::gateway::AllowedOrigins;
 use hookswitch::hub::{ConnectionCaps, EventClasses, HistoryLimits};
-use hookswitch::protocol::SubscriptionName;
+use hookswitch::protocol::{SubscriptionName, TenantId};
 use hookswitch::webhooks::AddressPolicy;
 
 use super::super::settings::{self, Setting};
 use super::super::{Log, LogFormat, Server, WebSocket, Webhooks, values};
 use super::{Checker, log_filter};
+
+/// The shortest end of a node of several.
+const LEAST_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Checker<'_> {
     pub(super) fn server(&mut self) -> Server {
@@ -27,6 +31,7 @@ impl Checker<'_> {
         let port = self.number(&settings::SERVER_PORT) as u16;
         self.try_address(address, port);
         let max_connections = self.number(&settings::SERVER_MAX_CONNECTIONS) as usize;
+        let (shutdown_deadline, drain_window) = self.end();
         Server {
             host: address,
             port,
@@ -35,8 +40,49 @@ impl Checker<'_> {
             max_connections,
             connection_caps: self.connection_caps(max_connections),
             port_hint: "SERVER_PORT",
-            shutdown_deadline: self.duration(&settings::SHUTDOWN_TIMEOUT),
+            shutdown_deadline,
+            drain_window,
+            admin_tenant: self.admin_tenant(),
             tenant_rate_limit: self.rate(&settings::SERVER_TENANT_RATE_LIMIT),
+        }
+    }
+
+    /// How long the end may take, and over how long it is spread before that.
+    fn end(&mut self) -> (Duration, Duration) {
+        let (deadline, window) = (self.duration(&settings::SHUTDOWN_TIMEOUT), self.duration(&settings::DRAIN_WINDOW));
+        if !self.has_other_nodes() {
+            let is_chosen = self.raw.get(&settings::DRAIN_WINDOW).is_some();
+            if is_chosen && !window.is_zero() {
+                self.warnings.push(format!(
+                    "{} is for a node of several: until it has ended, its clients find no other node",
+                    self.raw.place(&settings::DRAIN_WINDOW)
+                ));
+            }
+            return (deadline, if is_chosen { window } else { Duration::ZERO });
+        }
+        if deadline < LEAST_DEADLINE {
+            let wrong = "is too short for a node of several: it listens for others' last events for a second of it";
+            self.refuse(&settings::SHUTDOWN_TIMEOUT, wrong, "write 2s or more; the default is 5s");
+        }
+        (deadline, window)
+    }
+
+    /// A file that cannot be read may name them.
+    fn has_other_nodes(&self) -> bool {
+        let is_given = |setting| self.raw.get(setting).is_some();
+        is_given(&settings::REDIS_URL) || is_given(&settings::REDIS_HOST)
+    }
+
+    fn admin_tenant(&mut self) -> Option<TenantId> {
+        let given = self.raw.get(&settings::SERVER_ADMIN_TENANT)?;
+        match TenantId::parse(&given.text) {
+            Ok(tenant) => Some(tenant),
+            Err(invalid) => {
+                let wrong = format!("{:?} is no tenant: it {}", given.text, invalid.problem);
+                let remedy = "write its id as it stands in the operator's tokens";
+                self.refuse(&settings::SERVER_ADMIN_TENANT, &wrong, remedy);
+                None
+            }
         }
     }
 
@@ -87,12 +133,15 @@ impl Checker<'_> {
         }
         // Checked and otherwise without effect, see the setting's doc.
         self.number(&settings::WS_WRITE_BUFFER_SIZE);
+        let compression_from = self.number(&settings::WS_COMPRESSION_FROM) as usize;
         WebSocket {
             ping_interval,
             pong_timeout,
             threads: NonZeroUsize::new(self.number(&settings::WS_THREADS) as usize),
             sessions_per_tenant: self.number(&settings::WS_SESSIONS_PER_TENANT) as usize,
+            balance_rate: self.number(&settings::WS_BALANCE_RATE) as u32,
             read_buffer_bytes: self.number(&settings::WS_READ_BUFFER_SIZE) as usize,
+            compression_from: self.boolean(&settings::WS_COMPRESSION).then_some(compression_from),
             origins: self.origins(&settings::WS_ALLOWED_ORIGINS),
             public_origins: self.origins(&settings::WS_PUBLIC_ALLOWED_ORIGINS),
         }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hookswitch::gateway::AllowedOrigins;
+use hookswitch::gateway::{AllowedOrigins, GatewayConfig};
 use hookswitch::protocol::Secret;
+use hookswitch::redis::RedisConfig;
 use hookswitch::store::MySqlConfig;
 use hookswitch::webhooks::{AddressPolicy, WebhookConfig};
 
@@ -36,10 +37,12 @@ fn a_secret_is_enough_and_defaults_are_the_contracts() {
     let config = load([GOOD_SECRET]).expect("good");
     assert_eq!((config.server.host.to_string().as_str(), config.server.port), ("0.0.0.0", 8000));
     assert_eq!(config.server.shutdown_deadline, Duration::from_secs(5));
+    assert_eq!((config.server.drain_window, config.server.admin_tenant), (Duration::ZERO, None));
     assert!(matches!(&config.database, Database::Sqlite(path) if path == Path::new("./hookswitch.db")));
     assert_eq!(config.websocket.ping_interval, Duration::from_secs(54));
     assert_eq!(config.websocket.pong_timeout, Duration::from_mins(1));
-    assert_eq!(config.websocket.read_buffer_bytes, 1024);
+    assert_eq!((config.websocket.read_buffer_bytes, config.websocket.balance_rate), (1024, 10));
+    assert_eq!(config.websocket.compression_from, GatewayConfig::default().compression_from);
     assert_eq!(config.websocket.origins, AllowedOrigins::SameHost);
     assert_eq!(config.websocket.public_origins, AllowedOrigins::Any);
     assert_eq!(config.webhooks.addresses, AddressPolicy::strict());
@@ -299,6 +302,15 @@ fn a_silence_shorter_than_the_ping_is_refused() {
 }
 
 #[test]
+fn compression_can_be_switched_off_and_begins_where_it_is_told() {
+    let from = |config: Result<Config, BadConfig>| config.expect("good").websocket.compression_from;
+    assert_eq!(from(load([GOOD_SECRET])), Some(1_024));
+    assert_eq!(from(load([GOOD_SECRET, ("WS_COMPRESSION_FROM", "4096")])), Some(4_096));
+    assert_eq!(from(load([GOOD_SECRET, ("WS_COMPRESSION", "false"), ("WS_COMPRESSION_FROM", "4096")])), None);
+    assert_eq!(problems([GOOD_SECRET, ("WS_COMPRESSION", "maybe"), ("WS_COMPRESSION_FROM", "1")]).len(), 2);
+}
+
+#[test]
 fn a_misspelt_variable_is_a_warning_and_a_foreign_one_is_nothing() {
     let config = load([GOOD_SECRET, ("WS_PING_INTERVALL", "1s"), ("HOME", "x"), ("WEBHOOKS", "x")]).expect("good");
     assert!(matches!(config.warnings.as_slice(), [only] if only.starts_with("WS_PING_INTERVALL is set but")));
@@ -331,4 +343,22 @@ fn what_the_file_cannot_mean_is_an_error() {
     assert!(!with_file("[jwt]\nsecret = \"hunter2\n").expect_err("bad").to_string().contains("hunter2"));
     let missing = Config::load(&Environment::from([GOOD_SECRET]), Some(PathBuf::from("no/such.toml")));
     assert!(missing.expect_err("missing").to_string().contains("no/such.toml: cannot be read"));
+}
+
+#[test]
+fn a_node_of_several_drains_over_a_window_and_one_by_itself_at_once() {
+    let window = |pairs: [(&str, &str); 3]| load(pairs).map(|config| config.server.drain_window).ok();
+    let redis = ("REDIS_HOST", "localhost");
+    assert_eq!(window([GOOD_SECRET, redis, ("SERVER_PORT", "0")]), Some(Duration::from_secs(20)));
+    assert_eq!(window([GOOD_SECRET, redis, ("DRAIN_WINDOW", "0s")]), Some(Duration::ZERO));
+    assert_eq!(window([GOOD_SECRET, redis, ("DRAIN_WINDOW", "3m")]), Some(Duration::from_mins(3)));
+    let chosen = load([GOOD_SECRET, ("DRAIN_WINDOW", "3s")]).expect("good");
+    assert_eq!(chosen.server.drain_window, Duration::from_secs(3));
+    assert!(chosen.warnings.iter().any(|warning| warning.contains("DRAIN_WINDOW")), "{:?}", chosen.warnings);
+    assert_eq!(problems([GOOD_SECRET, redis, ("SERVER_SHUTDOWN_TIMEOUT", "1s")]), ["SERVER_SHUTDOWN_TIMEOUT"]);
+    assert!(load([GOOD_SECRET, ("SERVER_SHUTDOWN_TIMEOUT", "1s")]).is_ok(), "by itself it has nobody to listen to");
+    assert!(load([GOOD_SECRET, redis, ("SERVER_SHUTDOWN_TIMEOUT", "2s")]).is_ok());
+    assert_eq!(problems([GOOD_SECRET, ("SERVER_ADMIN_TENANT", "no such/tenant")]), ["SERVER_ADMIN_TENANT"]);
+    let held = load([GOOD_SECRET, redis]).expect("good").redis.expect("a node of several").presence_hold;
+    assert_eq!(held, RedisConfig::parse_url("redis://localhost").expect("a URL").presence_hold);
 }

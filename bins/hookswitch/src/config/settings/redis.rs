@@ -1,5 +1,7 @@
 //! The settings of `[redis]`: the way to the other nodes.
 
+use std::time::Duration;
+
 use hookswitch::redis::NodeLease;
 
 use super::{Kind, Setting};
@@ -90,4 +92,14 @@ pub(crate) const REDIS_NODE_LEASE: Setting = Setting {
           up to 0.4 times as long again until another node has noticed. Claims of messages for absent users last as \
           long. Too short, and a node that is only held up for a moment counts as dead: its users go offline and come \
           back. Too long, and events for users of a dead node are lost for as long. The same on every node.",
+};
+
+pub(crate) const DRAIN_PRESENCE_HOLD: Setting = Setting {
+    env: "DRAIN_PRESENCE_HOLD",
+    key: "redis.drain_presence_hold",
+    kind: Kind::Duration { min: Duration::from_secs(1), max: Duration::from_mins(4) },
+    default: "30s",
+    doc: "How long users stay online after this node sent their connections elsewhere; who is back on any node by then was \
+          never offline. Too short, and a rolling restart shows users going and coming; too long, and users who closed \
+          their page meanwhile are shown as online for as long.",
 };

@@ -25,9 +25,31 @@ pub(crate) const SHUTDOWN_TIMEOUT: Setting = Setting {
     key: "server.shutdown_timeout",
     kind: seconds(1, 300),
     default: "5s",
-    doc: "How long the end may take after SIGTERM: clients are told, running deliveries are finished or kept for the \
-          next start. Too small, and more deliveries are sent a second time after the restart. Keep it below the \
-          service manager's own patience.",
+    doc: "How long the end may take after SIGTERM, counted from the end of `DRAIN_WINDOW`: clients are told, running \
+          deliveries are finished or kept for the next start. Too small, and more deliveries are sent a second time \
+          after the restart. With other nodes at least 2 s. Keep the two together below the service manager's own \
+          patience.",
+};
+
+pub(crate) const SERVER_ADMIN_TENANT: Setting = Setting {
+    env: "SERVER_ADMIN_TENANT",
+    key: "server.admin_tenant",
+    kind: Kind::Text,
+    default: "",
+    doc: "The operator's own tenant: tokens of it with the role `admin` or `service` may ask for what concerns the whole \
+          node, `POST /api/v1/admin/drain`. Without it nobody may, and everybody else's tokens never do. Choose one that \
+          no customer has.",
+};
+
+pub(crate) const DRAIN_WINDOW: Setting = Setting {
+    env: "DRAIN_WINDOW",
+    key: "server.drain_window",
+    kind: seconds(0, 3_600),
+    default: "20s",
+    doc: "Over how long a node that goes away spreads the closes of its connections, so that their clients do not come to \
+          the other nodes all at once. Without `REDIS_URL` or `REDIS_HOST` there are no other nodes, and the default is \
+          0, all at once. The node ends as soon as the last one is out. Too short, and the others are busy with many new \
+          connections at a time; too long, and a rolling restart takes for ever.",
 };
 
 pub(crate) const SERVER_IDLE_TIMEOUT: Setting = Setting {

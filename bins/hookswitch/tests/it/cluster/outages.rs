@@ -102,6 +102,25 @@ async fn a_pause_of_all_clients_is_told_and_survived() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_chat_session_is_refused_while_nobody_can_tell_which_it_is() {
+    let cluster = Cluster::start(2).await;
+    let (here, there) = cluster.pair();
+    here.start_chat("s-1").await;
+    let mut visitor = here.visitor("s-1").await;
+    let of = |kind: &str| json!({"type": kind, "payload": {"session_id": "s-1"}});
+    cluster.redis.suspend();
+    cluster.until_all(503, "degraded").await;
+    for node in [here, there] {
+        node.service().try_publish(of("chat.session.ended")).await.expect_error(503, "storage_unavailable");
+    }
+    there.service().publish(of("chat.message")).await;
+    cluster.redis.resume();
+    cluster.until_all(200, "ready").await;
+    there.service().publish(of("chat.session.ended")).await;
+    assert_eq!(visitor.close_code().await, 4410, "said again, it ends");
+}
+
+#[tokio::test]
 async fn events_published_meanwhile_arrive_afterwards() {
     let mut cluster = Cluster::start(2).await;
     let mut far = cluster.nodes[1].agent(2).await;

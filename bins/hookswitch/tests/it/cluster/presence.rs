@@ -3,8 +3,8 @@
 use hookswitch_testkit::{PATIENCE, WsClient, eventually};
 use serde_json::{Value, json};
 
-use super::{Cluster, until_online};
-use crate::stage::TENANT;
+use super::{Cluster, online, until_online, until_readiness};
+use crate::stage::{Stage, TENANT};
 
 #[tokio::test]
 async fn the_runbooks_commands_answer_at_every_step() {
@@ -80,21 +80,26 @@ async fn the_online_list_spans_nodes_and_not_tenants() {
 }
 
 #[tokio::test]
-async fn a_node_that_ends_in_order_takes_its_users_offline_at_once() {
-    let mut cluster = Cluster::start(2).await;
-    let mut watcher = cluster.nodes[1].agent(1).await;
+async fn users_of_a_node_that_ended_in_order_are_offline_when_they_are_not_back_in_time() {
+    let cluster = Cluster::start(1).await;
+    let (url, staying) = (cluster.redis.url(), &cluster.nodes[0]);
+    let mut watcher = staying.agent(1).await;
     watcher.subscribe(&["presence.changed"]).await;
     watcher.sync().await;
-    let _here_only = cluster.nodes[0].agent(7).await;
-    let _elsewhere_too = (cluster.nodes[0].agent(8).await, cluster.nodes[1].agent(8).await);
+    let env = [("REDIS_URL", url.as_str()), ("DRAIN_WINDOW", "0s"), ("DRAIN_PRESENCE_HOLD", "2s")];
+    let mut ending = Stage::with(&env).await;
+    until_readiness(&ending, 200, "ready").await;
+    let _there_only = ending.agent(7).await;
+    let _here_too = (ending.agent(8).await, staying.agent(8).await);
     for user in [7, 8] {
         assert_eq!(change_of(&mut watcher, user).await["payload"]["state"], "online");
     }
-    let mut node = cluster.nodes.remove(0).node;
-    node.terminate();
-    assert_eq!(node.wait(PATIENCE).await.code(), Some(0));
-    let went = watcher.expect("presence.changed").await["payload"].clone();
-    assert_eq!(went, json!({"user_id": 7, "state": "offline", "cause": "disconnected"}));
+    ending.node.terminate();
+    assert_eq!(ending.node.wait(PATIENCE).await.code(), Some(0));
+    assert_eq!(online(staying, 7).await, json!({"user_id": 7, "is_online": true, "connection_count": 0}));
     until_online(&cluster.nodes, 8, 1).await;
+    // Held for two seconds, and then until the others look for nodes that are gone.
+    let went = watcher.next_event(PATIENCE * 2).await["payload"].clone();
+    assert_eq!(went, json!({"user_id": 7, "state": "offline", "cause": "drained"}));
     watcher.expect_silence().await;
 }

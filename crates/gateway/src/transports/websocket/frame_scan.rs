@@ -5,15 +5,14 @@
 //! close frame has gone by while everything else is being thrown away. It also sees what the WebSocket
 //! library lets pass: a length that is not written in its shortest form (RFC 6455, section 5.2).
 
-/// Longest header of a client frame: two bytes, eight of length, four of mask.
-const HEADER_BYTES: usize = 14;
+use super::frame_head::{FrameHead, FrameHeader};
+
 const OPCODE_CLOSE: u8 = 0x8;
 
 /// Where in the stream of frames the last byte lay.
 #[derive(Debug, Default)]
 pub(crate) struct FrameScan {
-    header: [u8; HEADER_BYTES],
-    n_header: u8,
+    header: FrameHeader,
     is_message_open: bool,
     is_close: bool,
     end: End,
@@ -38,7 +37,7 @@ impl FrameScan {
         let (n_all, mut bytes) = (bytes.len(), bytes);
         let mut n_good = 0;
         while !bytes.is_empty() && self.end != End::Malformed {
-            if self.n_header == 0 {
+            if self.header.is_empty() {
                 n_good = n_all - bytes.len();
             }
             if self.n_payload_left > 0 {
@@ -48,11 +47,10 @@ impl FrameScan {
                 self.close_if_whole();
                 continue;
             }
-            self.header[usize::from(self.n_header)] = bytes[0];
-            self.n_header += 1;
+            let head = self.header.push(bytes[0]);
             bytes = &bytes[1..];
-            if usize::from(self.n_header) == self.header_len() {
-                self.start_frame();
+            if let Some(head) = head {
+                self.start_frame(head);
             }
         }
         if self.is_malformed() { n_good } else { n_all }
@@ -65,34 +63,12 @@ impl FrameScan {
 
     /// No frame and no fragmented message is under way.
     pub(crate) const fn is_at_rest(&self) -> bool {
-        self.n_header == 0 && self.n_payload_left == 0 && !self.is_message_open
+        self.header.is_empty() && self.n_payload_left == 0 && !self.is_message_open
     }
 
     /// A whole close frame has gone by.
     pub(crate) fn has_closed(&self) -> bool {
         self.end == End::Closed
-    }
-
-    /// How long this header is, as far as its bytes tell yet.
-    const fn header_len(&self) -> usize {
-        if self.n_header < 2 {
-            return 2;
-        }
-        let n_length = match self.header[1] & 0x7F {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        };
-        let n_mask = if self.header[1] & 0x80 == 0 { 0 } else { 4 };
-        2 + n_length + n_mask
-    }
-
-    /// A length in two or eight bytes: what fits into fewer must be, and the highest bit must be 0.
-    fn long_length(&mut self, length: u64, least: u64) -> u64 {
-        if (length < least || length >> 63 == 1) && self.end == End::No {
-            self.end = End::Malformed;
-        }
-        length
     }
 
     fn close_if_whole(&mut self) {
@@ -101,23 +77,18 @@ impl FrameScan {
         }
     }
 
-    fn start_frame(&mut self) {
-        let is_final = self.header[0] & 0x80 != 0;
-        let opcode = self.header[0] & 0x0F;
-        if opcode < OPCODE_CLOSE {
-            self.is_message_open = !is_final;
+    fn start_frame(&mut self, head: FrameHead) {
+        if head.opcode() < OPCODE_CLOSE {
+            self.is_message_open = !head.is_final();
         }
-        let length: [u8; HEADER_BYTES] = self.header;
-        let length = &length[2..];
-        self.n_payload_left = match self.header[1] & 0x7F {
-            126 => self.long_length(u64::from(u16::from_be_bytes([length[0], length[1]])), 126),
-            127 => self
-                .long_length(u64::from_be_bytes(length[..8].try_into().expect("eight bytes are eight bytes")), 1 << 16),
-            short => u64::from(short),
-        };
-        self.is_close = opcode == OPCODE_CLOSE;
+        // What fits into fewer bytes must be written so, and the highest bit must be 0.
+        if !head.has_shortest_length() && self.end == End::No {
+            self.end = End::Malformed;
+        }
+        self.n_payload_left = head.n_payload;
+        self.is_close = head.opcode() == OPCODE_CLOSE;
         self.close_if_whole();
-        self.n_header = 0;
+        self.header = FrameHeader::default();
     }
 }
 

@@ -10,9 +10,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::command_handler::CommandHandler;
-use super::tcp::SocketContext;
 use super::transport::AcceptedSocket;
 use crate::server::HttpStream;
+use crate::transports::tcp::SocketContext;
 
 /// What the hand-over needs besides the socket.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct HandOver {
     pub(crate) pending: PendingConnection,
     pub(crate) commands: CommandHandler,
     pub(crate) context: Arc<SocketContext>,
+    /// Whether the client may compress its messages.
+    pub(crate) compresses: bool,
     /// How long the 101 may take to go out.
     pub(crate) deadline: Duration,
 }
@@ -38,8 +40,9 @@ pub(crate) async fn hand_over(upgrade: OnUpgrade, to: HandOver) {
     };
     match stream.set_nodelay(true).and_then(|()| stream.into_std()) {
         Ok(stream) => {
-            let accepted = AcceptedSocket { stream, leftover, commands: to.commands, context: to.context };
-            to.pending.open(|handle| accepted.open(handle)).await;
+            let HandOver { pending, commands, context, compresses, .. } = to;
+            let accepted = AcceptedSocket { stream, leftover, commands, context, compresses };
+            pending.open(|handle| accepted.open(handle)).await;
         }
         Err(error) => tracing::debug!(%error, "the socket died during the handshake"),
     }

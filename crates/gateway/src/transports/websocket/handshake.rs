@@ -2,11 +2,13 @@
 
 use hookswitch_protocol::ErrorCode;
 use http::header::{
-    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::extension::PerMessageDeflate;
 use crate::auth::{is_bearer, offered_subprotocols};
 use crate::http::{Body, Problem};
 
@@ -16,6 +18,14 @@ pub(crate) struct Handshake {
     accept: HeaderValue,
     /// The word before a token as the client wrote it: browsers compare the answer letter by letter.
     bearer: Option<HeaderValue>,
+    deflate: Option<PerMessageDeflate>,
+}
+
+/// Whether messages may be compressed where a client offers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Taken,
+    Declined,
 }
 
 impl Handshake {
@@ -23,7 +33,7 @@ impl Handshake {
     ///
     /// # Errors
     /// 426 when it asks for no WebSocket of version 13, 400 when its key is broken.
-    pub(crate) fn check(version: Version, headers: &HeaderMap) -> Result<Self, Problem> {
+    pub(crate) fn check(version: Version, headers: &HeaderMap, compression: Compression) -> Result<Self, Problem> {
         let is_upgrade = has_token(headers, &UPGRADE, "websocket") && has_token(headers, &CONNECTION, "upgrade");
         if !is_upgrade || version != Version::HTTP_11 {
             return Err(Problem::new(ErrorCode::UpgradeRequired, "this endpoint speaks WebSocket over HTTP/1.1 only"));
@@ -35,7 +45,16 @@ impl Handshake {
         let key = key.ok_or_else(|| Problem::field("Sec-WebSocket-Key", "must be 16 bytes in base64"))?;
         let accept = derive_accept_key(key.as_bytes()).parse().expect("base64 is a legal header value");
         let bearer = offered_subprotocols(headers).find(|name| is_bearer(name));
-        Ok(Self { accept, bearer: bearer.and_then(|name| name.parse().ok()) })
+        let deflate = match compression {
+            Compression::Taken => PerMessageDeflate::choose(headers),
+            Compression::Declined => None,
+        };
+        Ok(Self { accept, bearer: bearer.and_then(|name| name.parse().ok()), deflate })
+    }
+
+    /// Whether both sides may compress their messages.
+    pub(crate) const fn compresses(&self) -> bool {
+        self.deflate.is_some()
     }
 }
 
@@ -49,6 +68,9 @@ pub(crate) fn switching_protocols(handshake: Handshake) -> Response<Body> {
     headers.insert(SEC_WEBSOCKET_ACCEPT, handshake.accept);
     if let Some(bearer) = handshake.bearer {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, bearer);
+    }
+    if let Some(deflate) = handshake.deflate {
+        headers.insert(SEC_WEBSOCKET_EXTENSIONS, deflate.answer());
     }
     response
 }
@@ -81,7 +103,9 @@ mod tests {
         for (name, value) in GOOD.iter().copied().chain(change) {
             headers.insert(name, value.parse().expect("legal value"));
         }
-        Handshake::check(Version::HTTP_11, &headers).map(switching_protocols).map_err(|problem| problem.code)
+        Handshake::check(Version::HTTP_11, &headers, Compression::Taken)
+            .map(switching_protocols)
+            .map_err(|problem| problem.code)
     }
 
     #[test]
@@ -104,7 +128,7 @@ mod tests {
         assert_eq!(code("sec-websocket-version", "8"), ErrorCode::UpgradeRequired);
         assert_eq!(code("sec-websocket-key", "short"), ErrorCode::InvalidField);
         assert_eq!(code("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=!"), ErrorCode::InvalidField);
-        let http_10 = Handshake::check(Version::HTTP_10, &HeaderMap::new()).expect_err("HTTP/1.0");
+        let http_10 = Handshake::check(Version::HTTP_10, &HeaderMap::new(), Compression::Taken).expect_err("HTTP/1.0");
         assert_eq!(http_10.code, ErrorCode::UpgradeRequired);
     }
 }

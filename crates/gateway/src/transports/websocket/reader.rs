@@ -4,31 +4,30 @@
 //! connection does all three. While nothing comes in it owns no buffer: tungstenite's context is
 //! made when bytes arrive and given back as soon as they end on a message's last byte.
 
+mod effects;
+
 use std::future::Future;
 use std::io::ErrorKind;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::ConnectionHandle;
-use hookswitch_protocol::{
-    CloseCode, CommandError, ErrorCode, Payload, ResumeCommand, SessionName, SubscribeCommand, limits,
-    positioned_message,
-};
+use hookswitch_protocol::{CloseCode, CommandError, ErrorCode, limits};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 
-use super::command_handler::{CommandHandler, Effect};
+use super::command_handler::CommandHandler;
 use super::frame_scan::FrameScan;
-use super::pace::{CommandPace, NAMES_PER_UNIT, TYPING_PER_SECOND, UNITS_PER_SECOND};
+use super::inflate::Inflater;
+use super::pace::{CommandPace, NAMES_PER_UNIT, UNITS_PER_SECOND};
 use super::stream_adapter::StreamAdapter;
-use super::tcp::{Socket, Writer};
-use super::typing::{Indicator, Taken, TypingRelay};
+use super::typing::TypingRelay;
 use super::wire_form::WebSocketForm;
+use crate::transports::tcp::{Socket, Writer};
 
 /// Messages handled before the other connections of the shard get their turn.
 const MESSAGES_PER_TURN: usize = 32;
@@ -46,17 +45,27 @@ pub(crate) struct Reader {
     commands: CommandHandler,
     leftover: Bytes,
     scan: FrameScan,
+    /// Whether the client may compress its messages.
+    compresses: bool,
+    /// Only for a client that may, and only while bytes are under way.
+    inflater: Option<Box<Inflater>>,
     websocket: Option<Box<WebSocketContext>>,
     /// The last turn ended early: go on without waiting for the socket.
     has_more: bool,
     typing: TypingRelay,
-    /// Whether the client has said anything that shows that it will not say where it was.
-    has_spoken: bool,
+    said: Said,
     pace: CommandPace,
     /// The client asked for too much: nothing is read meanwhile.
     pause: Option<Pin<Box<Sleep>>>,
     is_closing: bool,
     linger: Option<Pin<Box<Sleep>>>,
+}
+
+/// Whether the client has said anything that shows that it will not say where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Something,
 }
 
 /// How a turn of reading ended.
@@ -74,7 +83,13 @@ enum ReadOutcome {
 }
 
 impl Reader {
-    pub(crate) fn new(socket: Rc<Socket>, handle: ConnectionHandle, commands: CommandHandler, leftover: Bytes) -> Self {
+    pub(crate) fn new(
+        socket: Rc<Socket>,
+        handle: ConnectionHandle,
+        commands: CommandHandler,
+        leftover: Bytes,
+        compresses: bool,
+    ) -> Self {
         let scan = FrameScan::default();
         let has_more = !leftover.is_empty();
         Self {
@@ -83,27 +98,17 @@ impl Reader {
             commands,
             leftover,
             scan,
+            compresses,
+            inflater: None,
             websocket: None,
             has_more,
             typing: TypingRelay::new(),
-            has_spoken: false,
+            said: Said::Nothing,
             pace: CommandPace::new(),
             pause: None,
             is_closing: false,
             linger: None,
         }
-    }
-
-    /// Lets the hub write again as often as the socket has room.
-    fn poll_writer(&self, cx: &mut Context<'_>) -> Result<(), ()> {
-        while self.socket.writer() == Writer::Blocked {
-            match self.socket.poll_unblocked(cx) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Err(_)) => return Err(()),
-                Poll::Ready(Ok(())) => self.handle.writable(),
-            }
-        }
-        Ok(())
     }
 
     /// Reads and handles messages until nothing is there or the turn is over.
@@ -112,6 +117,9 @@ impl Reader {
             return self.slow_down(Instant::now() + wait + LEAST_WAIT);
         }
         let mut websocket = self.websocket.take().unwrap_or_else(|| self.new_websocket());
+        if self.compresses {
+            self.inflater.get_or_insert_default();
+        }
         let mut budget = BYTES_PER_TURN;
         for _ in 0..MESSAGES_PER_TURN {
             let mut adapter = StreamAdapter {
@@ -119,6 +127,7 @@ impl Reader {
                 handle: &self.handle,
                 leftover: &mut self.leftover,
                 scan: &mut self.scan,
+                inflater: self.inflater.as_deref_mut(),
                 budget: &mut budget,
             };
             let n_before = *adapter.budget;
@@ -133,7 +142,9 @@ impl Reader {
                 }
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
                     // Without a budget left, "would block" was ours and the socket may hold more.
-                    if !self.scan.is_at_rest() {
+                    if self.scan.is_at_rest() && self.inflater.as_ref().is_none_or(|inflater| inflater.is_empty()) {
+                        self.inflater = None;
+                    } else {
                         self.websocket = Some(websocket);
                     }
                     return if budget == 0 { self.end_turn() } else { ReadOutcome::Rested };
@@ -197,57 +208,7 @@ impl Reader {
             // Answered by tungstenite through the adapter.
             Message::Ping(_) | Message::Close(_) | Message::Frame(_) => return,
         };
-        let waits = matches!(effect, Effect::Resume(_) | Effect::Subscribe(_));
-        if !waits && !std::mem::replace(&mut self.has_spoken, true) && self.handle.spoke() {
-            let late = "the first command after ?resume=wait must be resume: you are given what is new since you came";
-            self.tell(Err(CommandError::new(ErrorCode::InvalidField, late)));
-        }
-        match effect {
-            Effect::Answer(text) => self.handle.send(&text),
-            Effect::Position(kind) => {
-                let (position, now) = (self.handle.served(), self.socket.context.clock.now());
-                self.handle.send(&positioned_message(&kind, position, now, self.commands.tenant()));
-            }
-            Effect::Resume(resume) => self.on_resume(&resume),
-            Effect::Subscribe(SubscribeCommand { events, classes }) => {
-                if let Some(classes) = classes {
-                    self.handle.use_classes(classes);
-                }
-                let Some(names) = events else { return };
-                self.pace.names(names.len());
-                let added = self.handle.subscribe(&names);
-                self.tell(added.map_err(|error| CommandError::new(ErrorCode::TooManyNames, error.to_string())));
-            }
-            Effect::Unsubscribe(names) => {
-                self.pace.names(names.len());
-                self.handle.unsubscribe(&names);
-            }
-            Effect::Typing(session, payload) => self.on_typing(session, payload),
-        }
-    }
-
-    fn on_resume(&mut self, resume: &ResumeCommand) {
-        if let Some(names) = &resume.events {
-            self.pace.names(names.len());
-            if let Err(error) = self.handle.subscribe(names) {
-                return self.tell(Err(CommandError::new(ErrorCode::TooManyNames, error.to_string())));
-            }
-        }
-        let is_first = self.handle.resume(resume.position);
-        let late = "resume must be the first command but for subscribe; connect anew to resume";
-        self.tell(if is_first { Ok(()) } else { Err(CommandError::new(ErrorCode::InvalidField, late)) });
-    }
-
-    fn on_typing(&mut self, session: SessionName, payload: Payload) {
-        let context = Arc::clone(&self.socket.context);
-        let (tenant, sender) = (self.commands.tenant().clone(), self.handle.id());
-        let taken = self.typing.take(Indicator { context, tenant, sender, session, payload });
-        if taken == Taken::Supersedes {
-            self.socket.context.metrics.typing_superseded.inc();
-            self.tell_pace(|| {
-                format!("typing indicators come faster than {TYPING_PER_SECOND} a second: only the latest is relayed")
-            });
-        }
+        self.carry_out(effect);
     }
 
     fn on_pong(&self, payload: &[u8]) {
@@ -342,6 +303,7 @@ impl Reader {
     fn start_closing(&mut self) {
         self.is_closing = true;
         self.websocket = None;
+        self.inflater = None;
         self.pause = None;
         self.scan.feed(&std::mem::take(&mut self.leftover));
     }
@@ -358,7 +320,7 @@ impl Reader {
 
     fn poll_ends(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.socket.remember_reader(cx);
-        if self.poll_writer(cx).is_err() {
+        if self.socket.poll_writer(&self.handle, cx).is_err() {
             return Poll::Ready(());
         }
         match self.socket.writer() {

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use hookswitch_hub::ConnectionHandle;
 
 use super::frame_scan::FrameScan;
-use super::tcp::Socket;
+use super::inflate::Inflater;
+use crate::transports::tcp::Socket;
 
 const CLOSE_FRAME: u8 = 0x88;
 
@@ -20,12 +21,15 @@ pub(crate) struct StreamAdapter<'a> {
     /// Bytes that came with the upgrade request; read before the socket.
     pub(crate) leftover: &'a mut Bytes,
     pub(crate) scan: &'a mut FrameScan,
+    /// For a client that may compress its messages.
+    pub(crate) inflater: Option<&'a mut Inflater>,
     /// Bytes that may still be read in this turn.
     pub(crate) budget: &'a mut usize,
 }
 
-impl Read for StreamAdapter<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl StreamAdapter<'_> {
+    /// Reads what the client sent, as far as it is well-formed.
+    fn read_frames(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.scan.is_malformed() {
             return Err(ErrorKind::InvalidData.into());
         }
@@ -47,6 +51,35 @@ impl Read for StreamAdapter<'_> {
             0 if self.scan.is_malformed() => Err(ErrorKind::InvalidData.into()),
             n_good => Ok(n_good),
         }
+    }
+
+    /// Reads them inflated. What is gained by inflating is counted as if it had been sent.
+    fn read_inflated(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let Some(inflater) = self.inflater.as_deref_mut() else { return self.read_frames(buffer) };
+            if *self.budget == 0 && !inflater.is_empty() {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let n_given = inflater.give(buffer).map_err(|_malformed| io::Error::from(ErrorKind::InvalidData))?;
+            *self.budget = self.budget.saturating_sub(inflater.take_gain());
+            if n_given > 0 {
+                return Ok(n_given);
+            }
+            // The library's buffer serves on the way in, too.
+            let n_read = self.read_frames(buffer)?;
+            if n_read == 0 {
+                return Ok(0);
+            }
+            if let Some(inflater) = self.inflater.as_deref_mut() {
+                inflater.feed(&buffer[..n_read]);
+            }
+        }
+    }
+}
+
+impl Read for StreamAdapter<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.inflater.is_some() { self.read_inflated(buffer) } else { self.read_frames(buffer) }
     }
 }
 

@@ -15,7 +15,7 @@ use hookswitch_protocol::{
 use tokio::time::Sleep;
 
 use super::pace::{Bucket, TYPING_PER_SECOND};
-use super::tcp::SocketContext;
+use crate::transports::tcp::SocketContext;
 
 const PER_INDICATOR: Duration = Duration::from_millis(1_000 / TYPING_PER_SECOND as u64);
 

@@ -4,10 +4,12 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hookswitch_hub::{Message, WireForm};
-use hookswitch_protocol::CloseCode;
+use hookswitch_protocol::{CloseCode, Position, Timestamp};
 
 const FIN: u8 = 0x80;
-const TEXT: u8 = 0x1;
+/// The mark of a compressed message, RSV1.
+pub(super) const COMPRESSED: u8 = 0x40;
+pub(super) const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 
@@ -35,14 +37,14 @@ impl WireForm for WebSocketForm {
         message.parts().into_iter().for_each(|part| out.put_slice(part));
     }
 
-    fn close(&self, code: CloseCode) -> Bytes {
+    fn close(&self, code: CloseCode, _now: Timestamp) -> Bytes {
         let mut payload = Vec::with_capacity(2 + code.reason().len());
         payload.extend_from_slice(&code.number().to_be_bytes());
         payload.extend_from_slice(code.reason().as_bytes());
         control_frame(CLOSE, &payload)
     }
 
-    fn ping(&self) -> Bytes {
+    fn ping(&self, _served: Option<Position>) -> Bytes {
         control_frame(PING, b"")
     }
 
@@ -60,9 +62,9 @@ fn control_frame(opcode: u8, payload: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// What stands before a frame's payload of so many bytes.
-fn header(opcode: u8, n_payload: usize, out: &mut BytesMut) {
-    out.put_u8(FIN | opcode);
+/// What stands before a frame's payload of so many bytes; `first` is its opcode and marks.
+pub(super) fn header(first: u8, n_payload: usize, out: &mut BytesMut) {
+    out.put_u8(FIN | first);
     if n_payload < 126 {
         out.put_u8(n_payload as u8);
     } else if let Ok(length) = u16::try_from(n_payload) {
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_close_carries_number_and_reason() {
-        let frame = WebSocketForm.close(CloseCode::SessionEnded);
+        let frame = WebSocketForm.close(CloseCode::SessionEnded, Timestamp::from_millis(0));
         assert_eq!(&frame[..4], &[0x88, 20, 0x11, 0x3A]);
         assert_eq!(&frame[4..], b"chat session ended");
     }

@@ -24,6 +24,8 @@ pub(crate) enum Frame {
     /// An answer that is not an error.
     Other(String),
     Ping(Vec<u8>),
+    /// It is about to be closed, and to come back after so many milliseconds.
+    Reconnect(u64),
     Close(u16),
 }
 
@@ -159,7 +161,7 @@ impl Client {
             Frame::Event(_, id) => Some(id),
             Frame::Error(code, n) => Some(n.map_or(code.clone(), |n| format!("{code} {n}"))),
             Frame::Other(text) => Some(text),
-            Frame::Ping(_) | Frame::Presence(_) => None,
+            Frame::Ping(_) | Frame::Presence(_) | Frame::Reconnect(_) => None,
             Frame::Close(code) => Some(format!("close {code}")),
         };
         self.frames().into_iter().filter_map(said).collect()
@@ -263,6 +265,7 @@ fn read_text(text: &[u8]) -> Frame {
             payload["state"].as_str().unwrap_or_default(),
             payload["cause"].as_str().unwrap_or_default()
         )),
+        ("reconnect", None) => Frame::Reconnect(payload["after_ms"].as_u64().expect("a number")),
         (kind, Some(_)) => Frame::Event(kind.to_owned(), field("id")),
         _ => Frame::Other(payload["text"].as_str().unwrap_or_default().to_owned()),
     }

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hookswitch_hub::{Message, WireForm};
-use hookswitch_protocol::CloseCode;
+use hookswitch_protocol::{CloseCode, Position, Timestamp};
 
 pub(crate) const MESSAGE: u8 = b'm';
 pub(crate) const PING: u8 = b'p';
@@ -23,11 +23,11 @@ impl WireForm for ScriptedForm {
         put(MESSAGE, &message.parts().concat(), out);
     }
 
-    fn close(&self, code: CloseCode) -> Bytes {
+    fn close(&self, code: CloseCode, _now: Timestamp) -> Bytes {
         one(CLOSE, &code.number().to_be_bytes())
     }
 
-    fn ping(&self) -> Bytes {
+    fn ping(&self, _served: Option<Position>) -> Bytes {
         one(PING, b"")
     }
 

@@ -52,6 +52,8 @@ pub(crate) fn config() -> HubConfig {
         // Spread from the first connection on, so that all of it is tried with more than one shard.
         home_connections: 0,
         unwatch_after: std::time::Duration::from_millis(5),
+        // A busy machine has all the time for what was handed over.
+        drain_close_timeout: HubConfig::default().close_timeout,
         ..HubConfig::default()
     }
 }

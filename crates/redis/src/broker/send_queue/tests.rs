@@ -89,6 +89,25 @@ fn those_that_fail_do_not_take_the_room_of_the_others() {
 }
 
 #[test]
+fn large_ones_that_fail_do_not_take_the_room_of_the_others_either() {
+    let mut queue = SendQueue::new(Bounds { n_messages: 1_000, n_bytes: 1_000_000_000 });
+    for n in 0..50 {
+        queue.append(message(&format!("stuck{n}"), "large", 1024 * 1024));
+    }
+    for _ in 0..50 {
+        for (of, batch) in std::iter::from_fn(|| queue.take()).collect::<Vec<_>>() {
+            queue.put_back(&of, batch);
+            queue.settled(&of, true);
+            queue.release(of);
+        }
+    }
+    queue.append(message("well", "m", 1));
+    let taken: Vec<TenantId> = std::iter::from_fn(|| queue.take()).map(|(of, _)| of).collect();
+    assert_eq!(taken.len(), IN_FLIGHT_BYTES / (1024 * 1024) + 1);
+    assert!(taken.contains(&tenant("well")));
+}
+
+#[test]
 fn the_tenant_that_fills_the_queue_loses_its_own_oldest() {
     let bounds = Bounds { n_messages: 4, n_bytes: 1_000 };
     let mut queue = queue(bounds, &[("quiet", "q1"), ("loud", "l1"), ("loud", "l2"), ("loud", "l3"), ("loud", "l4")]);

@@ -51,6 +51,19 @@ async fn what_comes_twice_or_out_of_order_comes_out_once_and_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_large_event_below_a_number_that_was_never_given_is_not_held_but_told() {
+    let mut sequencer = Sequencer::default();
+    take(&mut sequencer, 1_000_000);
+    let payload = Payload::parse(&format!(r#"{{"x":"{}"}}"#, "x".repeat(HELD_BELOW_BYTES))).expect("an object");
+    let large = Event { payload, ..Event::clone(&received(7).event) };
+    let large = Received { event: Arc::new(large), ..received(7) };
+    assert_eq!(ids(&sequencer.take(&tenant(), node(), 7, large)), [""; 0]);
+    let ordered = sequencer.take(&tenant(), node(), 8, received(8));
+    assert_eq!((ids(&ordered), ordered.n_missed), (vec!["e8".to_owned()], 1));
+    assert_eq!(take(&mut sequencer, 9), ["e9"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_does_not_come_is_given_up_and_told() {
     let mut sequencer = Sequencer::default();
     take(&mut sequencer, 1);

@@ -67,8 +67,9 @@ impl LocalPresence {
         inner.n_departed -= usize::from(had_left);
     }
 
-    /// The user has none any more. Whether Redis has to hear of it, by the caller.
-    pub(super) fn set_offline(&self, key: &UserKey) -> bool {
+    /// The user has none any more, `n_sent_away` of them because they were sent elsewhere. Whether Redis has to hear
+    /// of it, by the caller.
+    pub(super) fn set_offline(&self, key: &UserKey, n_sent_away: u32) -> bool {
         let inner = &mut *self.inner();
         let Some(tenant) = inner.tenants.get_mut(&key.tenant) else { return false };
         let Some(entry) = tenant.users.get_mut(&key.user) else { return false };
@@ -79,6 +80,9 @@ impl LocalPresence {
             return false;
         }
         inner.n_departed += usize::from(entry.is_present);
+        // Said twice before it is written, he is expected back all the same.
+        let before = if entry.is_present { 0 } else { entry.n_sent_away };
+        entry.n_sent_away = before.max(n_sent_away);
         entry.is_present = false;
         entry.pending = Pending::Departure;
         self.notify_if_empty(inner);
@@ -125,6 +129,11 @@ impl LocalPresence {
             && inner.with(&key.tenant, |presence| {
                 presence.users.get(&key.user).is_some_and(|entry| entry.has_pending_departure())
             })
+    }
+
+    /// Those of these users who have left, each with the number of connections that were sent elsewhere.
+    pub(super) fn departures(&self, tenant: &TenantId, users: &[UserId]) -> Vec<(UserId, u32)> {
+        self.with(tenant, |presence| presence.departures(users))
     }
 
     /// Redis knew nothing of this node in a tenant. Whether it should have: then it lost it.

@@ -33,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) is_present: bool,
     pub(crate) stored: Stored,
     pub(crate) pending: Pending,
+    /// Of one who has left: so many connections were sent elsewhere and are expected back there.
+    pub(crate) n_sent_away: u32,
 }
 
 impl Entry {
@@ -67,10 +69,11 @@ pub(crate) struct TenantPresence {
 
 impl TenantPresence {
     pub(crate) fn set_online(&mut self, user: &UserId, n_connections: u32) -> bool {
-        let unknown = Entry { n_connections, is_present: true, stored: Stored::Never, pending: Pending::Lease };
+        let (stored, pending) = (Stored::Never, Pending::Lease);
+        let unknown = Entry { n_connections, is_present: true, stored, pending, n_sent_away: 0 };
         let entry = self.users.entry(user.clone()).or_insert(unknown);
         let had_left = !entry.is_present;
-        *entry = Entry { n_connections, is_present: true, pending: Pending::Lease, ..*entry };
+        *entry = Entry { stored: entry.stored, ..unknown };
         had_left
     }
 
@@ -93,6 +96,12 @@ impl TenantPresence {
         self.pending_users
             .iter()
             .filter(move |user| self.users.get(*user).is_some_and(|entry| entry.pending == pending))
+    }
+
+    /// Those of these users who have left, each with the number of connections that were sent elsewhere.
+    pub(crate) fn departures<'a>(&self, users: impl IntoIterator<Item = &'a UserId>) -> Vec<(UserId, u32)> {
+        let left = users.into_iter().filter_map(|user| Some((user, self.users.get(user)?)));
+        left.filter(|(_, entry)| !entry.is_present).map(|(user, entry)| (user.clone(), entry.n_sent_away)).collect()
     }
 
     pub(crate) fn mark_stored(&mut self, user: &UserId) {
@@ -144,8 +153,8 @@ impl TenantPresence {
         let unknown: Vec<&UserId> = held.keys().filter(|user| !self.users.contains_key(*user)).collect();
         for user in &unknown {
             // Whether the others have heard that he left is not known; if they have, nothing is told.
-            let lease =
-                Entry { n_connections: 1, is_present: false, stored: Stored::Maybe, pending: Pending::Departure };
+            let (stored, pending) = (Stored::Maybe, Pending::Departure);
+            let lease = Entry { n_connections: 1, is_present: false, stored, pending, n_sent_away: 0 };
             self.users.insert((*user).clone(), lease);
             self.pending_users.insert((*user).clone());
         }

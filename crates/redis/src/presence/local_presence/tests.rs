@@ -39,7 +39,7 @@ fn soon() -> Instant {
 async fn after_an_outage_who_left_is_restored_first_and_leaves_after_the_grace() {
     let presence = known(&[1, 2]);
     assert!(!presence.reopened(1, soon()), "nothing can be lost when the link opens first");
-    assert!(presence.set_offline(&key(2)) && presence.leave_pending(&key(2)));
+    assert!(presence.set_offline(&key(2), 0) && presence.leave_pending(&key(2)));
     presence.set_online(&key(3), 1);
     assert!(presence.leave_pending(&key(3)));
     assert!(presence.reopened(2, soon()) && !presence.reopened(2, soon()));
@@ -63,14 +63,14 @@ async fn who_came_and_left_unheard_is_not_mentioned() {
     let presence = LocalPresence::default();
     presence.set_online(&key(1), 1);
     presence.leave_pending(&key(1));
-    assert!(!presence.set_offline(&key(1)), "Redis need not hear of him");
+    assert!(!presence.set_offline(&key(1), 0), "Redis need not hear of him");
     assert!(presence.is_empty() && presence.pending_tenants().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_left_and_came_back_during_an_outage_did_neither() {
     let presence = known(&[1]);
-    presence.set_offline(&key(1));
+    presence.set_offline(&key(1), 0);
     presence.leave_pending(&key(1));
     assert!(presence.has_nobody_online() && !presence.is_empty());
     presence.set_online(&key(1), 2);
@@ -82,7 +82,7 @@ async fn who_left_and_came_back_during_an_outage_did_neither() {
 #[tokio::test(start_paused = true)]
 async fn after_a_sweep_by_others_everybody_here_comes_anew() {
     let presence = known(&[1, 2]);
-    presence.set_offline(&key(2));
+    presence.set_offline(&key(2), 0);
     presence.leave_pending(&key(2));
     presence.swept(&tenant());
     assert_eq!(due(&presence), [(1, true, true)]);
@@ -104,8 +104,25 @@ async fn departures_are_bounded() {
     let n = MAX_DEPARTURES as i64 + 1;
     let users: Vec<i64> = (0..n).collect();
     let presence = known(&users);
-    let kept =
-        users.iter().filter(|user| presence.set_offline(&key(**user)) && presence.leave_pending(&key(**user))).count();
+    let kept = users
+        .iter()
+        .filter(|user| presence.set_offline(&key(**user), 0) && presence.leave_pending(&key(**user)))
+        .count();
     assert_eq!(kept, MAX_DEPARTURES);
     assert_eq!(presence.due_departures(&tenant(), usize::MAX).len(), MAX_DEPARTURES);
+}
+
+#[test]
+fn who_was_sent_away_is_expected_back_whatever_is_said_before_it_is_written() {
+    let presence = known(&[1, 2]);
+    let (sent, left) = (key(1), key(2));
+    assert!(presence.set_offline(&sent, 2) && presence.set_offline(&sent, 0));
+    assert!(presence.set_offline(&left, 0));
+    let users = [sent.user.clone(), left.user.clone()];
+    assert_eq!(presence.departures(&tenant(), &users), [(sent.user.clone(), 2), (left.user.clone(), 0)]);
+    assert!(presence.has_nobody_online());
+    presence.set_online(&sent, 1);
+    assert_eq!(presence.departures(&tenant(), &users), [(left.user.clone(), 0)], "he is back");
+    presence.set_offline(&sent, 0);
+    assert_eq!(presence.departures(&tenant(), &users)[0].1, 0, "and leaves for good");
 }

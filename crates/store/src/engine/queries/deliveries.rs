@@ -28,7 +28,7 @@ pub(crate) const MISSED: End = End { state: "missed", reason: SkipReason::Disabl
 pub(crate) const EXPIRED: End = End { state: "expired", reason: SkipReason::Expired };
 
 /// Most deliveries ended by a call that does something else, which others wait for. The rest is a chore's.
-pub(crate) const END_BESIDE: i64 = 50;
+pub(crate) const END_BESIDE: i64 = 10;
 
 /// Ends what a webhook must not be sent any more, up to `limit`; how many. None that may be sent is ended.
 pub(crate) fn end_unsendable(conn: &mut Conn, webhook: WebhookId, now: Timestamp, limit: i64) -> QueryResult<usize> {

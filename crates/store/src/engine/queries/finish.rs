@@ -34,43 +34,42 @@ pub(crate) fn finish(
 }
 
 /// Settles a batch without waiting for webhooks whose rows somebody else has locked. Their deliveries end
-/// too; the places of the attempts are given whose rows are still to be written.
+/// too; the places of the attempts are given whose rows are still to be written, and whose they are.
 pub(crate) fn finish_past_locks(
     conn: &mut Conn,
     codec: &Codec,
     batch: &Arc<[Attempted]>,
     rule: DisableRule,
-) -> QueryResult<(Settled, Vec<usize>)> {
+) -> QueryResult<(Settled, Vec<(usize, String)>)> {
     let mut ids: Vec<i64> = batch.iter().map(|attempted| attempted.row.webhook.0).collect();
     ids.sort_unstable();
     ids.dedup();
     let locked = registrations::locked(conn, &ids)?;
     let settled = finish_but(conn, codec, &[(Arc::clone(batch), rule)], &locked)?.pop().unwrap_or_default();
+    let tenants = registrations::tenants(conn, &locked)?;
     let owed = batch.iter().enumerate().filter(|(_, one)| locked.contains(&one.row.webhook.0));
-    Ok((settled, owed.map(|(place, _)| place).collect()))
+    let tenant = |one: &Attempted| tenants.get(&one.row.webhook.0).cloned().unwrap_or_default();
+    Ok((settled, owed.map(|(place, one)| (place, tenant(one))).collect()))
 }
 
-/// Writes what a webhook's settled attempts owe its row and the log; `false` while that row is locked, unless
-/// `waits` for it.
+/// Writes what a webhook's settled attempts owe its row and the log, and gives whom that has switched off; `None`
+/// while that row is locked, unless `waits` for it.
 pub(crate) fn log_owed(
     conn: &mut Conn,
     codec: &Codec,
     (webhook, waits): (WebhookId, bool),
     attempts: &[Attempted],
     rule: DisableRule,
-) -> QueryResult<bool> {
+) -> QueryResult<Option<Vec<DisabledWebhook>>> {
     if waits {
         registrations::lock(conn, webhook)?;
     } else if !registrations::locked(conn, &[webhook.0])?.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
     let disabled = health::note(conn, codec, &[(attempts.iter().collect(), &rule)])?;
-    for DisabledWebhook { webhook, reason } in disabled.into_iter().flatten() {
-        tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, ?reason, "a webhook is switched off, late: its row was locked");
-    }
     let rows: Vec<_> = attempts.iter().map(|attempted| &attempted.row).collect();
     logs::append(conn, &rows)?;
-    Ok(true)
+    Ok(Some(disabled.into_iter().flatten().collect()))
 }
 
 /// Writes neither to nor about the webhooks that are `locked`.

@@ -35,8 +35,11 @@ impl Row {
     }
 }
 
-/// Events whose bodies are read in the first query, before anything is known of their size.
+/// Most events whose bodies are read in the first query, before anything is known of their size.
 const FIRST_EVENTS: usize = 16;
+
+/// As how large they are taken.
+const EVENT_BYTES: usize = LEASE_BYTES / FIRST_EVENTS;
 
 /// Type and body, by the event's number.
 type Events = HashMap<i64, (EventType, Bytes)>;
@@ -70,7 +73,7 @@ pub(crate) fn lease(conn: &mut Conn, codec: &Codec, request: &LeaseRequest) -> Q
             }
         }
     }
-    let events = load_events(conn, &picked)?;
+    let events = load_events(conn, &picked, request.n_bytes.min(LEASE_BYTES))?;
     let leased: Vec<_> = picked.into_iter().filter_map(|(row, webhook)| hand_out(&row, webhook, &events)).collect();
     mark(conn, request, &leased)?;
     Ok(Granted { leased, to_end })
@@ -142,13 +145,13 @@ fn first_in_time(
 }
 
 /// Each event once, however many webhooks hear of it, in the order of the picks, until their bodies come to
-/// [`LEASE_BYTES`]. What is left over is not handed out.
-fn load_events(conn: &mut Conn, picked: &[(Row, &Arc<Webhook>)]) -> QueryResult<Events> {
+/// so many bytes. What is left over is not handed out.
+fn load_events(conn: &mut Conn, picked: &[(Row, &Arc<Webhook>)], most: usize) -> QueryResult<Events> {
     let mut known = HashSet::with_capacity(picked.len());
     let numbers: Vec<i64> = picked.iter().map(|(row, _)| row.event_row).filter(|row| known.insert(*row)).collect();
     let mut loaded = Events::with_capacity(numbers.len());
-    let (mut n_read, mut n_bytes, mut step) = (0, 0, FIRST_EVENTS);
-    while n_read < numbers.len() && n_bytes < LEASE_BYTES {
+    let (mut n_read, mut n_bytes, mut step) = (0, 0, (most / EVENT_BYTES).clamp(1, FIRST_EVENTS));
+    while n_read < numbers.len() && n_bytes < most.max(1) {
         let chunk = &numbers[n_read..(n_read + step).min(numbers.len())];
         let rows: Vec<(i64, String, Vec<u8>)> = events::table
             .filter(events::id.eq_any(chunk))
@@ -161,7 +164,7 @@ fn load_events(conn: &mut Conn, picked: &[(Row, &Arc<Webhook>)]) -> QueryResult<
             .filter_map(|(id, event_type, body)| Some((id, (EventType::parse(&event_type).ok()?, Bytes::from(body)))));
         loaded.extend(read);
         // As many as there is room for, if they are as large as those so far.
-        step = (LEASE_BYTES.saturating_sub(n_bytes) / (n_bytes / n_read).max(1)).clamp(1, CHUNK);
+        step = (most.saturating_sub(n_bytes) / (n_bytes / n_read).max(1)).clamp(1, CHUNK);
     }
     Ok(loaded)
 }

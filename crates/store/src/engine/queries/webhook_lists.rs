@@ -13,6 +13,9 @@ use crate::codec::Codec;
 use crate::literals::webhook_bytes;
 use crate::schema::webhooks;
 
+/// Chunks of all rows that one read looks at: it has a few seconds, whatever the number of webhooks.
+const MOST_AT_ONCE: usize = 10;
+
 /// A tenant's rows that are not deleted.
 macro_rules! of_tenant {
     ($tenant:expr) => {
@@ -57,24 +60,29 @@ fn load(conn: &mut Conn, codec: &Codec, ids: &[i64]) -> QueryResult<Vec<Webhook>
     Ok(rows.into_iter().filter_map(|row| row.read(codec)).collect())
 }
 
-/// Those that are not deleted.
-pub(crate) fn all(conn: &mut Conn, codec: &Codec) -> QueryResult<Vec<Webhook>> {
-    let mut all = Vec::new();
-    each(conn, |row| all.extend(row.read_to_match(codec)))?;
-    Ok(all)
+/// Of those that are not deleted, some behind this number, and the number behind which the next ones are.
+pub(crate) fn some_of_all(conn: &mut Conn, codec: &Codec, after: i64) -> QueryResult<(Vec<Webhook>, Option<i64>)> {
+    let mut some = Vec::new();
+    let next = each(conn, (after, MOST_AT_ONCE), |row| some.extend(row.read_to_match(codec)))?;
+    Ok((some, next))
 }
 
 /// How many rows hold something sealed that no key opens.
 pub(crate) fn n_unreadable(conn: &mut Conn, codec: &Codec) -> QueryResult<usize> {
     let mut n_unreadable = 0;
-    each(conn, |row| n_unreadable += usize::from(!row.can_be_read(codec)))?;
+    each(conn, (i64::MIN, usize::MAX), |row| n_unreadable += usize::from(!row.can_be_read(codec)))?;
     Ok(n_unreadable)
 }
 
-/// Shows every row that is not deleted, in chunks: no statement takes long, however many there are.
-fn each(conn: &mut Conn, mut show: impl FnMut(WebhookRow)) -> QueryResult<()> {
-    let mut last = i64::MIN;
-    loop {
+/// Shows every row behind `after` that is not deleted, in chunks: no statement takes long, however many there are.
+/// After so many chunks it ends, and gives the last row's number.
+fn each(
+    conn: &mut Conn,
+    (after, n_chunks): (i64, usize),
+    mut show: impl FnMut(WebhookRow),
+) -> QueryResult<Option<i64>> {
+    let mut last = after;
+    for _ in 0..n_chunks {
         let rows: Vec<(i64, WebhookRow)> = webhooks::table
             .filter(webhooks::deleted_at.is_null())
             .filter(webhooks::id.gt(last))
@@ -82,10 +90,11 @@ fn each(conn: &mut Conn, mut show: impl FnMut(WebhookRow)) -> QueryResult<()> {
             .limit(CHUNK as i64)
             .select((webhooks::id, WebhookRow::as_select()))
             .load(conn)?;
-        let Some((id, _)) = rows.last() else { return Ok(()) };
+        let Some((id, _)) = rows.last() else { return Ok(None) };
         last = *id;
         for (_, row) in rows {
             show(row);
         }
     }
+    Ok(Some(last))
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::option_option, reason = "diesel's changesets tell so what is left alone from what becomes NULL")]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use hookswitch_protocol::{Secret, TenantId, Timestamp, WebhookId};
@@ -332,6 +332,17 @@ pub(crate) fn locked(conn: &mut Conn, ids: &[i64]) -> QueryResult<HashSet<i64>> 
 pub(crate) fn lock(conn: &mut Conn, id: WebhookId) -> QueryResult<()> {
     let row = webhooks::table.find(id.0).select(webhooks::id);
     for_update!(row).first::<i64>(conn).optional().map(drop)
+}
+
+/// Whose the webhooks with these ids are. Locked rows can be looked at all the same.
+pub(crate) fn tenants(conn: &mut Conn, ids: &HashSet<i64>) -> QueryResult<HashMap<i64, String>> {
+    let ids: Vec<i64> = ids.iter().copied().collect();
+    let mut tenants = HashMap::with_capacity(ids.len());
+    for chunk in ids.chunks(CHUNK) {
+        let rows = webhooks::table.filter(webhooks::id.eq_any(chunk)).select((webhooks::id, webhooks::tenant_id));
+        tenants.extend(rows.load::<(i64, String)>(conn)?);
+    }
+    Ok(tenants)
 }
 
 /// Those of `ids` that have a row at all; operators may have deleted rows by hand.

@@ -5,6 +5,7 @@
 //! pay for one `fsync` together, there is never a fight for SQLite's single write lock, and nobody waits
 //! for more than one heavy transaction of somebody else.
 
+mod closing;
 mod context;
 pub(crate) mod group;
 mod job;
@@ -27,6 +28,7 @@ use crate::error::Failure;
 use crate::metrics::StoreMetrics;
 use crate::weight::{Caller, Weight};
 
+pub(crate) use closing::{Closing, KeptOpen, kept_open};
 pub(crate) use context::WriterContext;
 pub(crate) use group::{is_about_data, is_about_lock};
 pub(crate) use job::{Job, Merge};
@@ -57,22 +59,22 @@ impl Drop for QueueHandle {
 
 impl Writer {
     /// Starts one that writes through `connector`, on `conn` as long as it works. `bounds`: so many
-    /// calls may wait, and a caller waits so long for room. At the scope's soft token it serves what is
-    /// queued and ends.
+    /// calls may wait, and a caller waits so long for room. When `closing` says so, which is soon after the
+    /// scope's soft token, it serves what is queued and ends.
     pub(crate) fn start(
         connector: Connector,
         conn: Conn,
         context: Arc<WriterContext>,
         bounds: (usize, Duration),
         metrics: StoreMetrics,
-        scope: &Scope,
+        (scope, closing): (&Scope, Closing),
     ) -> Self {
         let (queue, wait) = bounds;
         let queue = Arc::new(JobQueue::new(queue));
         let stats = Arc::new(WriterStats::new(metrics));
         scope.spawn(
             "store writer",
-            WriterTask::new(connector, conn, context, Arc::clone(&queue), stats.clone()).run(scope.clone()),
+            WriterTask::new(connector, conn, context, Arc::clone(&queue), stats.clone()).run(closing),
         );
         Self { queue: Arc::new(QueueHandle(queue)), wait, stats }
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use hookswitch_runtime::Scope;
 use tokio::time::Instant;
 
+use super::closing::Closing;
 use super::context::WriterContext;
 use super::job::Job;
 use super::queue::{JobQueue, Queued};
@@ -41,15 +41,14 @@ impl WriterTask {
         Self { connector, context, queue, stats, conn: Some(conn), last_used, renew_at, is_told: false }
     }
 
-    /// Serves the queue until all callers are gone, or until the scope's soft token was cancelled and the queue is
-    /// empty. Dropping the future ends it after the group in progress, whose callers are answered.
-    pub(crate) async fn run(mut self, scope: Scope) {
+    /// Serves the queue until all callers are gone, or until it is to close and the queue is empty. Dropping the future ends it after the group in progress, whose callers are answered.
+    pub(crate) async fn run(mut self, mut closing: Closing) {
         let mut is_closing = false;
         loop {
             let group = tokio::select! {
                 // Closing first: otherwise callers that never pause would keep the writer alive.
                 biased;
-                () = scope.soft().cancelled(), if !is_closing => {
+                () = closing.closed(), if !is_closing => {
                     is_closing = true;
                     self.queue.close();
                     continue;

@@ -10,8 +10,8 @@ use hookswitch_runtime::Clock;
 use hookswitch_store::MySqlStore;
 use hookswitch_testkit::MariaDbServer;
 use hookswitch_webhooks::{
-    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, Disposition, Fingerprint, Finished, LeaseRequest,
-    LeasedDelivery, NewDeliveries, Seen, Timings, WebhookDirectory as _,
+    AttemptRow, Attempted, DeliveryLedger as _, DisableRule, Disposition, Fingerprint, Finished, LEASE_BYTES,
+    LeaseRequest, LeasedDelivery, NewDeliveries, Seen, Timings, WebhookDirectory as _,
 };
 
 use super::rig::{Rig, config, open};
@@ -45,7 +45,7 @@ fn attempted(leased: &LeasedDelivery) -> Attempted {
 
 async fn lease(store: &MySqlStore, by: &str, webhooks: &[WebhookId], n: u32) -> Vec<LeasedDelivery> {
     let wishes = webhooks.iter().flat_map(|id| wish(*id, n).wishes).collect();
-    let request = LeaseRequest { by: node(by), now: now(), hold: Duration::from_mins(1), wishes };
+    let request = LeaseRequest { by: node(by), now: now(), hold: Duration::from_mins(1), n_bytes: LEASE_BYTES, wishes };
     store.lease(request).await.expect("lease")
 }
 

@@ -12,7 +12,7 @@ use crate::dispatcher::slots::{NodeUsage, SlotCounts, TenantUsage};
 use crate::dispatcher::tenant_slots::TenantSlots;
 use crate::dispatcher::token_bucket::TokenBucket;
 use crate::dispatcher::webhook_queue::{WebhookQueue, total};
-use crate::seams::ledger::{LEASE_BYTES, LeaseWish, LeasedDelivery};
+use crate::seams::ledger::{LeaseWish, LeasedDelivery};
 
 /// Most wishes in one request, so that the question to the database stays small.
 const WISHES: usize = 256;
@@ -43,8 +43,9 @@ impl Plan {
         let slots = SlotCounts { fresh: wish.fresh as usize - ahead, retries: wish.retries as usize };
         let silent = if is_answering { SlotCounts::default() } else { slots };
         let asked = self.asked.entry(tenant.clone()).or_default();
-        *asked = asked.plus(TenantUsage { slots, silent, ahead });
-        self.usage = NodeUsage { slots: self.usage.slots.plus(slots), ahead: self.usage.ahead + ahead };
+        *asked = asked.plus(TenantUsage { slots, silent, ahead, n_bytes: 0 });
+        self.usage.slots = self.usage.slots.plus(slots);
+        self.usage.ahead += ahead;
         self.wishes.push(wish);
     }
 }
@@ -59,6 +60,7 @@ impl Scheduler {
     /// for are in no fair queue until [`Scheduler::granted`] or [`Scheduler::refused`].
     pub(in crate::dispatcher) fn plan(&mut self, now: Instant) -> Vec<LeaseWish> {
         let mut plan = Plan::new(self.usage());
+        self.lease_bytes = self.node.lease_bytes(plan.usage);
         for _ in 0..self.asking.len() {
             if plan.wishes.len() >= WISHES || !self.node.may_lease(plan.usage) {
                 break;
@@ -74,6 +76,11 @@ impl Scheduler {
             self.asking.resume(tenant);
         }
         plan.wishes
+    }
+
+    /// How many bytes of bodies the last plan asks for at most.
+    pub(in crate::dispatcher) fn lease_bytes(&self) -> usize {
+        self.lease_bytes
     }
 
     /// Whether the tenant whose turn it is has all it may have; then it has no turn in this plan any more.
@@ -92,15 +99,17 @@ impl Scheduler {
     /// Takes in what the ledger handed out for these wishes.
     pub(in crate::dispatcher) fn granted(&mut self, wishes: &[LeaseWish], leased: Vec<LeasedDelivery>, now: Instant) {
         // The ledger stopped before it had looked at everything, which says nothing about what is due.
-        let is_cut_short = leased.iter().map(|delivery| delivery.body.len()).sum::<usize>() >= LEASE_BYTES;
+        let is_cut_short = leased.iter().map(|delivery| delivery.body.len()).sum::<usize>() >= self.lease_bytes;
         let mut given: HashMap<WebhookId, SlotCounts> = HashMap::new();
         for delivery in leased {
             let (webhook, kind) = (delivery.webhook.id, kind_of(&delivery));
             given.entry(webhook).or_default().add(kind);
+            let n_bytes = delivery.body.len();
             self.ready += 1;
+            self.n_bytes += n_bytes;
             let queue =
                 self.queues.entry(webhook).or_insert_with(|| WebhookQueue::new(delivery.webhook.tenant.clone()));
-            self.shares.became_ready(&queue.tenant, 1);
+            self.shares.became_ready(&queue.tenant, n_bytes);
             queue.make_ready(kind, delivery, now);
         }
         for wish in wishes {
@@ -190,7 +199,7 @@ impl Scheduler {
     }
 
     fn usage(&self) -> NodeUsage {
-        NodeUsage { slots: self.running, ahead: self.ready }
+        NodeUsage { slots: self.running, ahead: self.ready, n_bytes: self.n_bytes }
     }
 
     fn answered(&mut self, wish: LeaseWish, given: Option<SlotCounts>) {

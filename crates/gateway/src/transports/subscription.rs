@@ -3,6 +3,7 @@
 
 use hookswitch_hub::ResumeFrom;
 use hookswitch_protocol::{ErrorCode, SubscriptionName, limits};
+use http::HeaderMap;
 
 use crate::http::{Problem, Query};
 
@@ -42,6 +43,17 @@ pub(crate) fn resume(query: Query<'_>) -> Option<ResumeFrom> {
         // What is no position is answered like one of another time.
         position => ResumeFrom::After(position.parse().ok()),
     })
+}
+
+/// Where an event stream's client was before: what browsers say by themselves when they come back wins over the URL.
+pub(crate) fn last_event(headers: &HeaderMap, query: Query<'_>) -> Option<ResumeFrom> {
+    let said = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+    let is_late = |resume: &ResumeFrom| *resume == ResumeFrom::Later;
+    match said {
+        Some(id) => Some(ResumeFrom::After(id.parse().ok())),
+        // Nobody could say it later.
+        None => resume(query).filter(|resume| !is_late(resume)),
+    }
 }
 
 fn too_many(parameter: &str) -> Problem {

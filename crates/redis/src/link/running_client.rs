@@ -1,23 +1,20 @@
-//! A client that listens over one connection to one server.
-//!
-//! Also in a cluster: what is published is told by every master to all of its own listeners, so one connection
-//! is enough, and it can be given up and made anew without touching those to other masters.
+//! A client of the library that talks to one server, and the task that works for it.
 
 use fred::clients::Client;
 use fred::interfaces::ClientLike as _;
 use fred::types::config::Server;
 use tokio::task::AbortHandle;
 
-/// The client, and the task that reads for it, which ends with this.
+/// The client, and the task that writes and reads for it, which ends with this.
 #[derive(Debug)]
-pub(crate) struct Listener {
+pub(crate) struct RunningClient {
     client: Client,
     /// Which one, where there are several.
     server: Option<Server>,
     task: AbortHandle,
 }
 
-impl Listener {
+impl RunningClient {
     /// Lets a client connect, now or whenever there is something to connect to.
     pub(crate) fn start(client: Client, server: Option<Server>) -> Self {
         let task = client.connect().abort_handle();
@@ -33,8 +30,9 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
-    /// A connection over which nothing comes back cannot be closed in good order.
+impl Drop for RunningClient {
+    /// A connection over which nothing comes back cannot be closed in good order. What waits for an answer over it
+    /// fails.
     fn drop(&mut self) {
         self.task.abort();
     }
