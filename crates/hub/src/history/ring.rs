@@ -119,12 +119,14 @@ impl Ring {
     /// Enters an event behind the last one.
     pub(crate) fn push(&mut self, event: EncodedEvent, class: Class, at: Instant) {
         self.head = self.head.plus(1);
+        let is_opt_in = event.event_type.is_opt_in();
+        let class = if is_opt_in { Class::InOrder } else { class };
         match class {
             Class::InOrder => {}
             Class::Urgent => self.urgent.push_back(self.head.seq),
             Class::Latest(of) => _ = self.latest.insert(of, self.head.seq),
         }
-        let lane = if event.event_type.is_opt_in() { &mut self.opt_in } else { &mut self.common };
+        let lane = if is_opt_in { &mut self.opt_in } else { &mut self.common };
         lane.push(Recorded { place: self.head, event, class, at });
     }
 
@@ -140,14 +142,13 @@ impl Ring {
 
     /// What is not kept any more is in no class.
     fn forget_classes(&mut self) {
-        let oldest = [&self.common, &self.opt_in].into_iter().filter_map(|lane| lane.events.front());
-        let oldest = oldest.map(|oldest| oldest.place.seq).min().unwrap_or(u64::MAX);
-        while self.urgent.front().is_some_and(|seq| *seq < oldest) {
+        let lost = self.common.lost.seq;
+        while self.urgent.front().is_some_and(|seq| *seq <= lost) {
             self.urgent.pop_front();
         }
-        // Looked through now and then only: there are as many as there are queues.
-        if self.latest.len() > LATEST_KEPT.max(self.len() * 2) {
-            self.latest.retain(|_, seq| *seq >= oldest);
+        // Looked through now and then only: afterwards there are no more than events.
+        if self.latest.len() > LATEST_KEPT.max(self.common.events.len() * 2) {
+            self.latest.retain(|_, seq| *seq > lost);
         }
     }
 
@@ -167,8 +168,7 @@ impl Ring {
     }
 
     fn recorded(&self, seq: u64) -> Option<&Recorded> {
-        let lanes = [&self.common, &self.opt_in].into_iter();
-        lanes.filter_map(|lane| lane.after(seq - 1).next()).find(|recorded| recorded.place.seq == seq)
+        self.common.after(seq - 1).next().filter(|recorded| recorded.place.seq == seq)
     }
 
     /// Whether a newer event says what this one says.
@@ -187,7 +187,9 @@ impl Ring {
             };
             if is_common { common.next() } else { opt_in.next() }
         };
-        let events: Vec<Recorded> = std::iter::from_fn(next).take(n_events).cloned().collect();
+        // Printed before they are cloned: once for all who come back.
+        let printed = std::iter::from_fn(next).take(n_events).inspect(|recorded| _ = recorded.event.envelope());
+        let events: Vec<Recorded> = printed.cloned().collect();
         let superseded = events.iter().map(|recorded| self.is_superseded(recorded)).collect();
         Page { events, superseded, head: self.head, lost: self.common.lost, lost_opt_in: self.opt_in.lost }
     }

@@ -7,6 +7,7 @@ use hookswitch_protocol::Position;
 use tokio::sync::oneshot;
 
 use crate::history::place::Place;
+use crate::history::ring::Page;
 
 /// The state of a connection that is not given events as they come.
 #[derive(Debug)]
@@ -15,10 +16,14 @@ pub(crate) struct CatchUp {
     pub(crate) cursor: Place,
     /// What is for everybody is given as it comes; only what is for its user waits.
     pub(crate) is_broad_live: bool,
+    /// Its outbox was full: it may be given events in another order.
+    pub(crate) has_overflowed: bool,
     /// Its client does not read as fast as it is sent to: few messages at a time wait in its outbox.
     pub(crate) is_slow: bool,
     /// Urgent events were given up to here, ahead of others.
     pub(crate) ahead: u64,
+    /// Up to here it was told that some are missing.
+    pub(super) told: u64,
     /// What was given already, out of turn.
     pub(crate) sent: Option<SentAlready>,
     /// Messages kept for its user come first.
@@ -87,8 +92,10 @@ impl CatchUp {
         Self {
             cursor,
             is_broad_live: false,
+            has_overflowed: false,
             is_slow: false,
             ahead: cursor.seq,
+            told: 0,
             sent: None,
             kept: None,
             kept_ids: HashSet::new(),
@@ -106,8 +113,12 @@ impl CatchUp {
         Self { resume: Some(resume), ..Self::from(cursor) }
     }
 
-    /// Whether an event is not given as it comes, but from history.
-    pub(crate) fn holds(&self, is_for_user: bool) -> bool {
+    /// Whether an event is not given as it comes, but from history. From the first one on that waits, all others do:
+    /// a client that comes back to the position of a later one would never be given it.
+    pub(crate) fn holds(&mut self, first: Place, is_for_user: bool) -> bool {
+        if is_for_user && first.position.is_some() {
+            self.stop_broad(first.seq - 1);
+        }
         is_for_user || !self.is_broad_live
     }
 
@@ -143,9 +154,23 @@ impl CatchUp {
         }
     }
 
-    /// What was to come, up to this place, is not kept any more.
-    pub(crate) fn fell_out(&mut self, lost: Place) {
-        self.cursor = lost;
+    /// What was to come and is not kept any more: behind which place, and up to which. Told once; what is kept before
+    /// that, being of the other kind, still comes.
+    pub(crate) fn lost(&mut self, page: &Page, wants_opt_in: bool) -> Option<(Place, Place)> {
+        let (after, told) = (self.cursor, self.cursor.seq.max(self.told));
+        let concerns = [Some(page.lost), Some(page.lost_opt_in).filter(|_| wants_opt_in)];
+        let lost = concerns.into_iter().flatten().max_by_key(|lost| lost.seq).filter(|lost| lost.seq > told)?;
+        self.told = lost.seq;
+        // Past what is gone, but not past what is kept of the other kind.
+        let next = page.events.first().map_or(page.head.seq, |next| next.place.seq - 1);
+        if page.lost.seq > self.cursor.seq && page.lost.seq <= next {
+            self.cursor = page.lost;
+        }
+        self.fell_out();
+        Some((after, lost))
+    }
+
+    fn fell_out(&mut self) {
         if let Some(Resume::Replaying { until, n_replayed }) = self.resume {
             self.resume = Some(Resume::Broken { until, n_replayed });
         }
@@ -185,4 +210,32 @@ impl PageReceipt {
 
 fn hash(id: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::new().hash_one(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(seq: u64) -> Place {
+        Place { seq, position: None }
+    }
+
+    #[test]
+    fn what_is_kept_is_not_passed_over_for_what_is_not() {
+        let page = |lost: u64, lost_opt_in: u64| Page {
+            events: Vec::new(),
+            superseded: Vec::new(),
+            head: place(100),
+            lost: place(lost),
+            lost_opt_in: place(lost_opt_in),
+        };
+        let mut behind = CatchUp::from(place(10));
+        assert_eq!(behind.lost(&page(5, 50), false), None, "it asked for none of these");
+        assert_eq!(behind.lost(&page(5, 50), true), Some((place(10), place(50))));
+        assert_eq!(behind.cursor, place(10), "others behind it are kept");
+        assert_eq!(behind.lost(&page(5, 50), true), None, "told once");
+        assert_eq!(behind.lost(&page(60, 50), true), Some((place(10), place(60))));
+        assert_eq!(behind.cursor, place(60), "nothing is kept before");
+        assert_eq!(behind.lost(&page(60, 50), true), None);
+    }
 }

@@ -149,9 +149,10 @@ impl Connection {
             let cursor = first.plus(n_queued).before();
             if let Some(behind) = &mut self.catch_up {
                 behind.stop_broad(cursor.seq);
+                behind.has_overflowed = true;
             } else {
                 let is_slow = self.is_blocked;
-                self.catch_up = Some(Box::new(CatchUp { is_slow, ..CatchUp::from(cursor) }));
+                self.catch_up = Some(Box::new(CatchUp { has_overflowed: true, is_slow, ..CatchUp::from(cursor) }));
             }
         }
     }

@@ -3,6 +3,7 @@
 use hookswitch_protocol::{CloseCode, SessionKey};
 
 use super::{Shard, SlotKey};
+use crate::history::place::Place;
 use crate::publish::batch::Batch;
 use crate::publish::wire_form::FormId;
 use crate::shard::append_batch::{AppendBatch, Group};
@@ -77,9 +78,10 @@ impl Shard {
             if prepared.except == Some(connection.id) || !(is_indexed || connection.wants(&prepared.event)) {
                 continue;
             }
-            // What is behind it is given from history, when it comes to that.
-            let is_for_user = prepared.event.user.is_some();
-            if first.is_some() && connection.catch_up.as_deref().is_some_and(|behind| behind.holds(is_for_user)) {
+            // One that is behind is given it from history, when it comes to that.
+            if let (Some(first), Some(behind)) = (first, connection.catch_up.as_deref_mut())
+                && behind.holds(first, prepared.event.user.is_some())
+            {
                 continue;
             }
             let frames = match in_form {
@@ -110,18 +112,19 @@ impl Shard {
             self.shared.metrics.messages_dropped.inc_by(n_dropped as u64);
         }
         if prepared.event.event_type.ends_session() {
-            self.end_session(tenant, prepared.event.session.as_ref());
+            self.end_session(tenant, prepared.event.session.as_ref(), first);
         }
     }
 
     /// Closes the visitors of an ended session, also when the event itself was for one user only.
-    fn end_session(&mut self, tenant: u32, session: Option<&SessionKey>) {
+    fn end_session(&mut self, tenant: u32, session: Option<&SessionKey>, ended: Option<Place>) {
         let Some(session) = session else { return };
         let slots = self.tenants[tenant as usize].visitors(session).to_vec();
         for slot in slots {
-            let Connection { id, catch_up, .. } = &self.connections[slot as usize];
-            if catch_up.is_some() {
-                // Closed when it has come to this event.
+            let Connection { id, catch_up, given, .. } = &self.connections[slot as usize];
+            let is_before = |seq: u64| ended.is_none_or(|ended| seq < ended.seq);
+            if !is_before(*given) || catch_up.as_deref().is_some_and(|behind| is_before(behind.cursor.seq)) {
+                // It came later, to a session of the same name; or is closed when it has come to this event.
                 continue;
             }
             let id = *id;

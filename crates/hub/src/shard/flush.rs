@@ -8,6 +8,9 @@ use crate::shard::transport::Flushed;
 /// Connections flushed before readers and others get a turn, and before the next tenant has one.
 const SLICE_CONNECTIONS: usize = 256;
 
+/// Pages of history for one connection before others get a turn.
+const PAGES_PER_FLUSH: usize = 4;
+
 impl Shard {
     /// Whether a turn would do anything.
     pub(super) fn has_work(&self) -> bool {
@@ -70,6 +73,7 @@ impl Shard {
     }
 
     fn flush(&mut self, key: SlotKey) {
+        let mut n_fed = 0;
         loop {
             let Some(connection) = self.connection(key) else { return };
             if connection.is_blocked {
@@ -97,7 +101,15 @@ impl Shard {
             if is_closing {
                 return self.finish(key);
             }
-            if !self.tell_missed(key) && !self.feed(key) {
+            if self.tell_missed(key) {
+                continue;
+            }
+            if n_fed == PAGES_PER_FLUSH {
+                // The others come first.
+                return self.mark_dirty(key.slot);
+            }
+            n_fed += 1;
+            if !self.feed(key) {
                 return;
             }
         }

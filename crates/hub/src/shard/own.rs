@@ -12,7 +12,7 @@ use super::{Shard, SlotKey};
 use crate::kept_page::event_id;
 use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
-use crate::shard::catch_up::{CatchUp, PageEnd, PageReceipt};
+use crate::shard::catch_up::{CatchUp, KeptPhase, PageEnd, PageReceipt, Resume};
 use crate::shard::connection::Kept;
 use crate::shard::kept;
 
@@ -161,7 +161,7 @@ impl Shard {
     /// Pages stand outside the bound on messages: there is only ever one on its way.
     pub(super) fn send_backlog(&mut self, key: SlotKey, messages: &[Bytes], done: oneshot::Sender<PageEnd>) {
         let form = self.form_of(key);
-        let connection = self.connection(key).filter(|c| c.closing.is_none());
+        let connection = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id && c.closing.is_none());
         let (Some(form), Some(connection)) = (form, connection) else {
             // Nobody has seen the page: its messages are not to blame.
             let _gone = done.send(PageEnd::Interrupted);
@@ -174,8 +174,12 @@ impl Shard {
         if !left_out.is_empty() {
             connection.kept = Kept::LeftOut;
         }
-        let Some(behind) = connection.catch_up.as_deref_mut() else { return };
-        let Some(kept) = &mut behind.kept else { return };
+        let table = &self.tenants[connection.tenant as usize];
+        let given = table.appended().seq.max(connection.given);
+        // It may have been released meanwhile, while another node's connection had some of them.
+        let live = || Box::new(CatchUp::of_user(self.shared.history.place(&table.tenant, given)));
+        let behind = connection.catch_up.get_or_insert_with(live);
+        let kept = behind.kept.get_or_insert_with(|| KeptPhase { is_served: true, ..KeptPhase::default() });
         kept.n_pages += 1;
         let number = kept.n_pages;
         let page = PageReceipt { number, done, left_out, written_at: None };
@@ -260,7 +264,9 @@ impl Shard {
     pub(crate) fn served(&self, key: SlotKey) -> Option<Position> {
         let connection = self.connections.get(key.slot as usize).filter(|c| c.id == key.id)?;
         if let Some(behind) = &connection.catch_up {
-            return behind.cursor.position;
+            // Before it is known where its client was, nothing can be said.
+            let is_asked = matches!(behind.resume, Some(Resume::Asked { .. } | Resume::Awaited { .. }));
+            return behind.cursor.position.filter(|_| !is_asked);
         }
         let table = &self.tenants[connection.tenant as usize];
         let head = self.shared.history.head(&table.tenant, self.index);

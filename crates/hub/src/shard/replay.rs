@@ -16,6 +16,9 @@ use crate::shard::connection::Connection;
 /// Events looked at under the tenant's turn.
 const LOOKED_AT: usize = 64;
 
+/// Urgent ones looked at under it: most may be other people's.
+const URGENT_LOOKED_AT: usize = 256;
+
 /// Messages of a page for a client that reads.
 const PAGE_MESSAGES: usize = 64;
 
@@ -127,7 +130,8 @@ impl Shard {
 
     /// Queues those of these events that are for the connection, up to so many.
     fn queue_page(&mut self, key: SlotKey, behind: &mut CatchUp, page: &Page, n_messages: usize) -> QueuedPage {
-        let reorders = behind.resume.is_none() && !self.connections[key.slot as usize].is_strict;
+        let reorders =
+            behind.has_overflowed && behind.resume.is_none() && !self.connections[key.slot as usize].is_strict;
         let urgent = if reorders { self.urgent_ahead(key, behind, page, n_messages) } else { Vec::new() };
         let connection = &mut self.connections[key.slot as usize];
         let is_admin = self.tenants[connection.tenant as usize].is_admin(key.slot);
@@ -135,7 +139,7 @@ impl Shard {
         let (mut memory, mut n_queued, mut queued) = (BytesMut::new(), urgent.len(), QueuedPage::default());
         for (Recorded { place, event, .. }, is_ahead) in &urgent {
             form.message(Tail::new(place.position, *is_ahead).of(event.envelope()), &mut memory);
-            behind.ahead = place.seq;
+            behind.ahead = behind.ahead.max(place.seq);
         }
         for (Recorded { place, event, class, .. }, is_superseded) in page.events.iter().zip(&page.superseded) {
             if n_queued >= n_messages || memory.len() > PAGE_BYTES || behind.is_at_stop() {
@@ -170,7 +174,13 @@ impl Shard {
 
     /// The urgent events that come before others that are owed to the connection, and whether each does. What is urgent
     /// and comes next anyway is not among them.
-    fn urgent_ahead(&self, key: SlotKey, behind: &CatchUp, page: &Page, n_messages: usize) -> Vec<(Recorded, bool)> {
+    fn urgent_ahead(
+        &self,
+        key: SlotKey,
+        behind: &mut CatchUp,
+        page: &Page,
+        n_messages: usize,
+    ) -> Vec<(Recorded, bool)> {
         let connection = &self.connections[key.slot as usize];
         let table = &self.tenants[connection.tenant as usize];
         let is_admin = table.is_admin(key.slot);
@@ -185,12 +195,13 @@ impl Shard {
             return Vec::new();
         };
         let after = behind.ahead.max(behind.cursor.seq);
-        let urgent = self.shared.history.urgent(&table.tenant, after, n_messages);
-        let urgent = urgent.into_iter().filter(is_owed).map(|urgent| {
-            let is_ahead = urgent.place.seq > first_owed;
-            (urgent, is_ahead)
-        });
-        urgent.collect()
+        let urgent = self.shared.history.urgent(&table.tenant, after, URGENT_LOOKED_AT);
+        let last = urgent.last().map(|last| last.place.seq);
+        let ahead = |urgent: Recorded| (urgent.place.seq > first_owed, urgent);
+        let owed: Vec<_> = urgent.into_iter().filter(is_owed).take(n_messages).map(ahead).collect();
+        // Others' are not looked at again and again; where not all had room, the rest is.
+        behind.ahead = last.filter(|_| owed.len() < n_messages).unwrap_or(behind.ahead);
+        owed.into_iter().map(|(is_ahead, urgent)| (urgent, is_ahead)).collect()
     }
 
     /// Tells a connection that is closed what it was not given.
@@ -207,19 +218,13 @@ impl Shard {
     /// Tells a connection what it missed for good: what it had not come to is not kept any more.
     fn tell_lost(&mut self, key: SlotKey, behind: &mut CatchUp, page: &Page) {
         let connection = &self.connections[key.slot as usize];
-        let wants_opt_in = connection.wants_opt_in();
-        let lost = if wants_opt_in && page.lost_opt_in.seq > page.lost.seq { page.lost_opt_in } else { page.lost };
-        if lost.seq <= behind.cursor.seq {
-            return;
-        }
+        let Some(lost) = behind.lost(page, connection.wants_opt_in()) else { return };
         let tenant = &self.tenants[connection.tenant as usize].tenant;
-        let span = (behind.cursor.position, lost.position);
-        let missed = notice::lost(span, self.clock.now(), tenant);
+        let missed = notice::lost((lost.0.position, lost.1.position), self.clock.now(), tenant);
         let frame = encode(self.forms[connection.form.index()], &missed);
         tracing::info!(%tenant, connection = %key.id, "a client that did not read in time has missed events for good");
         self.connections[key.slot as usize].outbox.push(&frame);
         self.shared.metrics.drop_notices.inc();
-        behind.fell_out(lost);
     }
 }
 

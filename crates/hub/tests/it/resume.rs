@@ -154,6 +154,7 @@ async fn who_announces_it_is_given_nothing_before_it_has_said_where_it_was() {
     assert_eq!(rig.ids("t", &mut later).await, [""; 0]);
     later.answer("pong").await;
     assert_eq!(later.until("pong").await, ["pong"], "but answers");
+    assert_eq!(later.call(|handle| handle.served()).await, None, "it keeps the position that it has");
     assert!(later.call(move |handle| handle.resume(position)).await);
     // A fence of this test is among them.
     assert_eq!(later.until("resumed recovered 3").await, ["b0", "c0", "fence-0", "resumed recovered 3"]);
@@ -194,4 +195,26 @@ async fn a_visitors_replay_begins_with_its_session() {
     rig.publish([in_session(event("t", "chat.message", "anothers"), "s2")]).await;
     let mut visitor = rig.resuming("t", Subject::Visitor(key("s1")), ResumeFrom::After(position)).await;
     assert_eq!(visitor.until("resumed recovered 2").await, ["start", "hello", "resumed recovered 2"]);
+}
+
+#[tokio::test]
+async fn a_position_is_never_beyond_what_is_still_owed() {
+    let rig = Rig::new().await;
+    keep(&rig, &ids("m", 0..1)).await;
+    let mut client = rig.user("t", 7).await;
+    publish(&rig, &ids("before", 0..1)).await;
+    page(&mut client).await;
+    rig.publish([to_user(event("t", "alert", "mine"), 7)]).await;
+    publish(&rig, &ids("behind", 0..1)).await;
+    rig.settle("t").await;
+    let position = client.position;
+    client.leave().await;
+    rig.until("it is given back", |hub| hub.metrics().offline_given_back.get() == 1).await;
+    let mut client = back(&rig, position).await;
+    let (got, ping) = page(&mut client).await;
+    assert_eq!(got, ["m0"], "it was not proven");
+    client.pong(&ping).await;
+    let mut got = client.until("behind0").await;
+    got.retain(|id| !id.starts_with("fence-"));
+    assert_eq!(got[..2], ["mine", "behind0"]);
 }

@@ -291,3 +291,28 @@ async fn a_client_may_want_strict_order() {
     assert_eq!(got[1..21], ids("a", 0..20));
     assert_eq!(got[21..], ["support0", "support1", "call0", "fence-0", "after"]);
 }
+
+#[tokio::test]
+async fn other_peoples_urgent_events_do_not_hide_ones_own() {
+    let rig = Rig::new().await;
+    let mut slow = fall_behind(&rig).await;
+    rig.publish((0..200).map(|n| to_user(event("t", "call.incoming", &format!("x{n}")), 8))).await;
+    rig.publish([to_user(event("t", "call.incoming", "mine"), 7), event("t", "agent.status", "last")]).await;
+    slow.resume(None).await;
+    let got = slow.until("last").await;
+    let at = |id: &str| got.iter().position(|got| got == id).expect("it came");
+    assert!(at("mine") < at("a19"), "{got:?}");
+}
+
+#[tokio::test]
+async fn only_one_that_was_sent_too_much_is_given_another_order() {
+    let rig = Rig::new().await;
+    crate::backlog::keep(&rig, &ids("m", 0..1)).await;
+    let mut client = rig.user("t", 7).await;
+    let (_, ping) = crate::backlog::page(&mut client).await;
+    rig.publish([to_user(event("t", "agent.status", "status"), 7)]).await;
+    rig.publish([to_user(event("t", "call.incoming", "call"), 7)]).await;
+    rig.settle("t").await;
+    client.pong(&ping).await;
+    assert_eq!(client.until("call").await[..2], ["status", "call"]);
+}
