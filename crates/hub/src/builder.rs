@@ -216,7 +216,11 @@ impl HubBuilder {
             loop {
                 shared.wanted_backlogs.noted().await;
                 for user in shared.wanted_backlogs.take() {
-                    drop(offline_delivery.serve(user));
+                    if offline_delivery.may_have(&user) {
+                        drop(offline_delivery.serve(user));
+                    } else {
+                        offline_delivery.release(&user, true).await;
+                    }
                 }
             }
         };

@@ -116,7 +116,7 @@ impl OfflineDelivery {
     }
 
     /// Lets the user's connections go on, or those only that nobody brings anything.
-    async fn release(&self, user: &UserKey, only_unserved: bool) {
+    pub(crate) async fn release(&self, user: &UserKey, only_unserved: bool) {
         for requests in self.shards.iter() {
             // The shard may be gone with the whole node; then so are its connections.
             let _gone = requests.send(Request::Release { user: user.clone(), only_unserved }).await;

@@ -53,8 +53,9 @@ pub(crate) enum Resume {
     Replaying { until: u64, n_replayed: u64 },
     /// The replay fell out of what is kept, and goes on with the oldest.
     Broken { until: u64, n_replayed: u64 },
-    /// Nothing is given before the client says where it was; shard time of the attach.
-    Awaited { since: u64 },
+    /// Nothing is given before the client says where it was. Since when, in shard time, and whether messages may have
+    /// been kept for its user.
+    Awaited { since: u64, has_kept: bool },
 }
 
 /// The messages that were kept for a user who was away.

@@ -7,7 +7,7 @@ use crate::attachment::Subject;
 use crate::config::HubConfig;
 use crate::history::place::Place;
 use crate::publish::wire_form::FormId;
-use crate::shard::catch_up::{CatchUp, KeptPhase};
+use crate::shard::catch_up::{CatchUp, KeptPhase, Resume};
 use crate::shard::outbox::Outbox;
 use crate::shard::transport::HeldTransport;
 
@@ -171,6 +171,11 @@ impl Connection {
 
     pub(crate) fn kept_phase_mut(&mut self) -> Option<&mut KeptPhase> {
         self.catch_up.as_deref_mut()?.kept.as_mut()
+    }
+
+    /// Whether its client is to say first where it was.
+    pub(crate) fn awaits_word(&self) -> bool {
+        self.catch_up.as_deref().is_some_and(|behind| matches!(behind.resume, Some(Resume::Awaited { .. })))
     }
 
     /// Whether it gets any of the types that one must ask for.

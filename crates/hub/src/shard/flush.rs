@@ -8,6 +8,9 @@ use crate::shard::transport::Flushed;
 /// Connections flushed before readers and others get a turn, and before the next tenant has one.
 const SLICE_CONNECTIONS: usize = 256;
 
+/// What a page of history costs: it is written for one connection alone.
+const FLUSHES_PER_PAGE: usize = 16;
+
 /// Pages of history for one connection before others get a turn.
 const PAGES_PER_FLUSH: usize = 4;
 
@@ -65,25 +68,28 @@ impl Shard {
             {
                 connection.is_dirty = false;
                 let key = SlotKey { slot, id: connection.id };
-                self.flush(key);
-                n_flushed += 1;
+                n_flushed += 1 + self.flush(key) * FLUSHES_PER_PAGE;
             }
         }
         n_flushed
     }
 
-    fn flush(&mut self, key: SlotKey) {
+    /// Writes what waits for a connection, and what comes next where it is behind; gives how many pages of history
+    /// that was.
+    fn flush(&mut self, key: SlotKey) -> usize {
         let mut n_fed = 0;
         loop {
-            let Some(connection) = self.connection(key) else { return };
-            if connection.is_blocked {
-                return;
-            }
-            let Some(transport) = &connection.transport else { return };
+            let Some(connection) = self.connection(key).filter(|connection| !connection.is_blocked) else {
+                return n_fed;
+            };
+            let Some(transport) = &connection.transport else { return n_fed };
             let flushed =
                 if connection.outbox.is_empty() { Flushed::Drained } else { transport.0.flush(&mut connection.outbox) };
             match flushed {
-                Flushed::Gone => return self.detach(key),
+                Flushed::Gone => {
+                    self.detach(key);
+                    return n_fed;
+                }
                 Flushed::Blocked => {
                     connection.is_blocked = true;
                     if let Some(behind) = &mut connection.catch_up {
@@ -91,26 +97,29 @@ impl Shard {
                     }
                     connection.outbox.unpin();
                     self.tell_missed(key);
-                    return;
+                    return n_fed;
                 }
-                Flushed::Drained if connection.awaits_nothing() && !connection.form.is_write_receipt() => return,
+                Flushed::Drained if connection.awaits_nothing() && !connection.form.is_write_receipt() => return n_fed,
                 Flushed::Drained => {}
             }
             let is_closing = connection.closing.is_some();
             self.written(key);
             if is_closing {
-                return self.finish(key);
+                self.finish(key);
+                return n_fed;
             }
             if self.tell_missed(key) {
                 continue;
             }
             if n_fed == PAGES_PER_FLUSH {
                 // The others come first.
-                return self.mark_dirty(key.slot);
+                self.mark_dirty(key.slot);
+                return n_fed;
             }
-            n_fed += 1;
+            let is_behind = self.connection(key).is_some_and(|connection| connection.catch_up.is_some());
+            n_fed += usize::from(is_behind);
             if !self.feed(key) {
-                return;
+                return n_fed;
             }
         }
     }

@@ -11,7 +11,6 @@ use crate::error::TooManyNames;
 use crate::notice::Resumed;
 use crate::publish::wire_form::FormId;
 use crate::seams::user_key::UserKey;
-use crate::shard::catch_up::{CatchUp, KeptPhase};
 use crate::shard::connection::{Beginning, Connection, Kept};
 use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::outbox::Outbox;
@@ -76,10 +75,7 @@ impl Shard {
     /// listens to: whatever is recorded later finds that.
     fn come_in(&mut self, key: SlotKey, who: &Attachment, holds_back: bool) {
         let head = self.shared.history.head(&who.tenant, self.index).place;
-        let mut behind = self.begin_behind(who.resume, head);
-        if holds_back {
-            behind.get_or_insert_with(|| Box::new(CatchUp::of_user(head))).kept = Some(KeptPhase::default());
-        }
+        let behind = self.begin_behind(who.resume, head, holds_back);
         let Some(connection) = self.connection(key) else { return };
         (connection.given, connection.beginning.sent_after, connection.catch_up) = (head.seq, head.seq, behind);
         if who.resume == Some(ResumeFrom::Here) {

@@ -139,6 +139,7 @@ impl Shard {
             connection.closing.is_none()
                 && !(only_broad && connection.names.is_some())
                 && !connection.kept_phase().is_some_and(|kept| kept.is_served)
+                && !connection.awaits_word()
         })?;
         let connection = &mut self.connections[slot as usize];
         let table = &self.tenants[connection.tenant as usize];

@@ -9,20 +9,37 @@ use crate::attachment::{ResumeFrom, Subject};
 use crate::history::place::{Place, Unrecovered};
 use crate::notice::{self, Resumed};
 use crate::publish::wire_form::encode;
-use crate::shard::catch_up::{CatchUp, Resume, SentAlready};
+use crate::seams::user_key::UserKey;
+use crate::shard::catch_up::{CatchUp, KeptPhase, Resume, SentAlready};
 
 /// How long a connection that is to be told waits for its client to say where it was.
 pub(super) const WAITED_FOR: Duration = Duration::from_secs(5);
 
 impl Shard {
     /// How a connection begins that came in at this place.
-    pub(super) fn begin_behind(&mut self, resume: Option<ResumeFrom>, came_in: Place) -> Option<Box<CatchUp>> {
-        let asked = match resume? {
-            ResumeFrom::Here => return None,
-            ResumeFrom::After(position) => Resume::Asked { position, sent: None },
-            ResumeFrom::Later => Resume::Awaited { since: self.millis() },
+    pub(super) fn begin_behind(
+        &mut self,
+        resume: Option<ResumeFrom>,
+        came_in: Place,
+        has_kept: bool,
+    ) -> Option<Box<CatchUp>> {
+        let mut behind = match resume {
+            None | Some(ResumeFrom::Here) => has_kept.then(|| CatchUp::of_user(came_in))?,
+            Some(ResumeFrom::After(position)) => CatchUp::resuming(came_in, Resume::Asked { position, sent: None }),
+            Some(ResumeFrom::Later) => CatchUp::resuming(came_in, Resume::Awaited { since: self.millis(), has_kept }),
         };
-        Some(Box::new(CatchUp::resuming(came_in, asked)))
+        behind.kept = (has_kept && resume != Some(ResumeFrom::Later)).then(KeptPhase::default);
+        Some(Box::new(behind))
+    }
+
+    /// The client has said its first word: what was kept for its user comes now.
+    fn end_awaiting(&mut self, key: SlotKey, has_kept: bool) {
+        let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else { return };
+        if let (true, Some(behind), Subject::User(user)) = (has_kept, &mut connection.catch_up, &connection.subject) {
+            behind.kept = Some(KeptPhase::default());
+            let tenant = self.tenants[connection.tenant as usize].tenant.clone();
+            self.shared.wanted_backlogs.note(UserKey { tenant, user: user.clone() });
+        }
     }
 
     /// The client says where it was, with its first command; whether it may.
@@ -43,7 +60,8 @@ impl Shard {
             SentAlready { after, up_to, is_broad_only: behind.is_broad_live }
         });
         behind.is_broad_live = false;
-        behind.resume = Some(Resume::Asked { position, sent });
+        let before = behind.resume.replace(Resume::Asked { position, sent });
+        self.end_awaiting(key, matches!(before, Some(Resume::Awaited { has_kept: true, .. })));
         self.mark_dirty(key.slot);
         true
     }
@@ -55,7 +73,8 @@ impl Shard {
         connection.beginning.may_resume = false;
         let awaited = |behind: &&mut Box<CatchUp>| matches!(behind.resume, Some(Resume::Awaited { .. }));
         let Some(behind) = connection.catch_up.as_mut().filter(awaited) else { return false };
-        behind.resume = None;
+        let before = behind.resume.take();
+        self.end_awaiting(key, matches!(before, Some(Resume::Awaited { has_kept: true, .. })));
         self.mark_dirty(key.slot);
         true
     }

@@ -74,7 +74,7 @@ impl Shard {
             return Some(Due::Close(CloseCode::Silent));
         }
         let awaited = connection.catch_up.as_deref().and_then(|behind| match behind.resume {
-            Some(Resume::Awaited { since }) => Some(since),
+            Some(Resume::Awaited { since, .. }) => Some(since),
             _ => None,
         });
         if awaited.is_some_and(|since| has_passed(since, WAITED_FOR)) {

@@ -218,3 +218,21 @@ async fn a_position_is_never_beyond_what_is_still_owed() {
     got.retain(|id| !id.starts_with("fence-"));
     assert_eq!(got[..2], ["mine", "behind0"]);
 }
+
+#[tokio::test]
+async fn kept_messages_wait_for_the_clients_word_too() {
+    let rig = Rig::new().await;
+    let mut reader = rig.user("t", 8).await;
+    publish(&rig, &ids("a", 0..1)).await;
+    reader.until("a0").await;
+    let position = reader.position;
+    publish(&rig, &ids("b", 0..1)).await;
+    keep(&rig, &ids("m", 0..1)).await;
+    let mut later = rig.resuming("t", anna(), ResumeFrom::Later).await;
+    assert_eq!(rig.ids("t", &mut later).await, [""; 0]);
+    assert!(later.call(move |handle| handle.resume(position)).await);
+    let (got, ping) = page(&mut later).await;
+    assert_eq!(got, ["m0"]);
+    later.pong(&ping).await;
+    assert_eq!(later.until("resumed recovered 2").await, ["b0", "fence-0", "resumed recovered 2"]);
+}
