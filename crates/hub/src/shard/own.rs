@@ -136,10 +136,9 @@ impl Shard {
     pub(super) fn begin_backlog(&mut self, user: &UserKey, only_broad: bool) -> Option<SlotKey> {
         let slot = self.open_slots(user).into_iter().find(|slot| {
             let connection = &self.connections[*slot as usize];
-            connection.closing.is_none()
-                && !(only_broad && connection.names.is_some())
-                && !connection.kept_phase().is_some_and(|kept| kept.is_served)
-                && !connection.awaits_word()
+            let is_served = connection.kept_phase().is_some_and(|kept| kept.is_served);
+            let is_narrow = only_broad && connection.names.is_some();
+            connection.closing.is_none() && !is_served && !is_narrow && !connection.awaits_word()
         })?;
         let connection = &mut self.connections[slot as usize];
         let table = &self.tenants[connection.tenant as usize];

@@ -154,7 +154,7 @@ async fn who_announces_it_is_given_nothing_before_it_has_said_where_it_was() {
     assert_eq!(rig.ids("t", &mut later).await, [""; 0]);
     later.answer("pong").await;
     assert_eq!(later.until("pong").await, ["pong"], "but answers");
-    assert_eq!(later.call(|handle| handle.served()).await, None, "it keeps the position that it has");
+    assert_eq!(later.call(hookswitch_hub::ConnectionHandle::served).await, None, "it keeps the position that it has");
     assert!(later.call(move |handle| handle.resume(position)).await);
     // A fence of this test is among them.
     assert_eq!(later.until("resumed recovered 3").await, ["b0", "c0", "fence-0", "resumed recovered 3"]);
