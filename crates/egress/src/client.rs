@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::address_guard::AddressGuard;
 use crate::connector::Connector;
 use crate::exchange::{Exchange, Run};
+use crate::open_connections::OpenConnections;
 use crate::pool::{Pool, READ_BYTES, pool};
 
 /// What a [`Client`] keeps.
@@ -19,13 +20,16 @@ pub struct ClientConfig {
     /// Unused connections kept per host; 512 by default. A connection that is closed for want of room
     /// costs the next request a handshake.
     pub idle_per_host: usize,
+    /// Open connections, in use or not, up to which one is kept after its request; 4,096 by default. One requester
+    /// may have as many of them as are left for all others.
+    pub kept_connections: usize,
     /// Bytes kept of an answer's body; 64 KiB by default, which is also the most that is read.
     pub kept_body_bytes: usize,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { idle_per_host: 512, kept_body_bytes: READ_BYTES }
+        Self { idle_per_host: 512, kept_connections: 4_096, kept_body_bytes: READ_BYTES }
     }
 }
 
@@ -42,7 +46,7 @@ pub struct Client {
 impl Client {
     /// A client with a pool of its own, which goes where `guard` lets it.
     pub fn new(guard: &AddressGuard, config: ClientConfig) -> Self {
-        let connector = Connector::new(guard);
+        let connector = Connector::new(guard, OpenConnections::new(config.kept_connections));
         Self {
             pooled: pool(connector.clone(), config.idle_per_host),
             fresh: pool(connector, 0),

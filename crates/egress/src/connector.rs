@@ -21,6 +21,7 @@ use crate::address_guard::{AddressGuard, Unusable};
 use crate::connect_progress::ConnectProgress;
 use crate::failure::{ErrorClass, Failure};
 use crate::look_ups::Purpose;
+use crate::open_connections::OpenConnections;
 use crate::proxy::Proxy;
 use crate::stream::EgressStream;
 use crate::target::{Target, TargetHost};
@@ -59,6 +60,7 @@ pub(crate) struct Connector(Arc<Inner>);
 struct Inner {
     guard: AddressGuard,
     tls: TlsConnector,
+    open: OpenConnections,
 }
 
 impl std::fmt::Debug for Inner {
@@ -70,9 +72,9 @@ impl std::fmt::Debug for Inner {
 impl Connector {
     /// HTTP/1.1 only: with HTTP/2 one broken connection would fail every request to its host at once, and
     /// small posts gain little from it.
-    pub(crate) fn new(guard: &AddressGuard) -> Self {
+    pub(crate) fn new(guard: &AddressGuard, open: OpenConnections) -> Self {
         let tls = TlsConnector::from(tls::client_config(guard.policy().authorities()));
-        Self(Arc::new(Inner { guard: guard.clone(), tls }))
+        Self(Arc::new(Inner { guard: guard.clone(), tls, open }))
     }
 }
 
@@ -113,14 +115,14 @@ impl Inner {
             let resolved = Instant::now();
             let stream = self.tcp(&addresses, progress).await?;
             timings.connect_ms = Some(millis(resolved.elapsed()));
-            return Ok(EgressStream::new(stream, began, *timings));
+            return Ok(EgressStream::new(stream, began, *timings, self.open.open(progress.requester())));
         }
         let name = &tls::server_name(uri.host().unwrap_or_default())?;
         let shakes = |n| self.handshake(name, rotated(&addresses, n), progress);
         let shaken = tcp::first_of(0..addresses.len().min(TLS_TRIES), TLS_STEP, shakes).await??;
         timings.connect_ms = Some(shaken.connect_ms);
         timings.tls_ms = shaken.stream.is_ok().then_some(shaken.tls_ms);
-        Ok(EgressStream::new(shaken.stream?, began, *timings))
+        Ok(EgressStream::new(shaken.stream?, began, *timings, self.open.open(progress.requester())))
     }
 
     /// TCP and TLS with one of the addresses. Whatever comes of it decides, as all addresses were tried: only while

@@ -23,10 +23,6 @@ use crate::timings::{Timings, millis};
 /// the receiver had closed it before; then sending again would burden it twice.
 const STALE_WITHIN: Duration = Duration::from_secs(1);
 
-/// A connection older than this serves no further request, so that under steady traffic too its name
-/// is resolved and judged again, and a receiver that has moved is found.
-const LONGEST_USE: Duration = Duration::from_mins(5);
-
 /// How one exchange of a request and its answer ended.
 ///
 /// The head decides: once it is there, whatever goes wrong while the body is read (too long, cut off, too
@@ -125,7 +121,7 @@ fn connection_used(connection: &CaptureConnection, began: Instant) -> (Instant, 
     let (Some(connected), Some(info)) = (&*connected, extras.get::<Arc<ConnectionInfo>>()) else {
         return (began, Timings::default(), false);
     };
-    if info.began.elapsed() > LONGEST_USE {
+    if !info.may_be_kept() {
         connected.poison();
     }
     match info.take() {

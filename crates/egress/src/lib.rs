@@ -40,6 +40,7 @@ pub mod fuzzing;
 mod known_names;
 mod look_ups;
 mod name_resolver;
+mod open_connections;
 mod policy;
 mod pool;
 mod proxy;

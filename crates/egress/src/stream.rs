@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::answer_head::AnswerReader;
+use crate::open_connections::OpenConnection;
 use crate::request_watch::RequestWatch;
 use crate::timings::Timings;
 
@@ -25,6 +26,10 @@ const MOST_BYTES: usize = 1024 * 1024;
 /// How long a script that has printed something may take until its status line. What does not speak HTTP waits for us
 /// then, and would hold the attempt up to its deadline.
 const WARNING_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection older than this serves no further request, so that under steady traffic too its name
+/// is resolved and judged again, and a receiver that has moved is found.
+const LONGEST_USE: Duration = Duration::from_mins(5);
 
 /// What is read at once while a head is being read.
 const READ_STEP: usize = 4 * 1024;
@@ -43,12 +48,18 @@ pub(crate) struct ConnectionInfo {
     pub(crate) ready: Instant,
     timings: Timings,
     was_taken: AtomicBool,
+    open: OpenConnection,
 }
 
 impl ConnectionInfo {
     /// What making it took, for its first request only: `None` tells that it was used before.
     pub(crate) fn take(&self) -> Option<Timings> {
         (!self.was_taken.swap(true, Ordering::Relaxed)).then_some(self.timings)
+    }
+
+    /// Whether it may carry another request after the present one.
+    pub(crate) fn may_be_kept(&self) -> bool {
+        self.began.elapsed() <= LONGEST_USE && self.open.may_be_kept()
     }
 }
 
@@ -72,8 +83,13 @@ pub(crate) struct EgressStream {
 
 impl EgressStream {
     /// One that was wanted at `began` and is ready now.
-    pub(crate) fn new(bytes: impl ByteStream + 'static, began: Instant, timings: Timings) -> Self {
-        let info = ConnectionInfo { began, ready: Instant::now(), timings, was_taken: AtomicBool::new(false) };
+    pub(crate) fn new(
+        bytes: impl ByteStream + 'static,
+        began: Instant,
+        timings: Timings,
+        open: OpenConnection,
+    ) -> Self {
+        let info = ConnectionInfo { began, ready: Instant::now(), timings, was_taken: AtomicBool::new(false), open };
         Self {
             bytes: Box::new(bytes),
             info: Arc::new(info),

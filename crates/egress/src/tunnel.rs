@@ -19,6 +19,9 @@ const fn ours(detail: &'static str) -> Failure {
     Failure::ours(ErrorClass::ProxyError, detail)
 }
 
+/// What is not even tried says nothing of the receiver.
+const NO_TUNNELS: Failure = ours("the proxy makes no tunnels: is WEBHOOK_PROXY the address of an HTTP proxy?");
+
 /// The failure of a proxy that could not be reached.
 pub(crate) const UNREACHABLE: Failure = ours("the proxy cannot be reached");
 
@@ -66,12 +69,14 @@ fn judge(head: &[u8]) -> Result<(), Failure> {
     let rest = head.strip_prefix(b"HTTP/1.1 ").or_else(|| head.strip_prefix(b"HTTP/1.0 ")).ok_or(UNREADABLE)?;
     match rest.get(..3).ok_or(UNREADABLE)? {
         [b'2', _, _] => Ok(()),
-        b"407" => Err(ours("the proxy wants another user name or password")),
+        b"401" | b"407" => Err(ours("the proxy wants another user name or password")),
         b"403" => Err(ours("the proxy forbids this destination")),
-        // It answers, so it is up; what it could not do it could not do with the receiver.
-        [b'3'..=b'5', _, _] => {
-            Err(Failure::because(ErrorClass::ProxyError, "the proxy could not connect to the receiver"))
-        }
+        b"429" => Err(ours("the proxy takes no more connections from here for now")),
+        b"501" | b"505" | b"511" => Err(NO_TUNNELS),
+        // It tried; what it could not do it could not do with the receiver. RFC 9110 has 502 to 504 for this, some
+        // proxies say 500.
+        [b'5', _, _] => Err(Failure::because(ErrorClass::ProxyError, "the proxy could not connect to the receiver")),
+        [b'3' | b'4', _, _] => Err(NO_TUNNELS),
         _ => Err(UNREADABLE),
     }
 }
@@ -97,13 +102,26 @@ mod tests {
             ("HTTP/1.1 407 Who are you\r\n\r\n", "password"),
             ("HTTP/1.1 403 Forbidden\r\n\r\n", "forbids"),
             ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "could not connect"),
-            ("HTTP/1.1 302 Found\r\n\r\n", "could not connect"),
+            ("HTTP/1.1 500 Unable to connect\r\n\r\n", "could not connect"),
+            ("HTTP/1.1 504 Gateway Timeout\r\n\r\n", "could not connect"),
             ("HTTP/1.1 100 Continue\r\n\r\n", "not HTTP"),
             ("HTTP/2 200\r\n\r\n", "not HTTP"),
             ("\r\n\r\n", "not HTTP"),
         ] {
             let judged = judge(head.as_bytes()).map_or_else(|failure| failure.to_string(), |()| "open".to_owned());
             assert!(judged.contains(wanted), "{head:?}: {judged}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_does_not_try_is_no_receivers_fault() {
+        for code in [301, 302, 400, 401, 403, 404, 405, 407, 408, 429, 501, 505, 511] {
+            let judged = judge(format!("HTTP/1.1 {code} Whatever\r\n\r\n").as_bytes());
+            assert!(judged.expect_err("no tunnel").is_ours(), "{code}");
+        }
+        for code in [500, 502, 503, 504] {
+            let judged = judge(format!("HTTP/1.1 {code} Whatever\r\n\r\n").as_bytes());
+            assert!(!judged.expect_err("no tunnel").is_ours(), "{code}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Event ids that are being accepted right now: the same id twice at once waits its turn.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookswitch_protocol::{EventId, TenantId};
@@ -15,12 +15,30 @@ type Key = (TenantId, EventId);
 /// The chosen ids under way on this node. Between nodes the ledger decides.
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    ids: Mutex<HashSet<Key>>,
-    freed: Notify,
+    ids: Mutex<HashMap<Key, Slot>>,
     /// For so many ids at once, shared by tenants; beyond it further ones wait.
     room: FairSemaphore<TenantId>,
     /// How long one may wait for its turn.
     wait: Duration,
+}
+
+/// One id that is under way or waited for. It stays while it is either.
+#[derive(Debug, Default)]
+struct Slot {
+    is_taken: bool,
+    n_waiting: usize,
+    /// Of those who wait for this id one is woken when it is freed, so that many repeats of one event cost no more
+    /// than that, and nobody else anything.
+    freed: Option<Arc<Notify>>,
+}
+
+impl Slot {
+    /// Wakes one who waits, where the id is free.
+    fn wake_one(&self) {
+        if let Some(freed) = self.freed.as_ref().filter(|_| !self.is_taken) {
+            freed.notify_one();
+        }
+    }
 }
 
 /// Ids of one batch; free again when dropped.
@@ -31,11 +49,18 @@ pub(crate) struct Claimed<'a> {
     _room: Option<FairPermit<TenantId>>,
 }
 
+/// A place among those who wait for an id.
+struct Waiting<'a> {
+    table: &'a InFlight,
+    key: Key,
+    freed: Arc<Notify>,
+}
+
 impl InFlight {
     pub(crate) fn new(capacity: usize, wait: Duration) -> Self {
         let capacity = capacity as u64;
         let room = FairSemaphore::new(capacity, Sharing { alpha: 1, waiting: capacity });
-        Self { ids: Mutex::default(), freed: Notify::new(), room, wait }
+        Self { ids: Mutex::default(), room, wait }
     }
 
     /// Waits until none of these ids of one tenant is under way, then takes all of them at once. Cancel safe.
@@ -44,7 +69,7 @@ impl InFlight {
         let n_ids = keys.len() as u64;
         let mut room = self.room.try_acquire(tenant, n_ids);
         // An immediate claim must not need a timer.
-        if room.is_none() || !self.try_take(&keys) {
+        if room.is_none() || self.try_take(&keys).is_err() {
             let waiting = tokio::time::timeout(self.wait, async {
                 if room.is_none() {
                     room = Some(self.room.acquire(tenant, n_ids).await.map_err(|_full| AcceptError::StoreBusy)?);
@@ -58,53 +83,62 @@ impl InFlight {
     }
 
     async fn take(&self, keys: &[Key]) {
-        loop {
-            // Listening before looking: what is freed in between is not missed.
-            let freed = self.freed.notified();
-            tokio::pin!(freed);
-            freed.as_mut().enable();
-            if self.try_take(keys) {
-                return;
-            }
-            freed.await;
+        // Left only when the next one is known: who was woken and cannot take all passes it on.
+        let mut left;
+        while let Err(waiting) = self.try_take(keys) {
+            left = waiting;
+            left.freed.notified().await;
         }
     }
 
-    fn try_take(&self, keys: &[Key]) -> bool {
-        if keys.is_empty() {
-            return true;
-        }
+    /// Takes all of them, or a place among those who wait for the first that is taken.
+    fn try_take(&self, keys: &[Key]) -> Result<(), Waiting<'_>> {
         let mut ids = self.ids();
-        let is_free = !keys.iter().any(|key| ids.contains(key));
-        if is_free {
-            ids.extend(keys.iter().cloned());
+        let taken = keys.iter().find(|key| ids.get(key).is_some_and(|slot| slot.is_taken));
+        if let Some(slot) = taken.and_then(|key| ids.get_mut(key)) {
+            slot.n_waiting += 1;
+            let freed = Arc::clone(slot.freed.get_or_insert_default());
+            return Err(Waiting { table: self, key: taken.expect("just found").clone(), freed });
         }
-        is_free
+        for key in keys {
+            ids.entry(key.clone()).or_default().is_taken = true;
+        }
+        Ok(())
     }
 
-    fn ids(&self) -> MutexGuard<'_, HashSet<Key>> {
+    /// Frees an id or leaves those who wait for it.
+    fn leave(&self, key: &Key, change: impl FnOnce(&mut Slot)) {
+        let mut ids = self.ids();
+        let Some(slot) = ids.get_mut(key) else { return };
+        change(slot);
+        if slot.is_taken || slot.n_waiting > 0 {
+            slot.wake_one();
+        } else {
+            ids.remove(key);
+        }
+    }
+
+    fn ids(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.table.leave(&self.key, |slot| slot.n_waiting -= 1);
     }
 }
 
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
-        if self.keys.is_empty() {
-            return;
-        }
-        let mut ids = self.table.ids();
         for key in &self.keys {
-            ids.remove(key);
+            self.table.leave(key, |slot| slot.is_taken = false);
         }
-        drop(ids);
-        self.table.freed.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn keys(ids: &[&str]) -> Vec<Key> {
@@ -131,5 +165,37 @@ mod tests {
         let neighbour = keys(&["a"]).into_iter().map(|(_, id)| (TenantId::parse("n").expect("legal"), id)).collect();
         assert!(table.claim(neighbour).await.is_ok(), "something is left for another tenant");
         assert!(table.claim(Vec::new()).await.is_ok(), "nothing chosen, nothing to wait for");
+    }
+
+    /// Whoever waits is polled no more than once per event that goes before it.
+    #[tokio::test(start_paused = true)]
+    async fn a_freed_id_wakes_one_who_waits_for_it_and_nobody_else() {
+        let table = InFlight::new(100, Duration::from_secs(5));
+        let (first, other) = (table.claim(keys(&["a"])).await, table.claim(keys(&["b"])).await);
+        let mut twins: Vec<_> = (0..3).map(|_| tokio_test::task::spawn(table.claim(keys(&["a"])))).collect();
+        let mut waits_for_other = tokio_test::task::spawn(table.claim(keys(&["b"])));
+        for waiting in twins.iter_mut().chain([&mut waits_for_other]) {
+            assert!(waiting.poll().is_pending());
+        }
+        drop(first);
+        let woken: Vec<_> = twins.iter().map(|twin| twin.is_woken()).collect();
+        assert_eq!((woken, waits_for_other.is_woken()), (vec![true, false, false], false));
+        assert!(twins[0].poll().is_ready());
+        drop(twins.remove(0));
+        assert!(twins[0].is_woken(), "the next one, when the claim that was ready is gone");
+        drop(other);
+        assert!(waits_for_other.is_woken());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_woken_and_cannot_take_all_passes_it_on() {
+        let table = InFlight::new(100, Duration::from_secs(5));
+        let (a, _b) = (table.claim(keys(&["a"])).await, table.claim(keys(&["b"])).await);
+        let mut both = tokio_test::task::spawn(table.claim(keys(&["a", "b"])));
+        let mut one = tokio_test::task::spawn(table.claim(keys(&["a"])));
+        assert!(both.poll().is_pending() && one.poll().is_pending());
+        drop(a);
+        assert!(both.is_woken() && both.poll().is_pending(), "it waits for the other id now");
+        assert!(one.is_woken() && one.poll().is_ready());
     }
 }

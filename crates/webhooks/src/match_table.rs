@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hookswitch_egress::Target;
 use hookswitch_protocol::{EventType, Payload, TenantId, Timestamp, WebhookId};
+use tokio::time::Instant;
 
 use crate::match_index::{TenantIndex, Wants};
 use crate::options::{OrderedBy, WebhookOptions, most_exact};
@@ -22,8 +23,14 @@ const ORDER_KEY_BYTES: usize = 128;
 /// table anyway, and the next refresh tries again.
 const READINGS: usize = 3;
 
+/// A reading that took longer than this is followed by a pause so many times as long: with very many webhooks, steady
+/// changes of a few would keep the database and a processor busy with all.
+const DEAR_READING: Duration = Duration::from_millis(50);
+const PAUSE_FACTOR: u32 = 10;
+
 /// The match table. Readers take a snapshot; writers replace it. It follows the directory: at once
-/// after changes made through it, within one interval after changes made elsewhere or by hand.
+/// after changes made through it, within one interval after changes made elsewhere or by hand, or later while
+/// reading all webhooks takes long and changes keep coming.
 ///
 /// It holds webhooks that are switched off too: what they miss can be delivered later, see
 /// `docs/decisions/0013-missed-deliveries-are-rows.md`.
@@ -53,6 +60,8 @@ struct Writer {
     n_changes: u64,
     /// What the directory was at the last full reading.
     version: Option<DirectoryVersion>,
+    /// Not before then is the directory read again.
+    pause_until: Option<Instant>,
     /// Rows that were already complained about.
     reported: HashSet<WebhookId>,
     /// Tenants with more rows than are in force, which was said already.
@@ -139,13 +148,14 @@ impl MatchTable {
     pub(crate) async fn refresh(&self, directory: &dyn WebhookDirectory) -> Result<(), DirectoryError> {
         // The version first: a change after it makes the next round read again.
         let version = directory.version().await?;
-        if self.lock().version.as_ref() == Some(&version) {
+        if !self.lock().is_due(&version) {
             return Ok(());
         }
         for _ in 0..READINGS {
-            let n_changes = self.lock().n_changes;
+            let (n_changes, began) = (self.lock().n_changes, Instant::now());
             let all = directory.all().await?;
             let mut writer = self.lock();
+            writer.has_read(began.elapsed());
             // Changed through us while the list was on its way: it may be older than the change.
             if writer.n_changes == n_changes {
                 self.index.store(Arc::new(writer.index_of(&all, self.max_per_tenant)));
@@ -176,6 +186,17 @@ impl MatchTable {
 }
 
 impl Writer {
+    /// Whether the directory is to be read for this version of it.
+    fn is_due(&self, version: &DirectoryVersion) -> bool {
+        let is_pausing = self.pause_until.is_some_and(|until| Instant::now() < until);
+        self.version.as_ref() != Some(version) && !is_pausing
+    }
+
+    /// Reading all webhooks took so long.
+    fn has_read(&mut self, took: Duration) {
+        self.pause_until = (took > DEAR_READING).then(|| Instant::now() + took * PAUSE_FACTOR);
+    }
+
     fn index_of(&mut self, all: &[Webhook], max_per_tenant: usize) -> Index {
         let mut tenants: HashMap<TenantId, TenantIndex> = HashMap::new();
         for webhook in all {

@@ -148,3 +148,15 @@ fn many_wildcards_are_matched_in_one_go() {
     assert_eq!(table.n_wanting(&tenant("a"), &EventType::ALERT), 300);
     assert_eq!(table.n_wanting(&tenant("b"), &EventType::ALERT), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn reading_all_that_takes_long_is_not_done_again_at_once() {
+    let (mut writer, version) = (Writer::default(), DirectoryVersion("1".to_owned()));
+    writer.has_read(DEAR_READING);
+    assert!(writer.is_due(&version), "a quick one is done as often as there are changes");
+    writer.has_read(Duration::from_millis(200));
+    tokio::time::advance(Duration::from_millis(1_999)).await;
+    assert!(!writer.is_due(&version));
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(writer.is_due(&version));
+}

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use hookswitch_egress::{AddressGuard, Client, ClientConfig};
 use hookswitch_testkit::{HostileReceiver, Step};
 
-use crate::{client, post};
+use crate::{client, policy, post};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
@@ -34,6 +35,27 @@ async fn a_connection_in_steady_use_is_made_anew_after_five_minutes() {
         tokio::time::advance(Duration::from_secs(28)).await;
         tokio::time::resume();
     }
+}
+
+#[tokio::test]
+async fn one_who_has_many_hosts_keeps_only_his_share_of_connections() {
+    let mut receivers = Vec::new();
+    for _ in 0..3 {
+        receivers.push(HostileReceiver::start([Step::Read, Step::send(OK)]).await);
+    }
+    let config = ClientConfig { kept_connections: 4, ..ClientConfig::default() };
+    let client = Client::new(&AddressGuard::new(policy(&["127.0.0.1"])), config);
+    let (many, other) = (client.on_behalf_of("many"), client.on_behalf_of("other"));
+    for receiver in receivers.iter().chain(&receivers) {
+        assert_eq!(post(&many, &receiver.url("/")).await.told(), (Some(200), String::new()));
+    }
+    let n_connections: Vec<_> = receivers.iter().map(HostileReceiver::n_connections).collect();
+    assert_eq!(n_connections, [1, 1, 2], "two of four are kept, the third is made for each request");
+    let receiver = HostileReceiver::start([Step::Read, Step::send(OK)]).await;
+    for _ in 0..2 {
+        assert_eq!(post(&other, &receiver.url("/")).await.told(), (Some(200), String::new()));
+    }
+    assert_eq!(receiver.n_connections(), 1, "somebody else's first is kept");
 }
 
 /// The receiver reads the second request and closes: for us the same as a close that was under way

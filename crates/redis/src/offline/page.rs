@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_hub::{Claim, ClaimedMessage, MessageNumber, OfflineError, UserKey};
+use hookswitch_hub::{Claim, ClaimedMessage, MessageNumber, OFFLINE_PAGE_BYTES, OfflineError, UserKey};
 use hookswitch_protocol::{Chain, Timestamp};
 
-use super::scripts::{ClaimAnswer, Settlement};
+use super::scripts::{ClaimAnswer, PageRoom, Settlement};
 use super::{RedisOffline, envelope};
 
 /// When to look again while another node brings the user messages, at the latest.
@@ -17,8 +17,8 @@ impl RedisOffline {
     pub(super) async fn claim_page(&self, user: &UserKey, limit: usize) -> Result<Claim, OfflineError> {
         let mut page = Page { store: self, user, firsts: Vec::new(), is_handed_over: false };
         let mut claim = Claim::default();
-        while claim.messages.len() < limit {
-            let answer = match page.take(limit - claim.messages.len()).await {
+        while let Some(room) = room_left(&claim, limit) {
+            let answer = match page.take(room).await {
                 Ok(answer) => answer,
                 Err(error) if claim.messages.is_empty() && claim.n_dropped == 0 => return Err(error),
                 // The next claim meets the same trouble; what is in hand goes out first.
@@ -37,6 +37,15 @@ impl RedisOffline {
     }
 }
 
+/// What more a page may take, of messages and of bytes together.
+fn room_left(claim: &Claim, limit: usize) -> Option<PageRoom> {
+    let (n_before, n_taken) =
+        (claim.messages.len(), claim.messages.iter().map(|message| message.envelope.len()).sum::<usize>());
+    let n_bytes = OFFLINE_PAGE_BYTES.saturating_sub(n_taken);
+    let is_full = n_before >= limit || n_bytes == 0;
+    (!is_full).then(|| PageRoom { n_messages: limit - n_before, n_bytes, n_before })
+}
+
 /// A claim on its way. Dropped before it is handed over, nobody has its messages.
 struct Page<'a> {
     store: &'a RedisOffline,
@@ -46,11 +55,11 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    async fn take(&mut self, limit: usize) -> Result<ClaimAnswer, OfflineError> {
+    async fn take(&mut self, room: PageRoom) -> Result<ClaimAnswer, OfflineError> {
         let store = self.store;
-        let start = store.open().begin(self.user, limit);
+        let start = store.open().begin(self.user, room.n_messages);
         self.firsts.push(start.first);
-        let answer = store.scripts.claim(self.user, &start, limit, self.oldest()).await;
+        let answer = store.scripts.claim(self.user, &start, room, self.oldest()).await;
         // A call that failed may still be carried out; what it claims then is put back by the next.
         let n_messages = answer.as_ref().map_or(0, |answer| answer.messages.len());
         store.open().answered(self.user, start.first, n_messages);

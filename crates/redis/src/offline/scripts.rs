@@ -11,9 +11,6 @@ use super::claims::ClaimStart;
 use crate::link::{Link, LinkError};
 use crate::script::Script;
 
-/// Most bytes of envelopes in one claim; one message may be larger.
-const CLAIM_BYTES: i64 = 1024 * 1024;
-
 macro_rules! script {
     ($name:literal) => {
         Script::new(concat!(
@@ -51,6 +48,16 @@ pub(super) struct PutAnswer {
     pub(super) n_kept: u64,
     pub(super) n_dropped: u64,
     pub(super) n_freed: u64,
+}
+
+/// What there is room for in a page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageRoom {
+    pub(super) n_messages: usize,
+    /// The first message of a page may be larger.
+    pub(super) n_bytes: usize,
+    /// Messages that are in it already.
+    pub(super) n_before: usize,
 }
 
 /// What a claim found.
@@ -104,12 +111,13 @@ impl Scripts {
         &self,
         user: &UserKey,
         start: &ClaimStart,
-        limit: usize,
+        room: PageRoom,
         oldest: Timestamp,
     ) -> Result<ClaimAnswer, OfflineError> {
-        let mut args = vec![self.owner(), start.first.into(), number(limit), CLAIM_BYTES.into(), self.lease()];
+        let PageRoom { n_messages, n_bytes, n_before } = room;
+        let mut args = vec![self.owner(), start.first.into(), number(n_messages), number(n_bytes), self.lease()];
         args.extend([self.ttl(), number(self.limits.per_user), number(self.limits.per_user_bytes)]);
-        args.push(oldest.as_millis().into());
+        args.extend([oldest.as_millis().into(), number(n_before)]);
         args.extend(start.others.iter().flat_map(|(first, last)| [Value::from(*first), Value::from(*last)]));
         let operation = "claim offline messages";
         let answer: Vec<Value> = self.run(&self.claim, operation, user, args).await?;

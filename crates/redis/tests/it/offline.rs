@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_hub::{Claim, OfflineLimits, OfflineMessage, OfflineStore};
+use hookswitch_hub::{Claim, OFFLINE_PAGE_BYTES, OfflineLimits, OfflineMessage, OfflineStore};
 use hookswitch_protocol::{Event, EventId, EventType, Payload, Timestamp};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{RedisCluster, RedisServer, RedisSpec, contract};
@@ -214,6 +214,27 @@ async fn unfit_foreign_envelopes_are_dropped_and_what_waits_behind_them_is_serve
     assert_eq!((metrics.refused.get(), metrics.dropped.get()), (3, 1));
     node.confirm(&agent(), &numbers(&claim)).await.expect("confirm");
     assert_eq!(server.cli(&["KEYS", "*offline*"]).await, "", "nothing stays behind");
+}
+
+/// What is left out makes room for other messages, not for other bytes.
+#[tokio::test]
+async fn a_page_with_unfit_envelopes_between_large_ones_has_its_bytes_once() {
+    let server = RedisSpec::new().start().await;
+    let node = StoresSpec { clock: Clock::manual(NOW), ..StoresSpec::new(&server.url()) }.start().await;
+    let large = format!(r#"{{"type":"alert","payload":{{"pad":"{}"}}}}"#, "x".repeat(100_000));
+    for _ in 0..25 {
+        server.cli(&["LPUSH", LIST, "garbage"]).await;
+        server.cli(&["LPUSH", LIST, &large]).await;
+    }
+    let mut n_messages = Vec::new();
+    for _ in 0..3 {
+        let claim = node.claim(&agent(), 100).await.expect("claim");
+        let n_bytes: usize = envelopes(&claim).iter().map(Bytes::len).sum();
+        assert!(n_bytes <= OFFLINE_PAGE_BYTES + 10 * 200, "{n_bytes} bytes; what is filled in comes on top");
+        n_messages.push(claim.messages.len());
+        node.confirm(&agent(), &numbers(&claim)).await.expect("confirm");
+    }
+    assert_eq!(n_messages, [10, 10, 5]);
 }
 
 #[tokio::test]

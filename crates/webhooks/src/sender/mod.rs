@@ -27,6 +27,9 @@ pub(crate) use request::AttemptRequest;
 /// for want of room costs the next delivery a handshake.
 const KEPT_PER_HOST: usize = 512;
 
+/// Beyond so many open connections, in use or not, none is kept: webhooks at many hosts would keep one each.
+const KEPT_CONNECTIONS: usize = 4_096;
+
 /// Sends attempts. Clones share one connection pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
@@ -38,7 +41,9 @@ impl Sender {
     /// A client with its own pool, for at most `per_host` requests at once of one webhook.
     pub(crate) fn new(guard: &AddressGuard, per_host: usize) -> Self {
         let idle_per_host = per_host.max(KEPT_PER_HOST);
-        let client = Client::new(guard, ClientConfig { idle_per_host, kept_body_bytes: outcome::KEPT_BYTES });
+        let kept_connections = KEPT_CONNECTIONS.max(2 * idle_per_host);
+        let config = ClientConfig { idle_per_host, kept_connections, kept_body_bytes: outcome::KEPT_BYTES };
+        let client = Client::new(guard, config);
         Self { client, outages: Arc::default() }
     }
 
