@@ -62,6 +62,10 @@ pub struct GatewayConfig {
     pub probe_interval: Duration,
 }
 
+/// The settings of [`GatewayConfig::origins`] and [`GatewayConfig::public_origins`] where the environment gives them.
+pub(crate) const ORIGINS_SETTING: &str = "WS_ALLOWED_ORIGINS";
+pub(crate) const PUBLIC_ORIGINS_SETTING: &str = "WS_PUBLIC_ALLOWED_ORIGINS";
+
 impl Default for GatewayConfig {
     fn default() -> Self {
         Self {

@@ -42,11 +42,7 @@ pub(crate) enum Endpoint {
 impl Endpoint {
     /// Whether it takes the connection for itself, which only GET asks for.
     const fn takes_connection(self) -> bool {
-        matches!(self, Self::Socket | Self::PublicSocket) || self.is_event_stream()
-    }
-
-    const fn is_event_stream(self) -> bool {
-        matches!(self, Self::EventStream | Self::PublicEventStream)
+        matches!(self, Self::Socket | Self::PublicSocket | Self::EventStream | Self::PublicEventStream)
     }
 
     /// Whether it is of use to whoever takes the node out of service.
@@ -171,11 +167,6 @@ impl Routes {
             Some(route) => Ok((route, found.params)),
             None => Err(not_allowed(found.value)),
         }
-    }
-
-    /// Whether such a request asks for an event stream.
-    pub(crate) fn is_event_stream(&self, method: &Method, path: &str) -> bool {
-        self.find(method, path).is_ok_and(|(route, _)| route.endpoint.is_event_stream())
     }
 
     /// The methods of a path, for `OPTIONS`.
