@@ -55,6 +55,9 @@ pub struct GatewayConfig {
     /// The tenant whose admins and services may ask for what concerns the whole node, such as a drain; `None`, the
     /// default, is nobody.
     pub admin_tenant: Option<TenantId>,
+    /// Whether the console is served, at `/` and `/console`; not by default. Its pages are open to anybody and show what the
+    /// token of whoever looks may see.
+    pub console: bool,
     /// How long a readiness probe may take; 2 s by default. Beyond it the node is not ready.
     pub probe_deadline: Duration,
     /// How long the answers of the readiness probes count; 500 ms by default. The page is open to
@@ -86,6 +89,7 @@ impl Default for GatewayConfig {
             max_connections: 200_000,
             tenant_rate_limit: None,
             admin_tenant: None,
+            console: false,
             probe_deadline: Duration::from_secs(2),
             probe_interval: Duration::from_millis(500),
         }

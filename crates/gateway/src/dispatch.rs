@@ -112,6 +112,7 @@ impl Gateway {
                 self.open_stream(Attachment { resume: last_event(&head.headers, query), ..who }, head, caller).await
             }
             Endpoint::Ready => Ok(inner.readiness.page(&inner.parts.health, inner.hub().is_draining()).await),
+            Endpoint::Console => pages::console(inner.config.console, admitted.params.get("file")),
             Endpoint::Metrics => Ok(pages::metrics(&inner.registry, &head.headers)),
             _ => Ok(pages::healthy()),
         }

@@ -34,6 +34,7 @@ pub(crate) enum Endpoint {
     WebhookStats,
     WebhookFailed,
     Drain,
+    Console,
     Health,
     Ready,
     Metrics,
@@ -121,6 +122,9 @@ static ROUTES: &[Route] = &[
     route(Method::GET, WEBHOOKS, "/{id}/logs", READ, Endpoint::WebhookLogs),
     route(Method::GET, WEBHOOKS, "/{id}/stats", READ, Endpoint::WebhookStats),
     route(Method::POST, API, "/admin/drain", OPERATOR, Endpoint::Drain),
+    route(Method::GET, ROOT, "/", Access::Node, Endpoint::Console),
+    route(Method::GET, ROOT, "/console", Access::Node, Endpoint::Console),
+    route(Method::GET, ROOT, "/console/{*file}", Access::Node, Endpoint::Console),
     route(Method::GET, ROOT, "/healthz", Access::Node, Endpoint::Health),
     route(Method::GET, ROOT, "/readyz", Access::Node, Endpoint::Ready),
     route(Method::GET, ROOT, "/metrics", Access::Node, Endpoint::Metrics),
@@ -235,12 +239,16 @@ mod tests {
         check(&Method::POST, "/api/v1/admin/drain", Endpoint::Drain);
         check(&Method::GET, "/api/v1/presence/online", Endpoint::OnlineUsers);
         check(&Method::HEAD, "/healthz", Endpoint::Health);
+        for page in ["/console", "/console/app.js", "/console/client/index.js"] {
+            check(&Method::GET, page, Endpoint::Console);
+        }
+        assert!(Routes::new().find(&Method::GET, "/").is_ok_and(|(route, _)| route.endpoint == Endpoint::Console));
     }
 
     #[test]
     fn unknown_paths_are_404_and_other_methods_405() {
         let routes = Routes::new();
-        for path in ["/", "", "/nope", "/api/v1", "/ws/", "//ws", "/events", "/api/webhooks/1/2/3"] {
+        for path in ["", "/nope", "/console.js", "/api/v1", "/ws/", "//ws", "/events", "/api/webhooks/1/2/3"] {
             let code = routes.find(&Method::GET, path).map(|(route, _)| route.endpoint).map_err(|problem| problem.code);
             let expected = if path == "/ws/" { Ok(Endpoint::Socket) } else { Err(ErrorCode::NotFound) };
             assert_eq!(code, expected, "{path}");
@@ -262,7 +270,7 @@ mod tests {
             let may = |role| matches!(route.access, Access::Tenant(roles) if roles.contains(&role));
             match route.endpoint {
                 Endpoint::PublicSocket | Endpoint::PublicEventStream => assert_eq!(route.access, Access::Session),
-                Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => {
+                Endpoint::Console | Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => {
                     assert_eq!(route.access, Access::Node);
                 }
                 Endpoint::Drain => assert_eq!(route.access, Access::Operator(&[Role::Admin, Role::Service])),

@@ -5,6 +5,7 @@ mod rig;
 
 mod compression;
 mod connection_caps;
+mod console;
 mod drain;
 mod early_answers;
 mod embedding;
