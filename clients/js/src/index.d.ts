@@ -114,6 +114,7 @@ export interface Connection {
   readonly state: State;
   /** The place up to which everything was given; "" where events have none. */
   readonly position: string;
+  /** Adds types and topics; the first one narrows a connection that had everything. */
   subscribe(names: string[]): void;
   unsubscribe(names: string[]): void;
   /** Tells the others of a chat session that somebody types; false where that could not be said now. */

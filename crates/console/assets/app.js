@@ -4,11 +4,18 @@ import { claims } from "./client/token.js";
 import { announce, field, h } from "./dom.js";
 import { EventLog } from "./event-list.js";
 import { livePage } from "./live.js";
+import { nodePage } from "./node.js";
 import { peoplePage } from "./people.js";
+import { publishPage } from "./publish.js";
+import { webhooksPage } from "./webhooks.js";
 
+const CHANGERS = ["admin", "service"];
 const PAGES = [
   { path: "live", name: "Live", make: livePage },
   { path: "people", name: "People", make: peoplePage },
+  { path: "publish", name: "Publish", make: publishPage, roles: CHANGERS },
+  { path: "webhooks", name: "Webhooks", make: webhooksPage, roles: [...CHANGERS, "supervisor"] },
+  { path: "node", name: "Node", make: nodePage },
 ];
 const KEPT = "hookswitch.token";
 
@@ -16,6 +23,10 @@ const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 const log = new EventLog();
 let connection;
 let shown;
+let role = "agent";
+
+/** What the API would let this role see. */
+const allowed = () => PAGES.filter(({ roles }) => !roles || roles.includes(role));
 
 /** `#token=…` signs in, as the link of `hookswitch dev` does; it does not stay in the address. */
 function takeToken() {
@@ -32,8 +43,9 @@ export async function api(path, options = {}) {
   const headers = { authorization: "Bearer " + sessionStorage.getItem(KEPT), ...options.headers };
   const answer = await fetch(path, { ...options, headers });
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(body.error ? `${body.error.message} (${body.error.code})` : "HTTP " + answer.status);
-  return body;
+  if (answer.ok) return body;
+  const { message, code, details } = body.error ?? { message: "HTTP " + answer.status, code: "" };
+  throw Object.assign(new Error(code ? `${message} (${code})` : message), { code, field: details?.field });
 }
 
 function tell(state) {
@@ -84,13 +96,18 @@ function begin() {
   const token = takeToken();
   if (!token) return signIn("");
   connection?.close();
+  shown?.end?.();
+  shown = undefined;
+  // Another person's, where somebody else has signed in.
+  log.clear();
   const who = claims(token);
+  role = String([who.role].flat()[0] ?? "agent");
   document.getElementById("who").replaceChildren(
     h("span", { class: "user" }, `${who.user_id ?? "?"} · ${who.role ?? "agent"} · ${who.tenant_id ?? "?"}`),
     h("button", { onclick: signOut }, "Sign out"),
   );
   document.getElementById("pages").replaceChildren(
-    h("ul", {}, ...PAGES.map(({ path, name }) => h("li", {}, h("a", { href: "#" + path }, name)))),
+    h("ul", {}, ...allowed().map(({ path, name }) => h("li", {}, h("a", { href: "#" + path }, name)))),
   );
   connection = connect({
     url: location.origin,
@@ -107,7 +124,7 @@ function begin() {
 function show() {
   if (!connection) return;
   const wanted = location.hash.slice(1);
-  const page = PAGES.find(({ path }) => path === wanted) || PAGES[0];
+  const page = allowed().find(({ path }) => path === wanted) || PAGES[0];
   if (shown?.path === page.path) return;
   shown?.end?.();
   document.title = page.name + " · Hookswitch";
@@ -115,7 +132,7 @@ function show() {
     if (link.getAttribute("href") === "#" + page.path) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const { element, end } = page.make({ log, api });
+  const { element, end } = page.make({ log, api, may: { change: CHANGERS.includes(role) } });
   shown = { path: page.path, end };
   main.replaceChildren(element);
 }
