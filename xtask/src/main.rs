@@ -6,6 +6,7 @@
 
 mod bench;
 mod fuzz;
+mod javascript;
 mod migrate;
 mod run;
 mod setup;
@@ -27,7 +28,8 @@ struct Cli {
 enum Chore {
     /// Check what compilers do not: dependency arrows, homes of packages, file length, stray paths.
     Tidy,
-    /// Build and run the whole suite: examples, doc tests, then every test (nextest where it is installed).
+    /// Build and run the whole suite: examples, doc tests, the client for JavaScript, then every test
+    /// (nextest where it is installed).
     /// What tests need and the machine lacks is installed first (Redis and MariaDB, on Debian), or named with a hint.
     Test(test::TestArgs),
     /// Refresh the golden files by running the tests that hold them in update mode.

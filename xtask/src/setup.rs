@@ -1,6 +1,6 @@
 //! What a machine needs before the suite can run: looked for, installed where that is allowed, or told with a hint.
 //!
-//! Only Redis and MariaDB are installed, and only as Debian packages: the tests start servers of their own, so the
+//! Only Redis, MariaDB and a browser are installed, and only as Debian packages: the tests start servers of their own, so the
 //! daemons that come with the packages must not start. Nothing is touched when all programs are there.
 
 use std::process::Command;
@@ -54,6 +54,17 @@ const fn mariadb(name: &'static str) -> Program {
     Program { name, probe: "--version", why, hint }
 }
 
+/// What pages are tried in, with Debian's package. The client's tests do without.
+const BROWSER: (Program, &str) = (
+    Program {
+        name: "chromium",
+        probe: "--version",
+        why: "pages are tried in it",
+        hint: "`apt-get install chromium`, or set CHROMIUM to such a browser",
+    },
+    "chromium:chromium",
+);
+
 /// What the long checks try a rolling restart behind, each with Debian's package. They do without.
 const PROXIES: [(Program, &str); 2] = [(proxy("nginx"), "nginx:nginx-light"), (proxy("haproxy"), "haproxy:haproxy")];
 
@@ -87,6 +98,17 @@ pub(crate) fn ready() -> Result<()> {
         return Ok(());
     }
     bail!("the machine lacks something\n  {}", missing.join("\n  "))
+}
+
+/// Installs the browser where that is allowed, or says what has to do without.
+pub(crate) fn browser() {
+    let (program, package) = BROWSER;
+    if !program.is_there() {
+        install(Installer::find(), &[package]);
+        if !program.is_there() {
+            println!("NOT TESTED: pages: `{}` is missing ({}): {}", program.name, program.why, program.hint);
+        }
+    }
 }
 
 /// Installs the proxies where that is allowed; says which the checks have to do without.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::run::{answers, cargo, run};
-use crate::setup;
+use crate::{javascript, setup};
 
 /// The variable that tells golden tests to write instead of compare.
 const GOLDEN_SWITCH: &str = "HOOKSWITCH_GOLDEN";
@@ -45,20 +45,28 @@ pub(crate) struct SoakArgs {
     harness_args: Vec<String>,
 }
 
-/// Examples, doc tests, then every test; the runner's summary comes last, so that it is what one sees.
+/// Examples, doc tests, the client for JavaScript, then every test; the runner's summary comes last, so that it is what one sees.
 pub(crate) fn test(args: &TestArgs) -> Result<()> {
     setup::ready()?;
     let runner = Runner::find();
     let started = now();
     if args.runner_args.is_empty() {
-        step("1/3", "examples", started);
+        step("1/4", "examples", started);
         run(scope(cargo().arg("build"), &args.packages).arg("--examples"))?;
-        step("2/3", "doc tests", started);
+        step("2/4", "doc tests", started);
         doc_tests(&args.packages)?;
+        step("3/4", "the client for JavaScript", started);
+        if args.packages.is_empty() {
+            javascript::test()?;
+        } else {
+            println!("packages were named: it is left out");
+        }
     } else {
-        println!("arguments for the test runner were given: examples and doc tests are left out");
+        println!(
+            "arguments for the test runner were given: examples, doc tests and the client for JavaScript are left out"
+        );
     }
-    step("3/3", runner.label(), started);
+    step("4/4", runner.label(), started);
     run(&mut runner.command(&args.packages, &args.runner_args))
 }
 

@@ -246,6 +246,7 @@ fn gateway(config: &Config) -> GatewayConfig {
         max_connections: config.server.max_connections,
         peer_timeout: config.websocket.pong_timeout,
         admin_tenant: config.server.admin_tenant.clone(),
+        console: config.server.console,
         ..GatewayConfig::default()
     }
 }

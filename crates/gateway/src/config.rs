@@ -55,12 +55,19 @@ pub struct GatewayConfig {
     /// The tenant whose admins and services may ask for what concerns the whole node, such as a drain; `None`, the
     /// default, is nobody.
     pub admin_tenant: Option<TenantId>,
+    /// Whether the console is served, at `/` and `/console`; not by default. Its pages are open to anybody and show what the
+    /// token of whoever looks may see.
+    pub console: bool,
     /// How long a readiness probe may take; 2 s by default. Beyond it the node is not ready.
     pub probe_deadline: Duration,
     /// How long the answers of the readiness probes count; 500 ms by default. The page is open to
     /// anybody, so that without it anybody could keep the store busy.
     pub probe_interval: Duration,
 }
+
+/// The settings of [`GatewayConfig::origins`] and [`GatewayConfig::public_origins`] where the environment gives them.
+pub(crate) const ORIGINS_SETTING: &str = "WS_ALLOWED_ORIGINS";
+pub(crate) const PUBLIC_ORIGINS_SETTING: &str = "WS_PUBLIC_ALLOWED_ORIGINS";
 
 impl Default for GatewayConfig {
     fn default() -> Self {
@@ -82,6 +89,7 @@ impl Default for GatewayConfig {
             max_connections: 200_000,
             tenant_rate_limit: None,
             admin_tenant: None,
+            console: false,
             probe_deadline: Duration::from_secs(2),
             probe_interval: Duration::from_millis(500),
         }

@@ -8,6 +8,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
+use crate::config::ORIGINS_SETTING;
 use crate::http::{Answer, Body, Problem};
 use crate::origin::AllowedOrigins;
 use crate::routes::Routes;
@@ -49,7 +50,10 @@ pub(crate) fn preflight(rule: &AllowedOrigins, routes: &Routes, request: &Parts,
     };
     let is_preflight = request.headers.contains_key(ORIGIN);
     if is_preflight && !rule.allow(&request.headers) {
-        return answer.problem(&Problem::new(ErrorCode::OriginRefused, "this page's origin is not allowed"));
+        let refused = rule.refusal(&request.headers, ORIGINS_SETTING);
+        let (origin, host, remedy) = (&refused.origin, &refused.wanted, refused.remedy());
+        tracing::info!(origin, host, remedy, "a page that asked first was refused for its origin");
+        return answer.problem(&Problem::new(ErrorCode::OriginRefused, refused.to_string()));
     }
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;

@@ -12,7 +12,8 @@ use http::{HeaderMap, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use serde::Serialize;
 
-use crate::auth::{Principal, Role};
+use crate::auth::Principal;
+use crate::config::{ORIGINS_SETTING, PUBLIC_ORIGINS_SETTING};
 use crate::gateway::{Admitted, Caller, Gateway, Server};
 use crate::http::{
     Answer, Body, BoxError, Problem, Query, ReadLimits, check_encoding, decode_segment, json_text, plus_as_space,
@@ -22,7 +23,8 @@ use crate::origin::AllowedOrigins;
 use crate::routes::Endpoint;
 use crate::transports::event_stream::{self, EventStreamForm};
 use crate::transports::websocket::{
-    CommandHandler, Compression, HandOver, Handshake, WebSocketForm, hand_over, switching_protocols,
+    CommandHandler, Compression, HandOver, Handshake, Holder, Refusal, WebSocketForm, close_of, hand_over,
+    switching_protocols,
 };
 use crate::transports::{last_event, resume, subscription};
 
@@ -42,16 +44,9 @@ impl Gateway {
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
-        let upgrade = head.extensions.remove::<OnUpgrade>();
-        let answered = self.dispatch_checked(&head, body, caller, upgrade, answer).await;
-        answered.or_else(|problem| {
-            let is_event_stream = self.0.routes.is_event_stream(&head.method, head.uri.path());
-            if is_event_stream {
-                event_stream::refused(problem, event_stream::is_return(&head.headers))
-            } else {
-                Err(problem)
-            }
-        })
+        let mut upgrade = head.extensions.remove::<OnUpgrade>();
+        let answered = self.dispatch_checked(&head, body, caller, &mut upgrade, answer).await;
+        answered.or_else(|problem| self.refuse(problem, &head, upgrade))
     }
 
     async fn dispatch_checked<B>(
@@ -59,7 +54,7 @@ impl Gateway {
         head: &Parts,
         body: B,
         caller: Caller<'_>,
-        upgrade: Option<OnUpgrade>,
+        upgrade: &mut Option<OnUpgrade>,
         answer: &Answer,
     ) -> Answered
     where
@@ -104,7 +99,7 @@ impl Gateway {
         query: Query<'_>,
         head: &Parts,
         caller: Caller<'_>,
-        upgrade: Option<OnUpgrade>,
+        upgrade: &mut Option<OnUpgrade>,
     ) -> Answered {
         let inner = &*self.0;
         match admitted.route.endpoint {
@@ -117,6 +112,7 @@ impl Gateway {
                 self.open_stream(Attachment { resume: last_event(&head.headers, query), ..who }, head, caller).await
             }
             Endpoint::Ready => Ok(inner.readiness.page(&inner.parts.health, inner.hub().is_draining()).await),
+            Endpoint::Console => pages::console(inner.config.console, admitted.params.get("file")),
             Endpoint::Metrics => Ok(pages::metrics(&inner.registry, &head.headers)),
             _ => Ok(pages::healthy()),
         }
@@ -182,11 +178,11 @@ impl Gateway {
         query: Query<'_>,
         head: &Parts,
     ) -> Result<Attachment, Problem> {
-        self.check_origin(&self.0.config.origins, admitted, head)?;
+        self.check_origin(&self.0.config.origins, ORIGINS_SETTING, admitted, head)?;
         Ok(Attachment {
             tenant: principal.tenant.clone(),
             subject: Subject::User(principal.user.clone()),
-            clearance: if principal.role == Role::Admin { Clearance::Admin } else { Clearance::Standard },
+            clearance: principal.clearance(),
             expires_at: Some(principal.expires_at),
             subscription: subscription(query)?,
             resume: resume(query),
@@ -195,7 +191,7 @@ impl Gateway {
 
     /// Who connects with the key of a chat session.
     async fn visitor(&self, admitted: &Admitted<'_>, query: Query<'_>, head: &Parts) -> Result<Attachment, Problem> {
-        self.check_origin(&self.0.config.public_origins, admitted, head)?;
+        self.check_origin(&self.0.config.public_origins, PUBLIC_ORIGINS_SETTING, admitted, head)?;
         let names = session_names(admitted.params.get("session_key"), query);
         let mut session = None;
         for key in names.iter().flatten().filter_map(|name| SessionKey::parse(name).ok()) {
@@ -215,37 +211,70 @@ impl Gateway {
         })
     }
 
-    fn check_origin(&self, rule: &AllowedOrigins, admitted: &Admitted<'_>, head: &Parts) -> Result<(), Problem> {
+    fn check_origin(
+        &self,
+        rule: &AllowedOrigins,
+        setting: &'static str,
+        admitted: &Admitted<'_>,
+        head: &Parts,
+    ) -> Result<(), Problem> {
         if rule.allow(&head.headers) {
             return Ok(());
         }
         self.0.metrics.refused_origins.inc();
         // The path itself may hold a session key, which opens the session to whoever reads it.
-        let (origin, path) = (head.headers.get(http::header::ORIGIN), admitted.route.path);
-        tracing::warn!(target: "hookswitch::security", ?origin, path, "origin refused");
-        Err(Problem::new(ErrorCode::OriginRefused, "this page's origin is not allowed"))
+        let (refused, path) = (rule.refusal(&head.headers, setting), admitted.route.path);
+        let (origin, host, remedy) = (&refused.origin, &refused.wanted, refused.remedy());
+        tracing::warn!(target: "hookswitch::security", origin, host, path, remedy, "origin refused");
+        Err(Problem::new(ErrorCode::OriginRefused, refused.to_string()))
     }
 
     /// Puts the connection into the hub's tables, then answers 101, then hands the socket over: an
     /// event published right after the client has the 101 cannot be missed.
-    async fn upgrade(&self, who: Attachment, head: &Parts, upgrade: Option<OnUpgrade>) -> Answered {
+    async fn upgrade(&self, who: Attachment, head: &Parts, upgrade: &mut Option<OnUpgrade>) -> Answered {
         let inner = &*self.0;
         let compression = if inner.deflate_form.is_some() { Compression::Taken } else { Compression::Declined };
         let handshake = Handshake::check(head.version, &head.headers, compression)?;
-        let upgrade = upgrade.ok_or_else(|| {
+        let no_upgrades = || {
             tracing::error!("the HTTP server in front of the gateway serves without upgrades");
             Problem::internal()
-        })?;
-        let commands = CommandHandler::new(who.tenant.clone(), who.subject.clone());
+        };
+        let holder = Holder { tenant: who.tenant.clone(), subject: who.subject.clone(), clearance: who.clearance };
         let form: &'static dyn WireForm = match inner.deflate_form {
             Some(form) if handshake.compresses() => form,
             _ => &WebSocketForm,
         };
         let pending = self.attach(who, form).await?;
-        let context = Arc::clone(&inner.sockets);
+        let upgrade = upgrade.take().ok_or_else(no_upgrades)?;
+        let (commands, context) = (CommandHandler::new(holder), Arc::clone(&inner.sockets));
         let (compresses, deadline) = (handshake.compresses(), inner.config.upgrade_deadline);
         let to = HandOver { pending, commands, context, compresses, deadline };
         inner.parts.scope.spawn_contained("upgrade", hand_over(upgrade, to));
+        Ok(switching_protocols(handshake))
+    }
+
+    /// The answer to a refused request, as the client of its endpoint reads refusals.
+    fn refuse(&self, problem: Problem, head: &Parts, upgrade: Option<OnUpgrade>) -> Answered {
+        let inner = &*self.0;
+        match inner.routes.find(&head.method, head.uri.path()).map(|(route, _)| route.endpoint) {
+            Ok(Endpoint::EventStream | Endpoint::PublicEventStream) => {
+                event_stream::refused(problem, event_stream::is_return(&head.headers))
+            }
+            Ok(Endpoint::Socket | Endpoint::PublicSocket) => self.refuse_socket(problem, head, upgrade),
+            _ => Err(problem),
+        }
+    }
+
+    /// By a close, where the client asks for that and the handshake can be answered at all.
+    fn refuse_socket(&self, problem: Problem, head: &Parts, upgrade: Option<OnUpgrade>) -> Answered {
+        let inner = &*self.0;
+        let handshake = Handshake::check(head.version, &head.headers, Compression::Declined);
+        let told = handshake.ok().filter(Handshake::is_told_by_close).zip(close_of(&problem)).zip(upgrade);
+        let Some(((handshake, frame), upgrade)) = told else { return Err(problem) };
+        let (deadline, linger) = (inner.config.upgrade_deadline, inner.config.linger);
+        let refusal = Refusal { frame, counted: inner.http_connections.hold(), deadline, linger };
+        let scope = &inner.parts.scope;
+        scope.spawn_contained("refused upgrade", refusal.tell(upgrade, scope.clone()));
         Ok(switching_protocols(handshake))
     }
 

@@ -28,8 +28,8 @@ use crate::pages::{Health, Readiness};
 use crate::request_limit::RequestLimit;
 use crate::routes::{Access, Endpoint, Route, Routes};
 use crate::server::ThreadPlacement;
-use crate::transports::SocketContext;
 use crate::transports::websocket::DeflateForm;
+use crate::transports::{SocketContext, TokenCheck};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -126,6 +126,7 @@ impl Gateway {
         let sockets = SocketContext {
             hub: parts.switch.hub().clone(),
             clock: parts.clock.clone(),
+            authenticator: TokenCheck(Arc::clone(&parts.authenticator)),
             metrics: Arc::clone(&metrics),
             read_buffer_bytes: config.read_buffer_bytes.clamp(256, 64 * 1024),
             linger: config.linger,
@@ -358,12 +359,7 @@ impl Inner {
 /// A security event; the path has no query, and the token stands nowhere.
 fn refused_token(error: &AuthError, path: &str, peer: SocketAddr) -> Problem {
     tracing::warn!(target: "hookswitch::security", reason = error.reason(), %peer, path, "token refused");
-    let code = match error {
-        AuthError::Expired => ErrorCode::TokenExpired,
-        AuthError::Unavailable => ErrorCode::StorageUnavailable,
-        _ => ErrorCode::Unauthorized,
-    };
-    Problem::new(code, error.to_string())
+    Problem::new(error.code(), error.to_string())
 }
 
 fn refused_role(principal: &Principal, path: &str, peer: SocketAddr) -> Problem {

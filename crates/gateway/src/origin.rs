@@ -1,5 +1,8 @@
 //! Which pages may talk to us from a browser.
 
+use std::fmt;
+
+use hookswitch_protocol::clipped;
 use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
 use url::Url;
@@ -38,6 +41,44 @@ pub struct InvalidOrigin {
     pub problem: &'static str,
 }
 
+/// A page that was refused, and what it was compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RefusedOrigin {
+    pub(crate) origin: String,
+    /// The host that the request was for, or how long the list is.
+    pub(crate) wanted: String,
+    pub(crate) setting: &'static str,
+    is_by_host: bool,
+}
+
+impl RefusedOrigin {
+    /// The line of the setting that would let the page in.
+    pub(crate) fn remedy(&self) -> String {
+        let Self { origin, setting, .. } = self;
+        if self.is_by_host {
+            format!("{setting}={origin} would allow it; a proxy that passes on Host with its port would do as well")
+        } else {
+            format!("{origin} added to {setting} would allow it")
+        }
+    }
+}
+
+impl fmt::Display for RefusedOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, wanted, setting, is_by_host } = self;
+        if *is_by_host {
+            write!(f, "the page's origin {origin} is not the host {wanted} that was called, and {setting} is empty")
+        } else {
+            write!(f, "the page's origin {origin} is not in {setting}")
+        }
+    }
+}
+
+/// What somebody sent, short enough for a line.
+fn shown(text: &str) -> String {
+    clipped(text.to_owned(), 200)
+}
+
 impl AllowedOrigins {
     /// Reads a comma-separated list: empty means [`AllowedOrigins::SameHost`], `*` means any. An entry is an origin:
     /// of the web (`https://app.example.com`), with `*.` before its host for all subdomains of any depth but not
@@ -58,6 +99,18 @@ impl AllowedOrigins {
             OriginPattern::parse(entry).map_err(|problem| InvalidOrigin { entry: entry.to_owned(), problem })
         };
         entries.into_iter().map(pattern).collect::<Result<_, _>>().map(Self::List)
+    }
+
+    /// What was compared where a page was refused, and what would let it in; for the log, and for who made the page.
+    /// `setting` is the list's.
+    pub(crate) fn refusal(&self, headers: &HeaderMap, setting: &'static str) -> RefusedOrigin {
+        let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or("?");
+        let wanted = match self {
+            Self::SameHost => headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("?").to_owned(),
+            Self::List(patterns) => format!("{} origins of a list", patterns.len()),
+            Self::Any => "any".to_owned(),
+        };
+        RefusedOrigin { origin: shown(origin), wanted: shown(&wanted), setting, is_by_host: *self == Self::SameHost }
     }
 
     /// Whether this request may come from where it says it comes from.

@@ -34,6 +34,7 @@ pub(crate) enum Endpoint {
     WebhookStats,
     WebhookFailed,
     Drain,
+    Console,
     Health,
     Ready,
     Metrics,
@@ -42,11 +43,7 @@ pub(crate) enum Endpoint {
 impl Endpoint {
     /// Whether it takes the connection for itself, which only GET asks for.
     const fn takes_connection(self) -> bool {
-        matches!(self, Self::Socket | Self::PublicSocket) || self.is_event_stream()
-    }
-
-    const fn is_event_stream(self) -> bool {
-        matches!(self, Self::EventStream | Self::PublicEventStream)
+        matches!(self, Self::Socket | Self::PublicSocket | Self::EventStream | Self::PublicEventStream)
     }
 
     /// Whether it is of use to whoever takes the node out of service.
@@ -125,6 +122,9 @@ static ROUTES: &[Route] = &[
     route(Method::GET, WEBHOOKS, "/{id}/logs", READ, Endpoint::WebhookLogs),
     route(Method::GET, WEBHOOKS, "/{id}/stats", READ, Endpoint::WebhookStats),
     route(Method::POST, API, "/admin/drain", OPERATOR, Endpoint::Drain),
+    route(Method::GET, ROOT, "/", Access::Node, Endpoint::Console),
+    route(Method::GET, ROOT, "/console", Access::Node, Endpoint::Console),
+    route(Method::GET, ROOT, "/console/{*file}", Access::Node, Endpoint::Console),
     route(Method::GET, ROOT, "/healthz", Access::Node, Endpoint::Health),
     route(Method::GET, ROOT, "/readyz", Access::Node, Endpoint::Ready),
     route(Method::GET, ROOT, "/metrics", Access::Node, Endpoint::Metrics),
@@ -171,11 +171,6 @@ impl Routes {
             Some(route) => Ok((route, found.params)),
             None => Err(not_allowed(found.value)),
         }
-    }
-
-    /// Whether such a request asks for an event stream.
-    pub(crate) fn is_event_stream(&self, method: &Method, path: &str) -> bool {
-        self.find(method, path).is_ok_and(|(route, _)| route.endpoint.is_event_stream())
     }
 
     /// The methods of a path, for `OPTIONS`.
@@ -244,12 +239,16 @@ mod tests {
         check(&Method::POST, "/api/v1/admin/drain", Endpoint::Drain);
         check(&Method::GET, "/api/v1/presence/online", Endpoint::OnlineUsers);
         check(&Method::HEAD, "/healthz", Endpoint::Health);
+        for page in ["/console", "/console/app.js", "/console/client/index.js"] {
+            check(&Method::GET, page, Endpoint::Console);
+        }
+        assert!(Routes::new().find(&Method::GET, "/").is_ok_and(|(route, _)| route.endpoint == Endpoint::Console));
     }
 
     #[test]
     fn unknown_paths_are_404_and_other_methods_405() {
         let routes = Routes::new();
-        for path in ["/", "", "/nope", "/api/v1", "/ws/", "//ws", "/events", "/api/webhooks/1/2/3"] {
+        for path in ["", "/nope", "/console.js", "/api/v1", "/ws/", "//ws", "/events", "/api/webhooks/1/2/3"] {
             let code = routes.find(&Method::GET, path).map(|(route, _)| route.endpoint).map_err(|problem| problem.code);
             let expected = if path == "/ws/" { Ok(Endpoint::Socket) } else { Err(ErrorCode::NotFound) };
             assert_eq!(code, expected, "{path}");
@@ -271,7 +270,7 @@ mod tests {
             let may = |role| matches!(route.access, Access::Tenant(roles) if roles.contains(&role));
             match route.endpoint {
                 Endpoint::PublicSocket | Endpoint::PublicEventStream => assert_eq!(route.access, Access::Session),
-                Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => {
+                Endpoint::Console | Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => {
                     assert_eq!(route.access, Access::Node);
                 }
                 Endpoint::Drain => assert_eq!(route.access, Access::Operator(&[Role::Admin, Role::Service])),

@@ -27,12 +27,20 @@ pub enum CloseCode {
     TooLarge,
     /// 1012: the node shuts down or drains.
     Restarting,
+    /// 1013: the node takes no connection now: it drains, or a limit is reached.
+    TryLater,
     /// 4401: the token expired.
     TokenExpired,
     /// 4408: nothing was heard for too long.
     Silent,
     /// 4410: the chat session ended.
     SessionEnded,
+    /// 4412: what the request's URL says cannot be read, such as the names of `?events=`.
+    BadRequest,
+    /// 4413: the page's origin, or the role, may not connect.
+    NotAllowed,
+    /// 4414: there is no such chat session.
+    NoSession,
 }
 
 impl CloseCode {
@@ -43,9 +51,13 @@ impl CloseCode {
         Self::InvalidUtf8,
         Self::TooLarge,
         Self::Restarting,
+        Self::TryLater,
         Self::TokenExpired,
         Self::Silent,
         Self::SessionEnded,
+        Self::BadRequest,
+        Self::NotAllowed,
+        Self::NoSession,
     ];
 
     /// The number on the wire.
@@ -56,9 +68,13 @@ impl CloseCode {
             Self::InvalidUtf8 => 1007,
             Self::TooLarge => 1009,
             Self::Restarting => 1012,
+            Self::TryLater => 1013,
             Self::TokenExpired => 4401,
             Self::Silent => 4408,
             Self::SessionEnded => 4410,
+            Self::BadRequest => 4412,
+            Self::NotAllowed => 4413,
+            Self::NoSession => 4414,
         }
     }
 
@@ -70,20 +86,29 @@ impl CloseCode {
             Self::InvalidUtf8 => "invalid UTF-8",
             Self::TooLarge => "message larger than 524288 bytes",
             Self::Restarting => "node is restarting, reconnect",
+            Self::TryLater => "no connection now, reconnect later",
             Self::TokenExpired => "token expired, reconnect with a new one",
             Self::Silent => "nothing heard for too long, reconnect",
             Self::SessionEnded => "chat session ended",
+            Self::BadRequest => "request cannot be read",
+            Self::NotAllowed => "origin or role not allowed",
+            Self::NoSession => "no such chat session",
         }
     }
 
     /// What the client should do.
     pub const fn reconnect(self) -> Reconnect {
         match self {
-            Self::Restarting | Self::Silent => Reconnect::Yes,
+            Self::Restarting | Self::TryLater | Self::Silent => Reconnect::Yes,
             Self::TokenExpired => Reconnect::WithNewToken,
-            Self::Normal | Self::ProtocolError | Self::InvalidUtf8 | Self::TooLarge | Self::SessionEnded => {
-                Reconnect::No
-            }
+            Self::Normal
+            | Self::ProtocolError
+            | Self::InvalidUtf8
+            | Self::TooLarge
+            | Self::SessionEnded
+            | Self::BadRequest
+            | Self::NotAllowed
+            | Self::NoSession => Reconnect::No,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a client may say over its WebSocket.
 
+mod token;
+
 use std::borrow::Cow;
 
 use serde::Deserialize;
@@ -7,7 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::payloads::{ChatTyping, SessionRef};
 use crate::{
-    ErrorCode, NamedSession, Payload, Position, SessionName, SessionNames, SubscriptionName, clipped, json, limits,
+    ErrorCode, NamedSession, Payload, Position, Secret, SessionName, SessionNames, SubscriptionName, clipped, json,
+    limits,
 };
 
 /// One client command, checked.
@@ -23,6 +26,8 @@ pub enum Command {
     Subscribe(SubscribeCommand),
     /// Takes names away.
     Unsubscribe(Vec<SubscriptionName>),
+    /// A token in place of the one that the client connected with.
+    Token(Secret),
     /// Relayed to the others of a chat session.
     Typing(TypingCommand),
 }
@@ -106,7 +111,7 @@ struct RawTyping<'a> {
 }
 
 /// What clients may say.
-const KINDS: &str = "ping, position, resume, subscribe, unsubscribe and chat.typing";
+const KINDS: &str = "ping, position, resume, subscribe, unsubscribe, token and chat.typing";
 
 impl Command {
     /// Reads one text message.
@@ -132,6 +137,7 @@ impl Command {
             "resume" => resume(raw.payload).map(Self::Resume),
             "subscribe" => subscribe(raw.payload).map(Self::Subscribe),
             "unsubscribe" => Ok(Self::Unsubscribe(names(raw.payload)?)),
+            "token" => token::token(raw.payload).map(Self::Token),
             "chat.typing" => typing(raw.payload).map(Self::Typing),
             other => Err(CommandError::new(ErrorCode::UnknownCommand, unknown(other))),
         }

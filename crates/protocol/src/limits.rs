@@ -24,6 +24,8 @@ pub const CLIENT_MESSAGE_BYTES: usize = 512 * 1024;
 pub const TYPING_FIELD_BYTES: usize = 256;
 /// Largest payload of a client's typing indicator as it is relayed, in bytes; a larger one is refused with `too_large`.
 pub const TYPING_BYTES: usize = 1024;
+/// Longest token that a client may give over its WebSocket, in bytes; a longer one is refused with `too_large`.
+pub const TOKEN_BYTES: usize = 16 * 1024;
 /// Most of an error's sentence that is told, in bytes; of a longer one the middle is left out.
 pub const ERROR_MESSAGE_BYTES: usize = 512;
 /// Most events in one publishing request; more are refused.

@@ -32,6 +32,7 @@ const RUNTIME: &str = "hookswitch-runtime";
 const EGRESS: &str = "hookswitch-egress";
 const HUB: &str = "hookswitch-hub";
 const WEBHOOKS: &str = "hookswitch-webhooks";
+const CONSOLE: &str = "hookswitch-console";
 const RECEIVER: &str = "hookswitch-receiver";
 const STORE: &str = "hookswitch-store";
 const REDIS: &str = "hookswitch-redis";
@@ -47,13 +48,14 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: PROTOCOL, kind: Kind::Library, may_use: &[] },
     Room { name: RUNTIME, kind: Kind::Library, may_use: &[PROTOCOL] },
     Room { name: RECEIVER, kind: Kind::Library, may_use: &[] },
+    Room { name: CONSOLE, kind: Kind::Library, may_use: &[] },
     Room { name: HUB, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
     Room { name: EGRESS, kind: Kind::Library, may_use: &[RUNTIME] },
     Room { name: WEBHOOKS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, EGRESS] },
     Room { name: REDIS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB] },
     Room { name: STORE, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS] },
     Room { name: SWITCH, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS] },
-    Room { name: GATEWAY, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS, SWITCH] },
+    Room { name: GATEWAY, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB, WEBHOOKS, SWITCH, CONSOLE] },
     Room {
         name: FACE,
         kind: Kind::Library,

@@ -64,6 +64,8 @@ pub(crate) struct Server {
     pub(crate) drain_window: Duration,
     /// Whose tokens may ask for what concerns the whole node.
     pub(crate) admin_tenant: Option<TenantId>,
+    /// Whether the console is served.
+    pub(crate) console: bool,
     /// Requests per second of one tenant; `None` is no limit.
     pub(crate) tenant_rate_limit: Option<NonZeroU32>,
     pub(crate) idle_timeout: Duration,

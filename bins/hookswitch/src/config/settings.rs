@@ -26,8 +26,8 @@ pub(crate) use self::redis::{
     REDIS_PREFIX, REDIS_SHARDED_PUBSUB, REDIS_URL,
 };
 pub(crate) use self::server::{
-    DRAIN_WINDOW, SERVER_ADMIN_TENANT, SERVER_HEADER_BYTES, SERVER_HOST, SERVER_IDLE_TIMEOUT, SERVER_MAX_CONNECTIONS,
-    SERVER_PORT, SERVER_TENANT_RATE_LIMIT, SHUTDOWN_TIMEOUT,
+    CONSOLE, DRAIN_WINDOW, SERVER_ADMIN_TENANT, SERVER_HEADER_BYTES, SERVER_HOST, SERVER_IDLE_TIMEOUT,
+    SERVER_MAX_CONNECTIONS, SERVER_PORT, SERVER_TENANT_RATE_LIMIT, SHUTDOWN_TIMEOUT,
 };
 
 /// One thing an operator can set, by variable or by TOML key.
@@ -256,6 +256,7 @@ pub(crate) const ALL: &[&Setting] = &[
     &SHUTDOWN_TIMEOUT,
     &DRAIN_WINDOW,
     &SERVER_ADMIN_TENANT,
+    &CONSOLE,
     &SERVER_IDLE_TIMEOUT,
     &SERVER_HEADER_BYTES,
     &SERVER_MAX_CONNECTIONS,
@@ -330,7 +331,9 @@ mod tests {
     #[test]
     fn names_are_unique_and_every_variable_has_one_of_our_prefixes() {
         for (at, setting) in ALL.iter().enumerate() {
-            assert!(PREFIXES.iter().any(|prefix| setting.env.starts_with(prefix)), "{}", setting.env);
+            // This one is a word that others may begin theirs with.
+            let is_whole = setting.env == CONSOLE.env;
+            assert!(is_whole || PREFIXES.iter().any(|prefix| setting.env.starts_with(prefix)), "{}", setting.env);
             assert!(setting.key.split('.').count() == 2, "{}", setting.key);
             let twins = ALL[at + 1..].iter().filter(|other| other.env == setting.env || other.key == setting.key);
             assert_eq!(twins.count(), 0, "{}", setting.env);

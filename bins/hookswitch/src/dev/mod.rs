@@ -16,7 +16,7 @@ use rand::rngs::SysRng;
 pub(crate) use self::dir::DevDir;
 use self::playback::Publisher;
 use self::sim::{SUPERVISOR, Simulator};
-use self::welcome::DevTokens;
+use self::welcome::{DevTokens, Welcome};
 use crate::cli::DevArgs;
 use crate::config::{Config, Environment, settings};
 use crate::node::{self, Node};
@@ -41,7 +41,8 @@ async fn live(args: &DevArgs, config: &Config, dir: &DevDir, secret: &Secret) ->
     } else {
         format!("A simulated call centre publishes about {} events a second.", args.rate)
     };
-    println!("{}", welcome::text(node.address, &tokens(secret)?, dir, &simulation));
+    let welcome = Welcome { address: node.address, has_console: config.server.console, dir, simulation: &simulation };
+    println!("{}", welcome.text(&tokens(secret)?));
     if !args.no_simulate {
         start_simulation(args, &node)?;
     }
@@ -70,6 +71,7 @@ fn tokens(secret: &Secret) -> anyhow::Result<DevTokens> {
     let sign =
         |user: UserId, role| Grant { user, tenant: &tenant, role, time_to_live: TOKENS_LIVE }.sign(secret, &clock);
     Ok(DevTokens {
+        console: sign(UserId::parse("admin")?, "admin")?,
         agent: sign(UserId::from(101), "agent")?,
         supervisor: sign(UserId::from(SUPERVISOR), "supervisor")?,
         service: sign(UserId::parse("service")?, "service")?,
@@ -85,6 +87,7 @@ fn warnings(environment: &Environment) -> Vec<String> {
 /// As `serve` without any setting, but: only this machine can reach it, so pages of any origin may, and so may webhooks
 /// to this machine.
 fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, environment: &Environment) -> anyhow::Result<Config> {
+    let console = environment.text(settings::CONSOLE.env).ok().flatten().unwrap_or("true");
     let (port, database) = (args.port.to_string(), format!("sqlite://{}", dir.database().display()));
     let given = [
         (&settings::SERVER_HOST, "127.0.0.1"),
@@ -93,6 +96,7 @@ fn config(args: &DevArgs, dir: &DevDir, secret: &Secret, environment: &Environme
         (&settings::JWT_SECRET, secret.reveal()),
         (&settings::WS_ALLOWED_ORIGINS, "*"),
         (&settings::WS_PUBLIC_ALLOWED_ORIGINS, "*"),
+        (&settings::CONSOLE, console),
         (&settings::WEBHOOK_ALLOW_HTTP, "true"),
         (&settings::WEBHOOK_ALLOW_CIDRS, "127.0.0.0/8"),
     ];
@@ -117,12 +121,15 @@ mod tests {
         let root = tempfile::TempDir::new().expect("a directory");
         let dir = DevDir::below(root.path());
         std::fs::create_dir(root.path().join(".hookswitch-dev")).expect("made");
+        let without = config(&args, &dir, &secret, &Environment::from([("CONSOLE", "false")])).expect("good");
+        assert!(!without.server.console);
         let config = config(&args, &dir, &secret, &Environment::default()).expect("good");
         assert_eq!((config.server.host.to_string().as_str(), config.server.port), ("127.0.0.1", 81));
         assert_eq!(
             (config.websocket.origins, config.websocket.public_origins),
             (AllowedOrigins::Any, AllowedOrigins::Any)
         );
+        assert!(config.server.console);
         assert!(config.webhooks.addresses.is_http_allowed() && config.redis.is_none() && config.warnings.is_empty());
     }
 }

@@ -4,17 +4,41 @@ use std::net::SocketAddr;
 
 use super::DevDir;
 
-/// The three tokens that `hookswitch dev` prints.
+/// The tokens that `hookswitch dev` prints.
 #[derive(Debug)]
 pub(super) struct DevTokens {
+    /// In the link to the console: an administrator's.
+    pub(super) console: String,
     pub(super) agent: String,
     pub(super) supervisor: String,
     pub(super) service: String,
 }
 
-/// The whole text. Every command works in another terminal after the `export` lines.
-pub(super) fn text(address: SocketAddr, tokens: &DevTokens, dir: &DevDir, simulation: &str) -> String {
-    let DevTokens { agent, supervisor, service } = tokens;
+/// What a newcomer is told of.
+#[derive(Debug)]
+pub(super) struct Welcome<'a> {
+    pub(super) address: SocketAddr,
+    pub(super) has_console: bool,
+    pub(super) dir: &'a DevDir,
+    pub(super) simulation: &'a str,
+}
+
+impl Welcome<'_> {
+    /// The link first, then the rest. Every command works in another terminal after the `export` lines.
+    pub(super) fn text(&self, tokens: &DevTokens) -> String {
+        let Self { address, has_console, dir, simulation } = *self;
+        let rest = commands(address, tokens, dir, simulation);
+        if has_console {
+            let console = &tokens.console;
+            format!("\nSee the call centre live, in a browser:\n\nhttp://{address}/console#token={console}\n{rest}")
+        } else {
+            rest
+        }
+    }
+}
+
+fn commands(address: SocketAddr, tokens: &DevTokens, dir: &DevDir, simulation: &str) -> String {
+    let DevTokens { agent, supervisor, service, .. } = tokens;
     format!(
         r#"
 Hookswitch runs for development: tenant "demo", data in {dir}, only reachable from this machine.

@@ -30,6 +30,10 @@ async fn a_newcomer_sees_a_call_centre_at_once() {
         assert_eq!(event["tenant_id"], "demo");
         seen.insert(event["type"].as_str().expect("a type").to_owned());
     }
+    let (log, link) = (node.log(), format!("http://{}/console#token=", node.addr()));
+    let token = log.split_once(&link).expect("a link that signs in").1.lines().next().expect("a token");
+    assert_eq!(node.api().get("/").await.status, 200);
+    assert_eq!(node.api().with_token(token).get("/api/v1/webhooks").await.status, 200, "as an administrator");
     assert!(node.log().contains("curl"), "says how to publish:\n{}", node.log());
 }
 

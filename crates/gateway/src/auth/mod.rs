@@ -7,7 +7,8 @@ mod place;
 use std::fmt;
 use std::sync::Arc;
 
-use hookswitch_protocol::{TenantId, Timestamp, UserId};
+use hookswitch_hub::Clearance;
+use hookswitch_protocol::{ErrorCode, TenantId, Timestamp, UserId};
 use hookswitch_runtime::BoxFuture;
 
 pub use jwt::{InvalidJwtConfig, JwtAlgorithm, JwtAuthenticator, JwtConfig};
@@ -57,6 +58,13 @@ pub struct Principal {
     pub role: Role,
     /// When the token ends, and every WebSocket opened with it.
     pub expires_at: Timestamp,
+}
+
+impl Principal {
+    /// What its connections may see beyond what everybody of the tenant may.
+    pub(crate) fn clearance(&self) -> Clearance {
+        if self.role == Role::Admin { Clearance::Admin } else { Clearance::Standard }
+    }
 }
 
 /// What a principal may do. Unknown roles are agents.
@@ -137,6 +145,15 @@ impl AuthError {
     /// Every reason there is.
     pub(crate) const REASONS: [&str; 8] =
         ["missing", "malformed", "algorithm", "signature", "expired", "not_yet_valid", "not_for_access", "unavailable"];
+
+    /// The code that clients are told.
+    pub(crate) const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Expired => ErrorCode::TokenExpired,
+            Self::Unavailable => ErrorCode::StorageUnavailable,
+            _ => ErrorCode::Unauthorized,
+        }
+    }
 
     /// A short stable word: the metric label and the field of the security log.
     pub const fn reason(&self) -> &'static str {

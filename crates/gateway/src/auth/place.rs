@@ -14,6 +14,8 @@ pub enum TokenPlace {
     Query,
     /// `Sec-WebSocket-Protocol: bearer, <token>`: keeps the token out of addresses.
     Subprotocol,
+    /// A `token` command: given by a client that is connected, in place of the one it came with.
+    Message,
 }
 
 /// The first token found: header, then query, then subprotocol.

@@ -108,3 +108,21 @@ fn an_entry_that_nothing_can_match_is_refused() {
         assert!(error.contains(why), "{error}");
     }
 }
+
+#[test]
+fn a_refusal_names_both_sides_and_what_would_allow_it() {
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, "desk.example".parse().expect("legal value"));
+    headers.insert(ORIGIN, "https://desk.example:8443".parse().expect("legal value"));
+    let refused = |list: &str| AllowedOrigins::parse(list).expect(list).refusal(&headers, "WS_ALLOWED_ORIGINS");
+    let by_host = refused("");
+    assert_eq!((by_host.origin.as_str(), by_host.wanted.as_str()), ("https://desk.example:8443", "desk.example"));
+    assert!(by_host.remedy().starts_with("WS_ALLOWED_ORIGINS=https://desk.example:8443 would allow it"));
+    let told = by_host.to_string();
+    assert!(told.contains("https://desk.example:8443 is not the host desk.example"), "{told}");
+    let listed = refused("https://app.example");
+    assert_eq!(listed.to_string(), "the page's origin https://desk.example:8443 is not in WS_ALLOWED_ORIGINS");
+    assert_eq!(listed.remedy(), "https://desk.example:8443 added to WS_ALLOWED_ORIGINS would allow it");
+    headers.insert(ORIGIN, format!("https://{}.example", "x".repeat(5_000)).parse().expect("legal value"));
+    assert!(AllowedOrigins::SameHost.refusal(&headers, "S").origin.len() <= 200);
+}

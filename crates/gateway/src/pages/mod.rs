@@ -1,9 +1,11 @@
 //! The pages that tell: who is connected, whether the node is well, what it has counted.
 
+mod console;
 mod health;
 mod metrics;
 mod presence;
 
+pub(crate) use console::console;
 pub use health::{Health, Probe, ProbeCheck, Weight};
 pub(crate) use health::{Readiness, healthy};
 pub(crate) use metrics::metrics;

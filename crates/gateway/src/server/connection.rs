@@ -15,16 +15,16 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
 use super::connection_state::{ConnectionState, Cut};
 use super::http_stream::{Deadlines, HttpStream};
+use super::linger::linger;
 use super::refusals::Refusals;
 use super::thread_placement::{Move, ThreadPlacement};
 use crate::gateway::{Caller, Gateway, Server};
-use crate::http::{Body, READ_AWAY_BYTES};
+use crate::http::Body;
 use crate::metrics::HeldConnection;
 use crate::routes::Endpoint;
 use crate::transports::event_stream::Upcoming;
@@ -36,11 +36,8 @@ const LIGHT_BODY_BYTES: u64 = 4 * 1024;
 const IDLE_GRACE: Duration = Duration::from_secs(1);
 /// How often a connection is looked at once the node ends.
 const END_LOOK: Duration = Duration::from_secs(1);
-/// How long, and how long without a byte, a client is read from that was answered while it was sending.
+/// How long a client is read from that was answered while it was sending.
 const LINGER: Duration = Duration::from_secs(10);
-const LINGER_SILENCE: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = READ_AWAY_BYTES as usize;
-const LINGER_BUFFER_BYTES: usize = 16 * 1024;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
@@ -210,17 +207,6 @@ where
             Err(_) if served.state.is_busy() => {}
             Err(_) => return Ok(Next::End),
         }
-    }
-}
-
-/// Says that nothing more comes and reads what the client still sends, so that it finds the answer and no reset.
-pub(super) async fn linger(mut stream: TcpStream) {
-    // Already done where the server ended in good order.
-    let _done = stream.shutdown().await;
-    let (mut buffer, mut n_left) = (vec![0; LINGER_BUFFER_BYTES], LINGER_BYTES);
-    while let Ok(Ok(n_read @ 1..)) = tokio::time::timeout(LINGER_SILENCE, stream.read(&mut buffer)).await {
-        let Some(left) = n_left.checked_sub(n_read) else { return };
-        n_left = left;
     }
 }
 

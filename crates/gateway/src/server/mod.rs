@@ -3,6 +3,7 @@
 mod connection;
 mod connection_state;
 mod http_stream;
+mod linger;
 mod refusals;
 mod thread_placement;
 
@@ -21,6 +22,7 @@ use connection::ConnectionServer;
 use refusals::MAX_HEADER_LINES;
 
 pub(crate) use http_stream::HttpStream;
+pub(crate) use linger::linger;
 pub(crate) use thread_placement::ThreadPlacement;
 
 /// Connections the kernel keeps until they are accepted; a deploy brings thousands at once.
@@ -100,7 +102,7 @@ impl Gateway {
                     let _held = held;
                     tokio::select! {
                         () = ended.cancelled() => {}
-                        _ = tokio::time::timeout(REFUSAL_LINGER, connection::linger(stream)) => {}
+                        _ = tokio::time::timeout(REFUSAL_LINGER, linger(stream)) => {}
                     }
                 });
             }

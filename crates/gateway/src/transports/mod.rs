@@ -7,4 +7,4 @@ mod tcp;
 pub(crate) mod websocket;
 
 pub(crate) use subscription::{last_event, resume, subscription};
-pub(crate) use tcp::SocketContext;
+pub(crate) use tcp::{SocketContext, TokenCheck};

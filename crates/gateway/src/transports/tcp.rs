@@ -15,6 +15,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::arrival::{Arrival, arrival};
+use crate::auth::Authenticator;
 use crate::metrics::GatewayMetrics;
 
 /// Slices handed to one vectored write.
@@ -25,6 +26,7 @@ const SLICES_PER_WRITE: usize = 64;
 pub(crate) struct SocketContext {
     pub(crate) hub: Hub,
     pub(crate) clock: Clock,
+    pub(crate) authenticator: TokenCheck,
     pub(crate) metrics: Arc<GatewayMetrics>,
     /// The largest single read, in bytes.
     pub(crate) read_buffer_bytes: usize,
@@ -32,6 +34,16 @@ pub(crate) struct SocketContext {
     pub(crate) linger: Duration,
     /// How long the client of an event stream may leave what was sent unacknowledged.
     pub(crate) peer_timeout: Duration,
+}
+
+/// Checks the tokens that clients give while they are connected.
+#[derive(Clone)]
+pub(crate) struct TokenCheck(pub(crate) Arc<dyn Authenticator>);
+
+impl fmt::Debug for TokenCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenCheck")
+    }
 }
 
 /// How the writing end stands.

@@ -5,6 +5,7 @@ mod rig;
 
 mod compression;
 mod connection_caps;
+mod console;
 mod drain;
 mod early_answers;
 mod embedding;
@@ -14,6 +15,7 @@ mod frames;
 mod http;
 mod origins;
 mod pace;
+mod refused_upgrades;
 mod relocation;
 mod sessions;
 mod sockets;

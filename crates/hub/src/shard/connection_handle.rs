@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookswitch_protocol::{CloseCode, ConnectionId, Position, SubscriptionName};
+use hookswitch_protocol::{CloseCode, ConnectionId, Position, SubscriptionName, Timestamp};
 
 use crate::error::TooManyNames;
 use crate::shard::{Shard, SlotKey};
@@ -107,6 +107,12 @@ impl ConnectionHandle {
     /// is until told otherwise.
     pub fn use_classes(&self, are_used: bool) {
         self.with_shard(|shard, key| shard.use_classes(key, are_used));
+    }
+
+    /// The client showed a token that ends then: its connection is closed with 4401 at that time, and not before.
+    /// That it is the same user's, and sees what the connection sees, is for the caller to know.
+    pub fn renew(&self, expires_at: Timestamp) {
+        self.with_shard(|shard, key| shard.renew(key, expires_at));
     }
 
     /// Takes names away; does nothing without a subscription.

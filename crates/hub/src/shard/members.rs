@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use hookswitch_protocol::{CloseCode, ConnectionId, SubscriptionName, TenantId, limits};
+use hookswitch_protocol::{CloseCode, ConnectionId, SubscriptionName, TenantId, Timestamp, limits};
 
 use super::{Shard, SlotKey};
 use crate::attachment::{Attachment, ResumeFrom, Subject};
@@ -28,7 +28,7 @@ impl Shard {
         let id = ConnectionId::new(u64::from(self.index) << 56 | self.n_attached);
         let tenant = self.tenant_index(&who.tenant);
         let now = self.millis();
-        let expires_at = who.expires_at.map_or(u64::MAX, |at| now + at.since(self.clock.now()).as_millis() as u64);
+        let expires_at = who.expires_at.map_or(u64::MAX, |at| self.shard_time(at));
         let slot = self.connections.insert(Connection {
             id,
             tenant,
@@ -194,6 +194,18 @@ impl Shard {
             self.shared.wanted_backlogs.note(UserKey { tenant: table.tenant.clone(), user: user.clone() });
         }
         Ok(())
+    }
+
+    /// What the shard's own clock will show at this time.
+    fn shard_time(&self, at: Timestamp) -> u64 {
+        self.millis() + at.since(self.clock.now()).as_millis() as u64
+    }
+
+    pub(crate) fn renew(&mut self, key: SlotKey, expires_at: Timestamp) {
+        let expires_at = self.shard_time(expires_at);
+        if let Some(connection) = self.connection(key) {
+            connection.expires_at = expires_at;
+        }
     }
 
     pub(crate) fn use_classes(&mut self, key: SlotKey, are_used: bool) {

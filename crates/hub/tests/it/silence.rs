@@ -108,6 +108,30 @@ async fn an_expired_token_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_renewed_token_moves_the_end() {
+    let rig = Rig::with(HubConfig { pong_timeout: Duration::from_mins(1), ..quick() }).await;
+    let expires_at = rig.clock.now().after(Duration::from_millis(600));
+    let open = async || {
+        let who = Attachment {
+            tenant: tenant("t"),
+            subject: Subject::User(7.into()),
+            clearance: Clearance::Standard,
+            expires_at: Some(expires_at),
+            subscription: None,
+            resume: None,
+        };
+        rig.open(rig.admission.attach(who, &ScriptedForm).await.expect("not yet expired")).await
+    };
+    let (mut renewed, mut brief) = (open().await, open().await);
+    renewed.call(move |handle| handle.renew(expires_at.after(Duration::from_mins(1)))).await;
+    assert_eq!(brief.closed().await, 4401);
+    assert_eq!(rig.ids("t", &mut renewed).await, [""; 0], "it is still there");
+    let now = rig.clock.now();
+    renewed.call(move |handle| handle.renew(now)).await;
+    assert_eq!(renewed.closed().await, 4401);
+}
+
+#[tokio::test]
 async fn a_connection_that_is_never_opened_is_dropped() {
     let rig = Rig::with(quick()).await;
     let pending = rig.pending("t", Subject::User(7.into())).await;

@@ -51,6 +51,24 @@ impl ChatMessage {
     }
 }
 
+/// One message of a chat as `chat.message.new` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewChatMessage {
+    /// The message.
+    #[serde(flatten)]
+    pub message: ChatMessage,
+    /// What the message is, such as `text`; a deployment's own word.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message_type: String,
+}
+
+impl ChatMessage {
+    /// This message for `chat.message.new`, as one of this type; `""` leaves that out.
+    pub fn of_type(self, message_type: impl Into<String>) -> NewChatMessage {
+        NewChatMessage { message: self, message_type: message_type.into() }
+    }
+}
+
 /// One chat session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatSession {

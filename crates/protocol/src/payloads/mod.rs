@@ -26,7 +26,7 @@ mod webhook;
 
 pub use agent::{AVAILABLE, Agent, OFFLINE};
 pub use call::{Call, INBOUND};
-pub use chat::{ChatMessage, ChatSession, ChatTyping, VISITOR};
+pub use chat::{ChatMessage, ChatSession, ChatTyping, NewChatMessage, VISITOR};
 pub use presence::{PresenceCause, PresenceChanged, PresenceWord};
 pub use queue::{QueueMember, QueueStats, queue_name};
 pub use references::{MessageRef, NotificationRef, SessionRef};

@@ -1,8 +1,8 @@
 //! The typed calls, one per thing that happens in a call centre.
 
 use hookswitch_protocol::payloads::{
-    AVAILABLE, Agent, Alert, Call, ChatMessage, ChatSession, ChatTyping, INBOUND, Notification, OFFLINE, QueueMember,
-    QueueStats,
+    AVAILABLE, Agent, Alert, Call, ChatMessage, ChatSession, ChatTyping, INBOUND, NewChatMessage, Notification,
+    OFFLINE, QueueMember, QueueStats,
 };
 use hookswitch_protocol::{EventId, EventType, TenantId, UserId};
 
@@ -37,6 +37,7 @@ calls! {
     chat_session_started(ChatSession) = CHAT_SESSION_STARTED "chat.session.started"
         "a chat begins; from here on its visitor may connect. [`AcceptError::SessionTaken`] when its key is another tenant's.";
     chat_message_sent(ChatMessage) = CHAT_MESSAGE "chat.message" "somebody said something in a chat.";
+    chat_message_new(NewChatMessage) = CHAT_MESSAGE_NEW "chat.message.new" "the same, for clients that know this type only.";
     chat_typing_indicator(ChatTyping) = CHAT_TYPING "chat.typing" "somebody types, or has stopped.";
     chat_transferred(ChatSession) = CHAT_TRANSFERRED "chat.transferred" "the chat went to another agent.";
     chat_session_ended(ChatSession) = CHAT_SESSION_ENDED "chat.session.ended"

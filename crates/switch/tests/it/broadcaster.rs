@@ -47,6 +47,7 @@ async fn every_call_reaches_clients_and_webhooks_under_its_type() {
         update_queue_stats(QueueStats::new("sales")) => "queue.stats";
         chat_session_started(session()) => "chat.session.started";
         chat_message_sent(ChatMessage::new("s", 1, "hello", Timestamp::from_millis(0))) => "chat.message";
+        chat_message_new(ChatMessage::new("s", 2, "hi", Timestamp::from_millis(0)).of_type("text")) => "chat.message.new";
         chat_typing_indicator(ChatTyping::new("s")) => "chat.typing";
         chat_transferred(session()) => "chat.transferred";
         chat_session_ended(session()) => "chat.session.ended";
@@ -63,6 +64,10 @@ async fn every_call_reaches_clients_and_webhooks_under_its_type() {
     assert_eq!(of("agent.state.changed")["state"], "break");
     assert_eq!(of("call.incoming")["direction"], "inbound");
     assert_eq!(of("call.answered").get("direction"), None);
+    assert_eq!(
+        (&of("chat.message.new")["message_type"], &of("chat.message.new")["body"]),
+        (&"text".into(), &"hi".into())
+    );
     let n_stored = stage.script.take_calls().iter().filter(|call| call.starts_with("ledger.enqueue 1 to 1")).count();
     assert_eq!(n_stored, said.len());
 }

@@ -43,6 +43,7 @@ impl Checker<'_> {
             shutdown_deadline,
             drain_window,
             admin_tenant: self.admin_tenant(),
+            console: self.boolean(&settings::CONSOLE),
             tenant_rate_limit: self.rate(&settings::SERVER_TENANT_RATE_LIMIT),
         }
     }

@@ -38,6 +38,7 @@ fn a_secret_is_enough_and_defaults_are_the_contracts() {
     assert_eq!((config.server.host.to_string().as_str(), config.server.port), ("0.0.0.0", 8000));
     assert_eq!(config.server.shutdown_deadline, Duration::from_secs(5));
     assert_eq!((config.server.drain_window, config.server.admin_tenant), (Duration::ZERO, None));
+    assert!(!config.server.console);
     assert!(matches!(&config.database, Database::Sqlite(path) if path == Path::new("./hookswitch.db")));
     assert_eq!(config.websocket.ping_interval, Duration::from_secs(54));
     assert_eq!(config.websocket.pong_timeout, Duration::from_mins(1));
@@ -299,6 +300,12 @@ fn what_an_unreadable_file_may_have_set_is_not_missed() {
 fn a_silence_shorter_than_the_ping_is_refused() {
     assert_eq!(problems([GOOD_SECRET, ("WS_PING_INTERVAL", "2m")]), ["WS_PONG_TIMEOUT"]);
     assert!(load([GOOD_SECRET, ("WS_PING_INTERVAL", "2m"), ("WS_PONG_TIMEOUT", "2m1s")]).is_ok());
+}
+
+#[test]
+fn the_console_is_served_where_that_is_asked_for() {
+    assert!(load([GOOD_SECRET, ("CONSOLE", "true")]).expect("good").server.console);
+    assert_eq!(problems([GOOD_SECRET, ("CONSOLE", "maybe")]), ["CONSOLE"]);
 }
 
 #[test]

@@ -41,6 +41,16 @@ pub(crate) const SERVER_ADMIN_TENANT: Setting = Setting {
           no customer has.",
 };
 
+pub(crate) const CONSOLE: Setting = Setting {
+    env: "CONSOLE",
+    key: "server.console",
+    kind: Kind::Bool,
+    default: "false",
+    doc: "Whether the console is served, at `/` and `/console`: pages that show what happens, to whoever has a token, as much as \
+          that may see. `hookswitch dev` has it on unless this is set. The pages themselves are open to anybody who reaches \
+          the node.",
+};
+
 pub(crate) const DRAIN_WINDOW: Setting = Setting {
     env: "DRAIN_WINDOW",
     key: "server.drain_window",

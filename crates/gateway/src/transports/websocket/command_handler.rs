@@ -3,16 +3,15 @@
 use hookswitch_hub::Subject;
 use hookswitch_protocol::payloads::VISITOR;
 use hookswitch_protocol::{
-    Command, CommandError, ErrorCode, EventType, Payload, ResumeCommand, SessionKey, SessionName, SubscribeCommand,
-    SubscriptionName, TenantId, Timestamp, TypingCommand, error_message,
+    Command, CommandError, ErrorCode, EventType, Payload, ResumeCommand, Secret, SessionKey, SessionName,
+    SubscribeCommand, SubscriptionName, TenantId, Timestamp, TypingCommand, error_message,
 };
+
+use super::renewal::Holder;
 
 /// The commands of one connection. Commands take effect in the order they came.
 #[derive(Debug, Clone)]
-pub(crate) struct CommandHandler {
-    tenant: TenantId,
-    subject: Subject,
-}
+pub(crate) struct CommandHandler(Holder);
 
 /// What one message asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,18 +26,24 @@ pub(crate) enum Effect {
     Subscribe(SubscribeCommand),
     /// Take names away.
     Unsubscribe(Vec<SubscriptionName>),
+    /// The connection is to last as long as this token, if that is its own user's.
+    Renew(Secret),
     /// Relay to the others of the session: a visitor's own, or the one that an agent named by its key
     /// or by the tenant's own id, if there is such a one.
     Typing(SessionName, Payload),
 }
 
 impl CommandHandler {
-    pub(crate) const fn new(tenant: TenantId, subject: Subject) -> Self {
-        Self { tenant, subject }
+    pub(crate) const fn new(holder: Holder) -> Self {
+        Self(holder)
+    }
+
+    pub(crate) const fn holder(&self) -> &Holder {
+        &self.0
     }
 
     pub(crate) const fn tenant(&self) -> &TenantId {
-        &self.tenant
+        &self.0.tenant
     }
 
     /// One text message. `resolve` gives the key of a visitor's own chat session, by its key or by the
@@ -55,6 +60,13 @@ impl CommandHandler {
             Ok(Command::Resume(resume)) => Effect::Resume(resume),
             Ok(Command::Subscribe(subscribe)) => Effect::Subscribe(subscribe),
             Ok(Command::Unsubscribe(names)) => Effect::Unsubscribe(names),
+            Ok(Command::Token(token)) => match &self.0.subject {
+                Subject::User(_) => Effect::Renew(token),
+                Subject::Visitor(_) => {
+                    let error = CommandError::new(ErrorCode::Forbidden, "a visitor's connection has no token");
+                    Effect::Answer(self.error(&error, now))
+                }
+            },
             Ok(Command::Typing(typing)) => {
                 self.typing(typing, resolve).unwrap_or_else(|error| Effect::Answer(self.error(&error, now)))
             }
@@ -70,7 +82,7 @@ impl CommandHandler {
 
     /// The error as the client gets it.
     pub(crate) fn error(&self, error: &CommandError, now: Timestamp) -> Vec<u8> {
-        error_message(error.code, &error.message, now, Some(&self.tenant))
+        error_message(error.code, &error.message, now, Some(&self.0.tenant))
     }
 
     fn typing(
@@ -78,7 +90,7 @@ impl CommandHandler {
         mut typing: TypingCommand,
         resolve: impl FnOnce(&SessionName) -> Option<SessionKey>,
     ) -> Result<Effect, CommandError> {
-        match &self.subject {
+        match &self.0.subject {
             Subject::User(_) => {
                 let payload = typing.payload()?;
                 Ok(Effect::Typing(typing.session, payload))
@@ -98,6 +110,7 @@ impl CommandHandler {
 
 #[cfg(test)]
 mod tests {
+    use hookswitch_hub::Clearance;
     use hookswitch_protocol::{Position, UserId};
     use proptest::prelude::*;
 
@@ -108,7 +121,8 @@ mod tests {
     }
 
     fn session(subject: Subject) -> CommandHandler {
-        CommandHandler::new(TenantId::parse("tenant-1").expect("legal"), subject)
+        let tenant = TenantId::parse("tenant-1").expect("legal");
+        CommandHandler::new(Holder { tenant, subject, clearance: Clearance::Standard })
     }
 
     /// Session `k1` is live; the tenant's own id of it is `7`.
@@ -133,6 +147,14 @@ mod tests {
     fn a_ping_and_a_question_are_answered_with_the_position() {
         assert_eq!(say(&agent(), r#"{"type":"ping"}"#), Effect::Position(EventType::PONG));
         assert_eq!(say(&agent(), r#"{"type":"position"}"#), Effect::Position(EventType::POSITION));
+    }
+
+    #[test]
+    fn a_users_token_may_be_replaced_and_a_visitor_has_none() {
+        let text = r#"{"type":"token","payload":{"token":"a.b.c"}}"#;
+        assert_eq!(say(&agent(), text), Effect::Renew(Secret::new("a.b.c")));
+        let told = answer(say(&Subject::Visitor(key("k1")), text));
+        assert!(told.contains("forbidden") && !told.contains("a.b.c"), "{told}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(crate) async fn hand_over(upgrade: OnUpgrade, to: HandOver) {
 /// The TCP socket under an upgraded connection, be it served by our own server, by hyper itself or by
 /// hyper-util's `auto` server, and what the client sent together with its request. That is copied: even empty it
 /// would keep the server's read buffer of 8 KiB alive.
-fn take_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
+pub(super) fn take_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
     let (stream, leftover) = match upgraded.downcast::<TokioIo<HttpStream>>() {
         Ok(parts) => (parts.io.into_inner().into_stream()?, parts.read_buf),
         Err(upgraded) => take_foreign_socket(upgraded)?,

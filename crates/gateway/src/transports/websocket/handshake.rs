@@ -16,10 +16,13 @@ use crate::http::{Body, Problem};
 #[derive(Debug)]
 pub(crate) struct Handshake {
     accept: HeaderValue,
-    /// The word before a token as the client wrote it: browsers compare the answer letter by letter.
-    bearer: Option<HeaderValue>,
+    /// One of those that were offered, as the client wrote it: browsers compare the answer letter by letter.
+    subprotocol: Option<HeaderValue>,
     deflate: Option<PerMessageDeflate>,
 }
+
+/// The subprotocol of clients that want to be told by a close why they are refused.
+const TELLS_BY_CLOSE: &str = "hookswitch.v1";
 
 /// Whether messages may be compressed where a client offers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +47,18 @@ impl Handshake {
         let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| is_key(key.as_bytes()));
         let key = key.ok_or_else(|| Problem::field("Sec-WebSocket-Key", "must be 16 bytes in base64"))?;
         let accept = derive_accept_key(key.as_bytes()).parse().expect("base64 is a legal header value");
-        let bearer = offered_subprotocols(headers).find(|name| is_bearer(name));
+        let own = offered_subprotocols(headers).find(|name| *name == TELLS_BY_CLOSE);
+        let subprotocol = own.or_else(|| offered_subprotocols(headers).find(|name| is_bearer(name)));
         let deflate = match compression {
             Compression::Taken => PerMessageDeflate::choose(headers),
             Compression::Declined => None,
         };
-        Ok(Self { accept, bearer: bearer.and_then(|name| name.parse().ok()), deflate })
+        Ok(Self { accept, subprotocol: subprotocol.and_then(|name| name.parse().ok()), deflate })
+    }
+
+    /// Whether the client wants a close in place of an HTTP answer where it is refused.
+    pub(crate) fn is_told_by_close(&self) -> bool {
+        self.subprotocol.as_ref().is_some_and(|name| name == TELLS_BY_CLOSE)
     }
 
     /// Whether both sides may compress their messages.
@@ -66,8 +75,8 @@ pub(crate) fn switching_protocols(handshake: Handshake) -> Response<Body> {
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, handshake.accept);
-    if let Some(bearer) = handshake.bearer {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, bearer);
+    if let Some(subprotocol) = handshake.subprotocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);
     }
     if let Some(deflate) = handshake.deflate {
         headers.insert(SEC_WEBSOCKET_EXTENSIONS, deflate.answer());
@@ -118,6 +127,10 @@ mod tests {
         assert_eq!(response.headers()[SEC_WEBSOCKET_PROTOCOL], "bearer");
         let response = check(Some(("sec-websocket-protocol", "Bearer, a.b.c"))).expect("a good handshake");
         assert_eq!(response.headers()[SEC_WEBSOCKET_PROTOCOL], "Bearer", "as it was offered");
+        for offered in ["hookswitch.v1", "bearer, a.b.c, hookswitch.v1", "hookswitch.v1, bearer, a.b.c"] {
+            let response = check(Some(("sec-websocket-protocol", offered))).expect("a good handshake");
+            assert_eq!(response.headers()[SEC_WEBSOCKET_PROTOCOL], "hookswitch.v1", "{offered}");
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod handshake;
 mod inflate;
 mod pace;
 mod reader;
+mod refusal;
+mod renewal;
 mod stream_adapter;
 mod transport;
 mod typing;
@@ -24,4 +26,6 @@ pub(crate) use handover::{HandOver, hand_over};
 pub(crate) use handshake::{Compression, Handshake, switching_protocols};
 #[cfg(feature = "fuzzing")]
 pub(crate) use inflate::Inflater;
+pub(crate) use refusal::{Refusal, close_of};
+pub(crate) use renewal::Holder;
 pub(crate) use wire_form::WebSocketForm;

@@ -24,6 +24,7 @@ use super::command_handler::CommandHandler;
 use super::frame_scan::FrameScan;
 use super::inflate::Inflater;
 use super::pace::{CommandPace, NAMES_PER_UNIT, UNITS_PER_SECOND};
+use super::renewal::Renewal;
 use super::stream_adapter::StreamAdapter;
 use super::typing::TypingRelay;
 use super::wire_form::WebSocketForm;
@@ -53,6 +54,7 @@ pub(crate) struct Reader {
     /// The last turn ended early: go on without waiting for the socket.
     has_more: bool,
     typing: TypingRelay,
+    renewal: Renewal,
     said: Said,
     pace: CommandPace,
     /// The client asked for too much: nothing is read meanwhile.
@@ -103,6 +105,7 @@ impl Reader {
             websocket: None,
             has_more,
             typing: TypingRelay::new(),
+            renewal: Renewal::default(),
             said: Said::Nothing,
             pace: CommandPace::new(),
             pause: None,
@@ -136,7 +139,7 @@ impl Reader {
             match read {
                 Ok(message) => {
                     self.on_message(message);
-                    if self.typing.is_running() || self.pace.is_turn_over() {
+                    if self.typing.is_running() || self.renewal.is_running() || self.pace.is_turn_over() {
                         break;
                     }
                 }
@@ -225,10 +228,13 @@ impl Reader {
         }
     }
 
-    /// Waits until a relayed indicator is through, and until the client may go on.
+    /// Waits until a relayed indicator is through and a token is checked, and until the client may go on.
     fn poll_waits(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(outcome) = std::task::ready!(self.typing.poll(cx)) {
             self.tell(outcome);
+        }
+        if let Some(checked) = std::task::ready!(self.renewal.poll(cx)) {
+            self.tell(checked.map(|expires_at| self.handle.renew(expires_at)));
         }
         if let Some(pause) = &mut self.pause {
             std::task::ready!(pause.as_mut().poll(cx));

@@ -13,6 +13,9 @@ pub(super) const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 
+/// Room for words in a close, beside its number.
+const REASON_BYTES: usize = 123;
+
 /// What the payload of a ping begins with that asks for a receipt; its number follows.
 const RECEIPT: &str = "page-";
 
@@ -38,10 +41,7 @@ impl WireForm for WebSocketForm {
     }
 
     fn close(&self, code: CloseCode, _now: Timestamp) -> Bytes {
-        let mut payload = Vec::with_capacity(2 + code.reason().len());
-        payload.extend_from_slice(&code.number().to_be_bytes());
-        payload.extend_from_slice(code.reason().as_bytes());
-        control_frame(CLOSE, &payload)
+        close_frame(code.number(), code.reason())
     }
 
     fn ping(&self, _served: Option<Position>) -> Bytes {
@@ -51,6 +51,15 @@ impl WireForm for WebSocketForm {
     fn receipt_request(&self, number: u64) -> Option<Bytes> {
         Some(control_frame(PING, format!("{RECEIPT}{number}").as_bytes()))
     }
+}
+
+/// A close with so much of the reason as there is room for.
+pub(super) fn close_frame(number: u16, reason: &str) -> Bytes {
+    let end = (0..=reason.len().min(REASON_BYTES)).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
+    let mut payload = Vec::with_capacity(2 + end);
+    payload.extend_from_slice(&number.to_be_bytes());
+    payload.extend_from_slice(&reason.as_bytes()[..end]);
+    control_frame(CLOSE, &payload)
 }
 
 /// A frame by itself; control frames carry at most 125 bytes.
@@ -101,6 +110,13 @@ mod tests {
         let frame = WebSocketForm.close(CloseCode::SessionEnded, Timestamp::from_millis(0));
         assert_eq!(&frame[..4], &[0x88, 20, 0x11, 0x3A]);
         assert_eq!(&frame[4..], b"chat session ended");
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let frame = close_frame(4413, &format!("{}ü and more", "x".repeat(122)));
+        assert_eq!(frame[..4], [0x88, 2 + 122, 0x11, 0x3D]);
+        assert!(frame[4..].iter().all(|byte| *byte == b'x'));
     }
 
     #[test]

@@ -38,6 +38,10 @@ impl Reader {
                 self.pace.names(names.len());
                 self.handle.unsubscribe(&names);
             }
+            Effect::Renew(token) => {
+                let (context, holder) = (Arc::clone(&self.socket.context), self.commands.holder().clone());
+                self.renewal.start(context, holder, token);
+            }
             Effect::Typing(session, payload) => self.on_typing(session, payload),
         }
     }
