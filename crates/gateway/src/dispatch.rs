@@ -183,13 +183,13 @@ impl Gateway {
         head: &Parts,
     ) -> Result<Attachment, Problem> {
         self.check_origin(&self.0.config.origins, admitted, head)?;
+        let who = Attachment::new(principal.tenant.clone(), Subject::User(principal.user.clone()));
         Ok(Attachment {
-            tenant: principal.tenant.clone(),
-            subject: Subject::User(principal.user.clone()),
             clearance: if principal.role == Role::Admin { Clearance::Admin } else { Clearance::Standard },
             expires_at: Some(principal.expires_at),
             subscription: subscription(query)?,
             resume: resume(query),
+            ..who
         })
     }
 
@@ -205,14 +205,8 @@ impl Gateway {
             }
         }
         let session = session.ok_or_else(unknown_session)?;
-        Ok(Attachment {
-            tenant: session.tenant,
-            subject: Subject::Visitor(session.key),
-            clearance: Clearance::Standard,
-            expires_at: None,
-            subscription: subscription(query)?,
-            resume: resume(query),
-        })
+        let who = Attachment::new(session.tenant, Subject::Visitor(session.key));
+        Ok(Attachment { subscription: subscription(query)?, resume: resume(query), ..who })
     }
 
     fn check_origin(&self, rule: &AllowedOrigins, admitted: &Admitted<'_>, head: &Parts) -> Result<(), Problem> {

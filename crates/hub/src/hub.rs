@@ -97,13 +97,23 @@ impl Hub {
     /// midway, other nodes may miss events.
     pub async fn publish(&self, room: Reservation, publications: &[Publication]) -> Vec<EncodedEvent> {
         let mut sending = Vec::with_capacity(1);
-        let hand_on = |part: Range<usize>| sending.push((part.clone(), self.0.broker.publish(&publications[part])));
+        let mut hand_on_some =
+            |part: Range<usize>| sending.push((part.clone(), self.0.broker.publish(&publications[part])));
+        let hand_on = |part: Range<usize>| {
+            let mut start = part.start;
+            for some in publications[part].chunk_by(|a, b| goes_out(a) == goes_out(b)) {
+                if goes_out(&some[0]) {
+                    hand_on_some(start..start + some.len());
+                }
+                start += some.len();
+            }
+        };
         let outcomes = self.0.fanout.deliver_and(room, publications, None, hand_on);
         for (part, sending) in sending {
             self.note_failure(&publications[part], sending.await);
         }
         let mut missed = Vec::new();
-        let targeted = publications.iter().filter(|publication| publication.event.user.is_some());
+        let targeted = publications.iter().filter(|publication| publication.event.seeks_user());
         for (Publication { event, holders }, outcome) in targeted.zip(outcomes) {
             // A shard that is gone reached nobody.
             if holders.is_empty() && !outcome.await.unwrap_or(false) {
@@ -324,6 +334,12 @@ impl Hub {
         }
         are_out
     }
+}
+
+/// Whether other nodes are to hear of it now: what is kept reaches its user from the store, but the end of a chat
+/// session concerns its visitors all the same.
+fn goes_out(publication: &Publication) -> bool {
+    !publication.event.is_kept() || publication.event.event_type.ends_session()
 }
 
 /// Where a user is connected.

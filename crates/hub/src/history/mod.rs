@@ -25,6 +25,7 @@ use crate::history::classes::EventClasses;
 use crate::history::limits::HistoryLimits;
 use crate::history::place::{Place, Unrecovered};
 use crate::history::ring::{Page, Recorded, Ring};
+use crate::publish::weight::weight;
 use crate::seams::broker::EncodedEvent;
 
 /// Tenants are spread over so many locks.
@@ -145,6 +146,29 @@ impl History {
     /// The place before the last start of the chat session, as far as that is kept.
     pub(crate) fn before_session(&self, tenant: &TenantId, session: &SessionKey) -> Option<Place> {
         self.lock(tenant).known().ring.before_session(session)
+    }
+
+    /// Looks at every event that is kept behind the first number, up to the second.
+    pub(crate) fn for_each_between(&self, tenant: &TenantId, between: (u64, u64), look: impl FnMut(&Recorded)) {
+        self.lock(tenant).known().ring.between(between).for_each(look);
+    }
+
+    /// What the events behind the one with this number weigh that are looked for; not looked through where all that is
+    /// kept weighs no more than `enough`.
+    pub(crate) fn weight_behind(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        enough: usize,
+        is_looked_for: impl Fn(&Recorded) -> bool,
+    ) -> usize {
+        let mut lock = self.lock(tenant);
+        let ring = &lock.known().ring;
+        if ring.n_bytes() <= enough {
+            return ring.n_bytes();
+        }
+        let looked_for = ring.between((after, u64::MAX)).filter(|recorded| is_looked_for(recorded));
+        looked_for.map(|recorded| weight(&recorded.event)).sum()
     }
 
     /// The place with this number.

@@ -194,6 +194,12 @@ impl Ring {
         Page { events, superseded, head: self.head, lost: self.common.lost, lost_opt_in: self.opt_in.lost }
     }
 
+    /// Every event behind the first number, up to the second; those that one must ask for come last.
+    pub(crate) fn between(&self, (after, up_to): (u64, u64)) -> impl Iterator<Item = &Recorded> {
+        let common = self.common.after(after).take_while(move |recorded| recorded.place.seq <= up_to);
+        common.chain(self.opt_in.after(after).take_while(move |recorded| recorded.place.seq <= up_to))
+    }
+
     /// The place of the event at this position, when everything behind it is there.
     pub(crate) fn find(&self, position: Option<Position>, wants_opt_in: bool) -> Result<Place, Unrecovered> {
         let head = self.head.position.ok_or(Unrecovered::Degraded)?;
