@@ -86,6 +86,7 @@ impl Gateway {
             Endpoint::UserOnline => pages::user_online(inner.hub(), principal, admitted.params.get("user_id")).await,
             Endpoint::Drain => Ok(self.start_drain(principal, caller.peer, answer)),
             Endpoint::OnlineUsers => pages::online_users(inner.hub(), principal, answer).await,
+            Endpoint::PastEvents => pages::past_events(inner.hub(), principal, query, answer),
             Endpoint::Publish => {
                 let body = self.read(&head.headers, body, inner.config.publish_body_bytes).await;
                 self.publish(principal, caller, body, answer).await

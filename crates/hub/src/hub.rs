@@ -21,6 +21,7 @@ use crate::publish::affinity::{ShardId, place};
 use crate::publish::fanout::{Fanout, Reservation};
 use crate::publish::weight::weight;
 use crate::seams::broker::{Broker, BrokerError, EncodedEvent, Publication};
+use crate::seams::history::HistoryStore;
 use crate::seams::offline::{OfflineError, OfflineMessage, OfflineStore};
 use crate::seams::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
 use crate::seams::user_key::UserKey;
@@ -33,12 +34,18 @@ use crate::sessions::ChatSessions;
 #[derive(Clone)]
 pub struct Hub(pub(crate) Arc<HubParts>);
 
+mod past;
+mod save;
+
+pub use past::{NotRecovered, PastEvents};
+
 pub(crate) struct HubParts {
     pub(crate) config: Arc<HubConfig>,
     pub(crate) fanout: Arc<Fanout>,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) presence: Arc<dyn PresenceStore>,
     pub(crate) offline: Arc<dyn OfflineStore>,
+    pub(crate) saved_history: Option<Arc<dyn HistoryStore>>,
     pub(crate) sessions: Arc<ChatSessions>,
     pub(crate) remote_inbound: Arc<RemoteInbound>,
     /// When lingering ends; set once the first drain has seen everybody out.

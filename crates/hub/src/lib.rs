@@ -63,7 +63,7 @@ pub use error::{HubError, TooManyNames};
 pub use history::classes::EventClasses;
 pub use history::limits::HistoryLimits;
 pub use hookswitch_runtime::BoxFuture;
-pub use hub::{Hub, UserLocation};
+pub use hub::{Hub, NotRecovered, PastEvents, UserLocation};
 pub use metrics::HubMetrics;
 pub use offline_delivery::BacklogNotice;
 pub use publish::affinity::ShardId;
@@ -71,6 +71,7 @@ pub use publish::fanout::Reservation;
 pub use publish::wire_form::{Message, WireForm};
 pub use seams::broker::{Broker, BrokerError, BrokerSink, EncodedEvent, GapScope, Origin, Publication, Received};
 pub use seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
+pub use seams::history::{HistoryError, HistoryStore, SavedPart};
 pub use seams::offline::{
     Claim, ClaimedMessage, MessageNumber, OFFLINE_PAGE_BYTES, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
 };

@@ -14,6 +14,7 @@ mod frames;
 mod http;
 mod origins;
 mod pace;
+mod past_events;
 mod relocation;
 mod sessions;
 mod sockets;

@@ -8,6 +8,7 @@ pub(crate) mod evict;
 pub(crate) mod limits;
 pub(crate) mod place;
 pub(crate) mod ring;
+mod saved;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -66,6 +67,12 @@ struct TenantHistory {
     used_at: Instant,
 }
 
+impl TenantHistory {
+    fn new(ring: Ring) -> Self {
+        Self { ring, handed_over: SmallVec::new(), used_at: Instant::now() }
+    }
+}
+
 /// The end of a tenant's history, as one shard sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
@@ -108,6 +115,11 @@ impl History {
         let known = lock.known();
         let handed_over = known.handed_over.get(usize::from(shard)).copied().unwrap_or_default();
         Head { place: known.ring.head(), handed_over }
+    }
+
+    /// The same for whoever is no shard.
+    pub(crate) fn end(&self, tenant: &TenantId) -> Place {
+        self.lock(tenant).known().ring.head()
     }
 
     /// Up to `n_events` events behind the one with this number, of this shard's tenant.
@@ -190,6 +202,13 @@ impl History {
         self.stripes.iter().map(n_events).sum()
     }
 
+    fn for_each_tenant(&self, mut look: impl FnMut(&TenantId, &TenantHistory)) {
+        for stripe in &self.stripes {
+            let stripe = stripe.lock().unwrap_or_else(PoisonError::into_inner);
+            stripe.tenants.iter().for_each(|(tenant, known)| look(tenant, known));
+        }
+    }
+
     /// The place before the first event of a tenant that nothing is known of.
     fn beginning(&self, seq: u64) -> Place {
         let millis = self.clock.now().as_millis().unsigned_abs();
@@ -211,8 +230,7 @@ impl TenantLock<'_> {
         let Stripe { tenants, forgotten } = &mut *self.stripe;
         if !tenants.contains_key(self.tenant) {
             let ring = Ring::starting_at(self.history.beginning(*forgotten));
-            let new = TenantHistory { ring, handed_over: SmallVec::new(), used_at: Instant::now() };
-            tenants.insert(self.tenant.clone(), new);
+            tenants.insert(self.tenant.clone(), TenantHistory::new(ring));
         }
         tenants.get_mut(self.tenant).expect("just made")
     }
