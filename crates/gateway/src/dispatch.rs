@@ -81,6 +81,7 @@ impl Gateway {
             Endpoint::UserOnline => pages::user_online(inner.hub(), principal, admitted.params.get("user_id")).await,
             Endpoint::Drain => Ok(self.start_drain(principal, caller.peer, answer)),
             Endpoint::OnlineUsers => pages::online_users(inner.hub(), principal, answer).await,
+            Endpoint::PastEvents => pages::past_events(inner.hub(), principal, query, answer),
             Endpoint::Publish => {
                 let body = self.read(&head.headers, body, inner.config.publish_body_bytes).await;
                 self.publish(principal, caller, body, answer).await
@@ -179,13 +180,13 @@ impl Gateway {
         head: &Parts,
     ) -> Result<Attachment, Problem> {
         self.check_origin(&self.0.config.origins, ORIGINS_SETTING, admitted, head)?;
+        let who = Attachment::new(principal.tenant.clone(), Subject::User(principal.user.clone()));
         Ok(Attachment {
-            tenant: principal.tenant.clone(),
-            subject: Subject::User(principal.user.clone()),
             clearance: principal.clearance(),
             expires_at: Some(principal.expires_at),
             subscription: subscription(query)?,
             resume: resume(query),
+            ..who
         })
     }
 
@@ -201,14 +202,8 @@ impl Gateway {
             }
         }
         let session = session.ok_or_else(unknown_session)?;
-        Ok(Attachment {
-            tenant: session.tenant,
-            subject: Subject::Visitor(session.key),
-            clearance: Clearance::Standard,
-            expires_at: None,
-            subscription: subscription(query)?,
-            resume: resume(query),
-        })
+        let who = Attachment::new(session.tenant, Subject::Visitor(session.key));
+        Ok(Attachment { subscription: subscription(query)?, resume: resume(query), ..who })
     }
 
     fn check_origin(

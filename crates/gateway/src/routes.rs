@@ -20,6 +20,7 @@ pub(crate) enum Endpoint {
     UserOnline,
     OnlineUsers,
     Publish,
+    PastEvents,
     WebhookCreate,
     WebhookList,
     WebhookGet,
@@ -105,6 +106,7 @@ static ROUTES: &[Route] = &[
     route(Method::GET, SOCKET, "/ws/users/{user_id}/online", ANY, Endpoint::UserOnline),
     route(Method::GET, API, "/presence/online", ANY, Endpoint::OnlineUsers),
     route(Method::POST, API, "/events", WRITE, Endpoint::Publish),
+    route(Method::GET, API, "/events", WRITE, Endpoint::PastEvents),
     route(Method::GET, API, "/events/stream", ANY, Endpoint::EventStream),
     route(Method::GET, API, "/events/stream/public", Access::Session, Endpoint::PublicEventStream),
     route(Method::GET, API, "/events/stream/public/{session_key}", Access::Session, Endpoint::PublicEventStream),
@@ -233,6 +235,7 @@ mod tests {
             reach(&Method::GET, "/42/stats", Endpoint::WebhookStats);
         }
         check(&Method::POST, "/api/v1/events", Endpoint::Publish);
+        check(&Method::GET, "/api/v1/events", Endpoint::PastEvents);
         check(&Method::GET, "/api/v1/events/stream", Endpoint::EventStream);
         check(&Method::GET, "/api/v1/events/stream/public", Endpoint::PublicEventStream);
         check(&Method::GET, "/api/v1/events/stream/public/abc", Endpoint::PublicEventStream);
@@ -255,7 +258,7 @@ mod tests {
         }
         let problem = routes.find(&Method::PATCH, "/api/webhooks/1").expect_err("no PATCH");
         assert_eq!(problem.allow.as_deref(), Some("GET, HEAD, PUT, DELETE, OPTIONS"));
-        assert_eq!(routes.allowed("/api/v1/events").as_deref(), Some("POST, OPTIONS"));
+        assert_eq!(routes.allowed("/api/v1/events").as_deref(), Some("POST, GET, HEAD, OPTIONS"));
         assert_eq!(routes.allowed("/nope"), None);
         for socket in ["/ws", "/api/v1/ws", "/ws/public", "/ws/public/key", "/api/v1/events/stream"] {
             let problem = routes.find(&Method::HEAD, socket).expect_err("only GET takes the connection");
@@ -276,8 +279,8 @@ mod tests {
                 Endpoint::Drain => assert_eq!(route.access, Access::Operator(&[Role::Admin, Role::Service])),
                 _ => {
                     assert!(may(Role::Service) && may(Role::Admin), "{route:?}");
-                    let is_changing = route.method != Method::GET;
-                    assert_eq!(may(Role::Supervisor), !is_changing, "{route:?}");
+                    let is_for_services = route.method != Method::GET || route.endpoint == Endpoint::PastEvents;
+                    assert_eq!(may(Role::Supervisor), !is_for_services, "{route:?}");
                     let is_for_agents = route.path.starts_with("/ws")
                         || matches!(route.endpoint, Endpoint::OnlineUsers | Endpoint::EventStream);
                     assert_eq!(may(Role::Agent), is_for_agents, "{route:?}");

@@ -222,7 +222,7 @@ impl SwitchBuilder {
             // Not the node's configured name: leases of an earlier start must not pass for this one's.
             let node = NodeId::generate(clock.now());
             let redis = RedisKeepers::start(config, node, self.offline, sink, clock, scope).await?;
-            keepers.hub = redis.seams();
+            keepers.hub = Seams { history: keepers.hub.history.take(), ..redis.seams() };
             keepers.redis = Some(redis);
         }
         Ok(prepared.start(keepers.hub.clone()).await?)

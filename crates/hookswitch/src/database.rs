@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookswitch_hub::{OfflineLimits, Seams};
+use hookswitch_hub::{ChatSessionStore, HistoryStore, OfflineLimits, OfflineStore, Seams};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_store::StoreError;
 #[cfg(feature = "mysql")]
@@ -47,6 +47,12 @@ impl DatabaseConfig {
     }
 }
 
+/// What the hub has this store keep.
+fn hub_seams<S: OfflineStore + ChatSessionStore + HistoryStore + 'static>(store: &Arc<S>, clock: &Clock) -> Seams {
+    let (offline, chat) = (store.clone(), store.clone());
+    Seams { offline, chat, history: Some(store.clone()), ..Seams::memory(clock) }
+}
+
 impl OpenDatabase {
     pub(crate) fn webhooks(&self) -> WebhookSeams {
         match self {
@@ -57,13 +63,13 @@ impl OpenDatabase {
         }
     }
 
-    /// Messages for absent users and chat sessions, the rest in memory.
+    /// Messages for absent users, chat sessions and recent history, the rest in memory.
     pub(crate) fn hub(&self, clock: &Clock) -> Seams {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(store) => Seams { offline: store.clone(), chat: store.clone(), ..Seams::memory(clock) },
+            Self::Sqlite(store) => hub_seams(store, clock),
             #[cfg(feature = "mysql")]
-            Self::MySql(store) => Seams { offline: store.clone(), chat: store.clone(), ..Seams::memory(clock) },
+            Self::MySql(store) => hub_seams(store, clock),
         }
     }
 

@@ -135,7 +135,12 @@ impl Switch {
         let first = deadline.saturating_duration_since(Instant::now()).mul_f64(0.9);
         let clients = tokio::time::timeout(first, self.hub().drain_within(Duration::ZERO));
         let (clients, deliveries) = tokio::join!(clients, self.scopes.webhooks.shut_down(first));
-        let rest = self.scopes.end(deadline.saturating_duration_since(Instant::now())).await;
+        // Half of what is left, so that the store has time to end; it writes what it was given in any case.
+        let save = async {
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.hub().save_history(Instant::now() + left / 2).await;
+        };
+        let rest = self.scopes.end_and(deadline, save).await;
         clients.unwrap_or(false) && deliveries && rest
     }
 }

@@ -35,11 +35,17 @@ impl Scopes {
 
     /// Ends all that is left; whether it ended by itself.
     pub(crate) async fn end(&self, grace: Duration) -> bool {
-        let deadline = Instant::now() + grace;
+        self.end_and(Instant::now() + grace, async {}).await
+    }
+
+    /// The same by `deadline`, and does something when nothing is published any more and the store is still there.
+    pub(crate) async fn end_and(&self, deadline: Instant, last: impl Future<Output = ()>) -> bool {
+        let [users @ .., store] = self.in_order();
         let mut ended = true;
-        for scope in self.in_order() {
+        for scope in users {
             ended &= scope.shut_down(deadline.saturating_duration_since(Instant::now())).await;
         }
-        ended
+        last.await;
+        ended & store.shut_down(deadline.saturating_duration_since(Instant::now())).await
     }
 }

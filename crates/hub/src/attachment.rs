@@ -53,6 +53,11 @@ pub enum ResumeFrom {
 }
 
 impl Attachment {
+    /// One that may see what everybody of the tenant may, without an end, a subscription or a past.
+    pub fn new(tenant: TenantId, subject: Subject) -> Self {
+        Self { tenant, subject, clearance: Clearance::Standard, expires_at: None, subscription: None, resume: None }
+    }
+
     pub(crate) fn user_key(&self) -> Option<UserKey> {
         match &self.subject {
             Subject::User(user) => Some(UserKey { tenant: self.tenant.clone(), user: user.clone() }),

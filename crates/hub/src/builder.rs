@@ -23,6 +23,7 @@ use crate::offline_delivery::OfflineDelivery;
 use crate::publish::fanout::{Fanout, ShardMailbox};
 use crate::seams::broker::{Broker, BrokerSink};
 use crate::seams::chat::{ChatSessionError, ChatSessionStore};
+use crate::seams::history::{HistoryError, HistoryStore};
 use crate::seams::offline::{OfflineLimits, OfflineStore};
 use crate::seams::presence::PresenceStore;
 use crate::sessions::{ChatSessions, SessionLimits};
@@ -40,6 +41,8 @@ pub struct Seams {
     pub offline: Arc<dyn OfflineStore>,
     /// Public chat sessions.
     pub chat: Arc<dyn ChatSessionStore>,
+    /// Recent history over a restart, of a node by itself; `None` where nothing of that survives the process.
+    pub history: Option<Arc<dyn HistoryStore>>,
 }
 
 impl Seams {
@@ -50,6 +53,7 @@ impl Seams {
             presence: Arc::new(MemoryPresence::new(clock.clone())),
             offline: Arc::new(MemoryOffline::new(OfflineLimits::default(), clock.clone())),
             chat: Arc::new(MemoryChatSessions::default()),
+            history: None,
         }
     }
 }
@@ -69,6 +73,10 @@ pub enum StartError {
     /// The chat sessions could not be loaded.
     #[error("cannot load the chat sessions")]
     Sessions(#[from] ChatSessionError),
+    /// What a former node saved of recent history could not be taken back. Left where it is it would be gone on from
+    /// later, as if nothing had happened meanwhile.
+    #[error("cannot take recent history back")]
+    History(#[from] HistoryError),
 }
 
 /// Shards that run but take no connections yet: brokers need the sink before the hub can start.
@@ -126,10 +134,16 @@ impl HubBuilder {
     /// Loads the chat sessions and takes connections in.
     ///
     /// # Errors
-    /// [`StartError::Sessions`].
+    /// [`StartError::Sessions`], [`StartError::History`].
     pub async fn start(self, seams: Seams) -> Result<(Hub, Admission), StartError> {
+        // Taken in any case: beside others it is of no use, and a node by itself must not go on from it later.
+        let saved = match &seams.history {
+            Some(history) => history.take().await?,
+            None => Vec::new(),
+        };
         if seams.broker.is_alone() {
             self.fanout.shared.history.give_positions();
+            self.fanout.shared.history.restore(&saved);
         }
         let sessions = self.start_sessions(&seams).await?;
         let presence_notices = PresenceNotices::new(
@@ -163,6 +177,7 @@ impl HubBuilder {
             broker: seams.broker,
             presence: seams.presence,
             offline: seams.offline,
+            saved_history: seams.history,
             sessions,
             remote_inbound,
             linger_deadline: OnceLock::new(),

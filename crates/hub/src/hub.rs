@@ -21,6 +21,7 @@ use crate::publish::affinity::{ShardId, place};
 use crate::publish::fanout::{Fanout, Reservation};
 use crate::publish::weight::weight;
 use crate::seams::broker::{Broker, BrokerError, EncodedEvent, Publication};
+use crate::seams::history::HistoryStore;
 use crate::seams::offline::{OfflineError, OfflineMessage, OfflineStore};
 use crate::seams::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
 use crate::seams::user_key::UserKey;
@@ -33,12 +34,18 @@ use crate::sessions::ChatSessions;
 #[derive(Clone)]
 pub struct Hub(pub(crate) Arc<HubParts>);
 
+mod past;
+mod save;
+
+pub use past::{NotRecovered, PastEvents};
+
 pub(crate) struct HubParts {
     pub(crate) config: Arc<HubConfig>,
     pub(crate) fanout: Arc<Fanout>,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) presence: Arc<dyn PresenceStore>,
     pub(crate) offline: Arc<dyn OfflineStore>,
+    pub(crate) saved_history: Option<Arc<dyn HistoryStore>>,
     pub(crate) sessions: Arc<ChatSessions>,
     pub(crate) remote_inbound: Arc<RemoteInbound>,
     /// When lingering ends; set once the first drain has seen everybody out.
@@ -97,13 +104,23 @@ impl Hub {
     /// midway, other nodes may miss events.
     pub async fn publish(&self, room: Reservation, publications: &[Publication]) -> Vec<EncodedEvent> {
         let mut sending = Vec::with_capacity(1);
-        let hand_on = |part: Range<usize>| sending.push((part.clone(), self.0.broker.publish(&publications[part])));
+        let mut hand_on_some =
+            |part: Range<usize>| sending.push((part.clone(), self.0.broker.publish(&publications[part])));
+        let hand_on = |part: Range<usize>| {
+            let mut start = part.start;
+            for some in publications[part].chunk_by(|a, b| goes_out(a) == goes_out(b)) {
+                if goes_out(&some[0]) {
+                    hand_on_some(start..start + some.len());
+                }
+                start += some.len();
+            }
+        };
         let outcomes = self.0.fanout.deliver_and(room, publications, None, hand_on);
         for (part, sending) in sending {
             self.note_failure(&publications[part], sending.await);
         }
         let mut missed = Vec::new();
-        let targeted = publications.iter().filter(|publication| publication.event.user.is_some());
+        let targeted = publications.iter().filter(|publication| publication.event.seeks_user());
         for (Publication { event, holders }, outcome) in targeted.zip(outcomes) {
             // A shard that is gone reached nobody.
             if holders.is_empty() && !outcome.await.unwrap_or(false) {
@@ -324,6 +341,12 @@ impl Hub {
         }
         are_out
     }
+}
+
+/// Whether other nodes are to hear of it now: what is kept reaches its user from the store, but the end of a chat
+/// session concerns its visitors all the same.
+fn goes_out(publication: &Publication) -> bool {
+    !publication.event.is_kept() || publication.event.event_type.ends_session()
 }
 
 /// Where a user is connected.

@@ -5,7 +5,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use hookswitch_hub::memory::MemoryTransport;
-//! use hookswitch_hub::{Attachment, Clearance, HubBuilder, HubConfig, Subject, Publication};
+//! use hookswitch_hub::{Attachment, HubBuilder, HubConfig, Subject, Publication};
 //! use hookswitch_protocol::{Event, EventId, EventType, Payload, TenantId, UserId};
 //! use hookswitch_runtime::{Clock, Scope};
 //!
@@ -15,8 +15,7 @@
 //! let (hub, admission) = HubBuilder::in_memory(HubConfig::default(), clock.clone(), &scope).await?;
 //! let tenant = TenantId::parse("tenant-123")?;
 //! let subject = Subject::User(UserId::from(456));
-//! let clearance = Clearance::Standard;
-//! let who = Attachment { tenant: tenant.clone(), subject, clearance, expires_at: None, subscription: None, resume: None };
+//! let who = Attachment::new(tenant.clone(), subject);
 //! let (open, mut inbox) = MemoryTransport::pair(16);
 //! admission.attach(who, MemoryTransport::FORM).await?.open(open).await;
 //!
@@ -64,7 +63,7 @@ pub use error::{HubError, TooManyNames};
 pub use history::classes::EventClasses;
 pub use history::limits::HistoryLimits;
 pub use hookswitch_runtime::BoxFuture;
-pub use hub::{Hub, UserLocation};
+pub use hub::{Hub, NotRecovered, PastEvents, UserLocation};
 pub use metrics::HubMetrics;
 pub use offline_delivery::BacklogNotice;
 pub use publish::affinity::ShardId;
@@ -72,6 +71,7 @@ pub use publish::fanout::Reservation;
 pub use publish::wire_form::{Message, WireForm};
 pub use seams::broker::{Broker, BrokerError, BrokerSink, EncodedEvent, GapScope, Origin, Publication, Received};
 pub use seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
+pub use seams::history::{HistoryError, HistoryStore, SavedPart};
 pub use seams::offline::{
     Claim, ClaimedMessage, MessageNumber, OFFLINE_PAGE_BYTES, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
 };

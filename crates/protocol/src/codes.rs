@@ -177,6 +177,8 @@ error_codes! {
     UnknownSession = 303 "unknown_session",
     /// A WebSocket endpoint was asked without an upgrade.
     UpgradeRequired = 304 "upgrade_required",
+    /// What happened behind a position cannot be given; the reason stands in the details.
+    NotRecovered = 305 "not_recovered",
     /// Buffers are full; nothing was accepted.
     Overloaded = 400 "overloaded",
     /// The node is shutting down.

@@ -224,6 +224,10 @@ fn resume(payload: Option<&RawValue>) -> Result<ResumeCommand, CommandError> {
     let raw: RawResume<'_> = serde_json::from_str(payload.get()).map_err(|e| invalid(format!("{wanted}: {e}")))?;
     let position = raw.position.ok_or_else(|| invalid(wanted))?.parse().ok();
     let events = has_names(Some(payload)).then(|| names(Some(payload))).transpose()?;
+    if events.as_ref().is_some_and(Vec::is_empty) {
+        // As in the URL: an empty list would leave out everything.
+        return Err(invalid("payload.events names no event type: leave it out to get everything"));
+    }
     Ok(ResumeCommand { position, events })
 }
 

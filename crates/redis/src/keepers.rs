@@ -39,6 +39,7 @@ impl RedisKeepers {
             presence: self.presence.clone(),
             offline: self.offline.clone(),
             chat: self.chat.clone(),
+            history: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch_hub::{ChatSessionError, OfflineError};
+use hookswitch_hub::{ChatSessionError, HistoryError, OfflineError};
 use hookswitch_webhooks::{DirectoryError, LedgerError};
 
 /// Any error from a library below us.
@@ -179,6 +179,10 @@ impl Failure {
 
     pub(crate) fn offline(self, operation: &'static str) -> OfflineError {
         OfflineError::Unavailable { operation, source: Box::new(self) }
+    }
+
+    pub(crate) fn history(self, operation: &'static str) -> HistoryError {
+        HistoryError::Unavailable { operation, source: Box::new(self) }
     }
 
     pub(crate) fn chat(self, operation: &'static str) -> ChatSessionError {

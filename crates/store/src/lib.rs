@@ -1,8 +1,8 @@
 //! What survives a restart: schema, queries and migrations over SQLite and MySQL/MariaDB, with group-committing writers.
 //!
-//! Knows nothing of sockets, HTTP or what an event means. Keeps five promises made elsewhere: of
+//! Knows nothing of sockets, HTTP or what an event means. Keeps six promises made elsewhere: of
 //! `hookswitch_webhooks` the directory of registrations, the delivery ledger and the attempt log; of
-//! `hookswitch_hub` the offline messages and the chat sessions. What a call returned from is on disk
+//! `hookswitch_hub` the offline messages, the chat sessions and the recent history that a node saves as it ends. What a call returned from is on disk
 //! and survives a power cut.
 //!
 //! ```

@@ -142,6 +142,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    saved_history (tenant_id, part) {
+        tenant_id -> Text,
+        part -> BigInt,
+        body -> Binary,
+    }
+}
+
+diesel::table! {
     write_proof (id) {
         id -> BigInt,
         filling -> Binary,

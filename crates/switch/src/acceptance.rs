@@ -248,12 +248,11 @@ impl Acceptance<'_> {
         let (mut live, mut users) = (Vec::new(), Vec::new());
         for event in fresh {
             let waits = event.waits(addressees);
-            // What was kept reaches its user from the store alone, or it would come twice. The end of
-            // a chat session concerns its visitors all the same: it disconnects them.
-            if !waits || event.event.event_type.ends_session() {
-                let holders = event.holders(addressees);
-                live.push(Publication { event: EncodedEvent::new(event.event), holders });
-            }
+            let holders = event.holders(addressees);
+            // What was kept has its place among the others, but reaches its user from the store alone, or it would
+            // come twice.
+            let event_on_its_way = if waits { EncodedEvent::kept(event.event) } else { EncodedEvent::new(event.event) };
+            live.push(Publication { event: event_on_its_way, holders });
             users.extend(event.addressee.filter(|_| waits));
         }
         for session in live.iter().filter_map(|publication| publication.event.session.as_ref()) {

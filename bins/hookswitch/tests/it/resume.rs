@@ -1,5 +1,7 @@
 //! Clients that lose their connection and come back to where they were.
 
+use std::time::Duration;
+
 use hookswitch_testkit::{Token, WsClient, WsRequest};
 use serde_json::{Value, json};
 
@@ -102,6 +104,34 @@ async fn after_a_crash_positions_are_of_another_time() {
     let mut client = stage.agent(7).await;
     publish(&stage, 0..1).await;
     let (_, position) = read(&client.expect("alert").await);
+    let stage = stage.crash_and_restart().await;
+    let mut again = back(&stage, 7, &format!("resume={position}")).await;
+    assert_eq!(again.expect("resumed").await["payload"]["reason"], "epoch");
+}
+
+#[tokio::test]
+async fn a_restart_in_order_is_no_new_epoch() {
+    let mut stage = Stage::start().await;
+    let mut client = stage.agent(7).await;
+    publish(&stage, 0..1).await;
+    let (_, position) = read(&client.expect("alert").await);
+    drop(client);
+    publish(&stage, 1..4).await;
+    stage.node.terminate();
+    assert!(stage.node.wait(Duration::from_secs(15)).await.success());
+    let stage = stage.crash_and_restart().await;
+    publish(&stage, 4..5).await;
+    let mut again = back(&stage, 7, &format!("resume={position}")).await;
+    for n in 1..5 {
+        assert_eq!(read(&again.expect("alert").await).0, n);
+    }
+    let resumed = again.expect("resumed").await;
+    assert_eq!((&resumed["payload"]["recovered"], &resumed["payload"]["replayed"]), (&json!(true), &json!(4)));
+    // What was saved is gone on from once: after a crash it is of another time.
+    let (_, position) = {
+        publish(&stage, 5..6).await;
+        read(&again.expect("alert").await)
+    };
     let stage = stage.crash_and_restart().await;
     let mut again = back(&stage, 7, &format!("resume={position}")).await;
     assert_eq!(again.expect("resumed").await["payload"]["reason"], "epoch");

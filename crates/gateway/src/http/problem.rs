@@ -87,6 +87,7 @@ const fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::NotFound | ErrorCode::UnknownSession => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::Conflict => StatusCode::CONFLICT,
+        ErrorCode::NotRecovered => StatusCode::GONE,
         ErrorCode::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
         ErrorCode::Overloaded | ErrorCode::Draining | ErrorCode::StorageUnavailable | ErrorCode::TooManyConnections => {
             StatusCode::SERVICE_UNAVAILABLE

@@ -3,10 +3,12 @@
 mod console;
 mod health;
 mod metrics;
+mod past_events;
 mod presence;
 
 pub(crate) use console::console;
 pub use health::{Health, Probe, ProbeCheck, Weight};
 pub(crate) use health::{Readiness, healthy};
 pub(crate) use metrics::metrics;
+pub(crate) use past_events::past_events;
 pub(crate) use presence::{online_users, socket_stats, user_online};

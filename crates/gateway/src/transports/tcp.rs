@@ -21,6 +21,12 @@ use crate::metrics::GatewayMetrics;
 /// Slices handed to one vectored write.
 const SLICES_PER_WRITE: usize = 64;
 
+/// What the system takes in that it cannot send yet to a client that is behind: nothing urgent overtakes that.
+const UNSENT_BYTES: u32 = 16 * 1024;
+
+/// Stands for the system's own bound, `net.ipv4.tcp_notsent_lowat`.
+const SYSTEM_UNSENT: u32 = 0;
+
 /// What all sockets of a gateway share.
 #[derive(Debug)]
 pub(crate) struct SocketContext {
@@ -65,21 +71,40 @@ pub(crate) struct Socket {
     pub(crate) context: Arc<SocketContext>,
     writer: Cell<Writer>,
     reader: Cell<Option<Waker>>,
-    /// The reader is to say when everything that was written has arrived.
-    awaits_arrival: Cell<bool>,
+    proof: Cell<Proof>,
+}
+
+/// How much was written, and what of it is waited for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Proof {
+    /// Bytes written here; what others wrote to the socket before is not among them.
+    n_written: u64,
+    /// The reader is to say when so many of them have arrived.
+    awaited: Option<u64>,
+}
+
+impl Proof {
+    /// Whether what is waited for has arrived; then nobody waits for it any more.
+    fn check(&mut self, arrival: Arrival) -> bool {
+        // More is missing than was written here as long as the head of the answer is.
+        let n_arrived = match arrival {
+            Arrival::Whole | Arrival::Unknown => self.n_written,
+            Arrival::Missing(n_missing) => self.n_written.saturating_sub(u64::from(n_missing)),
+            Arrival::Gone => return false,
+        };
+        let has_arrived = self.awaited.is_none_or(|awaited| n_arrived >= awaited);
+        if has_arrived {
+            self.awaited = None;
+        }
+        has_arrived
+    }
 }
 
 impl Socket {
     /// Registers the socket with the runtime of this thread.
     pub(crate) fn register(stream: std::net::TcpStream, context: Arc<SocketContext>) -> io::Result<Self> {
         let stream = TcpStream::from_std(stream)?;
-        Ok(Self {
-            stream,
-            context,
-            writer: Cell::new(Writer::Open),
-            reader: Cell::new(None),
-            awaits_arrival: Cell::new(false),
-        })
+        Ok(Self { stream, context, writer: Cell::new(Writer::Open), reader: Cell::new(None), proof: Cell::default() })
     }
 
     pub(crate) fn writer(&self) -> Writer {
@@ -126,16 +151,32 @@ impl Socket {
         self.stream.try_read(buffer)
     }
 
-    /// Whether somebody waits for everything written to arrive.
+    /// Whether somebody waits for what was written up to some byte to arrive.
     pub(crate) fn awaits_arrival(&self) -> bool {
-        self.awaits_arrival.get()
+        self.proof.get().awaited.is_some()
     }
 
     /// Whether it has; then nobody waits for it any more.
     pub(crate) fn check_arrival(&self) -> bool {
-        let has_arrived = matches!(arrival(&self.stream), Arrival::Whole | Arrival::Unknown);
-        self.awaits_arrival.set(!has_arrived);
+        let mut proof = self.proof.get();
+        let has_arrived = proof.check(arrival(&self.stream));
+        self.proof.set(proof);
         has_arrived
+    }
+
+    fn note_written(&self, n_bytes: usize) {
+        let proof = self.proof.get();
+        self.proof.set(Proof { n_written: proof.n_written + n_bytes as u64, ..proof });
+    }
+
+    /// Bounds what the system takes in that it cannot send yet; a socket that is dead has nothing to bound.
+    fn bound_unsent(&self, n_bytes: u32) {
+        #[cfg(target_os = "linux")]
+        if let Err(error) = SockRef::from(&self.stream).set_tcp_notsent_lowat(n_bytes) {
+            tracing::debug!(%error, "the system does not bound what it cannot send");
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = n_bytes;
     }
 
     /// Says that nothing more comes; the client's own end is still heard.
@@ -161,7 +202,10 @@ impl Transport for Socket {
             };
             match written {
                 Ok(0) => return Flushed::Gone,
-                Ok(n_written) => outbox.advance(n_written),
+                Ok(n_written) => {
+                    outbox.advance(n_written);
+                    self.note_written(n_written);
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.set_writer(Writer::Blocked);
                     return Flushed::Blocked;
@@ -173,12 +217,22 @@ impl Transport for Socket {
         Flushed::Drained
     }
 
-    fn has_arrived(&self) -> bool {
+    fn has_arrived(&self, n_behind: usize) -> bool {
+        let proof = self.proof.get();
+        self.proof.set(Proof { awaited: Some(proof.n_written - n_behind as u64), ..proof });
         let has_arrived = self.check_arrival();
         if !has_arrived {
             self.wake_reader();
         }
         has_arrived
+    }
+
+    fn fell_behind(&self) {
+        self.bound_unsent(UNSENT_BYTES);
+    }
+
+    fn caught_up(&self) {
+        self.bound_unsent(SYSTEM_UNSENT);
     }
 
     fn finish(&self) {
@@ -196,5 +250,25 @@ impl Transport for Socket {
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Socket").field("stream", &self.stream).field("writer", &self.writer).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_behind_a_page_does_not_put_off_its_proof() {
+        let mut proof = Proof { n_written: 10_000, awaited: Some(9_000) };
+        assert!(!proof.check(Arrival::Missing(20_000)), "the head is not there yet, either");
+        assert!(!proof.check(Arrival::Missing(1_001)));
+        proof.n_written += 500_000;
+        assert!(!proof.check(Arrival::Missing(501_001)));
+        assert!(proof.check(Arrival::Missing(501_000)), "the page is there, and what came behind is on its way");
+        assert_eq!(proof.awaited, None);
+        let waiting = Proof { n_written: 10, awaited: Some(10) };
+        for (arrival, is_proof) in [(Arrival::Whole, true), (Arrival::Unknown, true), (Arrival::Gone, false)] {
+            assert_eq!({ waiting }.check(arrival), is_proof, "{arrival:?}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::event_source::EventSource;
-use crate::rig::{Rig, sign, token};
+use crate::rig::{Rig, check_gaps, publish_numbered, sign, token};
 
 const STREAM: &str = "/api/v1/events/stream";
 
@@ -131,26 +131,8 @@ async fn a_client_that_stops_reading_is_told_what_it_missed_and_holds_up_nobody(
     let rig = Rig::with(|_, hub| hub.outbox_bytes = 256 * 1024).await;
     let mut slow = EventSource::open_narrow(&rig.addr, &format!("{STREAM}?token={}", token("tenant-1", 1))).await;
     let mut quick = agent(&rig, "tenant-1", 2).await;
-    let service = rig.service("tenant-1");
-    let filler = "x".repeat(16 * 1024);
-    let n_events = 600;
-    for n in 0..n_events {
-        service.publish(json!({"type": "alert", "payload": {"n": n, "filler": filler}})).await;
-        assert_eq!(quick.expect("alert").await["payload"]["n"], n);
-    }
-    let (mut next, mut n_gaps, mut is_told) = (0_i64, 0, false);
-    while next < n_events {
-        let message = slow.next().await.expect("more comes");
-        if message["type"] == "error" {
-            assert_eq!(message["payload"]["code"], "messages_dropped");
-            (n_gaps, is_told) = (n_gaps + 1, true);
-        } else {
-            let n = message["payload"]["n"].as_i64().expect("a number");
-            assert_eq!(n > next, std::mem::take(&mut is_told), "in order, and only what was told is missing");
-            next = n + 1;
-        }
-    }
-    assert!(n_gaps > 0, "history holds too much for this test to mean anything");
+    publish_numbered(&rig, async |n| assert_eq!(quick.expect("alert").await["payload"]["n"], n)).await;
+    check_gaps(async || slow.next().await.expect("more comes")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

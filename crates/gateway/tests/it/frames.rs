@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hookswitch_testkit::{Frame, Opcode, PATIENCE, RawSocket, eventually};
 use serde_json::json;
 
-use crate::rig::{Rig, token};
+use crate::rig::{Rig, check_gaps, publish_numbered, token};
 
 async fn raw(rig: &Rig) -> RawSocket {
     let mut socket = RawSocket::connect(&rig.addr).await;
@@ -162,28 +162,14 @@ async fn a_client_that_stops_reading_is_told_what_it_missed_and_holds_up_nobody(
     let mut slow = RawSocket::connect_narrow(&rig.addr).await;
     slow.upgrade("/ws", &token("tenant-1", 1)).await;
     let mut quick = rig.agent("tenant-1", 2).await;
-    let service = rig.service("tenant-1");
-    let filler = "x".repeat(16 * 1024);
-    let n_events = 600;
-    for n in 0..n_events {
-        service.publish(json!({"type": "alert", "payload": {"n": n, "filler": filler}})).await;
-        assert_eq!(quick.expect("alert").await["payload"]["n"], n);
-    }
-    let (mut next, mut n_gaps, mut is_told) = (0_i64, 0, false);
-    while next < n_events {
-        let frame = slow.read_frame(Duration::from_secs(10)).await.expect("more comes");
-        if frame.opcode != Opcode::Text {
-            continue;
+    publish_numbered(&rig, async |n| assert_eq!(quick.expect("alert").await["payload"]["n"], n)).await;
+    check_gaps(async || {
+        loop {
+            let frame = slow.read_frame(Duration::from_secs(10)).await.expect("more comes");
+            if frame.opcode == Opcode::Text {
+                return serde_json::from_slice(&frame.payload).expect("whole JSON");
+            }
         }
-        let message: serde_json::Value = serde_json::from_slice(&frame.payload).expect("whole JSON");
-        if message["type"] == "error" {
-            assert_eq!(message["payload"]["code"], "messages_dropped");
-            (n_gaps, is_told) = (n_gaps + 1, true);
-        } else {
-            let n = message["payload"]["n"].as_i64().expect("a number");
-            assert_eq!(n > next, std::mem::take(&mut is_told), "in order, and only what was told is missing");
-            next = n + 1;
-        }
-    }
-    assert!(n_gaps > 0, "history holds too much for this test to mean anything");
+    })
+    .await;
 }

@@ -15,6 +15,7 @@ mod frames;
 mod http;
 mod origins;
 mod pace;
+mod past_events;
 mod refused_upgrades;
 mod relocation;
 mod sessions;

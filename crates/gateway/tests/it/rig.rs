@@ -13,6 +13,7 @@ use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::{SwitchConfig, Switchboard};
 use hookswitch_testkit::{ApiClient, Token, WsClient, WsRequest};
 use hookswitch_webhooks::{AddressPolicy, WebhookConfig, WebhookSeams, Webhooks};
+use serde_json::{Value, json};
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
 
@@ -88,6 +89,36 @@ impl Rig {
         WsRequest::new(&self.addr, &format!("/ws/public/{session}")).open().await
     }
 }
+
+/// Publishes 600 large alerts of `tenant-1`, numbered, each taken in by somebody who reads before the next.
+pub(crate) async fn publish_numbered(rig: &Rig, mut taken: impl AsyncFnMut(i64)) {
+    let service = rig.service("tenant-1");
+    let filler = "x".repeat(16 * 1024);
+    for n in 0..N_NUMBERED {
+        service.publish(json!({"type": "alert", "payload": {"n": n, "filler": filler}})).await;
+        taken(n).await;
+    }
+}
+
+/// Reads them, slowly: they come in order, and only where that was told are some missing.
+pub(crate) async fn check_gaps(mut next: impl AsyncFnMut() -> Value) {
+    let (mut expected, mut n_gaps, mut is_told) = (0, 0, false);
+    while expected < N_NUMBERED {
+        let message = next().await;
+        if message["type"] == "error" {
+            assert_eq!(message["payload"]["code"], "messages_dropped");
+            (n_gaps, is_told) = (n_gaps + 1, true);
+        } else {
+            let n = message["payload"]["n"].as_i64().expect("a number");
+            let has_gap = n > expected;
+            assert_eq!(has_gap, std::mem::take(&mut is_told), "in order, and only what was told is missing");
+            expected = n + 1;
+        }
+    }
+    assert!(n_gaps > 0, "history holds too much for this test to mean anything");
+}
+
+const N_NUMBERED: i64 = 600;
 
 /// A good token of an agent.
 pub(crate) fn token(tenant: &str, user: i64) -> String {

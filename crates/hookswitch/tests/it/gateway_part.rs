@@ -8,7 +8,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 use hookswitch::gateway::{GatewayConfig, JwtAuthenticator, JwtConfig, listen};
 use hookswitch::hub::memory::MemoryTransport;
-use hookswitch::hub::{Attachment, Clearance, Subject};
+use hookswitch::hub::{Attachment, Subject};
 use hookswitch::payloads::Alert;
 use hookswitch::runtime::{Clock, Scope};
 use hookswitch::store::StoreConfig;
@@ -57,14 +57,7 @@ async fn a_transport_of_the_embedders_serves_beside_the_gateways() {
     let mut anna = WsRequest::new(&address, "/ws").bearer(&Token::new("t", 1).sign(SECRET)).open().await;
     let tenant = TenantId::parse("t").expect("legal");
     let subject = Subject::User(UserId::from(2));
-    let who = Attachment {
-        tenant: tenant.clone(),
-        subject,
-        clearance: Clearance::Standard,
-        expires_at: None,
-        subscription: None,
-        resume: None,
-    };
+    let who = Attachment::new(tenant.clone(), subject);
     let (open, mut inbox) = MemoryTransport::pair(16);
     switch.admission().attach(who, MemoryTransport::FORM).await.expect("taken in").open(open).await;
     switch.broadcaster().send_alert(&tenant, Alert::new("both", "b")).await.expect("accepted");

@@ -8,6 +8,7 @@ pub(crate) mod evict;
 pub(crate) mod limits;
 pub(crate) mod place;
 pub(crate) mod ring;
+mod saved;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -25,6 +26,7 @@ use crate::history::classes::EventClasses;
 use crate::history::limits::HistoryLimits;
 use crate::history::place::{Place, Unrecovered};
 use crate::history::ring::{Page, Recorded, Ring};
+use crate::publish::weight::weight;
 use crate::seams::broker::EncodedEvent;
 
 /// Tenants are spread over so many locks.
@@ -63,6 +65,12 @@ struct TenantHistory {
     /// The sequence number of the last batch that each shard was given.
     handed_over: SmallVec<[u64; 4]>,
     used_at: Instant,
+}
+
+impl TenantHistory {
+    fn new(ring: Ring) -> Self {
+        Self { ring, handed_over: SmallVec::new(), used_at: Instant::now() }
+    }
 }
 
 /// The end of a tenant's history, as one shard sees it.
@@ -109,6 +117,11 @@ impl History {
         Head { place: known.ring.head(), handed_over }
     }
 
+    /// The same for whoever is no shard.
+    pub(crate) fn end(&self, tenant: &TenantId) -> Place {
+        self.lock(tenant).known().ring.head()
+    }
+
     /// Up to `n_events` events behind the one with this number, of this shard's tenant.
     pub(crate) fn page(&self, tenant: &TenantId, after: u64, n_events: usize) -> Page {
         let mut lock = self.lock(tenant);
@@ -147,6 +160,29 @@ impl History {
         self.lock(tenant).known().ring.before_session(session)
     }
 
+    /// Looks at every event that is kept behind the first number, up to the second.
+    pub(crate) fn for_each_between(&self, tenant: &TenantId, between: (u64, u64), look: impl FnMut(&Recorded)) {
+        self.lock(tenant).known().ring.between(between).for_each(look);
+    }
+
+    /// What the events behind the one with this number weigh that are looked for; not looked through where all that is
+    /// kept weighs no more than `enough`.
+    pub(crate) fn weight_behind(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        enough: usize,
+        is_looked_for: impl Fn(&Recorded) -> bool,
+    ) -> usize {
+        let mut lock = self.lock(tenant);
+        let ring = &lock.known().ring;
+        if ring.n_bytes() <= enough {
+            return ring.n_bytes();
+        }
+        let looked_for = ring.between((after, u64::MAX)).filter(|recorded| is_looked_for(recorded));
+        looked_for.map(|recorded| weight(&recorded.event)).sum()
+    }
+
     /// The place with this number.
     pub(crate) fn place(&self, tenant: &TenantId, seq: u64) -> Place {
         self.lock(tenant).known().ring.place(seq)
@@ -164,6 +200,13 @@ impl History {
             stripe.tenants.values().map(|known| known.ring.len()).sum::<usize>()
         };
         self.stripes.iter().map(n_events).sum()
+    }
+
+    fn for_each_tenant(&self, mut look: impl FnMut(&TenantId, &TenantHistory)) {
+        for stripe in &self.stripes {
+            let stripe = stripe.lock().unwrap_or_else(PoisonError::into_inner);
+            stripe.tenants.iter().for_each(|(tenant, known)| look(tenant, known));
+        }
     }
 
     /// The place before the first event of a tenant that nothing is known of.
@@ -187,8 +230,7 @@ impl TenantLock<'_> {
         let Stripe { tenants, forgotten } = &mut *self.stripe;
         if !tenants.contains_key(self.tenant) {
             let ring = Ring::starting_at(self.history.beginning(*forgotten));
-            let new = TenantHistory { ring, handed_over: SmallVec::new(), used_at: Instant::now() };
-            tenants.insert(self.tenant.clone(), new);
+            tenants.insert(self.tenant.clone(), TenantHistory::new(ring));
         }
         tenants.get_mut(self.tenant).expect("just made")
     }

@@ -33,6 +33,8 @@ pub(crate) enum Unrecovered {
     Epoch,
     /// This node gives no positions now.
     Degraded,
+    /// It missed more than is sent.
+    TooFar,
 }
 
 impl Unrecovered {
@@ -42,6 +44,7 @@ impl Unrecovered {
             Self::Expired => "expired",
             Self::Epoch => "epoch",
             Self::Degraded => "degraded",
+            Self::TooFar => "too_far",
         }
     }
 }

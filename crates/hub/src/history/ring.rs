@@ -47,6 +47,13 @@ pub(crate) struct Recorded {
     at: Instant,
 }
 
+impl Recorded {
+    /// When it came to this node.
+    pub(crate) fn at(&self) -> Instant {
+        self.at
+    }
+}
+
 /// Some events behind a place.
 #[derive(Debug)]
 pub(crate) struct Page {
@@ -119,15 +126,85 @@ impl Ring {
     /// Enters an event behind the last one.
     pub(crate) fn push(&mut self, event: EncodedEvent, class: Class, at: Instant) {
         self.head = self.head.plus(1);
-        let is_opt_in = event.event_type.is_opt_in();
-        let class = if is_opt_in { Class::InOrder } else { class };
-        match class {
+        self.enter(Recorded { place: self.head, event, class, at });
+    }
+
+    fn enter(&mut self, mut recorded: Recorded) {
+        let (seq, is_opt_in) = (recorded.place.seq, recorded.event.event_type.is_opt_in());
+        if is_opt_in {
+            recorded.class = Class::InOrder;
+        }
+        match recorded.class {
             Class::InOrder => {}
-            Class::Urgent => self.urgent.push_back(self.head.seq),
-            Class::Latest(of) => _ = self.latest.insert(of, self.head.seq),
+            Class::Urgent => self.urgent.push_back(seq),
+            Class::Latest(of) => _ = self.latest.insert(of, seq),
         }
         let lane = if is_opt_in { &mut self.opt_in } else { &mut self.common };
-        lane.push(Recorded { place: self.head, event, class, at });
+        lane.push(recorded);
+    }
+
+    /// One that ends at this position and holds nothing yet of what was behind these offsets, `floor` being the least,
+    /// the others the last one of either kind that is not kept any more.
+    pub(crate) fn saved(head: Position, floor: u64, lost: u64, lost_opt_in: u64) -> Self {
+        let at = |offset: u64| Place {
+            seq: offset.saturating_sub(floor),
+            position: Some(Position { epoch: head.epoch, offset }),
+        };
+        let mut ring = Self::starting_at(at(head.offset));
+        (ring.common.lost, ring.opt_in.lost) = (at(lost), at(lost_opt_in));
+        ring
+    }
+
+    /// Enters an event that was there before, at its offset, behind those that were entered; one that is too old to say
+    /// how old counts as gone. `None` where there is no such offset.
+    pub(crate) fn put_back(
+        &mut self,
+        offset: u64,
+        event: EncodedEvent,
+        class: Class,
+        at: Option<Instant>,
+    ) -> Option<()> {
+        let head = self.head.position?;
+        let seq = self.head.seq.checked_sub(head.offset.checked_sub(offset)?)?;
+        let place = Place { seq, position: Some(Position { offset, ..head }) };
+        match at {
+            Some(at) => self.enter(Recorded { place, event, class, at }),
+            None if event.event_type.is_opt_in() => self.opt_in.lost = place,
+            None => self.common.lost = place,
+        }
+        Some(())
+    }
+
+    /// The offsets of the last event that is not kept any more, of those for everybody and of the others; `None` without
+    /// positions.
+    pub(crate) fn saved_head(&self) -> Option<(u64, u64)> {
+        let offset = |lane: &Lane| Some(self.place(lane.lost.seq).position?.offset);
+        Some((offset(&self.common)?, offset(&self.opt_in)?))
+    }
+
+    /// The newest events up to this number of so many bytes, in order, or one, and behind which number there is none
+    /// that is not among them. `None` where nothing is kept up to there.
+    pub(crate) fn newest_up_to(&self, up_to: u64, n_bytes: usize) -> Option<(u64, Vec<&Recorded>)> {
+        let before = |lane: &'_ Lane| lane.events.partition_point(|recorded| recorded.place.seq <= up_to);
+        let mut common = self.common.events.range(..before(&self.common)).rev().peekable();
+        let mut opt_in = self.opt_in.events.range(..before(&self.opt_in)).rev().peekable();
+        let (mut newest, mut n_taken) = (Vec::new(), 0);
+        loop {
+            let is_common = match (common.peek(), opt_in.peek()) {
+                (Some(a), Some(b)) => a.place.seq > b.place.seq,
+                (a, _) => a.is_some(),
+            };
+            let Some(next) = (if is_common { common.next() } else { opt_in.next() }) else { break };
+            n_taken += weight(&next.event);
+            if n_taken > n_bytes && !newest.is_empty() {
+                newest.reverse();
+                return Some((next.place.seq, newest));
+            }
+            newest.push(next);
+        }
+        newest.reverse();
+        let floor = self.common.lost.seq.min(self.opt_in.lost.seq);
+        (floor < up_to).then_some((floor, newest))
     }
 
     /// Lets go of what is over a bound; gives how many bytes that was.
@@ -192,6 +269,12 @@ impl Ring {
         let events: Vec<Recorded> = printed.cloned().collect();
         let superseded = events.iter().map(|recorded| self.is_superseded(recorded)).collect();
         Page { events, superseded, head: self.head, lost: self.common.lost, lost_opt_in: self.opt_in.lost }
+    }
+
+    /// Every event behind the first number, up to the second; those that one must ask for come last.
+    pub(crate) fn between(&self, (after, up_to): (u64, u64)) -> impl Iterator<Item = &Recorded> {
+        let common = self.common.after(after).take_while(move |recorded| recorded.place.seq <= up_to);
+        common.chain(self.opt_in.after(after).take_while(move |recorded| recorded.place.seq <= up_to))
     }
 
     /// The place of the event at this position, when everything behind it is there.

@@ -2,12 +2,14 @@
 
 mod broker;
 mod chat;
+mod history;
 mod offline;
 mod presence;
 mod transport;
 
 pub use broker::MemoryBroker;
 pub use chat::MemoryChatSessions;
+pub use history::MemoryHistory;
 pub use offline::MemoryOffline;
 pub use presence::MemoryPresence;
 pub use transport::{Inbox, MemoryTransport};

@@ -139,7 +139,8 @@ impl Fanout {
     /// Hands over to every shard. Events of several tenants part here: a batch is
     /// looked at as its first event's tenant from here on.
     ///
-    /// Gives the outcome of each event for one user, in order: whether the user was reached here.
+    /// Gives the outcome of each event for one user, but for those that are kept, in order: whether the user was reached
+    /// here.
     pub(crate) fn deliver(
         &self,
         room: Reservation,
@@ -173,7 +174,7 @@ impl Fanout {
             let first = is_kept.then(|| lock.record(events.iter().map(AsRef::as_ref)));
             match early.or_else(|| is_anybody().then(prepare)) {
                 Some(prepared) => self.deliver_batch(share, &mut lock, first, &prepared),
-                None => outcomes.extend(events.iter().filter(|event| event.as_ref().user.is_some()).map(|_| nobody())),
+                None => outcomes.extend(events.iter().filter(|event| event.as_ref().seeks_user()).map(|_| nobody())),
             }
             hand_on(start..start + events.len());
             start += events.len();
@@ -218,7 +219,7 @@ fn prepare(
     except: Option<ConnectionId>,
     outcomes: &mut Vec<oneshot::Receiver<bool>>,
 ) -> PreparedEvent {
-    let receipt = event.user.is_some().then(|| {
+    let receipt = event.seeks_user().then(|| {
         let (receipt, outcome) = DeliveryReceipt::new();
         outcomes.push(outcome);
         receipt

@@ -51,12 +51,29 @@ pub trait Broker: Send + Sync {
 pub struct EncodedEvent {
     event: Arc<Event>,
     envelope: OnceLock<Bytes>,
+    is_kept: bool,
 }
 
 impl EncodedEvent {
     /// An event whose envelope is not printed yet.
     pub fn new(event: impl Into<Arc<Event>>) -> Self {
-        Self { event: event.into(), envelope: OnceLock::new() }
+        Self { event: event.into(), envelope: OnceLock::new(), is_kept: false }
+    }
+
+    /// The same of one whose user is away and gets it from the store alone: it has its place in history, and ends the
+    /// session that it ends, but nobody is given it from there.
+    pub fn kept(event: impl Into<Arc<Event>>) -> Self {
+        Self { is_kept: true, ..Self::new(event) }
+    }
+
+    /// Whether it was made by [`EncodedEvent::kept`].
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// Whether it is to reach connections of one user.
+    pub(crate) fn seeks_user(&self) -> bool {
+        self.event.user.is_some() && !self.is_kept
     }
 
     /// The event by itself.
@@ -72,7 +89,7 @@ impl EncodedEvent {
 
 impl PartialEq for EncodedEvent {
     fn eq(&self, other: &Self) -> bool {
-        self.event == other.event
+        self.event == other.event && self.is_kept == other.is_kept
     }
 }
 

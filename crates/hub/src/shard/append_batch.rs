@@ -81,6 +81,7 @@ impl Item {
             && b.receipt.is_none()
             && a.event.event_type == b.event.event_type
             && a.event.user == b.event.user
+            && a.event.is_kept() == b.event.is_kept()
             && a.event.topic == b.event.topic
             && a.event.session == b.event.session
             && self.place.map(|place| place.plus(1)) == next.place

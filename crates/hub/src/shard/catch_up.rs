@@ -1,13 +1,11 @@
 //! A connection that is behind: where it stands in recent history, and what comes before it goes on from there.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
-
 use hookswitch_protocol::Position;
 use tokio::sync::oneshot;
 
 use crate::history::place::Place;
-use crate::history::ring::Page;
+use crate::history::ring::{Page, Recorded};
+use crate::shard::sent::{Part, Sent, SentSpans, Under};
 
 /// The state of a connection that is not given events as they come.
 #[derive(Debug)]
@@ -25,22 +23,13 @@ pub(crate) struct CatchUp {
     /// Up to here it was told that some are missing.
     pub(super) told: u64,
     /// What was given already, out of turn.
-    pub(crate) sent: Option<SentAlready>,
+    pub(crate) sent: SentSpans,
+    /// What was given as it came, of what is for everybody, ends here.
+    pub(super) broad_up_to: u64,
     /// Messages kept for its user come first.
     pub(crate) kept: Option<KeptPhase>,
-    /// Hashes of the ids of those that came: an event that met nobody is in history too.
-    pub(super) kept_ids: HashSet<u64>,
     /// A client that said where it was is told when it has everything up to where it came in.
     pub(crate) resume: Option<Resume>,
-}
-
-/// Events behind `after` up to `up_to` that were given as they came.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SentAlready {
-    pub(crate) after: u64,
-    pub(crate) up_to: u64,
-    /// Only those for everybody.
-    pub(crate) is_broad_only: bool,
 }
 
 /// How far the answer to a resume is.
@@ -48,7 +37,7 @@ pub(crate) struct SentAlready {
 pub(crate) enum Resume {
     /// Where the client was is still to be looked up; `None` is a text that is no position. What it was sent already
     /// ends its replay.
-    Asked { position: Option<Position>, sent: Option<SentAlready> },
+    Asked { position: Option<Position>, sent: SentSpans },
     /// Told when the cursor comes here.
     Replaying { until: u64, n_replayed: u64 },
     /// The replay fell out of what is kept, and goes on with the oldest.
@@ -83,7 +72,9 @@ pub(crate) struct PageReceipt {
     pub(crate) number: u64,
     pub(crate) done: oneshot::Sender<PageEnd>,
     pub(crate) left_out: Vec<usize>,
-    /// Shard time at which everything, the request included, was written.
+    /// Bytes of the outbox up to its end, the request included.
+    pub(crate) n_bytes_left: usize,
+    /// Shard time at which all of that was written.
     pub(crate) written_at: Option<u64>,
 }
 
@@ -97,9 +88,9 @@ impl CatchUp {
             is_slow: false,
             ahead: cursor.seq,
             told: 0,
-            sent: None,
+            sent: SentSpans::default(),
+            broad_up_to: 0,
             kept: None,
-            kept_ids: HashSet::new(),
             resume: None,
         }
     }
@@ -124,15 +115,13 @@ impl CatchUp {
     }
 
     /// Whether an event was given out of turn.
-    pub(crate) fn was_sent(&self, seq: u64, is_for_user: bool, event_id: &str) -> bool {
-        let is_among =
-            |sent: SentAlready| seq > sent.after && seq <= sent.up_to && !(sent.is_broad_only && is_for_user);
-        self.sent.is_some_and(is_among) || (is_for_user && self.kept_ids.contains(&hash(event_id)))
+    pub(crate) fn was_sent(&self, recorded: &Recorded) -> bool {
+        self.sent.hold(recorded)
     }
 
-    /// A kept message with this id is on its way.
-    pub(crate) fn note_kept(&mut self, event_id: &str) {
-        self.kept_ids.insert(hash(event_id));
+    /// Up to where what is for everybody was given as it came, while the rest waited.
+    pub(crate) fn broad_up_to(&self) -> u64 {
+        self.broad_up_to
     }
 
     /// Whether it may go on: neither kept messages nor the client's word are waited for.
@@ -180,7 +169,8 @@ impl CatchUp {
     /// Nothing is given as it comes any more; what was, up to here, is not given again.
     pub(crate) fn stop_broad(&mut self, up_to: u64) {
         if std::mem::take(&mut self.is_broad_live) {
-            self.sent = Some(SentAlready { after: self.cursor.seq, up_to, is_broad_only: true });
+            self.broad_up_to = up_to;
+            self.sent.push(Sent { after: self.cursor.seq, up_to, part: Part::Broad, under: Under::Any });
         }
     }
 }
@@ -202,15 +192,18 @@ impl KeptPhase {
 }
 
 impl PageReceipt {
+    /// So many bytes more were written; how many of all of these stand behind the page, where that is written now.
+    pub(crate) fn note_written(&mut self, n_bytes: usize) -> Option<usize> {
+        let n_left = self.n_bytes_left;
+        self.n_bytes_left = n_left.saturating_sub(n_bytes);
+        (self.written_at.is_none() && n_bytes >= n_left).then(|| n_bytes - n_left)
+    }
+
     /// Its messages arrived, but for those that were left out.
     pub(crate) fn arrived(self) {
         // The delivery task may have been ended by a shutdown; then the store takes the page back.
         let _gone = self.done.send(PageEnd::Arrived { left_out: self.left_out });
     }
-}
-
-fn hash(id: &str) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::new().hash_one(id)
 }
 
 #[cfg(test)]

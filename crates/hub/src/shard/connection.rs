@@ -9,6 +9,7 @@ use crate::history::place::Place;
 use crate::publish::wire_form::FormId;
 use crate::shard::catch_up::{CatchUp, KeptPhase, Resume};
 use crate::shard::outbox::Outbox;
+use crate::shard::sent::Early;
 use crate::shard::transport::HeldTransport;
 
 /// The most messages that wait in the outbox of a client that does not read.
@@ -52,12 +53,16 @@ pub(crate) struct Connection {
     pub(crate) names: Option<Box<[SubscriptionName]>>,
     /// Set while it is behind.
     pub(crate) catch_up: Option<Box<CatchUp>>,
+    /// Set where something of its beginning may matter yet.
+    pub(crate) early: Option<Box<Early>>,
     pub(crate) kept: Kept,
 }
 
 /// How a connection began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Beginning {
+    /// The last event that there was when it came in.
+    pub(crate) came_in: u64,
     /// Whether it was given an event yet.
     pub(crate) has_sent: bool,
     /// The number before its first event; before it had one, the one before which it came in.
@@ -99,6 +104,15 @@ impl Frames<'_> {
     }
 }
 
+/// Whether a subscription of these names, or none at all, wants an event of this type and topic.
+pub(crate) fn is_named(names: Option<&[SubscriptionName]>, event_type: &EventType, topic: Option<&Topic>) -> bool {
+    let Some(names) = names else { return !event_type.is_opt_in() && topic.is_none() };
+    names.iter().any(|name| match topic {
+        Some(topic) => matches!(name, SubscriptionName::Exact(name) if **name == *topic.as_str()),
+        None => name.matches_type(event_type),
+    })
+}
+
 impl Connection {
     /// Whether the connection's own subscription wants the event.
     pub(crate) fn wants(&self, event: &Event) -> bool {
@@ -107,11 +121,7 @@ impl Connection {
 
     /// The same of an event of this type and topic.
     pub(crate) fn wants_named(&self, event_type: &EventType, topic: Option<&Topic>) -> bool {
-        let Some(names) = &self.names else { return !event_type.is_opt_in() && topic.is_none() };
-        names.iter().any(|name| match topic {
-            Some(topic) => matches!(name, SubscriptionName::Exact(name) if **name == *topic.as_str()),
-            None => name.matches_type(event_type),
-        })
+        is_named(self.names.as_deref(), event_type, topic)
     }
 
     /// Whether the client reads as fast as it is sent to: what waits, waits for its flush only.
@@ -151,9 +161,30 @@ impl Connection {
                 behind.stop_broad(cursor.seq);
                 behind.has_overflowed = true;
             } else {
-                let is_slow = self.is_blocked;
-                self.catch_up = Some(Box::new(CatchUp { has_overflowed: true, is_slow, ..CatchUp::from(cursor) }));
+                self.catch_up = Some(Box::new(CatchUp { has_overflowed: true, ..CatchUp::from(cursor) }));
             }
+            if self.is_blocked {
+                self.note_slow();
+            }
+        }
+    }
+
+    /// Its client does not read as fast as it is sent to: where it is behind, it is given little at a time.
+    pub(crate) fn note_slow(&mut self) {
+        if let Some(behind) = &mut self.catch_up
+            && !std::mem::replace(&mut behind.is_slow, true)
+            && let Some(transport) = &self.transport
+        {
+            transport.0.fell_behind();
+        }
+    }
+
+    /// It is given events as they come again, from behind this number on.
+    pub(crate) fn note_live(&mut self, given: u64, behind: &CatchUp) {
+        self.given = given;
+        self.forget_early();
+        if let (true, Some(transport)) = (behind.is_slow, &self.transport) {
+            transport.0.caught_up();
         }
     }
 

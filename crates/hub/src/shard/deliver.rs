@@ -68,14 +68,14 @@ impl Shard {
         let mut in_form: Option<(FormId, Frames<'_>)> = None;
         for (at, slot) in audience.slots.iter().enumerate() {
             let connection = &mut self.connections[*slot as usize];
-            let is_indexed = audience.is_filtered && at < audience.n_users;
             if connection.closing.is_some() {
                 continue;
             }
-            if let Some(receipt) = &prepared.receipt {
+            // One that came in behind it has not met it.
+            if let Some(receipt) = prepared.receipt.as_ref().filter(|_| connection.beginning.came_in < last_given) {
                 receipt.received();
             }
-            if prepared.except == Some(connection.id) || !(is_indexed || connection.wants(&prepared.event)) {
+            if prepared.except == Some(connection.id) || !audience.is_wanted(at, connection, &prepared.event) {
                 continue;
             }
             // One that is behind is given it from history, when it comes to that.

@@ -83,8 +83,15 @@ impl Shard {
                 return n_fed;
             };
             let Some(transport) = &connection.transport else { return n_fed };
+            let n_before = connection.outbox.n_bytes();
             let flushed =
                 if connection.outbox.is_empty() { Flushed::Drained } else { transport.0.flush(&mut connection.outbox) };
+            let n_written = n_before - connection.outbox.n_bytes();
+            let page = connection.kept_phase_mut().and_then(|kept| kept.page.as_mut());
+            if let Some(n_behind) = page.and_then(|page| page.note_written(n_written)) {
+                self.page_written(key, n_behind);
+            }
+            let Some(connection) = self.connection(key) else { return n_fed };
             match flushed {
                 Flushed::Gone => {
                     self.detach(key);
@@ -92,9 +99,7 @@ impl Shard {
                 }
                 Flushed::Blocked => {
                     connection.is_blocked = true;
-                    if let Some(behind) = &mut connection.catch_up {
-                        behind.is_slow = true;
-                    }
+                    connection.note_slow();
                     connection.outbox.unpin();
                     self.tell_missed(key);
                     return n_fed;
@@ -103,7 +108,7 @@ impl Shard {
                 Flushed::Drained => {}
             }
             let is_closing = connection.closing.is_some();
-            self.written(key);
+            self.heard_by_writing(key);
             if is_closing {
                 self.finish(key);
                 return n_fed;

@@ -39,6 +39,7 @@ impl Shard {
             given: 0,
             is_strict: false,
             beginning: Beginning {
+                came_in: 0,
                 has_sent: false,
                 sent_after: 0,
                 may_resume: who.resume.is_none_or(|resume| resume == ResumeFrom::Later),
@@ -54,6 +55,7 @@ impl Shard {
             subject: who.subject.clone(),
             names: None,
             catch_up: None,
+            early: None,
             kept: Kept::Brought,
         }) as u32;
         self.tenants[tenant as usize].insert(slot, who);
@@ -77,7 +79,8 @@ impl Shard {
         let head = self.shared.history.head(&who.tenant, self.index).place;
         let behind = self.begin_behind(who.resume, head, holds_back);
         let Some(connection) = self.connection(key) else { return };
-        (connection.given, connection.beginning.sent_after, connection.catch_up) = (head.seq, head.seq, behind);
+        (connection.given, connection.catch_up) = (head.seq, behind);
+        (connection.beginning.came_in, connection.beginning.sent_after) = (head.seq, head.seq);
         if who.resume == Some(ResumeFrom::Here) {
             let position = head.position;
             let (recovered, reason) = (position.is_some(), position.is_none().then_some("degraded"));
@@ -166,7 +169,10 @@ impl Shard {
             return Err(TooManyNames { n_names, limit: limits::SUBSCRIPTION_NAMES });
         }
         let has_grown = !added.is_empty();
+        let kept = held.iter().chain(added.iter().copied()).cloned().collect();
+        let added: Vec<SubscriptionName> = added.into_iter().cloned().collect();
         let table = &mut self.tenants[connection.tenant as usize];
+        connection.note_sent_under(table.appended().seq.max(connection.given));
         let is_first = connection.names.is_none();
         if is_first {
             table.leave_everything(key.slot);
@@ -185,7 +191,6 @@ impl Shard {
                 }
             });
         }
-        let kept = held.iter().chain(added).cloned().collect();
         connection.names = Some(kept);
         if let Subject::User(user) = &connection.subject
             && has_grown

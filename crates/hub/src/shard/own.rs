@@ -1,20 +1,13 @@
-//! What one connection itself causes: replies, pongs, closes, its user's backlog.
+//! What one connection itself causes: replies, pongs, closes.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_protocol::{CloseCode, Position};
-use smallvec::SmallVec;
-use tokio::sync::oneshot;
 
 use super::{Shard, SlotKey};
-use crate::kept_page::event_id;
 use crate::publish::wire_form::encode;
-use crate::seams::user_key::UserKey;
-use crate::shard::catch_up::{CatchUp, KeptPhase, PageEnd, PageReceipt, Resume};
-use crate::shard::connection::Kept;
-use crate::shard::kept;
+use crate::shard::catch_up::Resume;
 
 impl Shard {
     pub(crate) fn heard(&mut self, key: SlotKey) {
@@ -129,135 +122,6 @@ impl Shard {
         self.mark_dirty(key.slot);
         // It takes nothing any more, so its user is not connected by it any more.
         self.count_out(key);
-    }
-
-    /// Finds an open connection of the user that is not yet being served a backlog; `only_broad` one that
-    /// gets everything.
-    pub(super) fn begin_backlog(&mut self, user: &UserKey, only_broad: bool) -> Option<SlotKey> {
-        let slot = self.open_slots(user).into_iter().find(|slot| {
-            let connection = &self.connections[*slot as usize];
-            let is_served = connection.kept_phase().is_some_and(|kept| kept.is_served);
-            let is_narrow = only_broad && connection.names.is_some();
-            connection.closing.is_none() && !is_served && !is_narrow && !connection.awaits_word()
-        })?;
-        let connection = &mut self.connections[slot as usize];
-        let table = &self.tenants[connection.tenant as usize];
-        let given = table.appended().seq.max(connection.given);
-        let live = || Box::new(CatchUp::of_user(self.shared.history.place(&table.tenant, given)));
-        let behind = connection.catch_up.get_or_insert_with(live);
-        behind.kept.get_or_insert_default().is_served = true;
-        Some(SlotKey { slot, id: connection.id })
-    }
-
-    /// The user's open connections. Those still to be opened ask for a delivery task when they are.
-    fn open_slots(&self, user: &UserKey) -> SmallVec<[u32; 2]> {
-        let Some(tenant) = self.by_tenant.get(&user.tenant) else { return SmallVec::new() };
-        let slots = self.tenants[*tenant as usize].user(&user.user).iter().copied();
-        slots.filter(|slot| self.connections[*slot as usize].transport.is_some()).collect()
-    }
-
-    /// Queues one page of missed messages and, behind it, the request for the proof of its arrival. What
-    /// the connection's subscription leaves out is left out of the page too: it stays kept.
-    /// Pages stand outside the bound on messages: there is only ever one on its way.
-    pub(super) fn send_backlog(&mut self, key: SlotKey, messages: &[Bytes], done: oneshot::Sender<PageEnd>) {
-        let form = self.form_of(key);
-        let connection = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id && c.closing.is_none());
-        let (Some(form), Some(connection)) = (form, connection) else {
-            // Nobody has seen the page: its messages are not to blame.
-            let _gone = done.send(PageEnd::Interrupted);
-            return;
-        };
-        let left_out: Vec<usize> = match &connection.names {
-            None => Vec::new(),
-            Some(_) => (0..messages.len()).filter(|at| !kept::is_wanted(connection, &messages[*at])).collect(),
-        };
-        if !left_out.is_empty() {
-            connection.kept = Kept::LeftOut;
-        }
-        let table = &self.tenants[connection.tenant as usize];
-        let given = table.appended().seq.max(connection.given);
-        // It may have been released meanwhile, while another node's connection had some of them.
-        let live = || Box::new(CatchUp::of_user(self.shared.history.place(&table.tenant, given)));
-        let behind = connection.catch_up.get_or_insert_with(live);
-        let kept = behind.kept.get_or_insert_with(|| KeptPhase { is_served: true, ..KeptPhase::default() });
-        kept.n_pages += 1;
-        let number = kept.n_pages;
-        let page = PageReceipt { number, done, left_out, written_at: None };
-        if page.left_out.len() == messages.len() {
-            return page.arrived();
-        }
-        let wanted = messages.iter().enumerate().filter(|(at, _)| page.left_out.binary_search(at).is_err());
-        let mut ids = Vec::with_capacity(messages.len());
-        for (_, message) in wanted {
-            ids.push(event_id(message));
-            connection.outbox.push(&encode(form, message));
-        }
-        if let Some(request) = form.receipt_request(number) {
-            connection.outbox.push(&request);
-        }
-        kept.page = Some(page);
-        for id in ids {
-            behind.note_kept(id);
-        }
-        self.mark_dirty(key.slot);
-    }
-
-    /// The client has everything up to the request with this number.
-    pub(crate) fn received(&mut self, key: SlotKey, number: u64) {
-        self.heard(key);
-        let Some(kept) = self.connection(key).and_then(|c| c.kept_phase_mut()) else { return };
-        if kept.page.as_ref().is_some_and(|page| page.number == number) {
-            kept.arrived();
-        }
-    }
-
-    /// Everything is written.
-    pub(super) fn written(&mut self, key: SlotKey) {
-        let now = self.millis();
-        let Some(connection) = self.connection(key) else { return };
-        let is_receipt = connection.form.is_write_receipt();
-        if is_receipt {
-            // Nobody answers pings there: what was taken was heard.
-            connection.heard_at = now;
-        }
-        let transport = connection.transport.as_ref().map(|transport| Rc::clone(&transport.0));
-        let Some(kept) = connection.kept_phase_mut() else { return };
-        let Some(page) = kept.page.as_mut().filter(|page| page.written_at.is_none()) else { return };
-        if is_receipt && transport.is_none_or(|transport| transport.has_arrived()) {
-            kept.arrived();
-        } else {
-            page.written_at = Some(now);
-        }
-    }
-
-    /// Everything that was written is at the far end.
-    pub(crate) fn arrived(&mut self, key: SlotKey) {
-        self.heard(key);
-        let Some(kept) = self.connection(key).and_then(|c| c.kept_phase_mut()) else { return };
-        if kept.page.as_ref().is_some_and(|page| page.written_at.is_some()) {
-            kept.arrived();
-        }
-    }
-
-    /// No kept messages are waited for any more on the user's connections, or on those only that nobody brings any.
-    pub(super) fn release(&mut self, user: &UserKey, only_unserved: bool) {
-        for slot in self.open_slots(user) {
-            let connection = &self.connections[slot as usize];
-            let is_served = connection.kept_phase().is_some_and(|kept| kept.is_served);
-            let key = SlotKey { slot, id: connection.id };
-            if !(only_unserved && is_served) {
-                self.end_kept(key);
-            }
-        }
-    }
-
-    /// Kept messages are through here: what is newer follows from history.
-    pub(super) fn end_kept(&mut self, key: SlotKey) {
-        let Some(behind) = self.connection(key).and_then(|c| c.catch_up.as_deref_mut()) else { return };
-        if let Some(mut kept) = behind.kept.take() {
-            kept.interrupt();
-            self.mark_dirty(key.slot);
-        }
     }
 
     /// The place up to which the connection was given everything that it may see, or its subscription left it out.

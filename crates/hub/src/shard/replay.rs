@@ -12,6 +12,7 @@ use crate::notice;
 use crate::publish::wire_form::{Tail, encode};
 use crate::shard::catch_up::CatchUp;
 use crate::shard::connection::Connection;
+use crate::shard::sent::Early;
 
 /// Events looked at under the tenant's turn.
 const LOOKED_AT: usize = 64;
@@ -111,7 +112,7 @@ impl Shard {
         let connection = &mut self.connections[key.slot as usize];
         let has_queued = connection.outbox.n_frames() > n_before;
         if is_at_head && behind.resume.is_none() {
-            connection.given = page.head.seq;
+            connection.note_live(page.head.seq, &behind);
         } else {
             connection.catch_up = Some(behind);
         }
@@ -141,14 +142,15 @@ impl Shard {
             form.message(Tail::new(place.position, *is_ahead).of(event.envelope()), &mut memory);
             behind.ahead = behind.ahead.max(place.seq);
         }
-        for (Recorded { place, event, class, .. }, is_superseded) in page.events.iter().zip(&page.superseded) {
+        for (recorded, is_superseded) in page.events.iter().zip(&page.superseded) {
+            let Recorded { place, event, class, .. } = recorded;
             if n_queued >= n_messages || memory.len() > PAGE_BYTES || behind.is_at_stop() {
                 break;
             }
             queued.n_looked_at += 1;
             behind.cursor = *place;
             let was_ahead = *class == Class::Urgent && place.seq <= behind.ahead;
-            let is_new = !was_ahead && !behind.was_sent(place.seq, event.user.is_some(), event.id.as_str());
+            let is_new = !was_ahead && !was_given(connection, behind, recorded);
             if is_new && may_see(connection, is_admin, event) {
                 if reorders && *is_superseded {
                     self.shared.metrics.messages_superseded.inc();
@@ -185,8 +187,7 @@ impl Shard {
         let table = &self.tenants[connection.tenant as usize];
         let is_admin = table.is_admin(key.slot);
         let is_owed = |recorded: &Recorded| {
-            let Recorded { place, event, .. } = recorded;
-            !behind.was_sent(place.seq, event.user.is_some(), event.id.as_str()) && may_see(connection, is_admin, event)
+            !was_given(connection, behind, recorded) && may_see(connection, is_admin, &recorded.event)
         };
         let in_page = page.events.iter().zip(&page.superseded);
         let mut owed = in_page.filter(|(recorded, superseded)| recorded.class != Class::Urgent && !**superseded);
@@ -226,6 +227,12 @@ impl Shard {
         self.connections[key.slot as usize].outbox.push(&frame);
         self.shared.metrics.drop_notices.inc();
     }
+}
+
+/// Whether the connection was given the event out of turn, or as a kept message.
+fn was_given(connection: &Connection, behind: &CatchUp, recorded: &Recorded) -> bool {
+    let as_kept = |early: &Early| recorded.event.user.is_some() && early.has_kept(recorded.event.id.as_str());
+    behind.was_sent(recorded) || connection.early.as_deref().is_some_and(as_kept)
 }
 
 /// Whether the event is about the session that the connection is a visitor of, also when it is for one user only.

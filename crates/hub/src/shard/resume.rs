@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use hookswitch_protocol::Position;
 
+use super::visibility::may_see;
 use super::{Shard, SlotKey};
 use crate::attachment::{ResumeFrom, Subject};
 use crate::history::place::{Place, Unrecovered};
+use crate::history::ring::Recorded;
 use crate::notice::{self, Resumed};
 use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
-use crate::shard::catch_up::{CatchUp, KeptPhase, Resume, SentAlready};
+use crate::shard::catch_up::{CatchUp, KeptPhase, Resume};
+use crate::shard::sent::SentSpans;
 
 /// How long a connection that is to be told waits for its client to say where it was.
 pub(super) const WAITED_FOR: Duration = Duration::from_secs(5);
@@ -25,7 +28,9 @@ impl Shard {
     ) -> Option<Box<CatchUp>> {
         let mut behind = match resume {
             None | Some(ResumeFrom::Here) => has_kept.then(|| CatchUp::of_user(came_in))?,
-            Some(ResumeFrom::After(position)) => CatchUp::resuming(came_in, Resume::Asked { position, sent: None }),
+            Some(ResumeFrom::After(position)) => {
+                CatchUp::resuming(came_in, Resume::Asked { position, sent: SentSpans::default() })
+            }
             Some(ResumeFrom::Later) => CatchUp::resuming(came_in, Resume::Awaited { since: self.millis(), has_kept }),
         };
         behind.kept = (has_kept && resume != Some(ResumeFrom::Later)).then(KeptPhase::default);
@@ -47,19 +52,17 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(key.slot as usize).filter(|c| c.id == key.id) else {
             return true;
         };
+        let table = &self.tenants[connection.tenant as usize];
+        let appended = table.appended().seq.max(connection.given);
+        // What was given meanwhile, be it all, or what is for everybody, is not given again.
+        connection.note_sent_under(appended);
         if !std::mem::take(&mut connection.beginning.may_resume) {
             return false;
         }
-        let table = &self.tenants[connection.tenant as usize];
-        let appended = table.appended().seq.max(connection.given);
+        let sent = connection.take_sent();
         let live = || Box::new(CatchUp::from(self.shared.history.place(&table.tenant, appended)));
         let behind = connection.catch_up.get_or_insert_with(live);
-        // What was given meanwhile, be it all, or what is for everybody, is not given again.
-        let sent = connection.beginning.has_sent.then_some(connection.beginning.sent_after).map(|after| {
-            let up_to = if behind.is_broad_live { appended } else { behind.cursor.seq };
-            SentAlready { after, up_to, is_broad_only: behind.is_broad_live }
-        });
-        behind.is_broad_live = false;
+        behind.stop_broad(appended);
         let before = behind.resume.replace(Resume::Asked { position, sent });
         self.end_awaiting(key, matches!(before, Some(Resume::Awaited { has_kept: true, .. })));
         self.mark_dirty(key.slot);
@@ -71,6 +74,7 @@ impl Shard {
     pub(crate) fn spoke(&mut self, key: SlotKey) -> bool {
         let Some(connection) = self.connection(key) else { return false };
         connection.beginning.may_resume = false;
+        connection.forget_early();
         let awaited = |behind: &&mut Box<CatchUp>| matches!(behind.resume, Some(Resume::Awaited { .. }));
         let Some(behind) = connection.catch_up.as_mut().filter(awaited) else { return false };
         let before = behind.resume.take();
@@ -89,8 +93,8 @@ impl Shard {
         let appended = table.appended().seq;
         let Some(behind) = connection.catch_up.as_deref_mut().filter(|behind| behind.may_go_on()) else { return false };
         behind.stop_broad(appended);
-        let Some(Resume::Asked { position, sent }) = &behind.resume else { return true };
-        let (position, sent) = (*position, *sent);
+        let Some(Resume::Asked { position, sent }) = &mut behind.resume else { return true };
+        let (position, sent) = (*position, std::mem::take(sent));
         let head = self.shared.history.head(&table.tenant, self.index).place;
         let found = self.shared.history.find(&table.tenant, position, connection.wants_opt_in());
         // What was said under the same key before is none of a visitor's business.
@@ -98,18 +102,27 @@ impl Shard {
             Subject::Visitor(session) => self.shared.history.before_session(&table.tenant, session),
             Subject::User(_) => None,
         };
+        let found = found.and_then(|place| {
+            let most = self.config.history.bytes;
+            let (connection, is_admin) = (&*connection, table.is_admin(key.slot));
+            let is_missed =
+                |recorded: &Recorded| !sent.hold(recorded) && may_see(connection, is_admin, &recorded.event);
+            let n_bytes = self.shared.history.weight_behind(&table.tenant, place.seq, most, is_missed);
+            if n_bytes > most { Err(Unrecovered::TooFar) } else { Ok(place) }
+        });
         let behind = connection.catch_up.as_deref_mut().expect("just there");
         match found {
             Ok(place) => {
                 behind.cursor = began.filter(|began| began.seq > place.seq).unwrap_or(place);
                 behind.ahead = behind.cursor.seq;
+                let until = sent.after().unwrap_or(head.seq).max(behind.cursor.seq);
                 behind.sent = sent;
-                let until = sent.map_or(head.seq, |sent| sent.after);
-                behind.resume = Some(Resume::Replaying { until: until.max(behind.cursor.seq), n_replayed: 0 });
+                behind.resume = Some(Resume::Replaying { until, n_replayed: 0 });
+                let replayed = (behind.cursor.seq, until);
+                connection.early_mut().replayed = Some(replayed);
             }
             Err(reason) => {
                 // It goes on from where it came in.
-                behind.sent = sent.filter(|sent| sent.is_broad_only);
                 behind.resume = None;
                 let position = behind.cursor.position.filter(|_| reason != Unrecovered::Degraded);
                 let resumed = Resumed { recovered: false, reason: Some(reason.as_str()), replayed: 0, position };

@@ -8,8 +8,10 @@ use smallvec::SmallVec;
 use crate::attachment::{Attachment, Clearance, Subject};
 use crate::history::place::Place;
 use crate::publish::batch::Batch;
+use crate::seams::broker::EncodedEvent;
 use crate::shard::append_batch::AppendBatch;
 use crate::shard::command_share::CommandShare;
+use crate::shard::connection::Connection;
 use crate::shard::subscription_index::{SlotSet, SubscriptionIndex};
 use crate::shard::visibility::is_for_visitors;
 
@@ -130,9 +132,13 @@ impl TenantTable {
     }
 
     /// Puts into `audience` the slots of every connection the event may concern.
-    pub(crate) fn audience(&mut self, event: &Event, audience: &mut Audience) {
+    pub(crate) fn audience(&mut self, event: &EncodedEvent, audience: &mut Audience) {
         audience.slots.clear();
         audience.is_filtered = true;
+        if event.is_kept() {
+            audience.n_users = 0;
+            return;
+        }
         if let Some(user) = &event.user {
             audience.slots.extend_from_slice(self.user(user));
             audience.is_filtered = false;
@@ -162,6 +168,13 @@ pub(crate) struct Audience {
     pub(crate) n_users: usize,
     /// Whether the users among them were found by subscription already.
     pub(crate) is_filtered: bool,
+}
+
+impl Audience {
+    /// Whether the connection at this place of the audience, which is this one, wants the event.
+    pub(crate) fn is_wanted(&self, at: usize, connection: &Connection, event: &Event) -> bool {
+        (self.is_filtered && at < self.n_users) || connection.wants(event)
+    }
 }
 
 fn take_slot<K: Eq + std::hash::Hash>(index: &mut HashMap<K, SmallVec<[u32; 2]>>, key: &K, slot: u32) {

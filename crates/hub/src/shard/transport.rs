@@ -17,12 +17,21 @@ pub trait Transport: 'static {
     /// calls [`ConnectionHandle::writable`](crate::ConnectionHandle::writable) once there is room again.
     fn flush(&self, outbox: &mut Outbox) -> Flushed;
 
-    /// Whether the far end's system has everything that was written. Asked when everything is, about a page of kept
-    /// messages whose form has no receipts. When it has not, the transport itself calls
-    /// [`ConnectionHandle::arrived`](crate::ConnectionHandle::arrived) once it has. A transport that cannot know says yes.
-    fn has_arrived(&self) -> bool {
+    /// Whether the far end's system has everything that was written, but for the last `n_behind` bytes. Asked about a
+    /// page of kept messages whose form has no receipts, as soon as it is written. When it has not, the transport itself
+    /// calls [`ConnectionHandle::arrived`](crate::ConnectionHandle::arrived) once it has, whatever is written meanwhile.
+    /// A transport that cannot know says yes.
+    fn has_arrived(&self, n_behind: usize) -> bool {
+        let _ = n_behind;
         true
     }
+
+    /// The client does not read as fast as it is sent to, and is given what it missed from history until further
+    /// notice: little is to wait in buffers that nothing urgent can overtake.
+    fn fell_behind(&self) {}
+
+    /// It has everything, and is given events as they come again.
+    fn caught_up(&self) {}
 
     /// The last bytes, a close, are written and the connection is out of the hub's tables: linger
     /// until the client has closed too, within a bound, then drop the socket.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch_hub::memory::MemoryPresence;
-use hookswitch_hub::{
-    Attachment, Clearance, ConnectionCap, ConnectionCaps, HubConfig, HubError, PresenceState, Seams, Subject,
-};
+use hookswitch_hub::{Attachment, ConnectionCap, ConnectionCaps, HubConfig, HubError, PresenceState, Seams, Subject};
 use hookswitch_protocol::{CloseCode, SessionKey, Timestamp};
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -14,14 +12,7 @@ use hookswitch_testkit::{PATIENCE, eventually};
 use crate::rig::{Client, Failing, FailingPresence, Rig, Scripted, ScriptedForm, config, event, tenant, user};
 
 fn who(of: &str, number: i64) -> Attachment {
-    Attachment {
-        tenant: tenant(of),
-        subject: Subject::User(number.into()),
-        clearance: Clearance::Standard,
-        expires_at: None,
-        subscription: None,
-        resume: None,
-    }
+    Attachment::new(tenant(of), Subject::User(number.into()))
 }
 
 async fn offline(rig: &Rig, number: i64) {

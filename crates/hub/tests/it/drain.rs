@@ -66,14 +66,7 @@ async fn meanwhile_nobody_is_taken_in_and_those_who_are_here_go_on() {
     let mut client = rig.user("t", 7).await;
     let pending = rig.pending("t", Subject::User(8.into())).await;
     rig.hub.refuse_newcomers();
-    let who = hookswitch_hub::Attachment {
-        tenant: tenant("t"),
-        subject: Subject::User(9.into()),
-        clearance: hookswitch_hub::Clearance::Standard,
-        expires_at: None,
-        subscription: None,
-        resume: None,
-    };
+    let who = hookswitch_hub::Attachment::new(tenant("t"), Subject::User(9.into()));
     assert!(matches!(rig.admission.attach(who, &ScriptedForm).await, Err(HubError::Draining)));
     assert!(rig.hub.is_draining());
     assert_eq!(rig.hub.n_to_drain(), 2);

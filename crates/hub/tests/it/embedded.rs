@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookswitch_hub::memory::{Inbox, MemoryTransport};
-use hookswitch_hub::{
-    Admission, Attachment, Clearance, Hub, HubBuilder, HubConfig, OfflineMessage, Publication, Subject,
-};
+use hookswitch_hub::{Admission, Attachment, Hub, HubBuilder, HubConfig, OfflineMessage, Publication, Subject};
 use hookswitch_protocol::Event;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{PATIENCE, eventually};
@@ -27,14 +25,7 @@ impl Embedded {
     }
 
     async fn attach(&self, capacity: usize) -> Inbox {
-        let who = Attachment {
-            tenant: tenant("t"),
-            subject: Subject::User(7.into()),
-            clearance: Clearance::Standard,
-            expires_at: None,
-            subscription: None,
-            resume: None,
-        };
+        let who = Attachment::new(tenant("t"), Subject::User(7.into()));
         let (open, inbox) = MemoryTransport::pair(capacity);
         self.admission.attach(who, MemoryTransport::FORM).await.expect("taken in").open(open).await;
         inbox
@@ -146,4 +137,26 @@ async fn a_backlog_needs_no_pong_there() {
         assert_eq!(next(&mut inbox).await.as_deref(), Some(id));
     }
     eventually("it is confirmed", PATIENCE, async || node.hub.metrics().offline_delivered.get() == 2).await;
+}
+
+/// A client that takes one message for each that is published: what waits for it never gets less.
+#[tokio::test]
+async fn a_backlog_needs_no_moment_at_which_nothing_waits() {
+    let node = Embedded::new(config()).await;
+    let mut inbox = node.attach(1).await;
+    node.publish((0..8).map(|n| event("t", "alert", &format!("a{n}")))).await;
+    eventually("it is all queued", PATIENCE, async || node.hub.metrics().messages_queued.get() == 8).await;
+    let kept = to_user(event("t", "notification", "m0"), 7);
+    let (event_id, envelope, at) = (kept.id.clone(), Bytes::from(kept.encode()), Clock::system().now());
+    let message = OfflineMessage { user: user("t", 7), event_id, envelope, at };
+    node.hub.keep_offline(vec![message]).await.expect("kept");
+    node.hub.backlog_arrived(&user("t", 7)).taken().await;
+    let mut n_read = 0;
+    while node.hub.metrics().offline_delivered.get() == 0 {
+        assert!(n_read < 200, "it is never proven");
+        node.publish([event("t", "alert", &format!("b{n_read}"))]).await;
+        eventually("it is queued", PATIENCE, async || node.hub.metrics().messages_queued.get() == 9 + n_read).await;
+        next(&mut inbox).await.expect("open");
+        n_read += 1;
+    }
 }

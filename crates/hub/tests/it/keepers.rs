@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookswitch_hub::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence};
+use hookswitch_hub::memory::{MemoryBroker, MemoryChatSessions, MemoryHistory, MemoryOffline, MemoryPresence};
 use hookswitch_testkit::contract;
 
 #[tokio::test]
@@ -25,4 +25,9 @@ async fn offline() {
 #[tokio::test]
 async fn chat() {
     contract::chat::check(async || MemoryChatSessions::default()).await;
+}
+
+#[tokio::test]
+async fn history() {
+    contract::history::check(async || MemoryHistory::default()).await;
 }

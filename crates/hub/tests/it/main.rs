@@ -15,6 +15,7 @@ mod order;
 mod presence_load;
 mod receipts;
 mod resume;
+mod resume_edges;
 mod resume_model;
 mod rig;
 mod silence;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use hookswitch_hub::{Attachment, Clearance, HubConfig, Message, Subject, WireForm};
+use hookswitch_hub::{Attachment, HubConfig, Message, Subject, WireForm};
 use hookswitch_protocol::{CloseCode, Position, Timestamp};
 
 use crate::rig::{Client, Rig, Scripted, ScriptedForm, config, tenant};
@@ -73,14 +73,7 @@ impl WireForm for Impatient {
 #[tokio::test]
 async fn a_form_may_ask_for_signs_of_life_more_often() {
     let rig = Rig::with(HubConfig { close_timeout: Duration::from_millis(200), ..config() }).await;
-    let who = Attachment {
-        tenant: tenant("t"),
-        subject: Subject::User(7.into()),
-        clearance: Clearance::Standard,
-        expires_at: None,
-        subscription: None,
-        resume: None,
-    };
+    let who = Attachment::new(tenant("t"), Subject::User(7.into()));
     let pending = rig.admission.attach(who, &Impatient).await.expect("room");
     let mut client = rig.open(pending).await;
     for _ in 0..3 {
@@ -92,14 +85,7 @@ async fn a_form_may_ask_for_signs_of_life_more_often() {
 async fn an_expired_token_ends_the_connection() {
     let rig = Rig::with(HubConfig { pong_timeout: Duration::from_mins(1), ..quick() }).await;
     let expires_at = Some(rig.clock.now().after(Duration::from_millis(150)));
-    let who = Attachment {
-        tenant: tenant("t"),
-        subject: Subject::User(7.into()),
-        clearance: Clearance::Standard,
-        expires_at,
-        subscription: None,
-        resume: None,
-    };
+    let who = Attachment { expires_at, ..Attachment::new(tenant("t"), Subject::User(7.into())) };
     let pending = rig.admission.attach(who, &ScriptedForm).await.expect("not yet expired");
     let mut brief = rig.open(pending).await;
     let mut other = rig.user("t", 8).await;

@@ -1,7 +1,7 @@
 //! What a subscription does to kept messages, and one that is in force from the start.
 
 use bytes::Bytes;
-use hookswitch_hub::{Attachment, Clearance, HubConfig, HubError, OfflineMessage, Subject};
+use hookswitch_hub::{Attachment, HubConfig, HubError, OfflineMessage, Subject};
 use hookswitch_protocol::ErrorCode;
 
 use crate::rig::{Client, Rig, ScriptedForm, config, event, name, tenant, to_user, user};
@@ -47,12 +47,8 @@ async fn a_subscription_is_in_force_from_the_first_event_on() {
 async fn a_subscription_from_the_start_has_the_usual_bound() {
     let rig = Rig::new().await;
     let who = Attachment {
-        tenant: tenant("t"),
-        subject: Subject::User(7.into()),
-        clearance: Clearance::Standard,
-        expires_at: None,
         subscription: Some((0..257).map(|n| name(&format!("t{n}"))).collect()),
-        resume: None,
+        ..Attachment::new(tenant("t"), Subject::User(7.into()))
     };
     let refused = rig.admission.attach(who, &ScriptedForm).await.expect_err("too many");
     assert!(matches!(refused, HubError::TooManyNames(_)), "{refused:?}");

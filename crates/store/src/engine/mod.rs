@@ -11,6 +11,7 @@ mod chat;
 mod chores;
 mod directory;
 mod endings;
+mod history;
 mod inner;
 mod known_version;
 mod ledger;

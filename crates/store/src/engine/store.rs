@@ -13,8 +13,8 @@ use crate::metrics::StoreMetrics;
 ///
 /// Keeps [`WebhookDirectory`](hookswitch_webhooks::WebhookDirectory),
 /// [`DeliveryLedger`](hookswitch_webhooks::DeliveryLedger),
-/// [`AttemptLog`](hookswitch_webhooks::AttemptLog), [`OfflineStore`](hookswitch_hub::OfflineStore) and
-/// [`ChatSessionStore`](hookswitch_hub::ChatSessionStore): `Arc::new(store.clone())` is any of them.
+/// [`AttemptLog`](hookswitch_webhooks::AttemptLog), [`OfflineStore`](hookswitch_hub::OfflineStore),
+/// [`ChatSessionStore`](hookswitch_hub::ChatSessionStore) and [`HistoryStore`](hookswitch_hub::HistoryStore): `Arc::new(store.clone())` is any of them.
 /// A call whose future is dropped is done or not done; once it reached a writer it runs to its end.
 /// A server that goes away makes calls fail, and is used again when it is back.
 #[derive(Debug, Clone)]

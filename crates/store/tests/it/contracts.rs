@@ -38,6 +38,12 @@ async fn chat_sessions() {
     contract::chat::check(async || files.open(OfflineLimits::default(), Clock::system()).await).await;
 }
 
+#[tokio::test]
+async fn history() {
+    let files = Files::default();
+    contract::history::check(async || files.open(OfflineLimits::default(), Clock::system()).await).await;
+}
+
 async fn seams(files: &Files, clock: Clock) -> WebhookSeams {
     let store = Arc::new(files.open(OfflineLimits::default(), clock).await);
     WebhookSeams { directory: store.clone(), ledger: store.clone(), log: store }

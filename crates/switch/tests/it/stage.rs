@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookswitch_hub::memory::{Inbox, MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryTransport};
-use hookswitch_hub::{
-    Admission, Attachment, Clearance, Hub, HubBuilder, HubConfig, OfflineLimits, Seams, Subject, UserKey,
-};
+use hookswitch_hub::{Admission, Attachment, Hub, HubBuilder, HubConfig, OfflineLimits, Seams, Subject, UserKey};
 use hookswitch_protocol::{EventId, EventType, NewEvent, NodeId, Payload, SessionKey, TenantId, UserId};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::{AcceptError, Broadcaster, SwitchConfig, Switchboard};
@@ -92,14 +90,7 @@ impl Stage {
 
     async fn join(&self, of: &str, subject: Subject) -> Listener {
         let (open, inbox) = MemoryTransport::pair(4_096);
-        let who = Attachment {
-            tenant: tenant(of),
-            subject,
-            clearance: Clearance::Standard,
-            expires_at: None,
-            subscription: None,
-            resume: None,
-        };
+        let who = Attachment::new(tenant(of), subject);
         self.admission.attach(who, MemoryTransport::FORM).await.expect("taken in").open(open).await;
         Listener(inbox)
     }

@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod chat;
 pub mod directory;
+pub mod history;
 pub mod ledger;
 pub mod ledger_schedule;
 mod ledger_verdicts;

@@ -7,12 +7,21 @@ use std::time::Duration;
 
 use hookswitch::gateway::AllowedOrigins;
 use hookswitch::hub::{ConnectionCaps, EventClasses, HistoryLimits};
-use hookswitch::protocol::{SubscriptionName, TenantId};
+use hookswitch::protocol::{EventType, SubscriptionName, TenantId};
 use hookswitch::webhooks::AddressPolicy;
 
 use super::super::settings::{self, Setting};
 use super::super::{Log, LogFormat, Server, WebSocket, Webhooks, values};
 use super::{Checker, log_filter};
+
+/// An event type, or a pattern of some, which no upper case matches.
+fn type_name(text: &str) -> Result<SubscriptionName, String> {
+    let beginning = text.strip_suffix(".*").unwrap_or(text);
+    if text != "*" {
+        EventType::parse(beginning).map_err(|invalid| invalid.problem.to_string())?;
+    }
+    SubscriptionName::parse(text).map_err(|invalid| invalid.problem.to_string())
+}
 
 /// The shortest end of a node of several.
 const LEAST_DEADLINE: Duration = Duration::from_secs(2);
@@ -164,12 +173,30 @@ impl Checker<'_> {
     }
 
     pub(super) fn event_classes(&mut self) -> EventClasses {
-        let mut names = |setting| {
-            let entry = |text: &str| SubscriptionName::parse(text).map(|_| text.to_owned()).map_err(|e| e.to_string());
-            let names = self.list(setting, entry, "write event types such as alert, or patterns such as call.*");
-            names.iter().filter_map(|name| SubscriptionName::parse(name).ok()).collect()
-        };
-        EventClasses { urgent: names(&settings::HISTORY_URGENT), latest: names(&settings::HISTORY_LATEST) }
+        let urgent = self.type_names(&settings::HISTORY_URGENT, &[]);
+        let latest = self.type_names(&settings::HISTORY_LATEST, &urgent);
+        EventClasses { urgent, latest }
+    }
+
+    /// Event types and patterns, each once; none of them among those that are `urgent`, which is looked at first.
+    fn type_names(&mut self, setting: &Setting, urgent: &[SubscriptionName]) -> Vec<SubscriptionName> {
+        let text = self.text(setting);
+        let mut names: Vec<SubscriptionName> = Vec::new();
+        for entry in text.split(',').map(str::trim).filter(|_| !text.trim().is_empty()) {
+            let wrong = match type_name(entry) {
+                Err(problem) => format!("{entry:?} is no event type: it {problem}"),
+                Ok(name) if names.contains(&name) => format!("{entry:?} stands there twice"),
+                Ok(name) if urgent.contains(&name) => {
+                    format!("{entry:?} has no effect: it is in {} already", settings::HISTORY_URGENT.env)
+                }
+                Ok(name) => {
+                    names.push(name);
+                    continue;
+                }
+            };
+            self.refuse(setting, &wrong, "write event types such as alert, or patterns such as call.*, each once");
+        }
+        names
     }
 
     fn origins(&mut self, setting: &Setting) -> AllowedOrigins {

@@ -160,6 +160,20 @@ fn recent_history_is_as_large_as_the_operator_says() {
     assert_eq!((set.urgent.len(), &set.latest), (1, &default.latest));
     assert_eq!(load([GOOD_SECRET]).expect("good").event_classes, default);
     assert_eq!(problems([GOOD_SECRET, ("HISTORY_LATEST", "a b")]), ["HISTORY_LATEST"]);
+    assert!(load([GOOD_SECRET, ("HISTORY_URGENT", ""), ("HISTORY_LATEST", "*")]).is_ok(), "none, and all");
+    for (given, quoted) in [
+        ("alert,Call.*", "\"Call.*\" is no event type"),
+        ("alert,,call.*", "\"\" is no event type"),
+        ("alert, call.* ,alert", "\"alert\" stands there twice"),
+        ("call*", "\"call*\" is no event type"),
+    ] {
+        let error = load([GOOD_SECRET, ("HISTORY_URGENT", given)]).expect_err(given);
+        let told = error.problems[0].to_string();
+        assert!(told.starts_with(&format!("HISTORY_URGENT: {quoted}")), "{told}");
+        assert_eq!(error.problems.len(), 1, "{error}");
+    }
+    let twice = load([GOOD_SECRET, ("HISTORY_LATEST", "queue.stats,alert")]).expect_err("it is urgent").to_string();
+    assert!(twice.contains("HISTORY_LATEST: \"alert\" has no effect: it is in HISTORY_URGENT already"), "{twice}");
     let more_than_all = [GOOD_SECRET, ("HISTORY_BYTES", "2000000"), ("HISTORY_TOTAL_BYTES", "1000000")];
     assert_eq!(problems(more_than_all), ["HISTORY_BYTES"]);
 }

@@ -169,7 +169,13 @@ mod tests {
             said(r#"{"position":"17:4","events":["call.*"]}"#),
             Effect::Resume(ResumeCommand { position, events })
         );
-        for bad in ["{}", r#"{"position":17}"#, r#"{"position":"17:4","events":["a b"]}"#, "[]"] {
+        for bad in [
+            "{}",
+            r#"{"position":17}"#,
+            r#"{"position":"17:4","events":["a b"]}"#,
+            "[]",
+            r#"{"position":"17:4","events":[]}"#,
+        ] {
             assert!(answer(said(bad)).contains("invalid_field"), "{bad}");
         }
     }

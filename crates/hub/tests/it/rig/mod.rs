@@ -94,14 +94,7 @@ impl Rig {
 
     /// A connection in the tables that waits for its socket.
     pub(crate) async fn pending(&self, of: &str, subject: Subject) -> PendingConnection {
-        let who = Attachment {
-            tenant: tenant(of),
-            subject,
-            clearance: Clearance::Standard,
-            expires_at: None,
-            subscription: None,
-            resume: None,
-        };
+        let who = Attachment::new(tenant(of), subject);
         self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in")
     }
 
@@ -109,27 +102,13 @@ impl Rig {
     pub(crate) async fn subscribed(&self, of: &str, number: i64, names: &[&str]) -> PendingConnection {
         let subject = Subject::User(UserId::from(number));
         let subscription = Some(names.iter().map(|text| name(text)).collect());
-        let who = Attachment {
-            tenant: tenant(of),
-            subject,
-            clearance: Clearance::Standard,
-            expires_at: None,
-            subscription,
-            resume: None,
-        };
+        let who = Attachment { subscription, ..Attachment::new(tenant(of), subject) };
         self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in")
     }
 
     /// One whose client says where it was.
     pub(crate) async fn resuming(&self, of: &str, subject: Subject, resume: ResumeFrom) -> Client {
-        let who = Attachment {
-            tenant: tenant(of),
-            subject,
-            clearance: Clearance::Standard,
-            expires_at: None,
-            subscription: None,
-            resume: Some(resume),
-        };
+        let who = Attachment { resume: Some(resume), ..Attachment::new(tenant(of), subject) };
         let pending = self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in");
         self.open(pending).await
     }
@@ -159,14 +138,7 @@ impl Rig {
     /// A user who may see what is for administrators only.
     pub(crate) async fn admin(&self, of: &str, number: i64) -> Client {
         let subject = Subject::User(UserId::from(number));
-        let who = Attachment {
-            tenant: tenant(of),
-            subject,
-            clearance: Clearance::Admin,
-            expires_at: None,
-            subscription: None,
-            resume: None,
-        };
+        let who = Attachment { clearance: Clearance::Admin, ..Attachment::new(tenant(of), subject) };
         let pending = self.admission.attach(who, &ScriptedForm).await.expect("connections are taken in");
         self.open(pending).await
     }

@@ -8,6 +8,7 @@ pub(crate) mod entries;
 pub(crate) mod event_ids;
 pub(crate) mod finish;
 mod health;
+pub(crate) mod history;
 pub(crate) mod lease;
 mod log_order;
 mod log_rows;

@@ -50,6 +50,12 @@ async fn chat_sessions() {
 }
 
 #[tokio::test]
+async fn history() {
+    let databases = Databases::start().await;
+    contract::history::check(async || databases.open(OfflineLimits::default(), Clock::system()).await).await;
+}
+
+#[tokio::test]
 async fn webhook_directory() {
     let databases = Databases::start().await;
     contract::directory::check(async |clock| databases.seams(clock).await).await;

@@ -34,7 +34,7 @@ async fn down_and_up_again_is_the_same_schema_and_every_step_may_run_twice() {
     let taken = migrations::up(&target).await.expect("up");
     assert!(taken.len() >= 7 && taken[0] == "20261121090000_create-webhooks", "{taken:?}");
     let first = schema(&database).await;
-    assert_eq!(first.len(), 11, "{first:#?}");
+    assert_eq!(first.len(), 12, "{first:#?}");
     assert_eq!(migrations::up(&target).await.expect("up twice"), [""; 0]);
     let mut reverted = Vec::new();
     while let Some(step) = migrations::down(&target).await.expect("down") {
