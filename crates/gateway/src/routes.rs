@@ -37,6 +37,9 @@ pub(crate) enum Endpoint {
     Health,
     Ready,
     Metrics,
+    OpenApi,
+    AsyncApi,
+    ErrorDocs,
 }
 
 impl Endpoint {
@@ -45,13 +48,18 @@ impl Endpoint {
         matches!(self, Self::Socket | Self::PublicSocket) || self.is_event_stream()
     }
 
+    /// Whether it is the same on every node of a version.
+    const fn is_description(self) -> bool {
+        matches!(self, Self::OpenApi | Self::AsyncApi | Self::ErrorDocs)
+    }
+
     const fn is_event_stream(self) -> bool {
         matches!(self, Self::EventStream | Self::PublicEventStream)
     }
 
     /// Whether it is of use to whoever takes the node out of service.
     pub(crate) const fn is_served_while_draining(self) -> bool {
-        matches!(self, Self::Drain | Self::Health | Self::Ready | Self::Metrics)
+        matches!(self, Self::Drain | Self::Health | Self::Ready | Self::Metrics) || self.is_description()
     }
 }
 
@@ -72,7 +80,7 @@ pub(crate) enum Access {
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) method: Method,
-    prefixes: &'static [&'static str],
+    pub(crate) prefixes: &'static [&'static str],
     /// The pattern without prefix; unlike a request's path it holds no session key and may be logged.
     pub(crate) path: &'static str,
     pub(crate) access: Access,
@@ -99,8 +107,9 @@ const fn route(
     Route { method, prefixes, path, access, endpoint }
 }
 
-/// The table. Paths are written without a trailing slash; one is tolerated everywhere.
-static ROUTES: &[Route] = &[
+/// The table. What a route takes and answers is described beside its types, in files called `described.rs`; a test
+/// holds table and descriptions together. Paths are written without a trailing slash; one is tolerated everywhere.
+pub(crate) static ROUTES: &[Route] = &[
     route(Method::GET, SOCKET, "/ws", ANY, Endpoint::Socket),
     route(Method::GET, SOCKET, "/ws/public", Access::Session, Endpoint::PublicSocket),
     route(Method::GET, SOCKET, "/ws/public/{session_key}", Access::Session, Endpoint::PublicSocket),
@@ -128,6 +137,9 @@ static ROUTES: &[Route] = &[
     route(Method::GET, ROOT, "/healthz", Access::Node, Endpoint::Health),
     route(Method::GET, ROOT, "/readyz", Access::Node, Endpoint::Ready),
     route(Method::GET, ROOT, "/metrics", Access::Node, Endpoint::Metrics),
+    route(Method::GET, API, "/openapi.json", Access::Node, Endpoint::OpenApi),
+    route(Method::GET, API, "/asyncapi.json", Access::Node, Endpoint::AsyncApi),
+    route(Method::GET, ROOT, "/docs/errors.md", Access::Node, Endpoint::ErrorDocs),
 ];
 
 /// Finds the route of a request.
@@ -244,6 +256,9 @@ mod tests {
         check(&Method::POST, "/api/v1/admin/drain", Endpoint::Drain);
         check(&Method::GET, "/api/v1/presence/online", Endpoint::OnlineUsers);
         check(&Method::HEAD, "/healthz", Endpoint::Health);
+        check(&Method::GET, "/api/v1/openapi.json", Endpoint::OpenApi);
+        check(&Method::GET, "/api/v1/asyncapi.json", Endpoint::AsyncApi);
+        check(&Method::GET, "/docs/errors.md", Endpoint::ErrorDocs);
     }
 
     #[test]
@@ -271,9 +286,8 @@ mod tests {
             let may = |role| matches!(route.access, Access::Tenant(roles) if roles.contains(&role));
             match route.endpoint {
                 Endpoint::PublicSocket | Endpoint::PublicEventStream => assert_eq!(route.access, Access::Session),
-                Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => {
-                    assert_eq!(route.access, Access::Node);
-                }
+                Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => assert_eq!(route.access, Access::Node),
+                endpoint if endpoint.is_description() => assert_eq!(route.access, Access::Node),
                 Endpoint::Drain => assert_eq!(route.access, Access::Operator(&[Role::Admin, Role::Service])),
                 _ => {
                     assert!(may(Role::Service) && may(Role::Admin), "{route:?}");

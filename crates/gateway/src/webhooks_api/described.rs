@@ -1,0 +1,223 @@
+//! What these endpoints take and answer, for the catalogue.
+
+use std::collections::BTreeMap;
+
+use hookswitch_protocol::{DeliveryId, ErrorCode, EventType, Timestamp, WebhookId};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::log_views::{AttemptView, LogEntryView, StatsView};
+use super::views::{EnabledView, ResentView, TestView, WebhookView};
+use crate::catalogue::operation::{Operation, operation};
+use crate::routes::Endpoint;
+
+/// A webhook as it is to be. An update changes the fields given and leaves the others; null is the same as leaving a
+/// field out.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "fields of a schema")]
+struct WebhookBody {
+    /// Required to create one.
+    #[schemars(length(min = 1, max = 255))]
+    name: Option<String>,
+    /// Required to create one. Without user name and password; `https://`, and to a public address, unless the
+    /// operator allows others.
+    #[schemars(length(min = 1, max = 500), extend("format" = "uri"))]
+    url: Option<String>,
+    /// Required to create one. Event types, `call.*`, or `*`.
+    #[schemars(length(min = 1, max = 256))]
+    events: Option<Vec<EventPattern>>,
+    /// Signs the requests; never shown again.
+    #[schemars(length(min = 1, max = 255))]
+    secret: Option<String>,
+    /// `true`, and no `secret`: we make one, and answer it once.
+    generate_secret: Option<bool>,
+    /// In an update only.
+    is_active: Option<bool>,
+    /// Retries after the first attempt, by default 3.
+    #[schemars(range(min = 0, max = 20))]
+    retry_count: Option<u32>,
+    /// Seconds that one attempt may take in all, by default 30.
+    #[schemars(range(min = 1, max = 120))]
+    timeout: Option<u32>,
+    /// When retries are made.
+    retry_profile: Option<RetryProfile>,
+    /// Statuses that are tried again beside 5xx.
+    retry_statuses: Option<Vec<RetryStatus>>,
+    /// Requests at once; 0 is the server's.
+    #[schemars(range(min = 0, max = 100))]
+    max_in_flight: Option<u32>,
+    /// Attempts started per second and node; 0 is no limit.
+    #[schemars(range(min = 0, max = 10_000))]
+    rate_limit: Option<u32>,
+    /// Seconds for which an event is worth sending, by type or pattern; 0 is for ever.
+    #[schemars(extend("maxProperties" = 64))]
+    expiry: Option<BTreeMap<String, u32>>,
+    /// Whether deliveries of one call go in order.
+    ordered_by: Option<OrderedBy>,
+    /// Sent with every attempt; `***` keeps the value there is.
+    #[schemars(extend("maxProperties" = 20))]
+    headers: Option<BTreeMap<String, String>>,
+}
+
+/// An event type, a pattern such as `call.*`, or `*`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "a schema")]
+struct EventPattern(
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"^([a-z0-9_.-]+|[a-z0-9_.-]+\.\*|\*)$"))] String,
+);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum RetryProfile {
+    Standard,
+    Durable,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(inline, extend("enum" = [408, 425, 429]))]
+#[expect(dead_code, reason = "a schema")]
+struct RetryStatus(u16);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum OrderedBy {
+    Call,
+    None,
+}
+
+/// The new secret, and how long the former one stays valid beside it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "fields of a schema")]
+struct RotationBody {
+    /// Without it we make one, and answer it once.
+    #[schemars(length(min = 1, max = 255))]
+    secret: Option<String>,
+    /// By default 86,400, a day.
+    #[schemars(range(min = 0, max = 604_800))]
+    overlap_seconds: Option<u32>,
+}
+
+/// What is to be delivered of what was missed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "fields of a schema")]
+struct EnableBody {
+    /// Of events accepted since then; without it nothing is.
+    deliver_missed_since: Option<Timestamp>,
+}
+
+/// What is to be sent again.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "fields of a schema")]
+struct ResendBody {
+    /// All that ended without a 2xx, of events accepted since then.
+    since: Timestamp,
+}
+
+const MINE: ErrorCode = ErrorCode::NotFound;
+const BODY: [ErrorCode; 3] = [ErrorCode::InvalidJson, ErrorCode::InvalidField, ErrorCode::TooLarge];
+
+/// All endpoints of webhooks.
+pub(crate) fn operations() -> Vec<Operation> {
+    [registrations(), deeds(), history()].into_iter().flatten().collect()
+}
+
+fn registrations() -> Vec<Operation> {
+    let [json, field, large] = BODY;
+    let example =
+        json!({"name": "CRM", "url": "https://crm.example.com/hook", "events": ["call.*"], "generate_secret": true});
+    vec![
+        operation(Endpoint::WebhookCreate, "Create a webhook")
+            .body::<WebhookBody>(example)
+            .answers::<WebhookView<'_>>(201, "The webhook, with a secret that we made.")
+            .fails(&[json, field, large, ErrorCode::AddressBlocked, ErrorCode::Conflict]),
+        operation(Endpoint::WebhookList, "List webhooks")
+            .paged(100)
+            .lists::<WebhookView<'_>>("The tenant's webhooks.")
+            .fails(&[field, ErrorCode::Overloaded]),
+        operation(Endpoint::WebhookGet, "Read one webhook")
+            .of_one()
+            .answers::<WebhookView<'_>>(200, "The webhook.")
+            .fails(&[MINE]),
+        operation(Endpoint::WebhookUpdate, "Change a webhook")
+            .details("The fields given are changed, the others left.")
+            .of_one()
+            .body::<WebhookBody>(json!({"retry_count": 10, "retry_profile": "durable"}))
+            .answers::<WebhookView<'_>>(200, "The webhook as it is now.")
+            .fails(&[MINE, json, field, large, ErrorCode::AddressBlocked, ErrorCode::Conflict]),
+        operation(Endpoint::WebhookDelete, "Delete a webhook")
+            .details("Its secrets and options are gone at once, its log stays for its retention.")
+            .of_one()
+            .answers::<()>(200, "It is gone.")
+            .fails(&[MINE]),
+    ]
+}
+
+fn deeds() -> Vec<Operation> {
+    let [json, field, large] = BODY;
+    vec![
+        operation(Endpoint::WebhookTest, "Send a `webhook.test` now, and wait")
+            .of_one()
+            .answers::<TestView>(200, "How it went.")
+            .fails(&[MINE, ErrorCode::Overloaded]),
+        operation(Endpoint::WebhookRotate, "Replace the secret, with an overlap")
+            .of_one()
+            .optional_body::<RotationBody>(json!({"overlap_seconds": 3600}))
+            .answers::<WebhookView<'_>>(200, "The webhook, with a secret that we made.")
+            .fails(&[MINE, json, field, large, ErrorCode::Conflict]),
+        operation(Endpoint::WebhookEnable, "Switch it on, and deliver what it missed")
+            .of_one()
+            .optional_body::<EnableBody>(json!({"deliver_missed_since": "2026-01-01T00:00:00Z"}))
+            .answers::<EnabledView<'_>>(200, "The webhook, and what is delivered.")
+            .fails(&[MINE, json, field, large]),
+        operation(Endpoint::WebhookResend, "Send again what failed")
+            .of_one()
+            .body::<ResendBody>(json!({"since": "2026-01-01T00:00:00Z"}))
+            .answers::<ResentView>(200, "How much is sent again.")
+            .fails(&[MINE, json, field, large, ErrorCode::Conflict, ErrorCode::Overloaded]),
+        operation(Endpoint::DeliveryResend, "Send one delivery again")
+            .of_one()
+            .path::<DeliveryId>("delivery_id", "Of a line of the log.", json!({}))
+            .answers::<ResentView>(200, "It is sent again.")
+            .fails(&[MINE, ErrorCode::Conflict, ErrorCode::Overloaded]),
+    ]
+}
+
+fn history() -> Vec<Operation> {
+    vec![
+        operation(Endpoint::WebhookLogs, "What was tried, newest first")
+            .of_one()
+            .paged(50)
+            .query::<EventType>("event", "Only of this event type.", json!({}))
+            .query::<String>(
+                "status",
+                "Only `success` (2xx), `failed` (anything else), or one status.",
+                json!({"pattern": "^(success|failed|[1-9][0-9][0-9])$"}),
+            )
+            .query::<Timestamp>("since", "Only from this moment on.", json!({}))
+            .query::<DeliveryId>("delivery_id", "Only of this delivery.", json!({}))
+            .query::<String>("include", "`skipped`: also what was not sent.", json!({"enum": ["skipped"]}))
+            .lists::<LogEntryView<'_>>("Attempts, and skips where they are included.")
+            .fails(&[MINE, ErrorCode::InvalidField, ErrorCode::Overloaded]),
+        operation(Endpoint::WebhookStats, "Figures of a webhook")
+            .of_one()
+            .query::<Timestamp>("since", "By default the last 24 hours.", json!({}))
+            .answers::<StatsView>(200, "Its figures.")
+            .fails(&[MINE, ErrorCode::InvalidField, ErrorCode::Overloaded]),
+        operation(Endpoint::WebhookFailed, "The tenant's attempts without a 2xx, newest first")
+            .paged(50)
+            .query::<Timestamp>("since", "By default the last hour.", json!({}))
+            .lists::<AttemptView<'_>>("Attempts, also those of deliveries that succeeded later.")
+            .fails(&[ErrorCode::InvalidField, ErrorCode::Overloaded]),
+    ]
+}
+
+impl Operation {
+    /// About the webhook in the path.
+    fn of_one(self) -> Self {
+        self.path::<WebhookId>("id", "The webhook's id.", json!({"minimum": 1}))
+    }
+}
