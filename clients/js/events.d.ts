@@ -396,7 +396,7 @@ export interface Draining {
 /** What is to be delivered of what was missed. */
 export interface EnableBody {
   /** Of events accepted since then; without it nothing is. */
-  deliver_missed_since?: string;
+  deliver_missed_since?: string | null;
 }
 
 /** A webhook that was switched on, and what it gets now. */
@@ -504,6 +504,37 @@ export interface Names {
   events: string[];
 }
 
+/** A webhook that is to be made. `null` is the same as leaving a field out. */
+export interface NewWebhook {
+  /** What it is told. */
+  events: string[];
+  /** Seconds for which an event is worth sending, by type or pattern; 0 is for ever. */
+  expiry?: Record<string, number> | null;
+  /** `true`, and no `secret`: we make one, and answer it once. */
+  generate_secret?: boolean | null;
+  /** Sent with every attempt; `***` keeps the value there is. At most 8 KiB together; some names are reserved. */
+  headers?: Record<string, string> | null;
+  /** Requests at once; 0 is the server's. */
+  max_in_flight?: number | null;
+  name: string;
+  /** Whether deliveries of one call go in order. */
+  ordered_by?: "call" | "none" | null;
+  /** Attempts started per second and node; 0 is no limit. */
+  rate_limit?: number | null;
+  /** Retries after the first attempt, by default 3. */
+  retry_count?: number | null;
+  /** When retries are made. */
+  retry_profile?: "standard" | "durable" | null;
+  /** Statuses that are tried again beside 5xx. */
+  retry_statuses?: (408 | 425 | 429)[] | null;
+  /** Signs the requests; never shown again. After `whsec_` there must be base64. */
+  secret?: string | null;
+  /** Seconds that one attempt may take in all, by default 30. */
+  timeout?: number | null;
+  /** Without user name and password; `https://`, and to a public address, unless the operator allows others. */
+  url: string;
+}
+
 /** A note to one user. */
 export interface Notification {
   /** Anything more, for programs. */
@@ -557,23 +588,23 @@ export type PublishBody = PublishedEvent | PublishedEvents;
 /** One event. `null` is the same as leaving a field out. */
 export interface PublishedEvent {
   /** Your own id: repeated within 24 h with the same content it has no second effect. */
-  id?: string;
+  id?: string | null;
   /** Passed on as it stands; `{}` by default. */
-  payload?: Record<string, unknown>;
+  payload?: Record<string, unknown> | null;
   /** Of an envelope that is published back: set anew. */
   position?: unknown;
-  /** An integer, or text. */
-  session_id?: number | string;
+  /** Short for `payload.session_id`: an integer or text. */
+  session_id?: number | string | null;
   /** Of an envelope that is published back: set anew. */
   tenant_id?: unknown;
   /** Of an envelope that is published back: set anew. */
   timestamp?: unknown;
   /** A topic of your own: only connections that named it get it. */
-  topic?: string;
+  topic?: string | null;
   /** One of the known types or your own. Those that the server alone says are refused. */
   type: string;
   /** Only this user's connections get it; kept while the user is away. */
-  user_id?: UserId;
+  user_id?: UserId | null;
 }
 
 /** Several events: one bad entry, and nothing of them is accepted. */
@@ -674,9 +705,9 @@ export interface Resumed {
 /** The new secret, and how long the former one stays valid beside it. */
 export interface RotationBody {
   /** By default 86,400, a day. */
-  overlap_seconds?: number;
+  overlap_seconds?: number | null;
   /** Without it we make one, and answer it once. */
-  secret?: string;
+  secret?: string | null;
 }
 
 /** A tenant's name for a chat session. */
@@ -781,38 +812,37 @@ export interface Webhook {
   url: string;
 }
 
-/** A webhook as it is to be. An update changes the fields given and leaves the others; null is the same as leaving a field out. */
-export interface WebhookBody {
-  /** Required to create one. Event types, `call.*`, or `*`. */
-  events?: string[];
+/** What is to be changed of a webhook; what is left out, or `null`, stays. */
+export interface WebhookChange {
+  /** What it is told. */
+  events?: string[] | null;
   /** Seconds for which an event is worth sending, by type or pattern; 0 is for ever. */
-  expiry?: Record<string, number>;
+  expiry?: Record<string, number> | null;
   /** `true`, and no `secret`: we make one, and answer it once. */
-  generate_secret?: boolean;
-  /** Sent with every attempt; `***` keeps the value there is. */
-  headers?: Record<string, string>;
-  /** In an update only. */
-  is_active?: boolean;
+  generate_secret?: boolean | null;
+  /** Sent with every attempt; `***` keeps the value there is. At most 8 KiB together; some names are reserved. */
+  headers?: Record<string, string> | null;
+  /** Off: what happens meanwhile is missed, and can be delivered later. */
+  is_active?: boolean | null;
   /** Requests at once; 0 is the server's. */
-  max_in_flight?: number;
-  /** Required to create one. */
-  name?: string;
+  max_in_flight?: number | null;
+  name?: string | null;
   /** Whether deliveries of one call go in order. */
   ordered_by?: "call" | "none" | null;
   /** Attempts started per second and node; 0 is no limit. */
-  rate_limit?: number;
+  rate_limit?: number | null;
   /** Retries after the first attempt, by default 3. */
-  retry_count?: number;
+  retry_count?: number | null;
   /** When retries are made. */
   retry_profile?: "standard" | "durable" | null;
   /** Statuses that are tried again beside 5xx. */
-  retry_statuses?: (408 | 425 | 429)[];
-  /** Signs the requests; never shown again. */
-  secret?: string;
+  retry_statuses?: (408 | 425 | 429)[] | null;
+  /** Signs the requests; never shown again. After `whsec_` there must be base64. */
+  secret?: string | null;
   /** Seconds that one attempt may take in all, by default 30. */
-  timeout?: number;
-  /** Required to create one. Without user name and password; `https://`, and to a public address, unless the operator allows others. */
-  url?: string;
+  timeout?: number | null;
+  /** Without user name and password; `https://`, and to a public address, unless the operator allows others. */
+  url?: string | null;
 }
 
 /** Which webhook, and why. It holds no URL: those of some services are secrets. */

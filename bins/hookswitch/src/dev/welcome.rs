@@ -13,7 +13,13 @@ pub(super) struct DevTokens {
 }
 
 /// The whole text. Every command works in another terminal after the `export` lines.
-pub(super) fn text(address: SocketAddr, tokens: &DevTokens, dir: &DevDir, simulation: &str) -> String {
+pub(super) fn text(
+    address: SocketAddr,
+    tokens: &DevTokens,
+    dir: &DevDir,
+    simulation: &str,
+    folder_of_program: &str,
+) -> String {
     let DevTokens { agent, supervisor, service } = tokens;
     format!(
         r#"
@@ -22,6 +28,7 @@ Hookswitch runs for development: tenant "demo", data in {dir}, only reachable fr
 
 In another terminal, paste these first (valid for 12 hours; `hookswitch token` makes others):
 
+export PATH="$PATH:{folder_of_program}"
 export AGENT={agent}
 export SUPERVISOR={supervisor}
 export SERVICE={service}
@@ -38,13 +45,20 @@ Publish an event:
 
 curl -s http://{address}/api/v1/events -H "Authorization: Bearer $SERVICE" -d '{{"type":"call.incoming","payload":{{"unique_id":"42.1","caller_id":"+15550100","destination":"8001"}}}}'
 
-Have call.incoming delivered to a receiver of yours on port 9000, signed:
+See who is online, the simulated agents among them:
 
-curl -s http://{address}/api/v1/webhooks -H "Authorization: Bearer $SERVICE" -d '{{"name":"My receiver","url":"http://127.0.0.1:9000/","events":["call.incoming"],"secret":"my-secret"}}'
+curl -s http://{address}/api/v1/presence/online -H "Authorization: Bearer $AGENT"
 
-See what became of the deliveries (use the id that was answered):
+Have call.incoming delivered to a receiver, signed. It runs in a terminal of its own:
 
-curl -s http://{address}/api/v1/webhooks/1/logs -H "Authorization: Bearer $SUPERVISOR"
+hookswitch receiver --listen 127.0.0.1:9000 --secret my-secret
+
+ID=$(curl -s http://{address}/api/v1/webhooks -H "Authorization: Bearer $SERVICE" -d '{{"name":"My receiver","url":"http://127.0.0.1:9000/","events":["call.incoming"],"secret":"my-secret"}}' | sed 's/.*"data":{{"id":\([0-9]*\).*/\1/')
+
+Try it out, then see what became of the deliveries:
+
+curl -s -X POST http://{address}/api/v1/webhooks/$ID/test -H "Authorization: Bearer $SERVICE"
+curl -s "http://{address}/api/v1/webhooks/$ID/logs?limit=5" -H "Authorization: Bearer $SUPERVISOR"
 
 Stop with Ctrl-C. Read on in docs/protocol.md and docs/webhooks.md.
 "#

@@ -22,7 +22,7 @@ pub(super) struct Named {
 pub(super) fn named() -> (Vec<Named>, Map<String, Value>) {
     let mut generator = schemas::of_answers();
     let named = messages().into_iter().map(|message| {
-        let payload = schemas::value((message.payload)(&mut generator));
+        let payload = schemas::value((message.payload)(&mut generator), &generator);
         Named { name: name(&message), message, payload }
     });
     let named = named.collect();

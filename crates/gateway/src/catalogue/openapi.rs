@@ -6,7 +6,7 @@ use hookswitch_protocol::{ErrorCode, Timestamp};
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::operation::{Answer, Content, Operation, Param};
+use super::operation::{Answer, Content, MakeSchema, Operation, Param};
 use super::{described_routes, path_of, roles_of, schemas};
 use crate::auth::Role;
 use crate::http::{Failure, PageMeta, Problem, Warning};
@@ -19,6 +19,16 @@ const ABOUT: &str = "REST of a Hookswitch node. What is said over WebSockets, ev
 struct Schemas {
     answers: SchemaGenerator,
     bodies: SchemaGenerator,
+}
+
+impl Schemas {
+    fn answered(&mut self, make: MakeSchema) -> Value {
+        schemas::value(make(&mut self.answers), &self.answers)
+    }
+
+    fn taken(&mut self, make: MakeSchema) -> Value {
+        schemas::value(make(&mut self.bodies), &self.bodies)
+    }
 }
 
 /// The whole description.
@@ -91,7 +101,7 @@ fn described(route: &Route, operation: &Operation, made: &mut Schemas) -> Value 
         described.insert("parameters".to_owned(), json!(params));
     }
     if let Some(body) = &operation.body {
-        let schema = schemas::value((body.schema)(&mut made.bodies));
+        let schema = made.taken(body.schema);
         let content = json!({"application/json": {"schema": schema, "example": body.example}});
         described.insert("requestBody".to_owned(), json!({"required": body.is_required, "content": content}));
     }
@@ -133,7 +143,7 @@ fn words(route: &Route, operation: &Operation) -> String {
 }
 
 fn parameter(param: &Param, made: &mut Schemas) -> Value {
-    let mut schema = schemas::value((param.schema)(&mut made.bodies));
+    let mut schema = made.taken(param.schema);
     if let (Some(schema), Some(bounds)) = (schema.as_object_mut(), param.bounds.as_object()) {
         schema.extend(bounds.clone());
     }
@@ -164,12 +174,12 @@ fn responses(route: &Route, operation: &Operation, made: &mut Schemas) -> Value 
 fn response(answer: &Answer, made: &mut Schemas) -> Value {
     let (media_type, schema) = match answer.content {
         Content::Empty | Content::Messages => return json!({"description": answer.what}),
-        Content::Data(schema) => ("application/json", within("Success", &schemas::value(schema(&mut made.answers)))),
+        Content::Data(schema) => ("application/json", within("Success", &made.answered(schema))),
         Content::List(schema) => {
-            let rows = json!({"type": "array", "items": schemas::value(schema(&mut made.answers))});
+            let rows = json!({"type": "array", "items": made.answered(schema)});
             ("application/json", within("SuccessList", &rows))
         }
-        Content::Bare(schema) => ("application/json", schemas::value(schema(&mut made.answers))),
+        Content::Bare(schema) => ("application/json", made.answered(schema)),
         Content::Text("application/json") => ("application/json", json!({"type": "object"})),
         Content::Text(media_type) => (media_type, json!({"type": "string"})),
     };
@@ -207,9 +217,9 @@ fn errors(route: &Route, operation: &Operation) -> Vec<ErrorCode> {
 fn envelopes(made: &mut Schemas) -> Map<String, Value> {
     // Made here, so that they are among the named ones.
     let _failure = made.answers.subschema_for::<Failure<'_>>();
-    let page = schemas::value(made.answers.subschema_for::<PageMeta>());
-    let warning = schemas::value(made.answers.subschema_for::<Warning>());
-    let timestamp = schemas::value(made.answers.subschema_for::<Timestamp>());
+    let page = made.answered(SchemaGenerator::subschema_for::<PageMeta>);
+    let warning = made.answered(SchemaGenerator::subschema_for::<Warning>);
+    let timestamp = made.answered(SchemaGenerator::subschema_for::<Timestamp>);
     let success = |meta: Value, required: &[&str]| {
         json!({
             "type": "object",

@@ -101,13 +101,17 @@ impl Operation {
         self
     }
 
-    /// The parameters of a list.
-    pub(crate) fn paged(self, default_limit: u32) -> Self {
+    /// The parameters of a list, whose cursors look like this.
+    pub(crate) fn paged(self, default_limit: u32, cursor: &'static str) -> Self {
         let limit = json!({"minimum": 1, "maximum": 1_000, "default": default_limit});
         self.query::<u32>("limit", "Most rows in the answer.", limit)
             .query::<u64>("offset", "Rows to skip.", json!({"minimum": 0, "maximum": 1_000_000_000}))
             .query::<u32>("page", "Instead of `offset`, counted from 1.", json!({"minimum": 1, "maximum": 1_000_000}))
-            .query::<String>("cursor", "`next` of the last answer's `meta`, in place of both.", json!({}))
+            .query::<String>(
+                "cursor",
+                "`next` of the last answer's `meta`, in place of both.",
+                json!({"pattern": cursor}),
+            )
     }
 
     /// A body that must be there.

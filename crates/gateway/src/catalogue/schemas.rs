@@ -22,13 +22,20 @@ fn settings() -> SchemaSettings {
 }
 
 /// A schema as JSON.
-pub(super) fn value(schema: Schema) -> Value {
-    tidied(schema.to_value())
+pub(super) fn value(schema: Schema, of: &SchemaGenerator) -> Value {
+    tidied(schema.to_value(), is_written(of))
+}
+
+/// What is written leaves empty fields out; of what is read, `null` is the same as nothing.
+fn is_written(of: &SchemaGenerator) -> bool {
+    of.contract().is_serialize()
 }
 
 /// The named schemas that were made on the way.
 pub(super) fn definitions(mut generator: SchemaGenerator) -> Map<String, Value> {
-    generator.take_definitions(true).into_iter().map(|(name, schema)| (name, tidied(schema))).collect()
+    let is_written = is_written(&generator);
+    let definitions = generator.take_definitions(true).into_iter();
+    definitions.map(|(name, schema)| (name, tidied(schema, is_written))).collect()
 }
 
 /// Puts named schemas together.
@@ -50,7 +57,7 @@ pub(super) fn name_of(schema: &Value) -> Option<&str> {
 }
 
 /// Without what is of no use to a reader: `$schema`, titles, and `null` for fields that are left out instead.
-fn tidied(mut schema: Value) -> Value {
+fn tidied(mut schema: Value, is_written: bool) -> Value {
     if let Some(object) = schema.as_object_mut() {
         // A field of that name is a schema, and stays.
         for noise in ["$schema", "title", "default"] {
@@ -58,14 +65,16 @@ fn tidied(mut schema: Value) -> Value {
                 object.remove(noise);
             }
         }
-        without_nulls(object);
+        if is_written {
+            without_nulls(object);
+        }
         for (name, within) in object.iter_mut() {
             if !matches!(name.as_str(), "enum" | "const" | "examples") {
-                *within = tidied(within.take());
+                *within = tidied(within.take(), is_written);
             }
         }
     } else if let Some(list) = schema.as_array_mut() {
-        list.iter_mut().for_each(|within| *within = tidied(within.take()));
+        list.iter_mut().for_each(|within| *within = tidied(within.take(), is_written));
     }
     schema
 }

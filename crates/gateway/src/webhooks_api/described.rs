@@ -12,28 +12,49 @@ use super::views::{EnabledView, ResentView, TestView, WebhookView};
 use crate::catalogue::operation::{Operation, operation};
 use crate::routes::Endpoint;
 
-/// A webhook as it is to be. An update changes the fields given and leaves the others; null is the same as leaving a
-/// field out.
+/// A webhook that is to be made. `null` is the same as leaving a field out.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "fields of a schema")]
-struct WebhookBody {
-    /// Required to create one.
+struct NewWebhook {
+    #[schemars(length(min = 1, max = 255))]
+    name: String,
+    /// Without user name and password; `https://`, and to a public address, unless the operator allows others.
+    #[schemars(length(max = 500), regex(pattern = r"^https?://"), extend("format" = "uri"))]
+    url: String,
+    /// What it is told.
+    #[schemars(length(min = 1, max = 256))]
+    events: Vec<EventPattern>,
+    #[serde(flatten)]
+    choices: WebhookChoices,
+}
+
+/// What is to be changed of a webhook; what is left out, or `null`, stays.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "fields of a schema")]
+struct WebhookChange {
     #[schemars(length(min = 1, max = 255))]
     name: Option<String>,
-    /// Required to create one. Without user name and password; `https://`, and to a public address, unless the
-    /// operator allows others.
-    #[schemars(length(min = 1, max = 500), extend("format" = "uri"))]
+    /// Without user name and password; `https://`, and to a public address, unless the operator allows others.
+    #[schemars(length(max = 500), regex(pattern = r"^https?://"), extend("format" = "uri"))]
     url: Option<String>,
-    /// Required to create one. Event types, `call.*`, or `*`.
+    /// What it is told.
     #[schemars(length(min = 1, max = 256))]
     events: Option<Vec<EventPattern>>,
-    /// Signs the requests; never shown again.
+    /// Off: what happens meanwhile is missed, and can be delivered later.
+    is_active: Option<bool>,
+    #[serde(flatten)]
+    choices: WebhookChoices,
+}
+
+/// What may be chosen.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "fields of a schema")]
+struct WebhookChoices {
+    /// Signs the requests; never shown again. After `whsec_` there must be base64.
     #[schemars(length(min = 1, max = 255))]
     secret: Option<String>,
     /// `true`, and no `secret`: we make one, and answer it once.
     generate_secret: Option<bool>,
-    /// In an update only.
-    is_active: Option<bool>,
     /// Retries after the first attempt, by default 3.
     #[schemars(range(min = 0, max = 20))]
     retry_count: Option<u32>,
@@ -51,22 +72,39 @@ struct WebhookBody {
     #[schemars(range(min = 0, max = 10_000))]
     rate_limit: Option<u32>,
     /// Seconds for which an event is worth sending, by type or pattern; 0 is for ever.
-    #[schemars(extend("maxProperties" = 64))]
-    expiry: Option<BTreeMap<String, u32>>,
+    #[schemars(extend("maxProperties" = 64, "propertyNames" = {"pattern": PATTERN, "maxLength": 100}))]
+    expiry: Option<BTreeMap<String, Seconds>>,
     /// Whether deliveries of one call go in order.
     ordered_by: Option<OrderedBy>,
-    /// Sent with every attempt; `***` keeps the value there is.
-    #[schemars(extend("maxProperties" = 20))]
-    headers: Option<BTreeMap<String, String>>,
+    /// Sent with every attempt; `***` keeps the value there is. At most 8 KiB together; some names are reserved.
+    #[schemars(extend("maxProperties" = 20, "propertyNames" = {
+        "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", "maxLength": 100
+    }))]
+    headers: Option<BTreeMap<String, HeaderValue>>,
 }
+
+/// Up to a week.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "a schema")]
+struct Seconds(#[schemars(range(min = 0, max = 604_800))] u32);
+
+/// Visible ASCII characters, and blanks between them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "a schema")]
+struct HeaderValue(#[schemars(length(max = 1_024), regex(pattern = r"^[!-~]([ -~]*[!-~])?$"))] String);
+
+const PATTERN: &str = r"^([a-z0-9_.-]+|[a-z0-9_.-]*\.\*|\*)$";
+const OF_WEBHOOKS: &str = "^w(0|[1-9][0-9]{0,17})$";
+const OF_ATTEMPTS: &str = r"^a(0|[1-9][0-9]{0,13})\.(0|[1-9][0-9]{0,17})$";
+const OF_ENTRIES: &str = r"^[as](0|[1-9][0-9]{0,13})\.(0|[1-9][0-9]{0,17})$";
 
 /// An event type, a pattern such as `call.*`, or `*`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(inline)]
 #[expect(dead_code, reason = "a schema")]
-struct EventPattern(
-    #[schemars(length(min = 1, max = 100), regex(pattern = r"^([a-z0-9_.-]+|[a-z0-9_.-]+\.\*|\*)$"))] String,
-);
+struct EventPattern(#[schemars(length(min = 1, max = 100), regex(pattern = PATTERN))] String);
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -131,11 +169,11 @@ fn registrations() -> Vec<Operation> {
         json!({"name": "CRM", "url": "https://crm.example.com/hook", "events": ["call.*"], "generate_secret": true});
     vec![
         operation(Endpoint::WebhookCreate, "Create a webhook")
-            .body::<WebhookBody>(example)
+            .body::<NewWebhook>(example)
             .answers::<WebhookView<'_>>(201, "The webhook, with a secret that we made.")
             .fails(&[json, field, large, ErrorCode::AddressBlocked, ErrorCode::Conflict]),
         operation(Endpoint::WebhookList, "List webhooks")
-            .paged(100)
+            .paged(100, OF_WEBHOOKS)
             .lists::<WebhookView<'_>>("The tenant's webhooks.")
             .fails(&[field, ErrorCode::Overloaded]),
         operation(Endpoint::WebhookGet, "Read one webhook")
@@ -145,7 +183,7 @@ fn registrations() -> Vec<Operation> {
         operation(Endpoint::WebhookUpdate, "Change a webhook")
             .details("The fields given are changed, the others left.")
             .of_one()
-            .body::<WebhookBody>(json!({"retry_count": 10, "retry_profile": "durable"}))
+            .body::<WebhookChange>(json!({"retry_count": 10, "retry_profile": "durable"}))
             .answers::<WebhookView<'_>>(200, "The webhook as it is now.")
             .fails(&[MINE, json, field, large, ErrorCode::AddressBlocked, ErrorCode::Conflict]),
         operation(Endpoint::WebhookDelete, "Delete a webhook")
@@ -190,7 +228,7 @@ fn history() -> Vec<Operation> {
     vec![
         operation(Endpoint::WebhookLogs, "What was tried, newest first")
             .of_one()
-            .paged(50)
+            .paged(50, OF_ENTRIES)
             .query::<EventType>("event", "Only of this event type.", json!({}))
             .query::<String>(
                 "status",
@@ -208,7 +246,7 @@ fn history() -> Vec<Operation> {
             .answers::<StatsView>(200, "Its figures.")
             .fails(&[MINE, ErrorCode::InvalidField, ErrorCode::Overloaded]),
         operation(Endpoint::WebhookFailed, "The tenant's attempts without a 2xx, newest first")
-            .paged(50)
+            .paged(50, OF_ATTEMPTS)
             .query::<Timestamp>("since", "By default the last hour.", json!({}))
             .lists::<AttemptView<'_>>("Attempts, also those of deliveries that succeeded later.")
             .fails(&[ErrorCode::InvalidField, ErrorCode::Overloaded]),
