@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hookswitch_hub::{Attachment, Clearance, HubError, PendingConnection, Subject, WireForm};
-use hookswitch_protocol::{Chain, ErrorCode, EventId, SessionKey, TenantId};
+use hookswitch_protocol::{Chain, ErrorCode, SessionKey, TenantId};
 use hookswitch_switch::AcceptError;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
-use serde::Serialize;
 
 use crate::auth::Principal;
 use crate::config::{ORIGINS_SETTING, PUBLIC_ORIGINS_SETTING};
@@ -32,11 +31,6 @@ use crate::webhooks_api::WebhookCall;
 use crate::{pages, publish};
 
 type Answered = Result<Response<Body>, Problem>;
-
-#[derive(Serialize)]
-struct Accepted {
-    ids: Vec<EventId>,
-}
 
 impl Gateway {
     pub(crate) async fn dispatch<B>(&self, mut head: Parts, body: B, caller: Caller<'_>, answer: &Answer) -> Answered
@@ -115,6 +109,9 @@ impl Gateway {
             Endpoint::Ready => Ok(inner.readiness.page(&inner.parts.health, inner.hub().is_draining()).await),
             Endpoint::Console => pages::console(inner.config.console, admitted.params.get("file")),
             Endpoint::Metrics => Ok(pages::metrics(&inner.registry, &head.headers)),
+            Endpoint::OpenApi => Ok(pages::OPENAPI.answer(&head.headers)),
+            Endpoint::AsyncApi => Ok(pages::ASYNCAPI.answer(&head.headers)),
+            Endpoint::ErrorDocs => Ok(pages::ERRORS.answer(&head.headers)),
             _ => Ok(pages::healthy()),
         }
     }
@@ -145,9 +142,10 @@ impl Gateway {
         if let (Some(placement), Some(first)) = (caller.placement, events.first()) {
             placement.published(&inner.parts.switch, &principal.tenant, first);
         }
+        let warnings = publish::slips(&events, is_batch);
         let accepted = inner.parts.switch.accept(&principal.tenant, events).await;
         let ids = accepted.map_err(|error| not_accepted(&error, is_batch, principal, answer))?;
-        Ok(answer.success(StatusCode::ACCEPTED, Accepted { ids }, None))
+        Ok(answer.success_with(StatusCode::ACCEPTED, publish::Accepted { ids }, warnings))
     }
 
     /// `body` is read only where it is known whose webhook it is for.

@@ -99,10 +99,13 @@ pub(crate) enum Server {
 
 /// What is told to who asked for a drain.
 #[derive(Serialize)]
-struct Draining {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Draining {
+    /// `draining`.
     state: &'static str,
     /// Those that are still to be closed.
     connections: usize,
+    /// Over how long they are closed.
     window_ms: u64,
 }
 

@@ -18,6 +18,8 @@
 //! ```
 
 mod auth;
+#[cfg(test)]
+mod catalogue;
 mod config;
 mod cors;
 mod dispatch;

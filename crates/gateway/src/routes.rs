@@ -39,6 +39,9 @@ pub(crate) enum Endpoint {
     Health,
     Ready,
     Metrics,
+    OpenApi,
+    AsyncApi,
+    ErrorDocs,
 }
 
 impl Endpoint {
@@ -47,9 +50,14 @@ impl Endpoint {
         matches!(self, Self::Socket | Self::PublicSocket | Self::EventStream | Self::PublicEventStream)
     }
 
+    /// Whether it is the same on every node of a version.
+    const fn is_description(self) -> bool {
+        matches!(self, Self::OpenApi | Self::AsyncApi | Self::ErrorDocs)
+    }
+
     /// Whether it is of use to whoever takes the node out of service.
     pub(crate) const fn is_served_while_draining(self) -> bool {
-        matches!(self, Self::Drain | Self::Health | Self::Ready | Self::Metrics)
+        matches!(self, Self::Drain | Self::Health | Self::Ready | Self::Metrics) || self.is_description()
     }
 }
 
@@ -70,7 +78,7 @@ pub(crate) enum Access {
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) method: Method,
-    prefixes: &'static [&'static str],
+    pub(crate) prefixes: &'static [&'static str],
     /// The pattern without prefix; unlike a request's path it holds no session key and may be logged.
     pub(crate) path: &'static str,
     pub(crate) access: Access,
@@ -97,8 +105,9 @@ const fn route(
     Route { method, prefixes, path, access, endpoint }
 }
 
-/// The table. Paths are written without a trailing slash; one is tolerated everywhere.
-static ROUTES: &[Route] = &[
+/// The table. What a route takes and answers is described beside its types, in files called `described.rs`; a test
+/// holds table and descriptions together. Paths are written without a trailing slash; one is tolerated everywhere.
+pub(crate) static ROUTES: &[Route] = &[
     route(Method::GET, SOCKET, "/ws", ANY, Endpoint::Socket),
     route(Method::GET, SOCKET, "/ws/public", Access::Session, Endpoint::PublicSocket),
     route(Method::GET, SOCKET, "/ws/public/{session_key}", Access::Session, Endpoint::PublicSocket),
@@ -130,6 +139,9 @@ static ROUTES: &[Route] = &[
     route(Method::GET, ROOT, "/healthz", Access::Node, Endpoint::Health),
     route(Method::GET, ROOT, "/readyz", Access::Node, Endpoint::Ready),
     route(Method::GET, ROOT, "/metrics", Access::Node, Endpoint::Metrics),
+    route(Method::GET, API, "/openapi.json", Access::Node, Endpoint::OpenApi),
+    route(Method::GET, API, "/asyncapi.json", Access::Node, Endpoint::AsyncApi),
+    route(Method::GET, ROOT, "/docs/errors.md", Access::Node, Endpoint::ErrorDocs),
 ];
 
 /// Finds the route of a request.
@@ -246,6 +258,9 @@ mod tests {
             check(&Method::GET, page, Endpoint::Console);
         }
         assert!(Routes::new().find(&Method::GET, "/").is_ok_and(|(route, _)| route.endpoint == Endpoint::Console));
+        check(&Method::GET, "/api/v1/openapi.json", Endpoint::OpenApi);
+        check(&Method::GET, "/api/v1/asyncapi.json", Endpoint::AsyncApi);
+        check(&Method::GET, "/docs/errors.md", Endpoint::ErrorDocs);
     }
 
     #[test]
@@ -276,6 +291,7 @@ mod tests {
                 Endpoint::Console | Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => {
                     assert_eq!(route.access, Access::Node);
                 }
+                endpoint if endpoint.is_description() => assert_eq!(route.access, Access::Node),
                 Endpoint::Drain => assert_eq!(route.access, Access::Operator(&[Role::Admin, Role::Service])),
                 _ => {
                     assert!(may(Role::Service) && may(Role::Admin), "{route:?}");

@@ -22,6 +22,11 @@
 //! store, and `mysql`, one that several nodes share. Without a store webhooks, messages for absent
 //! users and chat sessions end with the process.
 
+/// What README says compiles as it is printed.
+#[cfg(all(doctest, feature = "gateway"))]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
+
 mod builder;
 #[cfg(all(feature = "gateway", feature = "redis"))]
 mod cluster;

@@ -114,13 +114,13 @@ impl CloseCode {
 }
 
 macro_rules! error_codes {
-    ($($(#[$doc:meta])* $name:ident = $number:literal $text:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $number:literal $text:literal,)*) => {
         /// What went wrong, as told to clients over WebSocket and HTTP.
         ///
         /// Numbers: 1xx the input is wrong, 2xx the caller may not, 3xx the thing is not there or is
         /// in the way, 4xx try again later, 5xx our fault, 6xx something was missed.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum ErrorCode { $($(#[$doc])* $name,)* }
+        pub enum ErrorCode { $($(#[doc = $doc])* $name,)* }
 
         impl ErrorCode {
             /// Every code, in numeric order.
@@ -135,6 +135,16 @@ macro_rules! error_codes {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
+
+            /// Where the node and the repository explain it: a path with an anchor.
+            pub const fn docs(self) -> &'static str {
+                match self { $(Self::$name => concat!("/docs/errors.md#", $text),)* }
+            }
+
+            /// What it means, in a sentence or two.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_start(),)* }
+            }
         }
     };
 }
@@ -142,7 +152,7 @@ macro_rules! error_codes {
 error_codes! {
     /// The text is not JSON.
     InvalidJson = 100 "invalid_json",
-    /// A field is missing, of the wrong type or out of range.
+    /// A field is missing, of the wrong type or out of range; a message is no JSON object.
     InvalidField = 101 "invalid_field",
     /// A client command nobody knows.
     UnknownCommand = 102 "unknown_command",
@@ -150,13 +160,13 @@ error_codes! {
     TooManyNames = 103 "too_many_names",
     /// The event type is reserved for the server.
     ReservedType = 104 "reserved_type",
-    /// The body or message is too large.
+    /// The body or message is too large, or a field of a typing indicator.
     TooLarge = 105 "too_large",
     /// The message is binary where text is wanted.
     NotText = 106 "not_text",
     /// The webhook address is not allowed.
     AddressBlocked = 107 "address_blocked",
-    /// What arrived is no HTTP request that this server reads, or its head is too large.
+    /// What arrived is no HTTP request that this server reads, or its head is too large (`SERVER_HEADER_BYTES`).
     InvalidRequest = 108 "invalid_request",
     /// No token, or one that does not verify.
     Unauthorized = 200 "unauthorized",
@@ -170,8 +180,8 @@ error_codes! {
     NotFound = 300 "not_found",
     /// The path exists, the method does not.
     MethodNotAllowed = 301 "method_not_allowed",
-    /// The id was used before with other content, the session key belongs to another tenant, or what
-    /// is to be sent again is under way.
+    /// The id was used before with other content, or the session key belongs to another tenant; what is to be sent
+    /// again is under way, or its webhook is switched off.
     Conflict = 302 "conflict",
     /// The chat session is unknown or ended.
     UnknownSession = 303 "unknown_session",
@@ -179,21 +189,24 @@ error_codes! {
     UpgradeRequired = 304 "upgrade_required",
     /// What happened behind a position cannot be given; the reason stands in the details.
     NotRecovered = 305 "not_recovered",
-    /// Buffers are full; nothing was accepted.
+    /// Buffers are full, or too many chat sessions are live; nothing was accepted.
     Overloaded = 400 "overloaded",
-    /// The node is shutting down.
+    /// The node is shutting down; nothing was accepted.
     Draining = 401 "draining",
-    /// The database cannot be reached; nothing was accepted.
+    /// The database, or what several nodes share, cannot be reached; nothing was accepted.
     StorageUnavailable = 402 "storage_unavailable",
     /// The request took too long to arrive.
     RequestTimeout = 403 "request_timeout",
-    /// The tenant makes more requests than its limit allows.
+    /// The tenant, or one of its agents, makes more requests than `SERVER_TENANT_RATE_LIMIT` allows; `Retry-After` says
+    /// when to come again, `RateLimit-Limit` how many per second there may be. Over a WebSocket: commands come too fast
+    /// and are read later, or of typing indicators only the latest is relayed.
     RateLimited = 404 "rate_limited",
-    /// The tenant, the user or the chat session has as many connections as it may have.
+    /// The tenant, the user or the chat session has as many WebSockets to this node as it may have
+    /// (`WS_CONNECTIONS_PER_TENANT` and those beside it).
     TooManyConnections = 405 "too_many_connections",
     /// A bug of ours; the log has the details under the request id.
     Internal = 500 "internal",
-    /// Events were dropped because the client did not read fast enough.
+    /// Events were dropped because the client did not read fast enough, or may have been lost between nodes.
     MessagesDropped = 600 "messages_dropped",
 }
 

@@ -105,6 +105,23 @@ impl EventType {
         Ok(Self(Repr::Custom(Arc::from(name))))
     }
 
+    /// Whether the contract names it.
+    pub fn is_known(&self) -> bool {
+        matches!(self.0, Repr::Known(_))
+    }
+
+    /// The known type that publishers may send and that this name is one slip away from: a letter too many, too few,
+    /// another or swapped with the next. `None` for a known name. Cheap enough for every event.
+    pub fn near_miss(name: &str) -> Option<&'static str> {
+        let mut known = Self::ALL.iter().filter(|known| is_one_slip(name.as_bytes(), known.as_str().as_bytes()));
+        let near = known.find(|known| known.is_publishable())?;
+        let is_known = Self::ALL.iter().any(|known| known.as_str() == name);
+        match near.0 {
+            Repr::Known(near) if !is_known => Some(near),
+            _ => None,
+        }
+    }
+
     /// The dotted name.
     pub fn as_str(&self) -> &str {
         match &self.0 {
@@ -172,6 +189,22 @@ impl EventType {
     }
 }
 
+/// Whether two names differ in one letter, or in two neighbours that are swapped.
+fn is_one_slip(one: &[u8], other: &[u8]) -> bool {
+    if one.len().abs_diff(other.len()) > 1 {
+        return false;
+    }
+    let n_alike = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (&one[n_alike..], &other[n_alike..]);
+    match (one, other) {
+        ([a, b, one @ ..], [c, d, other @ ..]) if a == d && b == c => one == other,
+        ([_, one @ ..], [_, other @ ..]) if one.len() == other.len() => one == other,
+        ([_, one @ ..], other) if one.len() == other.len() => one == other,
+        (one, [_, other @ ..]) => one == other,
+        _ => false,
+    }
+}
+
 impl PartialEq for EventType {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
@@ -225,6 +258,24 @@ mod tests {
     fn every_known_type_is_legal_and_found_again() {
         for known in EventType::ALL {
             assert_eq!(EventType::parse(known.as_str()).as_ref(), Ok(known));
+        }
+    }
+
+    #[test]
+    fn a_slip_of_a_known_type_is_noticed_and_nothing_else() {
+        let near = |name| EventType::near_miss(name);
+        for slip in
+            ["call.incomming", "call.incoing", "call.imcoming", "call.incomign", "call.incoming2", "xcall.incoming"]
+        {
+            assert_eq!(near(slip), Some("call.incoming"), "{slip}");
+        }
+        for other in
+            ["call.incoming", "call.recorded", "call.incom", "", "pongs", "survey.completed", "presence.change"]
+        {
+            assert_eq!(near(other), None, "{other}");
+        }
+        for known in EventType::ALL {
+            assert_eq!(near(known.as_str()), None, "{known}");
         }
     }
 

@@ -20,6 +20,8 @@
 //! ```
 
 mod audience;
+#[cfg(feature = "schema")]
+pub mod catalogue;
 mod chain;
 mod clip;
 mod codes;
@@ -34,6 +36,8 @@ mod payload;
 pub mod payloads;
 mod position;
 mod retry;
+#[cfg(feature = "schema")]
+mod schema;
 mod secret;
 mod session_names;
 mod timestamp;

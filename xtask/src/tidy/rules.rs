@@ -95,6 +95,7 @@ pub(crate) const HOMES: &[Home] = &[
     Home { package: "flate2", rooms: &[GATEWAY] },
     Home { package: "jsonwebtoken", rooms: &[GATEWAY] },
     Home { package: "matchit", rooms: &[GATEWAY] },
+    Home { package: "schemars", rooms: &[PROTOCOL] },
     Home { package: "prometheus-client", rooms: &[RUNTIME, GATEWAY] },
     Home { package: "hyper", rooms: &[EGRESS, GATEWAY] },
     Home { package: "fred", rooms: &[REDIS] },

@@ -1,5 +1,6 @@
 //! `hookswitch dev`: everything without configuration, and a simulated call centre.
 
+mod desks;
 mod dir;
 mod playback;
 mod sim;
@@ -13,6 +14,7 @@ use hookswitch::{Secret, TenantId, UserId};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
+use self::desks::Desks;
 pub(crate) use self::dir::DevDir;
 use self::playback::Publisher;
 use self::sim::{SUPERVISOR, Simulator};
@@ -41,12 +43,22 @@ async fn live(args: &DevArgs, config: &Config, dir: &DevDir, secret: &Secret) ->
     } else {
         format!("A simulated call centre publishes about {} events a second.", args.rate)
     };
-    let welcome = Welcome { address: node.address, has_console: config.server.console, dir, simulation: &simulation };
+    let folder = &folder_of_program();
+    let has_console = config.server.console;
+    let welcome =
+        Welcome { address: node.address, has_console, dir, simulation: &simulation, folder_of_program: folder };
     println!("{}", welcome.text(&tokens(secret)?));
     if !args.no_simulate {
         start_simulation(args, &node)?;
     }
     node.until_stopped().await
+}
+
+/// Where `hookswitch` lies, so that the lines to paste find it.
+fn folder_of_program() -> String {
+    let program = std::env::current_exe().ok();
+    let folder = program.as_deref().and_then(std::path::Path::parent).map(std::path::Path::display);
+    folder.map_or_else(|| "target/release".to_owned(), |folder| folder.to_string())
 }
 
 fn start_simulation(args: &DevArgs, node: &Node) -> anyhow::Result<()> {
@@ -57,7 +69,8 @@ fn start_simulation(args: &DevArgs, node: &Node) -> anyhow::Result<()> {
     tracing::info!(seed, rate = args.rate, "simulating a call centre");
     let clock = Clock::system();
     let start = clock.now();
-    let publisher = Publisher { broadcaster: node.switch.broadcaster(), tenant: tenant(), clock };
+    let desks = Desks::new(node.switch.admission().clone(), node.scope.clone(), tenant());
+    let publisher = Publisher { broadcaster: node.switch.broadcaster(), tenant: tenant(), clock, desks };
     node.scope.spawn("simulation", playback::play(Simulator::new(seed, start), start, args.rate, publisher));
     Ok(())
 }

@@ -9,16 +9,18 @@ use hookswitch::{AcceptError, Broadcaster};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::desks::Desks;
 use super::sim::{AgentStep, CallStep, ChatStep, Fact, MemberStep, NATURAL_RATE, Simulator};
 
 /// Publishes what happens, `rate` events per second on average, until nothing is accepted any more.
 /// At another than the natural rate the call centre's clock runs faster or slower than ours.
-pub(super) async fn play(mut centre: Simulator, start: Timestamp, rate: f64, publisher: Publisher) {
+pub(super) async fn play(mut centre: Simulator, start: Timestamp, rate: f64, mut publisher: Publisher) {
     let (started, speed) = (Instant::now(), rate / NATURAL_RATE);
     loop {
         let simulated = Duration::from_millis((centre.next_at().as_millis() - start.as_millis()).max(0) as u64);
         tokio::time::sleep_until(started + simulated.div_f64(speed)).await;
         for fact in centre.step() {
+            publisher.desks.follow(&fact).await;
             match publisher.publish(fact).await {
                 Ok(()) => {}
                 Err(AcceptError::Stopping) => return,
@@ -35,6 +37,7 @@ pub(super) struct Publisher {
     pub(super) tenant: TenantId,
     /// What is said is said now, also when the call centre's clock runs faster.
     pub(super) clock: Clock,
+    pub(super) desks: Desks,
 }
 
 impl Publisher {

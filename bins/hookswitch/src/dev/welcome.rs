@@ -21,31 +21,32 @@ pub(super) struct Welcome<'a> {
     pub(super) has_console: bool,
     pub(super) dir: &'a DevDir,
     pub(super) simulation: &'a str,
+    pub(super) folder_of_program: &'a str,
 }
 
 impl Welcome<'_> {
     /// The link first, then the rest. Every command works in another terminal after the `export` lines.
     pub(super) fn text(&self, tokens: &DevTokens) -> String {
-        let Self { address, has_console, dir, simulation } = *self;
-        let rest = commands(address, tokens, dir, simulation);
-        if has_console {
-            let console = &tokens.console;
+        let rest = self.commands(tokens);
+        if self.has_console {
+            let (address, console) = (self.address, &tokens.console);
             format!("\nSee the call centre live, in a browser:\n\nhttp://{address}/console#token={console}\n{rest}")
         } else {
             rest
         }
     }
-}
 
-fn commands(address: SocketAddr, tokens: &DevTokens, dir: &DevDir, simulation: &str) -> String {
-    let DevTokens { agent, supervisor, service, .. } = tokens;
-    format!(
-        r#"
+    fn commands(&self, tokens: &DevTokens) -> String {
+        let Self { address, dir, simulation, folder_of_program, .. } = *self;
+        let DevTokens { agent, supervisor, service, .. } = tokens;
+        format!(
+            r#"
 Hookswitch runs for development: tenant "demo", data in {dir}, only reachable from this machine.
 {simulation}
 
 In another terminal, paste these first (valid for 12 hours; `hookswitch token` makes others):
 
+export PATH="$PATH:{folder_of_program}"
 export AGENT={agent}
 export SUPERVISOR={supervisor}
 export SERVICE={service}
@@ -62,15 +63,23 @@ Publish an event:
 
 curl -s http://{address}/api/v1/events -H "Authorization: Bearer $SERVICE" -d '{{"type":"call.incoming","payload":{{"unique_id":"42.1","caller_id":"+15550100","destination":"8001"}}}}'
 
-Have call.incoming delivered to a receiver of yours on port 9000, signed:
+See who is online, the simulated agents among them:
 
-curl -s http://{address}/api/v1/webhooks -H "Authorization: Bearer $SERVICE" -d '{{"name":"My receiver","url":"http://127.0.0.1:9000/","events":["call.incoming"],"secret":"my-secret"}}'
+curl -s http://{address}/api/v1/presence/online -H "Authorization: Bearer $AGENT"
 
-See what became of the deliveries (use the id that was answered):
+Have call.incoming delivered to a receiver, signed. It runs in a terminal of its own:
 
-curl -s http://{address}/api/v1/webhooks/1/logs -H "Authorization: Bearer $SUPERVISOR"
+hookswitch receiver --listen 127.0.0.1:9000 --secret my-secret
+
+ID=$(curl -s http://{address}/api/v1/webhooks -H "Authorization: Bearer $SERVICE" -d '{{"name":"My receiver","url":"http://127.0.0.1:9000/","events":["call.incoming"],"secret":"my-secret"}}' | sed 's/.*"data":{{"id":\([0-9]*\).*/\1/')
+
+Try it out, then see what became of the deliveries:
+
+curl -s -X POST http://{address}/api/v1/webhooks/$ID/test -H "Authorization: Bearer $SERVICE"
+curl -s "http://{address}/api/v1/webhooks/$ID/logs?limit=5" -H "Authorization: Bearer $SUPERVISOR"
 
 Stop with Ctrl-C. Read on in docs/protocol.md and docs/webhooks.md.
 "#
-    )
+        )
+    }
 }

@@ -19,6 +19,7 @@ pub(crate) struct Answer {
 
 /// What stands beside a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PageMeta {
     /// Rows in the whole list, counted up to a bound.
     pub(crate) total: u64,
@@ -34,6 +35,25 @@ pub(crate) struct PageMeta {
     pub(crate) next: Option<String>,
 }
 
+/// Something odd about a request that was carried out all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Warning {
+    /// Which entry of a batch or a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) index: Option<usize>,
+    /// Which field.
+    pub(crate) field: &'static str,
+    /// The sentence for people.
+    pub(crate) message: String,
+}
+
+/// What stands beside an answer that has a warning.
+#[derive(Serialize)]
+struct Warned {
+    warnings: Vec<Warning>,
+}
+
 /// What the envelope takes, about.
 const ENVELOPE_BYTES: usize = 256;
 
@@ -41,34 +61,54 @@ const ENVELOPE_BYTES: usize = 256;
 pub(crate) type Meta = Option<PageMeta>;
 
 #[derive(Serialize)]
-struct Success<'a, T> {
+struct Success<'a, T, M> {
     success: bool,
     data: T,
     #[serde(skip_serializing_if = "Option::is_none")]
-    meta: Meta,
+    meta: Option<M>,
     request_id: &'a str,
     timestamp: Timestamp,
 }
 
+/// A request that was not carried out.
 #[derive(Serialize)]
-struct Failure<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Failure<'a> {
     success: bool,
     error: FailureBody<'a>,
     request_id: &'a str,
     timestamp: Timestamp,
 }
 
+/// What went wrong.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Error"))]
 struct FailureBody<'a> {
+    /// The code for programs.
     code: &'static str,
+    /// The sentence for people.
     message: &'a str,
+    /// More for programs, such as the index and field of a bad entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<&'a Value>,
+    /// Where it is explained.
+    docs: &'static str,
 }
 
 impl Answer {
     /// The envelope around `data`.
     pub(crate) fn success(&self, status: StatusCode, data: impl Serialize, meta: Meta) -> Response<Body> {
+        json(status, &Success { success: true, data, meta, request_id: &self.request_id, timestamp: self.now })
+    }
+
+    /// The same with what is odd about the request, where anything is.
+    pub(crate) fn success_with(
+        &self,
+        status: StatusCode,
+        data: impl Serialize,
+        warnings: Vec<Warning>,
+    ) -> Response<Body> {
+        let meta = (!warnings.is_empty()).then_some(Warned { warnings });
         json(status, &Success { success: true, data, meta, request_id: &self.request_id, timestamp: self.now })
     }
 
@@ -123,8 +163,8 @@ impl Answer {
 
     /// The envelope around an error alone.
     pub(crate) fn problem_json(&self, problem: &Problem) -> Vec<u8> {
-        let error =
-            FailureBody { code: problem.code.as_str(), message: &problem.message, details: problem.details.as_deref() };
+        let Problem { code, message, details, .. } = problem;
+        let error = FailureBody { code: code.as_str(), message, details: details.as_deref(), docs: code.docs() };
         print(&Failure { success: false, error, request_id: &self.request_id, timestamp: self.now }, ENVELOPE_BYTES)
     }
 }
@@ -133,7 +173,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     response(status, print(body, ENVELOPE_BYTES).into())
 }
 
-/// JSON of about so many bytes.
+/// One line of JSON, of about so many bytes.
 fn print(body: &impl Serialize, n_bytes: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(n_bytes);
     if let Err(error) = serde_json::to_writer(&mut bytes, body) {
@@ -141,6 +181,8 @@ fn print(body: &impl Serialize, n_bytes: usize) -> Vec<u8> {
         tracing::error!(%error, code = ErrorCode::Internal.as_str(), "an answer did not serialise");
         bytes = b"{}".to_vec();
     }
+    // So that a shell's prompt stands in a line of its own.
+    bytes.push(b'\n');
     bytes
 }
 
@@ -165,7 +207,8 @@ mod tests {
         let mut body = std::pin::pin!(response.into_body());
         let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
         let bytes = frame.expect("one frame").expect("never fails").into_data().expect("data");
-        String::from_utf8(bytes.to_vec()).expect("UTF-8")
+        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        text.strip_suffix('\n').expect("a line").to_owned()
     }
 
     #[tokio::test]
@@ -188,7 +231,7 @@ mod tests {
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         assert_eq!(
             text(response).await,
-            r#"{"success":false,"error":{"code":"invalid_field","message":"name is missing","details":{"field":"name"}},"request_id":"r-1","timestamp":"1970-01-01T00:00:00.000Z"}"#
+            r#"{"success":false,"error":{"code":"invalid_field","message":"name is missing","details":{"field":"name"},"docs":"/docs/errors.md#invalid_field"},"request_id":"r-1","timestamp":"1970-01-01T00:00:00.000Z"}"#
         );
     }
 

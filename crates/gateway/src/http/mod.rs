@@ -9,7 +9,9 @@ mod read;
 mod request_body;
 mod request_id;
 
-pub(crate) use answer::{Answer, PageMeta};
+#[cfg(test)]
+pub(crate) use answer::Failure;
+pub(crate) use answer::{Answer, PageMeta, Warning};
 pub use body::Body;
 pub(crate) use json_text::{check_encoding, json_text};
 pub(crate) use problem::Problem;

@@ -55,10 +55,15 @@ impl fmt::Debug for Probe {
     }
 }
 
+/// How the node is.
 #[derive(Serialize)]
-struct Page<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Readiness"))]
+pub(super) struct Page<'a> {
+    #[cfg_attr(test, schemars(extend("enum" = ["ready", "degraded", "not_ready"])))]
     status: &'static str,
+    /// `single-node` or `cluster`.
     mode: &'a str,
+    /// `ok`, or what is wrong, by part of the node.
     checks: Map<String, Value>,
 }
 

@@ -1,12 +1,16 @@
 //! The pages that tell: who is connected, whether the node is well, what it has counted.
 
 mod console;
+#[cfg(test)]
+pub(crate) mod described;
+mod descriptions;
 mod health;
 mod metrics;
 mod past_events;
 mod presence;
 
 pub(crate) use console::console;
+pub(crate) use descriptions::{ASYNCAPI, ERRORS, OPENAPI};
 pub use health::{Health, Probe, ProbeCheck, Weight};
 pub(crate) use health::{Readiness, healthy};
 pub(crate) use metrics::metrics;

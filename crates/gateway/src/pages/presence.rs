@@ -8,9 +8,13 @@ use serde::Serialize;
 use crate::auth::Principal;
 use crate::http::{Answer, Body, Problem, decode_segment};
 
+/// Open connections to this node.
 #[derive(Serialize)]
-struct SocketStats {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct SocketStats {
+    /// Of the tenant.
     tenant_connections: usize,
+    /// Of all tenants, visitors included.
     total_connections: usize,
 }
 
@@ -22,8 +26,10 @@ pub(crate) fn socket_stats(hub: &Hub, principal: &Principal) -> Response<Body> {
     })
 }
 
+/// Whether a user is connected, over all nodes.
 #[derive(Serialize)]
-struct UserOnline<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct UserOnline<'a> {
     user_id: &'a UserId,
     is_online: bool,
     connection_count: u32,

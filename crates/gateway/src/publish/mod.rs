@@ -1,15 +1,28 @@
 //! What stands in a publishing request: one event or many. The first mistake of reading is named by index
 //! and field, and nothing of the batch is accepted then; what can be read the switchboard judges.
 
+#[cfg(test)]
+pub(crate) mod described;
 mod entry;
 mod entry_at;
+mod slips;
 
-use hookswitch_protocol::{ErrorCode, NewEvent};
+use hookswitch_protocol::{ErrorCode, EventId, NewEvent};
 use hookswitch_switch::AcceptError;
+use serde::Serialize;
 
 use crate::http::{Problem, json_text};
 use entry::{Entries, PublishBody, RawEntry};
 use entry_at::{entry_at, offset_of};
+pub(crate) use slips::{slips, slips_of_names};
+
+/// What a publisher is told.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Accepted {
+    /// The events' ids, in their order.
+    pub(crate) ids: Vec<EventId>,
+}
 
 /// Levels around a payload: the body's own object, and in a batch the array and the entry too.
 const AROUND_ONE: usize = 1;

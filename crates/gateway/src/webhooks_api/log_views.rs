@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 /// One entry of a log.
 #[derive(Serialize)]
 #[serde(untagged)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "LogEntry"))]
 pub(super) enum LogEntryView<'a> {
     Attempt(AttemptView<'a>),
     Skip(SkipView<'a>),
@@ -17,13 +18,18 @@ pub(super) enum LogEntryView<'a> {
 
 /// Something that was tried: the contract's fields, then ours.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Attempt"))]
 pub(super) struct AttemptView<'a> {
     id: i64,
     webhook_id: WebhookId,
     event: &'a EventType,
+    /// The body sent.
+    #[cfg_attr(test, schemars(with = "serde_json::Value"))]
     payload: PayloadView<'a>,
     response_code: Option<u16>,
+    /// Its first 4 KiB.
     response_body: Option<&'a str>,
+    /// A word, then perhaps a colon and a sentence.
     error: Option<&'a str>,
     duration_ms: u32,
     attempt: u32,
@@ -34,10 +40,12 @@ pub(super) struct AttemptView<'a> {
 
 /// Something that was not.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Skip"))]
 pub(super) struct SkipView<'a> {
     id: i64,
     webhook_id: WebhookId,
     event: Option<&'a EventType>,
+    #[cfg_attr(test, schemars(extend("enum" = ["expired", "webhook_disabled", "webhook_deleted", "breaker_open"])))]
     skipped: &'static str,
     delivery_id: Option<&'a DeliveryId>,
     created_at: Timestamp,
@@ -53,6 +61,7 @@ enum PayloadView<'a> {
 
 /// `null` where a phase did not take place.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Timings"))]
 struct TimingsView {
     dns_ms: Option<u32>,
     connect_ms: Option<u32>,
@@ -108,10 +117,14 @@ impl From<Timings> for TimingsView {
 
 /// The figures of one webhook.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "DeliveryStats"))]
 pub(super) struct StatsView {
+    /// Attempts.
     total_deliveries: u64,
+    /// Those with 2xx.
     successful_count: u64,
     failed_count: u64,
+    /// In percent.
     success_rate: f64,
     avg_latency_ms: f64,
 }

@@ -1,5 +1,7 @@
 //! Webhooks over REST: every endpoint within the caller's tenant.
 
+#[cfg(test)]
+pub(crate) mod described;
 mod fields;
 mod filter;
 mod history;

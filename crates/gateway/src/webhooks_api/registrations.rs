@@ -6,14 +6,16 @@ use http::StatusCode;
 
 use super::views::{EnabledView, TestView, WebhookView};
 use super::{Answered, WebhookCall, meta};
+use crate::publish::slips_of_names;
 
 const LIST_LIMIT: u64 = 100;
 
 impl WebhookCall<'_> {
     pub(super) async fn create(self, input: WebhookInput) -> Answered {
         let is_made_here = input.generate_secret == Some(true);
+        let warnings = slips_of_names(input.events.as_deref().unwrap_or_default());
         let webhook = self.webhooks.create(self.tenant, input).await.map_err(|error| self.refusal(error))?;
-        Ok(self.answer.success(StatusCode::CREATED, self.view_after(&webhook, is_made_here), None))
+        Ok(self.answer.success_with(StatusCode::CREATED, self.view_after(&webhook, is_made_here), warnings))
     }
 
     pub(super) async fn list(self) -> Answered {
@@ -31,8 +33,9 @@ impl WebhookCall<'_> {
 
     pub(super) async fn update(self, id: WebhookId, input: WebhookInput) -> Answered {
         let is_made_here = input.generate_secret == Some(true);
+        let warnings = slips_of_names(input.events.as_deref().unwrap_or_default());
         let webhook = self.webhooks.update(self.tenant, id, input).await.map_err(|error| self.refusal(error))?;
-        Ok(self.answer.success(StatusCode::OK, self.view_after(&webhook, is_made_here), None))
+        Ok(self.answer.success_with(StatusCode::OK, self.view_after(&webhook, is_made_here), warnings))
     }
 
     pub(super) async fn delete(self, id: WebhookId) -> Answered {

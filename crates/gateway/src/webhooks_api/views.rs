@@ -8,27 +8,40 @@ use serde::{Serialize, Serializer};
 
 /// A registration: the contract's fields, then ours.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Webhook"))]
 pub(super) struct WebhookView<'a> {
     id: WebhookId,
     tenant_id: &'a TenantId,
     name: &'a str,
     url: &'a str,
+    /// Event types, `call.*`, or `*`.
     events: &'a [String],
     is_active: bool,
+    /// Retries after the first attempt.
     retry_count: u32,
+    /// Seconds that one attempt may take.
     timeout: u32,
     created_at: Timestamp,
     updated_at: Timestamp,
+    #[cfg_attr(test, schemars(extend("enum" = ["standard", "durable"])))]
     retry_profile: &'static str,
     retry_statuses: &'a [u16],
+    /// Requests at once; 0 is the server's.
     max_in_flight: u32,
+    /// Attempts per second and node; 0 is no limit.
     rate_limit: u32,
+    /// Seconds for which an event is worth sending, by type or pattern; 0 is for ever.
     expiry: &'a BTreeMap<String, u32>,
+    #[cfg_attr(test, schemars(extend("enum" = ["call", "none"])))]
     ordered_by: &'static str,
+    /// Names of custom headers; values are masked.
     #[serde(serialize_with = "masked")]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, String>"))]
     headers: &'a [CustomHeader],
     secret_set: bool,
+    /// While a former secret still signs.
     previous_secret_valid_until: Option<Timestamp>,
+    /// The end of the last attempt.
     last_triggered_at: Option<Timestamp>,
     health: HealthView,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,11 +52,15 @@ pub(super) struct WebhookView<'a> {
 
 /// How its receiver has been doing.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "WebhookHealth"))]
 struct HealthView {
+    /// The first failed attempt since the last success.
     failing_since: Option<Timestamp>,
     consecutive_failures: u32,
     disabled_at: Option<Timestamp>,
+    /// `failing` or `gone`.
     disabled_reason: Option<&'static str>,
+    #[cfg_attr(test, schemars(extend("enum" = ["closed", "open", "half_open"])))]
     breaker: &'static str,
 }
 
@@ -106,6 +123,7 @@ fn masked<S: Serializer>(headers: &&[CustomHeader], serializer: S) -> Result<S::
 
 /// A webhook that was switched on, and what it gets now.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "EnabledWebhook"))]
 pub(super) struct EnabledView<'a> {
     #[serde(flatten)]
     pub(super) webhook: WebhookView<'a>,
@@ -115,8 +133,11 @@ pub(super) struct EnabledView<'a> {
 
 /// What was made due again.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Resent"))]
 pub(super) struct ResentView {
+    /// Deliveries that are due again.
     queued: u64,
+    /// Whether there were more than one call takes.
     has_more: bool,
 }
 
@@ -128,6 +149,7 @@ impl From<Resent> for ResentView {
 
 /// How a test delivery went.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "TestReport"))]
 pub(super) struct TestView {
     response_code: Option<u16>,
     error: Option<String>,

@@ -11,6 +11,7 @@ pub const OFFLINE: &str = "offline";
 
 /// An agent and the state it is in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Agent {
     /// Which agent.
     pub user_id: UserId,

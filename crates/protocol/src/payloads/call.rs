@@ -10,6 +10,7 @@ pub const INBOUND: &str = "inbound";
 
 /// One call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Call {
     /// The telephone system's name for the call.
     pub unique_id: String,

@@ -10,6 +10,7 @@ pub const VISITOR: &str = "visitor";
 
 /// One message of a chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatMessage {
     /// Which session.
     pub session_id: SessionRef,
@@ -71,6 +72,7 @@ impl ChatMessage {
 
 /// One chat session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatSession {
     /// Which session.
     pub session_id: SessionRef,
@@ -111,6 +113,7 @@ impl ChatSession {
 
 /// Somebody types, or has stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatTyping {
     /// Which session.
     pub session_id: SessionRef,

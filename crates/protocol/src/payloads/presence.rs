@@ -6,6 +6,7 @@ use crate::{EventType, NewEvent, Payload, UserId};
 
 /// One transition of a user, over all nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PresenceChanged {
     /// Who.
     pub user_id: UserId,
@@ -25,6 +26,7 @@ impl From<PresenceChanged> for NewEvent {
 
 /// The two ends of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PresenceWord {
     /// Connected to some node.
@@ -35,6 +37,7 @@ pub enum PresenceWord {
 
 /// What caused a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PresenceCause {
     /// The first connection came.

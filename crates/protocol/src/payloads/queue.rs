@@ -22,6 +22,7 @@ pub fn queue_name(payload: &Payload) -> Option<Cow<'_, str>> {
 
 /// The figures of one queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct QueueStats {
     /// Which queue.
@@ -53,6 +54,7 @@ impl QueueStats {
 
 /// An agent's place in a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueueMember {
     /// Which queue.
     #[serde(default)]

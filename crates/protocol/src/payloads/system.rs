@@ -7,6 +7,7 @@ use crate::Payload;
 
 /// A note to one user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Notification {
     /// Which notification.
     pub id: NotificationRef,
@@ -33,6 +34,7 @@ impl Notification {
 
 /// A warning to the whole tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Alert {
     /// The headline.
@@ -50,6 +52,7 @@ impl Alert {
 
 /// What went wrong, as told over a WebSocket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct ErrorNotice {
     /// The code for programs, see [`ErrorCode`](crate::ErrorCode).

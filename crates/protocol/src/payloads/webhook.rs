@@ -6,6 +6,7 @@ use crate::{Timestamp, WebhookId};
 
 /// Which webhook, and why. It holds no URL: those of some services are secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WebhookDisabled {
     /// The webhook's id.
     pub webhook_id: WebhookId,
