@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hookswitch_hub::{Attachment, Clearance, HubError, PendingConnection, Subject, WireForm};
+use hookswitch_hub::{Attachment, HubError, PendingConnection, Subject, WireForm};
 use hookswitch_protocol::{Chain, ErrorCode, SessionKey, TenantId};
 use hookswitch_switch::AcceptError;
 use http::request::Parts;

@@ -95,6 +95,9 @@ fn places(code: ErrorCode) -> String {
         ErrorCode::TooManyNames,
         ErrorCode::TooLarge,
         ErrorCode::NotText,
+        ErrorCode::Unauthorized,
+        ErrorCode::TokenExpired,
+        ErrorCode::Forbidden,
         ErrorCode::UnknownSession,
         ErrorCode::RateLimited,
         ErrorCode::MessagesDropped,
@@ -175,6 +178,10 @@ fn advice(code: ErrorCode) -> &'static str {
             "The session was not started, has ended, or was silent for 24 hours. Do not try again with this key."
         }
         ErrorCode::UpgradeRequired => "Use a WebSocket client: `new WebSocket(…)`, or `python3 -m websockets`.",
+        ErrorCode::NotRecovered => {
+            "Read the present state from where it is kept, then go on from `details.position`. With `degraded` keep the \
+             position that you have and ask again."
+        }
         ErrorCode::Overloaded | ErrorCode::Draining | ErrorCode::StorageUnavailable => {
             "Nothing was accepted. It passes: try the same again after `Retry-After`."
         }

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::health::Page;
+use super::health::Page as HealthPage;
+use super::past_events::Page;
 use super::presence::{SocketStats, UserOnline};
 use crate::catalogue::operation::{Operation, operation};
 use crate::gateway::Draining;
@@ -19,7 +20,7 @@ struct Alive {
 }
 
 pub(crate) fn operations() -> Vec<Operation> {
-    [presence(), connections(), node(), descriptions()].into_iter().flatten().collect()
+    [presence(), history(), connections(), node(), descriptions()].into_iter().flatten().collect()
 }
 
 fn presence() -> Vec<Operation> {
@@ -34,6 +35,17 @@ fn presence() -> Vec<Operation> {
         operation(Endpoint::OnlineUsers, "Who is connected to any node")
             .answers::<Vec<UserId>>(200, "The ids of the tenant's users.")
             .fails(&[unavailable]),
+    ]
+}
+
+fn history() -> Vec<Operation> {
+    vec![
+        operation(Endpoint::PastEvents, "What happened behind a position")
+            .details("As far as recent history reaches (`HISTORY_*`), for programs that compare it with what they know.")
+            .query::<String>("after", "A position; without one no events, and where to begin.", json!({}))
+            .query::<u32>("limit", "Most events in the answer.", json!({"minimum": 1, "maximum": 1_000, "default": 100}))
+            .answers::<Page>(200, "The events, at most 1 MiB of them, and where to go on.")
+            .fails(&[ErrorCode::InvalidField, ErrorCode::NotRecovered]),
     ]
 }
 
@@ -71,8 +83,8 @@ fn node() -> Vec<Operation> {
             .answers::<Draining>(202, "It sends its connections elsewhere from now on."),
         operation(Endpoint::Health, "Whether the process answers").bare::<Alive>(200, "It does."),
         operation(Endpoint::Ready, "Whether events published here reach everybody")
-            .bare::<Page<'_>>(200, "They do.")
-            .bare::<Page<'_>>(503, "They may not, or the node drains: why."),
+            .bare::<HealthPage<'_>>(200, "They do.")
+            .bare::<HealthPage<'_>>(503, "They may not, or the node drains: why."),
         operation(Endpoint::Metrics, "What the node has counted").text(
             200,
             "text/plain",
@@ -91,6 +103,10 @@ fn descriptions() -> Vec<Operation> {
             .details("Of WebSockets, event streams and webhooks.")
             .text(200, "application/json", "The description.")
             .empty(304, unchanged),
+        operation(Endpoint::Console, "The console: a page for people")
+            .details("Its files, which anybody may read; what it shows, it asks for with a token. 404 where `CONSOLE` is off.")
+            .text(200, "text/html", "The page, or one of its files.")
+            .fails(&[ErrorCode::NotFound]),
         operation(Endpoint::ErrorDocs, "What each error means, and what to do")
             .text(200, "text/plain", "The page that `error.docs` leads to.")
             .empty(304, unchanged),

@@ -16,10 +16,16 @@ const SOME_EVENTS: u64 = 100;
 /// Bytes of the events of one page; a single one may be larger.
 const PAGE_BYTES: usize = 1024 * 1024;
 
+/// Events behind a position.
 #[derive(Serialize)]
-struct Page {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PastEvents"))]
+pub(super) struct Page {
+    /// In their order, as connections are sent them.
+    #[cfg_attr(test, schemars(with = "Vec<hookswitch_protocol::catalogue::Envelope>"))]
     events: Vec<Box<RawValue>>,
+    /// Where to go on.
     position: Position,
+    /// Whether there are more behind it already.
     has_more: bool,
 }
 

@@ -55,6 +55,10 @@ enum ResumeReason {
     /// This node gives no positions now: keep the one you have.
     #[expect(dead_code, reason = "a word of the schema")]
     Degraded,
+    /// It is more than is sent at once (`HISTORY_BYTES`).
+    #[serde(rename = "too_far")]
+    #[expect(dead_code, reason = "a word of the schema")]
+    TooFar,
 }
 
 /// The server is about to close the connection: come back after a while.
@@ -97,6 +101,13 @@ struct Resume {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     events: Option<Vec<String>>,
+}
+
+/// A token in place of the one that the connection came with.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Token {
+    /// The same user's, and of a role that sees the same.
+    token: String,
 }
 
 /// A position, for examples.
@@ -154,6 +165,12 @@ pub(super) fn commands() -> Vec<MessageDescription> {
         ),
         MessageDescription::of(EventType::SUBSCRIBE, of, "From then on only subscribed types arrive.", &subscribe),
         MessageDescription::of(EventType::UNSUBSCRIBE, of, "Takes names away.", &Names { events: calls() }),
+        MessageDescription::of(
+            EventType::parse("token").expect("legal"),
+            of,
+            "The connection lasts as long as this token; one that is not taken is an error, and the old one counts on.",
+            &Token { token: "eyJhbGciOiJIUzI1NiIs…".to_owned() },
+        ),
         MessageDescription::of(
             EventType::CHAT_TYPING,
             of,
