@@ -91,7 +91,7 @@ test("a newcomer sees the call centre live, and finds one event", options, async
 test("ten thousand events do not make it slow", options, async (t) => {
   const { node, page, secrets, problems } = await opened(t, { args: ["--no-simulate"] });
   await until("live", async () => (await page.locator("#state").innerText()) === "Live");
-  for (let batch = 0; batch < 12; batch++) {
+  for (let batch = 0; batch < 11; batch++) {
     const events = Array.from({ length: 1_000 }, (_, n) => ({ type: n % 2 ? "queue.joined" : "call.incoming", payload: { unique_id: `${batch}.${n}` } }));
     const answer = await publish(node, secrets, events);
     assert.equal(answer.status, 202);
@@ -107,7 +107,7 @@ test("ten thousand events do not make it slow", options, async (t) => {
     const times = [];
     for (let at = 0; at < 10; at++) {
       const begun = performance.now();
-      input.value = "11." + at;
+      input.value = "10." + at;
       input.dispatchEvent(new Event("input"));
       await frame();
       list.scrollTop = at * 1_000;
@@ -122,31 +122,33 @@ test("ten thousand events do not make it slow", options, async (t) => {
 });
 
 test("pages have no barriers, in light and dark", options, async (t) => {
-  for (const colorScheme of ["light", "dark"]) {
-    const { page, foreign, problems, context } = await opened(t, { colorScheme });
-    const visit = async (name, seen) => {
-      await page.getByRole("link", { name, exact: true }).click();
-      await seen().waitFor();
-      assert.deepEqual(await barriers(page), [], name);
-      await picture(page, `${name.toLowerCase()}-${colorScheme}`);
-    };
-    await rows(page).first().waitFor();
-    await page.getByRole("listbox").focus();
-    await page.keyboard.press("ArrowDown");
-    await visit("Live", () => rows(page).first());
-    await visit("People", () => page.getByRole("rowheader", { name: "admin" }));
-    await visit("Publish", () => page.getByRole("heading", { name: "For whom" }));
-    await visit("Webhooks", () => page.getByText("There is no webhook yet."));
-    await page.getByRole("button", { name: "New webhook" }).click();
-    assert.deepEqual(await barriers(page), [], "the form");
-    await visit("Node", () => page.getByRole("rowheader", { name: "events_accepted_total" }));
-    await page.getByRole("button", { name: "Sign out" }).click();
-    await page.getByRole("heading", { name: "Sign in" }).waitFor();
-    assert.deepEqual(await barriers(page), [], "sign in");
-    await picture(page, "sign-in-" + colorScheme);
-    assert.deepEqual([foreign, problems], [[], []]);
-    await context.close();
-  }
+  const { page, foreign, problems } = await opened(t);
+  const look = async (name) => {
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      assert.deepEqual(await barriers(page), [], `${name}, ${colorScheme}`);
+      await picture(page, `${name}-${colorScheme}`);
+    }
+  };
+  const visit = async (name, seen) => {
+    await page.getByRole("link", { name, exact: true }).click();
+    await seen().waitFor();
+    await look(name.toLowerCase());
+  };
+  await rows(page).first().waitFor();
+  await page.getByRole("listbox").focus();
+  await page.keyboard.press("ArrowDown");
+  await look("live");
+  await visit("People", () => page.getByRole("rowheader", { name: "admin" }));
+  await visit("Publish", () => page.getByRole("heading", { name: "For whom" }));
+  await visit("Webhooks", () => page.getByText("There is no webhook yet."));
+  await page.getByRole("button", { name: "New webhook" }).click();
+  await look("webhook-form");
+  await visit("Node", () => page.getByRole("rowheader", { name: "events_accepted_total" }));
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await look("sign-in");
+  assert.deepEqual([foreign, problems], [[], []]);
 });
 
 test("an event is published by hand, and the server's word for a wrong one is shown", options, async (t) => {
