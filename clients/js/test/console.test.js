@@ -77,11 +77,11 @@ test("a newcomer sees the call centre live, and finds one event", options, async
   assert.equal(JSON.parse(answer).success, true);
   await until("it came once more", async () => (await shown(page)) === 2);
 
-  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
   await publish(node, secrets, [{ type: "call.incoming", payload: { caller_id: "O'Hara" } }]);
   await until("told", async () => /paused, 1 new/.test(await page.locator(".counts").innerText()));
   assert.equal(await shown(page), 2);
-  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("button", { name: "Resume", exact: true }).click();
   await until("all", async () => (await shown(page)) === 3);
   await page.getByLabel("Type").fill("");
   await page.getByLabel("Text").fill("");
@@ -171,15 +171,15 @@ test("an event is published by hand, and the server's word for a wrong one is sh
   await page.getByRole("link", { name: "Publish" }).click();
   await page.getByLabel("caller_id *").fill("+49301");
   await page.getByLabel("duration").fill("7");
-  await page.getByRole("button", { name: "Publish" }).click();
+  await page.getByRole("button", { name: "Publish", exact: true }).click();
   await page.getByText("Accepted").waitFor();
   await page.getByLabel("A field for each value").uncheck();
   await page.getByLabel("Payload").fill("{");
-  await page.getByRole("button", { name: "Publish" }).click();
+  await page.getByRole("button", { name: "Publish", exact: true }).click();
   await page.getByText("The payload is no JSON").waitFor();
   await page.getByLabel("Type").fill("ping");
   await page.getByLabel("Payload").fill("{}");
-  await page.getByRole("button", { name: "Publish" }).click();
+  await page.getByRole("button", { name: "Publish", exact: true }).click();
   await page.getByText("is reserved for the server (reserved_type)").waitFor();
   assert.equal(await page.getByLabel("Type").getAttribute("aria-invalid"), "true");
   await page.getByRole("link", { name: "Live", exact: true }).click();
