@@ -2,6 +2,7 @@
 import { chart } from "./chart.js";
 import { announce, copy, field, h } from "./dom.js";
 import { EventList } from "./event-list.js";
+import { traceView } from "./trace.js";
 
 /** What a shell takes as one word. */
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -33,9 +34,9 @@ function filterOf({ type, user, session, text }) {
   return tests.length ? (event) => tests.every((test) => test(event)) : undefined;
 }
 
-export function livePage({ log }) {
+export function livePage({ log, api, may }) {
   const details = h("section", { class: "details", "aria-label": "The chosen event" });
-  const list = new EventList((event) => showEvent(details, event));
+  const list = new EventList((event) => showEvent(details, event, may.change ? api : undefined));
   const counts = h("p", { class: "counts" });
   const state = { isPaused: false, filter: undefined, held: 0 };
   const types = h("datalist", { id: "types" });
@@ -140,13 +141,18 @@ function ratesTable(log, types, choose) {
   return { element, end: () => clearInterval(timer) };
 }
 
-function showEvent(details, event) {
+/** `api` where this role may ask what became of an event. */
+function showEvent(details, event, api) {
   if (!event) return details.replaceChildren(h("p", { class: "hint" }, "Choose an event to see all of it. In the list, the arrow keys move."));
   const json = asJson(event);
   const button = (name, text) => h("button", { onclick: ({ currentTarget }) => copy(currentTarget, text()) }, name);
+  const traced = h("div", { class: "trace", role: "status" });
+  const ask = async () => traced.replaceChildren(await traceView(event, api));
+  const trace = api && event.id ? h("button", { onclick: ask }, "What became of it") : null;
   details.replaceChildren(
     h("h2", {}, event.type),
-    h("p", { class: "actions" }, button("Copy JSON", () => json), button("Copy as curl", () => asCurl(event))),
+    h("p", { class: "actions" }, button("Copy JSON", () => json), button("Copy as curl", () => asCurl(event)), trace),
+    traced,
     h("pre", { tabindex: "0", "aria-label": "The event as JSON" }, json),
   );
 }

@@ -49,6 +49,7 @@ files! {
     "people.js" SCRIPT "../assets/people.js",
     "publish.js" SCRIPT "../assets/publish.js",
     "examples.js" SCRIPT "../assets/examples.js",
+    "trace.js" SCRIPT "../assets/trace.js",
     "webhooks.js" SCRIPT "../assets/webhooks.js",
     "webhook-form.js" SCRIPT "../assets/webhook-form.js",
     "webhook-log.js" SCRIPT "../assets/webhook-log.js",
