@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::run::{answers, cargo, run};
-use crate::setup;
+use crate::{setup, tools};
 
 /// The variable that tells golden tests to write instead of compare.
 const GOLDEN_SWITCH: &str = "HOOKSWITCH_GOLDEN";
@@ -48,7 +48,7 @@ pub(crate) struct SoakArgs {
 /// Examples, doc tests, then every test; the runner's summary comes last, so that it is what one sees.
 pub(crate) fn test(args: &TestArgs) -> Result<()> {
     setup::ready()?;
-    let runner = Runner::find();
+    let (runner, tools) = (Runner::find(), tools::ready());
     let started = now();
     if args.runner_args.is_empty() {
         step("1/3", "examples", started);
@@ -59,7 +59,7 @@ pub(crate) fn test(args: &TestArgs) -> Result<()> {
         println!("arguments for the test runner were given: examples and doc tests are left out");
     }
     step("3/3", runner.label(), started);
-    run(&mut runner.command(&args.packages, &args.runner_args))
+    run(runner.command(&args.packages, &args.runner_args).env(tools::VARIABLE, tools))
 }
 
 /// Runs the golden tests in update mode; what changed shows in `git diff`.
