@@ -46,20 +46,20 @@ fn connections() -> Vec<Operation> {
     vec![
         operation(Endpoint::Socket, "A user's connection")
             .opens(101, "Every event that the user may see, from now on.")
-            .from_its_first_event()
+            .with_beginning()
             .fails(&[&user[..], &upgrade].concat()),
         operation(Endpoint::PublicSocket, "A visitor's connection to one chat session")
             .opens(101, "The events of that session, from now on.")
-            .from_its_first_event()
+            .with_beginning()
             .of_session()
             .fails(&[&visitor[..], &upgrade].concat()),
         operation(Endpoint::EventStream, "A user's connection, as server-sent events")
             .opens(200, "Every event that the user may see, from now on.")
-            .from_its_first_event()
+            .with_beginning()
             .fails(&user),
         operation(Endpoint::PublicEventStream, "A visitor's connection to one chat session, as server-sent events")
             .opens(200, "The events of that session, from now on.")
-            .from_its_first_event()
+            .with_beginning()
             .of_session()
             .fails(&visitor),
     ]
@@ -98,7 +98,7 @@ fn descriptions() -> Vec<Operation> {
 }
 
 impl Operation {
-    fn from_its_first_event(self) -> Self {
+    fn with_beginning(self) -> Self {
         self.query::<String>("events", "A subscription in force from the first event on: names, by commas.", json!({}))
             .query::<String>("topics", "Another name for `events`.", json!({}))
             .query::<String>("resume", "The last position: what was missed since comes first.", json!({}))
