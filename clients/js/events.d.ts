@@ -441,19 +441,19 @@ export interface EnabledWebhook {
 /** What stands in the envelope beside `type` and `payload`. */
 export interface Envelope {
   /** Its place, where it was sent before earlier ones: not to come back with. */
-  ahead: boolean | null;
+  ahead?: boolean;
   /** Unique within the tenant: the same id twice is the same event. Answers have none. */
-  id: string | null;
+  id?: string;
   /** Its place among the tenant's events: what to come back with. */
-  position: string | null;
+  position?: string;
   /** Whose it is. */
-  tenant_id: string | null;
+  tenant_id?: string;
   /** When it was accepted. */
   timestamp: string;
   /** There when it belongs to a custom topic. */
-  topic: string | null;
+  topic?: string;
   /** There when it is for the connections of one user only. */
-  user_id: UserId | null;
+  user_id?: UserId;
 }
 
 /** What went wrong. */

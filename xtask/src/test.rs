@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::run::{answers, cargo, run};
-use crate::{javascript, setup};
+use crate::{javascript, setup, tools};
 
 /// The variable that tells golden tests to write instead of compare.
 const GOLDEN_SWITCH: &str = "HOOKSWITCH_GOLDEN";
@@ -48,7 +48,7 @@ pub(crate) struct SoakArgs {
 /// Examples, doc tests, the client for JavaScript, then every test; the runner's summary comes last, so that it is what one sees.
 pub(crate) fn test(args: &TestArgs) -> Result<()> {
     setup::ready()?;
-    let runner = Runner::find();
+    let (runner, tools) = (Runner::find(), tools::ready());
     let started = now();
     if args.runner_args.is_empty() {
         step("1/4", "examples", started);
@@ -67,7 +67,7 @@ pub(crate) fn test(args: &TestArgs) -> Result<()> {
         );
     }
     step("4/4", runner.label(), started);
-    run(&mut runner.command(&args.packages, &args.runner_args))
+    run(runner.command(&args.packages, &args.runner_args).env(tools::VARIABLE, tools))
 }
 
 /// Runs the golden tests in update mode; what changed shows in `git diff`.

@@ -196,12 +196,14 @@ fn is_one_slip(one: &[u8], other: &[u8]) -> bool {
     }
     let n_alike = one.iter().zip(other).take_while(|(a, b)| a == b).count();
     let (one, other) = (&one[n_alike..], &other[n_alike..]);
-    match (one, other) {
-        ([a, b, one @ ..], [c, d, other @ ..]) if a == d && b == c => one == other,
-        ([_, one @ ..], [_, other @ ..]) if one.len() == other.len() => one == other,
-        ([_, one @ ..], other) if one.len() == other.len() => one == other,
-        (one, [_, other @ ..]) => one == other,
+    let is_swapped = || match (one, other) {
+        ([a, b, one @ ..], [c, d, other @ ..]) => a == d && b == c && one == other,
         _ => false,
+    };
+    match one.len().cmp(&other.len()) {
+        std::cmp::Ordering::Greater => one[1..] == *other,
+        std::cmp::Ordering::Less => *one == other[1..],
+        std::cmp::Ordering::Equal => !one.is_empty() && (one[1..] == other[1..] || is_swapped()),
     }
 }
 

@@ -53,7 +53,8 @@ fn roles_of(access: Access) -> Vec<&'static str> {
 #[test]
 fn routes_and_descriptions_are_the_same() {
     let described: Vec<Endpoint> = operations().iter().map(|operation| operation.endpoint).collect();
-    for route in ROUTES {
+    // The console's files are for people, and no interface.
+    for route in ROUTES.iter().filter(|route| route.endpoint != Endpoint::Console) {
         let n_times = described.iter().filter(|endpoint| **endpoint == route.endpoint).count();
         let (method, path, endpoint) = (&route.method, path_of(route), route.endpoint);
         assert_eq!(

@@ -74,7 +74,9 @@ fn tidied(mut schema: Value, is_written: bool) -> Value {
             }
         }
     } else if let Some(list) = schema.as_array_mut() {
-        list.iter_mut().for_each(|within| *within = tidied(within.take(), is_written));
+        for within in list {
+            *within = tidied(within.take(), is_written);
+        }
     }
     schema
 }

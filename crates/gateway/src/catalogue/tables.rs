@@ -173,6 +173,13 @@ fn advice(code: ErrorCode) -> &'static str {
             "Look at the path and the id. What belongs to another tenant is not found either. Do not try again."
         }
         ErrorCode::MethodNotAllowed => "`Allow` in the answer lists the methods.",
+        _ => advice_on_state(code),
+    }
+}
+
+/// The same where the request may well be right.
+fn advice_on_state(code: ErrorCode) -> &'static str {
+    match code {
         ErrorCode::Conflict => "Read what there is, and decide: the same request comes to the same.",
         ErrorCode::UnknownSession => {
             "The session was not started, has ended, or was silent for 24 hours. Do not try again with this key."
@@ -196,6 +203,7 @@ fn advice(code: ErrorCode) -> &'static str {
         ErrorCode::MessagesDropped => {
             "Fetch the present state again: see [protocol.md](protocol.md#what-you-can-rely-on)."
         }
+        _ => panic!("{code:?} wants an advice"),
     }
 }
 

@@ -58,20 +58,20 @@ fn connections() -> Vec<Operation> {
     vec![
         operation(Endpoint::Socket, "A user's connection")
             .opens(101, "Every event that the user may see, from now on.")
-            .from_its_first_event()
+            .with_beginning()
             .fails(&[&user[..], &upgrade].concat()),
         operation(Endpoint::PublicSocket, "A visitor's connection to one chat session")
             .opens(101, "The events of that session, from now on.")
-            .from_its_first_event()
+            .with_beginning()
             .of_session()
             .fails(&[&visitor[..], &upgrade].concat()),
         operation(Endpoint::EventStream, "A user's connection, as server-sent events")
             .opens(200, "Every event that the user may see, from now on.")
-            .from_its_first_event()
+            .with_beginning()
             .fails(&user),
         operation(Endpoint::PublicEventStream, "A visitor's connection to one chat session, as server-sent events")
             .opens(200, "The events of that session, from now on.")
-            .from_its_first_event()
+            .with_beginning()
             .of_session()
             .fails(&visitor),
     ]
@@ -103,10 +103,6 @@ fn descriptions() -> Vec<Operation> {
             .details("Of WebSockets, event streams and webhooks.")
             .text(200, "application/json", "The description.")
             .empty(304, unchanged),
-        operation(Endpoint::Console, "The console: a page for people")
-            .details("Its files, which anybody may read; what it shows, it asks for with a token. 404 where `CONSOLE` is off.")
-            .text(200, "text/html", "The page, or one of its files.")
-            .fails(&[ErrorCode::NotFound]),
         operation(Endpoint::ErrorDocs, "What each error means, and what to do")
             .text(200, "text/plain", "The page that `error.docs` leads to.")
             .empty(304, unchanged),
@@ -114,7 +110,7 @@ fn descriptions() -> Vec<Operation> {
 }
 
 impl Operation {
-    fn from_its_first_event(self) -> Self {
+    fn with_beginning(self) -> Self {
         self.query::<String>("events", "A subscription in force from the first event on: names, by commas.", json!({}))
             .query::<String>("topics", "Another name for `events`.", json!({}))
             .query::<String>("resume", "The last position: what was missed since comes first.", json!({}))

@@ -56,22 +56,22 @@ pub struct Envelope {
     /// When it was accepted.
     pub timestamp: Timestamp,
     /// Whose it is.
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<TenantId>,
     /// There when it is for the connections of one user only.
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
     /// There when it belongs to a custom topic.
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pub topic: Option<Topic>,
     /// Unique within the tenant: the same id twice is the same event. Answers have none.
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pub id: Option<crate::EventId>,
     /// Its place among the tenant's events: what to come back with.
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
     /// Its place, where it was sent before earlier ones: not to come back with.
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "Option::is_none")]
     pub ahead: Option<bool>,
 }
 
