@@ -1,6 +1,7 @@
 //! The rule tables of `cargo xtask tidy`, as data: who may enter which room, and where each package lives.
 //!
 //! ```text
+//! protocol ← state
 //! protocol ← runtime ← { hub, webhooks } ← switch ← gateway ← hookswitch ← bins
 //!                      { hub, webhooks } ← store ←────────────┤
 //!   runtime ← egress ← webhooks    hub ← redis ←──────────────┘

@@ -4,7 +4,8 @@ use hookswitch_protocol::Timestamp;
 
 use crate::counts::Ignored;
 use crate::fields::Key;
-use crate::records::{Call, Heard, Member, Phase, Standing, Waiting};
+use crate::model::UNKNOWN;
+use crate::records::{Agent, Call, Heard, Member, Phase, Standing, Waiting};
 use crate::section::Section;
 use crate::state::{Effect, State};
 use crate::sync::said::{SaidAgent, SaidCall, SaidMember, SaidWaiting, Sync};
@@ -27,11 +28,13 @@ impl State {
         self.sources.set_lease(&sync.source, sync.lease);
         self.moment.source = Some(sync.source.clone());
         let as_of = self.as_of(&sync);
-        sync.agents.iter().for_each(|(key, said)| self.sync_agent(key, said, as_of));
-        sync.calls.iter().flatten().for_each(|(key, said)| self.sync_call(key, said, as_of));
+        // First, or a call would seem to wait that does not.
         self.drop_unnamed(&sync, as_of);
+        sync.agents.iter().flatten().for_each(|(key, said)| self.sync_agent(key, said, as_of));
+        sync.calls.iter().flatten().for_each(|(key, said)| self.sync_call(key, said, as_of));
         sync.members.iter().flatten().for_each(|(key, said)| self.sync_member(key, said, as_of));
         sync.waiting.iter().flatten().for_each(|(key, said)| self.sync_waiting(key, said, as_of));
+        self.drop_unknown(&sync, as_of);
         if sync.complete {
             self.said_everything(&sync.source);
         }
@@ -59,6 +62,22 @@ impl State {
                 self.leave_queue(&key);
                 self.waits_otherwise(&key);
             }
+        }
+    }
+
+    /// Agents of whom nobody has ever said anything, and whom nothing names any more, go: an event that came late may
+    /// have made them.
+    fn drop_unknown(&mut self, sync: &Sync, as_of: u64) {
+        let Some(named) = sync.agents.as_ref().filter(|_| sync.complete) else { return };
+        let model = &self.model;
+        let is_gone = |(key, agent): &(&Key, &Agent)| {
+            let is_idle = agent.calls.is_empty() && agent.rings.is_empty() && !model.places.contains_key(*key);
+            agent.state == UNKNOWN && is_idle && agent.heard.offset <= as_of && !named.contains_key(*key)
+        };
+        let gone: Vec<Key> = model.agents.iter().filter(is_gone).map(|(key, _)| key.clone()).collect();
+        for key in gone {
+            self.model.agents.remove(&key);
+            self.touch(Section::Agents, &key);
         }
     }
 

@@ -68,7 +68,7 @@ impl Sync {
             complete: flag(&body, "complete")?.unwrap_or(false),
             as_of: as_of(&body)?,
             lease: lease(&body)?,
-            agents: section(sections, "agents", agent)?.unwrap_or_default(),
+            agents: section(sections, "agents", agent)?,
             calls: section(sections, "calls", call)?,
             members: section(sections, "members", member)?,
             waiting: section(sections, "waiting", waiting)?,

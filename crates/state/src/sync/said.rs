@@ -19,7 +19,7 @@ pub struct Sync {
     /// Epoch and offset of the last event that was considered.
     pub(crate) as_of: Option<(u64, u64)>,
     pub(crate) lease: Option<Duration>,
-    pub(crate) agents: BTreeMap<Key, SaidAgent>,
+    pub(crate) agents: Option<BTreeMap<Key, SaidAgent>>,
     pub(crate) calls: Option<BTreeMap<Key, SaidCall>>,
     pub(crate) members: Option<BTreeMap<Key, SaidMember>>,
     pub(crate) waiting: Option<BTreeMap<Key, SaidWaiting>>,
