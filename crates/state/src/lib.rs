@@ -26,6 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod breaks;
 mod completeness;
 mod counts;
 mod effects;

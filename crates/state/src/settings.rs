@@ -15,10 +15,6 @@ pub struct StateSettings {
 
 impl Default for StateSettings {
     fn default() -> Self {
-        Self {
-            call_max_age: Duration::from_secs(4 * 60 * 60),
-            ended_for: Duration::from_secs(10),
-            max_bytes: 8 * 1024 * 1024,
-        }
+        Self { call_max_age: Duration::from_hours(4), ended_for: Duration::from_secs(10), max_bytes: 8 * 1024 * 1024 }
     }
 }

@@ -12,13 +12,13 @@ use crate::records::{Agent, Call};
 use crate::section::Section;
 use crate::state::State;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What is hidden by the clock leaves the fold so much later, by the time of records: nodes' clocks differ.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// A call that has ended is known to have ended for so long, and at most so many are.
-const PAST: Duration = Duration::from_secs(10 * 60);
+const PAST: Duration = Duration::from_mins(10);
 const PAST_CALLS: usize = 16_384;
 
 /// An ordinary event that somebody has to publish, since time has passed.

@@ -1,6 +1,6 @@
 //! What has changed since a reader was last told: the latest of each entry, however often it changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hookswitch_protocol::Position;
 
@@ -52,7 +52,7 @@ impl State {
             return Changes::Snapshot;
         }
         let mut set = BTreeMap::new();
-        let mut removed = BTreeMap::new();
+        let mut removed = BTreeSet::new();
         let changed = self.picture.changed(from);
         let marked = self.marked_by_the_clock(from);
         for ((section, key), shown) in changed.chain(marked) {
@@ -61,7 +61,7 @@ impl State {
                     set.insert((*section, &**key), &*shown.json);
                 }
             } else if shown.may_have_matched(from, |queues| wanted.wants(*section, queues)) {
-                removed.insert((*section, &**key), ());
+                removed.insert((*section, &**key));
             }
         }
         for removal in self.picture.removed(from) {
@@ -70,14 +70,14 @@ impl State {
             if !shown.is_some_and(|shown| wanted.wants(*section, &shown.queues))
                 && removal.may_have_matched(from, |queues| wanted.wants(*section, queues))
             {
-                removed.insert((*section, &**key), ());
+                removed.insert((*section, &**key));
             }
         }
         if matches!(from, From::Offset(_)) {
             // Another node's clock may not have hidden them yet when it gave the position.
-            removed.extend(self.hidden.iter().map(|(section, key)| ((*section, &**key), ())));
+            removed.extend(self.hidden.iter().map(|(section, key)| (*section, &**key)));
         }
-        removed.retain(|(section, _), ()| wanted.sections().has(*section));
+        removed.retain(|(section, _)| wanted.sections().has(*section));
         self.written(&set, &removed, from)
     }
 
@@ -93,7 +93,7 @@ impl State {
     fn written(
         &self,
         set: &BTreeMap<(Section, &str), &str>,
-        removed: &BTreeMap<(Section, &str), ()>,
+        removed: &BTreeSet<(Section, &str)>,
         from: From,
     ) -> Changes {
         let is_newer = |version: u64| match from {
@@ -113,7 +113,7 @@ impl State {
             body.field("set", &entries.finish());
         }
         if !removed.is_empty() {
-            body.field("removed", &keys(removed.keys().copied()));
+            body.field("removed", &keys(removed.iter().copied()));
         }
         if tells_complete {
             body.complete(self);

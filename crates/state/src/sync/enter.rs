@@ -33,7 +33,7 @@ impl State {
         sync.agents.iter().flatten().for_each(|(key, said)| self.sync_agent(key, said, as_of));
         sync.calls.iter().flatten().for_each(|(key, said)| self.sync_call(key, said, as_of));
         sync.members.iter().flatten().for_each(|(key, said)| self.sync_member(key, said, as_of));
-        sync.waiting.iter().flatten().for_each(|(key, said)| self.sync_waiting(key, said, as_of));
+        self.sync_waiting(&sync, as_of);
         self.drop_unknown(&sync, as_of);
         if sync.complete {
             self.said_everything(&sync.source);
@@ -188,18 +188,30 @@ impl State {
         self.put_member(key, member);
     }
 
-    fn sync_waiting(&mut self, key: &Key, said: &SaidWaiting, as_of: u64) {
+    /// All of them leave before the first comes, or they would be in each other's places.
+    fn sync_waiting(&mut self, sync: &Sync, as_of: u64) {
+        let said = sync.waiting.iter().flatten();
+        let said: Vec<(&Key, Waiting)> =
+            said.filter_map(|(key, said)| Some((key, self.said_waiting(key, said, as_of)?))).collect();
+        for (key, waiting) in said {
+            self.enter_queue(key, waiting, None, true);
+            self.waits_otherwise(key);
+        }
+    }
+
+    /// How a caller is to wait, who has left where it waited; `None` where it is left alone.
+    fn said_waiting(&mut self, key: &Key, said: &SaidWaiting, as_of: u64) -> Option<Waiting> {
         let old = self.model.waiting.get(key).cloned();
         let is_later = old.as_ref().is_some_and(|old| old.heard.offset > as_of)
             || self.model.calls.get(key).is_some_and(|call| call.heard.offset > as_of)
             || self.is_over_call(key);
         if is_later || self.is_anothers(old.as_ref().and_then(|old| old.source.as_ref())) {
-            return;
+            return None;
         }
         self.leave_queue(key);
         let is_same = |old: &&Waiting| old.queue_name == said.queue_name;
         let since = old.as_ref().filter(is_same).map_or(self.at(), |old| old.since);
-        let waiting = Waiting {
+        Some(Waiting {
             queue_name: said.queue_name.clone(),
             caller_id: said.caller_id.clone(),
             caller_name: said.caller_name.clone(),
@@ -207,8 +219,6 @@ impl State {
             since: self.said_time(said.since, since),
             source: self.moment.source.clone(),
             heard: self.confirmed(old.map(|old| old.heard)),
-        };
-        self.enter_queue(key, waiting, None, true);
-        self.waits_otherwise(key);
+        })
     }
 }

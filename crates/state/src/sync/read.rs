@@ -19,7 +19,7 @@ use crate::sync::said::{SaidAgent, SaidCall, SaidMember, SaidWaiting, Sync};
 pub const MAX_SYNC_BYTES: usize = 8 * 1024 * 1024;
 
 /// A lease is at least and at most so long.
-const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3_600);
+const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_hours(1);
 
 /// A call names at most so many agents.
 const AGENTS: usize = 64;

@@ -144,7 +144,7 @@ fn who_joins_waits_at_his_place() {
         let all = folder.all();
         let mut waiting: Vec<_> = all["waiting"].as_object().expect("a section").iter().collect();
         waiting.sort_by_key(|(_, entry)| entry["order"].as_i64());
-        waiting.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>().join(" ")
+        waiting.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(" ")
     };
     for (call, place) in [("a", json!(null)), ("b", json!(null)), ("c", json!(1)), ("d", json!(2)), ("e", json!(9))] {
         folder.event("queue.joined", json!({"unique_id": call, "queue_name": "q", "position": place}));

@@ -48,6 +48,7 @@ impl Folder {
         self
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "tests read better without a reference to each literal")]
     pub(super) fn event(&mut self, event_type: &str, payload: Value) -> &mut Self {
         self.said(event_type, &payload, None)
     }

@@ -139,18 +139,15 @@ fn truth(folder: &Folder) -> Value {
 /// The state but for what a source says nothing of.
 fn as_the_source_has_it(folder: &Folder) -> Value {
     let mut all = truth(folder)["sections"].clone();
-    for (name, queue) in folder.all()["queues"].as_object().into_iter().flatten() {
-        let is_used = queue["calls_waiting"] != 0 || queue["logged_in_agents"] != 0;
-        all["queues"][name] = if is_used { queue.clone() } else { Value::Null };
-        if !is_used {
-            all["queues"].as_object_mut().expect("an object").remove(name);
-        }
-    }
+    let mut queues = folder.all()["queues"].clone();
+    let is_used = |queue: &Value| queue["calls_waiting"] != 0 || queue["logged_in_agents"] != 0;
+    queues.as_object_mut().expect("a section").retain(|_, queue| is_used(queue));
+    all["queues"] = queues;
     all
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
     #[test]
     fn all_who_fold_the_same_agree(history in histories(), at in 0..120_usize) {
@@ -161,9 +158,12 @@ proptest! {
                 other = moved_to_another_node(&other);
             }
             fold(&mut other, said);
-            prop_assert_eq!(one.state.save(), other.state.save());
-            prop_assert_eq!(one.state.n_bytes(), other.state.n_bytes());
+            if n % 16 == 0 {
+                prop_assert_eq!(one.state.save(), other.state.save());
+                prop_assert_eq!(one.state.n_bytes(), other.state.n_bytes());
+            }
         }
+        prop_assert_eq!(one.state.save(), other.state.save());
         prop_assert_eq!(one.all(), other.all());
         prop_assert_eq!(one.state.incomplete(), None);
         let again = moved_to_another_node(&one);
@@ -173,7 +173,9 @@ proptest! {
     #[test]
     fn what_was_folded_already_changes_nothing(history in histories()) {
         let mut folder = Folder::new();
-        history.iter().for_each(|said| fold(&mut folder, said));
+        for said in &history {
+            fold(&mut folder, said);
+        }
         let before = folder.state.save();
         let position = folder.state.position();
         folder.state.apply(&crate::Record {
