@@ -1,6 +1,7 @@
 //! The rule tables of `cargo xtask tidy`, as data: who may enter which room, and where each package lives.
 //!
 //! ```text
+//! protocol ← state
 //! protocol ← runtime ← { hub, webhooks } ← switch ← gateway ← hookswitch ← bins
 //!                      { hub, webhooks } ← store ←────────────┤
 //!   runtime ← egress ← webhooks    hub ← redis ←──────────────┘
@@ -34,6 +35,7 @@ const HUB: &str = "hookswitch-hub";
 const WEBHOOKS: &str = "hookswitch-webhooks";
 const CONSOLE: &str = "hookswitch-console";
 const RECEIVER: &str = "hookswitch-receiver";
+const STATE: &str = "hookswitch-state";
 const STORE: &str = "hookswitch-store";
 const REDIS: &str = "hookswitch-redis";
 const SWITCH: &str = "hookswitch-switch";
@@ -47,6 +49,7 @@ pub(crate) const TESTKIT: &str = "hookswitch-testkit";
 pub(crate) const ROOMS: &[Room] = &[
     Room { name: PROTOCOL, kind: Kind::Library, may_use: &[] },
     Room { name: RUNTIME, kind: Kind::Library, may_use: &[PROTOCOL] },
+    Room { name: STATE, kind: Kind::Library, may_use: &[PROTOCOL] },
     Room { name: RECEIVER, kind: Kind::Library, may_use: &[] },
     Room { name: CONSOLE, kind: Kind::Library, may_use: &[] },
     Room { name: HUB, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
@@ -111,6 +114,7 @@ pub(crate) const MAX_FILE_LINES: usize = 400;
 /// Source folders in which no files use each other in a circle.
 pub(crate) const WITHOUT_CIRCLES: &[&str] = &[
     "crates/hub/src/",
+    "crates/state/src/",
     "crates/switch/src/",
     "crates/webhooks/src/",
     "crates/egress/src/",
