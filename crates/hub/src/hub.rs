@@ -96,6 +96,9 @@ impl Hub {
     /// Local delivery is under way when this is first polled; the rest is not cancel safe: dropped
     /// midway, other nodes may miss events.
     pub async fn publish(&self, room: Reservation, publications: &[Publication]) -> Vec<EncodedEvent> {
+        if self.0.broker.gives_positions() {
+            return self.publish_by_position(room, publications).await;
+        }
         let mut sending = Vec::with_capacity(1);
         let hand_on = |part: Range<usize>| sending.push((part.clone(), self.0.broker.publish(&publications[part])));
         let outcomes = self.0.fanout.deliver_and(room, publications, None, hand_on);
@@ -104,7 +107,7 @@ impl Hub {
         }
         let mut missed = Vec::new();
         let targeted = publications.iter().filter(|publication| publication.event.user.is_some());
-        for (Publication { event, holders }, outcome) in targeted.zip(outcomes) {
+        for (Publication { event, holders, .. }, outcome) in targeted.zip(outcomes) {
             // A shard that is gone reached nobody.
             if holders.is_empty() && !outcome.await.unwrap_or(false) {
                 missed.push(event.clone());
@@ -113,7 +116,7 @@ impl Hub {
         missed
     }
 
-    fn note_failure(&self, publications: &[Publication], sent: Result<(), BrokerError>) {
+    pub(crate) fn note_failure(&self, publications: &[Publication], sent: Result<(), BrokerError>) {
         if let Err(error) = sent {
             self.0.fanout.shared.metrics.broker_failures.inc_by(publications.len() as u64);
             for Publication { event, .. } in publications {
@@ -240,6 +243,10 @@ impl Hub {
     /// measured, so that the next decision knows what the last one did. Takes a short lock, so it is not
     /// for every event.
     pub fn assign_place(&self, tenant: &TenantId, event: &NewEvent, now: Option<ShardId>) -> Option<ShardId> {
+        if self.0.broker.gives_positions() {
+            // Delivered by whoever hears their positions.
+            return None;
+        }
         let interested = self.0.fanout.shared.connection_counts.only_interested_shard(tenant, event).map(ShardId);
         place(interested, now, |shard| &self.0.fanout.mailbox(shard).load)
     }

@@ -252,7 +252,7 @@ impl Acceptance<'_> {
             // a chat session concerns its visitors all the same: it disconnects them.
             if !waits || event.event.event_type.ends_session() {
                 let holders = event.holders(addressees);
-                live.push(Publication { event: EncodedEvent::new(event.event), holders });
+                live.push(Publication { event: EncodedEvent::new(event.event), holders, ticket: None });
             }
             users.extend(event.addressee.filter(|_| waits));
         }

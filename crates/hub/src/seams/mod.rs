@@ -4,4 +4,5 @@ pub(crate) mod broker;
 pub(crate) mod chat;
 pub(crate) mod offline;
 pub(crate) mod presence;
+pub(crate) mod ticket;
 pub(crate) mod user_key;

@@ -47,8 +47,8 @@ pub(crate) struct SentAlready {
 #[derive(Debug)]
 pub(crate) enum Resume {
     /// Where the client was is still to be looked up; `None` is a text that is no position. What it was sent already
-    /// ends its replay.
-    Asked { position: Option<Position>, sent: Option<SentAlready> },
+    /// ends its replay. How often its history was asked for elsewhere, and whether that is waited for.
+    Asked { position: Option<Position>, sent: Option<SentAlready>, n_asked: u8, is_waiting: bool },
     /// Told when the cursor comes here.
     Replaying { until: u64, n_replayed: u64 },
     /// The replay fell out of what is kept, and goes on with the oldest.
@@ -85,6 +85,13 @@ pub(crate) struct PageReceipt {
     pub(crate) left_out: Vec<usize>,
     /// Shard time at which everything, the request included, was written.
     pub(crate) written_at: Option<u64>,
+}
+
+impl Resume {
+    /// The client says where it was.
+    pub(crate) fn asked(position: Option<Position>, sent: Option<SentAlready>) -> Self {
+        Self::Asked { position, sent, n_asked: 0, is_waiting: false }
+    }
 }
 
 impl CatchUp {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookswitch_protocol::Position;
+use hookswitch_protocol::{Position, TenantId};
 
 use super::{Shard, SlotKey};
 use crate::attachment::{ResumeFrom, Subject};
@@ -11,6 +11,9 @@ use crate::notice::{self, Resumed};
 use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
 use crate::shard::catch_up::{CatchUp, KeptPhase, Resume, SentAlready};
+
+/// How often the history of a client's tenant is asked for elsewhere: where it ends, and what came before.
+const MOST_ASKED: u8 = 3;
 
 /// How long a connection that is to be told waits for its client to say where it was.
 pub(super) const WAITED_FOR: Duration = Duration::from_secs(5);
@@ -25,7 +28,7 @@ impl Shard {
     ) -> Option<Box<CatchUp>> {
         let mut behind = match resume {
             None | Some(ResumeFrom::Here) => has_kept.then(|| CatchUp::of_user(came_in))?,
-            Some(ResumeFrom::After(position)) => CatchUp::resuming(came_in, Resume::Asked { position, sent: None }),
+            Some(ResumeFrom::After(position)) => CatchUp::resuming(came_in, Resume::asked(position, None)),
             Some(ResumeFrom::Later) => CatchUp::resuming(came_in, Resume::Awaited { since: self.millis(), has_kept }),
         };
         behind.kept = (has_kept && resume != Some(ResumeFrom::Later)).then(KeptPhase::default);
@@ -60,7 +63,7 @@ impl Shard {
             SentAlready { after, up_to, is_broad_only: behind.is_broad_live }
         });
         behind.is_broad_live = false;
-        let before = behind.resume.replace(Resume::Asked { position, sent });
+        let before = behind.resume.replace(Resume::asked(position, sent));
         self.end_awaiting(key, matches!(before, Some(Resume::Awaited { has_kept: true, .. })));
         self.mark_dirty(key.slot);
         true
@@ -87,12 +90,25 @@ impl Shard {
         };
         let table = &self.tenants[connection.tenant as usize];
         let appended = table.appended().seq;
+        let wants_opt_in = connection.wants_opt_in();
         let Some(behind) = connection.catch_up.as_deref_mut().filter(|behind| behind.may_go_on()) else { return false };
         behind.stop_broad(appended);
-        let Some(Resume::Asked { position, sent }) = &behind.resume else { return true };
+        let Some(Resume::Asked { position, sent, n_asked, is_waiting }) = &mut behind.resume else { return true };
+        if *is_waiting {
+            return false;
+        }
         let (position, sent) = (*position, *sent);
         let head = self.shared.history.head(&table.tenant, self.index).place;
-        let found = self.shared.history.find(&table.tenant, position, connection.wants_opt_in());
+        let found = self.shared.history.find(&table.tenant, position, wants_opt_in);
+        if let Err(reason) = found
+            && position.is_some()
+            && *n_asked < MOST_ASKED
+            && let Some(with_past) = self.shared.history.may_recover(&table.tenant, reason)
+        {
+            (*n_asked, *is_waiting) = (*n_asked + 1, true);
+            self.shared.recoveries.want(&table.tenant, with_past);
+            return false;
+        }
         // What was said under the same key before is none of a visitor's business.
         let began = match &connection.subject {
             Subject::Visitor(session) => self.shared.history.before_session(&table.tenant, session),
@@ -117,6 +133,20 @@ impl Shard {
             }
         }
         true
+    }
+
+    /// Whoever waits for the tenant's history looks again.
+    pub(super) fn recovered(&mut self, tenant: &TenantId) {
+        let Some(index) = self.by_tenant.get(tenant) else { return };
+        let slots: Vec<u32> = self.tenants[*index as usize].slots().collect();
+        for slot in slots {
+            let behind = self.connections.get_mut(slot as usize).and_then(|c| c.catch_up.as_deref_mut());
+            if let Some(Resume::Asked { is_waiting, .. }) = behind.and_then(|behind| behind.resume.as_mut())
+                && std::mem::take(is_waiting)
+            {
+                self.mark_dirty(slot);
+            }
+        }
     }
 
     /// Tells the client that it has everything up to where it came in, once it has.
