@@ -117,9 +117,19 @@ impl Orders {
                 Err(error) => {
                     tracing::debug!(%tenant, error = %Chain(&error), "where a tenant's history ends is not known");
                     self.heads.unread().insert(tenant.clone());
+                    self.go_without_head(tenant);
                 }
             }
         }
+    }
+
+    /// Nobody waits for a head that cannot be read.
+    fn go_without_head(&self, tenant: &TenantId) {
+        let order = self.of(tenant);
+        let mut order = locked(&order);
+        let mut steps = Steps::new();
+        order.go_without_head(&mut steps);
+        self.carry_out(tenant, &mut order, steps);
     }
 
     /// The head, of a history that is begun where there is none.

@@ -3,11 +3,14 @@
 //!
 //! What is missing is waited for; what was given, or is older than the node's interest, is left out.
 
+mod steps;
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use hookswitch_hub::{Origin, Publication, Received};
 use hookswitch_protocol::{NodeId, Position};
 
+pub(crate) use self::steps::{Step, Steps, give};
 use crate::history::{Appended, Head, MissingEvents};
 
 /// Most bytes of one tenant's events that wait for earlier ones, and most of these; then the earlier ones count as lost.
@@ -62,20 +65,6 @@ pub(crate) enum Echo {
     /// Nothing is known of it: it has to be read.
     Unknown,
 }
-
-/// What follows.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Step {
-    /// The next events.
-    Give(Vec<Received>),
-    /// So many events are lost.
-    Missed(u64),
-    /// Nobody knows what came between this epoch and the one before.
-    NewEpoch,
-}
-
-/// What is to be done, in order.
-pub(crate) type Steps = Vec<Step>;
 
 impl TenantOrder {
     /// The greatest position that the history is known to have given.
@@ -193,7 +182,13 @@ impl TenantOrder {
 
     /// An event off the channels.
     pub(crate) fn take(&mut self, position: Position, received: Received, steps: &mut Steps) {
-        let Some(at) = self.at else { return self.insert(position, received) };
+        let Some(at) = self.at else {
+            self.insert(position, received);
+            if self.is_full() {
+                self.go_without_head(steps);
+            }
+            return;
+        };
         if position <= at {
             return;
         }
@@ -203,8 +198,20 @@ impl TenantOrder {
         }
         self.insert(position, received);
         self.run(steps);
-        if self.n_waiting_bytes > WAITING_BYTES || self.waiting.len() > WAITING_EVENTS {
+        if self.is_full() {
             self.give_up(steps);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.n_waiting_bytes > WAITING_BYTES || self.waiting.len() > WAITING_EVENTS
+    }
+
+    /// The head cannot be read: what has come is given, from its first on.
+    pub(crate) fn go_without_head(&mut self, steps: &mut Steps) {
+        if let Some((first, _)) = self.waiting.first_key_value().filter(|_| self.at.is_none()) {
+            self.at = Some(before(*first));
+            self.run(steps);
         }
     }
 
@@ -352,14 +359,6 @@ impl TenantOrder {
             steps.push(Step::Missed(n_missed));
         }
         self.run(steps);
-    }
-}
-
-/// The next event.
-pub(crate) fn give(received: Received, steps: &mut Steps) {
-    match steps.last_mut() {
-        Some(Step::Give(events)) => events.push(received),
-        _ => steps.push(Step::Give(vec![received])),
     }
 }
 

@@ -90,6 +90,17 @@ fn what_comes_before_the_head_is_known_waits_for_it() {
 }
 
 #[test]
+fn a_head_that_cannot_be_read_is_done_without() {
+    let mut order = TenantOrder { is_watched: true, ..TenantOrder::default() };
+    take(&mut order, at(7, 4));
+    take(&mut order, at(7, 5));
+    let mut steps = Steps::new();
+    order.go_without_head(&mut steps);
+    assert_eq!(said(&steps), [4, 5]);
+    assert_eq!(said(&take(&mut order, at(7, 6))), [6]);
+}
+
+#[test]
 fn what_is_fetched_fills_the_hole_and_what_is_not_held_is_told() {
     let mut order = watched(at(7, 0));
     take(&mut order, at(7, 6));
