@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use hookswitch::Switch;
 use hookswitch::gateway::{GatewayConfig, JwtAuthenticator, listen};
-use hookswitch::hub::HubConfig;
+use hookswitch::hub::{HistoryLimits, HubConfig};
 use hookswitch::protocol::NodeId;
+use hookswitch::redis::{HistoryBounds, RedisConfig};
 use hookswitch::runtime::{Clock, Crash, Scope};
 use hookswitch::store::migrations::Database;
 use hookswitch::store::{EndedNodes, MySqlConfig, StoreConfig};
@@ -102,7 +103,7 @@ impl Node {
             }
         };
         let builder = match config.redis.clone() {
-            Some(redis) => builder.redis(redis),
+            Some(redis) => builder.redis(with_history(redis, config.history)),
             None => builder,
         };
         let switch = builder.start().await?;
@@ -249,4 +250,10 @@ fn gateway(config: &Config) -> GatewayConfig {
         console: config.server.console,
         ..GatewayConfig::default()
     }
+}
+
+/// The same bounds for what Redis keeps of what happened as for what the node keeps.
+fn with_history(redis: RedisConfig, limits: HistoryLimits) -> RedisConfig {
+    let history = HistoryBounds { events: limits.events, bytes: limits.bytes, age: limits.age };
+    RedisConfig { history, ..redis }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hookswitch_runtime::{Clock, Scope};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::admission::{Admission, AdmissionParts};
 use crate::cluster::balance;
@@ -17,6 +17,7 @@ use crate::cluster::presence_notices::PresenceNotices;
 use crate::cluster::presence_sync::PresenceSync;
 use crate::config::HubConfig;
 use crate::failed_handovers::FailedHandovers;
+use crate::history::recoveries;
 use crate::hub::{Hub, HubParts};
 use crate::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence};
 use crate::offline_delivery::OfflineDelivery;
@@ -145,6 +146,9 @@ impl HubBuilder {
             self.fanout.shared.history.give_positions();
             self.fanout.shared.history.restore(&saved);
         }
+        if seams.broker.gives_positions() {
+            self.fanout.shared.history.take_positions();
+        }
         let sessions = self.start_sessions(&seams).await?;
         let presence_notices = PresenceNotices::new(
             Arc::clone(&self.fanout),
@@ -159,6 +163,11 @@ impl HubBuilder {
         let shared = Arc::clone(&self.fanout.shared);
         let evicting = async move { shared.history.evict(&shared.connection_counts).await };
         self.scope.spawn("history", until_soft(&self.scope, evicting));
+        if seams.broker.gives_positions() {
+            let (shared, broker) = (Arc::clone(&self.fanout.shared), Arc::clone(&seams.broker));
+            let recovering = recoveries::run(shared, broker, Arc::clone(&self.shards));
+            self.scope.spawn("recoveries", until_soft(&self.scope, recovering));
+        }
         self.start_balance(&seams);
         let Self { config, scope, fanout, shards, remote_inbound, jobs, .. } = self;
         let shared = Arc::clone(&fanout.shared);
@@ -256,7 +265,6 @@ impl HubBuilder {
             shards: Arc::clone(&self.shards),
             sessions: Arc::clone(sessions),
             offline_delivery: Arc::clone(offline_delivery),
-            reopened: Notify::new(),
         };
         self.scope.spawn("gap notices", until_soft(&self.scope, notifier.run()));
     }

@@ -103,6 +103,9 @@ impl Hub {
     /// Local delivery is under way when this is first polled; the rest is not cancel safe: dropped
     /// midway, other nodes may miss events.
     pub async fn publish(&self, room: Reservation, publications: &[Publication]) -> Vec<EncodedEvent> {
+        if self.0.broker.gives_positions() {
+            return self.publish_by_position(room, publications).await;
+        }
         let mut sending = Vec::with_capacity(1);
         let mut hand_on_some =
             |part: Range<usize>| sending.push((part.clone(), self.0.broker.publish(&publications[part])));
@@ -121,7 +124,7 @@ impl Hub {
         }
         let mut missed = Vec::new();
         let targeted = publications.iter().filter(|publication| publication.event.seeks_user());
-        for (Publication { event, holders }, outcome) in targeted.zip(outcomes) {
+        for (Publication { event, holders, .. }, outcome) in targeted.zip(outcomes) {
             // A shard that is gone reached nobody.
             if holders.is_empty() && !outcome.await.unwrap_or(false) {
                 missed.push(event.clone());
@@ -130,7 +133,7 @@ impl Hub {
         missed
     }
 
-    fn note_failure(&self, publications: &[Publication], sent: Result<(), BrokerError>) {
+    pub(crate) fn note_failure(&self, publications: &[Publication], sent: Result<(), BrokerError>) {
         if let Err(error) = sent {
             self.0.fanout.shared.metrics.broker_failures.inc_by(publications.len() as u64);
             for Publication { event, .. } in publications {
@@ -257,6 +260,10 @@ impl Hub {
     /// measured, so that the next decision knows what the last one did. Takes a short lock, so it is not
     /// for every event.
     pub fn assign_place(&self, tenant: &TenantId, event: &NewEvent, now: Option<ShardId>) -> Option<ShardId> {
+        if self.0.broker.gives_positions() {
+            // Delivered by whoever hears their positions.
+            return None;
+        }
         let interested = self.0.fanout.shared.connection_counts.only_interested_shard(tenant, event).map(ShardId);
         place(interested, now, |shard| &self.0.fanout.mailbox(shard).load)
     }
@@ -345,7 +352,7 @@ impl Hub {
 
 /// Whether other nodes are to hear of it now: what is kept reaches its user from the store, but the end of a chat
 /// session concerns its visitors all the same.
-fn goes_out(publication: &Publication) -> bool {
+pub(crate) fn goes_out(publication: &Publication) -> bool {
     !publication.event.is_kept() || publication.event.event_type.ends_session()
 }
 

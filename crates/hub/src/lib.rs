@@ -69,13 +69,14 @@ pub use offline_delivery::BacklogNotice;
 pub use publish::affinity::ShardId;
 pub use publish::fanout::Reservation;
 pub use publish::wire_form::{Message, WireForm};
-pub use seams::broker::{Broker, BrokerError, BrokerSink, EncodedEvent, GapScope, Origin, Publication, Received};
+pub use seams::broker::{Broker, BrokerError, BrokerSink, EncodedEvent, GapScope, Origin, Past, Publication, Received};
 pub use seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart, SharedChatSessions};
 pub use seams::history::{HistoryError, HistoryStore, SavedPart};
 pub use seams::offline::{
     Claim, ClaimedMessage, MessageNumber, OFFLINE_PAGE_BYTES, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
 };
 pub use seams::presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
+pub use seams::ticket::Ticket;
 pub use seams::user_key::UserKey;
 pub use sessions::{ChatSessions, SessionError};
 pub use shard::connection_handle::ConnectionHandle;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::HubConfig;
 use crate::departure::Departure;
 use crate::history::History;
+use crate::history::recoveries::Recoveries;
 use crate::metrics::HubMetrics;
 use crate::publish::connection_counts::ConnectionCounts;
 use crate::publish::pending_gaps::PendingGaps;
@@ -28,8 +29,11 @@ pub(crate) struct Shared {
     pub(crate) disconnects: RecentDisconnects,
     pub(crate) wanted_backlogs: WantedBacklogs,
     pub(crate) gaps: PendingGaps,
+    /// The way between nodes was closed, and is open again.
+    pub(crate) reopened: Notify,
     pub(crate) forms: WireForms,
     pub(crate) history: History,
+    pub(crate) recoveries: Recoveries,
 }
 
 impl Shared {
@@ -42,8 +46,10 @@ impl Shared {
             disconnects: RecentDisconnects::default(),
             wanted_backlogs: WantedBacklogs::default(),
             gaps: PendingGaps::default(),
+            reopened: Notify::new(),
             forms: WireForms::default(),
             history: History::new(config.history, config.event_classes.clone(), clock),
+            recoveries: Recoveries::default(),
         }
     }
 }

@@ -9,7 +9,9 @@ use serde::{Serialize, Serializer};
 ///
 /// Within an epoch each event has the next offset, so that a hole is visible. A new epoch begins where that can no
 /// longer be promised; positions of different epochs say nothing about each other, and epochs are unique over tenants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// Of one tenant, a later epoch is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// Which counting.
     pub epoch: u64,

@@ -24,10 +24,10 @@ pub fn message(bytes: &[u8]) {
     let Ok(incoming) = wire::decode(bytes, context) else { return };
     let event = incoming.received.event;
     assert_eq!(event.tenant, tenant);
-    if wire::is_plainly_of(bytes, &node) {
+    if wire::plain_number(wire::split_position(bytes).0, &node).is_some() {
         assert!(incoming.publisher.is_some_and(|(publisher, _)| publisher == node), "plainly ours, and yet another's");
     }
-    let written = wire::encode(&Publication::new(Arc::clone(&event)), &node, 1);
+    let written = wire::encode(&Publication::new(Arc::clone(event.event())), &node, 1, true);
     let again = wire::decode(&written, context).expect("what we write, we read");
     assert_eq!(again.received.event, event);
 }

@@ -36,6 +36,8 @@ counters! {
         refused as "redis_refused": "Messages from Redis that were no events",
         too_large as "redis_too_large": "Messages from Redis beyond the size of an event",
         missed as "redis_missed": "Events of other nodes that never came",
+        fetched as "redis_fetched": "Events fetched from recent history, having been missed",
+        degraded as "redis_degraded": "Events given here without a position, Redis not taking them",
         forgotten as "redis_forgotten": "Messages from Redis forgotten, more coming than this node can handle",
         unsent as "redis_unsent": "Messages for other nodes that still waited when this node ended",
         resubscribed as "redis_resubscribed": "Shard channels of tenants listened to anew, the server having dropped them",

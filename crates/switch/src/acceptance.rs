@@ -252,7 +252,7 @@ impl Acceptance<'_> {
             // What was kept has its place among the others, but reaches its user from the store alone, or it would
             // come twice.
             let event_on_its_way = if waits { EncodedEvent::kept(event.event) } else { EncodedEvent::new(event.event) };
-            live.push(Publication { event: event_on_its_way, holders });
+            live.push(Publication { event: event_on_its_way, holders, ticket: None });
             users.extend(event.addressee.filter(|_| waits));
         }
         for session in live.iter().filter_map(|publication| publication.event.session.as_ref()) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use hookswitch_protocol::TenantId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use crate::offline_delivery::OfflineDelivery;
 use crate::sessions::ChatSessions;
@@ -24,8 +24,6 @@ pub(crate) struct GapNotifier {
     pub(crate) shards: Arc<[mpsc::Sender<Request>]>,
     pub(crate) sessions: Arc<ChatSessions>,
     pub(crate) offline_delivery: Arc<OfflineDelivery>,
-    /// The way between nodes was closed, and is open again.
-    pub(crate) reopened: Notify,
 }
 
 impl GapNotifier {
@@ -50,7 +48,7 @@ impl GapNotifier {
             let _gone = requests.send(Request::Gap { tenant: tenant.clone(), n_missed }).await;
         }
         if tenant.is_none() {
-            self.reopened.notify_one();
+            self.shared.reopened.notify_one();
         }
     }
 
@@ -58,7 +56,7 @@ impl GapNotifier {
     /// was closed meanwhile.
     async fn restore(&self) {
         loop {
-            self.reopened.notified().await;
+            self.shared.reopened.notified().await;
             // Whatever is behind the way may have come back empty.
             self.sessions.restore().await;
             self.look_after_everybody().await;

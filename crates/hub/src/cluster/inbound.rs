@@ -9,14 +9,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use hookswitch_protocol::{Category, Event, TenantId};
+use hookswitch_protocol::{Category, Event, Position, TenantId};
 use hookswitch_runtime::{FairPermit, FairSemaphore, Scope, Sharing};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::inbound_jobs::{HeldJob, InboundJob};
-use crate::publish::fanout::{Fanout, Reservation};
+use crate::publish::fanout::{Fanout, Placing, Reservation};
 use crate::publish::weight::weight;
-use crate::seams::broker::{BrokerSink, EncodedEvent, GapScope, Origin, Received};
+use crate::seams::broker::{BrokerSink, EncodedEvent, GapScope, Origin, Past, Received};
+use crate::seams::ticket::Ticket;
 use crate::seams::user_key::UserKey;
 use crate::sessions::ChatSessions;
 
@@ -97,8 +98,10 @@ impl RemoteInbound {
             Origin::Node { .. } => sessions.heard(&received.event),
             Origin::Foreign => {
                 let session = sessions.session_of(&received.event);
-                received.event = Arc::new(Event { session, ..Event::clone(&received.event) });
+                received.event = EncodedEvent::new(Event { session, ..Event::clone(&received.event) });
             }
+            // Noted when it was accepted.
+            Origin::Own(_) => {}
         }
         received
     }
@@ -135,16 +138,49 @@ impl RemoteInbound {
         }
     }
 
-    fn hand_over(&self, room: Reservation, received: Vec<Received>) {
-        let events: Vec<_> = received.iter().map(|received| EncodedEvent::new(Arc::clone(&received.event))).collect();
-        let outcomes = self.fanout.deliver(room, &events, None);
-        // Outcomes are those of the events for one user, in order.
-        let targeted = received.into_iter().filter(|received| received.event.user.is_some());
-        for (received, outcome) in targeted.zip(outcomes) {
-            if received.is_answerable() {
-                // Said where there is no room.
-                let _has_room = self.run(InboundJob::Missed { received, outcome });
+    /// Those in a row that go together, one run after the other.
+    fn hand_over(&self, mut room: Reservation, received: Vec<Received>) {
+        for run in received.chunk_by(is_next) {
+            let room = room.split(run.len());
+            let placing = self.placing(&run[0]);
+            if run[0].is_known {
+                self.enter(placing, run);
+                continue;
             }
+            // Outcomes are those of the events for one user, in order.
+            let outcomes = self.fanout.deliver(room, run, placing);
+            for (received, outcome) in run.iter().filter(|received| received.event.user.is_some()).zip(outcomes) {
+                self.note_outcome(received, outcome);
+            }
+        }
+    }
+
+    fn placing(&self, first: &Received) -> Placing {
+        match first.position {
+            Some(position) => Placing::At(position),
+            None if self.fanout.shared.history.is_numbered() => Placing::Nowhere,
+            None => Placing::Next,
+        }
+    }
+
+    /// Enters events in history that nobody is given as they come.
+    fn enter(&self, placing: Placing, run: &[Received]) {
+        if let (Some(first), Placing::At(position)) = (run.first(), placing) {
+            let mut lock = self.fanout.shared.history.lock(&first.event.tenant);
+            let _is_later = lock.record_at(run.iter().map(AsRef::as_ref), position);
+        }
+    }
+
+    /// Whoever is answerable for an event learns whether it met its user.
+    fn note_outcome(&self, received: &Received, outcome: oneshot::Receiver<bool>) {
+        let to_be_kept = match &received.origin {
+            Origin::Own(Some(ticket)) => Ticket::come_back(ticket, outcome),
+            Origin::Node { answerable_with: Some(_) } => Some(outcome),
+            Origin::Node { answerable_with: None } | Origin::Foreign | Origin::Own(None) => None,
+        };
+        if let Some(outcome) = to_be_kept {
+            // Said where there is no room.
+            let _has_room = self.run(InboundJob::Missed { received: received.clone(), outcome });
         }
     }
 
@@ -209,11 +245,13 @@ impl RemoteInbound {
         let n_events = events.len() as u64;
         self.fanout.shared.metrics.events_overflowed.inc_by(n_events);
         self.fanout.shared.gaps.note(GapScope::Tenant(tenant), Some(n_events));
-        for received in events.into_iter().filter(Received::is_answerable) {
+        for run in events.chunk_by(is_next) {
+            self.enter(self.placing(&run[0]), run);
+        }
+        for received in events.iter().filter(|received| received.event.user.is_some()) {
             let (met_nobody, outcome) = oneshot::channel();
             drop(met_nobody);
-            // Said where there is no room for that either.
-            let _has_room = self.run(InboundJob::Missed { received, outcome });
+            self.note_outcome(received, outcome);
         }
     }
 }
@@ -227,7 +265,8 @@ impl fmt::Debug for RemoteInbound {
 impl BrokerSink for RemoteInbound {
     fn on_events(&self, tenant: &TenantId, received: Vec<Received>) {
         let is_anybody = self.fanout.shared.connection_counts.n_tenant(tenant) > 0;
-        let concerns = received.into_iter().filter(|received| is_anybody || received.is_answerable());
+        let is_concerned = |received: &Received| is_anybody || received.position.is_some() || received.is_answerable();
+        let concerns = received.into_iter().filter(is_concerned);
         // Each once, before anything is cut: what a later one ends, an earlier one still belongs to.
         let mut received: Vec<_> = concerns.map(|received| self.with_session(received)).collect();
         while received.len() > self.at_once {
@@ -245,6 +284,22 @@ impl BrokerSink for RemoteInbound {
         self.fanout.shared.gaps.note(scope, n_missed);
     }
 
+    fn on_base(&self, tenant: &TenantId, base: Position) {
+        self.fanout.shared.history.lock(tenant).begin_behind(base);
+    }
+
+    fn on_past(&self, tenant: &TenantId, past: Past) {
+        self.fanout.shared.history.lock(tenant).fill_back(past);
+    }
+
+    fn on_way(&self, is_open: bool) {
+        self.fanout.shared.history.cut_off(!is_open);
+    }
+
+    fn on_reopened(&self) {
+        self.fanout.shared.reopened.notify_one();
+    }
+
     fn on_store_lost(&self) {
         if let Some(sessions) = self.sessions.get().cloned() {
             self.scope.spawn_contained("chat sessions", async move { sessions.restore().await });
@@ -256,4 +311,10 @@ impl BrokerSink for RemoteInbound {
             let _has_room = self.run(InboundJob::Backlog(user));
         }
     }
+}
+
+/// Whether an event goes with the one before it: its position is the next one, or neither has any.
+fn is_next(a: &Received, b: &Received) -> bool {
+    let next = a.position.map(|at| Position { offset: at.offset + 1, ..at });
+    next == b.position && a.is_known == b.is_known
 }

@@ -106,7 +106,12 @@ impl InboundJobs {
 
     /// Keeps an event whose user was here when it was accepted and is gone now.
     async fn missed(&self, received: Received, outcome: oneshot::Receiver<bool>) {
-        let Origin::Node { answerable_with: Some(others) } = received.origin else { return };
+        let others = match received.origin {
+            Origin::Node { answerable_with: Some(others) } => others,
+            // It was found away only when the event came back.
+            Origin::Own(_) => Vec::new(),
+            Origin::Node { answerable_with: None } | Origin::Foreign => return,
+        };
         if outcome.await.unwrap_or(false) {
             return;
         }

@@ -147,7 +147,14 @@ impl PresenceNotices {
         let event = Event::new(user.tenant.clone(), payload.into(), self.clock.now());
         let publication = [Publication::new(event)];
         let mut sending = None;
-        drop(self.fanout.deliver_and(room, &publication, None, |_| sending = Some(self.broker.publish(&publication))));
+        if self.broker.gives_positions() {
+            // It comes back with its position.
+            drop(room);
+            sending = Some(self.broker.publish(&publication));
+        } else {
+            let hand_on = |_| sending = Some(self.broker.publish(&publication));
+            drop(self.fanout.deliver_and(room, &publication, None, hand_on));
+        }
         if let Some(sending) = sending
             && let Err(error) = sending.await
         {

@@ -68,6 +68,7 @@ impl History {
                 continue;
             }
             let n_freed = known.ring.free(n_over);
+            known.filled = None;
             self.n_bytes.fetch_sub(n_freed, std::sync::atomic::Ordering::Relaxed);
             tracing::debug!(%tenant, n_freed, "recent history makes room for that of other tenants");
         }

@@ -7,6 +7,7 @@ pub(crate) mod classes;
 pub(crate) mod evict;
 pub(crate) mod limits;
 pub(crate) mod place;
+pub(crate) mod recoveries;
 pub(crate) mod ring;
 mod saved;
 
@@ -27,7 +28,7 @@ use crate::history::limits::HistoryLimits;
 use crate::history::place::{Place, Unrecovered};
 use crate::history::ring::{Page, Recorded, Ring};
 use crate::publish::weight::weight;
-use crate::seams::broker::EncodedEvent;
+use crate::seams::broker::{EncodedEvent, Past};
 
 /// Tenants are spread over so many locks.
 const STRIPES: usize = 64;
@@ -43,6 +44,10 @@ pub(crate) struct History {
     classes: EventClasses,
     /// Whether this node gives the positions: it has nobody to agree with.
     numbers: AtomicBool,
+    /// Whether positions come with the events: what has none is not kept.
+    is_numbered: AtomicBool,
+    /// Whether others may have events that are not known here.
+    is_cut_off: AtomicBool,
     stripes: [Mutex<Stripe>; STRIPES],
     hasher: RandomState,
     n_bytes: AtomicUsize,
@@ -64,12 +69,14 @@ struct TenantHistory {
     ring: Ring,
     /// The sequence number of the last batch that each shard was given.
     handed_over: SmallVec<[u64; 4]>,
+    /// Of which epoch everything that is held anywhere was entered.
+    filled: Option<u64>,
     used_at: Instant,
 }
 
 impl TenantHistory {
     fn new(ring: Ring) -> Self {
-        Self { ring, handed_over: SmallVec::new(), used_at: Instant::now() }
+        Self { ring, handed_over: SmallVec::new(), filled: None, used_at: Instant::now() }
     }
 }
 
@@ -88,6 +95,8 @@ impl History {
             limits,
             classes,
             numbers: AtomicBool::new(false),
+            is_numbered: AtomicBool::new(false),
+            is_cut_off: AtomicBool::new(false),
             stripes: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
             n_bytes: AtomicUsize::new(0),
@@ -98,6 +107,21 @@ impl History {
     /// From now on this node gives the positions: it has nobody to agree with. Before the first event.
     pub(crate) fn give_positions(&self) {
         self.numbers.store(true, Ordering::Release);
+    }
+
+    /// From now on events come with their positions, which the nodes agree upon. Before the first event.
+    pub(crate) fn take_positions(&self) {
+        self.is_numbered.store(true, Ordering::Release);
+    }
+
+    /// Whether others may have events that are not known here: nobody who comes back can be promised anything.
+    pub(crate) fn cut_off(&self, is_cut_off: bool) {
+        self.is_cut_off.store(is_cut_off, Ordering::Release);
+    }
+
+    /// Whether an event that has no position is not kept.
+    pub(crate) fn is_numbered(&self) -> bool {
+        self.is_numbered.load(Ordering::Acquire)
     }
 
     /// The tenant's turn, which one publisher has at a time: what happens within it has one order, for every
@@ -144,9 +168,29 @@ impl History {
         position: Option<Position>,
         wants_opt_in: bool,
     ) -> Result<Place, Unrecovered> {
+        if self.is_cut_off.load(Ordering::Acquire) {
+            return Err(Unrecovered::Degraded);
+        }
         let mut lock = self.lock(tenant);
         lock.trim(Instant::now());
         lock.known().ring.find(position, wants_opt_in)
+    }
+
+    /// Whether what a client missed may yet be had from elsewhere, and with the past or not: with what came before all
+    /// that is here.
+    pub(crate) fn may_recover(&self, tenant: &TenantId, reason: Unrecovered) -> Option<bool> {
+        let is_filled = || {
+            let mut lock = self.lock(tenant);
+            let known = lock.known();
+            known.filled.is_some() && known.filled == known.ring.head().position.map(|head| head.epoch)
+        };
+        match reason {
+            _ if !self.is_numbered() || self.is_cut_off.load(Ordering::Acquire) => None,
+            Unrecovered::Expired => (!is_filled()).then_some(true),
+            // Another node may be further.
+            Unrecovered::Epoch | Unrecovered::Degraded => Some(false),
+            Unrecovered::TooFar => None,
+        }
     }
 
     /// How long an event of the tenant is kept, at the rate at which they come now.
@@ -235,6 +279,45 @@ impl TenantLock<'_> {
         tenants.get_mut(self.tenant).expect("just made")
     }
 
+    /// Everything behind this position comes from here on.
+    pub(crate) fn begin_behind(&mut self, base: Position) {
+        // Where events that were given earlier still wait for room, they say the same.
+        let _is_later = self.known().ring.go_on_behind(base);
+    }
+
+    /// Enters events at their positions, which follow the first one's; gives the place of the first. `None` where later
+    /// ones were entered already.
+    pub(crate) fn record_at<'e>(
+        &mut self,
+        events: impl Iterator<Item = &'e EncodedEvent>,
+        first: Position,
+    ) -> Option<Place> {
+        let before = Position { offset: first.offset.saturating_sub(1), ..first };
+        self.known().ring.go_on_behind(before).then(|| self.record(events))
+    }
+
+    /// Enters what came before the first event that is there. Asked for once in an epoch.
+    pub(crate) fn fill_back(&mut self, past: Past) {
+        let now = Instant::now();
+        let (history, classes) = (self.history, &self.history.classes);
+        let wall = history.clock.now();
+        let known = self.known();
+        let n_before = known.ring.n_bytes();
+        known.ring.prepare_front();
+        for received in past.events.into_iter().rev() {
+            let (Some(position), class) = (received.position, classes.of(&received.event)) else { continue };
+            let age = wall.as_millis().saturating_sub(received.event.timestamp.as_millis()).max(0).unsigned_abs();
+            let at = now.checked_sub(Duration::from_millis(age)).unwrap_or(now);
+            known.ring.push_before(position, received.event, class, at);
+        }
+        known.ring.holds_after(past.held_after, past.opt_in_held_after);
+        known.filled = Some(past.held_after.epoch);
+        let n_after = known.ring.n_bytes();
+        history.n_bytes.fetch_add(n_after.saturating_sub(n_before), Ordering::Relaxed);
+        history.n_bytes.fetch_sub(n_before.saturating_sub(n_after), Ordering::Relaxed);
+        self.trim(now);
+    }
+
     /// Enters events behind the last one; gives the place of the first.
     pub(crate) fn record<'e>(&mut self, events: impl Iterator<Item = &'e EncodedEvent>) -> Place {
         let now = Instant::now();
@@ -274,6 +357,7 @@ impl TenantLock<'_> {
         let n_all = history.n_bytes.load(Ordering::Relaxed) - n_freed;
         if n_all > limits.total_bytes {
             history.is_over.notify_one();
+            known.filled = None;
             n_freed += known.ring.free(n_all.saturating_sub(limits.total_bytes / 8 * 9));
         }
         history.n_bytes.fetch_sub(n_freed, Ordering::Relaxed);

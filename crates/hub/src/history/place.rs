@@ -17,6 +17,13 @@ impl Place {
         Self { seq: self.seq + n, position }
     }
 
+    /// The place at a position of the same epoch, up to this one: numbers and offsets of an epoch go together.
+    pub(crate) fn at(self, position: Position) -> Option<Self> {
+        let here = self.position.filter(|here| here.epoch == position.epoch)?;
+        let seq = self.seq.checked_sub(here.offset.checked_sub(position.offset)?)?;
+        Some(Self { seq, position: Some(position) })
+    }
+
     /// The place before this one.
     pub(crate) fn before(self) -> Self {
         let position = self.position.map(|at| Position { offset: at.offset.saturating_sub(1), ..at });

@@ -85,6 +85,13 @@ impl Lane {
         true
     }
 
+    /// Lets go of what is before something that was missed.
+    fn forget_lost(&mut self) {
+        while let Some(first) = self.events.pop_front_if(|first| first.place.seq <= self.lost.seq) {
+            self.n_bytes -= weight(&first.event);
+        }
+    }
+
     fn trim(&mut self, (n_events, n_bytes): (usize, usize), too_old: Option<Instant>) {
         let is_too_old = |oldest: &Recorded| too_old.is_some_and(|limit| oldest.at < limit);
         while self.events.front().is_some_and(is_too_old) {
@@ -121,6 +128,59 @@ impl Ring {
 
     pub(crate) fn len(&self) -> usize {
         self.common.events.len() + self.opt_in.events.len()
+    }
+
+    /// The next event stands behind this position. What is between the last one and there was missed, and counts like
+    /// what is not kept any more; `false` where the position is behind none that is known.
+    pub(crate) fn go_on_behind(&mut self, position: Position) -> bool {
+        let head = self.head.position.unwrap_or(Position { epoch: 0, offset: 0 });
+        if position < head {
+            return false;
+        }
+        // Within an epoch numbers and offsets go together, also where events are missing.
+        let is_same = position.epoch == head.epoch;
+        let n_missed = if is_same { position.offset - head.offset } else { position.offset };
+        self.head = Place { seq: self.head.seq + n_missed, position: Some(position) };
+        if n_missed > 0 {
+            (self.common.lost, self.opt_in.lost) = (self.head, self.head);
+        }
+        true
+    }
+
+    /// Before events are entered at the front: what is before something that was missed goes.
+    pub(crate) fn prepare_front(&mut self) {
+        self.common.forget_lost();
+        self.opt_in.forget_lost();
+        self.forget_classes();
+    }
+
+    /// Enters an event before the first one of its kind, at its position of the present epoch. One that is not before it
+    /// is there, or is among what was missed since, and is left out.
+    pub(crate) fn push_before(&mut self, position: Position, event: EncodedEvent, class: Class, at: Instant) {
+        let Some(place) = self.head.at(position) else { return };
+        let is_opt_in = event.event_type.is_opt_in();
+        let lane = if is_opt_in { &mut self.opt_in } else { &mut self.common };
+        let first = lane.events.front().map_or(u64::MAX, |first| first.place.seq);
+        if place.seq > lane.lost.seq || place.seq >= first {
+            return;
+        }
+        let class = if is_opt_in { Class::InOrder } else { class };
+        match class {
+            Class::InOrder => {}
+            Class::Urgent => self.urgent.push_front(place.seq),
+            Class::Latest(of) => _ = self.latest.entry(of).or_insert(place.seq),
+        }
+        lane.n_bytes += weight(&event);
+        lane.events.push_front(Recorded { place, event, class, at });
+    }
+
+    /// Everything behind these positions is there, of what everybody may get and of everything.
+    pub(crate) fn holds_after(&mut self, common: Position, all: Position) {
+        for (lane, after) in [(&mut self.common, self.head.at(common)), (&mut self.opt_in, self.head.at(all))] {
+            if let Some(after) = after.filter(|after| after.seq < lane.lost.seq) {
+                lane.lost = after;
+            }
+        }
     }
 
     /// Enters an event behind the last one.

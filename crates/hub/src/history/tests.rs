@@ -8,6 +8,8 @@ use hookswitch_protocol::{Event, EventId, EventType, Payload, Timestamp};
 use super::*;
 use crate::connection_caps::ConnectionCaps;
 use crate::publish::connection_counts::ConnectionCounts;
+use crate::publish::weight::weight;
+use crate::seams::broker::{Origin, Received};
 
 fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).expect("legal")
@@ -130,4 +132,89 @@ async fn a_shard_knows_what_it_was_given() {
     assert_eq!(history.head(&a, 1).place, Place { seq: first.seq + 1, position: None });
     let anything = Position { epoch: 1, offset: 1 };
     assert_eq!(history.find(&a, Some(anything), false), Err(Unrecovered::Degraded));
+}
+
+/// A history whose positions come with the events, and one tenant's.
+fn numbered() -> (History, TenantId) {
+    let history =
+        History::new(HistoryLimits::default(), EventClasses::default(), Clock::manual(Timestamp::from_millis(0)));
+    history.take_positions();
+    (history, tenant("a"))
+}
+
+fn at(epoch: u64, offset: u64) -> Position {
+    Position { epoch, offset }
+}
+
+fn record_at(history: &History, tenant: &TenantId, first: Position, n_events: usize) -> Option<Place> {
+    let events: Vec<_> = (0..n_events).map(|_| event(tenant, 512)).collect();
+    history.lock(tenant).record_at(events.iter(), first)
+}
+
+fn past(tenant: &TenantId, held: std::ops::RangeInclusive<u64>, epoch: u64) -> Past {
+    let received = |offset| {
+        let live = Received::live(Arc::clone(event(tenant, 512).event()), Origin::Foreign);
+        Received { position: Some(at(epoch, offset)), is_known: true, ..live }
+    };
+    let held_after = at(epoch, held.start() - 1);
+    Past { events: held.map(received).collect(), held_after, opt_in_held_after: held_after }
+}
+
+#[tokio::test(start_paused = true)]
+async fn positions_from_elsewhere_are_found_over_holes_and_epochs() {
+    let (history, a) = numbered();
+    assert_eq!(history.find(&a, Some(at(7, 1)), false), Err(Unrecovered::Degraded), "nothing is known yet");
+    history.lock(&a).begin_behind(at(7, 10));
+    record_at(&history, &a, at(7, 11), 3).expect("they are next");
+    let found = |position: Position| history.find(&a, Some(position), false).map(|place| place.position);
+    assert_eq!(found(at(7, 10)), Ok(Some(at(7, 10))));
+    assert_eq!(found(at(7, 9)), Err(Unrecovered::Expired), "before the interest");
+    assert_eq!(found(at(7, 14)), Err(Unrecovered::Epoch), "beyond");
+    assert!(record_at(&history, &a, at(7, 12), 1).is_none(), "one that is there already");
+    record_at(&history, &a, at(7, 20), 2).expect("they are behind");
+    assert_eq!(found(at(7, 12)), Err(Unrecovered::Expired), "there is a hole behind it");
+    assert_eq!(found(at(7, 19)), Ok(Some(at(7, 19))));
+    let head = history.head(&a, 0).place;
+    assert_eq!(history.place(&a, head.seq - 1).position, Some(at(7, 20)));
+    record_at(&history, &a, at(8, 1), 2).expect("a new epoch");
+    assert_eq!(found(at(7, 21)), Err(Unrecovered::Epoch));
+    assert_eq!(found(at(8, 0)), Ok(Some(at(8, 0))));
+    let after = history.find(&a, Some(at(8, 0)), false).expect("found");
+    assert_eq!(history.page(&a, after.seq, 10).events.len(), 2);
+    assert_eq!(history.page(&a, after.seq - 2, 10).events.len(), 4, "who is behind goes on over it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_before_is_entered_in_front() {
+    let (history, a) = numbered();
+    history.lock(&a).begin_behind(at(7, 10));
+    record_at(&history, &a, at(7, 11), 2).expect("they are next");
+    assert_eq!(history.may_recover(&a, Unrecovered::Expired), Some(true));
+    history.lock(&a).fill_back(past(&a, 4..=12, 7));
+    assert_eq!(history.may_recover(&a, Unrecovered::Expired), None, "once");
+    let place = history.find(&a, Some(at(7, 3)), true).expect("everything behind it is there");
+    let offsets = |after: Place| -> Vec<u64> {
+        let page = history.page(&a, after.seq, 100);
+        page.events.iter().filter_map(|recorded| Some(recorded.place.position?.offset)).collect()
+    };
+    assert_eq!(offsets(place), (4..=12).collect::<Vec<_>>(), "none twice");
+    assert_eq!(history.find(&a, Some(at(7, 2)), false), Err(Unrecovered::Expired));
+    // A hole, and then what was in it.
+    record_at(&history, &a, at(7, 20), 1).expect("it is behind");
+    history.lock(&a).fill_back(past(&a, 8..=20, 7));
+    let place = history.find(&a, Some(at(7, 9)), false).expect("the hole is filled");
+    assert_eq!(offsets(place), (10..=20).collect::<Vec<_>>());
+    let n_held = history.page(&a, 0, 100).events.iter().map(|recorded| weight(&recorded.event)).sum::<usize>();
+    assert_eq!(history.n_bytes(), n_held);
+}
+
+#[tokio::test]
+async fn a_node_that_is_cut_off_promises_nothing() {
+    let (history, a) = numbered();
+    record_at(&history, &a, at(7, 1), 1).expect("it is first");
+    history.cut_off(true);
+    assert_eq!(history.find(&a, Some(at(7, 1)), false), Err(Unrecovered::Degraded));
+    assert_eq!(history.may_recover(&a, Unrecovered::Degraded), None, "nor is anybody asked");
+    history.cut_off(false);
+    assert!(history.find(&a, Some(at(7, 1)), false).is_ok());
 }

@@ -44,8 +44,7 @@ impl Bus {
                 if member.watched.contains(&event.tenant) {
                     // Presence in memory knows of no holders elsewhere, so nobody is answerable.
                     let origin = Origin::Node { answerable_with: None };
-                    let received = Received { event: Arc::clone(event.event()), origin };
-                    member.sink.on_events(&event.tenant, vec![received]);
+                    member.sink.on_events(&event.tenant, vec![Received::live(Arc::clone(event.event()), origin)]);
                 }
             }
         }

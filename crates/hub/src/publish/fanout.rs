@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch_protocol::{ConnectionId, TenantId};
+use hookswitch_protocol::{ConnectionId, Position, TenantId};
 use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -47,6 +47,17 @@ pub struct Reservation {
     n_permits: usize,
     rooms: Vec<OwnedSemaphorePermit>,
     quota: Arc<QuotaPermit>,
+}
+
+/// Where events are entered in recent history.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Placing {
+    /// Behind the last one, but for passing ones.
+    Next,
+    /// The first at this position, the others behind it.
+    At(Position),
+    /// Nowhere: they are given as they come, or not at all.
+    Nowhere,
 }
 
 impl Fanout {
@@ -145,18 +156,29 @@ impl Fanout {
         &self,
         room: Reservation,
         events: &[impl AsRef<EncodedEvent>],
-        except: Option<ConnectionId>,
+        placing: Placing,
     ) -> Vec<oneshot::Receiver<bool>> {
-        self.deliver_and(room, events, except, |_| ())
+        self.deliver_at(room, events, None, placing, |_| ())
     }
 
     /// The same, and `hand_on` is called with each tenant's part while no other publisher of that
     /// tenant has its turn: what it does happens in the same order as the delivery here.
     pub(crate) fn deliver_and(
         &self,
+        room: Reservation,
+        events: &[impl AsRef<EncodedEvent>],
+        except: Option<ConnectionId>,
+        hand_on: impl FnMut(Range<usize>),
+    ) -> Vec<oneshot::Receiver<bool>> {
+        self.deliver_at(room, events, except, Placing::Next, hand_on)
+    }
+
+    fn deliver_at(
+        &self,
         mut room: Reservation,
         events: &[impl AsRef<EncodedEvent>],
         except: Option<ConnectionId>,
+        placing: Placing,
         mut hand_on: impl FnMut(Range<usize>),
     ) -> Vec<oneshot::Receiver<bool>> {
         debug_assert!(events.len() <= room.n_events, "more events than room was reserved for");
@@ -171,7 +193,12 @@ impl Fanout {
             let mut lock = self.shared.history.lock(tenant);
             // Whoever comes from here on finds them in history, and whoever was there before is asked about below.
             let is_kept = !events[0].as_ref().event_type.is_passing();
-            let first = is_kept.then(|| lock.record(events.iter().map(AsRef::as_ref)));
+            let kept = events.iter().map(AsRef::as_ref);
+            let first = match placing {
+                Placing::Next => (is_kept && !self.shared.history.is_numbered()).then(|| lock.record(kept)),
+                Placing::At(first) => lock.record_at(kept, first),
+                Placing::Nowhere => None,
+            };
             match early.or_else(|| is_anybody().then(prepare)) {
                 Some(prepared) => self.deliver_batch(share, &mut lock, first, &prepared),
                 None => outcomes.extend(events.iter().filter(|event| event.as_ref().seeks_user()).map(|_| nobody())),
@@ -236,7 +263,7 @@ fn nobody() -> oneshot::Receiver<bool> {
 
 impl Reservation {
     /// Parts room for `n_events` off; all of it when there is no more.
-    fn split(&mut self, n_events: usize) -> Self {
+    pub(crate) fn split(&mut self, n_events: usize) -> Self {
         let quota = Arc::clone(&self.quota);
         if n_events >= self.n_events {
             let (n_events, n_permits) = (std::mem::take(&mut self.n_events), std::mem::take(&mut self.n_permits));

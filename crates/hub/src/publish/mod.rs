@@ -2,6 +2,7 @@
 
 pub(crate) mod affinity;
 pub(crate) mod batch;
+pub(crate) mod by_position;
 pub(crate) mod connection_counts;
 pub(crate) mod fanout;
 pub(crate) mod pending_gaps;

@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use hookswitch_protocol::{Event, NodeId, Retry, TenantId};
+use hookswitch_protocol::{Event, NodeId, Position, Retry, TenantId};
 
+use crate::seams::ticket::Ticket;
 use crate::seams::user_key::UserKey;
 use hookswitch_runtime::BoxFuture;
 
@@ -15,8 +16,8 @@ use hookswitch_runtime::BoxFuture;
 /// Live delivery is at most once: what is published while a node is not watching the tenant, or
 /// while the transport is down, does not reach it, and the sink hears of it through
 /// [`BrokerSink::on_gap`]. Events of one tenant published through one node arrive at every sink in
-/// that order, none twice. A node's own events do not come back to its sink: the hub has already
-/// delivered them. A dropped future leaves the call done or not done.
+/// that order, none twice. A node's own events do not come back to its sink, because the hub has already
+/// delivered them, unless [`Broker::gives_positions`]. A dropped future leaves the call done or not done.
 ///
 /// While the transport is away, watching succeeds and takes effect when it is back, and what is
 /// published is kept, up to a bound, and sent then: a node goes on by itself meanwhile, and its
@@ -38,6 +39,22 @@ pub trait Broker: Send + Sync {
     /// Whether there can be no other node: then this one gives events their positions.
     fn is_alone(&self) -> bool {
         false
+    }
+
+    /// Whether the transport gives events their positions, in one order for all nodes. Then a node's own events
+    /// come back to its sink, while it watches their tenant, each once and as [`Origin::Own`]: behind those that come
+    /// before them, mostly before [`Broker::publish`] is ready; without a position and at once where the transport
+    /// is away. Passing events ([`EventType::is_passing`](hookswitch_protocol::EventType::is_passing)) never do. The
+    /// same of every call.
+    fn gives_positions(&self) -> bool {
+        false
+    }
+
+    /// Sees to it that the sink has been given everything of a watched tenant up to now; with `with_past`, once, also
+    /// what is held of what came before that ([`BrokerSink::on_past`]). Ready within the time of a few commands, whether
+    /// or not it could be done. For where [`Broker::gives_positions`].
+    fn recover<'a>(&'a self, _tenant: &'a TenantId, _with_past: bool) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
     }
 
     /// Tells the other nodes that something was kept for a user who may be connected to them.
@@ -116,12 +133,14 @@ pub struct Publication {
     /// user when it was accepted. It is theirs to keep the event should the user be gone by the time
     /// it arrives.
     pub holders: Vec<NodeId>,
+    /// Handed back with the event where it comes back to its own node.
+    pub ticket: Option<Ticket>,
 }
 
 impl Publication {
     /// An event that waits for nobody.
     pub fn new(event: impl Into<Arc<Event>>) -> Self {
-        Self { event: EncodedEvent::new(event), holders: Vec::new() }
+        Self { event: EncodedEvent::new(event), holders: Vec::new(), ticket: None }
     }
 }
 
@@ -131,16 +150,31 @@ impl AsRef<EncodedEvent> for Publication {
     }
 }
 
-/// One event from elsewhere.
+/// One event from elsewhere, or back from there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Received {
     /// The event. Its session is unknown when a foreign program published it.
-    pub event: Arc<Event>,
+    pub event: EncodedEvent,
     /// Who published it.
     pub origin: Origin,
+    /// Its place in the order that all nodes see; those of a tenant rise.
+    pub position: Option<Position>,
+    /// It was given before, without its position: now it is only entered into history.
+    pub is_known: bool,
+}
+
+impl AsRef<EncodedEvent> for Received {
+    fn as_ref(&self) -> &EncodedEvent {
+        &self.event
+    }
 }
 
 impl Received {
+    /// One that has no position.
+    pub fn live(event: impl Into<Arc<Event>>, origin: Origin) -> Self {
+        Self { event: EncodedEvent::new(event), origin, position: None, is_known: false }
+    }
+
     /// Whether it is this node's, maybe with others, to keep the event when its user is gone.
     pub(crate) fn is_answerable(&self) -> bool {
         matches!(&self.origin, Origin::Node { answerable_with: Some(_) })
@@ -157,6 +191,8 @@ pub enum Origin {
     },
     /// The store itself, or a program that is no node: delivered live only.
     Foreign,
+    /// This node, with what it has put into [`Publication::ticket`].
+    Own(Option<Ticket>),
 }
 
 /// Takes what other nodes published. Never blocks, never awaits.
@@ -168,12 +204,37 @@ pub trait BrokerSink: Send + Sync {
     /// Something may be missing: `n_missed` events where that is known.
     fn on_gap(&self, scope: GapScope, n_missed: Option<u64>);
 
+    /// The tenant is watched from here on: everything behind this position will be given.
+    fn on_base(&self, _tenant: &TenantId, _base: Position) {}
+
+    /// What is held of what came before, or everything that is held; nobody is given it as it comes.
+    fn on_past(&self, _tenant: &TenantId, _past: Past) {}
+
+    /// The way between nodes is open, or is not: then nobody knows what others publish. For where
+    /// [`Broker::gives_positions`].
+    fn on_way(&self, _is_open: bool) {}
+
+    /// The way was closed and is open again, and each tenant's missing events are looked for: whatever else may have
+    /// been missed meanwhile is to be looked after.
+    fn on_reopened(&self) {}
+
     /// Something was kept, on another node, for a user who may be connected here.
     fn on_backlog(&self, user: UserKey);
 
     /// A store that nodes share has lost what it held, without the way to it having been closed: what this node
     /// knows of it is to be put back.
     fn on_store_lost(&self) {}
+}
+
+/// A part of a tenant's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Past {
+    /// The events, in order, each with its position.
+    pub events: Vec<Received>,
+    /// Every event of ordinary types behind this position is among them, or was given.
+    pub held_after: Position,
+    /// Every event behind this one is, those of opt-in types too.
+    pub opt_in_held_after: Position,
 }
 
 /// Whose events may be missing.

@@ -5,4 +5,5 @@ pub(crate) mod chat;
 pub(crate) mod history;
 pub(crate) mod offline;
 pub(crate) mod presence;
+pub(crate) mod ticket;
 pub(crate) mod user_key;

@@ -36,8 +36,8 @@ pub(crate) struct CatchUp {
 #[derive(Debug)]
 pub(crate) enum Resume {
     /// Where the client was is still to be looked up; `None` is a text that is no position. What it was sent already
-    /// ends its replay.
-    Asked { position: Option<Position>, sent: SentSpans },
+    /// ends its replay. How often its history was asked for elsewhere, and whether that is waited for.
+    Asked { position: Option<Position>, sent: SentSpans, n_asked: u8, is_waiting: bool },
     /// Told when the cursor comes here.
     Replaying { until: u64, n_replayed: u64 },
     /// The replay fell out of what is kept, and goes on with the oldest.
@@ -76,6 +76,13 @@ pub(crate) struct PageReceipt {
     pub(crate) n_bytes_left: usize,
     /// Shard time at which all of that was written.
     pub(crate) written_at: Option<u64>,
+}
+
+impl Resume {
+    /// The client says where it was.
+    pub(crate) fn asked(position: Option<Position>, sent: SentSpans) -> Self {
+        Self::Asked { position, sent, n_asked: 0, is_waiting: false }
+    }
 }
 
 impl CatchUp {

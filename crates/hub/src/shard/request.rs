@@ -37,6 +37,8 @@ pub(crate) enum Request {
     Backlog { key: SlotKey, messages: Vec<Bytes>, done: oneshot::Sender<PageEnd> },
     /// Tells every connection of the tenant, or of all, that events of other nodes may be missing.
     Gap { tenant: Option<TenantId>, n_missed: Option<u64> },
+    /// The tenant's history was asked for elsewhere: whoever waits for it goes on.
+    Recovered { tenant: TenantId },
     /// The user's open connections wait for kept messages no longer; with `only_unserved` those that nobody brings
     /// any.
     Release { user: UserKey, only_unserved: bool },

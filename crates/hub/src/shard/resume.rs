@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookswitch_protocol::Position;
+use hookswitch_protocol::{Position, TenantId};
 
 use super::visibility::may_see;
 use super::{Shard, SlotKey};
@@ -14,6 +14,9 @@ use crate::publish::wire_form::encode;
 use crate::seams::user_key::UserKey;
 use crate::shard::catch_up::{CatchUp, KeptPhase, Resume};
 use crate::shard::sent::SentSpans;
+
+/// How often the history of a client's tenant is asked for elsewhere: where it ends, and what came before.
+const MOST_ASKED: u8 = 3;
 
 /// How long a connection that is to be told waits for its client to say where it was.
 pub(super) const WAITED_FOR: Duration = Duration::from_secs(5);
@@ -29,7 +32,7 @@ impl Shard {
         let mut behind = match resume {
             None | Some(ResumeFrom::Here) => has_kept.then(|| CatchUp::of_user(came_in))?,
             Some(ResumeFrom::After(position)) => {
-                CatchUp::resuming(came_in, Resume::Asked { position, sent: SentSpans::default() })
+                CatchUp::resuming(came_in, Resume::asked(position, SentSpans::default()))
             }
             Some(ResumeFrom::Later) => CatchUp::resuming(came_in, Resume::Awaited { since: self.millis(), has_kept }),
         };
@@ -63,7 +66,7 @@ impl Shard {
         let live = || Box::new(CatchUp::from(self.shared.history.place(&table.tenant, appended)));
         let behind = connection.catch_up.get_or_insert_with(live);
         behind.stop_broad(appended);
-        let before = behind.resume.replace(Resume::Asked { position, sent });
+        let before = behind.resume.replace(Resume::asked(position, sent));
         self.end_awaiting(key, matches!(before, Some(Resume::Awaited { has_kept: true, .. })));
         self.mark_dirty(key.slot);
         true
@@ -91,12 +94,26 @@ impl Shard {
         };
         let table = &self.tenants[connection.tenant as usize];
         let appended = table.appended().seq;
+        let wants_opt_in = connection.wants_opt_in();
         let Some(behind) = connection.catch_up.as_deref_mut().filter(|behind| behind.may_go_on()) else { return false };
         behind.stop_broad(appended);
-        let Some(Resume::Asked { position, sent }) = &mut behind.resume else { return true };
-        let (position, sent) = (*position, std::mem::take(sent));
+        let Some(Resume::Asked { position, sent, n_asked, is_waiting }) = &mut behind.resume else { return true };
+        if *is_waiting {
+            return false;
+        }
+        let position = *position;
         let head = self.shared.history.head(&table.tenant, self.index).place;
-        let found = self.shared.history.find(&table.tenant, position, connection.wants_opt_in());
+        let found = self.shared.history.find(&table.tenant, position, wants_opt_in);
+        if let Err(reason) = found
+            && position.is_some()
+            && *n_asked < MOST_ASKED
+            && let Some(with_past) = self.shared.history.may_recover(&table.tenant, reason)
+        {
+            (*n_asked, *is_waiting) = (*n_asked + 1, true);
+            self.shared.recoveries.want(&table.tenant, with_past);
+            return false;
+        }
+        let sent = std::mem::take(sent);
         // What was said under the same key before is none of a visitor's business.
         let began = match &connection.subject {
             Subject::Visitor(session) => self.shared.history.before_session(&table.tenant, session),
@@ -130,6 +147,20 @@ impl Shard {
             }
         }
         true
+    }
+
+    /// Whoever waits for the tenant's history looks again.
+    pub(super) fn recovered(&mut self, tenant: &TenantId) {
+        let Some(index) = self.by_tenant.get(tenant) else { return };
+        let slots: Vec<u32> = self.tenants[*index as usize].slots().collect();
+        for slot in slots {
+            let behind = self.connections.get_mut(slot as usize).and_then(|c| c.catch_up.as_deref_mut());
+            if let Some(Resume::Asked { is_waiting, .. }) = behind.and_then(|behind| behind.resume.as_mut())
+                && std::mem::take(is_waiting)
+            {
+                self.mark_dirty(slot);
+            }
+        }
     }
 
     /// Tells the client that it has everything up to where it came in, once it has.

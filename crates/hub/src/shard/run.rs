@@ -167,5 +167,6 @@ fn serve(shard: &Rc<RefCell<Shard>>, request: Request) {
         Request::Backlog { key, messages, done } => this.send_backlog(key, &messages, done),
         Request::Release { user, only_unserved } => this.release(&user, only_unserved),
         Request::Gap { tenant, n_missed } => this.begin_gap(tenant, n_missed),
+        Request::Recovered { tenant } => this.recovered(&tenant),
     }
 }

@@ -23,13 +23,13 @@ fn event(of: &str, kind: &str, id: &str) -> Event {
 }
 
 fn from_a_node(event: Event) -> Received {
-    Received { event: Arc::new(event), origin: Origin::Node { answerable_with: None } }
+    Received::live(event, Origin::Node { answerable_with: None })
 }
 
 /// An event for whose user this node is answerable, together with these.
 fn answerable(event: Event, others: &[&str]) -> Received {
     let others = others.iter().map(|name| NodeId::parse(name).expect("legal")).collect();
-    Received { event: Arc::new(event), origin: Origin::Node { answerable_with: Some(others) } }
+    Received::live(event, Origin::Node { answerable_with: Some(others) })
 }
 
 /// A rig whose kept messages can be looked at.
@@ -109,7 +109,7 @@ async fn what_comes_before_the_end_of_its_session_still_belongs_to_it_in_a_batch
     let mut visitor = rig.visitor("t", "s").await;
     let payload = Payload::parse(r#"{"session_id":"s"}"#).expect("an object");
     let message = Event { payload, ..event("t", "chat.message", "message") };
-    let mut batch = vec![Received { event: Arc::new(message), origin: Origin::Foreign }];
+    let mut batch = vec![Received::live(message, Origin::Foreign)];
     batch.extend((0..100).map(|n| from_a_node(event("t", "alert", &format!("e{n}")))));
     batch.push(from_a_node(in_session(event("t", "chat.session.ended", "end"), "s")));
     rig.sink.on_events(&tenant("t"), batch);

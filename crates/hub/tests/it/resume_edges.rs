@@ -13,7 +13,7 @@ async fn publish(rig: &Rig, ids: &[String]) {
 }
 
 async fn publish_kept(rig: &Rig, event: Event) {
-    let kept = [Publication { event: EncodedEvent::kept(event), holders: Vec::new() }];
+    let kept = [Publication { event: EncodedEvent::kept(event), holders: Vec::new(), ticket: None }];
     let room = rig.hub.reserve(&tenant("t"), 1).await.expect("there is room");
     assert!(rig.hub.publish(room, &kept).await.is_empty(), "it is with the store already");
 }

@@ -1,5 +1,9 @@
 //! Events between nodes over pub/sub.
 
+mod appending;
+mod order_heads;
+mod order_past;
+mod orders;
 mod outgoing;
 mod read_ahead;
 mod receiver;
@@ -11,6 +15,7 @@ mod shard_watch;
 mod sources;
 mod subscriptions;
 mod supervisor;
+mod tenant_order;
 pub(crate) mod wire;
 
 use std::fmt;
@@ -22,6 +27,7 @@ use hookswitch_protocol::TenantId;
 use hookswitch_runtime::Scope;
 use tokio::sync::{Notify, watch};
 
+use self::orders::Orders;
 use self::outgoing::Outgoing;
 use self::receiver::Receiver;
 use self::shard_listeners::ShardListeners;
@@ -50,10 +56,13 @@ impl RedisBroker {
             Sources::new(link.subscriber().message_rx(), wire::largest(link.config().message_bytes));
         let shards =
             subscriptions::has_shards(link).then(|| Arc::new(ShardListeners::new(link.clone(), add_source.clone())));
-        let subscriptions = Arc::new(Subscriptions::new(link.clone(), shards.clone()));
-        let outgoing = Arc::new(Outgoing::new(link.clone(), metrics.clone()));
+        // Over shard channels the order of a tenant's events is that of its server, and not of its stream.
+        let orders = (!link.config().sharded_pubsub)
+            .then(|| Orders::new(link.clone(), Arc::clone(sink), metrics.clone(), scope.clone()));
+        let subscriptions = Arc::new(Subscriptions::new(link.clone(), shards.clone(), orders.clone()));
+        let outgoing = Arc::new(Outgoing::new(link.clone(), metrics.clone(), orders.clone()));
         let (subs, count) = (Arc::clone(&subscriptions), metrics.clone());
-        let receiver = Receiver::new(link.clone(), subs, Arc::clone(sink), count, sources);
+        let receiver = Receiver::new(link.clone(), subs, Arc::clone(sink), count, sources, orders.clone());
         let supervisor = Supervisor::new(link.clone(), Arc::clone(&subscriptions), Arc::clone(sink), add_source);
         let is_needed = watch::Sender::new(true);
         if let Topology::Cluster(_) = link.config().topology {
@@ -64,6 +73,10 @@ impl RedisBroker {
             let (link, subscriptions, sink) = (link.clone(), Arc::clone(&subscriptions), Arc::clone(sink));
             let watch = ShardWatch { link, shards, subscriptions, sink, metrics: metrics.clone() };
             scope.spawn("redis-shards", while_needed(&is_needed, watch.run()));
+        }
+        if let Some(orders) = orders {
+            scope.spawn("redis-heads", while_needed(&is_needed, Arc::clone(&orders).compare_heads()));
+            scope.spawn("redis-way", while_needed(&is_needed, orders.tell_way()));
         }
         scope.spawn("redis-receiver", while_needed(&is_needed, receiver.run()));
         scope.spawn("redis-supervisor", while_needed(&is_needed, supervisor.run()));
@@ -133,6 +146,18 @@ impl Broker for RedisBroker {
         Box::pin(async move {
             self.outgoing.settle(told).await;
             Ok(())
+        })
+    }
+
+    fn gives_positions(&self) -> bool {
+        self.outgoing.orders.is_some()
+    }
+
+    fn recover<'a>(&'a self, tenant: &'a TenantId, with_past: bool) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Some(orders) = &self.outgoing.orders {
+                orders.recover(tenant, with_past).await;
+            }
         })
     }
 

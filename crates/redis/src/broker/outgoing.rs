@@ -1,47 +1,55 @@
 //! What goes out: in order, at once while Redis is there, later when it is back.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use fred::clients::{Client, WithOptions};
 use fred::interfaces::PubsubInterface as _;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use hookswitch_hub::{Publication, UserKey};
+use hookswitch_hub::{BoxFuture, Publication, UserKey};
 use hookswitch_protocol::TenantId;
 use hookswitch_runtime::Scope;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::send_queue::{Batch, Bounds, Outbound, SendQueue};
+use super::orders::Orders;
+use super::send_queue::{Batch, Bounds, Outbound, Placed, SendQueue};
 use super::wire;
 use crate::config::Topology;
 use crate::link::{Link, LinkError, LinkState};
 use crate::metrics::BrokerMetrics;
 
 /// Pause before what failed is sent again.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is being sent.
+type Sends<'a> = FuturesUnordered<BoxFuture<'a, ()>>;
 
 /// The queue of messages to the other nodes.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    link: Link,
-    metrics: BrokerMetrics,
+    pub(super) link: Link,
+    pub(super) metrics: BrokerMetrics,
     queue: Mutex<SendQueue>,
+    /// Where streams number the events.
+    pub(super) orders: Option<Arc<Orders>>,
     arrived: Notify,
     /// Whether messages go out now; otherwise they are kept, and nobody waits for them.
     is_sending: AtomicBool,
 }
 
 impl Outgoing {
-    pub(crate) fn new(link: Link, metrics: BrokerMetrics) -> Self {
+    pub(crate) fn new(link: Link, metrics: BrokerMetrics, orders: Option<Arc<Orders>>) -> Self {
         let (n_messages, n_bytes) = (link.config().buffer_events, link.config().buffer_bytes);
         let queue = Mutex::new(SendQueue::new(Bounds { n_messages, n_bytes }));
-        Self { link, metrics, queue, arrived: Notify::new(), is_sending: AtomicBool::new(false) }
+        Self { link, metrics, queue, orders, arrived: Notify::new(), is_sending: AtomicBool::new(false) }
     }
 
-    fn queue(&self) -> MutexGuard<'_, SendQueue> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, SendQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -51,15 +59,18 @@ impl Outgoing {
 
     /// Puts events into the queue, with their numbers. They are sent whether anybody waits or not.
     pub(crate) fn publish(&self, publications: &[Publication]) -> Vec<oneshot::Receiver<()>> {
-        let mut queue = self.queue();
-        let mut append = |publication| {
-            let mut outbound = self.outbound(&mut queue, publication);
-            let (settled, told) = oneshot::channel();
-            outbound.settled = Some(settled);
-            self.append(&mut queue, outbound);
-            told
+        let told = {
+            let mut queue = self.queue();
+            let mut append = |publication| {
+                let mut outbound = self.outbound(&mut queue, publication);
+                let (settled, told) = oneshot::channel();
+                outbound.settled = Some(settled);
+                self.append(&mut queue, outbound);
+                told
+            };
+            publications.iter().map(&mut append).collect()
         };
-        let told = publications.iter().map(&mut append).collect();
+        self.give_where_degraded(publications);
         self.arrived.notify_one();
         told
     }
@@ -82,15 +93,16 @@ impl Outgoing {
             is_sharded: false,
             slot: self.slot_of(tenant),
             settled: None,
+            placed: None,
         }
     }
 
     /// Redis takes messages again: the other nodes are told how far the numbers of those tenants went of which
     /// messages were dropped, for maybe no event follows that would show it.
-    fn tell_dropped(&self, queue: &mut SendQueue) {
+    pub(super) fn tell_dropped(&self, queue: &mut SendQueue) {
         let room = self.link.config().buffer_events.saturating_sub(queue.n_waiting());
-        for (tenant, last) in queue.take_unannounced(room) {
-            self.append(queue, self.control(&tenant, wire::encode_last(self.link.node(), last)));
+        for (tenant, last, n_dropped) in queue.take_unannounced(room) {
+            self.append(queue, self.control(&tenant, wire::encode_last(self.link.node(), last, n_dropped)));
         }
     }
 
@@ -109,13 +121,16 @@ impl Outgoing {
         let keys = self.link.keys();
         let seq = queue.number(&event.tenant);
         let is_sharded = self.link.config().sharded_pubsub && event.topic.is_none();
+        let is_placed = self.orders.is_some() && !event.event_type.is_passing();
+        let placed = || Placed { publication: publication.clone(), seq, was_live: false, was_sent: false };
         Outbound {
             tenant: event.tenant.clone(),
             channel: if is_sharded { keys.tenant_channel(&event.tenant) } else { keys.channel_of(event) },
-            body: wire::encode(publication, self.link.node(), seq).into(),
+            body: wire::encode(publication, self.link.node(), seq, self.orders.is_some()).into(),
             is_sharded,
             slot: self.slot_of(&event.tenant),
             settled: None,
+            placed: is_placed.then(placed),
         }
     }
 
@@ -143,7 +158,7 @@ impl Outgoing {
     }
 
     /// Says once how much was dropped, when that is over.
-    fn report_dropped(queue: &mut SendQueue) {
+    pub(super) fn report_dropped(queue: &mut SendQueue) {
         if let Some(dropped) = queue.take_dropped() {
             let (n_events, n_tenants) = (dropped.n_messages, dropped.tenants.len());
             tracing::warn!(n_events, n_tenants, "events for other nodes were dropped while too many waited for Redis");
@@ -154,26 +169,37 @@ impl Outgoing {
     /// does not take holds up no other.
     pub(crate) async fn run(&self, scope: &Scope) {
         let (soft, mut changes) = (scope.soft(), self.link.changes());
-        let mut sends = FuturesUnordered::new();
+        let (mut sends, mut appends) = (Sends::new(), Sends::new());
         while !soft.is_cancelled() {
             if !self.link.is_up() || !self.is_sending.load(Ordering::Acquire) {
                 let was_down = !self.link.is_up();
                 self.stop_sending();
-                // Each comes back in time, as the clients' commands do.
-                while sends.next().await.is_some() {}
-                soft.run_until_cancelled(self.wait_for_link(&mut changes, was_down)).await;
+                let mut reopened = pin!(async {
+                    // Each comes back in time, as the clients' commands do.
+                    while sends.next().await.is_some() {}
+                    soft.run_until_cancelled(self.wait_for_link(&mut changes, was_down)).await;
+                });
+                while tokio::select! {
+                    Some(()) = appends.next() => true,
+                    () = &mut reopened => false,
+                } {}
             }
-            sends.extend(self.ready_batches());
+            self.send_ready(&mut sends, &mut appends);
             tokio::select! {
                 Some(()) = sends.next() => {}
+                Some(()) = appends.next() => {}
                 () = self.arrived.notified() => {}
                 _ = changes.changed() => {}
                 () = soft.cancelled() => {}
             }
         }
         let rest = async {
-            while self.link.is_up() && sends.next().await.is_some() {
-                sends.extend(self.ready_batches());
+            while self.link.is_up() && !(sends.is_empty() && appends.is_empty()) {
+                tokio::select! {
+                    Some(()) = sends.next() => {}
+                    Some(()) = appends.next() => {}
+                }
+                self.send_ready(&mut sends, &mut appends);
             }
         };
         let _sent = tokio::time::timeout(self.link.config().flush_timeout(), rest).await;
@@ -193,7 +219,19 @@ impl Outgoing {
 
     fn stop_sending(&self) {
         self.is_sending.store(false, Ordering::Release);
-        self.queue().release_waiters();
+        let tenants = {
+            let mut queue = self.queue();
+            queue.release_waiters();
+            queue.tenants()
+        };
+        for tenant in tenants {
+            self.degrade(&tenant);
+        }
+    }
+
+    /// Whether messages go out now.
+    pub(super) fn is_sending(&self) -> bool {
+        self.is_sending.load(Ordering::Acquire)
     }
 
     /// Waits until the link is open, and then a moment longer: the other nodes, which lost it too, must
@@ -207,10 +245,27 @@ impl Outgoing {
         self.is_sending.store(true, Ordering::Release);
     }
 
-    /// What can be sent now, tenant by tenant.
-    fn ready_batches(&self) -> Vec<impl Future<Output = ()> + use<'_>> {
-        let mut queue = self.queue();
-        std::iter::from_fn(|| queue.take()).map(|(tenant, batch)| self.send_batch(tenant, batch)).collect()
+    /// Begins to send what can be sent now: what is only published, tenant by tenant; what streams number, together. In a
+    /// cluster each tenant by itself, for its server may hang.
+    fn send_ready<'a>(&'a self, sends: &mut Sends<'a>, appends: &mut Sends<'a>) {
+        let taken: Vec<_> = {
+            let mut queue = self.queue();
+            std::iter::from_fn(|| queue.take()).collect()
+        };
+        let is_placed = |(_, batch): &(TenantId, Batch)| batch.iter().any(|outbound| outbound.placed.is_some());
+        let (placed, plain): (Vec<_>, Vec<_>) = taken.into_iter().partition(is_placed);
+        sends.extend(
+            plain.into_iter().map(|(tenant, batch)| Box::pin(self.send_batch(tenant, batch)) as BoxFuture<'a, ()>),
+        );
+        let Some(orders) = self.orders.as_deref().filter(|_| !placed.is_empty()) else { return };
+        match self.link.config().topology {
+            Topology::Cluster(_) => {
+                appends.extend(
+                    placed.into_iter().map(|one| Box::pin(self.append_all(orders, vec![one])) as BoxFuture<'a, ()>),
+                );
+            }
+            Topology::Single(_) | Topology::Sentinel { .. } => appends.push(Box::pin(self.append_all(orders, placed))),
+        }
     }
 
     /// Sends messages of one tenant. From the first that failed on they are sent again; what Redis took
@@ -238,15 +293,18 @@ impl Outgoing {
         self.queue().release(tenant);
     }
 
+    /// Publishes a message as it is.
+    pub(super) async fn send(&self, channel: &str, body: &Bytes, slot: u16) -> Result<(), LinkError> {
+        self.link.publish_at(slot, channel, body.clone()).await
+    }
+
     async fn send_one(&self, outbound: &Outbound) -> Result<(), LinkError> {
         let channel = outbound.channel.as_str();
-        let sent: Result<(), _> = if outbound.is_sharded {
-            let send = async |client: WithOptions<Client>| client.spublish(channel, outbound.body.clone()).await;
-            self.link.at_key(channel, send).await
-        } else {
-            let send = async |client: WithOptions<Client>| client.publish(channel, outbound.body.clone()).await;
-            self.link.at_slot(outbound.slot, send).await
-        };
+        if !outbound.is_sharded {
+            return self.send(channel, &outbound.body, outbound.slot).await;
+        }
+        let send = async |client: WithOptions<Client>| client.spublish(channel, outbound.body.clone()).await;
+        let sent: Result<(), _> = self.link.at_key(channel, send).await;
         sent.map_err(|source| self.link.failed("publish an event", channel, source))
     }
 }

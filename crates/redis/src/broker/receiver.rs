@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use fred::types::Message;
 use hookswitch_hub::{BrokerSink, GapScope, Origin, Received};
-use hookswitch_protocol::TenantId;
+use hookswitch_protocol::{NodeId, TenantId};
 use tokio::time::MissedTickBehavior;
 
+use super::orders::{Orders, SharedOrder, locked};
 use super::read_ahead::Next;
 use super::refusals::Refusals;
 use super::sequence::Ordered;
 use super::sources::Sources;
 use super::subscriptions::Subscriptions;
+use super::tenant_order::Echo;
 use super::wire::{self, Context, ControlMessage, Incoming, Refusal};
 use crate::keys::Channel;
 use crate::link::Link;
@@ -35,11 +37,15 @@ pub(crate) struct Receiver {
     metrics: BrokerMetrics,
     sources: Sources,
     refusals: Refusals,
+    /// Where streams number the events.
+    orders: Option<Arc<Orders>>,
     /// Events that came right behind each other, and whose they are: what a node published together is
     /// handed on together.
     ready: Vec<Received>,
     ready_bytes: usize,
     ready_of: Option<TenantId>,
+    /// The order of the last tenant that had an event.
+    order: Option<(TenantId, SharedOrder)>,
     /// Bytes read since the clients' messages were taken over.
     n_read_bytes: usize,
 }
@@ -51,6 +57,7 @@ impl Receiver {
         sink: Arc<dyn BrokerSink>,
         metrics: BrokerMetrics,
         sources: Sources,
+        orders: Option<Arc<Orders>>,
     ) -> Self {
         let refusals = Refusals::new(metrics.clone());
         Self {
@@ -60,9 +67,11 @@ impl Receiver {
             metrics,
             sources,
             refusals,
+            orders,
             ready: Vec::new(),
             ready_bytes: 0,
             ready_of: None,
+            order: None,
             n_read_bytes: 0,
         }
     }
@@ -125,7 +134,15 @@ impl Receiver {
         self.metrics.forgotten.inc_by(n_messages);
         self.hand_on();
         self.subscriptions.sequencer().forgive_tenant(&tenant);
+        self.look_up_missing(vec![tenant.clone()]);
         self.sink.on_gap(GapScope::Tenant(tenant), None);
+    }
+
+    /// Compares where the histories of these tenants end with what came.
+    fn look_up_missing(&self, tenants: Vec<TenantId>) {
+        if let Some(orders) = &self.orders {
+            orders.look_up(tenants);
+        }
     }
 
     fn lagged(&mut self, n_messages: u64) {
@@ -133,6 +150,7 @@ impl Receiver {
         self.metrics.forgotten.inc_by(n_messages);
         self.hand_on();
         self.subscriptions.sequencer().forgive();
+        self.look_up_missing(self.subscriptions.watched());
         self.sink.on_gap(GapScope::All, None);
     }
 
@@ -149,6 +167,11 @@ impl Receiver {
     }
 
     fn take_from(&mut self, channel: Channel<'_>, bytes: &[u8]) -> Result<(), Refusal> {
+        if let Channel::Tenant(name) = channel
+            && self.is_known(&tenant(name)?, bytes)
+        {
+            return Ok(());
+        }
         let context = Context {
             node: self.link.node(),
             tenant: None,
@@ -160,15 +183,51 @@ impl Receiver {
             Channel::Probe(node) => self.take_probe(node, bytes),
             Channel::Internal(name) => self.take_control(&tenant(name)?, bytes)?,
             Channel::Main => self.accept(wire::decode_wrapped(bytes, context)?),
-            // What comes back to its publisher is not worth reading.
-            Channel::Topic(_) | Channel::Tenant(_) if wire::is_plainly_of(bytes, self.link.node()) => {}
-            Channel::Topic(topic) => self.accept(wire::decode(bytes, Context { topic: Some(topic), ..context })?),
+            Channel::Topic(topic) => {
+                // What comes back to its publisher is read only where nothing is known of it.
+                let is_own = wire::plain_number(wire::split_position(bytes).0, self.link.node()).is_some();
+                if self.orders.is_some() || !is_own {
+                    self.accept(wire::decode(bytes, Context { topic: Some(topic), ..context })?);
+                }
+            }
             Channel::Tenant(name) => {
                 let tenant = tenant(name)?;
                 self.accept(wire::decode(bytes, Context { tenant: Some(&tenant), ..context })?);
             }
         }
         Ok(())
+    }
+
+    /// Whether an envelope need not be read: it was given, or is one of this node's own, which it has itself.
+    fn is_known(&mut self, tenant: &TenantId, bytes: &[u8]) -> bool {
+        let (head, position) = wire::split_position(bytes);
+        let own = wire::plain_number(head, self.link.node());
+        let Some((position, order)) = position.zip(self.order_of(tenant)) else { return own.is_some() };
+        let echo = {
+            let mut order = locked(&order);
+            if order.is_given(position) || !order.is_watched && own.is_some() {
+                return true;
+            }
+            own.map(|seq| order.echo(seq, position))
+        };
+        match echo {
+            Some(Echo::Known) => true,
+            Some(Echo::Event(received)) => {
+                self.make_ready(tenant, *received);
+                true
+            }
+            Some(Echo::Unknown) | None => false,
+        }
+    }
+
+    fn order_of(&mut self, tenant: &TenantId) -> Option<SharedOrder> {
+        let orders = self.orders.as_ref()?;
+        if let Some((_, order)) = self.order.as_ref().filter(|(of, _)| of == tenant) {
+            return Some(Arc::clone(order));
+        }
+        let order = orders.of(tenant);
+        self.order = Some((tenant.clone(), Arc::clone(&order)));
+        Some(order)
     }
 
     fn take_probe(&self, node: &str, bytes: &[u8]) {
@@ -184,9 +243,20 @@ impl Receiver {
                 self.hand_on();
                 self.sink.on_backlog(user);
             }
-            Some(ControlMessage::Last(node, seq)) => {
+            Some(ControlMessage::Last(_, _, Some(n_dropped))) if self.orders.is_some() => {
+                self.hand_on();
+                self.metrics.missed.inc_by(n_dropped);
+                self.sink.on_gap(GapScope::Tenant(tenant.clone()), Some(n_dropped));
+            }
+            Some(ControlMessage::Last(node, seq, _)) => {
                 let ordered = self.subscriptions.sequencer().up_to(tenant, &node, seq);
                 self.pass_on(tenant, ordered);
+            }
+            Some(ControlMessage::Head(head)) => {
+                if let Some(orders) = self.orders.clone() {
+                    self.hand_on();
+                    orders.heard_of(tenant, head);
+                }
             }
             None => {}
         }
@@ -194,7 +264,10 @@ impl Receiver {
     }
 
     fn accept(&mut self, incoming: Incoming) {
-        let Incoming { received, publisher } = incoming;
+        let Incoming { received, publisher, is_streamed } = incoming;
+        if is_streamed && self.orders.is_some() {
+            return self.accept_streamed(received, publisher);
+        }
         let tenant = received.event.tenant.clone();
         let is_watched = self.subscriptions.is_watched(&tenant);
         match publisher {
@@ -213,6 +286,35 @@ impl Receiver {
         }
     }
 
+    /// An event whose publisher has a stream: with its position, or without where the stream did not take it.
+    fn accept_streamed(&mut self, mut received: Received, publisher: Option<(NodeId, u64)>) {
+        let tenant = received.event.tenant.clone();
+        let Some(order) = self.order_of(&tenant) else { return };
+        let is_own = publisher.as_ref().is_some_and(|(node, _)| node == self.link.node());
+        let is_wanted = {
+            let mut order = locked(&order);
+            match (received.position, publisher) {
+                (Some(position), Some((_, seq))) if is_own => match order.echo(seq, position) {
+                    Echo::Known => return,
+                    Echo::Event(own) => received = *own,
+                    Echo::Unknown => received.origin = Origin::Own(None),
+                },
+                (Some(_), Some((node, seq))) => received.is_known = order.is_known(&node, seq),
+                (None, Some(_)) if is_own => return,
+                (None, Some((node, seq))) if !received.event.event_type.is_passing() => order.note_known(node, seq),
+                (_, None) | (None, Some(_)) => {}
+            }
+            order.is_watched
+        };
+        // It may be for this node to keep it, though it does not serve the tenant any more.
+        let is_answerable = matches!(received.origin, Origin::Node { answerable_with: Some(_) });
+        if is_wanted {
+            self.make_ready(&tenant, received);
+        } else if is_answerable && !received.is_known {
+            self.pass_on(&tenant, Ordered { ready: vec![Received { position: None, ..received }], n_missed: 0 });
+        }
+    }
+
     fn give_up(&mut self) {
         let given_up = self.subscriptions.sequencer().give_up();
         for (tenant, ordered) in given_up {
@@ -227,23 +329,32 @@ impl Receiver {
             self.metrics.missed.inc_by(n_missed);
             self.sink.on_gap(GapScope::Tenant(tenant.clone()), Some(n_missed));
         }
-        self.metrics.received.inc_by(ready.len() as u64);
         for received in ready {
-            let is_full = self.ready.len() >= EVENTS_AT_ONCE || self.ready_bytes >= BYTES_AT_ONCE;
-            if self.ready_of.as_ref() != Some(tenant) || is_full {
-                self.hand_on();
-                self.ready_of = Some(tenant.clone());
-            }
-            self.ready_bytes += received.event.payload.as_str().len();
-            self.ready.push(received);
+            self.make_ready(tenant, received);
         }
+    }
+
+    fn make_ready(&mut self, tenant: &TenantId, received: Received) {
+        let is_full = self.ready.len() >= EVENTS_AT_ONCE || self.ready_bytes >= BYTES_AT_ONCE;
+        if self.ready_of.as_ref() != Some(tenant) || is_full {
+            self.hand_on();
+            self.ready_of = Some(tenant.clone());
+        }
+        self.ready_bytes += received.event.payload.as_str().len();
+        self.ready.push(received);
     }
 
     /// Hands on what came so far; nothing that is told of the tenant may overtake it.
     fn hand_on(&mut self) {
         self.ready_bytes = 0;
-        if let Some(tenant) = self.ready_of.take() {
-            self.sink.on_events(&tenant, std::mem::take(&mut self.ready));
+        let Some(tenant) = self.ready_of.take() else { return };
+        let ready = std::mem::take(&mut self.ready);
+        match (self.orders.clone(), self.order_of(&tenant)) {
+            (Some(orders), Some(order)) => orders.take(&tenant, &order, ready),
+            _ => {
+                self.metrics.received.inc_by(ready.len() as u64);
+                self.sink.on_events(&tenant, ready);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ mod heaviest;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
+use hookswitch_hub::Publication;
 use hookswitch_protocol::TenantId;
 use tokio::sync::oneshot;
 
@@ -45,6 +46,19 @@ pub(crate) struct Outbound {
     pub(crate) slot: u16,
     /// Told by being dropped: Redis has it, or it waits for Redis to come back.
     pub(crate) settled: Option<oneshot::Sender<()>>,
+    /// Of an event that the tenant's stream numbers.
+    pub(crate) placed: Option<Placed>,
+}
+
+/// An event on its way into its tenant's stream.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) publication: Publication,
+    pub(crate) seq: u64,
+    /// It was given here without its position.
+    pub(crate) was_live: bool,
+    /// It was sent to the others without its position.
+    pub(crate) was_sent: bool,
 }
 
 /// Messages of one tenant, in order.
@@ -78,8 +92,8 @@ pub(crate) struct SendQueue {
     dropping: Option<Dropped>,
     /// The queues by what waits in them, while too much does.
     heaviest: Option<Heaviest>,
-    /// Tenants of which messages were dropped and the other nodes may not know.
-    unannounced: HashSet<TenantId>,
+    /// Tenants of which messages were dropped and the other nodes may not know, and how many.
+    unannounced: HashMap<TenantId, u64>,
 }
 
 /// What is being sent.
@@ -127,7 +141,7 @@ impl SendQueue {
             generation: 0,
             dropping: None,
             heaviest: None,
-            unannounced: HashSet::new(),
+            unannounced: HashMap::new(),
         }
     }
 
@@ -135,7 +149,7 @@ impl SendQueue {
         self.n_messages
     }
 
-    /// The tenants whose messages wait or are being sent.
+    /// How many tenants' messages wait or are being sent.
     pub(crate) fn n_tenants(&self) -> usize {
         self.queues.len()
     }
@@ -192,19 +206,26 @@ impl SendQueue {
         dropping.n_messages += 1;
         if dropping.tenants.len() < COUNTED_TENANTS && !dropping.tenants.contains(&tenant) {
             dropping.tenants.insert(tenant.clone());
-            self.unannounced.insert(tenant);
+        }
+        if self.unannounced.len() < COUNTED_TENANTS || self.unannounced.contains_key(&tenant) {
+            *self.unannounced.entry(tenant).or_default() += 1;
         }
         Some(oldest)
     }
 
-    /// Up to so many tenants of which messages were dropped, with their last numbers.
-    pub(crate) fn take_unannounced(&mut self, limit: usize) -> Vec<(TenantId, u64)> {
-        let some: Vec<TenantId> = self.unannounced.iter().take(limit).cloned().collect();
-        for tenant in &some {
+    /// Up to so many tenants of which messages were dropped, with their last numbers, and how many were dropped.
+    pub(crate) fn take_unannounced(&mut self, limit: usize) -> Vec<(TenantId, u64, u64)> {
+        let some: Vec<(TenantId, u64)> =
+            self.unannounced.iter().take(limit).map(|(tenant, n_dropped)| (tenant.clone(), *n_dropped)).collect();
+        for (tenant, _) in &some {
             self.unannounced.remove(tenant);
         }
         // Counts that began anew are no gap.
-        some.into_iter().filter_map(|tenant| self.numbers.get(&tenant).copied().map(|last| (tenant, last))).collect()
+        let known = some.into_iter().filter_map(|(tenant, n_dropped)| {
+            let last = self.numbers.get(&tenant).copied()?;
+            Some((tenant, last, n_dropped))
+        });
+        known.collect()
     }
 
     /// Whether messages were dropped, and not yet told of.
@@ -256,9 +277,11 @@ impl SendQueue {
             let limit = if queue.has_failed { 1 } else { SENT_AT_ONCE };
             let mut batch = Batch::new();
             let mut n_bytes = 0;
+            let is_placed = queue.waiting.front().is_some_and(|first| first.placed.is_some());
+            // What is appended and what is published only go different ways.
             while batch.len() < limit
                 && n_bytes < BYTES_AT_ONCE
-                && let Some(outbound) = queue.waiting.pop_front()
+                && let Some(outbound) = queue.waiting.pop_front_if(|next| next.placed.is_some() == is_placed)
             {
                 n_bytes += outbound.body.len();
                 queue.weight -= bounds.weight(&outbound);
@@ -293,6 +316,29 @@ impl SendQueue {
                 queue.waiting.push_front(Outbound { settled: None, ..outbound });
             }
         });
+    }
+
+    /// These were taken, and it is not known whether Redis has them: they are sent again by whoever took them, and
+    /// take no room from others meanwhile. Nobody waits for them.
+    pub(crate) fn in_doubt(&mut self, tenant: &TenantId, batch: &mut [Outbound]) {
+        for outbound in &mut *batch {
+            outbound.settled = None;
+        }
+        self.answered(batch);
+        self.settled(tenant, true);
+        let load = self.load_of(tenant);
+        load.n_messages += batch.len();
+        load.n_bytes += n_bytes(batch);
+    }
+
+    /// What waits of a tenant.
+    pub(crate) fn waiting(&mut self, tenant: &TenantId) -> impl Iterator<Item = &mut Outbound> {
+        self.queues.get_mut(tenant).into_iter().flat_map(|queue| &mut queue.waiting)
+    }
+
+    /// The tenants whose messages wait or are being sent.
+    pub(crate) fn tenants(&self) -> Vec<TenantId> {
+        self.queues.keys().cloned().collect()
     }
 
     /// How a tenant's messages went that were taken; its turn comes again, when there are more of them, when it is

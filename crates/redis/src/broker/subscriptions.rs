@@ -9,6 +9,7 @@ use fred::types::config::Options;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use hookswitch_protocol::{Chain, TenantId};
 
+use super::orders::Orders;
 use super::sequence::Sequencer;
 use super::shard_listeners::ShardListeners;
 use crate::config::Topology;
@@ -35,6 +36,8 @@ pub(crate) struct Subscriptions {
     sequencer: Mutex<Sequencer>,
     /// Where a cluster's shard channels are listened to.
     shards: Option<Arc<ShardListeners>>,
+    /// Where streams number the events.
+    orders: Option<Arc<Orders>>,
 }
 
 #[derive(Debug, Default)]
@@ -47,11 +50,11 @@ struct Tenants {
 }
 
 impl Subscriptions {
-    pub(crate) fn new(link: Link, shards: Option<Arc<ShardListeners>>) -> Self {
+    pub(crate) fn new(link: Link, shards: Option<Arc<ShardListeners>>, orders: Option<Arc<Orders>>) -> Self {
         // Sharded, a topic's events and the others of a tenant come over different servers.
         let settling = if link.config().sharded_pubsub { SETTLING } else { Duration::ZERO };
         let sequencer = Mutex::new(Sequencer::settling_for(settling));
-        Self { link, tenants: Mutex::default(), sequencer, shards }
+        Self { link, tenants: Mutex::default(), sequencer, shards, orders }
     }
 
     fn tenants(&self) -> MutexGuard<'_, Tenants> {
@@ -60,6 +63,11 @@ impl Subscriptions {
 
     pub(crate) fn sequencer(&self) -> MutexGuard<'_, Sequencer> {
         self.sequencer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether streams number the events.
+    pub(crate) fn has_orders(&self) -> bool {
+        self.orders.is_some()
     }
 
     /// Whether events of this tenant are wanted.
@@ -78,6 +86,18 @@ impl Subscriptions {
     ///
     /// However long the answer takes: whether the way is open is told by the probes, which go the same way.
     pub(crate) async fn watch(&self, tenant: &TenantId) -> Result<(), LinkError> {
+        if let Some(orders) = &self.orders {
+            orders.begin(tenant);
+        }
+        let is_heard = self.listen(tenant).await?;
+        if is_heard {
+            self.read_heads(std::slice::from_ref(tenant), false).await;
+        }
+        Ok(())
+    }
+
+    /// Whether its channels are listened to now; otherwise whoever opens the link asks for them.
+    async fn listen(&self, tenant: &TenantId) -> Result<bool, LinkError> {
         let mut changes = self.link.changes();
         let n_opened = {
             let mut tenants = self.tenants();
@@ -85,7 +105,7 @@ impl Subscriptions {
             // Under the lock: whoever opens the link does so under it too, when nothing is pending.
             if !self.link.is_up() {
                 tenants.pending.insert(tenant.clone());
-                return Ok(());
+                return Ok(false);
             }
             changes.borrow().n_opened
         };
@@ -98,13 +118,21 @@ impl Subscriptions {
                 } else if tenants.wanted.contains(tenant) {
                     tenants.granted.insert(tenant.clone());
                 }
-                subscribed
+                subscribed.map(|()| true)
             }
             // Whoever opens it again asks for all that is wanted.
             _closed = changes.wait_for(is_another) => {
                 self.tenants().pending.insert(tenant.clone());
-                Ok(())
+                Ok(false)
             }
+        }
+    }
+
+    /// Everything behind the ends of these tenants' histories comes from here on; what is missing before, since they were
+    /// listened to last, is fetched.
+    async fn read_heads(&self, tenants: &[TenantId], is_late: bool) {
+        if let Some(orders) = &self.orders {
+            orders.read_heads(tenants, is_late).await;
         }
     }
 
@@ -127,6 +155,9 @@ impl Subscriptions {
             tenants.granted.remove(tenant);
         }
         self.sequencer().forget(tenant);
+        if let Some(orders) = &self.orders {
+            orders.stop(tenant);
+        }
         if self.link.is_up() { self.unsubscribe(tenant).await } else { Ok(()) }
     }
 
@@ -176,6 +207,7 @@ impl Subscriptions {
             for some in pending.chunks(TENANTS_AT_ONCE) {
                 self.subscribe(some, self.patience()).await?;
                 self.settle(some).await;
+                self.read_heads(some, true).await;
             }
         }
     }

@@ -126,7 +126,11 @@ impl Supervisor {
         let was_pending = self.subscriptions.open_when_complete().await?;
         self.has_lost = false;
         if may_have_missed || was_pending {
-            self.sink.on_gap(GapScope::All, None);
+            match self.subscriptions.has_orders() {
+                // What was missed of each tenant is known and fetched, or told.
+                true => self.sink.on_reopened(),
+                false => self.sink.on_gap(GapScope::All, None),
+            }
         }
         Ok(())
     }

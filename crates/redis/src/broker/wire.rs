@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
-use hookswitch_hub::{Origin, Publication, Received, UserKey};
+use hookswitch_hub::{EncodedEvent, Origin, Publication, Received, UserKey};
 use hookswitch_protocol::{
-    Event, EventId, EventType, NewEvent, NodeId, Payload, SessionKey, TenantId, Timestamp, Topic, UserId,
+    Event, EventId, EventType, NewEvent, NodeId, Payload, Position, SessionKey, TenantId, Timestamp, Topic, UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -18,6 +17,9 @@ struct NodeMetadata<'a> {
     node: NodeId,
     /// Counts the events of one tenant that the node published.
     seq: u64,
+    /// Whether the tenant's stream gives the node's events their order, and not the numbers above.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    stream: bool,
     /// The chat session as visitors know it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     session: Option<SessionKey>,
@@ -44,6 +46,8 @@ struct Envelope<'a> {
     id: Option<EventId>,
     #[serde(borrow, default)]
     hookswitch: Option<NodeMetadata<'a>>,
+    #[serde(borrow, default)]
+    position: Option<Cow<'a, str>>,
 }
 
 /// The main channel's wrapper.
@@ -65,6 +69,10 @@ struct ControlFields {
     backlog_of: Option<UserId>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     last_seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    head: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    dropped: Option<u64>,
 }
 
 /// What another node notes.
@@ -72,8 +80,10 @@ struct ControlFields {
 pub(crate) enum ControlMessage {
     /// Something was kept for this user.
     Backlog(UserKey),
-    /// Its events of the tenant up to this number will not come any more if they have not.
-    Last(NodeId, u64),
+    /// Its events of the tenant up to this number will not come any more if they have not: so many were dropped.
+    Last(NodeId, u64, Option<u64>),
+    /// The last position of the tenant's history.
+    Head(Position),
 }
 
 /// One event off a channel.
@@ -82,6 +92,8 @@ pub(crate) struct Incoming {
     pub(crate) received: Received,
     /// Who published it and as which of its tenant's events, when it was a node.
     pub(crate) publisher: Option<(NodeId, u64)>,
+    /// Whether the publisher's events have their order from the tenant's stream.
+    pub(crate) is_streamed: bool,
 }
 
 /// Where a message stood, and what follows from that.
@@ -140,11 +152,12 @@ pub(crate) const fn largest(event_bytes: usize) -> usize {
 }
 
 /// The envelope of an event with our field behind the others.
-pub(crate) fn encode(publication: &Publication, node: &NodeId, seq: u64) -> Vec<u8> {
-    let Publication { event, holders } = publication;
+pub(crate) fn encode(publication: &Publication, node: &NodeId, seq: u64, stream: bool) -> Vec<u8> {
+    let Publication { event, holders, .. } = publication;
     let metadata = NodeMetadata {
         node: node.clone(),
         seq,
+        stream,
         session: event.session.clone(),
         holders: Cow::Borrowed(holders.as_slice()),
     };
@@ -158,26 +171,40 @@ pub(crate) fn encode(publication: &Publication, node: &NodeId, seq: u64) -> Vec<
     out
 }
 
-/// Whether an envelope is plainly this node's own: the end tells it without a look at the rest. `false` where it takes
-/// reading, say because the event has a chat session or answerable nodes.
+/// Parts off what stands at an envelope's end: the position, where there is one, and the last brace.
+pub(crate) fn split_position(bytes: &[u8]) -> (&[u8], Option<Position>) {
+    let told = || {
+        let rest = bytes.strip_suffix(b"\"}")?;
+        let begin = rest.iter().rposition(|byte| *byte == b'"')?;
+        let position = std::str::from_utf8(&rest[begin + 1..]).ok()?.parse().ok()?;
+        Some((rest[..begin].strip_suffix(b",\"position\":")?, position))
+    };
+    match told() {
+        Some((head, position)) => (head, Some(position)),
+        None => (bytes.strip_suffix(b"}").unwrap_or(bytes), None),
+    }
+}
+
+/// As which of its events an envelope is plainly this node's own: its end without what [`split_position`] parts off tells
+/// it without a look at the rest. `None` where it takes reading, say because the event has a chat session or answerable nodes.
 ///
 /// Only a field of the outermost object can end like this: one of an object within would be followed by a brace more,
 /// and text of a string by the string's end.
-pub(crate) fn is_plainly_of(bytes: &[u8], node: &NodeId) -> bool {
-    let told = || {
-        let counted = bytes.strip_suffix(b"}}")?;
-        let digits = counted.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-        let named = counted[..counted.len() - digits].strip_suffix(b"\",\"seq\":")?;
-        let before = named.strip_suffix(node.as_str().as_bytes())?;
-        Some(digits > 0 && before.ends_with(b",\"hookswitch\":{\"node\":\""))
-    };
-    told().unwrap_or(false)
+pub(crate) fn plain_number(bytes: &[u8], node: &NodeId) -> Option<u64> {
+    let counted = bytes.strip_suffix(b"}")?;
+    let counted = counted.strip_suffix(b",\"stream\":true").unwrap_or(counted);
+    let digits = counted.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (before, digits) = counted.split_at(counted.len() - digits);
+    let named = before.strip_suffix(b"\",\"seq\":")?;
+    let before = named.strip_suffix(node.as_str().as_bytes())?;
+    let number = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    before.ends_with(b",\"hookswitch\":{\"node\":\"").then_some(number)
 }
 
 /// Reads an envelope off a channel.
 pub(crate) fn decode(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Refusal> {
     let envelope: Envelope<'_> = serde_json::from_slice(bytes)?;
-    let Envelope { event_type, payload, timestamp, tenant_id, user_id, topic, id, hookswitch } = envelope;
+    let Envelope { event_type, payload, timestamp, tenant_id, user_id, topic, id, hookswitch, position } = envelope;
     if hookswitch.is_none() && bytes.len() > context.largest {
         return Err(Refusal::TooLarge);
     }
@@ -191,11 +218,14 @@ pub(crate) fn decode(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Ref
     };
     let payload = payload.map_or_else(|| Ok(Payload::empty()), Payload::from_raw);
     let payload = payload.map_err(|_| Refusal::Unfit("its payload is no object, or nested too deeply"))?;
+    // Only what went through the stream has a position: nodes' events, and what their scripts say.
+    let is_streamed = hookswitch.as_ref().map_or_else(|| event_type.is_opt_in(), |metadata| metadata.stream);
+    let position: Option<Position> = position.filter(|_| is_streamed).and_then(|text| text.parse().ok());
     let (publisher, session, origin) = match hookswitch {
         Some(NodeMetadata { seq, .. }) if seq > GREATEST_SEQ => {
             return Err(Refusal::Unfit("its number is none that a node would give"));
         }
-        Some(NodeMetadata { node, seq, session, holders }) => {
+        Some(NodeMetadata { node, seq, stream: _, session, holders }) => {
             let answerable_with = others(&holders, context.node);
             (Some((node, seq)), session, Origin::Node { answerable_with })
         }
@@ -206,7 +236,8 @@ pub(crate) fn decode(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Ref
     let id = Some(id.unwrap_or_else(|| EventId::generate(context.now)));
     let said = NewEvent { id, event_type, user, session, topic, payload };
     let event = Event::new(tenant, said, timestamp.unwrap_or(context.now));
-    Ok(Incoming { received: Received { event: Arc::new(event), origin }, publisher })
+    let received = Received { event: EncodedEvent::new(event), origin, position, is_known: false };
+    Ok(Incoming { received, publisher, is_streamed })
 }
 
 /// Reads the main channel's form: tenant and user stand outside the envelope.
@@ -220,23 +251,43 @@ pub(crate) fn decode_wrapped(bytes: &[u8], context: Context<'_>) -> Result<Incom
     // A wrapper is a foreign program's, whatever it carries.
     incoming.publisher = None;
     incoming.received.origin = Origin::Foreign;
+    incoming.received.position = None;
     if let Some(user) = wrapper.user.filter(|user| !user.is_zero()) {
         if incoming.received.event.user.as_ref().is_some_and(|inside| *inside != user) {
             return Err(Refusal::Unfit("its UserID and its message's user_id differ"));
         }
-        incoming.received.event = Arc::new(Event { user: Some(user), ..Event::clone(&incoming.received.event) });
+        let event = Event { user: Some(user), ..Event::clone(&incoming.received.event) };
+        incoming.received.event = EncodedEvent::new(event);
     }
     Ok(incoming)
 }
 
 /// A control message that something was kept for a user.
 pub(crate) fn encode_backlog(user: &UserKey, node: &NodeId) -> Vec<u8> {
-    encode_control(&ControlFields { node: node.clone(), backlog_of: Some(user.user.clone()), last_seq: None })
+    encode_control(&ControlFields {
+        node: node.clone(),
+        backlog_of: Some(user.user.clone()),
+        last_seq: None,
+        head: None,
+        dropped: None,
+    })
 }
 
 /// A control message that a tenant's events up to this number were published or dropped.
-pub(crate) fn encode_last(node: &NodeId, seq: u64) -> Vec<u8> {
-    encode_control(&ControlFields { node: node.clone(), backlog_of: None, last_seq: Some(seq) })
+pub(crate) fn encode_last(node: &NodeId, seq: u64, n_dropped: u64) -> Vec<u8> {
+    encode_control(&ControlFields {
+        node: node.clone(),
+        backlog_of: None,
+        last_seq: Some(seq),
+        head: None,
+        dropped: Some(n_dropped),
+    })
+}
+
+/// A control message that a tenant's history ends here.
+pub(crate) fn encode_head(node: &NodeId, head: Position) -> Vec<u8> {
+    let head = Some(head.to_string());
+    encode_control(&ControlFields { node: node.clone(), backlog_of: None, last_seq: None, head, dropped: None })
 }
 
 fn encode_control(fields: &ControlFields) -> Vec<u8> {
@@ -256,7 +307,11 @@ pub(crate) fn decode_control(
     match (fields.backlog_of, fields.last_seq) {
         (Some(user), _) => Ok(Some(ControlMessage::Backlog(UserKey { tenant: tenant.clone(), user }))),
         (None, Some(seq)) if seq > GREATEST_SEQ => Err(Refusal::Unfit("its number is none that a node would give")),
-        (None, Some(seq)) => Ok(Some(ControlMessage::Last(fields.node, seq))),
+        (None, Some(seq)) => Ok(Some(ControlMessage::Last(fields.node, seq, fields.dropped))),
+        (None, None) if fields.head.is_some() => {
+            let head = fields.head.and_then(|text| text.parse().ok());
+            head.map(ControlMessage::Head).map(Some).ok_or(Refusal::Unfit("its head is no position"))
+        }
         (None, None) => Err(Refusal::Unfit("a control message that says nothing")),
     }
 }

@@ -8,10 +8,10 @@ use fred::types::Value;
 use futures_util::future::join_all;
 use hookswitch_protocol::TenantId;
 
+use super::Position;
 use super::batch::{Batch, Numbering};
 use super::connections::Connection;
 use super::error::HistoryError;
-use super::position::Position;
 use super::{History, items, text};
 use crate::config::Topology;
 use crate::link::LinkError;
@@ -142,7 +142,8 @@ impl History {
         let mut pending: Vec<Pending<'_>> = pending.map(|(place, request)| Pending::first(*request, place)).collect();
         let mut answers: Vec<Option<Result<Appended, HistoryError>>> = vec![None; requests.len()];
         while !pending.is_empty() {
-            let calls = join_all(self.in_calls(&pending).into_iter().map(|call| self.call(call))).await;
+            let calls: Vec<_> = self.in_calls(&pending).into_iter().map(|call| self.call(call)).collect();
+            let calls = join_all(calls).await;
             let rounds: Vec<Round> = calls.into_iter().flatten().collect();
             let mut lost = Vec::new();
             for (request, round) in pending.into_iter().zip(rounds) {

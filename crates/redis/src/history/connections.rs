@@ -110,8 +110,10 @@ impl Connections {
         keys: &[String],
         args: impl Fn(&Connection) -> Vec<Value>,
     ) -> Result<(Value, Arc<Connection>), LinkError> {
-        let run = async |connection: Arc<Connection>| {
-            script.run_at(&connection.client, keys, args(&connection)).await.map(|said| (said, connection))
+        let args = &args;
+        let run = |connection: Arc<Connection>| async move {
+            let args = args(&connection);
+            script.run_at(&connection.client, keys, args).await.map(|said| (said, connection))
         };
         self.ask(operation, keys, run).await
     }
@@ -125,7 +127,7 @@ impl Connections {
         expiry: u32,
     ) -> Result<(Vec<Option<String>>, Arc<Connection>), LinkError> {
         let keys = [key.to_owned()];
-        let read = async |connection: Arc<Connection>| {
+        let read = |connection: Arc<Connection>| async move {
             let command = |name| CustomCommand::new_static(name, None, false);
             let [first, second, third] = names;
             let renewal = vec![key.to_owned(), expiry.to_string()];
@@ -142,12 +144,15 @@ impl Connections {
     }
 
     /// Asks the owner of the first key, after a redirection the new one.
-    async fn ask<T>(
+    async fn ask<T, F>(
         &self,
         operation: &'static str,
         keys: &[String],
-        ask: impl AsyncFn(Arc<Connection>) -> Result<T, fred::error::Error>,
-    ) -> Result<T, LinkError> {
+        ask: impl Fn(Arc<Connection>) -> F,
+    ) -> Result<T, LinkError>
+    where
+        F: Future<Output = Result<T, fred::error::Error>>,
+    {
         let mut n_left = REDIRECTIONS;
         loop {
             n_left -= 1;
@@ -184,9 +189,8 @@ impl Connections {
         let connected = tokio::time::timeout(self.link.config().command_timeout, async {
             let server = self.owner(key).await?;
             let opening = self.opening(server.as_ref());
-            let opened =
-                opening.get_or_try_init(async || Connection::open(&self.link, server.as_ref()).await.map(Arc::new));
-            opened.await.map(Arc::clone)
+            let open = || async { Connection::open(&self.link, server.as_ref()).await.map(Arc::new) };
+            opening.get_or_try_init(open).await.map(Arc::clone)
         });
         let connected = connected.await.unwrap_or_else(|_late| {
             Err(LinkError::Away { problem: "no connection to Redis for recent history in time".to_owned() })

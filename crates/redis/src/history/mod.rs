@@ -16,7 +16,6 @@ mod connections;
 mod error;
 mod heads;
 mod page;
-mod position;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +33,7 @@ pub use self::bounds::HistoryBounds;
 pub use self::error::HistoryError;
 pub use self::heads::Head;
 pub use self::page::{HistoryEvent, HistoryPage, HistoryRead, MissingEvents, PageBounds};
-pub use self::position::Position;
+pub use hookswitch_protocol::Position;
 
 /// How long a head lasts that nobody appends to or asks for: a day, and an hour in which the scripts do not renew it. They
 /// say the same.
@@ -47,6 +46,7 @@ pub struct History {
     bounds: HistoryBounds,
     connections: Connections,
     append: Script,
+    begin: Script,
     read: Script,
     /// Of the last batch, over all tenants.
     sequence: AtomicU64,
@@ -64,6 +64,10 @@ impl History {
             append: Script::new(concat!(
                 include_str!("../scripts/history_lib.lua"),
                 include_str!("../scripts/history_append.lua")
+            )),
+            begin: Script::new(concat!(
+                include_str!("../scripts/history_lib.lua"),
+                include_str!("../scripts/history_begin.lua")
             )),
             read: Script::new(include_str!("../scripts/history_read.lua")),
             sequence: AtomicU64::new(0),

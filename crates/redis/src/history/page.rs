@@ -7,11 +7,11 @@ use fred::error::{Error, ErrorKind};
 use fred::types::Value;
 use hookswitch_protocol::{NodeId, TenantId};
 
+use super::Position;
 use super::batch::{Marks, SEPARATOR};
 use super::connections::Connection;
 use super::error::HistoryError;
 use super::heads::Head;
-use super::position::Position;
 use super::{History, items, number, text};
 
 const OPERATION: &str = "read recent history";

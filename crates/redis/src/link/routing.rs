@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use fred::clients::{Client, WithOptions};
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::ClientLike as _;
+use fred::interfaces::{ClientLike as _, PubsubInterface as _};
 use fred::types::config::{Options, Server};
 use fred::types::{CustomCommand, Value};
 use fred::util::redis_keyslot;
 use hookswitch_protocol::Chain;
 
-use super::Link;
+use super::{Link, LinkError};
 use crate::config::Topology;
 
 /// How often a command is sent elsewhere, slots being on the move, until it fails.
@@ -66,6 +67,16 @@ impl Link {
         Fut: Future<Output = Result<R, Error>>,
     {
         self.at_slot(redis_keyslot(key.as_bytes()), call).await
+    }
+
+    /// Publishes a message through the owner of a slot.
+    ///
+    /// # Errors
+    /// What the client or Redis says, noted.
+    pub(crate) async fn publish_at(&self, slot: u16, channel: &str, body: Bytes) -> Result<(), LinkError> {
+        let send = async |client: WithOptions<Client>| client.publish(channel, body.clone()).await;
+        let sent: Result<(), _> = self.at_slot(slot, send).await;
+        sent.map_err(|source| self.failed("publish an event", channel, source))
     }
 
     /// Runs a command at the owner of a slot, and elsewhere when that one says so. `call` sends one command, which goes

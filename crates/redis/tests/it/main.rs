@@ -19,3 +19,4 @@ mod presence_holds;
 mod presence_listener;
 mod rig;
 mod stores;
+mod streams;

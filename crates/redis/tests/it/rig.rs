@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hookswitch_hub::{BrokerSink, GapScope, OfflineLimits, Publication, Received, UserKey};
+use hookswitch_hub::{BrokerSink, GapScope, OfflineLimits, Past, Publication, Received, UserKey};
 use hookswitch_protocol::{Event, EventId, EventType, NodeId, Payload, TenantId};
 use hookswitch_redis::{RedisConfig, RedisKeepers};
 use hookswitch_runtime::{Clock, Scope};
@@ -16,6 +16,7 @@ pub(crate) struct RecordingSink {
     pub(crate) events: Mutex<Vec<Received>>,
     pub(crate) gaps: Mutex<Vec<(GapScope, Option<u64>)>>,
     pub(crate) backlogs: Mutex<Vec<UserKey>>,
+    pub(crate) pasts: Mutex<Vec<Past>>,
     pub(crate) n_losses: AtomicUsize,
 }
 
@@ -30,6 +31,10 @@ impl BrokerSink for RecordingSink {
 
     fn on_backlog(&self, user: UserKey) {
         self.backlogs.lock().unwrap_or_else(PoisonError::into_inner).push(user);
+    }
+
+    fn on_past(&self, _tenant: &TenantId, past: Past) {
+        self.pasts.lock().unwrap_or_else(PoisonError::into_inner).push(past);
     }
 
     fn on_store_lost(&self) {

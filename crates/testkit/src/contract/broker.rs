@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hookswitch_hub::{Broker, BrokerSink, GapScope, Origin, Publication, Received, UserKey};
-use hookswitch_protocol::{Event, EventId, EventType, Payload, TenantId, Timestamp, UserId};
+use hookswitch_protocol::{Event, EventId, EventType, Payload, Position, TenantId, Timestamp, UserId};
 
 use crate::wait::{PATIENCE, eventually};
 
@@ -20,7 +20,8 @@ pub async fn check<T, B: Broker>(open: impl AsyncFn() -> T, join: impl AsyncFn(&
         Pair { here: nodes.0, there: nodes.1, received_here: here, received_there: there, _transport: transport }
     };
     watched_events_arrive_in_order(&pair().await).await;
-    own_events_do_not_come_back(&pair().await).await;
+    own_events_come_back_with_positions_or_not_at_all(&pair().await).await;
+    positions_are_one_dense_order_for_all(&pair().await).await;
     only_watched_tenants_arrive(&pair().await).await;
     watching_and_unwatching_are_idempotent(&pair().await).await;
     an_event_arrives_as_it_was(&pair().await).await;
@@ -63,6 +64,11 @@ impl Heard {
     fn ids(&self) -> Vec<String> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         events.iter().map(|received| received.event.id.as_str().to_owned()).collect()
+    }
+
+    fn places(&self) -> Vec<(String, Option<Position>)> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().map(|received| (received.event.id.as_str().to_owned(), received.position)).collect()
     }
 
     fn n_gaps(&self) -> usize {
@@ -112,13 +118,48 @@ async fn watched_events_arrive_in_order<T, B: Broker>(pair: &Pair<T, B>) {
     assert_eq!(pair.received_there.n_gaps(), 0, "nothing was missing");
 }
 
-async fn own_events_do_not_come_back<T, B: Broker>(pair: &Pair<T, B>) {
+async fn own_events_come_back_with_positions_or_not_at_all<T, B: Broker>(pair: &Pair<T, B>) {
     watch(&*pair.here, "tenant-1").await;
     watch(&*pair.there, "tenant-1").await;
     publish(&*pair.here, "tenant-1", "from-here").await;
     publish(&*pair.there, "tenant-1", "from-there").await;
+    if pair.here.gives_positions() {
+        assert_eq!(pair.received_here.until("from-there").await, ["from-here", "from-there"], "its own, and in order");
+        assert_eq!(pair.received_there.until("from-there").await, ["from-here", "from-there"], "once each");
+        let heard = pair.received_here.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        assert!(matches!(heard[0].origin, Origin::Own(_)) && matches!(heard[1].origin, Origin::Node { .. }));
+        return;
+    }
     assert_eq!(pair.received_here.until("from-there").await, ["from-there"], "a node's own events do not come back");
     assert_eq!(pair.received_there.until("from-here").await, ["from-here"], "a node's own events do not come back");
+}
+
+async fn positions_are_one_dense_order_for_all<T, B: Broker>(pair: &Pair<T, B>) {
+    watch(&*pair.here, "tenant-1").await;
+    watch(&*pair.there, "tenant-1").await;
+    if !pair.here.gives_positions() {
+        return;
+    }
+    let many = async |broker: &B, name: &str| {
+        for n in 0..100 {
+            publish(broker, "tenant-1", &format!("{name}{n}")).await;
+        }
+    };
+    tokio::join!(many(&pair.here, "here"), many(&pair.there, "there"));
+    let heard = [&pair.received_here, &pair.received_there];
+    for heard in heard {
+        eventually("all arrive", PATIENCE, async || heard.ids().len() >= 200).await;
+    }
+    let [here, there] = heard.map(|heard| heard.places());
+    assert_eq!(here, there, "every node sees one order, and the same positions");
+    let positions: Vec<Position> = here.iter().map(|(_, at)| at.expect("a position")).collect();
+    let is_dense = |pair: &[Position]| pair[0].epoch == pair[1].epoch && pair[0].offset + 1 == pair[1].offset;
+    assert!(positions.windows(2).all(is_dense), "each has the next offset: {positions:?}");
+    for name in ["here", "there"] {
+        let ids = here.iter().map(|(id, _)| id).filter(|id| id.starts_with(name));
+        let wanted = (0..100).map(|n| format!("{name}{n}"));
+        assert!(ids.cloned().eq(wanted), "in the order in which one node published them");
+    }
 }
 
 async fn only_watched_tenants_arrive<T, B: Broker>(pair: &Pair<T, B>) {
@@ -161,7 +202,8 @@ async fn an_event_arrives_as_it_was<T, B: Broker>(pair: &Pair<T, B>) {
     pair.here.publish(&both).await.expect("publish");
     pair.received_there.until("full").await;
     let got = pair.received_there.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let from_a_node = |event| Received { event, origin: Origin::Node { answerable_with: None } };
+    let got: Vec<_> = got.into_iter().map(|received| (Arc::clone(received.event.event()), received.origin)).collect();
+    let from_a_node = |event| (event, Origin::Node { answerable_with: None });
     assert_eq!(got, [plain, full].map(from_a_node), "an event arrives with everything it left with");
 }
 

@@ -4,6 +4,7 @@ mod events;
 mod offline;
 mod outages;
 mod presence;
+mod resume;
 mod sessions;
 mod topologies;
 

@@ -10,7 +10,15 @@ fn tenant(name: &str) -> TenantId {
 
 fn message(of: &str, name: &str, n_bytes: usize) -> Outbound {
     let body = Bytes::from(vec![b'x'; n_bytes]);
-    Outbound { tenant: tenant(of), channel: name.to_owned(), body, is_sharded: false, slot: 0, settled: None }
+    Outbound {
+        tenant: tenant(of),
+        channel: name.to_owned(),
+        body,
+        is_sharded: false,
+        slot: 0,
+        settled: None,
+        placed: None,
+    }
 }
 
 fn queue(bounds: Bounds, messages: &[(&str, &str)]) -> SendQueue {

@@ -1,7 +1,5 @@
 //! Numbers in order, out of order, missing, and never given.
 
-use std::sync::Arc;
-
 use hookswitch_hub::Origin;
 use hookswitch_protocol::{Event, EventId, EventType, Payload, Timestamp};
 use proptest::prelude::*;
@@ -27,7 +25,7 @@ fn received(number: u64) -> Received {
         payload: Payload::empty(),
         timestamp: Timestamp::from_millis(0),
     };
-    Received { event: Arc::new(event), origin: Origin::Node { answerable_with: None } }
+    Received::live(event, Origin::Node { answerable_with: None })
 }
 
 fn take(sequencer: &mut Sequencer, seq: u64) -> Vec<String> {
@@ -56,7 +54,7 @@ async fn a_large_event_below_a_number_that_was_never_given_is_not_held_but_told(
     take(&mut sequencer, 1_000_000);
     let payload = Payload::parse(&format!(r#"{{"x":"{}"}}"#, "x".repeat(HELD_BELOW_BYTES))).expect("an object");
     let large = Event { payload, ..Event::clone(&received(7).event) };
-    let large = Received { event: Arc::new(large), ..received(7) };
+    let large = Received::live(large, Origin::Foreign);
     assert_eq!(ids(&sequencer.take(&tenant(), node(), 7, large)), [""; 0]);
     let ordered = sequencer.take(&tenant(), node(), 8, received(8));
     assert_eq!((ids(&ordered), ordered.n_missed), (vec!["e8".to_owned()], 1));
@@ -138,8 +136,8 @@ async fn what_waited_behind_a_number_never_given_counts_as_missed() {
 async fn what_waits_for_an_earlier_one_is_bounded_in_bytes() {
     let large = |seq: u64| {
         let payload = Payload::parse(&format!("{{\"x\":\"{}\"}}", "x".repeat(1024 * 1024))).expect("legal");
-        let Received { event, origin } = received(seq);
-        Received { event: Arc::new(Event { payload, ..Event::clone(&event) }), origin }
+        let Received { event, origin, .. } = received(seq);
+        Received::live(Event { payload, ..Event::clone(&event) }, origin)
     };
     let mut sequencer = Sequencer::default();
     take(&mut sequencer, 1);

@@ -1,5 +1,7 @@
 //! What goes over the channels, both ways.
 
+use std::sync::Arc;
+
 use hookswitch_hub::EncodedEvent;
 use proptest::prelude::*;
 
@@ -40,23 +42,30 @@ fn sample() -> Event {
 
 #[test]
 fn what_a_node_publishes_is_the_contracts_envelope_with_one_field_more() {
-    let text = encode(&Publication::new(Arc::new(sample())), &node("there"), 7);
+    let text = encode(&Publication::new(Arc::new(sample())), &node("there"), 7, true);
     let text = String::from_utf8(text).expect("UTF-8");
     let envelope = String::from_utf8(sample().encode()).expect("UTF-8");
     let (ours, _) = text.split_once(",\"hookswitch\":").expect("our field");
     assert_eq!(format!("{ours}}}"), envelope);
-    assert!(text.ends_with(r#""hookswitch":{"node":"there","seq":7,"session":"s \"1\""}}"#), "{text}");
+    assert!(text.ends_with(r#""hookswitch":{"node":"there","seq":7,"stream":true,"session":"s \"1\""}}"#), "{text}");
 }
 
 #[test]
 fn a_nodes_own_events_are_told_by_their_end() {
-    let plain = |text: &str| is_plainly_of(text.as_bytes(), &node("here"));
+    let plain = |text: &str| plain_number(split_position(text.as_bytes()).0, &node("here")).is_some();
     let mine = Publication::new(Arc::new(Event { session: None, ..sample() }));
-    let sent = |name: &str| String::from_utf8(encode(&mine, &node(name), 70)).expect("UTF-8");
+    let sent = |name: &str| String::from_utf8(encode(&mine, &node(name), 70, false)).expect("UTF-8");
     assert!(plain(&sent("here")));
+    let streamed = String::from_utf8(encode(&mine, &node("here"), 70, true)).expect("UTF-8");
+    let placed = format!(r#"{},"position":"5:6"}}"#, streamed.strip_suffix('}').expect("an object"));
+    let (head, position) = split_position(placed.as_bytes());
+    assert_eq!(plain_number(head, &node("here")), Some(70));
+    assert_eq!(position, Some(Position { epoch: 5, offset: 6 }));
+    let read = read(&placed, Some("t")).expect("legal");
+    assert_eq!((read.received.position, read.is_streamed), (position, true));
     assert!(!plain(&sent("there")) && !plain(&sent("not-here")));
-    let with_session = encode(&Publication::new(Arc::new(sample())), &node("here"), 7);
-    assert!(!is_plainly_of(&with_session, &node("here")), "left to the reader");
+    let with_session = encode(&Publication::new(Arc::new(sample())), &node("here"), 7, false);
+    assert!(plain_number(split_position(&with_session).0, &node("here")).is_none(), "left to the reader");
     for foreign in [
         r#"{"type":"a.b","payload":{"x":1,"hookswitch":{"node":"here","seq":7}}}"#,
         r#"{"type":"a.b","payload":{"x":",\"hookswitch\":{\"node\":\"here\",\"seq\":7}}"}}"#,
@@ -135,8 +144,9 @@ fn the_main_channels_wrapper_says_tenant_and_user() {
 #[test]
 fn a_holder_knows_with_whom_it_is_answerable() {
     let event = Arc::new(Event { user: Some(UserId::from(1)), ..sample() });
-    let publication = Publication { event: EncodedEvent::new(event), holders: vec![node("here"), node("c")] };
-    let text = encode(&publication, &node("there"), 1);
+    let publication =
+        Publication { event: EncodedEvent::new(event), holders: vec![node("here"), node("c")], ticket: None };
+    let text = encode(&publication, &node("there"), 1, false);
     let context = |node| Context { node, tenant: None, topic: None, now: NOW, largest: LARGEST };
     let (here, elsewhere) = (node("here"), node("d"));
     let origin = |node| decode(&text, context(node)).expect("legal").received.origin;
@@ -159,11 +169,11 @@ proptest! {
             payload: Payload::parse(&payload).expect("an object"),
             ..sample()
         });
-        let bytes = encode(&Publication::new(Arc::clone(&event)), &node("there"), seq);
+        let bytes = encode(&Publication::new(Arc::clone(&event)), &node("there"), seq, true);
         let of = tenant("t");
         let context = Context { node: &node("here"), tenant: Some(&of), topic: None, now: Timestamp::from_millis(0), largest: LARGEST };
         let incoming = decode(&bytes, context).expect("ours");
-        prop_assert_eq!(incoming.received.event, event);
+        prop_assert_eq!(incoming.received.event.event(), &event);
         prop_assert_eq!(incoming.publisher, Some((node("there"), seq)));
     }
 
