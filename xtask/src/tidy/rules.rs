@@ -29,6 +29,7 @@ pub(crate) struct Room {
 
 const PROTOCOL: &str = "hookswitch-protocol";
 const RUNTIME: &str = "hookswitch-runtime";
+const ASTERISK: &str = "hookswitch-asterisk";
 const EGRESS: &str = "hookswitch-egress";
 const HUB: &str = "hookswitch-hub";
 const WEBHOOKS: &str = "hookswitch-webhooks";
@@ -46,6 +47,7 @@ pub(crate) const TESTKIT: &str = "hookswitch-testkit";
 pub(crate) const ROOMS: &[Room] = &[
     Room { name: PROTOCOL, kind: Kind::Library, may_use: &[] },
     Room { name: RUNTIME, kind: Kind::Library, may_use: &[PROTOCOL] },
+    Room { name: ASTERISK, kind: Kind::Library, may_use: &[] },
     Room { name: RECEIVER, kind: Kind::Library, may_use: &[] },
     Room { name: HUB, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
     Room { name: EGRESS, kind: Kind::Library, may_use: &[RUNTIME] },
@@ -63,10 +65,10 @@ pub(crate) const ROOMS: &[Room] = &[
     Room {
         name: "hookswitch-server",
         kind: Kind::Binary,
-        may_use: &[PROTOCOL, RUNTIME, RECEIVER, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY, FACE],
+        may_use: &[PROTOCOL, RUNTIME, ASTERISK, RECEIVER, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY, FACE],
     },
     Room { name: "hookswitch-bench", kind: Kind::Chore, may_use: &[PROTOCOL, RECEIVER, TESTKIT] },
-    Room { name: "hookswitch-fuzz", kind: Kind::Chore, may_use: &[PROTOCOL, EGRESS, REDIS, GATEWAY] },
+    Room { name: "hookswitch-fuzz", kind: Kind::Chore, may_use: &[PROTOCOL, ASTERISK, EGRESS, REDIS, GATEWAY] },
     Room { name: "hookswitch-xtask", kind: Kind::Chore, may_use: &[PROTOCOL, STORE, TESTKIT] },
 ];
 
