@@ -1,6 +1,9 @@
 //! Who is who: which channels are outside, and which phone is which agent's.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use regex::Regex;
 use serde_json::Value;
@@ -21,11 +24,27 @@ pub enum IdentityError {
     Groups(usize),
 }
 
+/// Endpoints and interfaces with their users. Clones are the same table; what is put in holds for channels and members
+/// that come from then on.
+#[derive(Clone, Debug, Default)]
+pub struct AgentTable(Arc<RwLock<HashMap<String, String>>>);
+
+impl AgentTable {
+    /// Puts other entries in the place of all.
+    pub fn replace(&self, entries: HashMap<String, String>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = entries;
+    }
+
+    fn get(&self, endpoint: &str) -> Option<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(endpoint).cloned()
+    }
+}
+
 /// Who is who at one switch.
 #[derive(Clone, Debug)]
 pub struct Identity {
     agents: Regex,
-    table: HashMap<String, String>,
+    table: AgentTable,
     contexts: Vec<String>,
     endpoints: Vec<String>,
 }
@@ -39,20 +58,18 @@ impl Identity {
         }
         let words = outside.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned);
         let (endpoints, contexts) = words.partition(|word| word.contains('/'));
-        Ok(Self { agents, table: HashMap::new(), contexts, endpoints })
+        Ok(Self { agents, table: AgentTable::default(), contexts, endpoints })
     }
 
     /// Endpoints and interfaces whose user is named; the table goes before the pattern.
-    #[must_use]
-    pub fn with_table(mut self, table: HashMap<String, String>) -> Self {
-        self.table = table;
-        self
+    pub fn table(&self) -> &AgentTable {
+        &self.table
     }
 
     /// The user of an endpoint (a channel's name without its last part) or of a member's interface.
     pub fn agent(&self, endpoint: &str) -> Option<String> {
         if let Some(user) = self.table.get(endpoint) {
-            return Some(user.clone());
+            return Some(user);
         }
         let found = self.agents.captures(endpoint)?;
         found.get(1).map(|group| group.as_str().to_owned())

@@ -24,7 +24,7 @@ mod model;
 mod reader;
 
 pub use client::{ClientError, ClientSettings, Login, News, SwitchFacts, follow, serve};
-pub use identity::{DEFAULT_AGENTS, DEFAULT_OUTSIDE, Identity, IdentityError};
+pub use identity::{AgentTable, DEFAULT_AGENTS, DEFAULT_OUTSIDE, Identity, IdentityError};
 pub use message::Message;
 pub use model::{Model, Snapshot, Told};
 pub use reader::{ReadError, ReadLimits, Reader};

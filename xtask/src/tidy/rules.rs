@@ -83,8 +83,8 @@ pub(crate) struct Home {
 pub(crate) const HOMES: &[Home] = &[
     Home { package: "hmac", rooms: &[WEBHOOKS] },
     Home { package: "sha2", rooms: &[WEBHOOKS] },
-    Home { package: "tokio-rustls", rooms: &[EGRESS] },
-    Home { package: "webpki-roots", rooms: &[EGRESS] },
+    Home { package: "tokio-rustls", rooms: &[EGRESS, ASTERISK] },
+    Home { package: "webpki-roots", rooms: &[EGRESS, ASTERISK] },
     Home { package: "ipnet", rooms: &[EGRESS] },
     Home { package: "hickory-resolver", rooms: &[EGRESS] },
     Home { package: "diesel", rooms: &[STORE] },

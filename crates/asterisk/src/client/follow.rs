@@ -53,7 +53,8 @@ pub async fn follow(
         }
         if failures > 0 {
             let longest = (500_u64 << failures.min(4)).min(5_000);
-            sleep(Duration::from_millis(rand::rng().random_range(500..=longest))).await;
+            let pause = rand::rng().random_range(500..=longest);
+            sleep(Duration::from_millis(pause)).await;
         }
     }
 }

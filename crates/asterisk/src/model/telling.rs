@@ -85,15 +85,16 @@ fn common(call: &Call, fields: Fields) -> Map<String, Value> {
     payload
 }
 
-/// An id of at most 128 plain characters. What is longer is cut, and told apart by a checksum of the whole.
+/// An id as the contract wants it: at most 64 letters, digits and a few signs. What is another text is cut, and told
+/// apart by a checksum of the whole.
 fn bounded(text: &str) -> String {
-    let plain = |letter: char| if letter.is_ascii_graphic() { letter } else { '_' };
-    let id: String = text.chars().map(plain).collect();
-    if id.len() <= 128 {
-        return id;
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | ':' | '-');
+    if text.len() <= 64 && text.chars().all(fits) {
+        return text.to_owned();
     }
-    let sum = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{}~{sum:016x}", &id[..111])
+    let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let plain: String = text.chars().map(|letter| if fits(letter) { letter } else { '_' }).take(47).collect();
+    format!("{plain}.{sum:016x}")
 }
