@@ -18,6 +18,8 @@
 
 mod client;
 mod escape;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod identity;
 mod message;
 mod model;

@@ -44,7 +44,9 @@ impl Session {
             Login::Plain => None,
             Login::Challenge => {
                 let answer = self.ask("challenge", &[("Action", "Challenge"), ("AuthType", "MD5")]).await?;
-                answer.get("Challenge")
+                let refused = || ClientError::Refused(answer.get("Message").unwrap_or_default());
+                // Never the secret itself instead: whoever is in between could ask for it so.
+                Some(answer.get("Challenge").ok_or_else(refused)?)
             }
         };
         let mut login = vec![("Action", "Login"), ("Username", &*settings.user), ("Events", CLASSES)];

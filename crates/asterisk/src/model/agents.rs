@@ -13,6 +13,9 @@ impl Model {
             return;
         }
         let Some(agent) = self.who.agent(device) else { return };
+        if self.agents.len() >= super::MOST && !self.agents.contains_key(&agent) {
+            return;
+        }
         let offline = matches!(state, "UNAVAILABLE" | "INVALID");
         let entry = self.agents.entry(agent.clone()).or_default();
         if entry.extension.is_empty() {

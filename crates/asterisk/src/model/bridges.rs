@@ -5,7 +5,7 @@ use crate::message::Message;
 
 impl Model {
     pub(crate) fn bridge_create(&mut self, m: &Message<'_>) {
-        if m.bytes("BridgeCreator") == Some(b"ConfBridge") {
+        if m.bytes("BridgeCreator") == Some(b"ConfBridge") && self.rooms.len() < super::MOST {
             self.rooms.insert(m.text("BridgeUniqueid").into_owned());
         }
     }

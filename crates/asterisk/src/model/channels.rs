@@ -9,7 +9,7 @@ use crate::{escape::known, identity::endpoint, message::Message};
 impl Model {
     pub(crate) fn new_channel(&mut self, m: &Message<'_>) {
         let uid = m.text("Uniqueid").into_owned();
-        if uid.is_empty() || self.channels.contains_key(&uid) {
+        if uid.is_empty() || self.channels.contains_key(&uid) || self.channels.len() >= super::MOST {
             return;
         }
         let linked = m.text("Linkedid").into_owned();

@@ -38,6 +38,9 @@ impl Model {
         if self.members.contains_key(&key) {
             return self.member_pauses(&key, member, stamp);
         }
+        if self.members.len() >= super::MOST {
+            return;
+        }
         let agent = member.agent.clone();
         self.know_agent(&member);
         let (logged_in, paused) = self.standing(agent.as_ref());
@@ -111,7 +114,7 @@ impl Model {
         if let Some(member) = self.members.get_mut(&key) {
             member.status = status;
             member.penalty = penalty;
-        } else {
+        } else if self.members.len() < super::MOST {
             let member = self.member_of_message(m);
             self.know_agent(&member);
             self.members.insert(key, member);

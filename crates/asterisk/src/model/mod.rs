@@ -23,6 +23,11 @@ pub use telling::Told;
 use crate::{identity::Identity, message::Message};
 use parts::{Agent, Call, Channel, Member};
 
+/// In milliseconds.
+const DECADE: i64 = 315_000_000_000;
+/// At most this many channels, members, agents and conference bridges each; what is beyond is left out.
+const MOST: usize = 200_000;
+
 /// The state of one switch, and what is to be told of it.
 #[derive(Debug)]
 pub struct Model {
@@ -120,7 +125,8 @@ impl Model {
     fn set_clock(&mut self, m: &Message<'_>, now: i64) {
         let stamp = m.bytes("Timestamp").and_then(|text| std::str::from_utf8(text).ok()?.parse::<f64>().ok());
         if let Some(stamp) = stamp.filter(|_| m.event() != Some("UserEvent")) {
-            self.ahead = (stamp * 1000.0) as i64 - now;
+            // A clock that is off by more than a decade is none.
+            self.ahead = ((stamp * 1000.0) as i64).clamp(now - DECADE, now + DECADE) - now;
         }
         self.now = now + self.ahead;
     }

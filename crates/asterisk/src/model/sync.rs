@@ -8,6 +8,9 @@ use super::{
 };
 use crate::message::Message;
 
+/// No time in a list is longer, in seconds: a year.
+const LONGEST: i64 = 366 * 86_400;
+
 /// The items of a switch's lists, as it sent them.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -279,7 +282,7 @@ impl Model {
             let Some(call) = self.channels.get(&uid).map(|channel| channel.call.clone()) else { continue };
             waiting.insert(call.clone());
             let position = m.number("Position").unwrap_or(1);
-            let since = self.now - m.number("Wait").unwrap_or_default() * 1000;
+            let since = self.now - m.number("Wait").unwrap_or_default().clamp(0, LONGEST) * 1000;
             let known = self.calls.get(&call).and_then(|call| call.wait.as_ref());
             match known.map(|wait| wait.queue == queue) {
                 Some(true) => {}
@@ -326,6 +329,6 @@ fn is_leg(m: &Message<'_>) -> bool {
 /// `HH:MM:SS`, in milliseconds.
 fn duration(m: &Message<'_>) -> i64 {
     let text = m.text("Duration");
-    let parts = text.split(':').map(|part| part.parse::<i64>().unwrap_or_default());
-    parts.fold(0, |sum, part| sum * 60 + part) * 1000
+    let parts = text.split(':').map(|part| part.parse::<i64>().unwrap_or_default().clamp(0, LONGEST));
+    parts.fold(0_i64, |sum, part| (sum * 60 + part).clamp(0, LONGEST)) * 1000
 }

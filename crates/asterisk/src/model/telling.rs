@@ -92,9 +92,9 @@ fn bounded(text: &str) -> String {
     if text.len() <= 64 && text.chars().all(fits) {
         return text.to_owned();
     }
-    let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let sum = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let plain: String = text.chars().map(|letter| if fits(letter) { letter } else { '_' }).take(47).collect();
     format!("{plain}.{sum:016x}")
 }
