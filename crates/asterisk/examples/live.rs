@@ -2,7 +2,7 @@
 
 use std::{env, io::Write, time::SystemTime};
 
-use hookswitch_asterisk::{ClientSettings, Identity, Model, News, follow};
+use hookswitch_asterisk::{ClientSettings, Identity, Model, SourceNotice, follow};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let printing = async {
         while let Some(item) = news.recv().await {
             match item {
-                News::Told(all) => {
+                SourceNotice::Told(all) => {
                     let mut out = std::io::stdout().lock();
                     for told in all {
                         let line = serde_json::json!({"type": told.kind, "id": told.id, "payload": told.payload});

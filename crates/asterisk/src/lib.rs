@@ -25,8 +25,8 @@ mod message;
 mod model;
 mod reader;
 
-pub use client::{ClientError, ClientSettings, Login, News, SwitchFacts, follow, serve};
+pub use client::{ClientError, ClientSettings, Login, SourceNotice, SwitchFacts, follow, serve};
 pub use identity::{AgentTable, DEFAULT_AGENTS, DEFAULT_OUTSIDE, Identity, IdentityError};
 pub use message::Message;
-pub use model::{Model, Snapshot, Told};
+pub use model::{Model, Snapshot, SourceEvent};
 pub use reader::{ReadError, ReadLimits, Reader};

@@ -1,7 +1,7 @@
 //! `hookswitch asterisk check`: what a switch lets itself be asked, and what happens there.
 
 use anyhow::{Context as _, bail};
-use hookswitch_asterisk::{Model, News, SwitchFacts};
+use hookswitch_asterisk::{Model, SourceNotice, SwitchFacts};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -52,18 +52,18 @@ async fn look(source: &config::Asterisk, stays: bool) -> anyhow::Result<()> {
     let printing = async {
         while let Some(item) = told.recv().await {
             match item {
-                News::Connected(facts) => print_facts(&source.address, &facts),
-                News::Synced(sections, refused) => {
+                SourceNotice::Connected(facts) => print_facts(&source.address, &facts),
+                SourceNotice::Synced(sections, refused) => {
                     print_found(&sections, &refused);
                     if !stays {
                         return Ok(());
                     }
                     println!("what happens from now on:");
                 }
-                News::Told(all) => {
+                SourceNotice::Told(all) => {
                     all.iter().for_each(|told| println!("{}", json!({ "type": told.kind, "payload": told.payload })));
                 }
-                News::Lost(error) => bail!("{}: {error}", source.address),
+                SourceNotice::Lost(error) => bail!("{}: {error}", source.address),
             }
         }
         Ok(())

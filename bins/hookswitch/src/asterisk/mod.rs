@@ -16,7 +16,7 @@ use crate::config;
 
 pub(crate) use self::check::run;
 
-/// News that may wait for the publishing: beyond it the switch's bytes are not read on.
+/// SourceNotice that may wait for the publishing: beyond it the switch's bytes are not read on.
 const NEWS: usize = 256;
 /// After a fault of ours, before a switch is followed anew.
 const AFTER_A_FAULT: Duration = Duration::from_secs(5);

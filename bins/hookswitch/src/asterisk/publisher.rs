@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hookswitch::protocol::{EventId, EventType, NewEvent, Payload, TenantId, limits};
 use hookswitch::{AcceptError, Switch};
-use hookswitch_asterisk::{ClientError, News, Told};
+use hookswitch_asterisk::{ClientError, SourceEvent, SourceNotice};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -43,7 +43,7 @@ impl Publisher {
     }
 
     /// Takes news until nobody sends any more.
-    pub(super) async fn run(mut self, mut news: mpsc::Receiver<News>) {
+    pub(super) async fn run(mut self, mut news: mpsc::Receiver<SourceNotice>) {
         loop {
             let due = self.lost.filter(|_| !self.told_lost).map(|since| since + LOST_AFTER);
             let overdue = async {
@@ -62,10 +62,10 @@ impl Publisher {
         }
     }
 
-    async fn take(&mut self, item: News) {
+    async fn take(&mut self, item: SourceNotice) {
         match item {
-            News::Told(told) => self.publish(told).await,
-            News::Connected(facts) => {
+            SourceNotice::Told(told) => self.publish(told).await,
+            SourceNotice::Connected(facts) => {
                 self.name.clone_from(&facts.name);
                 tracing::info!(
                     address = self.address,
@@ -75,8 +75,8 @@ impl Publisher {
                     "logged in to the switch"
                 );
             }
-            News::Synced(sections, refused) => self.synced(&sections, &refused).await,
-            News::Lost(error) => self.connection_ended(&error),
+            SourceNotice::Synced(sections, refused) => self.synced(&sections, &refused).await,
+            SourceNotice::Lost(error) => self.connection_ended(&error),
         }
     }
 
@@ -130,7 +130,7 @@ impl Publisher {
         }
     }
 
-    async fn publish(&self, told: Vec<Told>) {
+    async fn publish(&self, told: Vec<SourceEvent>) {
         let mut events = told.into_iter().filter_map(|told| self.event(told)).peekable();
         while events.peek().is_some() {
             let batch = events.by_ref().take(limits::EVENTS_PER_REQUEST).collect();
@@ -138,7 +138,7 @@ impl Publisher {
         }
     }
 
-    fn event(&self, told: Told) -> Option<NewEvent> {
+    fn event(&self, told: SourceEvent) -> Option<NewEvent> {
         let event_type = EventType::parse(told.kind).ok()?;
         let payload = Payload::from_serialize(&told.payload);
         let payload = payload.inspect_err(|error| tracing::warn!(kind = told.kind, %error, "cannot be told")).ok()?;

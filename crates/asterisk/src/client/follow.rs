@@ -11,18 +11,18 @@ use tokio::{
 use super::{ClientError, ClientSettings, SwitchFacts, lists::Lists, session::Session, wire::action};
 use crate::{
     message::Message,
-    model::{Model, Told},
+    model::{Model, SourceEvent},
 };
 
 /// What whoever follows a switch is told.
 #[derive(Debug)]
-pub enum News {
+pub enum SourceNotice {
     /// Logged in, and what the switch said of itself. The lists are still to come.
     Connected(SwitchFacts),
     /// All lists were taken: the picture is whole. Holds the sections of a state sync.
     Synced(serde_json::Map<String, serde_json::Value>, Vec<(String, String)>),
     /// What happened, in order.
-    Told(Vec<Told>),
+    Told(Vec<SourceEvent>),
     /// The connection ended, and is tried again.
     Lost(ClientError),
 }
@@ -38,7 +38,7 @@ pub async fn follow(
     settings: &ClientSettings,
     model: &mut Model,
     clock: impl Fn() -> i64 + Send + Sync,
-    news: &mpsc::Sender<News>,
+    news: &mpsc::Sender<SourceNotice>,
 ) {
     let mut failures = 0_u32;
     loop {
@@ -48,7 +48,7 @@ pub async fn follow(
             Err(error) => error,
         };
         failures = if worked { 0 } else { failures + 1 };
-        if news.send(News::Lost(error)).await.is_err() {
+        if news.send(SourceNotice::Lost(error)).await.is_err() {
             return;
         }
         if failures > 0 {
@@ -64,12 +64,12 @@ pub async fn serve(
     settings: &ClientSettings,
     model: &mut Model,
     clock: &(impl Fn() -> i64 + Send + Sync),
-    news: &mpsc::Sender<News>,
+    news: &mpsc::Sender<SourceNotice>,
     worked: &mut bool,
 ) -> Result<std::convert::Infallible, ClientError> {
     let mut session = Session::open(settings).await?;
     model.set_name(&session.facts.name);
-    tell(news, News::Connected(session.facts.clone())).await?;
+    tell(news, SourceNotice::Connected(session.facts.clone())).await?;
     let stash = std::mem::take(&mut session.stash);
     let mut line = Line { session, lists: None, asked: 0, again: None };
     line.ask_lists(model, clock()).await?;
@@ -79,7 +79,7 @@ pub async fn serve(
     line.run(settings, model, clock, news, worked).await
 }
 
-async fn tell(news: &mpsc::Sender<News>, what: News) -> Result<(), ClientError> {
+async fn tell(news: &mpsc::Sender<SourceNotice>, what: SourceNotice) -> Result<(), ClientError> {
     news.send(what).await.map_err(|_| ClientError::Unwanted)
 }
 
@@ -106,7 +106,7 @@ impl Line {
         settings: &ClientSettings,
         model: &mut Model,
         clock: &(impl Fn() -> i64 + Send + Sync),
-        news: &mpsc::Sender<News>,
+        news: &mpsc::Sender<SourceNotice>,
         worked: &mut bool,
     ) -> Result<std::convert::Infallible, ClientError> {
         let mut heard = Instant::now();
@@ -165,20 +165,25 @@ impl Line {
         }
     }
 
-    async fn finish(&mut self, model: &mut Model, now: i64, news: &mpsc::Sender<News>) -> Result<(), ClientError> {
+    async fn finish(
+        &mut self,
+        model: &mut Model,
+        now: i64,
+        news: &mpsc::Sender<SourceNotice>,
+    ) -> Result<(), ClientError> {
         let Some((lists, _)) = self.lists.take() else { return Ok(()) };
         model.finish_sync(&lists.snapshot, now);
         self.pass_on(model, news).await?;
-        tell(news, News::Synced(model.picture(), lists.refused)).await?;
+        tell(news, SourceNotice::Synced(model.picture(), lists.refused)).await?;
         if self.asked == 1 && model.channels() > 0 {
             self.again = Some(Instant::now() + LOOK_AGAIN);
         }
         Ok(())
     }
 
-    async fn pass_on(&mut self, model: &mut Model, news: &mpsc::Sender<News>) -> Result<(), ClientError> {
+    async fn pass_on(&mut self, model: &mut Model, news: &mpsc::Sender<SourceNotice>) -> Result<(), ClientError> {
         let told = model.take();
-        if told.is_empty() { Ok(()) } else { tell(news, News::Told(told)).await }
+        if told.is_empty() { Ok(()) } else { tell(news, SourceNotice::Told(told)).await }
     }
 
     async fn chores(

@@ -10,7 +10,7 @@ mod wire;
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use error::ClientError;
-pub use follow::{News, follow, serve};
+pub use follow::{SourceNotice, follow, serve};
 
 /// How to reach a switch, and as whom.
 #[derive(Clone)]

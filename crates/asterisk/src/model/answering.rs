@@ -2,7 +2,7 @@
 
 use super::{
     Model,
-    parts::Begin,
+    holding::Begin,
     telling::{Fields, seconds},
 };
 use crate::message::Message;

@@ -2,7 +2,7 @@
 
 use super::{
     Model,
-    parts::{Begin, Channel},
+    holding::{Begin, Channel},
     telling::Fields,
 };
 use crate::message::Message;
@@ -138,7 +138,7 @@ impl Model {
     }
 
     /// The queue and member that a leg rings for, also behind a Local channel.
-    pub(crate) fn member_of(&self, channel: &Channel) -> Option<super::parts::Ringing> {
+    pub(crate) fn member_of(&self, channel: &Channel) -> Option<super::holding::Ringing> {
         let mut channel = channel;
         for _ in 0..8 {
             if let Some(member) = &channel.member {

@@ -2,7 +2,7 @@
 
 use super::{
     Model,
-    parts::{Begin, Call, Channel, Hung},
+    holding::{Begin, Call, Channel, Hung},
 };
 use crate::{escape::known, identity::endpoint, message::Message};
 

@@ -2,7 +2,7 @@
 
 use super::{
     Model,
-    parts::{Begin, Call, Channel},
+    holding::{Begin, Call, Channel},
     telling::{Fields, seconds},
 };
 

@@ -1,6 +1,6 @@
 //! Members of queues come, go, and take breaks.
 
-use super::{Model, parts::Member, telling::Fields};
+use super::{Model, holding::Member, telling::Fields};
 use crate::{escape::unescape, message::Message};
 
 impl Model {

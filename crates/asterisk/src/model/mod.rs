@@ -7,8 +7,8 @@ mod bridges;
 mod calls;
 mod channels;
 mod ending;
+mod holding;
 mod members;
-mod parts;
 mod picture;
 mod queues;
 mod sync;
@@ -18,10 +18,10 @@ mod transfers;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub use sync::Snapshot;
-pub use telling::Told;
+pub use telling::SourceEvent;
 
 use crate::{identity::Identity, message::Message};
-use parts::{Agent, Call, Channel, Member};
+use holding::{Agent, Call, Channel, Member};
 
 /// In milliseconds.
 const DECADE: i64 = 315_000_000_000;
@@ -50,7 +50,7 @@ pub struct Model {
     sees_dialplan: bool,
     syncing: Option<sync::Running>,
     synced: bool,
-    out: Vec<Told>,
+    out: Vec<SourceEvent>,
 }
 
 impl Model {
@@ -108,7 +108,7 @@ impl Model {
     }
 
     /// What was proven since the last time.
-    pub fn take(&mut self) -> Vec<Told> {
+    pub fn take(&mut self) -> Vec<SourceEvent> {
         std::mem::take(&mut self.out)
     }
 

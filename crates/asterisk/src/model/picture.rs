@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Model, parts::Call, telling::Fields};
+use super::{Model, holding::Call, telling::Fields};
 use crate::identity::id;
 
 impl Model {

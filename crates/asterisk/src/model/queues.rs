@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Model,
-    parts::{Ringing, Wait},
+    holding::{Ringing, Wait},
     telling::{Fields, seconds},
 };
 use crate::message::Message;

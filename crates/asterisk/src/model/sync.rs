@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{
     Model,
-    parts::{Begin, Channel},
+    holding::{Begin, Channel},
 };
 use crate::message::Message;
 
@@ -294,7 +294,7 @@ impl Model {
             }
         }
         let since = self.syncing.as_ref().map_or(self.now, |running| running.since);
-        let left = |call: &&super::parts::Call| {
+        let left = |call: &&super::holding::Call| {
             call.wait.as_ref().is_some_and(|wait| wait.since < since) && !waiting.contains(&call.uid)
         };
         let left: Vec<String> = self.calls.values().filter(left).map(|call| call.uid.clone()).collect();

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::{Model, parts::Call};
+use super::{Model, holding::Call};
 use crate::identity::id;
 
 /// An event that is to be published.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct SourceEvent {
     /// Its type, such as `call.answered`.
     pub kind: &'static str,
     /// The same for the same happening, whoever saw it: of the switch's name, the channel and what happened.
@@ -68,7 +68,7 @@ impl Model {
     /// Tells something that is of no call.
     pub(crate) fn push(&mut self, kind: &'static str, what: &str, payload: Map<String, Value>) {
         let id = bounded(&format!("{}:{kind}:{what}", self.name));
-        self.out.push(Told { kind, id, payload });
+        self.out.push(SourceEvent { kind, id, payload });
     }
 }
 
