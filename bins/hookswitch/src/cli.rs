@@ -42,6 +42,13 @@ Examples:
 
 Reads what `serve` would read, in the same environment; behind each value stands where it came from.";
 
+const ASTERISK_EXAMPLES: &str = "\
+Examples:
+  ASTERISK_ADDRESS=pbx:5038 ASTERISK_USER=hub ASTERISK_SECRET=… ASTERISK_TENANT=t hookswitch asterisk check
+  hookswitch asterisk check --config /etc/hookswitch.toml --within 1m
+
+Publishes nothing. Ends with 0 when every switch let itself be read, with 1 when one did not.";
+
 /// The switchboard between a call centre's back-end and everyone who must hear of what happens there.
 #[derive(Debug, Parser)]
 #[command(name = "hookswitch", version, after_help = EXIT_CODES)]
@@ -61,6 +68,8 @@ pub(crate) enum Command {
     Migrate(MigrateArgs),
     /// Receive webhooks: check signatures, and misbehave on demand.
     Receiver(ReceiverArgs),
+    /// Look at the Asterisk that this node would follow.
+    Asterisk(AsteriskArgs),
     /// Mint a token for development and tests; in production your identity provider does that.
     Token(TokenArgs),
     /// Say everything that is wrong with the configuration, without starting.
@@ -99,6 +108,28 @@ pub(crate) struct ConfigArgs {
     /// A TOML file; wins over the variable `HOOKSWITCH_CONFIG`.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AsteriskArgs {
+    #[command(subcommand)]
+    pub(crate) action: AsteriskAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AsteriskAction {
+    /// Connect, say what was found and what cannot be told, then print what happens as it does.
+    #[command(after_help = ASTERISK_EXAMPLES)]
+    Check(AsteriskCheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AsteriskCheckArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// End after this time; by default only at a signal.
+    #[arg(long, value_name = "TIME", value_parser = time_to_live)]
+    pub(crate) within: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

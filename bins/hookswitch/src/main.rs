@@ -1,5 +1,6 @@
 //! The Hookswitch server: parse, check, build, run, code.
 
+mod asterisk;
 mod cli;
 mod config;
 mod dev;
@@ -36,6 +37,7 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
         }
         Command::Receiver(args) => receiver::run(&args),
         Command::Migrate(args) => migrate::run(args, environment),
+        Command::Asterisk(args) => asterisk::run(args, environment),
         Command::Token(args) => token::run(args, environment),
         Command::CheckConfig(args) => {
             let config = Config::load(environment, args.config)?;

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::Config;
 use crate::process_name::ProcessName;
 use crate::signals::{Signals, Stop};
-use crate::{logging, open_files};
+use crate::{asterisk, logging, open_files};
 
 /// How long threads that block in a system call may hold up the end.
 const THREADS_DEADLINE: Duration = Duration::from_millis(500);
@@ -112,6 +112,7 @@ impl Node {
             let switch = switch.clone();
             async move { switch.serve(listener).await }
         });
+        asterisk::follow(&config.asterisk, &switch, &scope);
         announce(address)?;
         log_start(config, address, &node);
         Ok(Self { switch, address, scope, signals, shutdown_deadline: config.server.shutdown_deadline })

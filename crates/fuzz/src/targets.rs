@@ -23,6 +23,8 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "publish_body", read: hookswitch_gateway::fuzzing::publish_body },
     // What stands on a channel of Redis, where foreign programs write too.
     Target { name: "redis_message", read: hookswitch_redis::fuzzing::message },
+    // What an Asterisk sends, and what its callers make it send.
+    Target { name: "asterisk", read: hookswitch_asterisk::fuzzing::stream },
     // The URL of a webhook, which must not lead inside.
     Target { name: "address", read: hookswitch_egress::fuzzing::address },
 ];

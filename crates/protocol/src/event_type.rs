@@ -57,6 +57,10 @@ event_types! {
     CALL_TRANSFERRED = "call.transferred",
     CALL_HOLD = "call.hold",
     CALL_UNHOLD = "call.unhold",
+    CALL_OUTGOING = "call.outgoing",
+    CALL_RINGING = "call.ringing",
+    CALL_RING_ENDED = "call.ring_ended",
+    CALL_PARKED = "call.parked",
     QUEUE_JOINED = "queue.joined",
     QUEUE_LEFT = "queue.left",
     QUEUE_STATS = "queue.stats",
@@ -89,6 +93,8 @@ event_types! {
     WEBHOOK_TEST = "webhook.test",
     PRESENCE_CHANGED = "presence.changed",
     WEBHOOK_DISABLED = "webhook.disabled",
+    SOURCE_LOST = "source.lost",
+    SOURCE_BACK = "source.back",
 }
 
 impl EventType {
@@ -148,7 +154,20 @@ impl EventType {
     }
 
     /// The types that [`EventType::is_opt_in`] is said of.
-    pub const OPT_IN: [Self; 2] = [Self::PRESENCE_CHANGED, Self::WEBHOOK_DISABLED];
+    pub const OPT_IN: [Self; 8] = [
+        Self::PRESENCE_CHANGED,
+        Self::WEBHOOK_DISABLED,
+        Self::CALL_OUTGOING,
+        Self::CALL_RINGING,
+        Self::CALL_RING_ENDED,
+        Self::CALL_PARKED,
+        Self::SOURCE_LOST,
+        Self::SOURCE_BACK,
+    ];
+
+    /// Of the opt-in types those that tell of calls: they are published like any other, by whoever has them from a
+    /// switch.
+    const OF_CALLS: [Self; 4] = [Self::CALL_OUTGOING, Self::CALL_RINGING, Self::CALL_RING_ENDED, Self::CALL_PARKED];
 
     /// Whether only administrators of the tenant may see it.
     pub fn is_for_admins(&self) -> bool {
@@ -157,7 +176,7 @@ impl EventType {
 
     /// Whether the outside may publish it: control words and our own types may not.
     pub fn is_publishable(&self) -> bool {
-        !self.is_opt_in() && !Self::CONTROL.contains(self)
+        (!self.is_opt_in() || Self::OF_CALLS.contains(self)) && !Self::CONTROL.contains(self)
     }
 
     /// What clients and this server say to each other, and what a webhook's test is called: no events.

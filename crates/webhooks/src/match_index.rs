@@ -104,6 +104,8 @@ impl TenantIndex {
         let name = event_type.as_str();
         let prefixes = name.match_indices('.').map(|(dot, _)| &name[..=dot]);
         let by_prefix = std::iter::once("").chain(prefixes).filter_map(|prefix| self.prefixes.get(prefix));
+        // Receivers that were written for `call.*` never meet an opt-in type: they name it.
+        let by_prefix = by_prefix.filter(|_| !event_type.is_opt_in());
         self.exact.get(name).into_iter().chain(by_prefix)
     }
 }

@@ -30,6 +30,7 @@ pub(crate) struct Room {
 
 const PROTOCOL: &str = "hookswitch-protocol";
 const RUNTIME: &str = "hookswitch-runtime";
+const ASTERISK: &str = "hookswitch-asterisk";
 const EGRESS: &str = "hookswitch-egress";
 const HUB: &str = "hookswitch-hub";
 const WEBHOOKS: &str = "hookswitch-webhooks";
@@ -50,6 +51,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: PROTOCOL, kind: Kind::Library, may_use: &[] },
     Room { name: RUNTIME, kind: Kind::Library, may_use: &[PROTOCOL] },
     Room { name: STATE, kind: Kind::Library, may_use: &[PROTOCOL] },
+    Room { name: ASTERISK, kind: Kind::Library, may_use: &[] },
     Room { name: RECEIVER, kind: Kind::Library, may_use: &[] },
     Room { name: CONSOLE, kind: Kind::Library, may_use: &[] },
     Room { name: HUB, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
@@ -68,10 +70,10 @@ pub(crate) const ROOMS: &[Room] = &[
     Room {
         name: "hookswitch-server",
         kind: Kind::Binary,
-        may_use: &[PROTOCOL, RUNTIME, RECEIVER, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY, FACE],
+        may_use: &[PROTOCOL, RUNTIME, ASTERISK, RECEIVER, HUB, WEBHOOKS, STORE, REDIS, SWITCH, GATEWAY, FACE],
     },
     Room { name: "hookswitch-bench", kind: Kind::Chore, may_use: &[PROTOCOL, RECEIVER, TESTKIT] },
-    Room { name: "hookswitch-fuzz", kind: Kind::Chore, may_use: &[PROTOCOL, EGRESS, REDIS, GATEWAY] },
+    Room { name: "hookswitch-fuzz", kind: Kind::Chore, may_use: &[PROTOCOL, ASTERISK, EGRESS, REDIS, GATEWAY] },
     Room { name: "hookswitch-xtask", kind: Kind::Chore, may_use: &[PROTOCOL, STORE, TESTKIT] },
 ];
 
@@ -86,8 +88,8 @@ pub(crate) struct Home {
 pub(crate) const HOMES: &[Home] = &[
     Home { package: "hmac", rooms: &[WEBHOOKS] },
     Home { package: "sha2", rooms: &[WEBHOOKS] },
-    Home { package: "tokio-rustls", rooms: &[EGRESS] },
-    Home { package: "webpki-roots", rooms: &[EGRESS] },
+    Home { package: "tokio-rustls", rooms: &[EGRESS, ASTERISK] },
+    Home { package: "webpki-roots", rooms: &[EGRESS, ASTERISK] },
     Home { package: "ipnet", rooms: &[EGRESS] },
     Home { package: "hickory-resolver", rooms: &[EGRESS] },
     Home { package: "diesel", rooms: &[STORE] },

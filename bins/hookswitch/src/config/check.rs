@@ -1,5 +1,6 @@
 //! From texts to plain values. Every problem is found before any is reported.
 
+mod asterisk;
 mod database;
 mod deliveries;
 mod log_filter;
@@ -12,7 +13,7 @@ use hookswitch::store::migrations::Database;
 
 use super::raw::Raw;
 use super::settings::Setting;
-use super::{BadConfig, Config, Problem};
+use super::{Asterisk, BadConfig, Config, Problem};
 
 pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
     let mut checker = Checker { raw, problems: raw.problems.clone(), warnings: raw.warnings.clone() };
@@ -25,6 +26,7 @@ pub(super) fn check(raw: &Raw) -> Result<Config, BadConfig> {
         history: checker.history(),
         event_classes: checker.event_classes(),
         webhooks: checker.webhooks(),
+        asterisk: checker.asterisk(),
         log: checker.log(),
         warnings: Vec::new(),
     };
@@ -40,6 +42,7 @@ pub(super) fn without_effect(raw: &Raw, setting: &Setting) -> Option<String> {
     database::without_effect(raw, setting)
         .or_else(|| redis::without_effect(raw, setting))
         .or_else(|| tokens::without_effect(raw, setting))
+        .or_else(|| asterisk::without_effect(raw, setting))
 }
 
 /// The settings of the database alone.
@@ -48,6 +51,17 @@ pub(super) fn check_database(raw: &Raw) -> Result<Database, BadConfig> {
     let database = checker.database();
     if checker.problems.is_empty() {
         Ok(database)
+    } else {
+        Err(BadConfig { problems: checker.problems, warnings: checker.warnings })
+    }
+}
+
+/// The settings of the switches alone.
+pub(super) fn check_asterisk(raw: &Raw) -> Result<Vec<Asterisk>, BadConfig> {
+    let mut checker = Checker { raw, problems: raw.problems.clone(), warnings: raw.warnings.clone() };
+    let switches = checker.asterisk();
+    if checker.problems.is_empty() {
+        Ok(switches)
     } else {
         Err(BadConfig { problems: checker.problems, warnings: checker.warnings })
     }

@@ -22,11 +22,12 @@ use std::time::Duration;
 
 use hookswitch::gateway::{AllowedOrigins, JwtConfig};
 use hookswitch::hub::{ConnectionCaps, EventClasses, HistoryLimits};
-use hookswitch::protocol::TenantId;
+use hookswitch::protocol::{Secret, TenantId};
 use hookswitch::redis::RedisConfig;
 use hookswitch::store::SecretKeys;
 use hookswitch::store::migrations::Database;
 use hookswitch::webhooks::AddressPolicy;
+use hookswitch_asterisk::Identity;
 
 pub(crate) use self::env::Environment;
 pub(crate) use self::page::print;
@@ -46,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) history: HistoryLimits,
     pub(crate) event_classes: EventClasses,
     pub(crate) webhooks: Webhooks,
+    /// Switches that this node follows.
+    pub(crate) asterisk: Vec<Asterisk>,
     pub(crate) log: Log,
     /// What is not wrong but worth saying at start.
     pub(crate) warnings: Vec<String>,
@@ -116,6 +119,23 @@ pub(crate) struct Deliveries {
     pub(crate) retention: Duration,
     /// What secrets are sealed with in the database; none leaves them as they are.
     pub(crate) secret_keys: SecretKeys,
+}
+
+/// A switch to follow.
+#[derive(Debug, Clone)]
+pub(crate) struct Asterisk {
+    pub(crate) address: String,
+    pub(crate) user: String,
+    pub(crate) secret: Secret,
+    pub(crate) tenant: TenantId,
+    /// Which channels are outside, and whose phones the others are.
+    pub(crate) identity: Identity,
+    /// Phones and their users, one a line.
+    pub(crate) agents_file: Option<PathBuf>,
+    pub(crate) tls: bool,
+    /// The tenant is told of an outage.
+    pub(crate) alert: bool,
+    pub(crate) name: Option<String>,
 }
 
 /// What is logged, and how a line looks.
@@ -201,6 +221,11 @@ impl Config {
             raw.put(&settings::DATABASE_URL, url, "--database-url");
         }
         check::check_database(&raw)
+    }
+
+    /// The switches alone, for looking at one without starting a node.
+    pub(crate) fn load_asterisk(environment: &Environment, file: Option<PathBuf>) -> Result<Vec<Asterisk>, BadConfig> {
+        check::check_asterisk(&Raw::collect(environment, file))
     }
 }
 

@@ -121,7 +121,7 @@ Settings come from environment variables and, if you like, from one TOML file, n
 - Durations are a number and a unit: `500ms`, `30s`, `5m`, `1h`, `5d`, also `1m30s`.
 - Lists are separated by commas in a variable and are arrays in TOML.
 - An unknown key in the file is an error. An unknown variable that begins with `DB_`, `DATABASE_`, `JWT_`, `SERVER_`,
-  `REDIS_`, `WS_`, `HISTORY_`, `DRAIN_`, `WEBHOOK_` or `HOOKSWITCH_` is a warning at start.
+  `REDIS_`, `WS_`, `HISTORY_`, `DRAIN_`, `WEBHOOK_`, `ASTERISK_` or `HOOKSWITCH_` is a warning at start.
 - `hookswitch check-config` says everything that is wrong at once and ends with code 78.
 - `hookswitch print-config` prints the effective settings and where each came from. Secrets print as `***`.
 - `hookswitch dev` reads none of these except the two of `[log]`. It is always a single node, and says so when

@@ -17,6 +17,8 @@ pub(crate) struct Raw {
     pub(super) file_is_unreadable: bool,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
+    /// One for each `[[asterisk]]` of the file.
+    pub(super) switches: Vec<Raw>,
     /// Settings whose variable was set by Kubernetes for a service of that name.
     service_links: Vec<&'static str>,
 }
@@ -133,13 +135,37 @@ impl Raw {
 
     fn read_sections(&mut self, file: &str, table: toml::Table) {
         for (section, value) in table {
-            let Value::Table(entries) = value else {
-                self.unknown_key(file, &section);
-                continue;
+            let entries = match value {
+                Value::Table(entries) => entries,
+                Value::Array(tables) if section == "asterisk" => {
+                    self.read_switches(file, tables);
+                    continue;
+                }
+                _ => {
+                    self.unknown_key(file, &section);
+                    continue;
+                }
             };
             for (name, value) in entries {
                 self.read_entry(file, &format!("{section}.{name}"), &value);
             }
+        }
+    }
+
+    /// Each of several switches has the settings of one.
+    fn read_switches(&mut self, file: &str, tables: Vec<Value>) {
+        for (at, table) in tables.into_iter().enumerate() {
+            let place = format!("{file}, switch {}", at + 1);
+            let Value::Table(entries) = table else {
+                self.unknown_key(&place, "asterisk");
+                continue;
+            };
+            let mut switch = Self::default();
+            for (name, value) in entries {
+                switch.read_entry(&place, &format!("asterisk.{name}"), &value);
+            }
+            self.problems.append(&mut switch.problems);
+            self.switches.push(switch);
         }
     }
 
@@ -165,7 +191,7 @@ impl Raw {
         let siblings = settings::ALL.iter().map(|setting| setting.key).filter(|k| k.split('.').next() == Some(section));
         let known = siblings.collect::<Vec<_>>().join(", ");
         let remedy = if known.is_empty() {
-            "the sections are [server], [database], [redis], [jwt], [websocket], [history], [webhooks] and [log]"
+            "the sections are [server], [database], [redis], [jwt], [websocket], [history], [webhooks], [asterisk] and [log]"
                 .to_owned()
         } else {
             format!("this section knows {known}")

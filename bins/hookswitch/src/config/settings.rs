@@ -1,5 +1,6 @@
 //! Every setting of `serve`: its names, its default, its bounds and its meaning. `docs/config.md` is printed from here.
 
+mod asterisk;
 mod connections;
 mod database;
 mod deliveries;
@@ -9,6 +10,10 @@ mod server;
 
 use std::time::Duration;
 
+pub(crate) use self::asterisk::{
+    ASTERISK_ADDRESS, ASTERISK_AGENTS, ASTERISK_AGENTS_FILE, ASTERISK_ALERT, ASTERISK_NAME, ASTERISK_OUTSIDE,
+    ASTERISK_SECRET, ASTERISK_SECRET_FILE, ASTERISK_TENANT, ASTERISK_TLS, ASTERISK_USER,
+};
 pub(crate) use self::connections::{
     WS_BALANCE_RATE, WS_COMPRESSION, WS_COMPRESSION_FROM, WS_CONNECTIONS_PER_SESSION, WS_CONNECTIONS_PER_TENANT,
     WS_CONNECTIONS_PER_USER,
@@ -313,6 +318,17 @@ pub(crate) const ALL: &[&Setting] = &[
     &WEBHOOK_DISABLE_AFTER,
     &WEBHOOK_RETENTION,
     &WEBHOOK_SECRET_KEY,
+    &ASTERISK_ADDRESS,
+    &ASTERISK_USER,
+    &ASTERISK_SECRET,
+    &ASTERISK_SECRET_FILE,
+    &ASTERISK_TENANT,
+    &ASTERISK_AGENTS,
+    &ASTERISK_AGENTS_FILE,
+    &ASTERISK_OUTSIDE,
+    &ASTERISK_TLS,
+    &ASTERISK_ALERT,
+    &ASTERISK_NAME,
     &HOOKSWITCH_LOG,
     &HOOKSWITCH_LOG_FORMAT,
 ];
@@ -322,7 +338,7 @@ pub(crate) const HOOKSWITCH_CONFIG: &str = "HOOKSWITCH_CONFIG";
 
 /// Variables that begin like this are ours; one we do not know is probably a misspelling.
 pub(crate) const PREFIXES: &[&str] =
-    &["DB_", "JWT_", "SERVER_", "REDIS_", "WS_", "HISTORY_", "WEBHOOK_", "HOOKSWITCH_", "DATABASE_", "DRAIN_"];
+    &["DB_", "JWT_", "SERVER_", "REDIS_", "WS_", "HISTORY_", "WEBHOOK_", "HOOKSWITCH_", "DATABASE_", "DRAIN_", "ASTERISK_"];
 
 #[cfg(test)]
 mod tests {

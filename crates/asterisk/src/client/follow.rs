@@ -1,0 +1,221 @@
+//! A switch followed for as long as somebody listens: connect, sync, read, and again.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{ClientError, ClientSettings, SwitchFacts, lists::Lists, session::Session, wire::action};
+use crate::{
+    message::Message,
+    model::{Model, SourceEvent},
+};
+
+/// What whoever follows a switch is told.
+#[derive(Debug)]
+pub enum SourceNotice {
+    /// Logged in, and what the switch said of itself. The lists are still to come.
+    Connected(SwitchFacts),
+    /// All lists were taken: the picture is whole. Holds the sections of a state sync.
+    Synced(serde_json::Map<String, serde_json::Value>, Vec<(String, String)>),
+    /// What happened, in order.
+    Told(Vec<SourceEvent>),
+    /// The connection ended, and is tried again.
+    Lost(ClientError),
+}
+
+/// Between two looks at what the time alone brings.
+const TICK: Duration = Duration::from_millis(100);
+/// After the lists, once more: what was being joined in that moment shows in neither bridge.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Follows a switch until nobody takes the news any more. `clock` gives epoch milliseconds. Reconnects at once after a
+/// connection that worked, then after 0.5 to 5 s. To stop, drop the future: what was sent to `news` is whole.
+pub async fn follow(
+    settings: &ClientSettings,
+    model: &mut Model,
+    clock: impl Fn() -> i64 + Send + Sync,
+    news: &mpsc::Sender<SourceNotice>,
+) {
+    let mut failures = 0_u32;
+    loop {
+        let mut worked = false;
+        let error = match serve(settings, model, &clock, news, &mut worked).await {
+            Err(ClientError::Unwanted) => return,
+            Err(error) => error,
+        };
+        failures = if worked { 0 } else { failures + 1 };
+        if news.send(SourceNotice::Lost(error)).await.is_err() {
+            return;
+        }
+        if failures > 0 {
+            let longest = (500_u64 << failures.min(4)).min(5_000);
+            let pause = rand::rng().random_range(500..=longest);
+            sleep(Duration::from_millis(pause)).await;
+        }
+    }
+}
+
+/// Serves one connection; ends with the reason why it ended. `worked` is set once the lists were taken.
+pub async fn serve(
+    settings: &ClientSettings,
+    model: &mut Model,
+    clock: &(impl Fn() -> i64 + Send + Sync),
+    news: &mpsc::Sender<SourceNotice>,
+    worked: &mut bool,
+) -> Result<std::convert::Infallible, ClientError> {
+    let mut session = Session::open(settings).await?;
+    model.set_name(&session.facts.name);
+    tell(news, SourceNotice::Connected(session.facts.clone())).await?;
+    let stash = std::mem::take(&mut session.stash);
+    let mut line = Line { session, lists: None, asked: 0, again: None };
+    line.ask_lists(model, clock()).await?;
+    for raw in stash {
+        Line::take_event(&Message::new(&raw), model, clock());
+    }
+    line.run(settings, model, clock, news, worked).await
+}
+
+async fn tell(news: &mpsc::Sender<SourceNotice>, what: SourceNotice) -> Result<(), ClientError> {
+    news.send(what).await.map_err(|_| ClientError::Unwanted)
+}
+
+/// A connection that is being read.
+struct Line {
+    session: Session,
+    lists: Option<(Lists, Instant)>,
+    asked: u64,
+    again: Option<Instant>,
+}
+
+impl Line {
+    async fn ask_lists(&mut self, model: &mut Model, now: i64) -> Result<(), ClientError> {
+        self.asked += 1;
+        let lists = Lists::new(format!("{}{}-", self.session.nonce, self.asked));
+        model.begin_sync(now);
+        let actions = lists.actions();
+        self.lists = Some((lists, Instant::now()));
+        self.session.wire.send(&actions).await
+    }
+
+    async fn run(
+        &mut self,
+        settings: &ClientSettings,
+        model: &mut Model,
+        clock: &(impl Fn() -> i64 + Send + Sync),
+        news: &mpsc::Sender<SourceNotice>,
+        worked: &mut bool,
+    ) -> Result<std::convert::Infallible, ClientError> {
+        let mut heard = Instant::now();
+        let mut pinged = Instant::now();
+        let mut tick = Instant::now() + TICK;
+        loop {
+            let more = self.read(model, clock()).await;
+            if self.lists.as_ref().is_some_and(|(lists, _)| lists.whole()) {
+                self.finish(model, clock(), news).await?;
+                *worked = true;
+            }
+            self.pass_on(model, news).await?;
+            more?;
+            tokio::select! {
+                biased;
+                filled = timeout(settings.ping * 2, self.session.wire.fill()) => {
+                    filled.map_err(|_| ClientError::Late("a sign of life", settings.ping * 2))??;
+                    heard = Instant::now();
+                }
+                () = sleep_until(tick) => {}
+            }
+            if tick <= Instant::now() {
+                tick = Instant::now() + TICK;
+                model.tick(clock());
+                self.chores(settings, model, clock(), heard, &mut pinged).await?;
+            }
+        }
+    }
+
+    /// Takes every whole message.
+    async fn read(&mut self, model: &mut Model, now: i64) -> Result<(), ClientError> {
+        let mut boot = false;
+        while let Some(m) = self.session.wire.reader.next()? {
+            if let Some((lists, _)) = &mut self.lists
+                && lists.take(&m)?
+            {
+                continue;
+            }
+            match m.event() {
+                Some("Shutdown") if m.is_broadcast() => return Err(ClientError::ShuttingDown),
+                Some("FullyBooted") if m.is_broadcast() => boot = true,
+                Some(event) if mine(&m, event, &self.session.nonce) => {}
+                Some(_) => model.apply(&m, now),
+                None => {}
+            }
+        }
+        if boot {
+            self.again = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    fn take_event(m: &Message<'_>, model: &mut Model, now: i64) {
+        if m.event() != Some("FullyBooted") {
+            model.apply(m, now);
+        }
+    }
+
+    async fn finish(
+        &mut self,
+        model: &mut Model,
+        now: i64,
+        news: &mpsc::Sender<SourceNotice>,
+    ) -> Result<(), ClientError> {
+        let Some((lists, _)) = self.lists.take() else { return Ok(()) };
+        model.finish_sync(&lists.snapshot, now);
+        self.pass_on(model, news).await?;
+        tell(news, SourceNotice::Synced(model.picture(), lists.refused)).await?;
+        if self.asked == 1 && model.channels() > 0 {
+            self.again = Some(Instant::now() + LOOK_AGAIN);
+        }
+        Ok(())
+    }
+
+    async fn pass_on(&mut self, model: &mut Model, news: &mpsc::Sender<SourceNotice>) -> Result<(), ClientError> {
+        let told = model.take();
+        if told.is_empty() { Ok(()) } else { tell(news, SourceNotice::Told(told)).await }
+    }
+
+    async fn chores(
+        &mut self,
+        settings: &ClientSettings,
+        model: &mut Model,
+        now: i64,
+        heard: Instant,
+        pinged: &mut Instant,
+    ) -> Result<(), ClientError> {
+        if heard.elapsed() >= settings.ping * 2 {
+            return Err(ClientError::Late("a sign of life", settings.ping * 2));
+        }
+        if let Some((_, asked)) = &self.lists
+            && asked.elapsed() >= settings.deadline
+        {
+            return Err(ClientError::Late("the lists", settings.deadline));
+        }
+        if pinged.elapsed() >= settings.ping {
+            *pinged = Instant::now();
+            let id = format!("{}ping", self.session.nonce);
+            self.session.wire.send(&action(&[("Action", "Ping"), ("ActionID", &id)])).await?;
+        }
+        if self.lists.is_none() && self.again.is_some_and(|again| again <= Instant::now()) {
+            self.again = None;
+            self.ask_lists(model, now).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an event answers something that we asked.
+fn mine(m: &Message<'_>, event: &str, nonce: &str) -> bool {
+    !matches!(event, "UserEvent" | "OriginateResponse") && m.text("ActionID").starts_with(nonce)
+}
