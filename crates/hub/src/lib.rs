@@ -34,6 +34,7 @@
 
 mod admission;
 mod attachment;
+mod backlog_notice;
 mod builder;
 mod cluster;
 mod config;
@@ -49,6 +50,7 @@ pub mod memory;
 mod metrics;
 mod notice;
 mod offline_delivery;
+mod page_room;
 mod publish;
 mod seams;
 mod sessions;
@@ -57,6 +59,7 @@ mod shared;
 
 pub use admission::{Admission, PendingConnection};
 pub use attachment::{Attachment, Clearance, ResumeFrom, Subject};
+pub use backlog_notice::BacklogNotice;
 pub use builder::{HubBuilder, Seams, StartError};
 pub use config::HubConfig;
 pub use connection_caps::{ConnectionCap, ConnectionCaps};
@@ -66,7 +69,6 @@ pub use history::limits::HistoryLimits;
 pub use hookswitch_runtime::BoxFuture;
 pub use hub::{Hub, UserLocation};
 pub use metrics::HubMetrics;
-pub use offline_delivery::BacklogNotice;
 pub use publish::affinity::ShardId;
 pub use publish::fanout::Reservation;
 pub use publish::wire_form::{Message, WireForm};
