@@ -3,6 +3,7 @@
 mod connection;
 mod connection_state;
 mod http_stream;
+mod patience;
 mod refusals;
 mod thread_placement;
 

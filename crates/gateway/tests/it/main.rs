@@ -16,6 +16,7 @@ mod origins;
 mod pace;
 mod relocation;
 mod sessions;
+mod shares;
 mod sockets;
 mod tenant_limit;
 mod webhook_care;
