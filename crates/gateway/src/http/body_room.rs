@@ -119,7 +119,7 @@ mod tests {
         one.grow_to(100_000).await.expect("its share");
         assert!((100_000..200_000).contains(&room.0.used()), "{}", room.0.used());
         let start = Instant::now();
-        assert_eq!(one.grow_to(900_000).await.expect_err("more than its share").code, ErrorCode::Overloaded);
+        assert_eq!(one.grow_to(1_000_000).await.expect_err("more than its share").code, ErrorCode::Overloaded);
         assert_eq!(start.elapsed(), PATIENCE);
     }
 }

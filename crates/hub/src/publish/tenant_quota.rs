@@ -144,7 +144,8 @@ mod tests {
             async move { quotas.take(&tenant(name), 512).await.map(drop) }
         });
         let mut waiting = futures_util::future::join_all(waiting);
-        let mut sixth = Box::pin(quotas.take(&tenant("f"), 10));
+        let small = tenant("f");
+        let mut sixth = Box::pin(quotas.take(&small, 10));
         assert!(futures_util::poll!(&mut waiting).is_pending() && futures_util::poll!(&mut sixth).is_pending());
         drop(held[0].pop());
         assert!(futures_util::poll!(&mut sixth).is_ready(), "what comes free is for the one that has nothing");
