@@ -95,7 +95,7 @@ impl Gateway {
             }
             _ => {
                 let body = self.read(&head.headers, body, inner.config.body_bytes, &mut room);
-                self.webhook(&admitted, principal, query, body, answer).await
+                Box::pin(self.webhook(&admitted, principal, query, body, answer)).await
             }
         }
     }

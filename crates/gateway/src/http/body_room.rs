@@ -65,13 +65,13 @@ impl HeldRoom {
 
     async fn take(&mut self, n_bytes: usize) -> Result<(), Problem> {
         let BodyRoom(room) = &self.room;
-        let permit = match room.try_acquire(&self.tenant, n_bytes as u64) {
-            Some(permit) => permit,
-            None => {
-                let until = *self.until.get_or_insert_with(|| Instant::now() + PATIENCE);
-                let waited = timeout_at(until, room.acquire(&self.tenant, n_bytes as u64)).await;
-                waited.ok().and_then(Result::ok).ok_or_else(no_room)?
-            }
+        let permit = if let Some(permit) = room.try_acquire(&self.tenant, n_bytes as u64) {
+            permit
+        } else {
+            let until = *self.until.get_or_insert_with(|| Instant::now() + PATIENCE);
+            // Boxed, for it is rare, and every request's future would be larger by it.
+            let waited = Box::pin(timeout_at(until, room.acquire(&self.tenant, n_bytes as u64))).await;
+            waited.ok().and_then(Result::ok).ok_or_else(no_room)?
         };
         self.permits.push(permit);
         self.n_bytes += n_bytes;

@@ -159,7 +159,7 @@ impl Fanout {
             let is_kept = !events[0].as_ref().event_type.is_passing();
             let first = is_kept.then(|| lock.record(events.iter().map(AsRef::as_ref)));
             match early.or_else(|| is_anybody().then(prepare)) {
-                Some(prepared) => self.deliver_batch(share, &mut lock, first, &prepared),
+                Some(prepared) => self.deliver_batch(&share, &mut lock, first, &prepared),
                 None => outcomes.extend(events.iter().filter(|event| event.as_ref().user.is_some()).map(|_| nobody())),
             }
             hand_on(start..start + events.len());
@@ -171,7 +171,7 @@ impl Fanout {
     /// Within the tenant's turn.
     fn deliver_batch(
         &self,
-        room: Reservation,
+        room: &Reservation,
         lock: &mut TenantLock<'_>,
         first: Option<Place>,
         prepared: &Arc<[PreparedEvent]>,
@@ -183,8 +183,8 @@ impl Fanout {
             lock.handed_over(hears.map(|(shard, _)| shard));
         }
         for (mailbox, _) in self.mailboxes.iter().zip(interested_shards).filter(|(_, hears)| *hears) {
-            let _room = Arc::clone(&room.quota);
-            let batch = Batch { number: 0, events: Arc::clone(prepared), first, n_taken: 0, _room };
+            let room = Arc::clone(&room.quota);
+            let batch = Batch { number: 0, events: Arc::clone(prepared), first, n_taken: 0, _room: room };
             // There are as many places as permits, and each batch has one at least, so it is never full; it is closed when the node
             // goes down, and then there is nobody to deliver to.
             let _closed = mailbox.batches.try_send(batch);

@@ -102,7 +102,7 @@ impl Pool {
             owed += *debt;
             !debt.is_zero()
         });
-        self.left = earned.saturating_sub(self.owed - owed);
+        self.left = earned.saturating_sub(self.owed.saturating_sub(owed));
         self.owed = owed;
     }
 
