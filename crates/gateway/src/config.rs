@@ -25,6 +25,10 @@ pub struct GatewayConfig {
     pub publish_body_bytes: usize,
     /// Largest body of any other request, in bytes; 64 KiB by default. Beyond it 413.
     pub body_bytes: usize,
+    /// The bodies of all requests together until they are answered, in bytes, as they announce themselves; 128 MiB by
+    /// default. One tenant has half of it by itself, and less while others need theirs. Beyond it they wait for 2 s,
+    /// unread, then 503.
+    pub all_bodies_bytes: usize,
     /// How long a request's body may take to arrive; 30 s by default. Beyond it 408.
     pub body_deadline: Duration,
     /// How long a request's head may take to arrive, from its first byte on; 30 s by default. Beyond it 408.
@@ -78,6 +82,7 @@ impl Default for GatewayConfig {
             compression_from: Some(1_024),
             publish_body_bytes: limits::PUBLISH_BODY_BYTES,
             body_bytes: 64 * 1024,
+            all_bodies_bytes: 128 << 20,
             body_deadline: Duration::from_secs(30),
             header_deadline: Duration::from_secs(30),
             header_bytes: 32 * 1024,

@@ -15,9 +15,10 @@ use crate::auth::Principal;
 use crate::config::{ORIGINS_SETTING, PUBLIC_ORIGINS_SETTING};
 use crate::gateway::{Admitted, Caller, Gateway, Server};
 use crate::http::{
-    Answer, Body, BoxError, Problem, Query, ReadLimits, check_encoding, decode_segment, json_text, plus_as_space,
-    read_body,
+    Answer, Body, BoxError, HeldRoom, Problem, Query, ReadLimits, check_encoding, decode_segment, json_text,
+    plus_as_space, read_body,
 };
+use crate::log_budget::Line;
 use crate::origin::AllowedOrigins;
 use crate::routes::Endpoint;
 use crate::transports::event_stream::{self, EventStreamForm};
@@ -62,6 +63,8 @@ impl Gateway {
         let Some(principal) = admitted.principal.as_deref() else {
             return self.open_page(&admitted, query, head, caller, upgrade).await;
         };
+        // What is read of the body counts until the answer is there.
+        let mut room = inner.body_room.of(&principal.tenant);
         match admitted.route.endpoint {
             Endpoint::Socket => {
                 let who = self.user(&admitted, principal, query, head)?;
@@ -74,15 +77,15 @@ impl Gateway {
             Endpoint::SocketStats => Ok(pages::socket_stats(inner.hub(), principal)),
             Endpoint::UserOnline => pages::user_online(inner.hub(), principal, admitted.params.get("user_id")).await,
             Endpoint::Drain => Ok(self.start_drain(principal, caller.peer, answer)),
-            Endpoint::OnlineUsers => pages::online_users(inner.hub(), principal, answer).await,
+            Endpoint::OnlineUsers => pages::online_users(inner.hub(), &inner.online_lists, principal, answer).await,
             Endpoint::PastEvents => pages::past_events(inner.hub(), principal, query, answer),
             Endpoint::Publish => {
-                let body = self.read(&head.headers, body, inner.config.publish_body_bytes).await;
+                let body = self.read(&head.headers, body, inner.config.publish_body_bytes, &mut room).await;
                 self.publish(principal, caller, body, answer).await
             }
             _ => {
-                let body = self.read(&head.headers, body, inner.config.body_bytes);
-                self.webhook(&admitted, principal, query, body, answer).await
+                let body = self.read(&head.headers, body, inner.config.body_bytes, &mut room);
+                Box::pin(self.webhook(&admitted, principal, query, body, answer)).await
             }
         }
     }
@@ -117,13 +120,24 @@ impl Gateway {
     }
 
     /// A body as its handler wants it, not yet parsed.
-    async fn read<B>(&self, headers: &HeaderMap, body: B, max_bytes: usize) -> Result<Bytes, Problem>
+    async fn read<B>(
+        &self,
+        headers: &HeaderMap,
+        body: B,
+        max_bytes: usize,
+        room: &mut HeldRoom,
+    ) -> Result<Bytes, Problem>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
         let deadline = self.0.config.body_deadline;
-        let body = read_body(body, ReadLimits { max_bytes, deadline, within: self.0.parts.scope.clone() }).await?;
+        let limits = ReadLimits { max_bytes, deadline, within: self.0.parts.scope.clone() };
+        let body = read_body(body, limits, room).await.inspect_err(|problem| {
+            if problem.code == ErrorCode::Overloaded {
+                self.0.metrics.bodies_refused.inc();
+            }
+        })?;
         check_encoding(headers, &body)?;
         Ok(body)
     }
@@ -308,7 +322,9 @@ impl Gateway {
     fn not_attached(&self, tenant: &TenantId, error: &HubError) -> Problem {
         if let HubError::TooManyConnections { cap, limit } = error {
             self.0.metrics.refused_upgrades.inc(cap.as_str());
-            tracing::warn!(%tenant, cap = cap.as_str(), limit, "a connection was refused: there are too many");
+            if self.0.log_budget.allows(Line::TooManyConnections) {
+                tracing::warn!(%tenant, cap = cap.as_str(), limit, "a connection was refused: there are too many");
+            }
         } else {
             tracing::debug!(error = %Chain(error), "a connection was refused");
         }

@@ -21,10 +21,11 @@ use tokio::time::Instant;
 use crate::auth::{AuthError, Authenticator, Credential, Principal, find_token};
 use crate::config::GatewayConfig;
 use crate::cors;
-use crate::http::{Answer, Body, BoxError, Problem, RequestBody, RequestIds};
+use crate::http::{Answer, Body, BodyRoom, BoxError, Problem, RequestBody, RequestIds};
+use crate::log_budget::{Line, LogBudget};
 use crate::metrics::{GatewayMetrics, HttpConnections};
 use crate::origin::AllowedOrigins;
-use crate::pages::{Health, Readiness};
+use crate::pages::{Health, OnlineLists, Readiness};
 use crate::request_limit::RequestLimit;
 use crate::routes::{Access, Endpoint, Route, Routes};
 use crate::server::ThreadPlacement;
@@ -71,6 +72,9 @@ pub(crate) struct Inner {
     /// Those beyond the limit that still read their refusal.
     pub(crate) refused_connections: HttpConnections,
     pub(crate) registry: Registry,
+    pub(crate) log_budget: LogBudget,
+    pub(crate) body_room: BodyRoom,
+    pub(crate) online_lists: OnlineLists,
     pub(crate) readiness: Readiness,
     pub(crate) routes: Routes,
     limit: Option<RequestLimit>,
@@ -126,6 +130,8 @@ impl Gateway {
         metrics.register(&mut registry);
         http_connections.register(&mut registry);
         parts.switch.register_metrics(&mut registry);
+        let body_room = BodyRoom::new(config.all_bodies_bytes);
+        body_room.register(&mut registry);
         let sockets = SocketContext {
             hub: parts.switch.hub().clone(),
             clock: parts.clock.clone(),
@@ -140,6 +146,9 @@ impl Gateway {
             http_connections,
             refused_connections: HttpConnections::default(),
             registry,
+            log_budget: LogBudget::default(),
+            body_room,
+            online_lists: OnlineLists::default(),
             readiness: Readiness::new(config.probe_deadline, config.probe_interval),
             request_ids: RequestIds::new(parts.clock.now()),
             routes: Routes::new(),
@@ -296,13 +305,16 @@ impl Inner {
             Access::Tenant(roles) | Access::Operator(roles) => {
                 let principal = self.authenticate(query, headers).await.map_err(|error| {
                     self.metrics.refused_tokens.inc(error.reason());
-                    refused_token(&error, path, peer)
+                    self.log_budget.token_refused(&error, route, peer);
+                    token_problem(&error)
                 })?;
                 if !roles.contains(&principal.role) {
-                    return Err(refused_role(&principal, path, peer));
+                    self.log_budget.principal_refused(Line::RoleRefused, &principal, route, peer);
+                    let message = format!("the role {} may not do this", principal.role.as_str());
+                    return Err(Problem::new(ErrorCode::Forbidden, message));
                 }
                 if matches!(route.access, Access::Operator(_)) {
-                    self.check_operator(&principal, path, peer)?;
+                    self.check_operator(&principal, route, peer)?;
                 }
                 Some(principal)
             }
@@ -326,7 +338,7 @@ impl Inner {
     }
 
     /// What concerns the whole node is for tokens of the operator's own tenant.
-    fn check_operator(&self, principal: &Principal, path: &str, peer: SocketAddr) -> Result<(), Problem> {
+    fn check_operator(&self, principal: &Principal, route: &Route, peer: SocketAddr) -> Result<(), Problem> {
         let Some(operator) = &self.config.admin_tenant else {
             let message = "this node takes no such calls: its operator's tenant is not set (SERVER_ADMIN_TENANT)";
             return Err(Problem::new(ErrorCode::Forbidden, message));
@@ -334,10 +346,7 @@ impl Inner {
         if principal.tenant == *operator {
             return Ok(());
         }
-        let Principal { tenant, user, role, .. } = principal;
-        tracing::warn!(
-            target: "hookswitch::security", %tenant, %user, role = role.as_str(), %peer, path, "tenant refused"
-        );
+        self.log_budget.principal_refused(Line::TenantRefused, principal, route, peer);
         Err(Problem::new(ErrorCode::Forbidden, "this is for the operator of the node"))
     }
 
@@ -359,18 +368,8 @@ impl Inner {
     }
 }
 
-/// A security event; the path has no query, and the token stands nowhere.
-fn refused_token(error: &AuthError, path: &str, peer: SocketAddr) -> Problem {
-    tracing::warn!(target: "hookswitch::security", reason = error.reason(), %peer, path, "token refused");
+fn token_problem(error: &AuthError) -> Problem {
     Problem::new(error.code(), error.to_string())
-}
-
-fn refused_role(principal: &Principal, path: &str, peer: SocketAddr) -> Problem {
-    let Principal { tenant, user, role, .. } = principal;
-    tracing::warn!(
-        target: "hookswitch::security", %tenant, %user, role = role.as_str(), %peer, path, "role refused"
-    );
-    Problem::new(ErrorCode::Forbidden, format!("the role {} may not do this", role.as_str()))
 }
 
 impl fmt::Debug for Gateway {

@@ -28,6 +28,7 @@ mod dispatch;
 pub mod fuzzing;
 mod gateway;
 mod http;
+mod log_budget;
 mod metrics;
 mod origin;
 mod pages;

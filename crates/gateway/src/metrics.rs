@@ -21,6 +21,7 @@ hookswitch_runtime::counters! {
     pub struct GatewayMetrics {
         refused_origins: "WebSockets and event streams refused for their origin",
         rate_limited: "Requests refused, the tenant's rate limit being reached",
+        bodies_refused: "Requests refused because too many bytes of bodies were under way",
         panics: "Requests answered 500 after a panic",
         accept_errors: "Failures to accept a connection",
         refused_connections: "Connections refused, the limit being reached",

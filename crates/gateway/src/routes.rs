@@ -85,6 +85,13 @@ pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
 }
 
+impl Route {
+    /// The whole pattern, as the log has it.
+    pub(crate) fn pattern(&self) -> String {
+        format!("{}{}", self.prefixes.first().unwrap_or(&""), self.path)
+    }
+}
+
 const ROOT: &[&str] = &[""];
 const SOCKET: &[&str] = &["", "/api/v1"];
 const API: &[&str] = &["/api/v1"];

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hookswitch_runtime::{Clock, Scope};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::admission::{Admission, AdmissionParts};
 use crate::cluster::balance;
@@ -21,6 +21,7 @@ use crate::history::recoveries;
 use crate::hub::{Hub, HubParts};
 use crate::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence};
 use crate::offline_delivery::OfflineDelivery;
+use crate::page_room::PageRoom;
 use crate::publish::fanout::{Fanout, ShardMailbox};
 use crate::seams::broker::{Broker, BrokerSink};
 use crate::seams::chat::{ChatSessionError, ChatSessionStore};
@@ -104,13 +105,7 @@ impl HubBuilder {
         for index in 0..config.shards.clamp(1, 255) {
             let mailbox =
                 shard::spawn(index as u8, Arc::clone(&config), clock.clone(), Arc::clone(&shared), scope.clone())?;
-            let room = Arc::new(Semaphore::new(config.mailbox_events.max(1)));
-            mailboxes.push(ShardMailbox {
-                batches: mailbox.batches,
-                room,
-                runtime: mailbox.runtime,
-                load: mailbox.load,
-            });
+            mailboxes.push(ShardMailbox { batches: mailbox.batches, runtime: mailbox.runtime, load: mailbox.load });
             shards.push(mailbox.requests);
         }
         let fanout = Arc::new(Fanout::new(shared, mailboxes, config.mailbox_events.max(1)));
@@ -225,6 +220,7 @@ impl HubBuilder {
     fn offline_delivery(&self, seams: &Seams) -> Arc<OfflineDelivery> {
         Arc::new(OfflineDelivery {
             failures: FailedHandovers::default(),
+            page_room: PageRoom::default(),
             shared: Arc::clone(&self.fanout.shared),
             offline: Arc::clone(&seams.offline),
             shards: Arc::clone(&self.shards),

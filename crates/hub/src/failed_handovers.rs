@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use hookswitch_protocol::{TenantId, UserId};
 
 use crate::seams::user_key::UserKey;
 
@@ -15,7 +16,8 @@ const SURVIVED_NOT: u8 = 2;
 /// message.
 const SUSPECT_BYTES: usize = 64 * 1024;
 
-/// Most users of whom failures are remembered; beyond it those of some other are forgotten.
+/// Most users of whom failures are remembered; beyond it those of some other are forgotten, one of the tenant that has
+/// the most.
 const MOST_USERS: usize = 10_000;
 
 /// Pages whose connection was ended by its client before it had them, by user, on this node.
@@ -25,17 +27,60 @@ const MOST_USERS: usize = 10_000;
 /// handed over one by one, and what ended a connection twice by itself is set aside.
 #[derive(Debug, Default)]
 pub(crate) struct FailedHandovers {
-    users: Mutex<HashMap<UserKey, FailedMessages>>,
+    users: Mutex<Users>,
     hasher: RandomState,
 }
 
 /// Messages of failed pages by their digest, with how many connections each has ended by itself.
 type FailedMessages = HashMap<u64, u8>;
 
+#[derive(Debug, Default)]
+struct Users {
+    by_tenant: HashMap<TenantId, HashMap<UserId, FailedMessages>>,
+    n_users: usize,
+}
+
+impl Users {
+    fn get(&self, user: &UserKey) -> Option<&FailedMessages> {
+        self.by_tenant.get(&user.tenant)?.get(&user.user)
+    }
+
+    fn get_mut(&mut self, user: &UserKey) -> Option<&mut FailedMessages> {
+        self.by_tenant.get_mut(&user.tenant)?.get_mut(&user.user)
+    }
+
+    /// The user's, with room made where there are none yet.
+    fn entry(&mut self, user: &UserKey) -> &mut FailedMessages {
+        if self.get(user).is_none() {
+            if self.n_users >= MOST_USERS {
+                self.forget_one();
+            }
+            self.n_users += 1;
+        }
+        self.by_tenant.entry(user.tenant.clone()).or_default().entry(user.user.clone()).or_default()
+    }
+
+    fn forget_one(&mut self) {
+        let largest = self.by_tenant.iter().max_by_key(|(_, users)| users.len());
+        let some = largest.and_then(|(tenant, users)| Some((tenant.clone(), users.keys().next()?.clone())));
+        if let Some((tenant, user)) = some {
+            self.remove(&UserKey { tenant, user });
+        }
+    }
+
+    fn remove(&mut self, user: &UserKey) {
+        let Some(users) = self.by_tenant.get_mut(&user.tenant) else { return };
+        self.n_users -= usize::from(users.remove(&user.user).is_some());
+        if users.is_empty() {
+            self.by_tenant.remove(&user.tenant);
+        }
+    }
+}
+
 impl FailedHandovers {
     /// Whether the user's messages are to be handed over one by one.
     pub(crate) fn concern(&self, user: &UserKey) -> bool {
-        self.users().contains_key(user)
+        self.users().get(user).is_some()
     }
 
     /// Whether this message has ended too many connections.
@@ -48,13 +93,7 @@ impl FailedHandovers {
     pub(crate) fn failed(&self, user: &UserKey, page: &[Bytes]) {
         let alone = u8::from(page.len() == 1 && page[0].len() >= SUSPECT_BYTES);
         let mut users = self.users();
-        if users.len() >= MOST_USERS
-            && !users.contains_key(user)
-            && let Some(other) = users.keys().next().cloned()
-        {
-            users.remove(&other);
-        }
-        let failed = users.entry(user.clone()).or_default();
+        let failed = users.entry(user);
         for envelope in page {
             let n_ended = failed.entry(self.digest(envelope)).or_default();
             *n_ended = n_ended.saturating_add(alone);
@@ -79,15 +118,13 @@ impl FailedHandovers {
         self.hasher.hash_one(envelope)
     }
 
-    fn users(&self) -> MutexGuard<'_, HashMap<UserKey, FailedMessages>> {
+    fn users(&self) -> MutexGuard<'_, Users> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use hookswitch_protocol::{TenantId, UserId};
-
     use super::*;
 
     fn user(id: i64) -> UserKey {
@@ -144,6 +181,19 @@ mod tests {
         for id in 0..MOST_USERS as i64 + 5 {
             failures.failed(&user(id), &page(&["x"]));
         }
-        assert_eq!(failures.users().len(), MOST_USERS);
+        let users = failures.users();
+        assert_eq!((users.n_users, users.by_tenant.values().map(HashMap::len).sum()), (MOST_USERS, MOST_USERS));
+    }
+
+    #[test]
+    fn a_tenant_whose_clients_die_by_the_thousand_takes_no_others_counts() {
+        let (failures, bad) = (FailedHandovers::default(), large("bad"));
+        let quiet = UserKey { tenant: TenantId::parse("quiet").expect("legal"), user: UserId::from(7) };
+        failures.failed(&quiet, std::slice::from_ref(&bad));
+        for id in 0..3 * MOST_USERS as i64 {
+            failures.failed(&user(id), &[Bytes::from_static(b"x")]);
+        }
+        failures.failed(&quiet, std::slice::from_ref(&bad));
+        assert!(failures.is_unfit(&quiet, &bad), "it is set aside after the second time");
     }
 }

@@ -10,13 +10,14 @@ use hookswitch_runtime::metrics::{Registry, register_gauge};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::backlog_notice::BacklogNotice;
 use crate::cluster::inbound::RemoteInbound;
 use crate::cluster::inbound_jobs::InboundJob;
 use crate::cluster::presence_notices::PresenceNotices;
 use crate::config::HubConfig;
 use crate::error::HubError;
 use crate::metrics::HubMetrics;
-use crate::offline_delivery::{BacklogNotice, OfflineDelivery};
+use crate::offline_delivery::OfflineDelivery;
 use crate::publish::affinity::{ShardId, place};
 use crate::publish::fanout::{Fanout, Reservation};
 use crate::publish::weight::weight;
@@ -56,9 +57,9 @@ pub(crate) struct HubParts {
 
 impl Hub {
     /// Waits for room for `n_events` of this tenant in every shard's mailbox, of which one tenant may
-    /// fill a quarter. Taking room before anything durable is written keeps a full mailbox from
-    /// turning into half an acceptance. For events of up to 16 KiB each on average; of others,
-    /// [`Hub::reserve_for`]. Cancel safe.
+    /// fill a quarter, and no more than is left to others. Taking room before anything durable is
+    /// written keeps a full mailbox from turning into half an acceptance. For events of up to 16 KiB
+    /// each on average; of others, [`Hub::reserve_for`]. Cancel safe.
     ///
     /// # Errors
     /// [`HubError::Overloaded`] when there is none within the configured deadline.
@@ -295,6 +296,9 @@ impl Hub {
         register_gauge(registry, "presence_untold", help, move || notices.n_untold() as u64);
         let sessions = Arc::clone(&self.0.sessions);
         register_gauge(registry, "chat_sessions", "Chat sessions known now", move || sessions.n_known() as u64);
+        let delivery = Arc::clone(&self.0.offline_delivery);
+        let help = "Bytes for which kept messages on their way hold room";
+        register_gauge(registry, "offline_page_bytes", help, move || delivery.page_room.used());
         let shared = Arc::clone(&self.0.fanout.shared);
         let help = "Bytes of recent events kept for clients that missed them";
         register_gauge(registry, "history_bytes", help, move || shared.history.n_bytes() as u64);

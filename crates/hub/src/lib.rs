@@ -33,6 +33,7 @@
 
 mod admission;
 mod attachment;
+mod backlog_notice;
 mod builder;
 mod cluster;
 mod config;
@@ -48,6 +49,7 @@ pub mod memory;
 mod metrics;
 mod notice;
 mod offline_delivery;
+mod page_room;
 mod publish;
 mod seams;
 mod sessions;
@@ -56,6 +58,7 @@ mod shared;
 
 pub use admission::{Admission, PendingConnection};
 pub use attachment::{Attachment, Clearance, ResumeFrom, Subject};
+pub use backlog_notice::BacklogNotice;
 pub use builder::{HubBuilder, Seams, StartError};
 pub use config::HubConfig;
 pub use connection_caps::{ConnectionCap, ConnectionCaps};
@@ -65,7 +68,6 @@ pub use history::limits::HistoryLimits;
 pub use hookswitch_runtime::BoxFuture;
 pub use hub::{Hub, NotRecovered, PastEvents, UserLocation};
 pub use metrics::HubMetrics;
-pub use offline_delivery::BacklogNotice;
 pub use publish::affinity::ShardId;
 pub use publish::fanout::Reservation;
 pub use publish::wire_form::{Message, WireForm};

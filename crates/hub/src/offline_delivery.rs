@@ -10,8 +10,10 @@ use hookswitch_protocol::{Chain, Retry};
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::backlog_notice::BacklogNotice;
 use crate::failed_handovers::FailedHandovers;
 use crate::kept_page::{LeftOut, Untold, envelopes, event_id, parted};
+use crate::page_room::PageRoom;
 use crate::seams::offline::{Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineStore};
 use crate::seams::user_key::UserKey;
 use crate::shard::SlotKey;
@@ -41,6 +43,8 @@ pub(crate) struct OfflineDelivery {
     pub(crate) clock: Clock,
     /// What clients did not survive.
     pub(crate) failures: FailedHandovers,
+    /// Room for pages on their way, which tenants share.
+    pub(crate) page_room: PageRoom,
     /// Users being served.
     pub(crate) active: Mutex<HashMap<UserKey, Asked>>,
 }
@@ -54,20 +58,6 @@ pub(crate) struct Asked {
     is_paging: bool,
     /// Dropped once newer events are held back and a claim follows.
     waiting: Vec<oneshot::Sender<Infallible>>,
-}
-
-/// Tells when newer events for the user can no longer overtake what was kept.
-#[derive(Debug)]
-pub struct BacklogNotice(Option<oneshot::Receiver<Infallible>>);
-
-impl BacklogNotice {
-    /// Waits for that moment, which no client can delay. Cancel safe.
-    pub async fn taken(self) {
-        if let Some(taken) = self.0 {
-            // Nothing is ever sent: the delivery task lets go of the other end.
-            let Err(_taken) = taken.await;
-        }
-    }
 }
 
 /// How a delivery task's walk ended.
@@ -225,8 +215,12 @@ impl Round<'_> {
         // No other connection waits for this one's proof.
         self.offline_delivery.release(self.user, true).await;
         loop {
+            let (room, tenant) = (&self.offline_delivery.page_room, &self.user.tenant);
+            // Who waits for other clients lets nobody wait for himself.
+            let held = room.take(tenant, || self.begin_paging()).await;
             self.before_claim();
             let claim = self.claim(untold).await?;
+            let _held = room.exact(tenant, &claim, held);
             if claim.messages.is_empty() && *untold == Untold::default() {
                 if self.waited_for_others(&claim).await {
                     continue;
@@ -308,10 +302,7 @@ impl Round<'_> {
     async fn send_page(&self, (shard, key): (usize, SlotKey), messages: Vec<Bytes>) -> Option<PageEnd> {
         // Whoever asked while the claim was made is in this page or in the claim behind it: not
         // to be kept waiting until the client has proved the page's arrival.
-        self.note(|asked| {
-            asked.is_paging = true;
-            asked.waiting.clear();
-        });
+        self.begin_paging();
         let (done, end) = oneshot::channel();
         let sent = self.offline_delivery.shards[shard].send(Request::Backlog { key, messages, done }).await;
         if sent.is_ok() { end.await.ok() } else { Some(PageEnd::Interrupted) }
@@ -334,6 +325,14 @@ impl Round<'_> {
     fn before_claim(&self) {
         self.note(|asked| {
             asked.is_paging = false;
+            asked.waiting.clear();
+        });
+    }
+
+    /// Newer events are held back, and another claim follows.
+    fn begin_paging(&self) {
+        self.note(|asked| {
+            asked.is_paging = true;
             asked.waiting.clear();
         });
     }

@@ -29,7 +29,7 @@ impl UserId {
         if let Some(number) = canonical_i64(text) {
             return Ok(Self::Number(number));
         }
-        // Subjects of identity providers: `auth0|5f7c8e`, UUIDs, e-mail addresses, base64. None of these needs an
+        // Subjects of identity providers: `auth0|5f7c8e`, UUIDs, e-mail addresses, base64url. None needs an
         // escape in JSON, and none means something in a key or pattern of Redis.
         let is_allowed =
             |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '@' | '|' | ':' | '+' | '=' | '-');

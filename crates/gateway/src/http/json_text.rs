@@ -3,6 +3,7 @@
 use hookswitch_protocol::ErrorCode;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
+use serde::de::IgnoredAny;
 
 use super::Problem;
 
@@ -63,6 +64,48 @@ fn other_than_json(body: &[u8]) -> Option<String> {
     }
 }
 
+/// What came where an object was wanted, in words; the parser's own where those say it.
+pub(crate) fn other_than_object(text: &str, error: &serde_json::Error, wanted: &str) -> String {
+    let begin = text.trim_ascii_start();
+    let what = match begin.as_bytes() {
+        [b'{', ..] => return within_object(begin, error, wanted),
+        [b'[', ..] => "an array",
+        [b'"', ..] => "a string",
+        [b'<', ..] => "XML or HTML",
+        [b'-', b'-', ..] => "a multipart form",
+        [b'-' | b'0'..=b'9', ..] => "a number",
+        _ if matches!(begin.trim_ascii_end(), "true" | "false" | "null") => "true, false or null",
+        _ if is_form(begin) => "a form (key=value)",
+        _ => "no JSON",
+    };
+    format!("{what} came, and a JSON object is wanted: {wanted}")
+}
+
+fn within_object(begin: &str, error: &serde_json::Error, wanted: &str) -> String {
+    let told = error.to_string();
+    if begin[1..].trim_ascii_start().starts_with('\'') {
+        return format!("{told}: JSON wants \"double quotes\"");
+    }
+    if !told.starts_with("trailing characters") {
+        return told;
+    }
+    let mut values = serde_json::Deserializer::from_str(begin).into_iter::<IgnoredAny>();
+    let _first = values.next();
+    let behind = begin.get(values.byte_offset()..).unwrap_or_default().trim_ascii_start();
+    if behind.starts_with('{') {
+        format!("more than one JSON object came, as in NDJSON, and one is wanted: {wanted}")
+    } else {
+        format!("something stands behind the JSON object ({told})")
+    }
+}
+
+/// Whether this may be `application/x-www-form-urlencoded`.
+fn is_form(text: &str) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-+%[]".contains(byte);
+    let n_name = text.bytes().take_while(|byte| is_of_name(byte)).count();
+    n_name > 0 && text.as_bytes().get(n_name) == Some(&b'=')
+}
+
 fn not_json(message: String) -> Problem {
     Problem::new(ErrorCode::InvalidJson, message)
 }
@@ -87,6 +130,30 @@ mod tests {
         assert!(words(b"").contains("is empty"));
         assert!(words(b"{\"a\":\"\xe4\"}").starts_with("byte 6 of the body is 0xe4, which is no UTF-8"));
         assert_eq!(json_text(b"{}").expect("text"), "{}");
+    }
+
+    #[test]
+    fn what_is_no_object_is_called_by_its_name() {
+        let words = |text: &str| {
+            let error = serde_json::from_str::<std::collections::BTreeMap<String, u8>>(text).expect_err(text);
+            other_than_object(text, &error, "this one")
+        };
+        for (text, what) in [
+            ("[1]", "an array came"),
+            (" \"x\"", "a string came"),
+            ("7", "a number came"),
+            ("null\n", "true, false or null came"),
+            ("type=alert&payload=%7B%7D", "a form (key=value) came"),
+            ("--x\r\nContent-Disposition: form-data", "a multipart form came"),
+            ("<xml/>", "XML or HTML came"),
+            ("nope", "no JSON came"),
+            ("{\"a\":1}\n{\"a\":2}\n", "more than one JSON object came, as in NDJSON"),
+        ] {
+            let told = words(text);
+            assert!(told.starts_with(what) && told.ends_with("wanted: this one"), "{text}: {told}");
+        }
+        assert!(words("{\"a\":1} x").starts_with("something stands behind the JSON object"));
+        assert!(words("{'a':1}").ends_with("JSON wants \"double quotes\""));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use hookswitch_protocol::ErrorCode;
 use hookswitch_runtime::Scope;
 use http_body::Body;
 
-use super::Problem;
+use super::{HeldRoom, Problem};
 
 /// The error of a body we know nothing about.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -25,8 +25,9 @@ pub(crate) struct ReadLimits {
 /// How long a body may still take once the node ends.
 const ENDING_DEADLINE: Duration = Duration::from_secs(1);
 
-/// The whole body, within the limits. One piece is not copied. What a body has beyond them is left in it.
-pub(crate) async fn read_body<B>(body: B, limits: ReadLimits) -> Result<Bytes, Problem>
+/// The whole body, within the limits, read when there is room for it, which is the caller's to keep. One piece is not
+/// copied. What a body has beyond them is left in it.
+pub(crate) async fn read_body<B>(body: B, limits: ReadLimits, room: &mut HeldRoom) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -39,12 +40,13 @@ where
     };
     let collected = tokio::select! {
         biased;
-        collected = tokio::time::timeout(deadline, collect(body, max_bytes)) => collected,
+        collected = tokio::time::timeout(deadline, collect(body, max_bytes, room)) => collected,
         () = ended => return Err(Problem::draining()),
     };
     match collected {
         Err(_) => Err(Problem::new(ErrorCode::RequestTimeout, "the body took too long to arrive")),
         Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(CollectError::NoRoom(problem))) => Err(problem),
         Ok(Err(CollectError::TooLarge)) => {
             Err(Problem::new(ErrorCode::TooLarge, format!("the body is larger than {max_bytes} bytes")))
         }
@@ -56,10 +58,11 @@ where
 
 enum CollectError {
     TooLarge,
+    NoRoom(Problem),
     Broken(BoxError),
 }
 
-async fn collect<B>(mut body: Pin<&mut B>, max_bytes: usize) -> Result<Bytes, CollectError>
+async fn collect<B>(mut body: Pin<&mut B>, max_bytes: usize, room: &mut HeldRoom) -> Result<Bytes, CollectError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -68,12 +71,17 @@ where
     if announced > max_bytes as u64 {
         return Err(CollectError::TooLarge);
     }
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    room.announce(announced as usize).await.map_err(CollectError::NoRoom)?;
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(data) = next_data(body.as_mut()).await.map_err(CollectError::Broken)? {
         if first.len() + all.len() + data.len() > max_bytes {
             return Err(CollectError::TooLarge);
         }
+        room.grow_to(first.len() + all.len() + data.len()).await.map_err(CollectError::NoRoom)?;
         if first.is_empty() && all.is_empty() {
             first = data;
             continue;
@@ -114,16 +122,23 @@ mod tests {
     use http_body::Frame;
     use http_body_util::StreamBody;
 
+    use hookswitch_protocol::TenantId;
+
     use super::*;
+    use crate::http::BodyRoom;
 
     fn limits(max_bytes: usize) -> ReadLimits {
         ReadLimits { max_bytes, deadline: Duration::from_secs(5), within: Scope::root("test") }
     }
 
+    fn room() -> HeldRoom {
+        BodyRoom::new(1 << 20).of(&TenantId::parse("t").expect("a tenant"))
+    }
+
     async fn read(pieces: &[&'static str], max_bytes: usize) -> Result<Bytes, Problem> {
         let frames = pieces.iter().map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::from_static(piece.as_bytes()))));
         let body = StreamBody::new(stream::iter(frames.collect::<Vec<_>>()));
-        read_body(body, limits(max_bytes)).await
+        read_body(body, limits(max_bytes), &mut room()).await
     }
 
     #[tokio::test]
@@ -137,12 +152,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_ends_is_given_up() {
         let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
-        let problem = read_body(body, limits(3)).await.expect_err("times out");
+        let problem = read_body(body, limits(3), &mut room()).await.expect_err("times out");
         assert_eq!(problem.code, ErrorCode::RequestTimeout);
         let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
         let (limits, start) = (limits(3), tokio::time::Instant::now());
         limits.within.soft().cancel();
-        assert_eq!(read_body(body, limits).await.expect_err("the node ends").code, ErrorCode::Draining);
+        assert_eq!(read_body(body, limits, &mut room()).await.expect_err("the node ends").code, ErrorCode::Draining);
         assert_eq!(start.elapsed(), ENDING_DEADLINE);
     }
 }

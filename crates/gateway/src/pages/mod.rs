@@ -6,6 +6,7 @@ pub(crate) mod described;
 mod descriptions;
 mod health;
 mod metrics;
+mod online_lists;
 mod past_events;
 mod presence;
 
@@ -14,5 +15,6 @@ pub(crate) use descriptions::{ASYNCAPI, ERRORS, OPENAPI};
 pub use health::{Health, Probe, ProbeCheck, Weight};
 pub(crate) use health::{Readiness, healthy};
 pub(crate) use metrics::metrics;
+pub(crate) use online_lists::OnlineLists;
 pub(crate) use past_events::past_events;
 pub(crate) use presence::{online_users, socket_stats, user_online};

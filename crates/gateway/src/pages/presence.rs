@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::auth::Principal;
 use crate::http::{Answer, Body, Problem, decode_segment};
+use crate::pages::online_lists::{ListError, OnlineLists};
 
 /// Open connections to this node.
 #[derive(Serialize)]
@@ -57,11 +58,19 @@ pub(crate) async fn user_online(
 }
 
 /// `GET /api/v1/presence/online`: the ids of the tenant's users with a connection on any node.
-pub(crate) async fn online_users(hub: &Hub, principal: &Principal, answer: &Answer) -> Result<Response<Body>, Problem> {
-    let users = hub.online_users(&principal.tenant).await;
-    let mut users = users.map_err(|error| unavailable(&principal.tenant, &error))?;
-    users.sort_unstable();
-    Ok(answer.success(StatusCode::OK, users, None))
+pub(crate) async fn online_users(
+    hub: &Hub,
+    lists: &OnlineLists,
+    principal: &Principal,
+    answer: &Answer,
+) -> Result<Response<Body>, Problem> {
+    let tenant = &principal.tenant;
+    let users = lists.get(tenant, || hub.online_users(tenant)).await.map_err(|error| match error {
+        ListError::Presence(error) => unavailable(tenant, &error),
+        ListError::Overloaded => Problem::new(ErrorCode::Overloaded, "too many ask who is online; try again"),
+        ListError::Ending => Problem::draining(),
+    })?;
+    Ok(answer.success(StatusCode::OK, &*users, None))
 }
 
 fn unavailable(tenant: &TenantId, error: &PresenceError) -> Problem {

@@ -11,7 +11,7 @@ use hookswitch_protocol::{ErrorCode, EventId, NewEvent};
 use hookswitch_switch::AcceptError;
 use serde::Serialize;
 
-use crate::http::{Problem, json_text};
+use crate::http::{Problem, json_text, other_than_object};
 use entry::{Entries, PublishBody, RawEntry};
 use entry_at::{entry_at, offset_of};
 pub(crate) use slips::{slips, slips_of_names};
@@ -28,6 +28,9 @@ pub(crate) struct Accepted {
 const AROUND_ONE: usize = 1;
 const AROUND_MANY: usize = 3;
 
+/// What is to come.
+const WANTED: &str = r#"an event, {"type":"…","payload":{…}}, or {"events":[…]} with up to 1,000 of them"#;
+
 /// Reads a publishing body, in one walk; whether it was a batch, so that later refusals name entries
 /// alike. Whether the events may be accepted is for the switchboard to say.
 ///
@@ -38,7 +41,8 @@ pub(crate) fn parse(body: &[u8]) -> Result<(Vec<NewEvent>, bool), Problem> {
         Some(at) => not_json(body, at, &problem.message),
         None => problem,
     })?;
-    let parsed = serde_json::from_str(text).map_err(|e| not_json(body, offset_of(text, &e), &e.to_string()))?;
+    let parsed = serde_json::from_str(text)
+        .map_err(|error| not_json(body, offset_of(text, &error), &other_than_object(text, &error, WANTED)))?;
     let PublishBody(mut body) = parsed;
     match body.events.take() {
         None => Ok((vec![body.into_event(AROUND_ONE).map_err(|mistake| mistake.into_problem(None))?], false)),

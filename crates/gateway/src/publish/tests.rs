@@ -93,6 +93,9 @@ fn what_is_no_json_is_400_and_so_is_deep_nesting() {
     for bad in ["", "{", "nope", "[1]", "7", "{\"type\":\"alert\"} x", "{'type':'alert'}"] {
         assert_eq!(refusal(bad).0, ErrorCode::InvalidJson, "{bad}");
     }
+    assert!(message("[{\"type\":\"alert\"}]").contains("an array came, and a JSON object is wanted: an event"));
+    assert!(message("type=alert").contains("a form (key=value) came"));
+    assert!(message("{\"type\":\"alert\"}\n{\"type\":\"alert\"}").contains("as in NDJSON"));
     assert_eq!(parse(b"{\"type\":\"\xff\"}").expect_err("not UTF-8").code, ErrorCode::InvalidJson);
     let nested = |n: usize| format!(r#"{{"type":"alert","payload":{{"a":{}{}}}}}"#, "[".repeat(n), "]".repeat(n));
     assert!(parse(nested(62).as_bytes()).is_ok());

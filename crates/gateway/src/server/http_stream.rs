@@ -14,10 +14,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::connection_state::{ConnectionState, Cut};
+use super::patience::Patience;
 use super::refusals::{Refusals, cut_of};
-
-/// How long an answer is waited to be read once the node ends.
-const ENDING_WRITE: Duration = Duration::from_secs(1);
 
 /// How long a client is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +24,7 @@ pub(super) struct Deadlines {
     pub(super) idle: Duration,
     /// From the first byte of a request's head to its last.
     pub(super) head: Duration,
-    /// From one byte taken of an answer to the next.
+    /// For which the client may take nothing of an answer, or far too little.
     pub(super) write: Duration,
 }
 
@@ -42,10 +40,8 @@ pub(crate) struct HttpStream {
     active_at: Instant,
     /// Since when a head is coming in, and before which request.
     head_since: Option<(Instant, u32)>,
-    /// Since when the client takes nothing.
-    blocked_since: Option<Instant>,
-    /// Whether that is counted anew since the node ends.
-    is_hurried: bool,
+    /// For a client that takes nothing.
+    patience: Patience,
     /// What is left to say instead of a refusal of the library's.
     refusal: Option<Bytes>,
     /// Goes off at the next deadline or before it, and is set again then: most deadlines move on unmet.
@@ -66,8 +62,7 @@ impl HttpStream {
             deadlines,
             active_at: Instant::now(),
             head_since: None,
-            blocked_since: None,
-            is_hurried: false,
+            patience: Patience::new(deadlines.write),
             refusal: None,
             timer: None,
         }
@@ -116,7 +111,7 @@ impl HttpStream {
 
     /// Nothing can be read: whether that has lasted too long.
     fn check_reading(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.state.is_answering() || self.blocked_since.is_some() {
+        if self.state.is_answering() || self.patience.is_blocked() {
             return Poll::Pending;
         }
         let n_requests = self.state.n_requests();
@@ -139,24 +134,21 @@ impl HttpStream {
         Poll::Ready(Ok(()))
     }
 
-    /// What came of writing, with an error once the client has taken nothing for too long.
+    /// What came of writing, with an error once the client has taken nothing for too long, or too little.
     fn check_writing(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
+        if let Poll::Ready(taken) = &written {
             self.active_at = Instant::now();
-            if self.blocked_since.take().is_some() {
+            if self.patience.taken(*taken.as_ref().unwrap_or(&0)) {
                 self.state.set_blocked(false);
             }
             return written;
         }
-        let is_ending = self.state.is_ending();
-        if is_ending && !self.is_hurried {
-            self.is_hurried = true;
-            self.blocked_since = None;
+        if self.state.is_ending() {
+            self.patience.hurry();
         }
-        let since = *self.blocked_since.get_or_insert_with(Instant::now);
+        let until = self.patience.blocked();
         self.state.set_blocked(true);
-        let patience = if is_ending { ENDING_WRITE.min(self.deadlines.write) } else { self.deadlines.write };
-        if !self.has_come(since + patience, cx) {
+        if !self.has_come(until, cx) {
             return Poll::Pending;
         }
         self.state.cut(Cut::AnswerNotRead);

@@ -4,6 +4,7 @@ mod connection;
 mod connection_state;
 mod http_stream;
 mod linger;
+mod patience;
 mod refusals;
 mod thread_placement;
 

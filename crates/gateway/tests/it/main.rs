@@ -19,6 +19,7 @@ mod past_events;
 mod refused_upgrades;
 mod relocation;
 mod sessions;
+mod shares;
 mod sockets;
 mod tenant_limit;
 mod webhook_care;

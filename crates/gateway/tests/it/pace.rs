@@ -106,3 +106,32 @@ async fn a_loop_of_subscriptions_leaves_others_alone() {
     assert!(beside <= before.mul_f64(1.5).max(Duration::from_millis(20)), "{beside:?}, {before:?} without");
     assert!(counted(&rig, "hookswitch_commands_slowed_total").await > 0, "it was slowed down");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn visitors_who_flood_leave_their_own_tenants_agents_alone() {
+    const N_VISITORS: usize = 40;
+    let rig = Rig::with(|_, hub| hub.shards = 1).await;
+    let mut agent = rig.agent("tenant-1", 1).await;
+    let before = round_trip(&mut agent).await;
+    let names: Vec<String> = (0..256).map(|n| format!("t{n}")).collect();
+    let mut floods = Vec::new();
+    for n in 0..N_VISITORS {
+        start(&rig, &format!("s-{n}")).await;
+        let (mut visitor, names) = (rig.visitor(&format!("s-{n}")).await, names.clone());
+        floods.push(tokio::spawn(async move {
+            for n in 0..14 {
+                let command = ["subscribe", "unsubscribe"][n % 2];
+                visitor.send_json(json!({"type": command, "payload": {"events": names}})).await;
+            }
+            // What they owe together takes longer than this to be paid; the sockets stay until then.
+            visitor
+        }));
+    }
+    for flood in floods.drain(..N_VISITORS / 2) {
+        drop(flood.await);
+    }
+    let beside = round_trip(&mut agent).await;
+    assert!(counted(&rig, "hookswitch_commands_slowed_total").await > 0, "the visitors were slowed down");
+    assert!(beside <= before.mul_f64(1.5).max(Duration::from_millis(100)), "{beside:?}, {before:?} without");
+    floods.iter().for_each(tokio::task::JoinHandle::abort);
+}

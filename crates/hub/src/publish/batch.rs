@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hookswitch_protocol::ConnectionId;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::history::place::Place;
 use crate::publish::receipt::DeliveryReceipt;
@@ -52,7 +51,6 @@ pub(crate) struct Batch {
     pub(crate) first: Option<Place>,
     /// How many of them were taken already.
     pub(crate) n_taken: usize,
-    /// Room in this mailbox, given back when the batch is through, and in the tenant's share, given
-    /// back when it is through everywhere.
-    pub(crate) _rooms: (OwnedSemaphorePermit, Arc<QuotaPermit>),
+    /// Room in the mailboxes, given back when the batch is through everywhere.
+    pub(crate) _room: Arc<QuotaPermit>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::{ConnectionId, Position, TenantId};
 use tokio::runtime::Handle;
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{AcquireError, mpsc, oneshot};
 
 use crate::error::HubError;
 use crate::history::TenantLock;
@@ -28,24 +28,20 @@ pub(crate) struct Fanout {
 /// What an event may weigh on average for the room of one; where events are larger, so much more room.
 const BYTES_PER_EVENT: usize = 16 * 1024;
 
-/// One shard's mailbox and the room in it.
+/// One shard's mailbox.
 pub(crate) struct ShardMailbox {
     pub(crate) batches: mpsc::Sender<Batch>,
-    pub(crate) room: Arc<Semaphore>,
     /// The runtime of the shard's thread.
     pub(crate) runtime: Handle,
     pub(crate) load: Arc<Load>,
 }
 
 /// Room for some events of one tenant in every shard's mailbox; given back when dropped, or when the
-/// events are through.
+/// events are through everywhere.
 #[derive(Debug)]
 #[must_use = "room that is dropped is given back"]
 pub struct Reservation {
     n_events: usize,
-    /// In events of up to [`BYTES_PER_EVENT`]: the permits in each of the rooms.
-    n_permits: usize,
-    rooms: Vec<OwnedSemaphorePermit>,
     quota: Arc<QuotaPermit>,
 }
 
@@ -80,8 +76,7 @@ impl Fanout {
         &self.mailboxes[usize::from(shard.0)]
     }
 
-    /// Takes room in the tenant's share and then in the shards one after the other, always in the
-    /// same order, so that two publishers cannot wait for each other.
+    /// Takes room of the tenant's share, and then of all there is, in which tenants have their turns.
     pub(crate) async fn reserve(
         &self,
         tenant: &TenantId,
@@ -124,13 +119,8 @@ impl Fanout {
         n_events: usize,
         n_bytes: usize,
     ) -> Result<Reservation, AcquireError> {
-        let n_permits = self.n_permits(n_events, n_bytes);
-        let quota = Arc::new(self.quotas.take(tenant, n_permits).await?);
-        let mut rooms = Vec::with_capacity(self.mailboxes.len());
-        for mailbox in &self.mailboxes {
-            rooms.push(Arc::clone(&mailbox.room).acquire_many_owned(n_permits as u32).await?);
-        }
-        Ok(Reservation { n_events, n_permits, rooms, quota })
+        let quota = self.quotas.take(tenant, self.n_permits(n_events, n_bytes)).await?;
+        Ok(Reservation { n_events, quota: Arc::new(quota) })
     }
 
     pub(crate) fn try_reserve(
@@ -139,12 +129,9 @@ impl Fanout {
         n_events: usize,
         n_bytes: usize,
     ) -> Result<Reservation, HubError> {
-        let full = |_| HubError::Overloaded { n_events, waited: Duration::ZERO };
-        let n_permits = self.n_permits(n_events, n_bytes);
-        let quota = Arc::new(self.quotas.try_take(tenant, n_permits).map_err(full)?);
-        let rooms =
-            self.mailboxes.iter().map(|mailbox| Arc::clone(&mailbox.room).try_acquire_many_owned(n_permits as u32));
-        Ok(Reservation { n_events, n_permits, rooms: rooms.collect::<Result<_, _>>().map_err(full)?, quota })
+        let quota = self.quotas.try_take(tenant, self.n_permits(n_events, n_bytes));
+        let full = HubError::Overloaded { n_events, waited: Duration::ZERO };
+        Ok(Reservation { n_events, quota: Arc::new(quota.ok_or(full)?) })
     }
 
     /// Hands over to every shard. Events of several tenants part here: a batch is
@@ -200,7 +187,7 @@ impl Fanout {
                 Placing::Nowhere => None,
             };
             match early.or_else(|| is_anybody().then(prepare)) {
-                Some(prepared) => self.deliver_batch(share, &mut lock, first, &prepared),
+                Some(prepared) => self.deliver_batch(&share, &mut lock, first, &prepared),
                 None => outcomes.extend(events.iter().filter(|event| event.as_ref().seeks_user()).map(|_| nobody())),
             }
             hand_on(start..start + events.len());
@@ -212,23 +199,21 @@ impl Fanout {
     /// Within the tenant's turn.
     fn deliver_batch(
         &self,
-        room: Reservation,
+        room: &Reservation,
         lock: &mut TenantLock<'_>,
         first: Option<Place>,
         prepared: &Arc<[PreparedEvent]>,
     ) {
-        let Reservation { rooms, quota, .. } = room;
         // Within the turn, or somebody might get a later event and not this one.
         let interested_shards = self.shared.connection_counts.interested_shards(&prepared[0].event.tenant, prepared);
         if first.is_some() {
             let hears = interested_shards.iter().enumerate().filter(|(_, hears)| **hears);
             lock.handed_over(hears.map(|(shard, _)| shard));
         }
-        for ((mailbox, room), _) in self.mailboxes.iter().zip(rooms).zip(interested_shards).filter(|(_, hears)| *hears)
-        {
-            let rooms = (room, Arc::clone(&quota));
-            let batch = Batch { number: 0, events: Arc::clone(prepared), first, n_taken: 0, _rooms: rooms };
-            // There are as many places as permits, so it is never full; it is closed when the node
+        for (mailbox, _) in self.mailboxes.iter().zip(interested_shards).filter(|(_, hears)| *hears) {
+            let room = Arc::clone(&room.quota);
+            let batch = Batch { number: 0, events: Arc::clone(prepared), first, n_taken: 0, _room: room };
+            // There are as many places as permits, and each batch has one at least, so it is never full; it is closed when the node
             // goes down, and then there is nobody to deliver to.
             let _closed = mailbox.batches.try_send(batch);
         }
@@ -262,18 +247,10 @@ fn nobody() -> oneshot::Receiver<bool> {
 }
 
 impl Reservation {
-    /// Parts room for `n_events` off; all of it when there is no more.
+    /// Parts room for `n_events` off; all of it is given back together.
     pub(crate) fn split(&mut self, n_events: usize) -> Self {
-        let quota = Arc::clone(&self.quota);
-        if n_events >= self.n_events {
-            let (n_events, n_permits) = (std::mem::take(&mut self.n_events), std::mem::take(&mut self.n_permits));
-            return Self { n_events, n_permits, rooms: std::mem::take(&mut self.rooms), quota };
-        }
-        // Each has at least one permit: there are never more batches on their way than permits.
-        let n_permits = self.n_permits * n_events / self.n_events;
+        let n_events = n_events.min(self.n_events);
         self.n_events -= n_events;
-        self.n_permits -= n_permits;
-        let rooms = self.rooms.iter_mut().filter_map(|room| room.split(n_permits)).collect();
-        Self { n_events, n_permits, rooms, quota }
+        Self { n_events, quota: Arc::clone(&self.quota) }
     }
 }

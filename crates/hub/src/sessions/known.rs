@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use hookswitch_protocol::{SessionKey, TenantId, Timestamp};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use tokio::time::Instant;
 
+use super::SessionLimits;
 use crate::seams::chat::ChatSession;
 
 /// Sessions by key, and what their tenants call them.
@@ -16,7 +17,10 @@ pub(super) struct Known {
     by_key: IndexMap<SessionKey, ChatSession>,
     /// A tenant's own session id, where it differs from the key.
     aliases: HashMap<(TenantId, SessionKey), Alias>,
+    /// Of those that were started here.
     n_by_tenant: HashMap<TenantId, usize>,
+    /// Those of which a shared store has told, where they can be looked up again.
+    noted: Noted,
     /// Sessions active since the last write-down.
     touched: HashMap<SessionKey, Timestamp>,
     /// When a shared store last said that the session is as it stands here.
@@ -31,11 +35,61 @@ struct Alias {
     checked: Option<Instant>,
 }
 
+/// Sessions that were started elsewhere, by tenant.
+#[derive(Debug, Default)]
+struct Noted {
+    by_tenant: HashMap<TenantId, IndexSet<SessionKey>>,
+    n_keys: usize,
+    n_forgotten: usize,
+}
+
+impl Noted {
+    fn contains(&self, tenant: &TenantId, key: &SessionKey) -> bool {
+        self.by_tenant.get(tenant).is_some_and(|keys| keys.contains(key))
+    }
+
+    fn insert(&mut self, session: &ChatSession) {
+        let keys = self.by_tenant.entry(session.tenant.clone()).or_default();
+        self.n_keys += usize::from(keys.insert(session.key.clone()));
+    }
+
+    fn remove(&mut self, tenant: &TenantId, key: &SessionKey) -> bool {
+        let Some(keys) = self.by_tenant.get_mut(tenant) else { return false };
+        let was_there = keys.swap_remove(key);
+        self.n_keys -= usize::from(was_there);
+        if keys.is_empty() {
+            self.by_tenant.remove(tenant);
+        }
+        was_there
+    }
+
+    /// One to be forgotten before another one of this tenant is noted: its own, or where it has none, one of the tenant
+    /// that has the most.
+    fn superfluous(&mut self, tenant: &TenantId, limits: SessionLimits) -> Option<SessionKey> {
+        let n_own = self.by_tenant.get(tenant).map_or(0, IndexSet::len);
+        let n_left = limits.all.saturating_sub(self.n_keys);
+        if n_left > 0 && n_own < limits.per_tenant && n_own <= n_left {
+            return None;
+        }
+        let own = self.by_tenant.get(tenant);
+        let keys = own.or_else(|| self.by_tenant.values().max_by_key(|keys| keys.len()))?;
+        // Not one after the other by place, or the newest would go first: the last takes the place of one that went.
+        self.n_forgotten = self.n_forgotten.wrapping_add(1);
+        keys.get_index(self.n_forgotten.wrapping_mul(7_919) % keys.len()).cloned()
+    }
+}
+
 impl Known {
+    /// How many were started here.
+    pub(super) fn n_started(&self) -> usize {
+        self.by_key.len() - self.noted.n_keys
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }
 
+    /// How many the tenant has started here.
     pub(super) fn n_of(&self, tenant: &TenantId) -> usize {
         self.n_by_tenant.get(tenant).copied().unwrap_or(0)
     }
@@ -74,9 +128,17 @@ impl Known {
         former
     }
 
-    /// A shared store has said that this session is live. Whose its id is, it did not say.
-    pub(super) fn note(&mut self, session: ChatSession) {
+    /// A shared store has said that this session is live. Whose its id is, it did not say. Those that were started
+    /// elsewhere take nothing of the room of those that are started here: beyond limits of their own some other is
+    /// forgotten.
+    pub(super) fn note(&mut self, session: ChatSession, limits: SessionLimits) {
         let key = session.key.clone();
+        if !self.by_key.contains_key(&key) {
+            if let Some(other) = self.noted.superfluous(&session.tenant, limits) {
+                self.remove(&other);
+            }
+            self.noted.insert(&session);
+        }
         let alias = session.alias.clone().map(|alias| (session.tenant.clone(), alias));
         self.insert(session);
         self.checked.insert(key.clone(), Instant::now());
@@ -86,14 +148,20 @@ impl Known {
     }
 
     /// A shared store has said that the tenant's id stands for this session, or for none.
-    pub(super) fn note_alias(&mut self, tenant: &TenantId, alias: &SessionKey, session: Option<ChatSession>) {
+    pub(super) fn note_alias(
+        &mut self,
+        tenant: &TenantId,
+        alias: &SessionKey,
+        session: Option<ChatSession>,
+        limits: SessionLimits,
+    ) {
         let name = (tenant.clone(), alias.clone());
         let Some(session) = session else {
             self.aliases.remove(&name);
             return;
         };
         let key = session.key.clone();
-        self.note(session);
+        self.note(session, limits);
         self.aliases.insert(name, Alias { key, checked: Some(Instant::now()) });
     }
 
@@ -110,8 +178,13 @@ impl Known {
     }
 
     fn insert(&mut self, session: ChatSession) {
+        let is_noted = self.noted.contains(&session.tenant, &session.key);
         self.remove(&session.key);
-        *self.n_by_tenant.entry(session.tenant.clone()).or_default() += 1;
+        if is_noted {
+            self.noted.insert(&session);
+        } else {
+            *self.n_by_tenant.entry(session.tenant.clone()).or_default() += 1;
+        }
         self.by_key.insert(session.key.clone(), session);
     }
 
@@ -124,7 +197,9 @@ impl Known {
     pub(super) fn remove(&mut self, key: &SessionKey) {
         self.checked.remove(key);
         let Some(session) = self.by_key.swap_remove(key) else { return };
-        if let Entry::Occupied(mut entry) = self.n_by_tenant.entry(session.tenant.clone()) {
+        if !self.noted.remove(&session.tenant, key)
+            && let Entry::Occupied(mut entry) = self.n_by_tenant.entry(session.tenant.clone())
+        {
             *entry.get_mut() -= 1;
             if *entry.get() == 0 {
                 entry.remove();
@@ -165,5 +240,42 @@ impl Known {
         let end = below.min(self.by_key.len());
         let start = end.saturating_sub(n_at_once);
         (self.by_key[start..end].values(), start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(tenant: &str, key: usize) -> ChatSession {
+        ChatSession {
+            key: SessionKey::parse(&format!("{tenant}-{key}")).expect("a key"),
+            tenant: TenantId::parse(tenant).expect("a tenant"),
+            alias: None,
+            last_active: Timestamp::from_millis(0),
+        }
+    }
+
+    #[test]
+    fn what_other_nodes_started_is_bounded_and_takes_nothing_of_the_room_for_what_is_started_here() {
+        let (mut known, limits) = (Known::default(), SessionLimits { all: 100, per_tenant: 60 });
+        for n in 0..1_000 {
+            known.note(session("busy", n), limits);
+            assert!(known.get(&session("busy", n).key).is_some(), "the one that is asked for is there");
+        }
+        assert_eq!((known.len(), known.n_started()), (51, 0));
+        for n in 0..5 {
+            known.note(session("quiet", n), limits);
+        }
+        known.note(session("busy", 1_000), limits);
+        assert!((0..5).all(|n| known.get(&session("quiet", n).key).is_some()), "a tenant forgets its own");
+        known.start(session("busy", 2_000));
+        // A look-up of what was started here leaves it among those.
+        known.note(session("busy", 2_000), limits);
+        assert_eq!((known.n_started(), known.n_of(&session("busy", 0).tenant)), (1, 1));
+        while let Some(some) = known.by_key.keys().next().cloned() {
+            known.remove(&some);
+        }
+        assert_eq!((known.n_started(), known.noted.n_keys, known.n_by_tenant.len()), (0, 0, 0));
     }
 }

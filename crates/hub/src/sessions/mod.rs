@@ -37,7 +37,7 @@ pub struct ChatSessions {
     last_logged: Mutex<Option<Instant>>,
 }
 
-/// Most chat sessions that may be known at once.
+/// Most chat sessions that may be known at once that were started here, and as many that were started elsewhere.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionLimits {
     /// Over all tenants.
@@ -184,7 +184,7 @@ impl ChatSessions {
             return Ok(());
         }
         let SessionLimits { all, per_tenant } = self.limits;
-        let (n_live, n_left) = (known.n_of(tenant), all.saturating_sub(known.len()));
+        let (n_live, n_left) = (known.n_of(tenant), all.saturating_sub(known.n_started()));
         let refused = if n_live >= per_tenant {
             SessionError::TooManyOfTenant { limit: per_tenant }
         } else if n_left == 0 || n_live > n_left {

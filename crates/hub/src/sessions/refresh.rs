@@ -69,7 +69,7 @@ impl ChatSessions {
     ) -> Result<(), ChatSessionError> {
         let (named, found) = tokio::join!(shared.find_alias(tenant, id), shared.find(id));
         let found = self.take_in(id, found);
-        self.known().note_alias(tenant, id, named?);
+        self.known().note_alias(tenant, id, named?, self.limits);
         found
     }
 
@@ -80,7 +80,7 @@ impl ChatSessions {
         said: Result<Option<ChatSession>, ChatSessionError>,
     ) -> Result<(), ChatSessionError> {
         match said? {
-            Some(session) => self.known().note(session),
+            Some(session) => self.known().note(session, self.limits),
             None => self.known().remove(key),
         }
         Ok(())

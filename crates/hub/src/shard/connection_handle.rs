@@ -55,10 +55,15 @@ impl ConnectionHandle {
 
     /// Counts what the client said against its tenant's share of the shard's thread, in the time in which one
     /// client may say as much. Gives how long to wait before anything more is read, where the tenant's
-    /// clients together have said too much.
+    /// clients together have said too much and this one's subject, by all its connections, is among those who did.
     #[must_use = "who goes on reading takes others' share"]
     pub fn charge(&self, earned_in: Duration) -> Option<Duration> {
         self.with_shard(|shard, key| shard.charge(key, earned_in)).flatten()
+    }
+
+    /// Nothing will be read from the client for so long, by no fault of its own: its silence counts from then on.
+    pub fn unheard(&self, wait: Duration) {
+        self.with_shard(|shard, key| shard.unheard(key, wait));
     }
 
     /// The socket has room again.

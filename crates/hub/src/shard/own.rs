@@ -13,14 +13,24 @@ impl Shard {
     pub(crate) fn heard(&mut self, key: SlotKey) {
         let now = self.millis();
         if let Some(connection) = self.connection(key) {
-            connection.heard_at = now;
+            connection.heard_at = connection.heard_at.max(now);
         }
     }
 
-    /// Counts what the client said against its tenant's share.
+    /// Counts what the client said against its share of its tenant's.
     pub(crate) fn charge(&mut self, key: SlotKey, earned_in: Duration) -> Option<Duration> {
-        let tenant = self.connection(key)?.tenant;
-        self.tenants[tenant as usize].commands.charge(earned_in)
+        let connection = self.connections.get(key.slot as usize).filter(|c| c.id == key.id)?;
+        self.tenants[connection.tenant as usize].commands.charge(&connection.subject, earned_in)
+    }
+
+    /// Nothing is read from the client for so long: what it says meanwhile, pongs and proofs too, is not missed.
+    pub(crate) fn unheard(&mut self, key: SlotKey, wait: Duration) {
+        let until = self.millis() + wait.as_millis() as u64;
+        let Some(connection) = self.connection(key) else { return };
+        connection.heard_at = connection.heard_at.max(until);
+        if let Some(page) = connection.kept_phase_mut().and_then(|kept| kept.page.as_mut()) {
+            page.written_at = page.written_at.map(|at| at.max(until));
+        }
     }
 
     pub(crate) fn writable(&mut self, key: SlotKey) {

@@ -28,6 +28,17 @@ async fn a_silent_client_is_pinged_and_then_closed() {
 }
 
 #[tokio::test]
+async fn silence_counts_from_when_we_read_again() {
+    let rig = Rig::with(quick()).await;
+    let mut client = rig.user("t", 7).await;
+    let started = tokio::time::Instant::now();
+    client.tell(|handle| handle.unheard(Duration::from_millis(1_200))).await;
+    assert_eq!(client.closed().await, 4408);
+    let lasted = started.elapsed();
+    assert!(lasted >= Duration::from_millis(1_500), "the pause and then the patience: {lasted:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_answers_stays() {
     let patient = HubConfig { pong_timeout: Duration::from_millis(1_500), ..quick() };
     let rig = Rig::with(patient).await;

@@ -101,7 +101,7 @@ async fn an_answer_that_nobody_reads_is_given_up_and_sooner_when_the_node_ends()
 #[tokio::test]
 async fn an_answer_is_not_given_up_while_somebody_reads() {
     let (mut far, mut stream, _) = pair().await;
-    stream.deadlines.write = Duration::from_millis(500);
+    stream.patience = Patience::new(Duration::from_millis(500));
     let writing = async move {
         stream.write_all(&vec![b'x'; 16 << 20]).await.expect("read in time");
         drop(stream);

@@ -34,7 +34,7 @@ use crate::transports::tcp::{Socket, Writer};
 const MESSAGES_PER_TURN: usize = 32;
 /// Bytes read before the other connections of the shard get their turn.
 const BYTES_PER_TURN: usize = 64 * 1024;
-/// How long a client waits at least once its tenant's clients have said too much.
+/// How long a client waits at least once it is among those of its tenant who have said too much.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
 /// Size of the buffer into which the input of a closing connection is thrown.
 const DISCARD_BYTES: usize = 2 * 1024;
@@ -116,9 +116,16 @@ impl Reader {
 
     /// Reads and handles messages until nothing is there or the turn is over.
     fn read_messages(&mut self) -> ReadOutcome {
-        if let Some(wait) = self.handle.charge(self.pace.take_spent()) {
+        if let Some(wait) = self.handle.charge(Duration::ZERO) {
             return self.slow_down(Instant::now() + wait + LEAST_WAIT);
         }
+        let outcome = self.read_turn();
+        // At once: what was said an hour ago is not to be waited for. Whether to wait is asked before the next turn.
+        let _wait = self.handle.charge(self.pace.take_spent());
+        outcome
+    }
+
+    fn read_turn(&mut self) -> ReadOutcome {
         let mut websocket = self.websocket.take().unwrap_or_else(|| self.new_websocket());
         if self.compresses {
             self.inflater.get_or_insert_default();
@@ -170,11 +177,12 @@ impl Reader {
     /// Reads on later, because the client or its tenant asks for too much.
     fn slow_down(&mut self, until: Instant) -> ReadOutcome {
         self.socket.context.metrics.commands_slowed.inc();
+        self.handle.unheard(until.saturating_duration_since(Instant::now()));
         self.tell_pace(|| {
             format!(
                 "too much is asked for: what comes faster than {UNITS_PER_SECOND} commands a second, or than a hundred \
-                 times that from all connections of a tenant, is read later (a KiB counts as one more, and so do \
-                 {NAMES_PER_UNIT} names of a subscription)"
+                 times that from all users of a tenant, or a quarter of it from all visitors, is read later (a KiB \
+                 counts as one more, and so do {NAMES_PER_UNIT} names of a subscription)"
             )
         });
         ReadOutcome::Pause(until)
