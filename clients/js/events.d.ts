@@ -70,6 +70,18 @@ export interface EventPayloads {
   "presence.changed": PresenceChanged;
   /** A webhook was switched off because its receiver does not take deliveries; told to administrators. */
   "webhook.disabled": WebhookDisabled;
+  /** An agent calls somebody. */
+  "call.outgoing": Call;
+  /** An agent's phone rings. */
+  "call.ringing": Call;
+  /** A phone rings no longer, and nobody answered there. */
+  "call.ring_ended": RingEnded;
+  /** A call waits in a parking space. */
+  "call.parked": Parked;
+  /** A source of events, such as a telephone switch, is out of reach. */
+  "source.lost": Source;
+  /** A source of events is there again. */
+  "source.back": Source;
 }
 
 /** What the server says to one connection, by type. */
@@ -98,6 +110,8 @@ export interface CommandPayloads {
   "subscribe": Subscribe;
   /** Takes names away. */
   "unsubscribe": Names;
+  /** The connection lasts as long as this token; one that is not taken is an error, and the old one counts on. */
+  "token": Token;
   /** Relayed to the others of that chat session, with these fields and nothing else. */
   "chat.typing": ChatTyping;
 }
@@ -215,6 +229,7 @@ export type ErrorCode =
   | "conflict"
   | "unknown_session"
   | "upgrade_required"
+  | "not_recovered"
   | "overloaded"
   | "draining"
   | "storage_unavailable"
@@ -231,9 +246,13 @@ export type CloseCode =
   | 1007
   | 1009
   | 1012
+  | 1013
   | 4401
   | 4408
-  | 4410;
+  | 4410
+  | 4412
+  | 4413
+  | 4414;
 
 /** Every REST answer but a refusal. */
 export interface Success<T, M = { warnings?: Warning[] }> {
@@ -459,7 +478,7 @@ export interface Envelope {
 /** What went wrong. */
 export interface Error {
   /** The code for programs. */
-  code: "invalid_json" | "invalid_field" | "unknown_command" | "too_many_names" | "reserved_type" | "too_large" | "not_text" | "address_blocked" | "invalid_request" | "unauthorized" | "token_expired" | "forbidden" | "origin_refused" | "not_found" | "method_not_allowed" | "conflict" | "unknown_session" | "upgrade_required" | "overloaded" | "draining" | "storage_unavailable" | "request_timeout" | "rate_limited" | "too_many_connections" | "internal" | "messages_dropped";
+  code: "invalid_json" | "invalid_field" | "unknown_command" | "too_many_names" | "reserved_type" | "too_large" | "not_text" | "address_blocked" | "invalid_request" | "unauthorized" | "token_expired" | "forbidden" | "origin_refused" | "not_found" | "method_not_allowed" | "conflict" | "unknown_session" | "upgrade_required" | "not_recovered" | "overloaded" | "draining" | "storage_unavailable" | "request_timeout" | "rate_limited" | "too_many_connections" | "internal" | "messages_dropped";
   /** More for programs, such as the index and field of a bad entry. */
   details?: unknown;
   /** Where it is explained. */
@@ -564,6 +583,26 @@ export interface PageMeta {
   offset: number;
   /** Rows in the whole list, counted up to a bound. */
   total: number;
+}
+
+/** A call waits in a parking space. */
+export interface Parked {
+  /** Who parked it. */
+  agent_id?: UserId;
+  /** The number to dial to have it back. */
+  space: string;
+  /** Which call, the same through transfers. */
+  unique_id: string;
+}
+
+/** Events behind a position. */
+export interface PastEvents {
+  /** In their order, as connections are sent them. */
+  events: Envelope[];
+  /** Whether there are more behind it already. */
+  has_more: boolean;
+  /** Where to go on. */
+  position: string;
 }
 
 /** What caused a transition. */
@@ -688,7 +727,7 @@ export interface Resume {
 }
 
 /** Why nothing could be replayed. */
-export type ResumeReason = "expired" | "epoch" | "degraded";
+export type ResumeReason = "expired" | "epoch" | "degraded" | "too_far";
 
 /** What a client missed was sent before this, or cannot be. */
 export interface Resumed {
@@ -700,6 +739,16 @@ export interface Resumed {
   recovered: boolean;
   /** How many of the events before this message it had missed. */
   replayed: number;
+}
+
+/** A phone rings no longer, and nobody answered there. */
+export interface RingEnded {
+  /** Whose phone. */
+  agent_id: UserId;
+  /** `no_answer`, `busy`, `declined`, `elsewhere` (somebody else answered), `cancelled` (the caller gave up or left) or `failed`. */
+  reason: string;
+  /** Which call, the same through transfers. */
+  unique_id: string;
 }
 
 /** The new secret, and how long the former one stays valid beside it. */
@@ -731,6 +780,12 @@ export interface SocketStats {
   total_connections: number;
 }
 
+/** Which source of events it is about. */
+export interface Source {
+  /** Its name. */
+  source: string;
+}
+
 /** What a client wants from now on. */
 export interface Subscribe {
   /** `false` keeps everything of this connection in strict order, also when it is behind. */
@@ -755,6 +810,12 @@ export interface Timings {
   dns_ms: number | null;
   first_byte_ms: number | null;
   tls_ms: number | null;
+}
+
+/** A token in place of the one that the connection came with. */
+export interface Token {
+  /** The same user's, and of a role that sees the same. */
+  token: string;
 }
 
 /** A user of the tenant: a number in most deployments, text in others; never 0. */

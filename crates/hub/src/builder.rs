@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hookswitch_runtime::{Clock, Scope};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::admission::{Admission, AdmissionParts};
 use crate::cluster::balance;

@@ -3,6 +3,7 @@
 use super::examples::{
     agent, call, chat_message, chat_session, chat_typing, disabled, member, notification, presence, stats,
 };
+use super::switches::{parked, ring_ended, source};
 use super::{Kind, MessageDescription};
 use crate::payloads::Alert;
 use crate::{EventType, Payload};
@@ -22,6 +23,12 @@ pub(super) fn opt_in() -> Vec<MessageDescription> {
             "A webhook was switched off because its receiver does not take deliveries; told to administrators.",
             &disabled(),
         ),
+        of_ours(EventType::CALL_OUTGOING, "An agent calls somebody.", &call()),
+        of_ours(EventType::CALL_RINGING, "An agent's phone rings.", &call()),
+        of_ours(EventType::CALL_RING_ENDED, "A phone rings no longer, and nobody answered there.", &ring_ended()),
+        of_ours(EventType::CALL_PARKED, "A call waits in a parking space.", &parked()),
+        of_ours(EventType::SOURCE_LOST, "A source of events, such as a telephone switch, is out of reach.", &source()),
+        of_ours(EventType::SOURCE_BACK, "A source of events is there again.", &source()),
     ]
 }
 

@@ -5,6 +5,7 @@
 mod control;
 mod events;
 mod examples;
+mod switches;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
