@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn preflights_follow_the_origin_list() {
-        check("/api/v1/events", Some("https://app.example"), 204, Some("POST, OPTIONS"));
+        check("/api/v1/events", Some("https://app.example"), 204, Some("POST, GET, HEAD, OPTIONS"));
         check("/api/v1/events", Some("https://evil.example"), 403, None);
         check("/api/v1/events", None, 204, None);
         check("/nope", Some("https://app.example"), 404, None);

@@ -15,10 +15,10 @@ use crate::auth::Principal;
 use crate::config::{ORIGINS_SETTING, PUBLIC_ORIGINS_SETTING};
 use crate::gateway::{Admitted, Caller, Gateway, Server};
 use crate::http::{
-    Answer, Body, BoxError, HeldRoom, Problem, Query, ReadLimits, check_encoding, decode_segment, json_text,
+    Answer, Body, BodyPermit, BoxError, Problem, Query, ReadLimits, check_encoding, decode_segment, json_text,
     plus_as_space, read_body,
 };
-use crate::log_budget::Line;
+use crate::log_budget::LogKind;
 use crate::origin::AllowedOrigins;
 use crate::routes::Endpoint;
 use crate::transports::event_stream::{self, EventStreamForm};
@@ -64,7 +64,7 @@ impl Gateway {
             return self.open_page(&admitted, query, head, caller, upgrade).await;
         };
         // What is read of the body counts until the answer is there.
-        let mut room = inner.body_room.of(&principal.tenant);
+        let mut room = inner.body_permits.of(&principal.tenant);
         match admitted.route.endpoint {
             Endpoint::Socket => {
                 let who = self.user(&admitted, principal, query, head)?;
@@ -125,7 +125,7 @@ impl Gateway {
         headers: &HeaderMap,
         body: B,
         max_bytes: usize,
-        room: &mut HeldRoom,
+        room: &mut BodyPermit,
     ) -> Result<Bytes, Problem>
     where
         B: http_body::Body<Data = Bytes>,
@@ -322,7 +322,7 @@ impl Gateway {
     fn not_attached(&self, tenant: &TenantId, error: &HubError) -> Problem {
         if let HubError::TooManyConnections { cap, limit } = error {
             self.0.metrics.refused_upgrades.inc(cap.as_str());
-            if self.0.log_budget.allows(Line::TooManyConnections) {
+            if self.0.log_budget.allows(LogKind::TooManyConnections) {
                 tracing::warn!(%tenant, cap = cap.as_str(), limit, "a connection was refused: there are too many");
             }
         } else {

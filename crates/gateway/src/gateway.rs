@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use crate::auth::{AuthError, Authenticator, Credential, Principal, find_token};
 use crate::config::GatewayConfig;
 use crate::cors;
-use crate::http::{Answer, Body, BodyRoom, BoxError, Problem, RequestBody, RequestIds};
-use crate::log_budget::{Line, LogBudget};
+use crate::http::{Answer, Body, BodyPermits, BoxError, Problem, RequestBody, RequestIds};
+use crate::log_budget::{LogBudget, LogKind};
 use crate::metrics::{GatewayMetrics, HttpConnections};
 use crate::origin::AllowedOrigins;
 use crate::pages::{Health, OnlineLists, Readiness};
@@ -73,7 +73,7 @@ pub(crate) struct Inner {
     pub(crate) refused_connections: HttpConnections,
     pub(crate) registry: Registry,
     pub(crate) log_budget: LogBudget,
-    pub(crate) body_room: BodyRoom,
+    pub(crate) body_permits: BodyPermits,
     pub(crate) online_lists: OnlineLists,
     pub(crate) readiness: Readiness,
     pub(crate) routes: Routes,
@@ -130,8 +130,8 @@ impl Gateway {
         metrics.register(&mut registry);
         http_connections.register(&mut registry);
         parts.switch.register_metrics(&mut registry);
-        let body_room = BodyRoom::new(config.all_bodies_bytes);
-        body_room.register(&mut registry);
+        let body_permits = BodyPermits::new(config.all_bodies_bytes);
+        body_permits.register(&mut registry);
         let sockets = SocketContext {
             hub: parts.switch.hub().clone(),
             clock: parts.clock.clone(),
@@ -147,7 +147,7 @@ impl Gateway {
             refused_connections: HttpConnections::default(),
             registry,
             log_budget: LogBudget::default(),
-            body_room,
+            body_permits,
             online_lists: OnlineLists::default(),
             readiness: Readiness::new(config.probe_deadline, config.probe_interval),
             request_ids: RequestIds::new(parts.clock.now()),
@@ -309,7 +309,7 @@ impl Inner {
                     token_problem(&error)
                 })?;
                 if !roles.contains(&principal.role) {
-                    self.log_budget.principal_refused(Line::RoleRefused, &principal, route, peer);
+                    self.log_budget.principal_refused(LogKind::RoleRefused, &principal, route, peer);
                     let message = format!("the role {} may not do this", principal.role.as_str());
                     return Err(Problem::new(ErrorCode::Forbidden, message));
                 }
@@ -346,7 +346,7 @@ impl Inner {
         if principal.tenant == *operator {
             return Ok(());
         }
-        self.log_budget.principal_refused(Line::TenantRefused, principal, route, peer);
+        self.log_budget.principal_refused(LogKind::TenantRefused, principal, route, peer);
         Err(Problem::new(ErrorCode::Forbidden, "this is for the operator of the node"))
     }
 

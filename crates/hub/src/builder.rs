@@ -9,26 +9,26 @@ use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::mpsc;
 
 use crate::admission::{Admission, AdmissionParts};
-use crate::cluster::balance;
 use crate::cluster::gap_notices::GapNotifier;
 use crate::cluster::inbound::RemoteInbound;
 use crate::cluster::inbound_jobs::{HeldJob, InboundJobs};
 use crate::cluster::presence_notices::PresenceNotices;
 use crate::cluster::presence_sync::PresenceSync;
+use crate::cluster::{balance, recovering};
 use crate::config::HubConfig;
 use crate::failed_handovers::FailedHandovers;
-use crate::history::recoveries;
 use crate::hub::{Hub, HubParts};
 use crate::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence};
 use crate::offline_delivery::OfflineDelivery;
-use crate::page_room::PageRoom;
+use crate::page_permits::PagePermits;
 use crate::publish::fanout::{Fanout, ShardMailbox};
 use crate::seams::broker::{Broker, BrokerSink};
 use crate::seams::chat::{ChatSessionError, ChatSessionStore};
 use crate::seams::history::{HistoryError, HistoryStore};
 use crate::seams::offline::{OfflineLimits, OfflineStore};
 use crate::seams::presence::PresenceStore;
-use crate::sessions::{ChatSessions, SessionLimits};
+use crate::sessions::ChatSessions;
+use crate::sessions::limits::SessionLimits;
 use crate::shard::{self, request::Request};
 use crate::shared::Shared;
 
@@ -160,7 +160,7 @@ impl HubBuilder {
         self.scope.spawn("history", until_soft(&self.scope, evicting));
         if seams.broker.gives_positions() {
             let (shared, broker) = (Arc::clone(&self.fanout.shared), Arc::clone(&seams.broker));
-            let recovering = recoveries::run(shared, broker, Arc::clone(&self.shards));
+            let recovering = recovering::run(shared, broker, Arc::clone(&self.shards));
             self.scope.spawn("recoveries", until_soft(&self.scope, recovering));
         }
         self.start_balance(&seams);
@@ -220,7 +220,7 @@ impl HubBuilder {
     fn offline_delivery(&self, seams: &Seams) -> Arc<OfflineDelivery> {
         Arc::new(OfflineDelivery {
             failures: FailedHandovers::default(),
-            page_room: PageRoom::default(),
+            page_permits: PagePermits::default(),
             shared: Arc::clone(&self.fanout.shared),
             offline: Arc::clone(&seams.offline),
             shards: Arc::clone(&self.shards),

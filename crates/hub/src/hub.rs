@@ -1,11 +1,10 @@
 //! The hub's handle: publish, ask, drain.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hookswitch_protocol::{Chain, ConnectionId, Event, NewEvent, NodeId, TenantId, UserId};
+use hookswitch_protocol::{Chain, ConnectionId, Event, NewEvent, NodeId, Position, TenantId, UserId};
 use hookswitch_runtime::metrics::{Registry, register_gauge};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -19,7 +18,9 @@ use crate::error::HubError;
 use crate::metrics::HubMetrics;
 use crate::offline_delivery::OfflineDelivery;
 use crate::publish::affinity::{ShardId, place};
+use crate::publish::by_position::publish_by_position;
 use crate::publish::fanout::{Fanout, Reservation};
+use crate::publish::local_order::publish_in_local_order;
 use crate::publish::weight::weight;
 use crate::seams::broker::{Broker, BrokerError, EncodedEvent, Publication};
 use crate::seams::history::HistoryStore;
@@ -105,41 +106,9 @@ impl Hub {
     /// midway, other nodes may miss events.
     pub async fn publish(&self, room: Reservation, publications: &[Publication]) -> Vec<EncodedEvent> {
         if self.0.broker.gives_positions() {
-            return self.publish_by_position(room, publications).await;
-        }
-        let mut sending = Vec::with_capacity(1);
-        let mut hand_on_some =
-            |part: Range<usize>| sending.push((part.clone(), self.0.broker.publish(&publications[part])));
-        let hand_on = |part: Range<usize>| {
-            let mut start = part.start;
-            for some in publications[part].chunk_by(|a, b| goes_out(a) == goes_out(b)) {
-                if goes_out(&some[0]) {
-                    hand_on_some(start..start + some.len());
-                }
-                start += some.len();
-            }
-        };
-        let outcomes = self.0.fanout.deliver_and(room, publications, None, hand_on);
-        for (part, sending) in sending {
-            self.note_failure(&publications[part], sending.await);
-        }
-        let mut missed = Vec::new();
-        let targeted = publications.iter().filter(|publication| publication.event.seeks_user());
-        for (Publication { event, holders, .. }, outcome) in targeted.zip(outcomes) {
-            // A shard that is gone reached nobody.
-            if holders.is_empty() && !outcome.await.unwrap_or(false) {
-                missed.push(event.clone());
-            }
-        }
-        missed
-    }
-
-    pub(crate) fn note_failure(&self, publications: &[Publication], sent: Result<(), BrokerError>) {
-        if let Err(error) = sent {
-            self.0.fanout.shared.metrics.broker_failures.inc_by(publications.len() as u64);
-            for Publication { event, .. } in publications {
-                tracing::warn!(tenant = %event.tenant, event = %event.id, error = %Chain(&error), "other nodes miss an event");
-            }
+            publish_by_position(self, room, publications).await
+        } else {
+            publish_in_local_order(self, room, publications).await
         }
     }
 
@@ -298,7 +267,7 @@ impl Hub {
         register_gauge(registry, "chat_sessions", "Chat sessions known now", move || sessions.n_known() as u64);
         let delivery = Arc::clone(&self.0.offline_delivery);
         let help = "Bytes for which kept messages on their way hold room";
-        register_gauge(registry, "offline_page_bytes", help, move || delivery.page_room.used());
+        register_gauge(registry, "offline_page_bytes", help, move || delivery.page_permits.used());
         let shared = Arc::clone(&self.0.fanout.shared);
         let help = "Bytes of recent events kept for clients that missed them";
         register_gauge(registry, "history_bytes", help, move || shared.history.n_bytes() as u64);
@@ -352,12 +321,34 @@ impl Hub {
         }
         are_out
     }
-}
 
-/// Whether other nodes are to hear of it now: what is kept reaches its user from the store, but the end of a chat
-/// session concerns its visitors all the same.
-pub(crate) fn goes_out(publication: &Publication) -> bool {
-    !publication.event.is_kept() || publication.event.event_type.ends_session()
+    /// Where the tenant's order ends now; `None` on a node that gives no positions.
+    pub fn newest_position(&self, tenant: &TenantId) -> Option<Position> {
+        self.0.fanout.shared.history.end(tenant).position
+    }
+
+    /// The tenant's events behind `after`, `None` being a text that is no position: at most `limit` and about `n_bytes`,
+    /// but one at least. Looks into memory only, a few events at a time.
+    ///
+    /// # Errors
+    /// [`NotRecovered`]; nothing is given in part.
+    pub fn events_after(
+        &self,
+        tenant: &TenantId,
+        after: Option<Position>,
+        limit: usize,
+        n_bytes: usize,
+    ) -> Result<PastEvents, NotRecovered> {
+        past::events_after(self, tenant, after, limit, n_bytes)
+    }
+
+    /// Saves recent history for the next node on the same store, where there is one and this node gives the positions:
+    /// where each tenant's history ends first, then the newest events of each, then older ones, until `deadline`. What
+    /// was not saved is not kept any more after the restart. Call it when nothing is published any more. Whether all of
+    /// it was saved. Cancel safe; calling it again begins anew.
+    pub async fn save_history(&self, deadline: Instant) -> bool {
+        save::save_history(self, deadline).await
+    }
 }
 
 /// Where a user is connected.

@@ -49,7 +49,7 @@ pub mod memory;
 mod metrics;
 mod notice;
 mod offline_delivery;
-mod page_room;
+mod page_permits;
 mod publish;
 mod seams;
 mod sessions;

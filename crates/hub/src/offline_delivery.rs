@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::backlog_notice::BacklogNotice;
 use crate::failed_handovers::FailedHandovers;
 use crate::kept_page::{LeftOut, Untold, envelopes, event_id, parted};
-use crate::page_room::PageRoom;
+use crate::page_permits::PagePermits;
 use crate::seams::offline::{Claim, ClaimedMessage, MessageNumber, OfflineError, OfflineStore};
 use crate::seams::user_key::UserKey;
 use crate::shard::SlotKey;
@@ -44,7 +44,7 @@ pub(crate) struct OfflineDelivery {
     /// What clients did not survive.
     pub(crate) failures: FailedHandovers,
     /// Room for pages on their way, which tenants share.
-    pub(crate) page_room: PageRoom,
+    pub(crate) page_permits: PagePermits,
     /// Users being served.
     pub(crate) active: Mutex<HashMap<UserKey, Asked>>,
 }
@@ -215,7 +215,7 @@ impl Round<'_> {
         // No other connection waits for this one's proof.
         self.offline_delivery.release(self.user, true).await;
         loop {
-            let (room, tenant) = (&self.offline_delivery.page_room, &self.user.tenant);
+            let (room, tenant) = (&self.offline_delivery.page_permits, &self.user.tenant);
             // Who waits for other clients lets nobody wait for himself.
             let held = room.take(tenant, || self.begin_paging()).await;
             self.before_claim();

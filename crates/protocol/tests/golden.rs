@@ -152,6 +152,8 @@ fn golden_events_of_every_type() {
         "webhook.test",
         "presence.changed",
         "webhook.disabled",
+        "source.lost",
+        "source.back",
     ];
     assert_eq!(without, no_payload_struct, "every other type of the contract is held");
     check("events.json", &lines);

@@ -337,8 +337,19 @@ pub(crate) const ALL: &[&Setting] = &[
 pub(crate) const HOOKSWITCH_CONFIG: &str = "HOOKSWITCH_CONFIG";
 
 /// Variables that begin like this are ours; one we do not know is probably a misspelling.
-pub(crate) const PREFIXES: &[&str] =
-    &["DB_", "JWT_", "SERVER_", "REDIS_", "WS_", "HISTORY_", "WEBHOOK_", "HOOKSWITCH_", "DATABASE_", "DRAIN_", "ASTERISK_"];
+pub(crate) const PREFIXES: &[&str] = &[
+    "DB_",
+    "JWT_",
+    "SERVER_",
+    "REDIS_",
+    "WS_",
+    "HISTORY_",
+    "WEBHOOK_",
+    "HOOKSWITCH_",
+    "DATABASE_",
+    "DRAIN_",
+    "ASTERISK_",
+];
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 mod answer;
 mod body;
-mod body_room;
+mod body_permits;
 mod json_text;
 mod problem;
 mod query;
@@ -14,7 +14,7 @@ mod request_id;
 pub(crate) use answer::Failure;
 pub(crate) use answer::{Answer, PageMeta, Warning};
 pub use body::Body;
-pub(crate) use body_room::{BodyRoom, HeldRoom};
+pub(crate) use body_permits::{BodyPermit, BodyPermits};
 pub(crate) use json_text::{check_encoding, json_text, other_than_object};
 pub(crate) use problem::Problem;
 pub(crate) use query::{Query, decode_segment, plus_as_space};

@@ -8,7 +8,7 @@ use hookswitch_protocol::ErrorCode;
 use hookswitch_runtime::Scope;
 use http_body::Body;
 
-use super::{HeldRoom, Problem};
+use super::{BodyPermit, Problem};
 
 /// The error of a body we know nothing about.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -27,7 +27,7 @@ const ENDING_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The whole body, within the limits, read when there is room for it, which is the caller's to keep. One piece is not
 /// copied. What a body has beyond them is left in it.
-pub(crate) async fn read_body<B>(body: B, limits: ReadLimits, room: &mut HeldRoom) -> Result<Bytes, Problem>
+pub(crate) async fn read_body<B>(body: B, limits: ReadLimits, room: &mut BodyPermit) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -62,7 +62,7 @@ enum CollectError {
     Broken(BoxError),
 }
 
-async fn collect<B>(mut body: Pin<&mut B>, max_bytes: usize, room: &mut HeldRoom) -> Result<Bytes, CollectError>
+async fn collect<B>(mut body: Pin<&mut B>, max_bytes: usize, room: &mut BodyPermit) -> Result<Bytes, CollectError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -125,14 +125,14 @@ mod tests {
     use hookswitch_protocol::TenantId;
 
     use super::*;
-    use crate::http::BodyRoom;
+    use crate::http::BodyPermits;
 
     fn limits(max_bytes: usize) -> ReadLimits {
         ReadLimits { max_bytes, deadline: Duration::from_secs(5), within: Scope::root("test") }
     }
 
-    fn room() -> HeldRoom {
-        BodyRoom::new(1 << 20).of(&TenantId::parse("t").expect("a tenant"))
+    fn room() -> BodyPermit {
+        BodyPermits::new(1 << 20).of(&TenantId::parse("t").expect("a tenant"))
     }
 
     async fn read(pieces: &[&'static str], max_bytes: usize) -> Result<Bytes, Problem> {

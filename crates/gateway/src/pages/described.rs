@@ -41,9 +41,15 @@ fn presence() -> Vec<Operation> {
 fn history() -> Vec<Operation> {
     vec![
         operation(Endpoint::PastEvents, "What happened behind a position")
-            .details("As far as recent history reaches (`HISTORY_*`), for programs that compare it with what they know.")
+            .details(
+                "As far as recent history reaches (`HISTORY_*`), for programs that compare it with what they know.",
+            )
             .query::<String>("after", "A position; without one no events, and where to begin.", json!({}))
-            .query::<u32>("limit", "Most events in the answer.", json!({"minimum": 1, "maximum": 1_000, "default": 100}))
+            .query::<u32>(
+                "limit",
+                "Most events in the answer.",
+                json!({"minimum": 1, "maximum": 1_000, "default": 100}),
+            )
             .answers::<Page>(200, "The events, at most 1 MiB of them, and where to go on.")
             .fails(&[ErrorCode::InvalidField, ErrorCode::NotRecovered]),
     ]

@@ -25,7 +25,7 @@ use super::refusals::Refusals;
 use super::thread_placement::{Move, ThreadPlacement};
 use crate::gateway::{Caller, Gateway, Server};
 use crate::http::Body;
-use crate::log_budget::Line;
+use crate::log_budget::LogKind;
 use crate::metrics::HeldConnection;
 use crate::routes::Endpoint;
 use crate::transports::event_stream::Upcoming;
@@ -226,7 +226,7 @@ impl Served {
                 self.gateway.0.metrics.cut_connections.inc(cut.as_str());
                 match cut {
                     Cut::Idle => {}
-                    _ if !self.gateway.0.log_budget.allows(Line::Cut) => {}
+                    _ if !self.gateway.0.log_budget.allows(LogKind::Cut) => {}
                     // Whoever sends it may do so all day.
                     Cut::HeadTooLarge | Cut::NoHttp => {
                         tracing::info!(%peer, reason = cut.as_str(), error = error.map(tracing::field::display), "what came is no request that can be read");

@@ -111,7 +111,7 @@ async fn what_a_stream_shows_is_what_a_websocket_of_the_same_token_shows() {
         json!({"type": "notification", "user_id": 2}),
         json!({"type": "survey.done", "topic": "wall"}),
         json!({"type": "chat.message", "session_id": "s-1"}),
-        json!({"type": "call.ringing"}),
+        json!({"type": "call.recorded"}),
         json!({"type": "call.ended"}),
     ] {
         service.publish(event).await;

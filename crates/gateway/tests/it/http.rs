@@ -121,7 +121,7 @@ async fn errors_are_json_everywhere() {
     service.get("/nope").await.expect_error(404, "not_found");
     let answer = service.send(Method::PATCH, "/api/v1/events", Bytes::new(), &[]).await;
     answer.expect_error(405, "method_not_allowed");
-    assert_eq!(answer.header("allow"), "POST, OPTIONS");
+    assert_eq!(answer.header("allow"), "POST, GET, HEAD, OPTIONS");
     rig.api().post("/api/v1/events", json!({"type": "alert"})).await.expect_error(401, "unauthorized");
     for role in ["agent", "supervisor", "wizard"] {
         let answer = rig.role("tenant-1", role).try_publish(json!({"type": "alert"})).await;

@@ -46,7 +46,7 @@ async fn preflights_and_answers_name_allowed_origins_only() {
     let preflight = rig.api().options("/api/v1/events", &[("origin", "https://app.example")]).await;
     assert_eq!(preflight.status, 204);
     assert_eq!(preflight.header("access-control-allow-origin"), "https://app.example");
-    assert_eq!(preflight.header("access-control-allow-methods"), "POST, OPTIONS");
+    assert_eq!(preflight.header("access-control-allow-methods"), "POST, GET, HEAD, OPTIONS");
     let refused = rig.api().options("/api/v1/events", &[("origin", "https://evil.example")]).await;
     refused.expect_error(403, "origin_refused");
     assert!(!refused.headers.contains_key("access-control-allow-origin"));

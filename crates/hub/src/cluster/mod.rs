@@ -6,3 +6,4 @@ pub(crate) mod inbound;
 pub(crate) mod inbound_jobs;
 pub(crate) mod presence_notices;
 pub(crate) mod presence_sync;
+pub(crate) mod recovering;

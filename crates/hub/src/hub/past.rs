@@ -1,4 +1,4 @@
-//! What happened, for programs that compare it with what they know.
+//! One thing with [`hub`](super): what happened, for programs that compare it with what they know.
 
 use hookswitch_protocol::{Position, TenantId};
 
@@ -30,62 +30,51 @@ pub struct NotRecovered {
     pub newest: Option<Position>,
 }
 
-impl Hub {
-    /// Where the tenant's order ends now; `None` on a node that gives no positions.
-    pub fn newest_position(&self, tenant: &TenantId) -> Option<Position> {
-        self.0.fanout.shared.history.end(tenant).position
-    }
-
-    /// The tenant's events behind `after`, `None` being a text that is no position: at most `limit` and about `n_bytes`,
-    /// but one at least. Looks into memory only, a few events at a time.
-    ///
-    /// # Errors
-    /// [`NotRecovered`]; nothing is given in part.
-    pub fn events_after(
-        &self,
-        tenant: &TenantId,
-        after: Option<Position>,
-        limit: usize,
-        n_bytes: usize,
-    ) -> Result<PastEvents, NotRecovered> {
-        let history = &self.0.fanout.shared.history;
-        let found = history.find(tenant, after, false);
-        let place = found.map_err(|reason| self.not_recovered(tenant, reason.as_str()))?;
-        let (mut events, mut n_left, mut cursor) = (Vec::new(), n_bytes, place);
-        loop {
-            let page = history.page(tenant, cursor.seq, LOOKED_AT);
-            // What fell out meanwhile is told when it is asked for.
-            let is_whole = page.lost.seq <= cursor.seq;
-            for Recorded { place, event, .. } in page.events.iter().filter(|_| is_whole) {
-                if !event.event_type.is_opt_in() {
-                    let message = Tail::new(place.position, false).of(event.envelope()).parts().concat();
-                    if events.len() == limit || (message.len() > n_left && !events.is_empty()) {
-                        return self.past(tenant, events, cursor.position, true);
-                    }
-                    n_left = n_left.saturating_sub(message.len());
-                    events.push(String::from_utf8_lossy(&message).into_owned());
+/// The body of [`Hub::events_after`].
+pub(super) fn events_after(
+    hub: &Hub,
+    tenant: &TenantId,
+    after: Option<Position>,
+    limit: usize,
+    n_bytes: usize,
+) -> Result<PastEvents, NotRecovered> {
+    let history = &hub.0.fanout.shared.history;
+    let found = history.find(tenant, after, false);
+    let place = found.map_err(|reason| not_recovered(hub, tenant, reason.as_str()))?;
+    let (mut events, mut n_left, mut cursor) = (Vec::new(), n_bytes, place);
+    loop {
+        let page = history.page(tenant, cursor.seq, LOOKED_AT);
+        // What fell out meanwhile is told when it is asked for.
+        let is_whole = page.lost.seq <= cursor.seq;
+        for Recorded { place, event, .. } in page.events.iter().filter(|_| is_whole) {
+            if !event.event_type.is_opt_in() {
+                let message = Tail::new(place.position, false).of(event.envelope()).parts().concat();
+                if events.len() == limit || (message.len() > n_left && !events.is_empty()) {
+                    return past(hub, tenant, events, cursor.position, true);
                 }
-                cursor = *place;
+                n_left = n_left.saturating_sub(message.len());
+                events.push(String::from_utf8_lossy(&message).into_owned());
             }
-            if page.events.len() < LOOKED_AT || !is_whole {
-                let end = if is_whole { page.head } else { cursor };
-                return self.past(tenant, events, end.position, !is_whole);
-            }
+            cursor = *place;
+        }
+        if page.events.len() < LOOKED_AT || !is_whole {
+            let end = if is_whole { page.head } else { cursor };
+            return past(hub, tenant, events, end.position, !is_whole);
         }
     }
+}
 
-    fn past(
-        &self,
-        tenant: &TenantId,
-        events: Vec<String>,
-        position: Option<Position>,
-        has_more: bool,
-    ) -> Result<PastEvents, NotRecovered> {
-        let position = position.ok_or_else(|| self.not_recovered(tenant, "degraded"))?;
-        Ok(PastEvents { events, position, has_more })
-    }
+fn past(
+    hub: &Hub,
+    tenant: &TenantId,
+    events: Vec<String>,
+    position: Option<Position>,
+    has_more: bool,
+) -> Result<PastEvents, NotRecovered> {
+    let position = position.ok_or_else(|| not_recovered(hub, tenant, "degraded"))?;
+    Ok(PastEvents { events, position, has_more })
+}
 
-    fn not_recovered(&self, tenant: &TenantId, reason: &'static str) -> NotRecovered {
-        NotRecovered { reason, newest: self.newest_position(tenant) }
-    }
+fn not_recovered(hub: &Hub, tenant: &TenantId, reason: &'static str) -> NotRecovered {
+    NotRecovered { reason, newest: hub.newest_position(tenant) }
 }

@@ -5,6 +5,7 @@ pub(crate) mod batch;
 pub(crate) mod by_position;
 pub(crate) mod connection_counts;
 pub(crate) mod fanout;
+pub(crate) mod local_order;
 pub(crate) mod pending_gaps;
 pub(crate) mod receipt;
 pub(crate) mod shard_interest;

@@ -7,7 +7,7 @@ use hookswitch_protocol::{SessionKey, TenantId, Timestamp};
 use indexmap::{IndexMap, IndexSet};
 use tokio::time::Instant;
 
-use super::SessionLimits;
+use super::limits::SessionLimits;
 use crate::seams::chat::ChatSession;
 
 /// Sessions by key, and what their tenants call them.

@@ -1,6 +1,7 @@
 //! The live chat sessions, in memory, in step with their store.
 
 mod known;
+pub(crate) mod limits;
 mod refresh;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use hookswitch_runtime::Clock;
 use tokio::time::Instant;
 
 use self::known::Known;
+use self::limits::SessionLimits;
 use crate::keyed_locks::KeyedLocks;
 use crate::seams::chat::{ChatSession, ChatSessionError, ChatSessionStore, SessionStart};
 use crate::shared::Shared;
@@ -35,15 +37,6 @@ pub struct ChatSessions {
     key_locks: KeyedLocks<SessionKey>,
     /// When it was last logged that the shared store does not answer.
     last_logged: Mutex<Option<Instant>>,
-}
-
-/// Most chat sessions that may be known at once that were started here, and as many that were started elsewhere.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SessionLimits {
-    /// Over all tenants.
-    pub(crate) all: usize,
-    /// Of one tenant; one that has any may not have more than are left either.
-    pub(crate) per_tenant: usize,
 }
 
 /// Why a session could not be started or ended.

@@ -1,4 +1,5 @@
-//! What a connection was sent that the walk through history has not come to: none of it comes a second time.
+//! One thing with [`connection`](super::connection), of which these are fields: what a connection was sent that the walk
+//! through history has not come to: none of it comes a second time.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};

@@ -109,8 +109,7 @@ async fn a_renewed_token_moves_the_end() {
     let rig = Rig::with(HubConfig { pong_timeout: Duration::from_mins(1), ..quick() }).await;
     let expires_at = rig.clock.now().after(Duration::from_millis(600));
     let open = async || {
-        let who =
-            Attachment { expires_at: Some(expires_at), ..Attachment::new(tenant("t"), Subject::User(7.into())) };
+        let who = Attachment { expires_at: Some(expires_at), ..Attachment::new(tenant("t"), Subject::User(7.into())) };
         rig.open(rig.admission.attach(who, &ScriptedForm).await.expect("not yet expired")).await
     };
     let (mut renewed, mut brief) = (open().await, open().await);

@@ -1,5 +1,6 @@
-//! Where histories end: read when their channels are listened to anew, told by whoever appended last, and compared now
-//! and then, so that the last event before a silence is not lost.
+//! One thing with [`orders`](super::orders), whose heads these are: where histories end: read when their channels are
+//! listened to anew, told by whoever appended last, and compared now and then, so that the last event before a silence is
+//! not lost.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};

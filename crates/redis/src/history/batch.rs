@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fred::types::Value;
 
-use super::Position;
 use super::bounds::HistoryBounds;
+use hookswitch_protocol::Position;
 
 /// Most events of one entry of a stream: whole entries are dropped, and one is written by one command.
 const ENTRY_EVENTS: usize = 128;

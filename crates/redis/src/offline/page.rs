@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hookswitch_hub::{Claim, ClaimedMessage, MessageNumber, OFFLINE_PAGE_BYTES, OfflineError, UserKey};
 use hookswitch_protocol::{Chain, Timestamp};
 
-use super::scripts::{ClaimAnswer, PageRoom, Settlement};
+use super::scripts::{ClaimAnswer, PageLimits, Settlement};
 use super::{RedisOffline, envelope};
 
 /// When to look again while another node brings the user messages, at the latest.
@@ -38,12 +38,12 @@ impl RedisOffline {
 }
 
 /// What more a page may take, of messages and of bytes together.
-fn room_left(claim: &Claim, limit: usize) -> Option<PageRoom> {
+fn room_left(claim: &Claim, limit: usize) -> Option<PageLimits> {
     let (n_before, n_taken) =
         (claim.messages.len(), claim.messages.iter().map(|message| message.envelope.len()).sum::<usize>());
     let n_bytes = OFFLINE_PAGE_BYTES.saturating_sub(n_taken);
     let is_full = n_before >= limit || n_bytes == 0;
-    (!is_full).then(|| PageRoom { n_messages: limit - n_before, n_bytes, n_before })
+    (!is_full).then(|| PageLimits { n_messages: limit - n_before, n_bytes, n_before })
 }
 
 /// A claim on its way. Dropped before it is handed over, nobody has its messages.
@@ -55,7 +55,7 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    async fn take(&mut self, room: PageRoom) -> Result<ClaimAnswer, OfflineError> {
+    async fn take(&mut self, room: PageLimits) -> Result<ClaimAnswer, OfflineError> {
         let store = self.store;
         let start = store.open().begin(self.user, room.n_messages);
         self.firsts.push(start.first);

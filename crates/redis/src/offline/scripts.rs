@@ -52,7 +52,7 @@ pub(super) struct PutAnswer {
 
 /// What there is room for in a page.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PageRoom {
+pub(super) struct PageLimits {
     pub(super) n_messages: usize,
     /// The first message of a page may be larger.
     pub(super) n_bytes: usize,
@@ -111,10 +111,10 @@ impl Scripts {
         &self,
         user: &UserKey,
         start: &ClaimStart,
-        room: PageRoom,
+        room: PageLimits,
         oldest: Timestamp,
     ) -> Result<ClaimAnswer, OfflineError> {
-        let PageRoom { n_messages, n_bytes, n_before } = room;
+        let PageLimits { n_messages, n_bytes, n_before } = room;
         let mut args = vec![self.owner(), start.first.into(), number(n_messages), number(n_bytes), self.lease()];
         args.extend([self.ttl(), number(self.limits.per_user), number(self.limits.per_user_bytes)]);
         args.extend([oldest.as_millis().into(), number(n_before)]);

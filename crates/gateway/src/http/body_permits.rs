@@ -18,9 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Room for bodies, which tenants share.
 #[derive(Debug, Clone)]
-pub(crate) struct BodyRoom(FairSemaphore<TenantId>);
+pub(crate) struct BodyPermits(FairSemaphore<TenantId>);
 
-impl BodyRoom {
+impl BodyPermits {
     pub(crate) fn new(n_bytes: usize) -> Self {
         let n_bytes = n_bytes.max(LEAST_BYTES) as u64;
         // As much as there is may wait per tenant; the rest is refused at once.
@@ -33,15 +33,15 @@ impl BodyRoom {
     }
 
     /// Room for one body of this tenant, none of it taken yet.
-    pub(crate) fn of(&self, tenant: &TenantId) -> HeldRoom {
-        HeldRoom { room: self.clone(), tenant: tenant.clone(), permits: Vec::new(), n_bytes: 0, until: None }
+    pub(crate) fn of(&self, tenant: &TenantId) -> BodyPermit {
+        BodyPermit { room: self.clone(), tenant: tenant.clone(), permits: Vec::new(), n_bytes: 0, until: None }
     }
 }
 
 /// The room of one body: to be kept until its request is answered.
 #[derive(Debug)]
-pub(crate) struct HeldRoom {
-    room: BodyRoom,
+pub(crate) struct BodyPermit {
+    room: BodyPermits,
     tenant: TenantId,
     permits: Vec<FairPermit<TenantId>>,
     n_bytes: usize,
@@ -49,7 +49,7 @@ pub(crate) struct HeldRoom {
     until: Option<Instant>,
 }
 
-impl HeldRoom {
+impl BodyPermit {
     /// Room for what a body announces; where it announces nothing, room is taken as it comes.
     pub(super) async fn announce(&mut self, n_bytes: usize) -> Result<(), Problem> {
         self.take(n_bytes.max(LEAST_BYTES)).await
@@ -64,7 +64,7 @@ impl HeldRoom {
     }
 
     async fn take(&mut self, n_bytes: usize) -> Result<(), Problem> {
-        let BodyRoom(room) = &self.room;
+        let BodyPermits(room) = &self.room;
         let permit = if let Some(permit) = room.try_acquire(&self.tenant, n_bytes as u64) {
             permit
         } else {
@@ -93,8 +93,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_tenant_has_half_and_another_one_its_part_at_once() {
-        let room = BodyRoom::new(16 << 20);
-        let mut held: Vec<HeldRoom> = Vec::new();
+        let room = BodyPermits::new(16 << 20);
+        let mut held: Vec<BodyPermit> = Vec::new();
         for _ in 0..8 {
             let mut one = room.of(&tenant("busy"));
             one.announce(1 << 20).await.expect("within its share");
@@ -112,7 +112,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_announces_nothing_takes_room_as_it_comes() {
-        let room = BodyRoom::new(1 << 20);
+        let room = BodyPermits::new(1 << 20);
         let mut one = room.of(&tenant("t"));
         one.announce(0).await.expect("little");
         assert_eq!(room.0.used(), LEAST_BYTES as u64);

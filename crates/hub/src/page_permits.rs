@@ -13,19 +13,19 @@ const PAGE_BYTES: u64 = OFFLINE_PAGE_BYTES as u64;
 
 /// Room for pages, which tenants share.
 #[derive(Debug)]
-pub(crate) struct PageRoom(FairSemaphore<TenantId>);
+pub(crate) struct PagePermits(FairSemaphore<TenantId>);
 
 /// The room of one page: kept until its client has it.
 pub(crate) type HeldPage = Option<FairPermit<TenantId>>;
 
-impl Default for PageRoom {
+impl Default for PagePermits {
     fn default() -> Self {
         // As many may wait as there are users: nobody is refused.
         Self(FairSemaphore::new(ALL_BYTES, Sharing { alpha: 1, waiting: u64::MAX / 2 }))
     }
 }
 
-impl PageRoom {
+impl PagePermits {
     pub(crate) fn used(&self) -> u64 {
         self.0.used()
     }
@@ -63,7 +63,7 @@ mod tests {
 
     #[tokio::test]
     async fn pages_that_nobody_reads_are_bounded_together_and_another_tenants_come() {
-        let (room, busy) = (PageRoom::default(), TenantId::parse("busy").expect("legal"));
+        let (room, busy) = (PagePermits::default(), TenantId::parse("busy").expect("legal"));
         let mut held = Vec::new();
         for _ in 0..600 {
             let mut waits = false;
