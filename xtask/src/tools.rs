@@ -75,7 +75,11 @@ mod tests {
         let mut n_installed = 0;
         for version in ["1", "1", "2"] {
             fs::write(&wanted, version).unwrap();
-            assert!(once(&wanted, &note, || Ok(n_installed += 1)).unwrap());
+            let install = || {
+                n_installed += 1;
+                Ok(())
+            };
+            assert!(once(&wanted, &note, install).unwrap());
         }
         assert_eq!(n_installed, 2);
         fs::write(&wanted, "3").unwrap();

@@ -69,6 +69,7 @@ pub(crate) enum Command {
     /// Receive webhooks: check signatures, and misbehave on demand.
     Receiver(ReceiverArgs),
     /// Look at the Asterisk that this node would follow.
+    #[command(after_help = ASTERISK_EXAMPLES)]
     Asterisk(AsteriskArgs),
     /// Mint a token for development and tests; in production your identity provider does that.
     Token(TokenArgs),

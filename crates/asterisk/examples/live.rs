@@ -4,6 +4,7 @@ use std::{env, io::Write, time::SystemTime};
 
 use hookswitch_asterisk::{ClientSettings, Identity, Model, SourceNotice, follow};
 
+#[expect(clippy::disallowed_methods, reason = "a program of its own, which is told by the environment and has a clock")]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = env::args().skip(1).collect();

@@ -4,6 +4,7 @@ use std::{env, fs, io::Write};
 
 use hookswitch_asterisk::{Identity, Model, Reader};
 
+#[expect(clippy::disallowed_methods, reason = "a program of its own, which is told by the environment")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut model = Model::new(
         "lab",

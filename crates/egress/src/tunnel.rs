@@ -72,11 +72,10 @@ fn judge(head: &[u8]) -> Result<(), Failure> {
         b"401" | b"407" => Err(ours("the proxy wants another user name or password")),
         b"403" => Err(ours("the proxy forbids this destination")),
         b"429" => Err(ours("the proxy takes no more connections from here for now")),
-        b"501" | b"505" | b"511" => Err(NO_TUNNELS),
+        b"501" | b"505" | b"511" | [b'3' | b'4', _, _] => Err(NO_TUNNELS),
         // It tried; what it could not do it could not do with the receiver. RFC 9110 has 502 to 504 for this, some
         // proxies say 500.
         [b'5', _, _] => Err(Failure::because(ErrorClass::ProxyError, "the proxy could not connect to the receiver")),
-        [b'3' | b'4', _, _] => Err(NO_TUNNELS),
         _ => Err(UNREADABLE),
     }
 }

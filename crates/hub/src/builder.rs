@@ -132,18 +132,7 @@ impl HubBuilder {
     /// # Errors
     /// [`StartError::Sessions`], [`StartError::History`].
     pub async fn start(self, seams: Seams) -> Result<(Hub, Admission), StartError> {
-        // Taken in any case: beside others it is of no use, and a node by itself must not go on from it later.
-        let saved = match &seams.history {
-            Some(history) => history.take().await?,
-            None => Vec::new(),
-        };
-        if seams.broker.is_alone() {
-            self.fanout.shared.history.give_positions();
-            self.fanout.shared.history.restore(&saved);
-        }
-        if seams.broker.gives_positions() {
-            self.fanout.shared.history.take_positions();
-        }
+        self.begin_history(&seams).await?;
         let sessions = self.start_sessions(&seams).await?;
         let presence_notices = PresenceNotices::new(
             Arc::clone(&self.fanout),
@@ -158,11 +147,7 @@ impl HubBuilder {
         let shared = Arc::clone(&self.fanout.shared);
         let evicting = async move { shared.history.evict(&shared.connection_counts).await };
         self.scope.spawn("history", until_soft(&self.scope, evicting));
-        if seams.broker.gives_positions() {
-            let (shared, broker) = (Arc::clone(&self.fanout.shared), Arc::clone(&seams.broker));
-            let recovering = recovering::run(shared, broker, Arc::clone(&self.shards));
-            self.scope.spawn("recoveries", until_soft(&self.scope, recovering));
-        }
+        self.start_recovering(&seams);
         self.start_balance(&seams);
         let Self { config, scope, fanout, shards, remote_inbound, jobs, .. } = self;
         let shared = Arc::clone(&fanout.shared);
@@ -190,6 +175,32 @@ impl HubBuilder {
         }));
         let next = AtomicUsize::new(0);
         Ok((hub, Admission::new(AdmissionParts { shared, presence_sync, shards, offline_delivery, next })))
+    }
+
+    /// Says who gives the positions, and goes on from where the node before left off.
+    async fn begin_history(&self, seams: &Seams) -> Result<(), StartError> {
+        // Taken in any case: beside others it is of no use, and a node by itself must not go on from it later.
+        let saved = match &seams.history {
+            Some(history) => history.take().await?,
+            None => Vec::new(),
+        };
+        let history = &self.fanout.shared.history;
+        if seams.broker.is_alone() {
+            history.give_positions();
+            history.restore(&saved);
+        }
+        if seams.broker.gives_positions() {
+            history.take_positions();
+        }
+        Ok(())
+    }
+
+    fn start_recovering(&self, seams: &Seams) {
+        if seams.broker.gives_positions() {
+            let (shared, broker) = (Arc::clone(&self.fanout.shared), Arc::clone(&seams.broker));
+            let recovering = recovering::run(shared, broker, Arc::clone(&self.shards));
+            self.scope.spawn("recoveries", until_soft(&self.scope, recovering));
+        }
     }
 
     async fn start_sessions(&self, seams: &Seams) -> Result<Arc<ChatSessions>, StartError> {

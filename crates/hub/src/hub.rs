@@ -20,9 +20,9 @@ use crate::offline_delivery::OfflineDelivery;
 use crate::publish::affinity::{ShardId, place};
 use crate::publish::by_position::publish_by_position;
 use crate::publish::fanout::{Fanout, Reservation};
-use crate::publish::local_order::publish_in_local_order;
+use crate::publish::local_order::{note_failure, publish_in_local_order};
 use crate::publish::weight::weight;
-use crate::seams::broker::{Broker, BrokerError, EncodedEvent, Publication};
+use crate::seams::broker::{Broker, EncodedEvent, Publication};
 use crate::seams::history::HistoryStore;
 use crate::seams::offline::{OfflineError, OfflineMessage, OfflineStore};
 use crate::seams::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
@@ -123,7 +123,7 @@ impl Hub {
         let hand_on = |_| sending = Some(self.0.broker.publish(&publication));
         drop(self.0.fanout.deliver_and(room, &publication, except, hand_on));
         if let Some(sending) = sending {
-            self.note_failure(&publication, sending.await);
+            note_failure(self, &publication, sending.await);
         }
         Ok(())
     }

@@ -178,7 +178,7 @@ mod tests {
             assert!(waiting.poll().is_pending());
         }
         drop(first);
-        let woken: Vec<_> = twins.iter().map(|twin| twin.is_woken()).collect();
+        let woken: Vec<_> = twins.iter().map(tokio_test::task::Spawn::is_woken).collect();
         assert_eq!((woken, waits_for_other.is_woken()), (vec![true, false, false], false));
         assert!(twins[0].poll().is_ready());
         drop(twins.remove(0));

@@ -61,7 +61,9 @@ async fn look(source: &config::Asterisk, stays: bool) -> anyhow::Result<()> {
                     println!("what happens from now on:");
                 }
                 SourceNotice::Told(all) => {
-                    all.iter().for_each(|told| println!("{}", json!({ "type": told.kind, "payload": told.payload })));
+                    for told in &all {
+                        println!("{}", json!({ "type": told.kind, "payload": told.payload }));
+                    }
                 }
                 SourceNotice::Lost(error) => bail!("{}: {error}", source.address),
             }

@@ -4,10 +4,10 @@ mod agents_file;
 mod check;
 mod publisher;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hookswitch::Switch;
-use hookswitch::runtime::Scope;
+use hookswitch::runtime::{Clock, Scope};
 use hookswitch_asterisk::{ClientSettings, Model};
 use tokio::sync::mpsc;
 
@@ -16,7 +16,7 @@ use crate::config;
 
 pub(crate) use self::check::run;
 
-/// SourceNotice that may wait for the publishing: beyond it the switch's bytes are not read on.
+/// Notices that may wait for the publishing: beyond it the switch's bytes are not read on.
 const NEWS: usize = 256;
 /// After a fault of ours, before a switch is followed anew.
 const AFTER_A_FAULT: Duration = Duration::from_secs(5);
@@ -64,5 +64,5 @@ fn client(source: &config::Asterisk) -> ClientSettings {
 }
 
 fn now() -> i64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    Clock::system().now().as_millis()
 }

@@ -131,19 +131,11 @@ impl Publisher {
     }
 
     async fn publish(&self, told: Vec<SourceEvent>) {
-        let mut events = told.into_iter().filter_map(|told| self.event(told)).peekable();
+        let mut events = told.iter().filter_map(event).peekable();
         while events.peek().is_some() {
             let batch = events.by_ref().take(limits::EVENTS_PER_REQUEST).collect();
             self.accept(batch).await;
         }
-    }
-
-    fn event(&self, told: SourceEvent) -> Option<NewEvent> {
-        let event_type = EventType::parse(told.kind).ok()?;
-        let payload = Payload::from_serialize(&told.payload);
-        let payload = payload.inspect_err(|error| tracing::warn!(kind = told.kind, %error, "cannot be told")).ok()?;
-        let id = EventId::parse(&told.id).ok();
-        Some(NewEvent { id, ..NewEvent::new(event_type, payload) })
     }
 
     /// Publishes a batch. What another bridge, or this one before, has published already is done.
@@ -172,4 +164,13 @@ impl Publisher {
         }
         tracing::error!(address = self.address, events = batch.len(), "events of the switch could not be published");
     }
+}
+
+/// What the model tells, as it is published.
+fn event(told: &SourceEvent) -> Option<NewEvent> {
+    let event_type = EventType::parse(told.kind).ok()?;
+    let payload = Payload::from_serialize(&told.payload);
+    let payload = payload.inspect_err(|error| tracing::warn!(kind = told.kind, %error, "cannot be told")).ok()?;
+    let id = EventId::parse(&told.id).ok();
+    Some(NewEvent { id, ..NewEvent::new(event_type, payload) })
 }

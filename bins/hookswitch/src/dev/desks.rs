@@ -53,7 +53,7 @@ impl Desks {
         match self.admission.attach(who, MemoryTransport::FORM).await {
             Ok(pending) => pending.open(open).await,
             Err(error) => return tracing::debug!(%user, %error, "a simulated agent is not connected"),
-        };
+        }
         let (leave, left) = oneshot::channel();
         self.scope.spawn_contained("desk", sit(inbox, left));
         self.taken.insert(user, leave);

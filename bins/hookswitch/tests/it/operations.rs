@@ -57,10 +57,10 @@ async fn every_refused_publishing_call_is_counted_by_code() {
 async fn every_error_has_the_envelope_and_a_request_id_of_its_own() {
     let stage = Stage::start().await;
     let service = stage.service();
-    for path in ["/nowhere", "/api/v1/nowhere", "/", "/api", "/ws/nowhere"] {
+    for path in ["/nowhere", "/api/v1/nowhere", "/", "/console", "/api", "/ws/nowhere"] {
         service.get(path).await.expect_error(404, "not_found");
     }
-    service.get("/api/v1/events").await.expect_error(405, "method_not_allowed");
+    service.delete("/api/v1/events").await.expect_error(405, "method_not_allowed");
     service.delete("/api/v1/webhooks").await.expect_error(405, "method_not_allowed");
     service.post("/ws/stats", json!({})).await.expect_error(405, "method_not_allowed");
     let (first, second) = (service.get("/nowhere").await, service.get("/nowhere").await);
@@ -70,7 +70,7 @@ async fn every_error_has_the_envelope_and_a_request_id_of_its_own() {
 #[tokio::test]
 async fn a_method_not_allowed_says_which_are() {
     let stage = Stage::start().await;
-    let answer = stage.service().get("/api/v1/events").await;
+    let answer = stage.service().delete("/api/v1/events").await;
     assert_eq!((answer.status, answer.header("allow").contains("POST")), (405, true), "{:?}", answer.headers);
     let answer = stage.service().post("/ws/stats", json!({})).await;
     assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD, OPTIONS"));

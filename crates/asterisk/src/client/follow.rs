@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rand::RngExt;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until, timeout},
@@ -53,7 +52,8 @@ pub async fn follow(
         }
         if failures > 0 {
             let longest = (500_u64 << failures.min(4)).min(5_000);
-            let pause = rand::rng().random_range(500..=longest);
+            // Spread, so that two nodes that lost a switch together do not come back together.
+            let pause = 500 + rand::random::<u64>() % (longest - 499);
             sleep(Duration::from_millis(pause)).await;
         }
     }
@@ -113,7 +113,7 @@ impl Line {
         let mut pinged = Instant::now();
         let mut tick = Instant::now() + TICK;
         loop {
-            let more = self.read(model, clock()).await;
+            let more = self.read(model, clock());
             if self.lists.as_ref().is_some_and(|(lists, _)| lists.whole()) {
                 self.finish(model, clock(), news).await?;
                 *worked = true;
@@ -137,7 +137,7 @@ impl Line {
     }
 
     /// Takes every whole message.
-    async fn read(&mut self, model: &mut Model, now: i64) -> Result<(), ClientError> {
+    fn read(&mut self, model: &mut Model, now: i64) -> Result<(), ClientError> {
         let mut boot = false;
         while let Some(m) = self.session.wire.reader.next()? {
             if let Some((lists, _)) = &mut self.lists

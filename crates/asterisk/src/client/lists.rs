@@ -21,7 +21,7 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    /// `prefix`: what the ActionIDs of these lists begin with; each ends with its place in [`ASKED`].
+    /// `prefix`: what the `ActionIDs` of these lists begin with; each ends with its place in [`ASKED`].
     pub(crate) fn new(prefix: String) -> Self {
         Self { prefix, open: ASKED.len(), bytes: 0, snapshot: Snapshot::default(), refused: Vec::new() }
     }

@@ -25,7 +25,7 @@ pub(crate) struct Session {
     pub(crate) facts: SwitchFacts,
     /// Unasked events that came meanwhile.
     pub(crate) stash: Vec<Vec<u8>>,
-    /// What the ActionIDs of this connection begin with: nobody else can know it.
+    /// What the `ActionIDs` of this connection begin with: nobody else can know it.
     pub(crate) nonce: String,
 }
 
@@ -61,7 +61,7 @@ impl Session {
         if !answer.success {
             return Err(ClientError::Refused(answer.get("Message").unwrap_or_default()));
         }
-        self.facts.banner = self.wire.reader.banner().unwrap_or_default().to_owned();
+        self.wire.reader.banner().unwrap_or_default().clone_into(&mut self.facts.banner);
         Ok(())
     }
 

@@ -73,7 +73,7 @@ pub(crate) fn action(headers: &[(&str, &str)]) -> Vec<u8> {
     let mut text = String::new();
     for (name, value) in headers {
         let value: String = value.chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect();
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([*name, ": ", &value, "\r\n"]);
     }
     text.push_str("\r\n");
     text.into_bytes()

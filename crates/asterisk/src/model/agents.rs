@@ -19,7 +19,7 @@ impl Model {
         let offline = matches!(state, "UNAVAILABLE" | "INVALID");
         let entry = self.agents.entry(agent.clone()).or_default();
         if entry.extension.is_empty() {
-            entry.extension = device.rsplit('/').next().unwrap_or_default().to_owned();
+            device.rsplit('/').next().unwrap_or_default().clone_into(&mut entry.extension);
         }
         if entry.offline != offline {
             entry.offline = offline;

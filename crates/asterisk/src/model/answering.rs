@@ -2,7 +2,7 @@
 
 use super::{
     Model,
-    holding::Begin,
+    holding::{Begin, Taker},
     telling::{Fields, seconds},
 };
 use crate::message::Message;
@@ -92,9 +92,9 @@ impl Model {
         let Some(wait) = self.calls.get_mut(call).and_then(|call| call.wait.as_mut()) else { return };
         if for_queue || agent.is_some() {
             match &mut wait.taken {
-                Some(known) if known.is_none() => *known = agent,
+                Some(Taker(known)) if known.is_none() => *known = agent,
                 Some(_) => {}
-                None => wait.taken = Some(agent),
+                None => wait.taken = Some(Taker(agent)),
             }
         }
     }

@@ -24,7 +24,7 @@ impl Model {
                 _ => Begin::Phone,
             };
             self.begin_call(&channel, begin, m);
-            channel.call = uid.clone();
+            channel.call.clone_from(&uid);
         } else {
             channel.call = self.call_of_linked(&linked).unwrap_or_default();
         }
@@ -63,7 +63,7 @@ impl Model {
             let entry = self.agents.entry(agent.clone()).or_default();
             entry.channels.insert(channel.uid.clone());
             if entry.extension.is_empty() {
-                entry.extension = channel.endpoint.rsplit('/').next().unwrap_or_default().to_owned();
+                channel.endpoint.rsplit('/').next().unwrap_or_default().clone_into(&mut entry.extension);
             }
             self.changed_agents.insert(agent);
         }

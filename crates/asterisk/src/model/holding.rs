@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// One channel of the switch.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that were told one by one and do not exclude each other")]
 pub(crate) struct Channel {
     pub(crate) uid: String,
     pub(crate) name: String,
@@ -103,14 +104,17 @@ pub(crate) enum Begin {
     Originated,
 }
 
+/// Who took a call that waited: the agent, if it is one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Taker(pub(crate) Option<String>);
+
 /// Where a caller waits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wait {
     pub(crate) queue: String,
     pub(crate) position: i64,
     pub(crate) since: i64,
-    /// Somebody took the call: the agent, if it is one's.
-    pub(crate) taken: Option<Option<String>>,
+    pub(crate) taken: Option<Taker>,
     pub(crate) given_up: bool,
 }
 
@@ -133,6 +137,7 @@ pub(crate) struct Hung {
 
 /// Everything from the moment somebody dials until the last party has gone.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that were told one by one and do not exclude each other")]
 pub(crate) struct Call {
     pub(crate) uid: String,
     /// The name of the channel that began it.

@@ -29,11 +29,11 @@ impl Model {
     pub(crate) fn member_added(&mut self, m: &Message<'_>) {
         let member = self.member_of_message(m);
         let stamp = m.text("LoginTime").into_owned();
-        self.add_member(member, &stamp, true);
+        self.add_member(&member, &stamp, true);
     }
 
     /// Takes a member in; `aloud` when it came while somebody looked.
-    pub(crate) fn add_member(&mut self, member: Member, stamp: &str, aloud: bool) {
+    pub(crate) fn add_member(&mut self, member: &Member, stamp: &str, aloud: bool) {
         let key = (member.queue.clone(), member.interface.clone());
         if self.members.contains_key(&key) {
             return self.member_pauses(&key, member, stamp);
@@ -42,13 +42,13 @@ impl Model {
             return;
         }
         let agent = member.agent.clone();
-        self.know_agent(&member);
+        self.know_agent(member);
         let (logged_in, paused) = self.standing(agent.as_ref());
         self.members.insert(key, member.clone());
         if !aloud {
             return;
         }
-        self.tell_member("queue.member.added", &member, stamp);
+        self.tell_member("queue.member.added", member, stamp);
         if let Some(agent) = agent.filter(|_| member.dynamic && !logged_in) {
             self.tell_agent("agent.login", &agent, stamp, None);
         }
@@ -82,12 +82,12 @@ impl Model {
         let member = self.member_of_message(m);
         let key = (member.queue.clone(), member.interface.clone());
         let stamp = m.text("LastPause").into_owned();
-        self.member_pauses(&key, member, &stamp);
+        self.member_pauses(&key, &member, &stamp);
     }
 
-    fn member_pauses(&mut self, key: &(String, String), new: Member, stamp: &str) {
+    fn member_pauses(&mut self, key: &(String, String), new: &Member, stamp: &str) {
         let (_, before) = self.standing(new.agent.as_ref());
-        self.know_agent(&new);
+        self.know_agent(new);
         // A member never heard of is known by this one thing: that it is (or is not) paused now.
         let unknown = || Member { paused: false, ..new.clone() };
         let known = self.members.entry(key.clone()).or_insert_with(unknown);
@@ -97,7 +97,7 @@ impl Model {
             return;
         }
         let kind = if new.paused { "queue.member.paused" } else { "queue.member.unpaused" };
-        self.tell_member(kind, &new, stamp);
+        self.tell_member(kind, new, stamp);
         let (_, after) = self.standing(new.agent.as_ref());
         let Some(agent) = new.agent.clone() else { return };
         match (before, after) {

@@ -10,7 +10,7 @@ impl Model {
     /// milliseconds of the bridge's clock.
     pub fn picture(&self) -> Map<String, Value> {
         let mut sections = Map::new();
-        let agents = self.agents.iter().map(|(agent, _)| (agent.clone(), self.agent_entry(agent)));
+        let agents = self.agents.keys().map(|agent| (agent.clone(), self.agent_entry(agent)));
         sections.insert("agents".to_owned(), Value::Object(agents.collect()));
         let known = || self.calls.values().filter(|call| call.known);
         let calls = known().map(|call| (call.uid.clone(), self.call_entry(call)));

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Model,
-    holding::{Ringing, Wait},
+    holding::{Ringing, Taker, Wait},
     telling::{Fields, seconds},
 };
 use crate::message::Message;
@@ -103,7 +103,7 @@ impl Model {
             .with("queue_name", wait.queue.as_str())
             .with("wait_time", seconds(now - wait.since))
             .with("position", position);
-        if let Some(agent) = wait.taken {
+        if let Some(Taker(agent)) = wait.taken {
             let fields = fields.with("reason", "answered").id("agent_id", agent.as_ref());
             return self.tell_again("queue.left", call, uid, fields);
         }
@@ -173,9 +173,8 @@ impl Model {
                 .get(&leaving.call)
                 .is_some_and(|call| call.hung.as_ref().is_some_and(|hung| hung.uid == leaving.channel));
         match (leaving.given_up, hung) {
-            (true, true) => "abandoned",
+            (_, true) => "abandoned",
             (true, false) => "timeout",
-            (false, true) => "abandoned",
             (false, false) => "key",
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{
     Model,
-    holding::{Begin, Channel},
+    holding::{Begin, Channel, Taker},
 };
 use crate::message::Message;
 
@@ -144,12 +144,11 @@ impl Model {
         let uid = channel.uid.clone();
         let linked = m.text("Linkedid").into_owned();
         channel.dialler = Some(linked.clone());
-        match self.call_of_linked(&linked) {
-            Some(call) => channel.call = call,
-            None => {
-                channel.call.clone_from(&uid);
-                self.begin_call(&channel, Begin::Originated, m);
-            }
+        if let Some(call) = self.call_of_linked(&linked) {
+            channel.call = call;
+        } else {
+            channel.call.clone_from(&uid);
+            self.begin_call(&channel, Begin::Originated, m);
         }
         self.insert_channel(channel);
         uid
@@ -253,7 +252,7 @@ impl Model {
             there.insert((member.queue.clone(), member.interface.clone()));
             let stamp = m.text("LoginTime").into_owned();
             let stamp = if member.paused { m.text("LastPause").into_owned() } else { stamp };
-            self.add_member(member, &stamp, aloud);
+            self.add_member(&member, &stamp, aloud);
         }
         if there.is_empty() || !aloud {
             return;
@@ -306,7 +305,8 @@ impl Model {
     fn left_unseen(&mut self, uid: &str) {
         let Some(call) = self.calls.get(uid) else { return };
         let person = call.answered.iter().find(|who| *who != uid).cloned();
-        let taken = person.map(|who| self.channels.get(&who).and_then(|channel| self.person(channel)));
+        let agent_of = |who: String| self.channels.get(&who).and_then(|channel| self.person(channel));
+        let taken = person.map(|who| Taker(agent_of(who)));
         let Some(wait) = self.calls.get_mut(uid).and_then(|call| call.wait.as_mut()) else { return };
         wait.given_up = true;
         if taken.is_some() {

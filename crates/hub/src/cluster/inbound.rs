@@ -132,14 +132,14 @@ impl RemoteInbound {
         match self.fanout.try_reserve(tenant, received.len(), n_bytes) {
             Ok(room) => {
                 drop(waiting);
-                self.hand_over(room, received);
+                self.hand_over(room, &received);
             }
             Err(_full) => self.wait(waiting, tenant, received),
         }
     }
 
     /// Those in a row that go together, one run after the other.
-    fn hand_over(&self, mut room: Reservation, received: Vec<Received>) {
+    fn hand_over(&self, mut room: Reservation, received: &[Received]) {
         for run in received.chunk_by(is_next) {
             let room = room.split(run.len());
             let placing = self.placing(&run[0]);
@@ -149,7 +149,7 @@ impl RemoteInbound {
             }
             // Outcomes are those of the events for one user, in order.
             let outcomes = self.fanout.deliver(room, run, placing);
-            for (received, outcome) in run.iter().filter(|received| received.event.user.is_some()).zip(outcomes) {
+            for (received, outcome) in run.iter().filter(|received| received.event.seeks_user()).zip(outcomes) {
                 self.note_outcome(received, outcome);
             }
         }
@@ -198,7 +198,7 @@ impl RemoteInbound {
         let no_room: Vec<Received> = received.collect();
         drop(waiting);
         if !no_room.is_empty() {
-            self.dropped(tenant.clone(), no_room);
+            self.dropped(tenant.clone(), &no_room);
         }
         if is_first && let Some(this) = self.this.upgrade() {
             let tenant = tenant.clone();
@@ -215,8 +215,8 @@ impl RemoteInbound {
                 self.waiting().get_mut(tenant).map(|events| events.drain(..n_events).collect()).unwrap_or_default();
             let taken: Vec<Received> = taken.into_iter().map(|held| held.received).collect();
             match room {
-                Ok(room) => self.hand_over(room, taken),
-                Err(_full) => self.dropped(tenant.clone(), taken),
+                Ok(room) => self.hand_over(room, &taken),
+                Err(_full) => self.dropped(tenant.clone(), &taken),
             }
         }
     }
@@ -241,7 +241,7 @@ impl RemoteInbound {
 
     /// There is no room for these: whoever is connected is told. What this node is answerable for is kept for its
     /// user, as if it had met nobody: its publisher was told that it would reach him.
-    fn dropped(&self, tenant: TenantId, events: Vec<Received>) {
+    fn dropped(&self, tenant: TenantId, events: &[Received]) {
         let n_events = events.len() as u64;
         self.fanout.shared.metrics.events_overflowed.inc_by(n_events);
         self.fanout.shared.gaps.note(GapScope::Tenant(tenant), Some(n_events));

@@ -130,7 +130,7 @@ impl History {
                     n_restored += 1;
                 }
                 None => {
-                    tracing::warn!(tenant = %of_tenant[0].tenant, "saved history cannot be read: positions begin anew")
+                    tracing::warn!(tenant = %of_tenant[0].tenant, "saved history cannot be read: positions begin anew");
                 }
             }
         }

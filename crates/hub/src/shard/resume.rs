@@ -142,11 +142,14 @@ impl Shard {
                 // It goes on from where it came in.
                 behind.resume = None;
                 let position = behind.cursor.position.filter(|_| reason != Unrecovered::Degraded);
-                let resumed = Resumed { recovered: false, reason: Some(reason.as_str()), replayed: 0, position };
-                self.say_resumed(key, &resumed);
+                self.say_not_recovered(key, reason, position);
             }
         }
         true
+    }
+
+    fn say_not_recovered(&mut self, key: SlotKey, reason: Unrecovered, position: Option<Position>) {
+        self.say_resumed(key, &Resumed { recovered: false, reason: Some(reason.as_str()), replayed: 0, position });
     }
 
     /// Whoever waits for the tenant's history looks again.

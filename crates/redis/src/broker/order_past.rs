@@ -46,7 +46,7 @@ impl Orders {
     fn give_past(&self, tenant: &TenantId, after: Position, page: HistoryPage) {
         let event = |event: crate::history::HistoryEvent| -> Option<Received> {
             let position = Position { offset: event.offset, ..after };
-            let received = self.read_event(tenant, &event.envelope, position)?;
+            let (_, received) = self.read_event(tenant, &event.envelope, position)?;
             Some(Received { is_known: true, ..received })
         };
         let at = |offset: u64| Position { offset: offset.saturating_sub(1), ..after };

@@ -13,7 +13,7 @@ use hookswitch_runtime::Scope;
 use tokio::sync::Semaphore;
 
 use super::order_heads::Heads;
-use super::tenant_order::{Step, Steps, TenantOrder, give};
+use super::tenant_order::{EventNumber, Step, Steps, TenantOrder, give};
 use super::wire::{self, Context};
 use crate::history::{Appended, History, HistoryRead, PageBounds};
 use crate::link::Link;
@@ -244,7 +244,8 @@ impl Orders {
                     self.metrics.fetched.inc_by(page.events.len() as u64);
                     let events = page.events.into_iter().filter_map(|event| {
                         let position = Position { offset: event.offset, ..after };
-                        Some((position, self.read_event(tenant, &event.envelope, position)?))
+                        let (number, received) = self.read_event(tenant, &event.envelope, position)?;
+                        Some((position, number, received))
                     });
                     let (events, head) = (events.collect(), page.head.position);
                     let mut order = locked(order);
@@ -265,7 +266,12 @@ impl Orders {
     }
 
     /// Reads an event of a history; `None` where it is none that a node would write.
-    pub(crate) fn read_event(&self, tenant: &TenantId, envelope: &[u8], position: Position) -> Option<Received> {
+    pub(crate) fn read_event(
+        &self,
+        tenant: &TenantId,
+        envelope: &[u8],
+        position: Position,
+    ) -> Option<(Option<EventNumber>, Received)> {
         let context = Context {
             node: self.link.node(),
             tenant: Some(tenant),
@@ -276,10 +282,11 @@ impl Orders {
         let incoming = wire::decode(envelope, context).ok()?;
         let mut received = incoming.received;
         received.position = Some(position);
-        if incoming.publisher.is_some_and(|(node, _)| node == *self.link.node()) {
+        let number = incoming.publisher.map(|(node, seq)| (Some(node).filter(|node| node != self.link.node()), seq));
+        if matches!(number, Some((None, _))) {
             received.origin = Origin::Own(None);
         }
-        Some(received)
+        Some((number, received))
     }
 }
 

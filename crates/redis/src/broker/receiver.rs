@@ -297,11 +297,16 @@ impl Receiver {
                 (Some(position), Some((_, seq))) if is_own => match order.echo(seq, position) {
                     Echo::Known => return,
                     Echo::Event(own) => received = *own,
-                    Echo::Unknown => received.origin = Origin::Own(None),
+                    Echo::Unknown => {
+                        received.origin = Origin::Own(None);
+                        received.is_known = order.is_known(&(None, seq));
+                    }
                 },
-                (Some(_), Some((node, seq))) => received.is_known = order.is_known(&node, seq),
+                (Some(_), Some((node, seq))) => received.is_known = order.is_known(&(Some(node), seq)),
                 (None, Some(_)) if is_own => return,
-                (None, Some((node, seq))) if !received.event.event_type.is_passing() => order.note_known(node, seq),
+                (None, Some((node, seq))) if !received.event.event_type.is_passing() => {
+                    order.note_known((Some(node), seq));
+                }
                 (_, None) | (None, Some(_)) => {}
             }
             order.is_watched
@@ -349,12 +354,11 @@ impl Receiver {
         self.ready_bytes = 0;
         let Some(tenant) = self.ready_of.take() else { return };
         let ready = std::mem::take(&mut self.ready);
-        match (self.orders.clone(), self.order_of(&tenant)) {
-            (Some(orders), Some(order)) => orders.take(&tenant, &order, ready),
-            _ => {
-                self.metrics.received.inc_by(ready.len() as u64);
-                self.sink.on_events(&tenant, ready);
-            }
+        if let (Some(orders), Some(order)) = (self.orders.clone(), self.order_of(&tenant)) {
+            orders.take(&tenant, &order, ready);
+        } else {
+            self.metrics.received.inc_by(ready.len() as u64);
+            self.sink.on_events(&tenant, ready);
         }
     }
 }

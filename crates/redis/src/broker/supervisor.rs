@@ -126,10 +126,11 @@ impl Supervisor {
         let was_pending = self.subscriptions.open_when_complete().await?;
         self.has_lost = false;
         if may_have_missed || was_pending {
-            match self.subscriptions.has_orders() {
+            if self.subscriptions.has_orders() {
                 // What was missed of each tenant is known and fetched, or told.
-                true => self.sink.on_reopened(),
-                false => self.sink.on_gap(GapScope::All, None),
+                self.sink.on_reopened();
+            } else {
+                self.sink.on_gap(GapScope::All, None);
             }
         }
         Ok(())

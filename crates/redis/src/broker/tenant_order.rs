@@ -3,13 +3,16 @@
 //!
 //! What is missing is waited for; what was given, or is older than the node's interest, is left out.
 
+mod known;
 mod steps;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use hookswitch_hub::{Origin, Publication, Received};
-use hookswitch_protocol::{NodeId, Position};
+use hookswitch_protocol::Position;
 
+pub(crate) use self::known::EventNumber;
+use self::known::KnownEvents;
 pub(crate) use self::steps::{Step, Steps, give};
 use crate::history::{Appended, Head, MissingEvents};
 
@@ -17,11 +20,9 @@ use crate::history::{Appended, Head, MissingEvents};
 const WAITING_BYTES: usize = 8 * 1024 * 1024;
 const WAITING_EVENTS: usize = 16 * 1024;
 
-/// Events given without their positions that are recognised when they come with them.
-const KNOWN: usize = 4_096;
-
 /// One tenant's state.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a condition of its own, and all of them combine")]
 pub(crate) struct TenantOrder {
     /// Whether events are given; otherwise only those of this node are counted.
     pub(crate) is_watched: bool,
@@ -35,8 +36,8 @@ pub(crate) struct TenantOrder {
     missing: VecDeque<MissingEvents>,
     /// This node's, from when they are on their way to Redis until it has answered.
     own: Vec<OwnEvent>,
-    known: HashSet<(NodeId, u64)>,
-    known_in_order: VecDeque<(NodeId, u64)>,
+    /// Given without their positions.
+    known: KnownEvents,
     /// Whether Redis does not take this node's events just now: they are given at once.
     pub(crate) is_degraded: bool,
     /// Whether everybody was told that the epoch has ended, before the next one is known.
@@ -104,6 +105,9 @@ impl TenantOrder {
     pub(crate) fn send(&mut self, events: impl Iterator<Item = (u64, Publication, bool)>) {
         let own = events.map(|(seq, publication, was_live)| OwnEvent { seq, publication, was_live, is_given: false });
         self.own = own.collect();
+        for own in self.own.iter().filter(|own| own.was_live) {
+            self.known.note((None, own.seq));
+        }
     }
 
     /// Those on their way that nobody was given yet: now everybody is, without their positions.
@@ -112,6 +116,8 @@ impl TenantOrder {
         let left = self.own.iter_mut().filter(|own| !own.was_live && !own.is_given);
         let live = left.map(|own| {
             own.was_live = true;
+            // Redis may have it already, and give it back over any way when this node no longer knows of it.
+            self.known.note((None, own.seq));
             own_event(&own.publication, None, false)
         });
         live.collect()
@@ -164,20 +170,13 @@ impl TenantOrder {
     }
 
     /// An event without a position, of a node that has a stream: whether it is new.
-    pub(crate) fn note_known(&mut self, node: NodeId, seq: u64) {
-        if self.known_in_order.len() >= KNOWN
-            && let Some(oldest) = self.known_in_order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        if self.known.insert((node.clone(), seq)) {
-            self.known_in_order.push_back((node, seq));
-        }
+    pub(crate) fn note_known(&mut self, number: EventNumber) {
+        self.known.note(number);
     }
 
     /// Whether that event was given without its position.
-    pub(crate) fn is_known(&mut self, node: &NodeId, seq: u64) -> bool {
-        !self.known.is_empty() && self.known.contains(&(node.clone(), seq))
+    pub(crate) fn is_known(&self, number: &EventNumber) -> bool {
+        self.known.contain(number)
     }
 
     /// An event off the channels.
@@ -307,15 +306,26 @@ impl TenantOrder {
     /// What was read from the history behind the last event given.
     pub(crate) fn fill(
         &mut self,
-        events: Vec<(Position, Received)>,
+        events: Vec<(Position, Option<EventNumber>, Received)>,
         missing: Vec<MissingEvents>,
         head: Position,
         steps: &mut Steps,
     ) {
-        for (position, received) in events {
-            if !self.is_given(position) && !self.waiting.contains_key(&position) {
-                self.insert(position, received);
+        for (position, number, mut received) in events {
+            if self.is_given(position) || self.waiting.contains_key(&position) {
+                continue;
             }
+            match &number {
+                // One that is still on its way is given as what it is.
+                Some((None, seq)) => match self.echo(*seq, position) {
+                    Echo::Known => continue,
+                    Echo::Event(own) => received = *own,
+                    Echo::Unknown => received.is_known = self.is_known(&(None, *seq)),
+                },
+                Some(number) => received.is_known = self.is_known(number),
+                None => {}
+            }
+            self.insert(position, received);
         }
         if self.at.is_some_and(|at| at.epoch == head.epoch) {
             self.missing = missing.into();

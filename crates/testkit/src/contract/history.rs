@@ -31,8 +31,8 @@ async fn what_was_saved_is_taken_once_and_in_order(store: &impl HistoryStore) {
     assert_eq!(take(store).await, [], "nothing was saved");
     let [a0, a1, a10, b0] = [("a", 0), ("a", 1), ("a", 10), ("b", 0)].map(|(of, number)| part(of, number, b"x"));
     save(store, &[b0.clone(), a0.clone()]).await;
-    save(store, &[a10.clone()]).await;
-    save(store, &[a1.clone()]).await;
+    save(store, std::slice::from_ref(&a10)).await;
+    save(store, std::slice::from_ref(&a1)).await;
     assert_eq!(take(store).await, [a0, a1, a10, b0], "by tenant and number");
     assert_eq!(take(store).await, [], "once");
 }

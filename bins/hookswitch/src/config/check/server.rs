@@ -18,9 +18,9 @@ use super::{Checker, log_filter};
 fn type_name(text: &str) -> Result<SubscriptionName, String> {
     let beginning = text.strip_suffix(".*").unwrap_or(text);
     if text != "*" {
-        EventType::parse(beginning).map_err(|invalid| invalid.problem.to_string())?;
+        EventType::parse(beginning).map_err(|invalid| invalid.problem)?;
     }
-    SubscriptionName::parse(text).map_err(|invalid| invalid.problem.to_string())
+    SubscriptionName::parse(text).map_err(|invalid| invalid.problem)
 }
 
 /// The shortest end of a node of several.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookswitch_protocol::{Event, EventId, EventType, Payload, TenantId, Timestamp};
+use hookswitch_protocol::{Event, EventId, EventType, NodeId, Payload, TenantId, Timestamp};
 
 use super::*;
 use crate::history::AppendWay;
@@ -105,7 +105,7 @@ fn what_is_fetched_fills_the_hole_and_what_is_not_held_is_told() {
     let mut order = watched(at(7, 0));
     take(&mut order, at(7, 6));
     let missing = |first, last, is_opt_in| MissingEvents { first, last, is_opt_in };
-    let held = [3, 5].map(|offset| (at(7, offset), received(at(7, offset)))).to_vec();
+    let held = [3, 5].map(|offset| (at(7, offset), None, received(at(7, offset)))).to_vec();
     let mut steps = Steps::new();
     order.fill(held, vec![missing(1, 2, false), missing(4, 4, true)], at(7, 6), &mut steps);
     assert_eq!(said(&steps), [-2, 3, 5, 6], "what nobody here asked for is not told");
@@ -176,8 +176,26 @@ fn what_was_given_without_a_position_is_only_entered_when_it_has_one() {
     let Step::Give(events) = order.appended(&appended(7, 1..=2)).remove(0) else { panic!("they have positions now") };
     assert!(events.iter().all(|one| one.is_known));
     let there = NodeId::parse("there").expect("legal");
-    order.note_known(there.clone(), 5);
-    assert!(order.is_known(&there, 5) && !order.is_known(&there, 6));
+    order.note_known((Some(there.clone()), 5));
+    assert!(order.is_known(&(Some(there.clone()), 5)) && !order.is_known(&(Some(there), 6)));
+}
+
+/// Redis took them and its answer was lost: they come back from the stream, while they are doubtful or after.
+#[test]
+fn what_was_given_without_a_position_and_comes_from_the_stream_is_only_entered() {
+    for is_forgotten in [false, true] {
+        let mut order = watched(at(7, 0));
+        send(&mut order, 1..3);
+        assert_eq!(order.degrade().len(), 2);
+        if is_forgotten {
+            order.put_back();
+        }
+        let from_stream = |seq: u64| (at(7, seq), Some((None, seq)), received(at(7, seq)));
+        let mut steps = Steps::new();
+        order.fill(vec![from_stream(1), from_stream(2)], Vec::new(), at(7, 2), &mut steps);
+        let Step::Give(events) = steps.remove(0) else { panic!("they have positions now") };
+        assert!(events.len() == 2 && events.iter().all(|one| one.is_known), "forgotten: {is_forgotten}");
+    }
 }
 
 #[test]
