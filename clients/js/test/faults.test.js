@@ -110,7 +110,8 @@ test("a dead network is noticed by silence", SOCKETS, async (t) => {
     proxy.swallow();
     await node.publish(...numbered(1, 3));
     await until("what went into the dead connection", () => numbers().length === 3, 8_000);
-    assert.deepEqual([numbers(), proxy.arrivals.length], [range(1, 3), before + 1]);
+    assert.deepEqual(numbers(), range(1, 3));
+    assert.ok(proxy.arrivals.length > before, "over a new connection");
     assert.ok(names().includes("offline"));
   }
 });

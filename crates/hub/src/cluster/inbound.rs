@@ -167,7 +167,12 @@ impl RemoteInbound {
     fn enter(&self, placing: Placing, run: &[Received]) {
         if let (Some(first), Placing::At(position)) = (run.first(), placing) {
             let mut lock = self.fanout.shared.history.lock(&first.event.tenant);
-            let _is_later = lock.record_at(run.iter().map(AsRef::as_ref), position);
+            let events = run.iter().map(AsRef::as_ref);
+            if first.is_known {
+                lock.record_live_at(events, position);
+            } else {
+                let _is_later = lock.record_at(events, position);
+            }
         }
     }
 

@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::history::classes::EventClasses;
+use crate::history::classes::{Class, EventClasses};
 use crate::history::limits::HistoryLimits;
 use crate::history::place::{Place, Unrecovered};
 use crate::history::ring::{Page, Recorded, Ring};
@@ -296,6 +296,14 @@ impl TenantLock<'_> {
         self.known().ring.go_on_behind(before).then(|| self.record(events))
     }
 
+    /// The same for events that everybody here was given before they had their places.
+    pub(crate) fn record_live_at<'e>(&mut self, events: impl Iterator<Item = &'e EncodedEvent>, first: Position) {
+        let before = Position { offset: first.offset.saturating_sub(1), ..first };
+        if self.known().ring.go_on_behind(before) {
+            self.record_with(events, Ring::push_live);
+        }
+    }
+
     /// Enters what came before the first event that is there. Asked for once in an epoch.
     pub(crate) fn fill_back(&mut self, past: Past) {
         let now = Instant::now();
@@ -320,6 +328,14 @@ impl TenantLock<'_> {
 
     /// Enters events behind the last one; gives the place of the first.
     pub(crate) fn record<'e>(&mut self, events: impl Iterator<Item = &'e EncodedEvent>) -> Place {
+        self.record_with(events, Ring::push)
+    }
+
+    fn record_with<'e>(
+        &mut self,
+        events: impl Iterator<Item = &'e EncodedEvent>,
+        push: fn(&mut Ring, EncodedEvent, Class, Instant),
+    ) -> Place {
         let now = Instant::now();
         let classes = &self.history.classes;
         let known = self.known();
@@ -327,7 +343,7 @@ impl TenantLock<'_> {
         let first = known.ring.head().plus(1);
         let n_before = known.ring.n_bytes();
         for event in events {
-            known.ring.push(event.clone(), classes.of(event), now);
+            push(&mut known.ring, event.clone(), classes.of(event), now);
         }
         let n_after = known.ring.n_bytes();
         self.history.n_bytes.fetch_add(n_after - n_before, Ordering::Relaxed);

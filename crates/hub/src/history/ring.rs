@@ -44,6 +44,8 @@ pub(crate) struct Recorded {
     pub(crate) place: Place,
     pub(crate) event: EncodedEvent,
     pub(crate) class: Class,
+    /// It was given before it had its place: whoever was connected has it.
+    pub(crate) was_live: bool,
     at: Instant,
 }
 
@@ -171,7 +173,7 @@ impl Ring {
             Class::Latest(of) => _ = self.latest.entry(of).or_insert(place.seq),
         }
         lane.n_bytes += weight(&event);
-        lane.events.push_front(Recorded { place, event, class, at });
+        lane.events.push_front(Recorded { place, event, class, was_live: false, at });
     }
 
     /// Everything behind these positions is there, of what everybody may get and of everything.
@@ -186,7 +188,13 @@ impl Ring {
     /// Enters an event behind the last one.
     pub(crate) fn push(&mut self, event: EncodedEvent, class: Class, at: Instant) {
         self.head = self.head.plus(1);
-        self.enter(Recorded { place: self.head, event, class, at });
+        self.enter(Recorded { place: self.head, event, class, was_live: false, at });
+    }
+
+    /// The same for one that was given before it had its place.
+    pub(crate) fn push_live(&mut self, event: EncodedEvent, class: Class, at: Instant) {
+        self.head = self.head.plus(1);
+        self.enter(Recorded { place: self.head, event, class, was_live: true, at });
     }
 
     fn enter(&mut self, mut recorded: Recorded) {
@@ -228,7 +236,7 @@ impl Ring {
         let seq = self.head.seq.checked_sub(head.offset.checked_sub(offset)?)?;
         let place = Place { seq, position: Some(Position { offset, ..head }) };
         match at {
-            Some(at) => self.enter(Recorded { place, event, class, at }),
+            Some(at) => self.enter(Recorded { place, event, class, was_live: false, at }),
             None if event.event_type.is_opt_in() => self.opt_in.lost = place,
             None => self.common.lost = place,
         }

@@ -229,10 +229,12 @@ impl Shard {
     }
 }
 
-/// Whether the connection was given the event out of turn, or as a kept message.
+/// Whether the connection was given the event out of turn, before it had its place, or as a kept message. What was given
+/// before is new to a client that says where it was.
 fn was_given(connection: &Connection, behind: &CatchUp, recorded: &Recorded) -> bool {
     let as_kept = |early: &Early| recorded.event.user.is_some() && early.has_kept(recorded.event.id.as_str());
-    behind.was_sent(recorded) || connection.early.as_deref().is_some_and(as_kept)
+    let was_live = recorded.was_live && behind.resume.is_none();
+    was_live || behind.was_sent(recorded) || connection.early.as_deref().is_some_and(as_kept)
 }
 
 /// Whether the event is about the session that the connection is a visitor of, also when it is for one user only.

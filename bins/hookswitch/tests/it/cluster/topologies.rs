@@ -35,7 +35,13 @@ async fn redis_cluster() {
     everything_works(&nodes, 1).await;
     let slot = cluster.slot_of(&format!("callcenter:online:{TENANT}")).await;
     let to = (cluster.owner_of(slot).await + 1) % 3;
+    let mut client = nodes[1].agent(7).await;
     cluster.migrate_slot(slot, to).await;
+    // Another server, which may have had the tenant's history before: positions begin anew, and whoever is connected is
+    // told so, once.
+    nodes[0].service().publish(event("call.incoming")).await;
+    client.expect_error("messages_dropped").await;
+    client.expect("call.incoming").await;
     everything_works(&nodes, 2).await;
 }
 
