@@ -11,7 +11,7 @@ use crate::run::{answers, cargo, run, workspace_root};
 use crate::setup;
 
 /// The oldest Node that the client is for.
-const MIN_NODE: &str = "process.exit(+process.versions.node.split('.')[0] < 20)";
+const MIN_NODE: &str = "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)";
 /// Its own reporters tell what was left out, and why.
 const NODE_TEST: [&str; 5] =
     ["--experimental-websocket", "--no-warnings", "--test", "--test-reporter=spec", "--test-concurrency=2"];

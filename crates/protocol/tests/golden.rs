@@ -106,6 +106,10 @@ fn full(event_type: &EventType) -> Option<Event> {
         ("agent", "login") => of(&full_agent(AVAILABLE)),
         ("agent", "logout") => of(&full_agent(OFFLINE)),
         ("agent", _) => of(&full_agent("break")),
+        ("call", "ring_ended") => {
+            of(&serde_json::json!({"unique_id": "1729866000.17", "agent_id": 456, "reason": "no_answer"}))
+        }
+        ("call", "parked") => of(&serde_json::json!({"unique_id": "1729866000.17", "agent_id": 456, "space": "701"})),
         ("call", _) | ("queue", "joined" | "left") => of(&full_call()),
         ("queue", "stats" | "stats.updated") => of(&QueueStats { calls_waiting: 3, ..QueueStats::new("sales") }),
         ("queue", _) => of(&member()),
