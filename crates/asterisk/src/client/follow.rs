@@ -71,12 +71,12 @@ pub async fn serve(
     model.set_name(&session.facts.name);
     tell(news, SourceNotice::Connected(session.facts.clone())).await?;
     let stash = std::mem::take(&mut session.stash);
-    let mut line = Line { session, lists: None, asked: 0, again: None };
-    line.ask_lists(model, clock()).await?;
+    let mut connection = FollowedConnection { session, lists: None, asked: 0, again: None };
+    connection.ask_lists(model, clock()).await?;
     for raw in stash {
-        Line::take_event(&Message::new(&raw), model, clock());
+        FollowedConnection::take_event(&Message::new(&raw), model, clock());
     }
-    line.run(settings, model, clock, news, worked).await
+    connection.run(settings, model, clock, news, worked).await
 }
 
 async fn tell(news: &mpsc::Sender<SourceNotice>, what: SourceNotice) -> Result<(), ClientError> {
@@ -84,14 +84,14 @@ async fn tell(news: &mpsc::Sender<SourceNotice>, what: SourceNotice) -> Result<(
 }
 
 /// A connection that is being read.
-struct Line {
+struct FollowedConnection {
     session: Session,
     lists: Option<(Lists, Instant)>,
     asked: u64,
     again: Option<Instant>,
 }
 
-impl Line {
+impl FollowedConnection {
     async fn ask_lists(&mut self, model: &mut Model, now: i64) -> Result<(), ClientError> {
         self.asked += 1;
         let lists = Lists::new(format!("{}{}-", self.session.nonce, self.asked));
