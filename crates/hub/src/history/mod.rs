@@ -11,7 +11,6 @@ pub(crate) mod recoveries;
 pub(crate) mod ring;
 mod saved;
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +18,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::{Position, SessionKey, TenantId};
 use hookswitch_runtime::Clock;
+use indexmap::IndexMap;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -58,7 +58,7 @@ pub(crate) struct History {
 /// The tenants behind one lock.
 #[derive(Debug, Default)]
 struct Stripe {
-    tenants: HashMap<TenantId, TenantHistory>,
+    tenants: IndexMap<TenantId, TenantHistory>,
     /// The greatest sequence number of a tenant that was forgotten: whoever comes anew begins behind it.
     forgotten: u64,
 }
@@ -130,7 +130,7 @@ impl History {
     pub(crate) fn lock<'a>(&'a self, tenant: &'a TenantId) -> TenantLock<'a> {
         let at = self.hasher.hash_one(tenant) as usize % STRIPES;
         let stripe = self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner);
-        TenantLock { history: self, stripe, tenant }
+        TenantLock { history: self, stripe, tenant, index: None }
     }
 
     /// Where the tenant's history ends.
@@ -267,16 +267,20 @@ pub(crate) struct TenantLock<'a> {
     history: &'a History,
     stripe: MutexGuard<'a, Stripe>,
     tenant: &'a TenantId,
+    /// Where the tenant stands in the stripe, looked up once; nobody is taken out meanwhile.
+    index: Option<usize>,
 }
 
 impl TenantLock<'_> {
     fn known(&mut self) -> &mut TenantHistory {
         let Stripe { tenants, forgotten } = &mut *self.stripe;
-        if !tenants.contains_key(self.tenant) {
-            let ring = Ring::starting_at(self.history.beginning(*forgotten));
-            tenants.insert(self.tenant.clone(), TenantHistory::new(ring));
-        }
-        tenants.get_mut(self.tenant).expect("just made")
+        let index = *self.index.get_or_insert_with(|| {
+            tenants.get_index_of(self.tenant).unwrap_or_else(|| {
+                let ring = Ring::starting_at(self.history.beginning(*forgotten));
+                tenants.insert_full(self.tenant.clone(), TenantHistory::new(ring)).0
+            })
+        });
+        &mut tenants[index]
     }
 
     /// Everything behind this position comes from here on.

@@ -1,7 +1,6 @@
 //! How what the hub says is written for a kind of client: the hub says what, the form says how.
 
 use std::fmt;
-use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -101,17 +100,23 @@ impl Tail {
 
     /// The fields that say where the event stands, and that it went ahead of earlier ones.
     pub(crate) fn new(position: Option<Position>, is_ahead: bool) -> Self {
-        let mut text = [0; Self::LONGEST];
-        let mut rest = &mut text[..];
-        let mut write = |said: fmt::Arguments<'_>| rest.write_fmt(said).expect("two numbers have room");
-        if let Some(position) = position {
-            write(format_args!(",\"position\":\"{position}\""));
+        let (mut text, mut n_bytes) = ([0; Self::LONGEST], 0);
+        let mut write = |said: &str| {
+            text[n_bytes..n_bytes + said.len()].copy_from_slice(said.as_bytes());
+            n_bytes += said.len();
+        };
+        if let Some(Position { epoch, offset }) = position {
+            // Once per event and form: the formatting machinery costs several times as much as the digits.
+            write(",\"position\":\"");
+            write(itoa::Buffer::new().format(epoch));
+            write(":");
+            write(itoa::Buffer::new().format(offset));
+            write("\"");
         }
         if is_ahead {
-            write(format_args!(",\"ahead\":true"));
+            write(",\"ahead\":true");
         }
-        write(format_args!("}}"));
-        let n_bytes = Self::LONGEST - rest.len();
+        write("}");
         // One that went ahead is no place to come back to.
         Self { text, n_bytes, position: position.filter(|_| !is_ahead) }
     }

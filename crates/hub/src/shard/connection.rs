@@ -131,7 +131,7 @@ impl Connection {
 
     /// Queues frames as far as there is room; gives how many were queued. Not for a closing one. What events have no
     /// room, they wait in history for.
-    pub(crate) fn append(&mut self, frames: Frames<'_>, config: &HubConfig) -> usize {
+    pub(crate) fn append(&mut self, frames: &Frames<'_>, config: &HubConfig) -> usize {
         if self.keeps_up() {
             self.admitted_batch = self.admitted_batch.max(frames.last_batch);
         }
@@ -215,7 +215,7 @@ impl Connection {
     }
 
     /// How many of the frames may be queued.
-    fn room(&self, frames: Frames<'_>, config: &HubConfig) -> usize {
+    fn room(&self, frames: &Frames<'_>, config: &HubConfig) -> usize {
         // What a client gets that does not read waits in history, not here.
         let limit = if self.is_blocked { config.outbox_messages.min(BLOCKED_MESSAGES) } else { config.outbox_messages };
         let n_frames = if frames.batch <= self.admitted_batch {

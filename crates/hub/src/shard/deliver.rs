@@ -84,16 +84,20 @@ impl Shard {
             {
                 continue;
             }
-            let frames = match in_form {
-                Some((form, frames)) if form == connection.form => frames,
+            let frames = match &in_form {
+                Some((form, frames)) if *form == connection.form => frames,
                 _ => {
                     let form = connection.form;
-                    let frames = batch.frames(group, form, self.forms[form.index()]);
-                    in_form = Some((form, frames));
-                    frames
+                    &in_form.insert((form, batch.frames(group, form, self.forms[form.index()]))).1
                 }
             };
-            let frames = if connection.given < last_given { frames } else { frames.behind(connection.given) };
+            let behind;
+            let frames = if connection.given < last_given {
+                frames
+            } else {
+                behind = frames.behind(connection.given);
+                &behind
+            };
             if frames.ends.is_empty() {
                 continue;
             }
