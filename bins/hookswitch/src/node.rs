@@ -11,7 +11,7 @@ use hookswitch::Switch;
 use hookswitch::gateway::{GatewayConfig, JwtAuthenticator, listen};
 use hookswitch::hub::{HistoryLimits, HubConfig};
 use hookswitch::protocol::NodeId;
-use hookswitch::redis::{HistoryBounds, RedisConfig};
+use hookswitch::redis::{RedisConfig, StreamLimits};
 use hookswitch::runtime::{Clock, Crash, Scope};
 use hookswitch::store::migrations::Database;
 use hookswitch::store::{EndedNodes, MySqlConfig, StoreConfig};
@@ -255,6 +255,6 @@ fn gateway(config: &Config) -> GatewayConfig {
 
 /// The same bounds for what Redis keeps of what happened as for what the node keeps.
 fn with_history(redis: RedisConfig, limits: HistoryLimits) -> RedisConfig {
-    let history = HistoryBounds { events: limits.events, bytes: limits.bytes, age: limits.age };
+    let history = StreamLimits { events: limits.events, bytes: limits.bytes, age: limits.age };
     RedisConfig { history, ..redis }
 }

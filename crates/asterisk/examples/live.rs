@@ -13,15 +13,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let agents = env::var("ASTERISK_AGENTS").unwrap_or(hookswitch_asterisk::DEFAULT_AGENTS.to_owned());
     let outside = env::var("ASTERISK_OUTSIDE").unwrap_or(hookswitch_asterisk::DEFAULT_OUTSIDE.to_owned());
     let mut model = Model::new("", Identity::new(&agents, &outside)?);
-    let (send, mut news) = tokio::sync::mpsc::channel(64);
+    let (send, mut notices) = tokio::sync::mpsc::channel(64);
     let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |at| at.as_millis() as i64);
     let printing = async {
-        while let Some(item) = news.recv().await {
+        while let Some(item) = notices.recv().await {
             match item {
                 SourceNotice::Told(all) => {
                     let mut out = std::io::stdout().lock();
                     for told in all {
-                        let line = serde_json::json!({"type": told.kind, "id": told.id, "payload": told.payload});
+                        let line = serde_json::json!({"type": told.event_type, "id": told.id, "payload": told.payload});
                         let _ = writeln!(out, "{line}");
                     }
                     let _ = out.flush();

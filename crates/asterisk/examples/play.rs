@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     model.tick(1_000_000_000);
     for told in model.take() {
-        writeln!(out, "{}", serde_json::json!({"type": told.kind, "id": told.id, "payload": told.payload}))?;
+        writeln!(out, "{}", serde_json::json!({"type": told.event_type, "id": told.id, "payload": told.payload}))?;
     }
     Ok(())
 }

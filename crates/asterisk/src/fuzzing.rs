@@ -2,7 +2,7 @@
 
 use crate::{
     identity::Identity,
-    model::{Model, Snapshot},
+    model::{ListItems, Model},
     reader::Reader,
 };
 
@@ -13,7 +13,7 @@ use crate::{
 /// Where a promise is broken.
 pub fn stream(bytes: &[u8]) {
     let (mut reader, mut model) = (Reader::default(), Model::new("fuzz", Identity::default()));
-    let mut lists = Snapshot::default();
+    let mut lists = ListItems::default();
     let size = bytes.first().map_or(1, |first| usize::from(*first) + 1);
     reader.push(b"Asterisk Call Manager/11.0.0\r\n");
     for (at, piece) in bytes.chunks(size).enumerate() {
@@ -30,7 +30,7 @@ pub fn stream(bytes: &[u8]) {
         if at % 64 == 63 {
             model.begin_sync(now);
             model.finish_sync(&lists, now);
-            lists = Snapshot::default();
+            lists = ListItems::default();
         }
         model.tick(now);
     }

@@ -12,7 +12,7 @@
 //! while let Some(message) = reader.next()? {
 //!     model.apply(&message, 0);
 //! }
-//! assert_eq!(model.take()[0].kind, "call.incoming");
+//! assert_eq!(model.take()[0].event_type, "call.incoming");
 //! # Ok::<(), hookswitch_asterisk::ReadError>(())
 //! ```
 
@@ -25,8 +25,8 @@ mod message;
 mod model;
 mod reader;
 
-pub use client::{ClientError, ClientSettings, Login, SourceNotice, SwitchFacts, follow, serve};
+pub use client::{ClientError, ClientSettings, Login, PbxFacts, SourceNotice, follow, run_connection};
 pub use identity::{AgentTable, DEFAULT_AGENTS, DEFAULT_OUTSIDE, Identity, IdentityError};
 pub use message::Message;
-pub use model::{Model, Snapshot, SourceEvent};
+pub use model::{ListItems, Model, SourceEvent};
 pub use reader::{ReadError, ReadLimits, Reader};

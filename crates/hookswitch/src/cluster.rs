@@ -1,6 +1,6 @@
 //! What the health page tells of the way to the other nodes.
 
-use hookswitch_gateway::{BoxFuture, Probe, Weight};
+use hookswitch_gateway::{BoxFuture, Probe, Severity};
 use hookswitch_redis::RedisKeepers;
 
 /// Whether events reach the other nodes and every server takes what is written; whether this node's users are
@@ -16,8 +16,8 @@ pub(crate) fn probes(redis: &RedisKeepers) -> [Probe; 2] {
         Box::pin(async move { redis.check_presence().await })
     };
     [
-        Probe { name: "redis", weight: Weight::Shared, check: Box::new(link) },
-        Probe { name: "presence", weight: Weight::Shared, check: Box::new(presence) },
+        Probe { name: "redis", severity: Severity::Shared, check: Box::new(link) },
+        Probe { name: "presence", severity: Severity::Shared, check: Box::new(presence) },
     ]
 }
 

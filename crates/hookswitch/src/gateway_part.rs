@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hookswitch_gateway::{Authenticator, Gateway, GatewayConfig, GatewayParts, Health, Probe, Weight};
+use hookswitch_gateway::{Authenticator, Gateway, GatewayConfig, GatewayParts, Health, Probe, Severity};
 use hookswitch_hub::{Admission, Hub};
 use hookswitch_protocol::TenantId;
 use hookswitch_runtime::metrics::{Registry, registry};
@@ -68,7 +68,7 @@ fn hub_probe(hub: &Hub) -> Probe {
             hub.reserve(&tenant, 1).await.map(drop).map_err(|error| error.to_string())
         })
     };
-    Probe { name: "hub", weight: Weight::Vital, check: Box::new(check) }
+    Probe { name: "hub", severity: Severity::Vital, check: Box::new(check) }
 }
 
 /// Whether the store takes a write; memory always does.
@@ -79,11 +79,11 @@ fn store_probe(keepers: &Keepers) -> Probe {
             let database = database.clone();
             Box::pin(async move { database.check_writing().await.map_err(|error| error.to_string()) })
         };
-        return Probe { name: "store", weight: Weight::Vital, check: Box::new(check) };
+        return Probe { name: "store", severity: Severity::Vital, check: Box::new(check) };
     }
     #[cfg(not(any(feature = "mysql", feature = "sqlite")))]
     let _in_memory = keepers;
-    Probe { name: "store", weight: Weight::Vital, check: Box::new(|| Box::pin(std::future::ready(Ok(())))) }
+    Probe { name: "store", severity: Severity::Vital, check: Box::new(|| Box::pin(std::future::ready(Ok(())))) }
 }
 
 impl fmt::Debug for GatewayPart {

@@ -372,10 +372,10 @@ impl Round<'_> {
 
     /// A connection to bring the messages to: one that gets everything before one that chose.
     async fn find(&self) -> Option<(usize, SlotKey)> {
-        for only_broad in [true, false] {
+        for only_broadcast in [true, false] {
             for (shard, requests) in self.offline_delivery.shards.iter().enumerate() {
                 let (user, (reply, key)) = (self.user.clone(), oneshot::channel());
-                requests.send(Request::BeginBacklog { user, only_broad, reply }).await.ok()?;
+                requests.send(Request::BeginBacklog { user, only_broadcast, reply }).await.ok()?;
                 if let Some(key) = key.await.ok()? {
                     return Some((shard, key));
                 }

@@ -15,7 +15,7 @@ use fred::types::config::{Config, PerformanceConfig};
 use futures_util::future::join_all;
 use hookswitch_hub::{BrokerSink, GapScope, OfflineLimits, Received, UserKey};
 use hookswitch_protocol::{NodeId, TenantId};
-use hookswitch_redis::history::{AppendEvent, AppendRequest, Batch, History, HistoryBounds, Marks, Position};
+use hookswitch_redis::history::{AppendEvent, AppendRequest, Batch, HistoryStream, Marks, Position, StreamLimits};
 use hookswitch_redis::{RedisConfig, RedisKeepers};
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_testkit::{RedisServer, RedisSpec};
@@ -93,7 +93,7 @@ async fn publish(client: &Client, envelope: &Bytes) -> Result<(), Failure> {
 
 /// Several tenants, and the last position of each.
 struct Tenants<'a> {
-    history: &'a History,
+    history: &'a HistoryStream,
     tenants: Vec<(TenantId, Option<Position>)>,
 }
 
@@ -126,7 +126,7 @@ async fn main() -> Result<(), Failure> {
     let config = RedisConfig::parse_url(&redis.url())?;
     let limits = OfflineLimits::default();
     let keepers = RedisKeepers::start(config, node, limits, Arc::new(NullSink), clock, scope.clone()).await?;
-    let history = History::new(keepers.link.clone(), HistoryBounds::default());
+    let history = HistoryStream::new(keepers.link.clone(), StreamLimits::default());
     let client = Builder::from_config(Config::from_url(&redis.url())?)
         .set_performance_config(PerformanceConfig::default())
         .build()?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::{Secret, limits};
 
-use crate::history::HistoryBounds;
+use crate::history::StreamLimits;
 use crate::node_lease::NodeLease;
 
 /// Settings of a node's Redis, each with its default.
@@ -49,7 +49,7 @@ pub struct RedisConfig {
     /// Their bytes (32 MiB), with the same consequence.
     pub buffer_bytes: usize,
     /// How much of each tenant's events Redis holds for nodes and clients that missed some. The same on every node.
-    pub history: HistoryBounds,
+    pub history: StreamLimits,
     /// Largest message of a foreign program that is taken in, as large as the largest body of a publishing
     /// request (1 MiB); another node's may have 64 KiB more. A larger one is counted and told, not read.
     pub message_bytes: usize,
@@ -108,7 +108,7 @@ impl RedisConfig {
             heartbeat_expiry: Duration::from_mins(5),
             buffer_events: 10_000,
             buffer_bytes: 32 * 1024 * 1024,
-            history: HistoryBounds::default(),
+            history: StreamLimits::default(),
             message_bytes: limits::PUBLISH_BODY_BYTES,
         }
     }

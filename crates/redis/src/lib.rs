@@ -47,7 +47,7 @@ pub use broker::RedisBroker;
 pub use chat::RedisChatSessions;
 pub use config::url::InvalidRedisUrl;
 pub use config::{HostPort, RedisConfig, Tls, Topology};
-pub use history::HistoryBounds;
+pub use history::StreamLimits;
 pub use keepers::RedisKeepers;
 pub use link::Link;
 pub use link::clients::RedisSetupError;

@@ -26,16 +26,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod breaks;
 mod completeness;
+mod completeness_marks;
 mod counts;
 mod effects;
+mod entries;
 mod fields;
 mod model;
-mod picture;
 mod reading;
 mod record;
-mod records;
 mod saved;
 mod section;
 mod settings;
@@ -44,6 +43,7 @@ mod sources;
 mod state;
 mod sync;
 mod times;
+mod view;
 
 #[cfg(test)]
 mod tests;

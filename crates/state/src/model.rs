@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hookswitch_protocol::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::entries::{Agent, Call, Chat, LastUpdate, Member, Queue, Standing, Waiting};
 use crate::fields::Key;
-use crate::records::{Agent, Call, Chat, Heard, Member, Queue, Standing, Waiting};
 
 /// The state of an agent of whom nobody has said it.
 pub(crate) const UNKNOWN: &str = "unknown";
@@ -23,7 +23,7 @@ pub(crate) struct Model {
     /// Users who are connected, agents or not.
     pub(crate) online: BTreeSet<Key>,
     /// Calls whose end is past, so that what comes late does not begin them again; when and where they ended.
-    pub(crate) past: BTreeMap<Key, Heard>,
+    pub(crate) past: BTreeMap<Key, LastUpdate>,
     /// The keys of a user's places in queues; follows from the members.
     #[serde(skip)]
     pub(crate) places: BTreeMap<Key, BTreeSet<Key>>,
@@ -133,11 +133,13 @@ impl Queue {
 impl Model {
     /// In a new epoch no entry has had an event yet.
     pub(crate) fn forget_offsets(&mut self) {
-        let heard = self.agents.values_mut().map(|agent| &mut agent.heard);
-        let heard = heard.chain(self.calls.values_mut().map(|call| &mut call.heard));
-        let heard = heard.chain(self.past.values_mut());
-        let heard = heard.chain(self.members.values_mut().map(|member| &mut member.heard));
-        let heard = heard.chain(self.waiting.values_mut().map(|waiting| &mut waiting.heard));
-        heard.chain(self.chats.values_mut().map(|chat| &mut chat.heard)).for_each(|heard| heard.offset = 0);
+        let last_update = self.agents.values_mut().map(|agent| &mut agent.last_update);
+        let last_update = last_update.chain(self.calls.values_mut().map(|call| &mut call.last_update));
+        let last_update = last_update.chain(self.past.values_mut());
+        let last_update = last_update.chain(self.members.values_mut().map(|member| &mut member.last_update));
+        let last_update = last_update.chain(self.waiting.values_mut().map(|waiting| &mut waiting.last_update));
+        last_update
+            .chain(self.chats.values_mut().map(|chat| &mut chat.last_update))
+            .for_each(|last_update| last_update.offset = 0);
     }
 }

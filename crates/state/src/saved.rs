@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::completeness::Completeness;
 use crate::model::Model;
-use crate::picture::EntryKey;
 use crate::section::Section;
 use crate::settings::StateSettings;
 use crate::sources::Sources;
 use crate::state::State;
+use crate::view::EntryKey;
 
 /// Grows with every change of what stands in it.
 const FORMAT: u32 = 1;
@@ -75,7 +75,7 @@ impl State {
         state.model.rebuild();
         state.touched = state.all_keys();
         state.commit();
-        state.picture.forget_before(state.offset());
+        state.view.forget_before(state.offset());
         state.completeness_changed();
         Ok(state)
     }

@@ -8,12 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::entries::{Agent, Call, Chat, Member, Phase, Queue, Waiting};
 use crate::fields::Key;
 use crate::model::Model;
-use crate::picture::EntryKey;
-use crate::records::{Agent, Call, Chat, Member, Phase, Queue, Waiting};
 use crate::section::Section;
 use crate::sources::Sources;
+use crate::view::EntryKey;
 
 /// What stands in an entry beside its own fields.
 #[derive(Debug, Serialize)]

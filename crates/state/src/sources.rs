@@ -89,7 +89,7 @@ impl Sources {
     }
 
     /// Nobody has said everything any more.
-    pub(crate) fn begin_break(&mut self) {
+    pub(crate) fn mark_incomplete(&mut self) {
         self.0.values_mut().for_each(|source| source.is_complete = false);
     }
 

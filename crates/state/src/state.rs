@@ -6,15 +6,15 @@ use hookswitch_protocol::{Position, Timestamp, UserId};
 
 use crate::completeness::Completeness;
 use crate::counts::{Ignored, IgnoredCounts};
+use crate::entries::LastUpdate;
 use crate::fields::{Fields, Key, checked_key};
 use crate::model::{Model, user_key};
-use crate::picture::{EntryKey, Picture};
 use crate::record::{Record, SOURCE_BACK, SOURCE_LOST, SYNC_RECORD};
-use crate::records::Heard;
 use crate::section::Section;
 use crate::settings::StateSettings;
 use crate::shown;
 use crate::sources::Sources;
+use crate::view::{EntryKey, View};
 
 /// One tenant's live state.
 ///
@@ -30,7 +30,7 @@ pub struct State {
     pub(crate) completeness: Completeness,
     /// The latest time of any record: the fold's own clock.
     pub(crate) fold_time: Timestamp,
-    pub(crate) picture: Picture,
+    pub(crate) view: View,
     /// Bytes of each entry, whether it is shown or not.
     pub(crate) sizes: BTreeMap<EntryKey, usize>,
     pub(crate) n_bytes: usize,
@@ -72,7 +72,7 @@ impl State {
             sources: Sources::default(),
             completeness: if is_beginning { Completeness::default() } else { Completeness::broken(now) },
             fold_time: now,
-            picture: Picture::default(),
+            view: View::default(),
             sizes: BTreeMap::new(),
             n_bytes: 0,
             hidden: BTreeSet::new(),
@@ -126,7 +126,7 @@ impl State {
     pub fn gap(&mut self, position: Option<Position>, now: Timestamp) {
         self.enter_epoch(position);
         self.position = position;
-        self.begin_break(now);
+        self.mark_incomplete(now);
     }
 
     /// Takes the record's place; whether it is a new one.
@@ -140,7 +140,7 @@ impl State {
         }
         if new.epoch != old.epoch || new.offset != old.offset + 1 {
             self.enter_epoch(Some(new));
-            self.begin_break(record.timestamp);
+            self.mark_incomplete(record.timestamp);
         }
         self.position = Some(new);
         true
@@ -151,7 +151,7 @@ impl State {
         if is_same {
             return;
         }
-        self.picture.begin_epoch();
+        self.view.begin_epoch();
         self.model.forget_offsets();
     }
 
@@ -208,7 +208,7 @@ impl State {
     }
 
     pub(crate) fn sources_changed(&mut self) {
-        self.sources_version = self.picture.next_version();
+        self.sources_version = self.view.next_version();
     }
 
     /// When the record under way was accepted.
@@ -217,8 +217,8 @@ impl State {
     }
 
     /// The record under way as the last that an entry had.
-    pub(crate) fn heard(&self) -> Heard {
-        Heard { offset: self.moment.offset, at: self.at() }
+    pub(crate) fn last_update(&self) -> LastUpdate {
+        LastUpdate { offset: self.moment.offset, at: self.at() }
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -276,7 +276,7 @@ impl State {
         let Some((mut json, queues)) = shown::encode(&self.model, &self.sources, key) else {
             if let Some(size) = self.sizes.remove(key) {
                 self.n_bytes -= size;
-                self.picture.take_out(key, offset, true);
+                self.view.take_out(key, offset, true);
             }
             self.hidden.remove(key);
             self.stale.remove(key);
@@ -287,7 +287,7 @@ impl State {
         if self.is_hidden(key) {
             self.hidden.insert(key.clone());
             self.stale.remove(key);
-            self.picture.take_out(key, offset, false);
+            self.view.take_out(key, offset, false);
             return;
         }
         self.hidden.remove(key);
@@ -298,6 +298,6 @@ impl State {
         } else {
             self.stale.remove(key);
         }
-        self.picture.put(key, json, queues, offset);
+        self.view.put(key, json, queues, offset);
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use hookswitch_protocol::Timestamp;
 use serde_json::json;
 
+use crate::entries::{Agent, Call};
 use crate::fields::Key;
 use crate::model::UNKNOWN;
-use crate::picture::EntryKey;
-use crate::records::{Agent, Call};
 use crate::section::Section;
 use crate::state::State;
+use crate::view::EntryKey;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -52,7 +52,7 @@ impl State {
         let is_over = |call: &Call| {
             let source = call.source.as_ref().and_then(|source| self.sources.get(source));
             let is_orphan = source.is_some_and(|source| source.is_lost && source.since.after(max_age) <= now);
-            !call.is_ended && (is_orphan || call.heard.at.after(max_age) <= now)
+            !call.is_ended && (is_orphan || call.last_update.at.after(max_age) <= now)
         };
         let calls = self.model.calls.iter().filter(|(_, call)| is_over(call));
         let ends = calls.map(|(key, call)| Due { event_type: "call.ended", payload: end(key, call, "expired") });
@@ -70,7 +70,7 @@ impl State {
     /// Whether a call may be over without anybody having said so.
     pub(crate) fn is_stale(&self, (section, key): &EntryKey) -> bool {
         let call = self.model.calls.get(key).filter(|call| *section == Section::Calls && !call.is_ended);
-        call.is_some_and(|call| call.heard.at.after(self.settings.call_max_age / 10) <= self.clock)
+        call.is_some_and(|call| call.last_update.at.after(self.settings.call_max_age / 10) <= self.clock)
     }
 
     fn is_over(&self, (section, key): &EntryKey, now: Timestamp, grace: Duration) -> bool {
@@ -78,14 +78,12 @@ impl State {
         let (model, ended_for) = (&self.model, self.settings.ended_for);
         match section {
             Section::Calls => model.calls.get(key).is_some_and(|call| call.is_ended && is_past(call.since, ended_for)),
-            Section::Chats => model
-                .chats
-                .get(key)
-                .is_some_and(|chat| chat.is_ended && is_past(chat.since, ended_for) || is_past(chat.heard.at, DAY)),
-            Section::Agents => model
-                .agents
-                .get(key)
-                .is_some_and(|agent| is_away(agent) && !model.online.contains(key) && is_past(agent.heard.at, DAY)),
+            Section::Chats => model.chats.get(key).is_some_and(|chat| {
+                chat.is_ended && is_past(chat.since, ended_for) || is_past(chat.last_update.at, DAY)
+            }),
+            Section::Agents => model.agents.get(key).is_some_and(|agent| {
+                is_away(agent) && !model.online.contains(key) && is_past(agent.last_update.at, DAY)
+            }),
             Section::Queues => model
                 .queues
                 .get(key)
@@ -114,7 +112,7 @@ impl State {
 
     fn let_go_call(&mut self, key: &Key) {
         let Some(call) = self.model.calls.remove(key) else { return };
-        self.model.past.insert(key.clone(), call.heard);
+        self.model.past.insert(key.clone(), call.last_update);
         if self.model.past.len() > PAST_CALLS
             && let Some(oldest) = self.model.past.iter().min_by_key(|(_, ended)| ended.at).map(|(key, _)| key.clone())
         {

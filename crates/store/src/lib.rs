@@ -38,8 +38,7 @@ mod mysql;
 mod sqlite;
 
 mod backlog;
-mod codec;
-mod former;
+mod ended_nodes;
 mod literals;
 mod offline_claim;
 mod schema;
@@ -47,11 +46,12 @@ mod schema_steps;
 mod secret_keys;
 mod step_size;
 mod time;
+mod webhook_columns;
 mod weight;
 
 pub use config::StoreConfig;
+pub use ended_nodes::EndedNodes;
 pub use error::StoreError;
-pub use former::EndedNodes;
 pub use metrics::StoreMetrics;
 #[cfg(feature = "mysql")]
 pub use mysql::{BadUrl, MySqlConfig, MySqlStore, Tls};

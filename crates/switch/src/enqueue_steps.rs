@@ -89,7 +89,7 @@ fn next_step(weights: impl Iterator<Item = Option<Bounds>>, most: Bounds) -> Opt
 }
 
 async fn store_step(context: &Context, events: &mut [PendingEvent], now: Timestamp) -> Result<(), AcceptError> {
-    let due = events.iter_mut().filter(|event| is_due(event)).map(|event| (event.duty(context, now), event));
+    let due = events.iter_mut().filter(|event| is_due(event)).map(|event| (event.deliveries(context, now), event));
     // A webhook may have gone since they were counted.
     let due = due.filter(|(new, _)| new.fingerprint.is_some() || !new.targets.is_empty());
     let (batch, mut due): (Vec<NewDeliveries>, Vec<&mut PendingEvent>) = due.unzip();

@@ -102,7 +102,7 @@ impl PendingEvent {
     }
 
     /// What the ledger must know of it. Its time is the batch's, its webhooks those of this moment.
-    pub(crate) fn duty(&self, context: &Context, now: Timestamp) -> NewDeliveries {
+    pub(crate) fn deliveries(&self, context: &Context, now: Timestamp) -> NewDeliveries {
         let Event { tenant, event_type, payload, .. } = &self.event;
         NewDeliveries {
             tenant: tenant.clone(),

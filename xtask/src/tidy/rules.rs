@@ -117,6 +117,7 @@ pub(crate) const MAX_FILE_LINES: usize = 400;
 pub(crate) const WITHOUT_CIRCLES: &[&str] = &[
     "crates/hub/src/",
     "crates/state/src/",
+    "crates/asterisk/src/",
     "crates/switch/src/",
     "crates/webhooks/src/",
     "crates/egress/src/",

@@ -1,7 +1,7 @@
 //! `hookswitch asterisk check`: what a switch lets itself be asked, and what happens there.
 
 use anyhow::{Context as _, bail};
-use hookswitch_asterisk::{Model, SourceNotice, SwitchFacts};
+use hookswitch_asterisk::{Model, PbxFacts, SourceNotice};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -48,7 +48,7 @@ async fn look(source: &config::Asterisk, stays: bool) -> anyhow::Result<()> {
         source.identity.table().replace(super::agents_file::read(path).context("the agents' file")?);
     }
     let mut model = Model::new(&source.address, source.identity.clone());
-    let (news, mut told) = mpsc::channel(64);
+    let (notices, mut told) = mpsc::channel(64);
     let printing = async {
         while let Some(item) = told.recv().await {
             match item {
@@ -62,7 +62,7 @@ async fn look(source: &config::Asterisk, stays: bool) -> anyhow::Result<()> {
                 }
                 SourceNotice::Told(all) => {
                     for told in &all {
-                        println!("{}", json!({ "type": told.kind, "payload": told.payload }));
+                        println!("{}", json!({ "type": told.event_type, "payload": told.payload }));
                     }
                 }
                 SourceNotice::Lost(error) => bail!("{}: {error}", source.address),
@@ -71,13 +71,13 @@ async fn look(source: &config::Asterisk, stays: bool) -> anyhow::Result<()> {
         Ok(())
     };
     tokio::select! {
-        () = hookswitch_asterisk::follow(&settings, &mut model, super::now, &news) => Ok(()),
+        () = hookswitch_asterisk::follow(&settings, &mut model, super::now, &notices) => Ok(()),
         printed = printing => printed,
     }
 }
 
 #[expect(clippy::print_stdout, reason = "what was found is what was asked for")]
-fn print_facts(address: &str, facts: &SwitchFacts) {
+fn print_facts(address: &str, facts: &PbxFacts) {
     println!("{address}: {}", facts.banner);
     let version = if facts.version.is_empty() { "not told (the user lacks read=system)" } else { &facts.version };
     println!("  version: {version}");

@@ -42,11 +42,11 @@ pub(crate) fn follow(switches: &[config::Asterisk], switch: &Switch, scope: &Sco
 async fn follow_one(source: config::Asterisk, switch: Switch) {
     let settings = client(&source);
     let mut model = Model::new(&source.address, source.identity.clone());
-    let (news, told) = mpsc::channel(NEWS);
+    let (notices, told) = mpsc::channel(NEWS);
     let publisher = Publisher::new(switch, &source);
     tokio::join!(
         async {
-            let following = hookswitch_asterisk::follow(&settings, &mut model, now, &news);
+            let following = hookswitch_asterisk::follow(&settings, &mut model, now, &notices);
             tokio::select! {
                 () = following => {}
                 () = agents_file::keep(source.agents_file.as_deref(), source.identity.table()) => {}

@@ -18,7 +18,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// So many attempts are made; the next sync corrects what was not told.
 const ATTEMPTS: u32 = 60;
 
-/// Publishes one switch's news for its tenant.
+/// Publishes one switch's notices for its tenant.
 pub(super) struct Publisher {
     switch: Switch,
     tenant: TenantId,
@@ -42,8 +42,8 @@ impl Publisher {
         }
     }
 
-    /// Takes news until nobody sends any more.
-    pub(super) async fn run(mut self, mut news: mpsc::Receiver<SourceNotice>) {
+    /// Takes notices until nobody sends any more.
+    pub(super) async fn run(mut self, mut notices: mpsc::Receiver<SourceNotice>) {
         loop {
             let due = self.lost.filter(|_| !self.told_lost).map(|since| since + LOST_AFTER);
             let overdue = async {
@@ -53,7 +53,7 @@ impl Publisher {
                 }
             };
             tokio::select! {
-                item = news.recv() => match item {
+                item = notices.recv() => match item {
                     Some(item) => self.take(item).await,
                     None => return,
                 },
@@ -80,7 +80,7 @@ impl Publisher {
         }
     }
 
-    /// The whole picture of the switch: here a state sync takes it over.
+    /// The whole snapshot of the switch: here a state sync takes it over.
     async fn synced(&mut self, sections: &Map<String, Value>, refused: &[(String, String)]) {
         let entries = |section: &str| sections.get(section).and_then(Value::as_object).map_or(0, Map::len);
         tracing::info!(
@@ -168,9 +168,10 @@ impl Publisher {
 
 /// What the model tells, as it is published.
 fn event(told: &SourceEvent) -> Option<NewEvent> {
-    let event_type = EventType::parse(told.kind).ok()?;
+    let event_type = EventType::parse(told.event_type).ok()?;
     let payload = Payload::from_serialize(&told.payload);
-    let payload = payload.inspect_err(|error| tracing::warn!(kind = told.kind, %error, "cannot be told")).ok()?;
+    let payload =
+        payload.inspect_err(|error| tracing::warn!(event_type = told.event_type, %error, "cannot be told")).ok()?;
     let id = EventId::parse(&told.id).ok();
     Some(NewEvent { id, ..NewEvent::new(event_type, payload) })
 }

@@ -29,7 +29,7 @@ pub enum ClientError {
     /// The lists are longer than is taken.
     #[error("the switch's lists have more than {0} items or {1} bytes")]
     ListsTooLong(usize, usize),
-    /// Nobody takes the news any more.
+    /// Nobody takes notices any more.
     #[error("nobody listens")]
     Unwanted,
     /// The name of the switch's certificate cannot be made of the address.

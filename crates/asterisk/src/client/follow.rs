@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{ClientError, ClientSettings, SwitchFacts, lists::Lists, session::Session, wire::action};
+use super::{ClientError, ClientSettings, PbxFacts, lists::Lists, manager_connection::ManagerConnection, wire::action};
 use crate::{
     message::Message,
     model::{Model, SourceEvent},
@@ -17,8 +17,8 @@ use crate::{
 #[derive(Debug)]
 pub enum SourceNotice {
     /// Logged in, and what the switch said of itself. The lists are still to come.
-    Connected(SwitchFacts),
-    /// All lists were taken: the picture is whole. Holds the sections of a state sync.
+    Connected(PbxFacts),
+    /// All lists were taken: the snapshot is whole. Holds the sections of a state sync.
     Synced(serde_json::Map<String, serde_json::Value>, Vec<(String, String)>),
     /// What happened, in order.
     Told(Vec<SourceEvent>),
@@ -31,23 +31,23 @@ const TICK: Duration = Duration::from_millis(100);
 /// After the lists, once more: what was being joined in that moment shows in neither bridge.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Follows a switch until nobody takes the news any more. `clock` gives epoch milliseconds. Reconnects at once after a
-/// connection that worked, then after 0.5 to 5 s. To stop, drop the future: what was sent to `news` is whole.
+/// Follows a switch until nobody takes notices any more. `clock` gives epoch milliseconds. Reconnects at once after a
+/// connection that worked, then after 0.5 to 5 s. To stop, drop the future: what was sent to `notices` is whole.
 pub async fn follow(
     settings: &ClientSettings,
     model: &mut Model,
     clock: impl Fn() -> i64 + Send + Sync,
-    news: &mpsc::Sender<SourceNotice>,
+    notices: &mpsc::Sender<SourceNotice>,
 ) {
     let mut failures = 0_u32;
     loop {
         let mut worked = false;
-        let error = match serve(settings, model, &clock, news, &mut worked).await {
+        let error = match run_connection(settings, model, &clock, notices, &mut worked).await {
             Err(ClientError::Unwanted) => return,
             Err(error) => error,
         };
         failures = if worked { 0 } else { failures + 1 };
-        if news.send(SourceNotice::Lost(error)).await.is_err() {
+        if notices.send(SourceNotice::Lost(error)).await.is_err() {
             return;
         }
         if failures > 0 {
@@ -60,32 +60,32 @@ pub async fn follow(
 }
 
 /// Serves one connection; ends with the reason why it ended. `worked` is set once the lists were taken.
-pub async fn serve(
+pub async fn run_connection(
     settings: &ClientSettings,
     model: &mut Model,
     clock: &(impl Fn() -> i64 + Send + Sync),
-    news: &mpsc::Sender<SourceNotice>,
+    notices: &mpsc::Sender<SourceNotice>,
     worked: &mut bool,
 ) -> Result<std::convert::Infallible, ClientError> {
-    let mut session = Session::open(settings).await?;
-    model.set_name(&session.facts.name);
-    tell(news, SourceNotice::Connected(session.facts.clone())).await?;
-    let stash = std::mem::take(&mut session.stash);
-    let mut connection = FollowedConnection { session, lists: None, asked: 0, again: None };
+    let mut manager = ManagerConnection::open(settings).await?;
+    model.set_name(&manager.facts.name);
+    tell(notices, SourceNotice::Connected(manager.facts.clone())).await?;
+    let stash = std::mem::take(&mut manager.stash);
+    let mut connection = FollowedConnection { manager, lists: None, asked: 0, again: None };
     connection.ask_lists(model, clock()).await?;
     for raw in stash {
         FollowedConnection::take_event(&Message::new(&raw), model, clock());
     }
-    connection.run(settings, model, clock, news, worked).await
+    connection.run(settings, model, clock, notices, worked).await
 }
 
-async fn tell(news: &mpsc::Sender<SourceNotice>, what: SourceNotice) -> Result<(), ClientError> {
-    news.send(what).await.map_err(|_| ClientError::Unwanted)
+async fn tell(notices: &mpsc::Sender<SourceNotice>, what: SourceNotice) -> Result<(), ClientError> {
+    notices.send(what).await.map_err(|_| ClientError::Unwanted)
 }
 
 /// A connection that is being read.
 struct FollowedConnection {
-    session: Session,
+    manager: ManagerConnection,
     lists: Option<(Lists, Instant)>,
     asked: u64,
     again: Option<Instant>,
@@ -94,11 +94,11 @@ struct FollowedConnection {
 impl FollowedConnection {
     async fn ask_lists(&mut self, model: &mut Model, now: i64) -> Result<(), ClientError> {
         self.asked += 1;
-        let lists = Lists::new(format!("{}{}-", self.session.nonce, self.asked));
+        let lists = Lists::new(format!("{}{}-", self.manager.nonce, self.asked));
         model.begin_sync(now);
         let actions = lists.actions();
         self.lists = Some((lists, Instant::now()));
-        self.session.wire.send(&actions).await
+        self.manager.wire.send(&actions).await
     }
 
     async fn run(
@@ -106,7 +106,7 @@ impl FollowedConnection {
         settings: &ClientSettings,
         model: &mut Model,
         clock: &(impl Fn() -> i64 + Send + Sync),
-        news: &mpsc::Sender<SourceNotice>,
+        notices: &mpsc::Sender<SourceNotice>,
         worked: &mut bool,
     ) -> Result<std::convert::Infallible, ClientError> {
         let mut heard = Instant::now();
@@ -115,14 +115,14 @@ impl FollowedConnection {
         loop {
             let more = self.read(model, clock());
             if self.lists.as_ref().is_some_and(|(lists, _)| lists.whole()) {
-                self.finish(model, clock(), news).await?;
+                self.finish(model, clock(), notices).await?;
                 *worked = true;
             }
-            self.pass_on(model, news).await?;
+            self.pass_on(model, notices).await?;
             more?;
             tokio::select! {
                 biased;
-                filled = timeout(settings.ping * 2, self.session.wire.fill()) => {
+                filled = timeout(settings.ping * 2, self.manager.wire.fill()) => {
                     filled.map_err(|_| ClientError::Late("a sign of life", settings.ping * 2))??;
                     heard = Instant::now();
                 }
@@ -139,7 +139,7 @@ impl FollowedConnection {
     /// Takes every whole message.
     fn read(&mut self, model: &mut Model, now: i64) -> Result<(), ClientError> {
         let mut boot = false;
-        while let Some(m) = self.session.wire.reader.next()? {
+        while let Some(m) = self.manager.wire.reader.next()? {
             if let Some((lists, _)) = &mut self.lists
                 && lists.take(&m)?
             {
@@ -148,7 +148,7 @@ impl FollowedConnection {
             match m.event() {
                 Some("Shutdown") if m.is_broadcast() => return Err(ClientError::ShuttingDown),
                 Some("FullyBooted") if m.is_broadcast() => boot = true,
-                Some(event) if mine(&m, event, &self.session.nonce) => {}
+                Some(event) if mine(&m, event, &self.manager.nonce) => {}
                 Some(_) => model.apply(&m, now),
                 None => {}
             }
@@ -169,21 +169,21 @@ impl FollowedConnection {
         &mut self,
         model: &mut Model,
         now: i64,
-        news: &mpsc::Sender<SourceNotice>,
+        notices: &mpsc::Sender<SourceNotice>,
     ) -> Result<(), ClientError> {
         let Some((lists, _)) = self.lists.take() else { return Ok(()) };
-        model.finish_sync(&lists.snapshot, now);
-        self.pass_on(model, news).await?;
-        tell(news, SourceNotice::Synced(model.picture(), lists.refused)).await?;
+        model.finish_sync(&lists.items, now);
+        self.pass_on(model, notices).await?;
+        tell(notices, SourceNotice::Synced(model.snapshot(), lists.refused)).await?;
         if self.asked == 1 && model.channels() > 0 {
             self.again = Some(Instant::now() + LOOK_AGAIN);
         }
         Ok(())
     }
 
-    async fn pass_on(&mut self, model: &mut Model, news: &mpsc::Sender<SourceNotice>) -> Result<(), ClientError> {
+    async fn pass_on(&mut self, model: &mut Model, notices: &mpsc::Sender<SourceNotice>) -> Result<(), ClientError> {
         let told = model.take();
-        if told.is_empty() { Ok(()) } else { tell(news, SourceNotice::Told(told)).await }
+        if told.is_empty() { Ok(()) } else { tell(notices, SourceNotice::Told(told)).await }
     }
 
     async fn chores(
@@ -204,8 +204,8 @@ impl FollowedConnection {
         }
         if pinged.elapsed() >= settings.ping {
             *pinged = Instant::now();
-            let id = format!("{}ping", self.session.nonce);
-            self.session.wire.send(&action(&[("Action", "Ping"), ("ActionID", &id)])).await?;
+            let id = format!("{}ping", self.manager.nonce);
+            self.manager.wire.send(&action(&[("Action", "Ping"), ("ActionID", &id)])).await?;
         }
         if self.lists.is_none() && self.again.is_some_and(|again| again <= Instant::now()) {
             self.again = None;

@@ -1,7 +1,7 @@
 //! The lists that a state sync is made of.
 
 use super::ClientError;
-use crate::{message::Message, model::Snapshot};
+use crate::{message::Message, model::ListItems};
 
 /// At most this many items and bytes of all lists together.
 const ITEMS: usize = 200_000;
@@ -16,14 +16,14 @@ pub(crate) struct Lists {
     prefix: String,
     open: usize,
     bytes: usize,
-    pub(crate) snapshot: Snapshot,
+    pub(crate) items: ListItems,
     pub(crate) refused: Vec<(String, String)>,
 }
 
 impl Lists {
     /// `prefix`: what the `ActionIDs` of these lists begin with; each ends with its place in [`ASKED`].
     pub(crate) fn new(prefix: String) -> Self {
-        Self { prefix, open: ASKED.len(), bytes: 0, snapshot: Snapshot::default(), refused: Vec::new() }
+        Self { prefix, open: ASKED.len(), bytes: 0, items: ListItems::default(), refused: Vec::new() }
     }
 
     pub(crate) fn actions(&self) -> Vec<u8> {
@@ -53,10 +53,10 @@ impl Lists {
             return Ok(true);
         }
         self.bytes += m.raw().len();
-        if self.snapshot.len() >= ITEMS || self.bytes > BYTES {
+        if self.items.len() >= ITEMS || self.bytes > BYTES {
             return Err(ClientError::ListsTooLong(ITEMS, BYTES));
         }
-        self.snapshot.add(m);
+        self.items.add(m);
         Ok(true)
     }
 

@@ -3,14 +3,14 @@
 mod error;
 mod follow;
 mod lists;
+mod manager_connection;
 mod md5;
-mod session;
 mod wire;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use error::ClientError;
-pub use follow::{SourceNotice, follow, serve};
+pub use follow::{SourceNotice, follow, run_connection};
 
 /// How to reach a switch, and as whom.
 #[derive(Clone)]
@@ -85,7 +85,7 @@ pub enum Login {
 
 /// What a switch said of itself at the login.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SwitchFacts {
+pub struct PbxFacts {
     /// The first line of the connection.
     pub banner: String,
     /// Such as `22.10.1`; empty when it may not be asked.

@@ -1,6 +1,6 @@
 //! What an agent does: of several things the first in the order of the contract.
 
-use super::{Model, holding::Channel, telling::Fields};
+use super::{Model, events::Fields, types::Channel};
 use crate::message::Message;
 
 impl Model {
@@ -128,7 +128,7 @@ impl Model {
         if channel.pool {
             return channel.serving.is_some();
         }
-        let dialled_out = self.calls.get(&channel.uid).is_some_and(|call| call.begin == super::holding::Begin::Phone);
+        let dialled_out = self.calls.get(&channel.uid).is_some_and(|call| call.begin == super::types::Begin::Phone);
         channel.answered || dialled_out || (channel.up && channel.dialler.is_none())
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{
     Model,
-    holding::{Begin, Taker},
-    telling::{Fields, seconds},
+    events::{Fields, seconds},
+    types::{Begin, Taker},
 };
 use crate::message::Message;
 

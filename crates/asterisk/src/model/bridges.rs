@@ -1,6 +1,6 @@
 //! Who is connected with whom.
 
-use super::{Model, holding::Left};
+use super::{Model, types::Left};
 use crate::message::Message;
 
 impl Model {

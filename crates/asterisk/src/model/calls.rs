@@ -2,8 +2,8 @@
 
 use super::{
     Model,
-    holding::{Begin, Channel},
-    telling::Fields,
+    events::Fields,
+    types::{Begin, Channel},
 };
 use crate::message::Message;
 
@@ -138,7 +138,7 @@ impl Model {
     }
 
     /// The queue and member that a leg rings for, also behind a Local channel.
-    pub(crate) fn member_of(&self, channel: &Channel) -> Option<super::holding::Ringing> {
+    pub(crate) fn member_of(&self, channel: &Channel) -> Option<super::types::Ringing> {
         let mut channel = channel;
         for _ in 0..8 {
             if let Some(member) = &channel.member {

@@ -2,7 +2,7 @@
 
 use super::{
     Model,
-    holding::{Begin, Call, Channel, Hung},
+    types::{Begin, Call, Channel, Hung},
 };
 use crate::{escape::known, identity::endpoint, message::Message};
 

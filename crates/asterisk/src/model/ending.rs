@@ -2,8 +2,8 @@
 
 use super::{
     Model,
-    holding::{Begin, Call, Channel},
-    telling::{Fields, seconds},
+    events::{Fields, seconds},
+    types::{Begin, Call, Channel},
 };
 
 /// Between the request of a party to hang up and the end of the call that it explains, in milliseconds.

@@ -1,6 +1,6 @@
 //! Members of queues come, go, and take breaks.
 
-use super::{Model, holding::Member, telling::Fields};
+use super::{Model, events::Fields, types::Member};
 use crate::{escape::unescape, message::Message};
 
 impl Model {
@@ -96,8 +96,8 @@ impl Model {
         if !changed {
             return;
         }
-        let kind = if new.paused { "queue.member.paused" } else { "queue.member.unpaused" };
-        self.tell_member(kind, new, stamp);
+        let event_type = if new.paused { "queue.member.paused" } else { "queue.member.unpaused" };
+        self.tell_member(event_type, new, stamp);
         let (_, after) = self.standing(new.agent.as_ref());
         let Some(agent) = new.agent.clone() else { return };
         match (before, after) {
@@ -138,7 +138,7 @@ impl Model {
         }
     }
 
-    fn tell_member(&mut self, kind: &'static str, member: &Member, stamp: &str) {
+    fn tell_member(&mut self, event_type: &'static str, member: &Member, stamp: &str) {
         let name = if member.name.is_empty() { member.interface.clone() } else { member.name.clone() };
         let fields = Fields::default()
             .with("queue_name", member.queue.as_str())
@@ -149,7 +149,7 @@ impl Model {
             .with("penalty", member.penalty)
             .maybe("reason", member.reason.clone());
         let times = self.happened(&format!("{}/{}", member.queue, member.interface), stamp);
-        self.push(kind, &format!("{}/{}:{stamp}{times}", member.queue, member.interface), fields.into_map());
+        self.push(event_type, &format!("{}/{}:{stamp}{times}", member.queue, member.interface), fields.into_map());
         if let Some(agent) = &member.agent {
             self.changed_agents.insert(agent.clone());
         }
@@ -159,12 +159,12 @@ impl Model {
         if stamp.is_empty() || stamp == "0" { format!("@{}", self.now / 1000) } else { String::new() }
     }
 
-    pub(crate) fn tell_agent(&mut self, kind: &'static str, agent: &str, stamp: &str, reason: Option<String>) {
+    pub(crate) fn tell_agent(&mut self, event_type: &'static str, agent: &str, stamp: &str, reason: Option<String>) {
         let entry = self.agents.entry(agent.to_owned()).or_default();
         let name = entry.name.clone().unwrap_or_else(|| entry.extension.clone());
         if let Some(reason) = &reason {
             entry.reason = Some(reason.clone());
-        } else if kind == "agent.break.ended" || kind == "agent.break.started" {
+        } else if event_type == "agent.break.ended" || event_type == "agent.break.started" {
             entry.reason = None;
         }
         let extension = entry.extension.clone();
@@ -174,7 +174,7 @@ impl Model {
             .with("extension", extension)
             .maybe("reason", reason);
         let times = self.happened(agent, stamp);
-        self.push(kind, &format!("{agent}:{stamp}{times}"), fields.into_map());
+        self.push(event_type, &format!("{agent}:{stamp}{times}"), fields.into_map());
         self.changed_agents.insert(agent.to_owned());
     }
 }

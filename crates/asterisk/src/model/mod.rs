@@ -6,22 +6,24 @@ mod answering;
 mod bridges;
 mod calls;
 mod channels;
+mod emit;
 mod ending;
-mod holding;
+mod events;
+mod list_items;
 mod members;
-mod picture;
 mod queues;
+mod snapshot;
 mod sync;
-mod telling;
 mod transfers;
+mod types;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-pub use sync::Snapshot;
-pub use telling::SourceEvent;
+pub use events::SourceEvent;
+pub use list_items::ListItems;
 
 use crate::{identity::Identity, message::Message};
-use holding::{Agent, Call, Channel, Member};
+use types::{Agent, Call, Channel, Leaving, Member, QueueStats, RunningSync};
 
 /// In milliseconds.
 const DECADE: i64 = 315_000_000_000;
@@ -43,12 +45,12 @@ pub struct Model {
     rooms: HashSet<String>,
     members: HashMap<(String, String), Member>,
     agents: HashMap<String, Agent>,
-    leaving: Vec<queues::Leaving>,
-    queue_stats: HashMap<String, queues::Stats>,
+    leaving: Vec<Leaving>,
+    queue_stats: HashMap<String, QueueStats>,
     changed_agents: BTreeSet<String>,
     /// The switch shows what its dialplan sets.
     sees_dialplan: bool,
-    syncing: Option<sync::Running>,
+    syncing: Option<RunningSync>,
     synced: bool,
     out: Vec<SourceEvent>,
 }

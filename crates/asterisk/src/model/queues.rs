@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::{
     Model,
-    holding::{Ringing, Taker, Wait},
-    telling::{Fields, seconds},
+    events::{Fields, seconds},
+    types::{Leaving, QueueStats, Ringing, Taker, Wait},
 };
 use crate::message::Message;
 
@@ -14,23 +14,6 @@ const REASON_WITHIN: i64 = 300;
 /// Between two tellings of a queue's figures, in milliseconds; and when only times changed.
 const STATS_EVERY: i64 = 1_000;
 const TIMES_EVERY: i64 = 10_000;
-
-/// A caller that left a queue unanswered; the reason is yet to come.
-#[derive(Clone, Debug)]
-pub(crate) struct Leaving {
-    call: String,
-    channel: String,
-    at: i64,
-    given_up: bool,
-    fields: Fields,
-}
-
-/// The figures of a queue as they were told last.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stats {
-    at: i64,
-    told: Map<String, Value>,
-}
 
 impl Model {
     pub(crate) fn caller_joins(&mut self, m: &Message<'_>) {
@@ -199,7 +182,7 @@ impl Model {
             if told == figures && !times {
                 continue;
             }
-            self.queue_stats.insert(queue.clone(), Stats { at: now, told: figures.clone() });
+            self.queue_stats.insert(queue.clone(), QueueStats { at: now, told: figures.clone() });
             if at == 0 && figures.get("calls_waiting") == Some(&Value::from(0)) {
                 continue;
             }

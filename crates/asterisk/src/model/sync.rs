@@ -4,58 +4,24 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{
     Model,
-    holding::{Begin, Channel, Taker},
+    list_items::ListItems,
+    types::{Begin, Channel, RunningSync, Taker},
 };
 use crate::message::Message;
 
 /// No time in a list is longer, in seconds: a year.
 const LONGEST: i64 = 366 * 86_400;
 
-/// The items of a switch's lists, as it sent them.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    rows: Vec<Vec<u8>>,
-}
-
-impl Snapshot {
-    /// Takes one item of a list.
-    pub fn add(&mut self, m: &Message<'_>) {
-        self.rows.push(m.raw().to_vec());
-    }
-
-    /// How many items it has.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    fn of<'a>(&'a self, event: &'static str) -> impl Iterator<Item = Message<'a>> {
-        self.rows.iter().map(|raw| Message::new(raw)).filter(move |m| m.event() == Some(event))
-    }
-}
-
-/// What happens while the lists are on their way.
-#[derive(Debug)]
-pub(crate) struct Running {
-    since: i64,
-    pub(crate) gone: HashSet<String>,
-    pub(crate) reconciling: bool,
-}
-
 impl Model {
     /// The lists are asked for; what comes unasked meanwhile is newer than they are.
     pub fn begin_sync(&mut self, now: i64) {
         self.now = now + self.ahead;
         self.settle_leaving(true);
-        self.syncing = Some(Running { since: self.now, gone: HashSet::new(), reconciling: false });
+        self.syncing = Some(RunningSync { since: self.now, gone: HashSet::new(), reconciling: false });
     }
 
     /// All lists are there.
-    pub fn finish_sync(&mut self, lists: &Snapshot, now: i64) {
+    pub fn finish_sync(&mut self, lists: &ListItems, now: i64) {
         let Some(running) = &mut self.syncing else { return };
         running.reconciling = true;
         let since = running.since;
@@ -80,7 +46,7 @@ impl Model {
         self.synced = true;
     }
 
-    fn drop_gone(&mut self, lists: &Snapshot, since: i64) {
+    fn drop_gone(&mut self, lists: &ListItems, since: i64) {
         let there: HashSet<String> = lists.of("CoreShowChannel").map(|m| m.text("Uniqueid").into_owned()).collect();
         let gone = |channel: &&Channel| !there.contains(&channel.uid) && channel.born < since;
         let mut gone: Vec<(i64, String)> =
@@ -91,7 +57,7 @@ impl Model {
         }
     }
 
-    fn add_found(&mut self, lists: &Snapshot) -> Vec<String> {
+    fn add_found(&mut self, lists: &ListItems) -> Vec<String> {
         let dialled: BTreeMap<String, String> =
             lists.of("Status").map(|m| (m.text("Uniqueid").into_owned(), m.text("DNID").into_owned())).collect();
         let gone = self.syncing.as_ref().map(|running| running.gone.clone()).unwrap_or_default();
@@ -155,7 +121,7 @@ impl Model {
     }
 
     /// Bridges and Local pairs as the lists show them, also of channels known before.
-    fn connect_found(&mut self, lists: &Snapshot) {
+    fn connect_found(&mut self, lists: &ListItems) {
         self.pair_locals();
         for m in lists.of("CoreShowChannel") {
             let uid = m.text("Uniqueid").into_owned();
@@ -244,7 +210,7 @@ impl Model {
         }
     }
 
-    fn sync_members(&mut self, lists: &Snapshot) {
+    fn sync_members(&mut self, lists: &ListItems) {
         let aloud = self.synced;
         let mut there = HashSet::new();
         for m in lists.of("QueueMember") {
@@ -263,7 +229,7 @@ impl Model {
         }
     }
 
-    fn sync_parked(&mut self, lists: &Snapshot) {
+    fn sync_parked(&mut self, lists: &ListItems) {
         for m in lists.of("ParkedCall") {
             let uid = m.text("ParkeeUniqueid").into_owned();
             let Some(call) = self.channels.get(&uid).map(|channel| channel.call.clone()) else { continue };
@@ -273,7 +239,7 @@ impl Model {
         }
     }
 
-    fn sync_queues(&mut self, lists: &Snapshot) {
+    fn sync_queues(&mut self, lists: &ListItems) {
         let mut waiting = HashSet::new();
         for m in lists.of("QueueEntry") {
             let uid = m.text("Uniqueid").into_owned();
@@ -293,7 +259,7 @@ impl Model {
             }
         }
         let since = self.syncing.as_ref().map_or(self.now, |running| running.since);
-        let left = |call: &&super::holding::Call| {
+        let left = |call: &&super::types::Call| {
             call.wait.as_ref().is_some_and(|wait| wait.since < since) && !waiting.contains(&call.uid)
         };
         let left: Vec<String> = self.calls.values().filter(left).map(|call| call.uid.clone()).collect();

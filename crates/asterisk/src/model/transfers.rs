@@ -2,8 +2,8 @@
 
 use super::{
     Model,
-    holding::Begin,
-    telling::{Fields, seconds},
+    events::{Fields, seconds},
+    types::Begin,
 };
 use crate::message::Message;
 

@@ -64,7 +64,7 @@ fn play(capture: &Capture, piece: usize) -> Vec<Value> {
     }
     model.tick(1_000_000_000);
     let told = model.take();
-    told.iter().map(|told| json!({"type": told.kind, "id": told.id, "payload": told.payload})).collect()
+    told.iter().map(|told| json!({"type": told.event_type, "id": told.id, "payload": told.payload})).collect()
 }
 
 #[test]
@@ -86,8 +86,8 @@ fn every_capture_is_told_as_it_happened() {
 fn every_call_that_began_ends_once() {
     // A switch that was killed says nothing of the end: that is found at the next connection.
     for capture in captures().iter().filter(|capture| !capture.name.starts_with("14d")) {
-        let of = |kind: &str| {
-            let told = capture.told.iter().filter(|told| told["type"] == kind);
+        let of = |event_type: &str| {
+            let told = capture.told.iter().filter(|told| told["type"] == event_type);
             let mut uids: Vec<String> = told.map(|told| told["payload"]["unique_id"].to_string()).collect();
             uids.sort_unstable();
             uids

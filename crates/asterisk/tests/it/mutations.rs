@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
-use hookswitch_asterisk::{Identity, Model, ReadLimits, Reader, Snapshot};
+use hookswitch_asterisk::{Identity, ListItems, Model, ReadLimits, Reader};
 
 const ARCHIVE: &[u8] = include_bytes!("../captures.gz");
 const ROUNDS: u64 = 300;
@@ -45,7 +45,7 @@ fn damage_is_an_error_or_noise_and_never_a_crash() {
 
 fn play(bytes: &[u8], seed: i64) {
     let (mut reader, mut model) = (Reader::default(), Model::new("odd", Identity::default()));
-    let mut lists = Snapshot::default();
+    let mut lists = ListItems::default();
     reader.push(b"Asterisk Call Manager/11.0.0\r\n");
     for (at, piece) in bytes.chunks(977).enumerate() {
         let now = at as i64 * 50 + seed;
@@ -64,7 +64,7 @@ fn play(bytes: &[u8], seed: i64) {
         if at % 16 == 15 {
             model.begin_sync(now);
             model.finish_sync(&lists, now);
-            lists = Snapshot::default();
+            lists = ListItems::default();
         }
         model.tick(now);
     }

@@ -26,14 +26,14 @@ pub struct Probe {
     /// What it is called on the page.
     pub name: &'static str,
     /// What the node is when it does not work.
-    pub weight: Weight,
+    pub severity: Severity,
     /// The question.
     pub check: ProbeCheck,
 }
 
 /// What becomes of a node when one thing does not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
+pub enum Severity {
     /// Events published here would get nowhere: `not_ready`.
     Vital,
     /// The node serves its own connections, but events would not reach everybody: `degraded`.
@@ -104,10 +104,10 @@ impl State {
         }
     }
 
-    const fn without(weight: Weight) -> Self {
-        match weight {
-            Weight::Vital => Self::NotReady,
-            Weight::Shared => Self::Degraded,
+    const fn without(severity: Severity) -> Self {
+        match severity {
+            Severity::Vital => Self::NotReady,
+            Severity::Shared => Self::Degraded,
         }
     }
 }
@@ -137,7 +137,7 @@ impl Readiness {
         }
         let asked = join_all(health.probes.iter().map(|probe| ask(probe, self.deadline))).await;
         let failed = asked.iter().zip(&health.probes).filter(|((_, answer), _)| answer.is_err());
-        let state = failed.map(|(_, probe)| State::without(probe.weight)).max().unwrap_or(State::Ready);
+        let state = failed.map(|(_, probe)| State::without(probe.severity)).max().unwrap_or(State::Ready);
         let words = |answer: Result<(), String>| answer.map_or_else(Value::from, |()| Value::from("ok"));
         let checks: Map<_, _> = asked.into_iter().map(|(name, answer)| (name.to_owned(), words(answer))).collect();
         *latest = Some(Latest { asked_at: Instant::now(), state, checks: checks.clone() });
@@ -155,10 +155,10 @@ mod tests {
     use super::*;
 
     async fn status(answer: Option<Result<(), &'static str>>, is_draining: bool) -> StatusCode {
-        page(answer, is_draining, Weight::Vital).await.status()
+        page(answer, is_draining, Severity::Vital).await.status()
     }
 
-    async fn page(answer: Option<Result<(), &'static str>>, is_draining: bool, weight: Weight) -> Response<Body> {
+    async fn page(answer: Option<Result<(), &'static str>>, is_draining: bool, severity: Severity) -> Response<Body> {
         let check: ProbeCheck = Box::new(move || {
             Box::pin(async move {
                 match answer {
@@ -167,7 +167,8 @@ mod tests {
                 }
             })
         });
-        let health = Health { mode: Box::new(|| "single-node"), probes: vec![Probe { name: "store", weight, check }] };
+        let health =
+            Health { mode: Box::new(|| "single-node"), probes: vec![Probe { name: "store", severity, check }] };
         let readiness = Readiness::new(Duration::from_secs(2), Duration::ZERO);
         readiness.page(&health, is_draining).await
     }

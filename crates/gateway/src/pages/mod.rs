@@ -12,7 +12,7 @@ mod presence;
 
 pub(crate) use console::console;
 pub(crate) use descriptions::{ASYNCAPI, ERRORS, OPENAPI};
-pub use health::{Health, Probe, ProbeCheck, Weight};
+pub use health::{Health, Probe, ProbeCheck, Severity};
 pub(crate) use health::{Readiness, healthy};
 pub(crate) use metrics::metrics;
 pub(crate) use online_lists::OnlineLists;

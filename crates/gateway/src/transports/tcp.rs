@@ -54,7 +54,7 @@ impl fmt::Debug for TokenCheck {
 
 /// How the writing end stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Writer {
+pub(crate) enum WriterState {
     /// Events may be written.
     Open,
     /// Open, but the socket takes no more; the reader waits for room.
@@ -69,7 +69,7 @@ pub(crate) enum Writer {
 pub(crate) struct Socket {
     stream: TcpStream,
     pub(crate) context: Arc<SocketContext>,
-    writer: Cell<Writer>,
+    writer: Cell<WriterState>,
     reader: Cell<Option<Waker>>,
     proof: Cell<Proof>,
 }
@@ -104,15 +104,21 @@ impl Socket {
     /// Registers the socket with the runtime of this thread.
     pub(crate) fn register(stream: std::net::TcpStream, context: Arc<SocketContext>) -> io::Result<Self> {
         let stream = TcpStream::from_std(stream)?;
-        Ok(Self { stream, context, writer: Cell::new(Writer::Open), reader: Cell::new(None), proof: Cell::default() })
+        Ok(Self {
+            stream,
+            context,
+            writer: Cell::new(WriterState::Open),
+            reader: Cell::new(None),
+            proof: Cell::default(),
+        })
     }
 
-    pub(crate) fn writer(&self) -> Writer {
+    pub(crate) fn writer(&self) -> WriterState {
         self.writer.get()
     }
 
     /// Changes the writing end's state and lets the reader look at it.
-    pub(crate) fn set_writer(&self, writer: Writer) {
+    pub(crate) fn set_writer(&self, writer: WriterState) {
         self.writer.set(writer);
         self.wake_reader();
     }
@@ -131,11 +137,11 @@ impl Socket {
 
     /// Lets the hub write again as often as the socket has room. Fails when the socket is dead.
     pub(crate) fn poll_writer(&self, handle: &ConnectionHandle, cx: &mut Context<'_>) -> io::Result<()> {
-        while self.writer.get() == Writer::Blocked {
+        while self.writer.get() == WriterState::Blocked {
             match self.stream.poll_write_ready(cx)? {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(()) => {
-                    self.writer.set(Writer::Open);
+                    self.writer.set(WriterState::Open);
                     handle.writable();
                 }
             }
@@ -207,7 +213,7 @@ impl Transport for Socket {
                     self.note_written(n_written);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.set_writer(Writer::Blocked);
+                    self.set_writer(WriterState::Blocked);
                     return Flushed::Blocked;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -236,13 +242,13 @@ impl Transport for Socket {
     }
 
     fn finish(&self) {
-        self.set_writer(Writer::Finished);
+        self.set_writer(WriterState::Finished);
     }
 
     /// Ends the reading task, unless that waits for the client's close.
     fn release(&self) {
-        if self.writer() != Writer::Finished {
-            self.set_writer(Writer::Abandoned);
+        if self.writer() != WriterState::Finished {
+            self.set_writer(WriterState::Abandoned);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Webhooks over REST: every endpoint within the caller's tenant.
 
+mod attempts;
 #[cfg(test)]
 pub(crate) mod described;
 mod fields;
 mod filter;
-mod history;
 mod input;
 mod log_views;
 mod registrations;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hookswitch_gateway::{
-    Authenticator, Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe, Weight, listen,
+    Authenticator, Gateway, GatewayConfig, GatewayParts, Health, JwtAuthenticator, JwtConfig, Probe, Severity, listen,
 };
 use hookswitch_hub::{Hub, HubBuilder, HubConfig};
 use hookswitch_protocol::{NodeId, Secret};
@@ -157,5 +157,5 @@ async fn build(
 fn store_probe(is_well: &Arc<AtomicBool>) -> Probe {
     let is_well = Arc::clone(is_well);
     let check = move || is_well.load(Ordering::Relaxed).then_some(()).ok_or_else(|| "locked".to_owned());
-    Probe { name: "store", weight: Weight::Vital, check: Box::new(move || Box::pin(std::future::ready(check()))) }
+    Probe { name: "store", severity: Severity::Vital, check: Box::new(move || Box::pin(std::future::ready(check()))) }
 }

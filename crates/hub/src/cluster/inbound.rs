@@ -297,7 +297,7 @@ impl BrokerSink for RemoteInbound {
         self.fanout.shared.history.lock(tenant).fill_back(past);
     }
 
-    fn on_way(&self, is_open: bool) {
+    fn on_link_state(&self, is_open: bool) {
         self.fanout.shared.history.cut_off(!is_open);
     }
 

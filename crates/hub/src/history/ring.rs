@@ -19,8 +19,8 @@ const LATEST_KEPT: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Ring {
     head: Place,
-    common: Lane,
-    opt_in: Lane,
+    common: Segment,
+    opt_in: Segment,
     /// The numbers of the urgent ones.
     urgent: VecDeque<u64>,
     /// The number of the newest of those of which only that matters.
@@ -29,7 +29,7 @@ pub(crate) struct Ring {
 
 /// Events of one kind, rising.
 #[derive(Debug, Default)]
-struct Lane {
+struct Segment {
     events: VecDeque<Recorded>,
     n_bytes: usize,
     /// The last one that is not kept any more.
@@ -70,7 +70,7 @@ pub(crate) struct Page {
     pub(crate) lost_opt_in: Place,
 }
 
-impl Lane {
+impl Segment {
     fn push(&mut self, recorded: Recorded) {
         self.n_bytes += weight(&recorded.event);
         self.events.push_back(recorded);
@@ -115,8 +115,8 @@ impl Lane {
 impl Ring {
     /// An empty one, behind this place.
     pub(crate) fn starting_at(place: Place) -> Self {
-        let lane = || Lane { lost: place, ..Lane::default() };
-        let (common, opt_in) = (lane(), lane());
+        let segment = || Segment { lost: place, ..Segment::default() };
+        let (common, opt_in) = (segment(), segment());
         Self { head: place, common, opt_in, urgent: VecDeque::new(), latest: HashMap::new() }
     }
 
@@ -161,9 +161,9 @@ impl Ring {
     pub(crate) fn push_before(&mut self, position: Position, event: EncodedEvent, class: Class, at: Instant) {
         let Some(place) = self.head.at(position) else { return };
         let is_opt_in = event.event_type.is_opt_in();
-        let lane = if is_opt_in { &mut self.opt_in } else { &mut self.common };
-        let first = lane.events.front().map_or(u64::MAX, |first| first.place.seq);
-        if place.seq > lane.lost.seq || place.seq >= first {
+        let segment = if is_opt_in { &mut self.opt_in } else { &mut self.common };
+        let first = segment.events.front().map_or(u64::MAX, |first| first.place.seq);
+        if place.seq > segment.lost.seq || place.seq >= first {
             return;
         }
         let class = if is_opt_in { Class::InOrder } else { class };
@@ -172,15 +172,15 @@ impl Ring {
             Class::Urgent => self.urgent.push_front(place.seq),
             Class::Latest(of) => _ = self.latest.entry(of).or_insert(place.seq),
         }
-        lane.n_bytes += weight(&event);
-        lane.events.push_front(Recorded { place, event, class, was_live: false, at });
+        segment.n_bytes += weight(&event);
+        segment.events.push_front(Recorded { place, event, class, was_live: false, at });
     }
 
     /// Everything behind these positions is there, of what everybody may get and of everything.
     pub(crate) fn holds_after(&mut self, common: Position, all: Position) {
-        for (lane, after) in [(&mut self.common, self.head.at(common)), (&mut self.opt_in, self.head.at(all))] {
-            if let Some(after) = after.filter(|after| after.seq < lane.lost.seq) {
-                lane.lost = after;
+        for (segment, after) in [(&mut self.common, self.head.at(common)), (&mut self.opt_in, self.head.at(all))] {
+            if let Some(after) = after.filter(|after| after.seq < segment.lost.seq) {
+                segment.lost = after;
             }
         }
     }
@@ -207,8 +207,8 @@ impl Ring {
             Class::Urgent => self.urgent.push_back(seq),
             Class::Latest(of) => _ = self.latest.insert(of, seq),
         }
-        let lane = if is_opt_in { &mut self.opt_in } else { &mut self.common };
-        lane.push(recorded);
+        let segment = if is_opt_in { &mut self.opt_in } else { &mut self.common };
+        segment.push(recorded);
     }
 
     /// One that ends at this position and holds nothing yet of what was behind these offsets, `floor` being the least,
@@ -246,14 +246,14 @@ impl Ring {
     /// The offsets of the last event that is not kept any more, of those for everybody and of the others; `None` without
     /// positions.
     pub(crate) fn saved_head(&self) -> Option<(u64, u64)> {
-        let offset = |lane: &Lane| Some(self.place(lane.lost.seq).position?.offset);
+        let offset = |segment: &Segment| Some(self.place(segment.lost.seq).position?.offset);
         Some((offset(&self.common)?, offset(&self.opt_in)?))
     }
 
     /// The newest events up to this number of so many bytes, in order, or one, and behind which number there is none
     /// that is not among them. `None` where nothing is kept up to there.
     pub(crate) fn newest_up_to(&self, up_to: u64, n_bytes: usize) -> Option<(u64, Vec<&Recorded>)> {
-        let before = |lane: &'_ Lane| lane.events.partition_point(|recorded| recorded.place.seq <= up_to);
+        let before = |segment: &'_ Segment| segment.events.partition_point(|recorded| recorded.place.seq <= up_to);
         let mut common = self.common.events.range(..before(&self.common)).rev().peekable();
         let mut opt_in = self.opt_in.events.range(..before(&self.opt_in)).rev().peekable();
         let (mut newest, mut n_taken) = (Vec::new(), 0);

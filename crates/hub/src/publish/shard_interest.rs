@@ -13,7 +13,7 @@ use crate::attachment::Subject;
 pub(crate) struct ShardInterest {
     n_connections: usize,
     /// Users that never subscribed, and subscribed patterns: whoever may hear of any event type.
-    n_broad: usize,
+    n_broadcast: usize,
     /// How often each event type or topic was subscribed to by its exact name.
     exact: HashMap<Arc<str>, usize>,
 }
@@ -23,7 +23,7 @@ impl ShardInterest {
     pub(crate) fn join(&mut self, subject: &Subject) {
         self.n_connections += 1;
         if matches!(subject, Subject::User(_)) {
-            self.n_broad += 1;
+            self.n_broadcast += 1;
         }
     }
 
@@ -31,7 +31,7 @@ impl ShardInterest {
     pub(crate) fn leave(&mut self, subject: &Subject, names: Option<&[SubscriptionName]>) {
         self.n_connections -= 1;
         match (subject, names) {
-            (Subject::User(_), None) => self.n_broad -= 1,
+            (Subject::User(_), None) => self.n_broadcast -= 1,
             (Subject::User(_), Some(names)) => {
                 for name in names {
                     self.remove(name);
@@ -44,21 +44,21 @@ impl ShardInterest {
 
     /// A user subscribed for the first time: it no longer gets everything.
     pub(crate) fn narrow(&mut self) {
-        self.n_broad -= 1;
+        self.n_broadcast -= 1;
     }
 
     /// A user subscribed to one more name.
     pub(crate) fn add(&mut self, name: &SubscriptionName) {
         match name {
             SubscriptionName::Exact(name) => *self.exact.entry(Arc::clone(name)).or_default() += 1,
-            SubscriptionName::Prefix(_) => self.n_broad += 1,
+            SubscriptionName::Prefix(_) => self.n_broadcast += 1,
         }
     }
 
     /// A user gave one name up.
     pub(crate) fn remove(&mut self, name: &SubscriptionName) {
         match name {
-            SubscriptionName::Prefix(_) => self.n_broad -= 1,
+            SubscriptionName::Prefix(_) => self.n_broadcast -= 1,
             SubscriptionName::Exact(name) => {
                 if let Some(count) = self.exact.get_mut(name) {
                     *count -= 1;
@@ -88,7 +88,7 @@ impl ShardInterest {
     /// `is_addressed` says that it is for a user or a session.
     fn hears(&self, event_type: &EventType, topic: Option<&Topic>, is_addressed: bool) -> bool {
         let name = topic.map_or(event_type.as_str(), Topic::as_str);
-        self.is_anybody() && (is_addressed || self.n_broad > 0 || self.exact.contains_key(name))
+        self.is_anybody() && (is_addressed || self.n_broadcast > 0 || self.exact.contains_key(name))
     }
 }
 
@@ -136,6 +136,6 @@ mod tests {
             assert!(!interest.may_want(event), "{wanted:?} was given up");
         }
         interest.leave(&user, Some(&[name("call.ended")]));
-        assert!(interest.exact.is_empty() && interest.n_broad == 0 && !interest.is_anybody());
+        assert!(interest.exact.is_empty() && interest.n_broadcast == 0 && !interest.is_anybody());
     }
 }

@@ -212,7 +212,7 @@ pub trait BrokerSink: Send + Sync {
 
     /// The way between nodes is open, or is not: then nobody knows what others publish. For where
     /// [`Broker::gives_positions`].
-    fn on_way(&self, _is_open: bool) {}
+    fn on_link_state(&self, _is_open: bool) {}
 
     /// The way was closed and is open again, and each tenant's missing events are looked for: whatever else may have
     /// been missed meanwhile is to be looked after.

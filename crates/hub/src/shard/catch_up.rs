@@ -13,7 +13,7 @@ pub(crate) struct CatchUp {
     /// What it may see was given up to here.
     pub(crate) cursor: Place,
     /// What is for everybody is given as it comes; only what is for its user waits.
-    pub(crate) is_broad_live: bool,
+    pub(crate) is_broadcast_live: bool,
     /// Its outbox was full: it may be given events in another order.
     pub(crate) has_overflowed: bool,
     /// Its client does not read as fast as it is sent to: few messages at a time wait in its outbox.
@@ -25,7 +25,7 @@ pub(crate) struct CatchUp {
     /// What was given already, out of turn.
     pub(crate) sent: SentSpans,
     /// What was given as it came, of what is for everybody, ends here.
-    pub(super) broad_up_to: u64,
+    pub(super) broadcast_up_to: u64,
     /// Messages kept for its user come first.
     pub(crate) kept: Option<KeptPhase>,
     /// A client that said where it was is told when it has everything up to where it came in.
@@ -90,13 +90,13 @@ impl CatchUp {
     pub(crate) fn from(cursor: Place) -> Self {
         Self {
             cursor,
-            is_broad_live: false,
+            is_broadcast_live: false,
             has_overflowed: false,
             is_slow: false,
             ahead: cursor.seq,
             told: 0,
             sent: SentSpans::default(),
-            broad_up_to: 0,
+            broadcast_up_to: 0,
             kept: None,
             resume: None,
         }
@@ -104,7 +104,7 @@ impl CatchUp {
 
     /// The same for what is for its user; what is for everybody is given as it comes.
     pub(crate) fn of_user(cursor: Place) -> Self {
-        Self { is_broad_live: true, ..Self::from(cursor) }
+        Self { is_broadcast_live: true, ..Self::from(cursor) }
     }
 
     /// From this place on, as soon as it is known where the client was.
@@ -116,9 +116,9 @@ impl CatchUp {
     /// a client that comes back to the position of a later one would never be given it.
     pub(crate) fn holds(&mut self, first: Place, is_for_user: bool) -> bool {
         if is_for_user && first.position.is_some() {
-            self.stop_broad(first.seq - 1);
+            self.stop_broadcast(first.seq - 1);
         }
-        is_for_user || !self.is_broad_live
+        is_for_user || !self.is_broadcast_live
     }
 
     /// Whether an event was given out of turn.
@@ -127,8 +127,8 @@ impl CatchUp {
     }
 
     /// Up to where what is for everybody was given as it came, while the rest waited.
-    pub(crate) fn broad_up_to(&self) -> u64 {
-        self.broad_up_to
+    pub(crate) fn broadcast_up_to(&self) -> u64 {
+        self.broadcast_up_to
     }
 
     /// Whether it may go on: neither kept messages nor the client's word are waited for.
@@ -174,10 +174,10 @@ impl CatchUp {
     }
 
     /// Nothing is given as it comes any more; what was, up to here, is not given again.
-    pub(crate) fn stop_broad(&mut self, up_to: u64) {
-        if std::mem::take(&mut self.is_broad_live) {
-            self.broad_up_to = up_to;
-            self.sent.push(Sent { after: self.cursor.seq, up_to, part: Part::Broad, under: Under::Any });
+    pub(crate) fn stop_broadcast(&mut self, up_to: u64) {
+        if std::mem::take(&mut self.is_broadcast_live) {
+            self.broadcast_up_to = up_to;
+            self.sent.push(Sent { after: self.cursor.seq, up_to, part: Part::Broadcast, under: Under::Any });
         }
     }
 }

@@ -158,7 +158,7 @@ impl Connection {
         if n_queued < n_all {
             let cursor = first.plus(n_queued).before();
             if let Some(behind) = &mut self.catch_up {
-                behind.stop_broad(cursor.seq);
+                behind.stop_broadcast(cursor.seq);
                 behind.has_overflowed = true;
             } else {
                 self.catch_up = Some(Box::new(CatchUp { has_overflowed: true, ..CatchUp::from(cursor) }));

@@ -18,13 +18,13 @@ use crate::shard::kept;
 use crate::shard::sent::hash;
 
 impl Shard {
-    /// Finds an open connection of the user that is not yet being served a backlog; `only_broad` one that
+    /// Finds an open connection of the user that is not yet being served a backlog; `only_broadcast` one that
     /// gets everything.
-    pub(super) fn begin_backlog(&mut self, user: &UserKey, only_broad: bool) -> Option<SlotKey> {
+    pub(super) fn begin_backlog(&mut self, user: &UserKey, only_broadcast: bool) -> Option<SlotKey> {
         let slot = self.open_slots(user).into_iter().find(|slot| {
             let connection = &self.connections[*slot as usize];
             let is_served = connection.kept_phase().is_some_and(|kept| kept.is_served);
-            let is_narrow = only_broad && connection.names.is_some();
+            let is_narrow = only_broadcast && connection.names.is_some();
             connection.closing.is_none() && !is_served && !is_narrow && !connection.awaits_word()
         })?;
         let connection = &mut self.connections[slot as usize];

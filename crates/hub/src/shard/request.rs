@@ -29,9 +29,9 @@ pub(crate) enum Request {
     Open { key: SlotKey, open: OpenTransport },
     /// Takes a connection out that was never opened.
     Detach { key: SlotKey },
-    /// Finds an open connection of the user and holds newer events for it back; with `only_broad` one
+    /// Finds an open connection of the user and holds newer events for it back; with `only_broadcast` one
     /// that gets everything.
-    BeginBacklog { user: UserKey, only_broad: bool, reply: oneshot::Sender<Option<SlotKey>> },
+    BeginBacklog { user: UserKey, only_broadcast: bool, reply: oneshot::Sender<Option<SlotKey>> },
     /// Sends those of a page of missed messages that the connection's subscription wants; `done` is told how
     /// that ended, or dropped with a connection that its client has ended.
     Backlog { key: SlotKey, messages: Vec<Bytes>, done: oneshot::Sender<PageEnd> },

@@ -65,7 +65,7 @@ impl Shard {
         let sent = connection.take_sent();
         let live = || Box::new(CatchUp::from(self.shared.history.place(&table.tenant, appended)));
         let behind = connection.catch_up.get_or_insert_with(live);
-        behind.stop_broad(appended);
+        behind.stop_broadcast(appended);
         let before = behind.resume.replace(Resume::asked(position, sent));
         self.end_awaiting(key, matches!(before, Some(Resume::Awaited { has_kept: true, .. })));
         self.mark_dirty(key.slot);
@@ -96,7 +96,7 @@ impl Shard {
         let appended = table.appended().seq;
         let wants_opt_in = connection.wants_opt_in();
         let Some(behind) = connection.catch_up.as_deref_mut().filter(|behind| behind.may_go_on()) else { return false };
-        behind.stop_broad(appended);
+        behind.stop_broadcast(appended);
         let Some(Resume::Asked { position, sent, n_asked, is_waiting }) = &mut behind.resume else { return true };
         if *is_waiting {
             return false;

@@ -157,8 +157,8 @@ fn serve(shard: &Rc<RefCell<Shard>>, request: Request) {
             }
         }
         Request::Detach { key } => this.detach(key),
-        Request::BeginBacklog { user, only_broad, reply } => {
-            let key = this.begin_backlog(&user, only_broad);
+        Request::BeginBacklog { user, only_broadcast, reply } => {
+            let key = this.begin_backlog(&user, only_broadcast);
             // The delivery task was ended meanwhile.
             if let Err(Some(key)) = reply.send(key) {
                 this.end_kept(key);

@@ -24,7 +24,7 @@ pub(crate) struct Sent {
 pub(crate) enum Part {
     All,
     /// Those for everybody, given as they came while those for one user waited.
-    Broad,
+    Broadcast,
     /// Urgent ones, given ahead of others.
     Urgent,
 }
@@ -64,7 +64,7 @@ impl Sent {
         let Recorded { place, event, class, .. } = recorded;
         let is_of_part = match self.part {
             Part::All => true,
-            Part::Broad => event.user.is_none(),
+            Part::Broadcast => event.user.is_none(),
             Part::Urgent => *class == Class::Urgent,
         };
         let was_wanted = || match self.under {
@@ -133,10 +133,10 @@ impl Connection {
         let mut spans = vec![(Part::All, self.beginning.sent_after, given)];
         if let Some(behind) = &self.catch_up {
             let cursor = behind.cursor.seq;
-            let broad = if behind.is_broad_live { given } else { behind.broad_up_to() };
+            let broadcast = if behind.is_broadcast_live { given } else { behind.broadcast_up_to() };
             spans = vec![
                 (Part::All, self.beginning.sent_after, cursor),
-                (Part::Broad, cursor.max(self.beginning.sent_after), broad),
+                (Part::Broadcast, cursor.max(self.beginning.sent_after), broadcast),
                 (Part::Urgent, cursor.max(self.beginning.sent_after), behind.ahead),
             ];
         }

@@ -3,7 +3,7 @@
 use super::examples::{
     agent, call, chat_message, chat_session, chat_typing, disabled, member, notification, presence, stats,
 };
-use super::switches::{parked, ring_ended, source};
+use super::pbx::{parked, ring_ended, source};
 use super::{Kind, MessageDescription};
 use crate::payloads::Alert;
 use crate::{EventType, Payload};

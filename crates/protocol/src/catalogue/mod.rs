@@ -5,7 +5,7 @@
 mod control;
 mod events;
 mod examples;
-mod switches;
+mod pbx;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use super::order_heads::Heads;
 use super::tenant_order::{EventNumber, Step, Steps, TenantOrder, give};
 use super::wire::{self, Context};
-use crate::history::{Appended, History, HistoryRead, PageBounds};
+use crate::history::{Appended, HistoryRead, HistoryStream, PageBounds};
 use crate::link::Link;
 use crate::metrics::BrokerMetrics;
 
@@ -34,7 +34,7 @@ const REMEMBERED: usize = 100_000;
 /// Every tenant's order.
 pub(crate) struct Orders {
     pub(super) link: Link,
-    pub(crate) history: History,
+    pub(crate) history: HistoryStream,
     pub(super) sink: Arc<dyn BrokerSink>,
     pub(super) metrics: BrokerMetrics,
     scope: Scope,
@@ -54,7 +54,7 @@ pub(crate) fn locked(order: &SharedOrder) -> MutexGuard<'_, TenantOrder> {
 
 impl Orders {
     pub(crate) fn new(link: Link, sink: Arc<dyn BrokerSink>, metrics: BrokerMetrics, scope: Scope) -> Arc<Self> {
-        let history = History::new(link.clone(), link.config().history);
+        let history = HistoryStream::new(link.clone(), link.config().history);
         let reads = Semaphore::new(READS_AT_ONCE);
         let new = |this: &Weak<Self>| {
             let this = Weak::clone(this);
@@ -164,7 +164,7 @@ impl Orders {
         let mut changes = self.link.changes();
         loop {
             let is_open = changes.borrow_and_update().problem.is_none();
-            self.sink.on_way(is_open);
+            self.sink.on_link_state(is_open);
             // The sender lives as long as the link.
             let _changed = changes.changed().await;
         }

@@ -12,7 +12,7 @@ use super::Position;
 use super::batch::{Batch, Numbering};
 use super::connections::Connection;
 use super::error::HistoryError;
-use super::{History, items, text};
+use super::{HistoryStream, items, text};
 use crate::config::Topology;
 use crate::link::LinkError;
 
@@ -113,7 +113,7 @@ impl<'a> Pending<'a> {
     }
 }
 
-impl History {
+impl HistoryStream {
     /// Appends one batch: see [`Self::append_all`].
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fred::types::Value;
 
-use super::bounds::HistoryBounds;
+use super::limits::StreamLimits;
 use hookswitch_protocol::Position;
 
 /// Most events of one entry of a stream: whole entries are dropped, and one is written by one command.
@@ -52,7 +52,7 @@ pub struct AppendEvent {
 /// Events of one tenant that take their places together, one behind the other.
 ///
 /// Its sequence, which no other batch of the node has, makes sending it again harmless: see
-/// [`History::append`](super::History::append).
+/// [`HistoryStream::append`](super::HistoryStream::append).
 #[derive(Debug, Clone)]
 pub struct Batch {
     sequence: u64,
@@ -97,7 +97,7 @@ impl Batch {
     }
 
     /// What the script is told of it, behind the number of these arguments. `random` is below 1,000.
-    pub(super) fn arguments(&self, numbering: Numbering, random: u64, bounds: &HistoryBounds) -> Vec<Value> {
+    pub(super) fn arguments(&self, numbering: Numbering, random: u64, bounds: &StreamLimits) -> Vec<Value> {
         let entries = entries(&self.events, bounds);
         let mut args = Vec::with_capacity(7 + 3 * (entries.len() + self.events.len()));
         args.push(Value::Null);
@@ -145,7 +145,7 @@ fn with_position(envelope: &[u8], position: Position) -> Bytes {
 }
 
 /// Cuts events into entries: each of ordinary types or of opt-in types only, and small beside what may be held.
-fn entries(events: &[AppendEvent], bounds: &HistoryBounds) -> Vec<Entry> {
+fn entries(events: &[AppendEvent], bounds: &StreamLimits) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for (place, event) in events.iter().enumerate() {
         let (is_opt_in, n_bytes) = (event.marks.is_opt_in, event.envelope.len());
@@ -175,20 +175,20 @@ mod tests {
         AppendEvent { envelope: vec![b'x'; n_bytes].into(), channel: None, marks }
     }
 
-    fn sizes(events: &[AppendEvent], bounds: &HistoryBounds) -> Vec<usize> {
+    fn sizes(events: &[AppendEvent], bounds: &StreamLimits) -> Vec<usize> {
         entries(events, bounds).into_iter().map(|entry| entry.events.len()).collect()
     }
 
     #[test]
     fn entries_are_of_one_sort_and_small_beside_the_bounds() {
-        let bounds = HistoryBounds::default();
+        let bounds = StreamLimits::default();
         let mixed = [event(9, false), event(9, false), event(9, true), event(9, false)];
         assert_eq!(sizes(&mixed, &bounds), [2, 1, 1]);
         assert_eq!(sizes(&vec![event(9, false); 300], &bounds), [125, 125, 50]);
         assert_eq!(sizes(&vec![event(9, true); 40], &bounds), [31, 9]);
         assert_eq!(sizes(&vec![event(30_000, false); 5], &bounds), [2, 2, 1]);
         assert_eq!(sizes(&[event(1 << 20, false), event(9, false)], &bounds), [1, 1]);
-        let narrow = HistoryBounds { events: 3, ..bounds };
+        let narrow = StreamLimits { events: 3, ..bounds };
         assert_eq!(sizes(&vec![event(9, false); 3], &narrow), [1, 1, 1]);
     }
 
@@ -202,7 +202,7 @@ mod tests {
         let batch = Batch::new(7, vec![event(true, "a"), event(false, "b")]);
         let seen = Position { epoch: 1_790_000_000_123_456_789, offset: 41 };
         let told = |batch: &Batch, numbering| {
-            let args = batch.arguments(numbering, 5, &HistoryBounds::default());
+            let args = batch.arguments(numbering, 5, &StreamLimits::default());
             args.iter().map(|arg| arg.as_string().expect("text")).collect::<Vec<_>>()
         };
         let of = |offset: u64| format!(r#"{{"type":"alert","position":"1790000000123456789:{offset}"}}"#);

@@ -10,7 +10,7 @@ use hookswitch_protocol::TenantId;
 use super::Position;
 use super::connections::Connection;
 use super::error::HistoryError;
-use super::{HEAD_EXPIRY_SECS, History, items, number};
+use super::{HEAD_EXPIRY_SECS, HistoryStream, items, number};
 
 const OPERATION: &str = "read the head of recent history";
 
@@ -29,7 +29,7 @@ pub struct Head {
     pub is_current: bool,
 }
 
-impl History {
+impl HistoryStream {
     /// The heads of many tenants, in order, `None` for one without a history; each then lasts another day at least. Asked for in
     /// pipelined pages, each command within the time that it has (1 s). A dropped future leaves nothing behind.
     pub async fn heads(&self, tenants: &[TenantId]) -> Vec<Result<Option<Head>, HistoryError>> {

@@ -11,10 +11,10 @@
 
 mod append;
 mod batch;
-mod bounds;
 mod connections;
 mod error;
 mod heads;
+mod limits;
 mod page;
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -29,9 +29,9 @@ use crate::script::Script;
 
 pub use self::append::{AppendRequest, AppendWay, Appended, PublishRefusal};
 pub use self::batch::{AppendEvent, Batch, Marks};
-pub use self::bounds::HistoryBounds;
 pub use self::error::HistoryError;
 pub use self::heads::Head;
+pub use self::limits::StreamLimits;
 pub use self::page::{HistoryEvent, HistoryPage, HistoryRead, MissingEvents, PageBounds};
 pub use hookswitch_protocol::Position;
 
@@ -41,9 +41,9 @@ const HEAD_EXPIRY_SECS: u32 = 25 * 60 * 60;
 
 /// A node's way to the recent history of all tenants. Its own connections, apart from the link's.
 #[derive(Debug)]
-pub struct History {
+pub struct HistoryStream {
     link: Link,
-    bounds: HistoryBounds,
+    bounds: StreamLimits,
     connections: Connections,
     append: Script,
     begin: Script,
@@ -54,18 +54,20 @@ pub struct History {
     hasher: RandomState,
 }
 
-impl History {
+impl HistoryStream {
     /// For one node; nothing is connected to yet. The bounds are the same on every node.
-    pub fn new(link: Link, bounds: HistoryBounds) -> Self {
+    pub fn new(link: Link, bounds: StreamLimits) -> Self {
         Self {
             connections: Connections::new(link.clone()),
             link,
             bounds,
             append: Script::new(concat!(
+                include_str!("../scripts/history_numbers.lua"),
                 include_str!("../scripts/history_lib.lua"),
                 include_str!("../scripts/history_append.lua")
             )),
             begin: Script::new(concat!(
+                include_str!("../scripts/history_numbers.lua"),
                 include_str!("../scripts/history_lib.lua"),
                 include_str!("../scripts/history_begin.lua")
             )),

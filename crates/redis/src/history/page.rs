@@ -12,7 +12,7 @@ use super::batch::{Marks, SEPARATOR};
 use super::connections::Connection;
 use super::error::HistoryError;
 use super::heads::Head;
-use super::{History, items, number, text};
+use super::{HistoryStream, items, number, text};
 
 const OPERATION: &str = "read recent history";
 
@@ -88,7 +88,7 @@ struct Dropped {
     opt_in: u64,
 }
 
-impl History {
+impl HistoryStream {
     /// Reads the events behind a position: one call, which is given up after the time that a command has (1 s). A
     /// dropped future leaves nothing behind.
     ///

@@ -1,8 +1,8 @@
 //! Events by their positions: what is lost on the way is had from the tenant's stream.
 
 use hookswitch_hub::{Broker as _, Origin};
-use hookswitch_redis::history::{AppendEvent, History, Marks};
-use hookswitch_redis::{HistoryBounds, RedisConfig};
+use hookswitch_redis::history::{AppendEvent, HistoryStream, Marks};
+use hookswitch_redis::{RedisConfig, StreamLimits};
 use hookswitch_testkit::{Fault, FaultProxy, PATIENCE, RedisSpec, eventually};
 
 use crate::rig::{Node, event, tenant};
@@ -45,7 +45,7 @@ async fn what_is_in_the_stream_and_was_not_published_is_fetched() {
     there.heard.until("e0").await;
     // A node that appends, and whose messages are all lost.
     let deaf = Node::start(&redis.url()).await;
-    let history = History::new(deaf.keepers.link.clone(), HistoryBounds::default());
+    let history = HistoryStream::new(deaf.keepers.link.clone(), StreamLimits::default());
     let lost = async |id: &str| {
         let envelope = event("t", "alert", id).encode().into();
         let batch = history.batch(vec![AppendEvent { envelope, channel: None, marks: Marks::default() }]);

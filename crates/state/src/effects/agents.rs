@@ -4,9 +4,9 @@ use hookswitch_protocol::UserId;
 use hookswitch_protocol::payloads::{AVAILABLE, OFFLINE};
 
 use crate::counts::Ignored;
+use crate::entries::Agent;
 use crate::fields::Fields;
 use crate::model::{UNKNOWN, user_key};
-use crate::records::Agent;
 use crate::section::Section;
 use crate::state::{Effect, State};
 
@@ -23,7 +23,7 @@ impl State {
         if !self.know_agent(&user) {
             return Ok(());
         }
-        let (at, heard) = (self.at(), self.heard());
+        let (at, last_update) = (self.at(), self.last_update());
         let key = user_key(&user);
         if let Some(agent) = self.model.agents.get_mut(&key) {
             if agent.state != state {
@@ -31,7 +31,7 @@ impl State {
             }
             agent.reason = fields.text("reason");
             agent.extension = fields.text("extension").or(agent.extension.take());
-            agent.heard = heard;
+            agent.last_update = last_update;
         }
         self.name_agent(&user, fields.text("username").as_deref());
         self.touch(Section::Agents, &key);
@@ -50,7 +50,7 @@ impl State {
         }
         let at = self.at();
         if let Some(agent) = self.model.agents.get_mut(&key) {
-            agent.heard.at = at;
+            agent.last_update.at = at;
             self.touch(Section::Agents, &key);
         }
         Ok(())
@@ -72,7 +72,7 @@ impl State {
             state: UNKNOWN.to_owned(),
             reason: None,
             since: self.at(),
-            heard: self.heard(),
+            last_update: self.last_update(),
             calls: std::collections::BTreeSet::new(),
             rings: std::collections::BTreeSet::new(),
         };

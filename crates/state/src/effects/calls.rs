@@ -3,9 +3,9 @@
 use hookswitch_protocol::UserId;
 
 use crate::counts::Ignored;
+use crate::entries::Call;
 use crate::fields::{Fields, Key};
 use crate::model::user_key;
-use crate::records::Call;
 use crate::section::Section;
 use crate::state::{Effect, State};
 
@@ -32,16 +32,16 @@ impl State {
     /// The call, begun where it is not known, with this record as its last; `None` where there is no room for it.
     /// After its end it begins anew only where that is what the record says.
     pub(crate) fn known_or_begun(&mut self, key: &Key, begins: bool) -> Result<Option<Call>, Ignored> {
-        let heard = self.heard();
+        let last_update = self.last_update();
         let old = self.model.calls.get(key).cloned();
         let mut call = match old {
             Some(call) if !call.is_ended => call,
             _ if !begins && self.is_over_call(key) => return Err(Ignored::Late),
             None if !self.has_room() => return Ok(None),
-            _ => Call::new(self.at(), heard),
+            _ => Call::new(self.at(), last_update),
         };
         self.model.past.remove(key);
-        (call.heard, call.told) = (heard, None);
+        (call.last_update, call.told) = (last_update, None);
         call.source = call.source.or_else(|| self.moment.source.clone());
         Ok(Some(call))
     }

@@ -4,8 +4,8 @@ use hookswitch_protocol::Timestamp;
 use serde_json::Value;
 
 use crate::counts::Ignored;
+use crate::entries::{Chat, LastUpdate};
 use crate::fields::{Fields, Key, checked_key};
-use crate::records::{Chat, Heard};
 use crate::section::Section;
 use crate::state::{Effect, State};
 
@@ -40,15 +40,15 @@ impl State {
             Some(session) => checked_key(session)?,
             None => fields.key_if_told("session_key")?.map_or_else(|| fields.key("session_id"), Ok)?,
         };
-        let (at, heard) = (self.at(), self.heard());
+        let (at, last_update) = (self.at(), self.last_update());
         if change == Change::Begin && !self.model.chats.contains_key(&key) && !self.has_room() {
             return Ok(());
         }
         match self.model.chats.get_mut(&key) {
-            Some(chat) if !chat.is_ended => chat.change(change, fields, at, heard),
+            Some(chat) if !chat.is_ended => chat.change(change, fields, at, last_update),
             Some(_) if change != Change::Begin => return Err(Ignored::Late),
             None if change != Change::Begin => return Err(Ignored::Unknown),
-            _ => _ = self.model.chats.insert(key.clone(), Chat::begin(&key, fields, at, heard)),
+            _ => _ = self.model.chats.insert(key.clone(), Chat::begin(&key, fields, at, last_update)),
         }
         self.touch(Section::Chats, &key);
         Ok(())
@@ -56,7 +56,7 @@ impl State {
 }
 
 impl Chat {
-    fn begin(key: &Key, fields: &Fields, at: Timestamp, heard: Heard) -> Self {
+    fn begin(key: &Key, fields: &Fields, at: Timestamp, last_update: LastUpdate) -> Self {
         let mut chat = Self {
             session_id: fields.session().unwrap_or_else(|| Value::from(&**key)),
             status: String::new(),
@@ -66,14 +66,14 @@ impl Chat {
             since: at,
             last_message_at: None,
             is_ended: false,
-            heard,
+            last_update,
         };
-        chat.change(Change::Begin, fields, at, heard);
+        chat.change(Change::Begin, fields, at, last_update);
         chat
     }
 
-    fn change(&mut self, change: Change, fields: &Fields, at: Timestamp, heard: Heard) {
-        self.heard = heard;
+    fn change(&mut self, change: Change, fields: &Fields, at: Timestamp, last_update: LastUpdate) {
+        self.last_update = last_update;
         match change {
             Change::Message => {
                 self.last_message_at = Some(at);

@@ -1,9 +1,9 @@
 //! `queue.member.*`: who serves which queue.
 
 use crate::counts::Ignored;
+use crate::entries::{Member, Standing};
 use crate::fields::{Fields, Key, checked_key};
 use crate::model::user_key;
-use crate::records::{Member, Standing};
 use crate::section::Section;
 use crate::state::{Effect, State};
 
@@ -37,7 +37,7 @@ impl State {
             penalty: fields.number("penalty").or_else(|| old?.penalty),
             since: old.filter(|_| is_same).map_or(self.at(), |old| old.since),
             source: old.and_then(|old| old.source.clone()).or_else(|| self.moment.source.clone()),
-            heard: self.heard(),
+            last_update: self.last_update(),
             counted: old.map_or(Standing::default(), |old| old.counted),
         };
         self.put_member(&key, member);

@@ -2,8 +2,8 @@
 
 use crate::counts::Ignored;
 use crate::effects::calls::describe;
+use crate::entries::{Queue, Waiting};
 use crate::fields::{Fields, Key};
-use crate::records::{Queue, Waiting};
 use crate::section::Section;
 use crate::state::{Effect, State};
 
@@ -40,7 +40,7 @@ impl State {
             order: old.as_ref().filter(|_| is_again).map_or(0, |old| old.order),
             since: old.as_ref().filter(|_| is_again).map_or(self.at(), |old| old.since),
             source: old.and_then(|old| old.source).or_else(|| self.moment.source.clone()),
-            heard: self.heard(),
+            last_update: self.last_update(),
         };
         let place = fields.number("position").filter(|place| *place > 0);
         let keeps_place = is_again && place.is_none();
@@ -51,9 +51,9 @@ impl State {
 
     fn left(&mut self, fields: &Fields) -> Effect {
         let (key, queue_name) = (fields.key("unique_id")?, fields.key_if_told("queue_name")?);
-        let heard = self.heard();
+        let last_update = self.last_update();
         if let Some(call) = self.model.calls.get_mut(&key).filter(|call| !call.is_ended) {
-            call.heard = heard;
+            call.last_update = last_update;
             self.touch(Section::Calls, &key);
         }
         let is_there = |waiting: &Waiting| queue_name.is_none_or(|name| name == waiting.queue_name);

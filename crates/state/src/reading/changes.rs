@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hookswitch_protocol::Position;
 
-use crate::picture::From;
 use crate::reading::body::{Body, string};
 use crate::reading::subscription::StateSubscription;
 use crate::section::Section;
 use crate::state::State;
+use crate::view::From;
 
 /// Up to where a reader was told everything, on this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +28,7 @@ pub enum Changes {
 impl State {
     /// A reader who has just been given a snapshot.
     pub fn reader(&self) -> Reader {
-        Reader(self.picture.version())
+        Reader(self.view.version())
     }
 
     /// What changed since. Readers with equal subscriptions who were told equally far are told the same, so it is
@@ -48,12 +48,12 @@ impl State {
     }
 
     fn changes(&self, wanted: &StateSubscription, from: From) -> Changes {
-        if !self.picture.reaches(from) {
+        if !self.view.reaches(from) {
             return Changes::Snapshot;
         }
         let mut set = BTreeMap::new();
         let mut removed = BTreeSet::new();
-        let changed = self.picture.changed(from);
+        let changed = self.view.changed(from);
         let marked = self.marked_by_the_clock(from);
         for ((section, key), shown) in changed.chain(marked) {
             if wanted.wants(*section, &shown.queues) {
@@ -64,9 +64,9 @@ impl State {
                 removed.insert((*section, &**key));
             }
         }
-        for removal in self.picture.removed(from) {
+        for removal in self.view.removed(from) {
             let (section, key) = &removal.key;
-            let shown = self.picture.get(&removal.key);
+            let shown = self.view.get(&removal.key);
             if !shown.is_some_and(|shown| wanted.wants(*section, &shown.queues))
                 && removal.may_have_matched(from, |queues| wanted.wants(*section, queues))
             {
@@ -82,12 +82,9 @@ impl State {
     }
 
     /// Entries that a clock has marked, at whatever place.
-    fn marked_by_the_clock(
-        &self,
-        from: From,
-    ) -> impl Iterator<Item = (&crate::picture::EntryKey, &crate::picture::Shown)> {
+    fn marked_by_the_clock(&self, from: From) -> impl Iterator<Item = (&crate::view::EntryKey, &crate::view::Shown)> {
         let stale = self.stale.iter().filter(move |_| matches!(from, From::Offset(_)));
-        stale.filter_map(|key| Some((key, self.picture.get(key)?)))
+        stale.filter_map(|key| Some((key, self.view.get(key)?)))
     }
 
     fn written(

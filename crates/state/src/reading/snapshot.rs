@@ -47,7 +47,7 @@ impl State {
     }
 
     fn wanted<'a>(&'a self, wanted: &'a StateSubscription) -> impl Iterator<Item = Entry<'a>> {
-        let shown = self.picture.iter().filter(|((section, _), shown)| wanted.wants(*section, &shown.queues));
+        let shown = self.view.iter().filter(|((section, _), shown)| wanted.wants(*section, &shown.queues));
         shown.map(|((section, key), shown)| (*section, &**key, &*shown.json))
     }
 

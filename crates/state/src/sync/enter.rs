@@ -3,12 +3,12 @@
 use hookswitch_protocol::Timestamp;
 
 use crate::counts::Ignored;
+use crate::entries::{Agent, Call, LastUpdate, Member, Phase, Standing, Waiting};
 use crate::fields::Key;
 use crate::model::UNKNOWN;
-use crate::records::{Agent, Call, Heard, Member, Phase, Standing, Waiting};
 use crate::section::Section;
 use crate::state::{Effect, State};
-use crate::sync::said::{SaidAgent, SaidCall, SaidMember, SaidWaiting, Sync};
+use crate::sync::reported::{ReportedAgent, ReportedCall, ReportedMember, ReportedWaiting, Sync};
 
 impl State {
     /// The record of a sync: silently, all that is not an end.
@@ -30,13 +30,13 @@ impl State {
         let as_of = self.as_of(&sync);
         // First, or a call would seem to wait that does not.
         self.drop_unnamed(&sync, as_of);
-        sync.agents.iter().flatten().for_each(|(key, said)| self.sync_agent(key, said, as_of));
-        sync.calls.iter().flatten().for_each(|(key, said)| self.sync_call(key, said, as_of));
-        sync.members.iter().flatten().for_each(|(key, said)| self.sync_member(key, said, as_of));
+        sync.agents.iter().flatten().for_each(|(key, reported)| self.sync_agent(key, reported, as_of));
+        sync.calls.iter().flatten().for_each(|(key, reported)| self.sync_call(key, reported, as_of));
+        sync.members.iter().flatten().for_each(|(key, reported)| self.sync_member(key, reported, as_of));
         self.sync_waiting(&sync, as_of);
         self.drop_unknown(&sync, as_of);
         if sync.complete {
-            self.said_everything(&sync.source);
+            self.reported_everything(&sync.source);
         }
         Ok(())
     }
@@ -46,17 +46,18 @@ impl State {
         if !sync.complete {
             return;
         }
-        let is_its =
-            |source: &Option<Key>, heard: Heard| source.as_ref() == Some(&sync.source) && heard.offset <= as_of;
+        let is_its = |source: &Option<Key>, last_update: LastUpdate| {
+            source.as_ref() == Some(&sync.source) && last_update.offset <= as_of
+        };
         if let Some(named) = &sync.members {
-            let members = self.model.members.iter().filter(|(_, member)| is_its(&member.source, member.heard));
+            let members = self.model.members.iter().filter(|(_, member)| is_its(&member.source, member.last_update));
             let gone: Vec<Key> = members.map(|(key, _)| key).filter(|key| !named.contains_key(*key)).cloned().collect();
             for key in gone {
                 self.remove_member(&key);
             }
         }
         if let Some(named) = &sync.waiting {
-            let waiting = self.model.waiting.iter().filter(|(_, waiting)| is_its(&waiting.source, waiting.heard));
+            let waiting = self.model.waiting.iter().filter(|(_, waiting)| is_its(&waiting.source, waiting.last_update));
             let gone: Vec<Key> = waiting.map(|(key, _)| key).filter(|key| !named.contains_key(*key)).cloned().collect();
             for key in gone {
                 self.leave_queue(&key);
@@ -72,7 +73,7 @@ impl State {
         let model = &self.model;
         let is_gone = |(key, agent): &(&Key, &Agent)| {
             let is_idle = agent.calls.is_empty() && agent.rings.is_empty() && !model.places.contains_key(*key);
-            agent.state == UNKNOWN && is_idle && agent.heard.offset <= as_of && !named.contains_key(*key)
+            agent.state == UNKNOWN && is_idle && agent.last_update.offset <= as_of && !named.contains_key(*key)
         };
         let gone: Vec<Key> = model.agents.iter().filter(is_gone).map(|(key, _)| key.clone()).collect();
         for key in gone {
@@ -89,13 +90,13 @@ impl State {
     }
 
     /// A time that was said, but none of the future.
-    fn said_time(&self, said: Option<Timestamp>, otherwise: Timestamp) -> Timestamp {
-        said.unwrap_or(otherwise).min(self.at())
+    fn reported_time(&self, reported: Option<Timestamp>, otherwise: Timestamp) -> Timestamp {
+        reported.unwrap_or(otherwise).min(self.at())
     }
 
     /// The entry keeps the offset of its last event, since a sync is none.
-    fn confirmed(&self, old: Option<Heard>) -> Heard {
-        Heard { offset: old.map_or(0, |old| old.offset), at: self.at() }
+    fn confirmed(&self, old: Option<LastUpdate>) -> LastUpdate {
+        LastUpdate { offset: old.map_or(0, |old| old.offset), at: self.at() }
     }
 
     fn is_anothers(&mut self, source: Option<&Key>) -> bool {
@@ -106,29 +107,33 @@ impl State {
         is_anothers
     }
 
-    fn sync_agent(&mut self, key: &Key, said: &SaidAgent, as_of: u64) {
-        let old = self.model.agents.get(key).map(|agent| (agent.heard, agent.since, agent.state == said.state));
-        if old.is_some_and(|(heard, ..)| heard.offset > as_of) || !self.know_agent(&said.user_id) {
+    fn sync_agent(&mut self, key: &Key, reported: &ReportedAgent, as_of: u64) {
+        let old =
+            self.model.agents.get(key).map(|agent| (agent.last_update, agent.since, agent.state == reported.state));
+        if old.is_some_and(|(last_update, ..)| last_update.offset > as_of) || !self.know_agent(&reported.user_id) {
             return;
         }
         let since = old.filter(|(.., is_same)| *is_same).map_or(self.at(), |(_, since, _)| since);
-        let (since, heard) = (self.said_time(said.since, since), self.confirmed(old.map(|(heard, ..)| heard)));
+        let (since, last_update) =
+            (self.reported_time(reported.since, since), self.confirmed(old.map(|(last_update, ..)| last_update)));
         if let Some(agent) = self.model.agents.get_mut(key) {
-            agent.username = said.username.clone().or(agent.username.take());
-            agent.extension = said.extension.clone().or(agent.extension.take());
-            agent.state.clone_from(&said.state);
-            agent.reason.clone_from(&said.reason);
-            (agent.since, agent.heard) = (since, heard);
+            agent.username = reported.username.clone().or(agent.username.take());
+            agent.extension = reported.extension.clone().or(agent.extension.take());
+            agent.state.clone_from(&reported.state);
+            agent.reason.clone_from(&reported.reason);
+            (agent.since, agent.last_update) = (since, last_update);
         }
         self.touch(Section::Agents, key);
-        self.recount(&said.user_id);
+        self.recount(&reported.user_id);
     }
 
-    fn sync_call(&mut self, key: &Key, said: &SaidCall, as_of: u64) {
+    fn sync_call(&mut self, key: &Key, reported: &ReportedCall, as_of: u64) {
         let old = self.model.calls.get(key).cloned();
-        let is_later = old.as_ref().is_some_and(|old| old.heard.offset > as_of)
+        let is_later = old.as_ref().is_some_and(|old| old.last_update.offset > as_of)
             || self.model.past.get(key).is_some_and(|past| past.offset > as_of);
-        if is_later || said.phase == Phase::Ended || self.is_anothers(old.as_ref().and_then(|old| old.source.as_ref()))
+        if is_later
+            || reported.phase == Phase::Ended
+            || self.is_anothers(old.as_ref().and_then(|old| old.source.as_ref()))
         {
             return;
         }
@@ -137,52 +142,52 @@ impl State {
         }
         self.model.past.remove(key);
         let old = old.filter(|old| !old.is_ended);
-        let since = old.as_ref().filter(|old| old.phase == said.phase).map_or(self.at(), |old| old.since);
+        let since = old.as_ref().filter(|old| old.phase == reported.phase).map_or(self.at(), |old| old.since);
         let started_at = old.as_ref().map_or(self.at(), |old| old.started_at);
-        let is_answered = matches!(said.phase, Phase::Talking | Phase::Held);
+        let is_answered = matches!(reported.phase, Phase::Talking | Phase::Held);
         let was_answered = old.as_ref().is_some_and(|old| old.is_answered);
         let call = Call {
-            direction: said.direction.clone(),
-            caller_id: said.caller_id.clone(),
-            caller_name: said.caller_name.clone(),
-            destination: said.destination.clone(),
-            queue_name: said.queue_name.clone(),
-            agents: said.agents.clone(),
-            ringing: said.ringing.clone(),
-            since: self.said_time(said.since, since),
-            started_at: self.said_time(said.started_at, started_at),
-            transfers: said.transfers,
+            direction: reported.direction.clone(),
+            caller_id: reported.caller_id.clone(),
+            caller_name: reported.caller_name.clone(),
+            destination: reported.destination.clone(),
+            queue_name: reported.queue_name.clone(),
+            agents: reported.agents.clone(),
+            ringing: reported.ringing.clone(),
+            since: self.reported_time(reported.since, since),
+            started_at: self.reported_time(reported.started_at, started_at),
+            transfers: reported.transfers,
             reason: None,
             source: self.moment.source.clone(),
-            heard: self.confirmed(old.map(|old| old.heard)),
-            phase: said.phase,
-            is_answered: is_answered || said.phase == Phase::Parked && was_answered,
-            is_held: said.phase == Phase::Held,
-            is_parked: said.phase == Phase::Parked,
+            last_update: self.confirmed(old.map(|old| old.last_update)),
+            phase: reported.phase,
+            is_answered: is_answered || reported.phase == Phase::Parked && was_answered,
+            is_held: reported.phase == Phase::Held,
+            is_parked: reported.phase == Phase::Parked,
             is_ended: false,
-            told: matches!(said.phase, Phase::Ringing | Phase::Queued).then_some(said.phase),
+            told: matches!(reported.phase, Phase::Ringing | Phase::Queued).then_some(reported.phase),
         };
         self.put_call(key, call);
     }
 
-    fn sync_member(&mut self, key: &Key, said: &SaidMember, as_of: u64) {
+    fn sync_member(&mut self, key: &Key, reported: &ReportedMember, as_of: u64) {
         let old = self.model.members.get(key).cloned();
-        let is_later = old.as_ref().is_some_and(|old| old.heard.offset > as_of);
+        let is_later = old.as_ref().is_some_and(|old| old.last_update.offset > as_of);
         if is_later || self.is_anothers(old.as_ref().and_then(|old| old.source.as_ref())) {
             return;
         }
-        let since = old.as_ref().filter(|old| old.paused == said.paused).map_or(self.at(), |old| old.since);
+        let since = old.as_ref().filter(|old| old.paused == reported.paused).map_or(self.at(), |old| old.since);
         let member = Member {
-            queue_name: said.queue_name.clone(),
-            user_id: said.user_id.clone(),
-            username: said.username.clone(),
-            interface: said.interface.clone(),
-            paused: said.paused,
-            reason: said.reason.clone(),
-            penalty: said.penalty,
-            since: self.said_time(said.since, since),
+            queue_name: reported.queue_name.clone(),
+            user_id: reported.user_id.clone(),
+            username: reported.username.clone(),
+            interface: reported.interface.clone(),
+            paused: reported.paused,
+            reason: reported.reason.clone(),
+            penalty: reported.penalty,
+            since: self.reported_time(reported.since, since),
             source: self.moment.source.clone(),
-            heard: self.confirmed(old.as_ref().map(|old| old.heard)),
+            last_update: self.confirmed(old.as_ref().map(|old| old.last_update)),
             counted: old.map_or(Standing::default(), |old| old.counted),
         };
         self.put_member(key, member);
@@ -190,35 +195,35 @@ impl State {
 
     /// All of them leave before the first comes, or they would be in each other's places.
     fn sync_waiting(&mut self, sync: &Sync, as_of: u64) {
-        let said = sync.waiting.iter().flatten();
-        let said: Vec<(&Key, Waiting)> =
-            said.filter_map(|(key, said)| Some((key, self.said_waiting(key, said, as_of)?))).collect();
-        for (key, waiting) in said {
+        let reported = sync.waiting.iter().flatten();
+        let reported: Vec<(&Key, Waiting)> =
+            reported.filter_map(|(key, reported)| Some((key, self.said_waiting(key, reported, as_of)?))).collect();
+        for (key, waiting) in reported {
             self.enter_queue(key, waiting, None, true);
             self.waits_otherwise(key);
         }
     }
 
     /// How a caller is to wait, who has left where it waited; `None` where it is left alone.
-    fn said_waiting(&mut self, key: &Key, said: &SaidWaiting, as_of: u64) -> Option<Waiting> {
+    fn said_waiting(&mut self, key: &Key, reported: &ReportedWaiting, as_of: u64) -> Option<Waiting> {
         let old = self.model.waiting.get(key).cloned();
-        let is_later = old.as_ref().is_some_and(|old| old.heard.offset > as_of)
-            || self.model.calls.get(key).is_some_and(|call| call.heard.offset > as_of)
+        let is_later = old.as_ref().is_some_and(|old| old.last_update.offset > as_of)
+            || self.model.calls.get(key).is_some_and(|call| call.last_update.offset > as_of)
             || self.is_over_call(key);
         if is_later || self.is_anothers(old.as_ref().and_then(|old| old.source.as_ref())) {
             return None;
         }
         self.leave_queue(key);
-        let is_same = |old: &&Waiting| old.queue_name == said.queue_name;
+        let is_same = |old: &&Waiting| old.queue_name == reported.queue_name;
         let since = old.as_ref().filter(is_same).map_or(self.at(), |old| old.since);
         Some(Waiting {
-            queue_name: said.queue_name.clone(),
-            caller_id: said.caller_id.clone(),
-            caller_name: said.caller_name.clone(),
-            order: said.order,
-            since: self.said_time(said.since, since),
+            queue_name: reported.queue_name.clone(),
+            caller_id: reported.caller_id.clone(),
+            caller_name: reported.caller_name.clone(),
+            order: reported.order,
+            since: self.reported_time(reported.since, since),
             source: self.moment.source.clone(),
-            heard: self.confirmed(old.map(|old| old.heard)),
+            last_update: self.confirmed(old.map(|old| old.last_update)),
         })
     }
 }

@@ -3,8 +3,8 @@
 mod enter;
 mod plan;
 mod read;
-mod said;
+mod reported;
 
 pub use plan::Plan;
 pub use read::{InvalidSync, MAX_SYNC_BYTES};
-pub use said::Sync;
+pub use reported::Sync;

@@ -1,10 +1,10 @@
 //! What has to be published for a sync, in this order: the ends of calls, then the record that the fold reads.
 
+use crate::entries::{Call, Phase};
 use crate::fields::Key;
 use crate::record::{SOURCE_BACK, SYNC_RECORD};
-use crate::records::{Call, Phase};
 use crate::state::State;
-use crate::sync::said::Sync;
+use crate::sync::reported::Sync;
 use crate::times::{Due, end};
 
 /// What to publish, one after the other, so that a sync takes effect.
@@ -43,8 +43,8 @@ impl State {
 
     /// The last offset that a sync knows of; in another epoch none of this one.
     pub(crate) fn as_of(&self, sync: &Sync) -> u64 {
-        let (now, said) = (self.position, sync.as_of);
-        match now.zip(said) {
+        let (now, reported) = (self.position, sync.as_of);
+        match now.zip(reported) {
             Some((now, (epoch, offset))) if now.epoch == epoch => offset,
             _ => 0,
         }
@@ -53,12 +53,12 @@ impl State {
 
 /// Whether a sync says that a call is over.
 fn is_over(sync: &Sync, key: &Key, call: &Call, as_of: u64) -> bool {
-    if call.is_ended || call.source.as_ref() != Some(&sync.source) || call.heard.offset > as_of {
+    if call.is_ended || call.source.as_ref() != Some(&sync.source) || call.last_update.offset > as_of {
         return false;
     }
     match sync.calls.as_ref().map(|calls| calls.get(key)) {
         None => false,
         Some(None) => sync.complete,
-        Some(Some(said)) => said.phase == Phase::Ended,
+        Some(Some(reported)) => reported.phase == Phase::Ended,
     }
 }

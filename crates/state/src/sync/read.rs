@@ -9,11 +9,11 @@ use hookswitch_protocol::{Position, Timestamp, UserId};
 use serde_json::{Map, Value};
 
 use crate::counts::Ignored;
+use crate::entries::Phase;
 use crate::fields::{Key, checked_key, cut};
 use crate::model::user_key;
-use crate::records::Phase;
 use crate::sources::is_source_name;
-use crate::sync::said::{SaidAgent, SaidCall, SaidMember, SaidWaiting, Sync};
+use crate::sync::reported::{ReportedAgent, ReportedCall, ReportedMember, ReportedWaiting, Sync};
 
 /// A sync is at most so large.
 pub const MAX_SYNC_BYTES: usize = 8 * 1024 * 1024;
@@ -139,11 +139,11 @@ fn section<T>(
         let path = format!("sections.{name}.{at}");
         let Some(fields) = value.as_object() else { return Err(invalid(path, "must be an object")) };
         let entry = Entry { fields, name: key, path };
-        let (own, said) = read(&entry)?;
+        let (own, reported) = read(&entry)?;
         if key.is_some_and(|key| *key != *own) {
             return Err(invalid(entry.path, "stands under another key than it names"));
         }
-        if all.insert(own, said).is_some() {
+        if all.insert(own, reported).is_some() {
             return Err(invalid(entry.path, "comes twice"));
         }
     }
@@ -244,10 +244,10 @@ fn flag(fields: &Map<String, Value>, field: &str) -> Read<Option<bool>> {
     }
 }
 
-fn agent(entry: &Entry<'_>) -> Read<(Key, SaidAgent)> {
+fn agent(entry: &Entry<'_>) -> Read<(Key, ReportedAgent)> {
     let named = entry.name.and_then(|name| UserId::parse(name).ok()).filter(|user| !user.is_zero());
     let user_id = entry.user("user_id")?.or(named).ok_or_else(|| entry.invalid("user_id", "is missing"))?;
-    let said = SaidAgent {
+    let reported = ReportedAgent {
         username: entry.text("username")?,
         extension: entry.text("extension")?,
         state: entry.text("state")?.ok_or_else(|| entry.invalid("state", "is missing"))?,
@@ -255,15 +255,15 @@ fn agent(entry: &Entry<'_>) -> Read<(Key, SaidAgent)> {
         since: entry.time("since")?,
         user_id,
     };
-    Ok((user_key(&said.user_id), said))
+    Ok((user_key(&reported.user_id), reported))
 }
 
-fn call(entry: &Entry<'_>) -> Read<(Key, SaidCall)> {
+fn call(entry: &Entry<'_>) -> Read<(Key, ReportedCall)> {
     let phase = match entry.text("phase")? {
         None => Phase::Incoming,
         Some(phase) => serde_json::from_value(Value::from(phase)).map_err(|_| entry.invalid("phase", "is none"))?,
     };
-    let said = SaidCall {
+    let reported = ReportedCall {
         phase,
         direction: entry.text("direction")?.unwrap_or_else(|| INBOUND.to_owned()),
         caller_id: entry.text("caller_id")?.unwrap_or_default(),
@@ -276,11 +276,11 @@ fn call(entry: &Entry<'_>) -> Read<(Key, SaidCall)> {
         started_at: entry.time("started_at")?,
         transfers: entry.number("transfers")?.unwrap_or(0).max(0).unsigned_abs(),
     };
-    Ok((entry.key_or_name("unique_id")?, said))
+    Ok((entry.key_or_name("unique_id")?, reported))
 }
 
-fn member(entry: &Entry<'_>) -> Read<(Key, SaidMember)> {
-    let said = SaidMember {
+fn member(entry: &Entry<'_>) -> Read<(Key, ReportedMember)> {
+    let reported = ReportedMember {
         queue_name: entry.key("queue_name")?,
         user_id: entry.user("user_id")?,
         username: entry.text("username")?,
@@ -290,21 +290,21 @@ fn member(entry: &Entry<'_>) -> Read<(Key, SaidMember)> {
         penalty: entry.number("penalty")?,
         since: entry.time("since")?,
     };
-    let name = match &said.user_id {
+    let name = match &reported.user_id {
         Some(user) => user_key(user),
         None => entry.key("interface")?,
     };
-    let key = checked_key(&format!("{}/{name}", said.queue_name));
-    Ok((key.map_err(|_| entry.invalid("queue_name", "makes a key of more than 128 bytes"))?, said))
+    let key = checked_key(&format!("{}/{name}", reported.queue_name));
+    Ok((key.map_err(|_| entry.invalid("queue_name", "makes a key of more than 128 bytes"))?, reported))
 }
 
-fn waiting(entry: &Entry<'_>) -> Read<(Key, SaidWaiting)> {
-    let said = SaidWaiting {
+fn waiting(entry: &Entry<'_>) -> Read<(Key, ReportedWaiting)> {
+    let reported = ReportedWaiting {
         queue_name: entry.key("queue_name")?,
         caller_id: entry.text("caller_id")?.unwrap_or_default(),
         caller_name: entry.text("caller_name")?,
         order: entry.number("order")?.unwrap_or(i64::MAX >> 11),
         since: entry.time("since")?,
     };
-    Ok((entry.key_or_name("unique_id")?, said))
+    Ok((entry.key_or_name("unique_id")?, reported))
 }

@@ -11,7 +11,7 @@ use crate::{Changes, Incomplete, Reader, State, StateSettings, StateSubscription
 
 /// One event of a history.
 #[derive(Debug, Clone)]
-struct Said {
+struct Step {
     event_type: &'static str,
     payload: Value,
     /// Milliseconds from the one before; not always forwards, since nodes' clocks differ.
@@ -43,7 +43,7 @@ const TYPES: [&str; 22] = [
     "alert",
 ];
 
-fn said() -> impl Strategy<Value = Said> {
+fn step() -> impl Strategy<Value = Step> {
     let ids = (0..TYPES.len(), 0..6_u32, 1..5_i64, 0..3_usize, 0..6_i64, -500..3_000_i64);
     ids.prop_map(|(event_type, call, agent, queue, place, later)| {
         let mut payload = json!({
@@ -62,17 +62,17 @@ fn said() -> impl Strategy<Value = Said> {
         if place > 0 {
             payload["position"] = json!(place);
         }
-        Said { event_type: TYPES[event_type], payload, later }
+        Step { event_type: TYPES[event_type], payload, later }
     })
 }
 
-fn histories() -> impl Strategy<Value = Vec<Said>> {
-    prop::collection::vec(said(), 1..120)
+fn histories() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..120)
 }
 
-fn fold(folder: &mut Folder, said: &Said) {
-    folder.now += said.later;
-    folder.apply(said.event_type, &said.payload.to_string(), Some("pbx"));
+fn fold(folder: &mut Folder, step: &Step) {
+    folder.now += step.later;
+    folder.apply(step.event_type, &step.payload.to_string(), Some("pbx"));
 }
 
 /// What a page keeps.
@@ -152,12 +152,12 @@ proptest! {
     #[test]
     fn all_who_fold_the_same_agree(history in histories(), at in 0..120_usize) {
         let (mut one, mut other) = (Folder::new(), Folder::new());
-        for (n, said) in history.iter().enumerate() {
-            fold(&mut one, said);
+        for (n, step) in history.iter().enumerate() {
+            fold(&mut one, step);
             if n == at {
                 other = moved_to_another_node(&other);
             }
-            fold(&mut other, said);
+            fold(&mut other, step);
             if n % 16 == 0 {
                 prop_assert_eq!(one.state.save(), other.state.save());
                 prop_assert_eq!(one.state.n_bytes(), other.state.n_bytes());
@@ -173,8 +173,8 @@ proptest! {
     #[test]
     fn what_was_folded_already_changes_nothing(history in histories()) {
         let mut folder = Folder::new();
-        for said in &history {
-            fold(&mut folder, said);
+        for step in &history {
+            fold(&mut folder, step);
         }
         let before = folder.state.save();
         let position = folder.state.position();
@@ -200,8 +200,8 @@ proptest! {
         let wishes = wishes();
         let mut readers: Vec<(Mirror, Reader, Option<Position>)> =
             wishes.iter().map(|_| (Mirror::default(), folder.state.reader(), folder.state.position())).collect();
-        for (said, (read, nap)) in history.iter().zip(reads.iter().zip(&naps)) {
-            fold(&mut folder, said);
+        for (step, (read, nap)) in history.iter().zip(reads.iter().zip(&naps)) {
+            fold(&mut folder, step);
             if *nap > 25 {
                 folder.wait(*nap);
             }
@@ -239,9 +239,9 @@ proptest! {
         at in 0..120_usize,
     ) {
         let (mut source, mut node) = (Folder::new(), Folder::new());
-        for (n, (said, lost)) in history.iter().zip(&lost).enumerate() {
-            fold(&mut source, said);
-            node.now = source.now - said.later;
+        for (n, (step, lost)) in history.iter().zip(&lost).enumerate() {
+            fold(&mut source, step);
+            node.now = source.now - step.later;
             if n == at {
                 node.state.gap(Some(Position { epoch: 8, offset: 0 }), Timestamp::from_millis(node.now));
             }
@@ -250,7 +250,7 @@ proptest! {
                 let now = Timestamp::from_millis(node.now);
                 node.state.gap(node.next(), now);
             } else {
-                fold(&mut node, said);
+                fold(&mut node, step);
             }
         }
         source.sync(&json!({"source": "pbx"}));

@@ -63,16 +63,16 @@ impl WebhookDirectory for Store {
         webhook: NewWebhook,
         most: u32,
     ) -> BoxFuture<'a, Result<Webhook, DirectoryError>> {
-        let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
+        let (tenant, columns, clock) = (tenant.clone(), self.inner.columns.clone(), self.inner.clock.clone());
         let turn = (Caller::Tenant(tenant.clone()), Weight::LIGHT);
-        let work = move |conn: &mut _| webhooks::create(conn, &codec, &tenant, (&webhook, most), clock.now());
+        let work = move |conn: &mut _| webhooks::create(conn, &columns, &tenant, (&webhook, most), clock.now());
         let created = self.inner.acceptance.call_as(Failure::directory, "create a webhook", turn, work);
         Box::pin(async move { created.await?.ok_or(DirectoryError::TooMany { most }) })
     }
 
     fn list<'a>(&'a self, tenant: &'a TenantId, page: Page) -> BoxFuture<'a, Result<Listed<Webhook>, DirectoryError>> {
-        let (asker, tenant, codec) = (Some(tenant.clone()), tenant.clone(), self.inner.codec.clone());
-        let query = move |conn: &mut _| webhook_lists::list(conn, &codec, &tenant, page);
+        let (asker, tenant, columns) = (Some(tenant.clone()), tenant.clone(), self.inner.columns.clone());
+        let query = move |conn: &mut _| webhook_lists::list(conn, &columns, &tenant, page);
         self.inner.readers.reports.read_as(Failure::directory, "list webhooks", asker, query)
     }
 
@@ -81,8 +81,8 @@ impl WebhookDirectory for Store {
         tenant: &'a TenantId,
         id: WebhookId,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
-        let (asker, tenant, codec) = (Some(tenant.clone()), tenant.clone(), self.inner.codec.clone());
-        let query = move |conn: &mut _| webhooks::get(conn, &codec, &tenant, id);
+        let (asker, tenant, columns) = (Some(tenant.clone()), tenant.clone(), self.inner.columns.clone());
+        let query = move |conn: &mut _| webhooks::get(conn, &columns, &tenant, id);
         self.inner.readers.ownership.read_as(Failure::directory, "read a webhook", asker, query)
     }
 
@@ -92,9 +92,9 @@ impl WebhookDirectory for Store {
         id: WebhookId,
         change: WebhookChange,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
-        let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
+        let (tenant, columns, clock) = (tenant.clone(), self.inner.columns.clone(), self.inner.clock.clone());
         let turn = Caller::Tenant(tenant.clone());
-        let work = move |conn: &mut _| webhooks::update(conn, &codec, &tenant, id, &change, clock.now());
+        let work = move |conn: &mut _| webhooks::update(conn, &columns, &tenant, id, &change, clock.now());
         self.change("update a webhook", turn, id, work)
     }
 
@@ -113,10 +113,11 @@ impl WebhookDirectory for Store {
         secret: Secret,
         valid_until: Timestamp,
     ) -> BoxFuture<'a, Result<Option<Webhook>, DirectoryError>> {
-        let (tenant, codec, clock) = (tenant.clone(), self.inner.codec.clone(), self.inner.clock.clone());
+        let (tenant, columns, clock) = (tenant.clone(), self.inner.columns.clone(), self.inner.clock.clone());
         let turn = Caller::Tenant(tenant.clone());
-        let work =
-            move |conn: &mut _| webhooks::rotate_secret(conn, &codec, &tenant, id, &secret, (valid_until, clock.now()));
+        let work = move |conn: &mut _| {
+            webhooks::rotate_secret(conn, &columns, &tenant, id, &secret, (valid_until, clock.now()))
+        };
         let rotated = self.change("rotate a secret", turn, id, work);
         Box::pin(async move { rotated.await?.map_err(|webhooks::IsPresent| DirectoryError::PresentSecret) })
     }
@@ -127,8 +128,8 @@ impl WebhookDirectory for Store {
         reason: DisableReason,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<Option<Webhook>, DirectoryError>> {
-        let codec = self.inner.codec.clone();
-        let work = move |conn: &mut _| webhooks::disable(conn, &codec, id, reason, at);
+        let columns = self.inner.columns.clone();
+        let work = move |conn: &mut _| webhooks::disable(conn, &columns, id, reason, at);
         self.change("disable a webhook", Caller::Node, id, work)
     }
 
@@ -137,8 +138,8 @@ impl WebhookDirectory for Store {
             let (mut all, mut next) = (Vec::new(), Some(i64::MIN));
             // Read by read: with very many webhooks one would never end in time.
             while let Some(after) = next {
-                let codec = self.inner.codec.clone();
-                let query = move |conn: &mut _| webhook_lists::some_of_all(conn, &codec, after);
+                let columns = self.inner.columns.clone();
+                let query = move |conn: &mut _| webhook_lists::some_of_all(conn, &columns, after);
                 let some = self.inner.readers.upkeep.read(&None, query).await;
                 let (some, last) = some.map_err(|failure| failure.directory("list all webhooks"))?;
                 all.extend(some);

@@ -13,12 +13,12 @@ use super::endings::Endings;
 use super::known_version::KnownVersion;
 use super::owed::OwedLogs;
 use super::{Conn, PendingUsers, ReaderClasses, Writer};
-use crate::codec::Codec;
+use crate::ended_nodes::EndedNodes;
 use crate::error::Failure;
-use crate::former::EndedNodes;
 use crate::metrics::StoreMetrics;
 use crate::offline_claim::Holder;
 use crate::step_size::StepSize;
+use crate::webhook_columns::WebhookColumns;
 use crate::weight::{Caller, Weight};
 
 /// The longest rest between two steps of a chore.
@@ -28,7 +28,7 @@ const LONGEST_REST: Duration = Duration::from_millis(50);
 pub(crate) struct Inner {
     pub(crate) offline: OfflineLimits,
     pub(crate) metrics: StoreMetrics,
-    pub(crate) codec: Arc<Codec>,
+    pub(crate) columns: Arc<WebhookColumns>,
     pub(crate) clock: Clock,
     /// Acceptance and registrations: what somebody outside waits for.
     pub(crate) acceptance: Writer,

@@ -50,8 +50,8 @@ impl DeliveryLedger for Store {
         Box::pin(async move {
             let n_wished: u32 = request.wishes.iter().map(|wish| wish.fresh + wish.retries).sum();
             let turn = (Caller::Node, Weight::of_rows(n_wished as usize));
-            let (codec, endings) = (Arc::clone(&self.inner.codec), Arc::clone(&self.inner.chores.endings));
-            let work = move |conn: &mut _| lease::lease(conn, &codec, &request);
+            let (columns, endings) = (Arc::clone(&self.inner.columns), Arc::clone(&self.inner.chores.endings));
+            let work = move |conn: &mut _| lease::lease(conn, &columns, &request);
             let after = move |granted: &lease::Granted| endings.note(&granted.to_end);
             let granted = self.inner.dispatch.call_then(turn, work, after).await;
             granted.map(|granted| granted.leased).map_err(|failure| failure.ledger("lease deliveries"))

@@ -167,9 +167,9 @@ impl Inner {
         attempts: Vec<Attempted>,
         rule: DisableRule,
     ) -> Result<bool, Failure> {
-        let codec = Arc::clone(&self.codec);
+        let columns = Arc::clone(&self.columns);
         let turn = (Caller::Node, Weight::of_rows(attempts.len()));
-        let work = move |conn: &mut _| finish::log_owed(conn, &codec, (webhook, waits), &attempts, rule);
+        let work = move |conn: &mut _| finish::log_owed(conn, &columns, (webhook, waits), &attempts, rule);
         let noted = Arc::clone(&self.chores.owed);
         let after = move |switched_off: &Option<Vec<DisabledWebhook>>| {
             noted.note_disabled(switched_off.as_deref().unwrap_or_default());

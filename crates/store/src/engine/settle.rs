@@ -72,10 +72,10 @@ impl Store {
     /// Settles while somebody else has rows of webhooks locked: their deliveries end like others, and what
     /// belongs into the locked rows and the log is owed.
     async fn settle_past_locks(&self, piece: &Piece, rule: DisableRule) -> Result<Settled, Failure> {
-        let (codec, attempts) = (Arc::clone(&self.inner.codec), Arc::clone(piece));
+        let (columns, attempts) = (Arc::clone(&self.inner.columns), Arc::clone(piece));
         let (owed, metrics) = (Arc::clone(&self.inner.chores.owed), self.inner.metrics.clone());
         let kept = Arc::clone(piece);
-        let work = move |conn: &mut _| finish::finish_past_locks(conn, &codec, &attempts, rule);
+        let work = move |conn: &mut _| finish::finish_past_locks(conn, &columns, &attempts, rule);
         let after = move |(_, places): &(Settled, Vec<(usize, String)>)| {
             let attempts = places.iter().map(|(place, tenant)| OwedAttempt {
                 attempted: kept[*place].clone(),

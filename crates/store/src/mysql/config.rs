@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hookswitch_protocol::Secret;
 
-use crate::former::EndedNodes;
+use crate::ended_nodes::EndedNodes;
 use crate::secret_keys::SecretKeys;
 
 /// How to reach and use a MySQL or MariaDB server. Prints without the password.

@@ -11,7 +11,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use hookswitch_protocol::Timestamp;
 
 use super::dialect::Conn;
-use crate::former::EndedNodes;
+use crate::ended_nodes::EndedNodes;
 use crate::offline_claim::{Acquired, Holder, Key};
 use crate::schema::offline_messages as messages;
 

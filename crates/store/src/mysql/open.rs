@@ -16,10 +16,10 @@ use super::engine::{
     share,
 };
 use super::{migrate, offline_claim};
-use crate::codec::Codec;
 use crate::error::{Failure, StoreError};
 use crate::metrics::StoreMetrics;
 use crate::offline_claim::Holder;
+use crate::webhook_columns::WebhookColumns;
 use crate::weight::{Caller, Weight};
 
 impl Store {
@@ -38,14 +38,14 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let connector = Connector::new(config.clone());
         let looking = migrate::check_schema(connector.log_in().await?, &config).await?;
-        let codec = Arc::new(Codec::new(config.secret_keys.clone()));
-        drop(check_seals(looking, &config, codec.clone()).await?);
+        let columns = Arc::new(WebhookColumns::new(config.secret_keys.clone()));
+        drop(check_seals(looking, &config, columns.clone()).await?);
         let bounds = (config.queue, config.wait);
         let writing = connector.writing();
         let (acceptance, dispatch) = (writing.log_in().await?, writing.log_in().await?);
         let metrics = StoreMetrics::default();
         let row_numbers = RowNumbers::new(RandomState::new());
-        let context = Arc::new(WriterContext { codec: codec.clone(), row_numbers });
+        let context = Arc::new(WriterContext { columns: columns.clone(), row_numbers });
         let limits = ReadLimits {
             n_reports: config.n_readers,
             report_limit: config.report_limit,
@@ -60,7 +60,7 @@ impl Store {
         let (acceptance, dispatch) = (start(writing.clone(), acceptance), start(writing, dispatch));
         let inner = Inner {
             offline,
-            codec,
+            columns,
             readers: ReaderClasses::new(|limit| connector.reading(limit), limits, &metrics),
             acceptance,
             dispatch,
@@ -90,10 +90,10 @@ fn generated(clock: &Clock) -> Holder {
 }
 
 /// Gives the connection back when every seal in the tables can be opened: nothing is ever sent unsigned.
-async fn check_seals(conn: Conn, config: &MySqlConfig, codec: Arc<Codec>) -> Result<Conn, StoreError> {
+async fn check_seals(conn: Conn, config: &MySqlConfig, columns: Arc<WebhookColumns>) -> Result<Conn, StoreError> {
     let checked = migrate::blocking(conn, config.to_string(), move |conn, database| {
         let failed = |source: diesel::result::Error| migrate::failed("read", database, Box::new(source));
-        match n_unreadable(conn, &codec).map_err(failed)? {
+        match n_unreadable(conn, &columns).map_err(failed)? {
             0 => Ok(()),
             n_rows => Err(StoreError::Sealed { database: database.to_owned(), n_rows }),
         }

@@ -9,13 +9,13 @@ use tokio::sync::oneshot;
 use super::connect::Connector;
 use super::dialect::{Conn, RowNumbers};
 use super::engine::writer::{Job, WriterContext, WriterStats, group::run};
-use crate::codec::Codec;
 use crate::error::Failure;
 use crate::secret_keys::SecretKeys;
+use crate::webhook_columns::WebhookColumns;
 
 fn context() -> Arc<WriterContext> {
-    let codec = Arc::new(Codec::new(SecretKeys::default()));
-    Arc::new(WriterContext { codec, row_numbers: RowNumbers })
+    let columns = Arc::new(WebhookColumns::new(SecretKeys::default()));
+    Arc::new(WriterContext { columns, row_numbers: RowNumbers })
 }
 
 #[derive(QueryableByName)]

@@ -16,11 +16,11 @@ use super::engine::{
 use super::file::{check_path, failed};
 use super::lock::{FileLock, private};
 use super::{migrate, recover};
-use crate::codec::Codec;
 use crate::config::StoreConfig;
+use crate::ended_nodes::EndedNodes;
 use crate::error::StoreError;
-use crate::former::EndedNodes;
 use crate::metrics::StoreMetrics;
+use crate::webhook_columns::WebhookColumns;
 
 impl Store {
     /// Opens the file, making it when missing (readable by this system user only), takes its lock,
@@ -40,10 +40,10 @@ impl Store {
         let path = check_path(&config.path)?;
         let lock = Arc::new(FileLock::take(Path::new(&path), config.lock_wait).await?);
         let connector = Connector::writing(&path, config.busy_timeout, lock);
-        let codec = Arc::new(Codec::new(config.secret_keys));
-        let (conn, waiting) = prepare(path.clone(), connector.clone(), codec.clone()).await?;
+        let columns = Arc::new(WebhookColumns::new(config.secret_keys));
+        let (conn, waiting) = prepare(path.clone(), connector.clone(), columns.clone()).await?;
         let metrics = StoreMetrics::default();
-        let context = Arc::new(WriterContext { codec: codec.clone(), row_numbers: RowNumbers });
+        let context = Arc::new(WriterContext { columns: columns.clone(), row_numbers: RowNumbers });
         let bounds = (config.queue, config.wait);
         let limits = ReadLimits {
             n_reports: config.n_readers,
@@ -57,7 +57,7 @@ impl Store {
         let inner = Inner {
             offline,
             metrics,
-            codec,
+            columns,
             clock,
             acceptance: writer.clone(),
             dispatch: writer,
@@ -77,7 +77,7 @@ impl Store {
 async fn prepare(
     path: String,
     connector: Connector,
-    codec: Arc<Codec>,
+    columns: Arc<WebhookColumns>,
 ) -> Result<(Conn, HashSet<UserKey>), StoreError> {
     let opening = path.clone();
     let opened = tokio::task::spawn_blocking(move || {
@@ -85,7 +85,7 @@ async fn prepare(
         private().open(&path).map_err(|source| failed("open", &path, Box::new(source)))?;
         let mut conn = connector.open_blocking().map_err(|source| failed("open", &path, Box::new(source)))?;
         migrate::migrate(&mut conn, Path::new(&path))?;
-        match n_unreadable(&mut conn, &codec).map_err(|source| failed("read", &path, Box::new(source)))? {
+        match n_unreadable(&mut conn, &columns).map_err(|source| failed("read", &path, Box::new(source)))? {
             0 => {}
             n_rows => return Err(StoreError::Sealed { database: path, n_rows }),
         }

@@ -1,6 +1,6 @@
 //! The facade's side for administrators: registrations, what was sent, and sending it again.
 
-mod history;
+mod attempts;
 mod registrations;
 mod resend;
 mod test_delivery;

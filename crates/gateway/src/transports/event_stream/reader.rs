@@ -11,7 +11,7 @@ use std::time::Duration;
 use hookswitch_hub::ConnectionHandle;
 use tokio::time::{Instant, Sleep};
 
-use crate::transports::tcp::{Socket, Writer};
+use crate::transports::tcp::{Socket, WriterState};
 
 /// What a client may send after its request; one that sends more is not listening.
 const INPUT_BYTES: usize = 64 * 1024;
@@ -91,9 +91,9 @@ impl Future for Reader {
         self.socket.remember_reader(cx);
         let is_over = self.socket.poll_writer(&self.handle, cx).is_err()
             || match self.socket.writer() {
-                Writer::Abandoned => true,
-                Writer::Finished => self.poll_linger(cx).is_ready(),
-                Writer::Open | Writer::Blocked => false,
+                WriterState::Abandoned => true,
+                WriterState::Finished => self.poll_linger(cx).is_ready(),
+                WriterState::Open | WriterState::Blocked => false,
             };
         if !is_over {
             self.poll_arrival(cx);

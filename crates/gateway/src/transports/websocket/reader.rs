@@ -28,7 +28,7 @@ use super::renewal::Renewal;
 use super::stream_adapter::StreamAdapter;
 use super::typing::TypingRelay;
 use super::wire_form::WebSocketForm;
-use crate::transports::tcp::{Socket, Writer};
+use crate::transports::tcp::{Socket, WriterState};
 
 /// Messages handled before the other connections of the shard get their turn.
 const MESSAGES_PER_TURN: usize = 32;
@@ -305,7 +305,7 @@ impl Reader {
                 }
                 ReadOutcome::Closing => {
                     self.start_closing();
-                    if self.scan.has_closed() && self.socket.writer() == Writer::Finished {
+                    if self.scan.has_closed() && self.socket.writer() == WriterState::Finished {
                         return Poll::Ready(());
                     }
                 }
@@ -338,9 +338,9 @@ impl Reader {
             return Poll::Ready(());
         }
         match self.socket.writer() {
-            Writer::Abandoned => return Poll::Ready(()),
-            Writer::Finished if self.poll_linger(cx).is_ready() => return Poll::Ready(()),
-            Writer::Finished | Writer::Open | Writer::Blocked => {}
+            WriterState::Abandoned => return Poll::Ready(()),
+            WriterState::Finished if self.poll_linger(cx).is_ready() => return Poll::Ready(()),
+            WriterState::Finished | WriterState::Open | WriterState::Blocked => {}
         }
         self.poll_read(cx)
     }

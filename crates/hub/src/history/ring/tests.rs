@@ -1,4 +1,4 @@
-//! One tenant's events: pages, bounds, lanes.
+//! One tenant's events: pages, bounds, segments.
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use hookswitch_protocol::TenantId;
 use hookswitch_redis::history::{
-    AppendEvent, AppendRequest, AppendWay, HistoryBounds, HistoryError, HistoryRead, Marks, PageBounds, Position,
+    AppendEvent, AppendRequest, AppendWay, HistoryError, HistoryRead, Marks, PageBounds, Position, StreamLimits,
 };
 use hookswitch_testkit::RedisSpec;
 
@@ -76,7 +76,7 @@ async fn a_node_that_others_overtook_tries_again_and_then_leaves_the_numbering_t
 #[tokio::test]
 async fn a_batch_that_is_sent_again_gets_the_offsets_that_it_has() {
     let redis = RedisSpec::new().start().await;
-    let bounds = HistoryBounds { events: 4, ..HistoryBounds::default() };
+    let bounds = StreamLimits { events: 4, ..StreamLimits::default() };
     let here = HistoryNode::bounded(&redis.url(), bounds).await;
     let there = HistoryNode::bounded(&redis.url(), bounds).await;
     here.append(&["a"]).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookswitch_redis::history::{AppendEvent, HistoryBounds, MissingEvents};
+use hookswitch_redis::history::{AppendEvent, MissingEvents, StreamLimits};
 use hookswitch_testkit::{PATIENCE, RedisSpec, eventually};
 
 use super::rig::{HEAD, HistoryNode, STREAM, id_of, ordinary};
@@ -14,7 +14,7 @@ fn missing(first: u64, last: u64, is_opt_in: bool) -> MissingEvents {
 #[tokio::test]
 async fn the_oldest_events_go_when_there_are_too_many() {
     let redis = RedisSpec::new().start().await;
-    let node = HistoryNode::bounded(&redis.url(), HistoryBounds { events: 16, ..HistoryBounds::default() }).await;
+    let node = HistoryNode::bounded(&redis.url(), StreamLimits { events: 16, ..StreamLimits::default() }).await;
     for n in 1..=25 {
         node.append(&[&n.to_string()]).await;
     }
@@ -31,7 +31,7 @@ async fn the_oldest_events_go_when_there_are_too_many() {
 async fn the_oldest_events_go_when_they_have_too_many_bytes() {
     let redis = RedisSpec::new().start().await;
     let size = ordinary("t", "1").envelope.len();
-    let bounds = HistoryBounds { bytes: 5 * size, ..HistoryBounds::default() };
+    let bounds = StreamLimits { bytes: 5 * size, ..StreamLimits::default() };
     let node = HistoryNode::bounded(&redis.url(), bounds).await;
     for n in 1..=8 {
         node.append(&[&n.to_string()]).await;
@@ -52,7 +52,7 @@ async fn the_oldest_events_go_when_they_have_too_many_bytes() {
 #[tokio::test]
 async fn the_oldest_events_go_when_they_are_too_old_and_a_quiet_stream_expires() {
     let redis = RedisSpec::new().start().await;
-    let bounds = HistoryBounds { age: Duration::from_millis(400), ..HistoryBounds::default() };
+    let bounds = StreamLimits { age: Duration::from_millis(400), ..StreamLimits::default() };
     let node = HistoryNode::bounded(&redis.url(), bounds).await;
     let first = node.append(&["1"]).await;
     let mut n = 1;
@@ -73,7 +73,7 @@ async fn the_oldest_events_go_when_they_are_too_old_and_a_quiet_stream_expires()
 #[tokio::test]
 async fn opt_in_types_have_a_quarter_and_push_nothing_else_out() {
     let redis = RedisSpec::new().start().await;
-    let node = HistoryNode::bounded(&redis.url(), HistoryBounds { events: 40, ..HistoryBounds::default() }).await;
+    let node = HistoryNode::bounded(&redis.url(), StreamLimits { events: 40, ..StreamLimits::default() }).await;
     for n in 1..=60 {
         if n % 2 == 0 {
             node.append_opt_in(&n.to_string()).await;

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use hookswitch_protocol::TenantId;
-use hookswitch_redis::history::{AppendEvent, AppendRequest, HistoryBounds, PageBounds};
+use hookswitch_redis::history::{AppendEvent, AppendRequest, PageBounds, StreamLimits};
 use hookswitch_testkit::{PATIENCE, RedisCluster, eventually_some};
 
 use super::rig::{HEAD, HistoryNode, STREAM, config, id_of, ordinary, read_all};
@@ -19,7 +19,7 @@ async fn keys_and_shard_channel_share_the_slot_of_presence() {
     }
     let mut config = config(&cluster.url());
     config.sharded_pubsub = true;
-    let node = HistoryNode::with(config, HistoryBounds::default()).await;
+    let node = HistoryNode::with(config, StreamLimits::default()).await;
     let shard = |id: &str| AppendEvent { channel: Some(SHARD_CHANNEL.into()), ..ordinary("t", id) };
     let batch = node.history.batch(vec![shard("a"), shard("b")]);
     let appended = node.send(&batch).await.expect("appended");

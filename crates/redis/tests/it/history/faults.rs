@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use hookswitch_redis::history::{AppendWay, HistoryBounds, HistoryError, Position};
+use hookswitch_redis::history::{AppendWay, HistoryError, Position, StreamLimits};
 use hookswitch_testkit::{Fault, FaultProxy, PATIENCE, RedisSpec, eventually_some};
 
 use super::rig::{HEAD, HistoryNode, STREAM, WIDE, config};
@@ -38,7 +38,7 @@ async fn a_key_of_another_type_is_named() {
 #[tokio::test]
 async fn a_full_redis_refuses_and_has_changed_nothing() {
     let redis = RedisSpec::new().start().await;
-    let node = HistoryNode::bounded(&redis.url(), HistoryBounds { events: 2, ..HistoryBounds::default() }).await;
+    let node = HistoryNode::bounded(&redis.url(), StreamLimits { events: 2, ..StreamLimits::default() }).await;
     node.append(&["a"]).await;
     node.append(&["b"]).await;
     redis.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
@@ -76,7 +76,7 @@ async fn an_append_without_an_answer_is_sent_again_and_is_there_once() {
     let proxy = FaultProxy::start(&redis.addr()).await;
     let mut config = config(&format!("redis://{}", proxy.addr()));
     config.command_timeout = Duration::from_millis(500);
-    let node = HistoryNode::with(config, HistoryBounds::default()).await;
+    let node = HistoryNode::with(config, StreamLimits::default()).await;
     let first = eventually_some("appended", PATIENCE, async || node.send(&node.batch(&["a"])).await.ok()).await;
     let before = node.ids().await.len();
     for fault in [Fault::Stall, Fault::Cut] {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hookswitch_redis::history::{AppendEvent, Batch, History, HistoryBounds, Position};
+use hookswitch_redis::history::{AppendEvent, Batch, HistoryStream, Position, StreamLimits};
 use hookswitch_testkit::RedisSpec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -32,7 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// One node, as far as it knows.
 struct Knowledge<'a> {
-    history: &'a History,
+    history: &'a HistoryStream,
     seen: Option<Position>,
     last: Option<Batch>,
     is_in_doubt: bool,
@@ -108,7 +108,7 @@ fn every_event_is_there_once_in_one_order() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let redis = RedisSpec::new().start().await;
-        let bounds = HistoryBounds { events: 10_000, ..HistoryBounds::default() };
+        let bounds = StreamLimits { events: 10_000, ..StreamLimits::default() };
         let mut nodes = Vec::new();
         for _ in 0..3 {
             nodes.push(HistoryNode::bounded(&redis.url(), bounds).await);

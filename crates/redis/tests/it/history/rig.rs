@@ -6,8 +6,8 @@ use std::time::Duration;
 use hookswitch_protocol::TenantId;
 use hookswitch_redis::RedisConfig;
 use hookswitch_redis::history::{
-    AppendEvent, Appended, Batch, History, HistoryBounds, HistoryError, HistoryEvent, HistoryPage, HistoryRead, Marks,
-    PageBounds, Position,
+    AppendEvent, Appended, Batch, HistoryError, HistoryEvent, HistoryPage, HistoryRead, HistoryStream, Marks,
+    PageBounds, Position, StreamLimits,
 };
 
 use crate::rig::{Node, event, tenant};
@@ -19,7 +19,7 @@ pub(super) const WIDE: PageBounds = PageBounds { events: 100_000, bytes: 1 << 30
 /// One node's way to the history of tenant `t`.
 pub(super) struct HistoryNode {
     pub(super) node: Node,
-    pub(super) history: History,
+    pub(super) history: HistoryStream,
     seen: Mutex<Option<Position>>,
 }
 
@@ -48,16 +48,16 @@ pub(super) fn id_of(event: &HistoryEvent) -> String {
 
 impl HistoryNode {
     pub(super) async fn start(url: &str) -> Self {
-        Self::bounded(url, HistoryBounds::default()).await
+        Self::bounded(url, StreamLimits::default()).await
     }
 
-    pub(super) async fn bounded(url: &str, bounds: HistoryBounds) -> Self {
+    pub(super) async fn bounded(url: &str, bounds: StreamLimits) -> Self {
         Self::with(config(url), bounds).await
     }
 
-    pub(super) async fn with(config: RedisConfig, bounds: HistoryBounds) -> Self {
+    pub(super) async fn with(config: RedisConfig, bounds: StreamLimits) -> Self {
         let node = Node::with(config).await;
-        let history = History::new(node.keepers.link.clone(), bounds);
+        let history = HistoryStream::new(node.keepers.link.clone(), bounds);
         Self { node, history, seen: Mutex::default() }
     }
 
@@ -111,7 +111,7 @@ pub(super) fn page(read: HistoryRead) -> HistoryPage {
 }
 
 /// All events of a tenant, page by page.
-pub(super) async fn read_all(history: &History, of: &TenantId, bounds: PageBounds) -> Vec<HistoryEvent> {
+pub(super) async fn read_all(history: &HistoryStream, of: &TenantId, bounds: PageBounds) -> Vec<HistoryEvent> {
     let heads = history.heads(std::slice::from_ref(of)).await;
     let head = heads.into_iter().next().expect("one").expect("read").expect("a history").position;
     let (mut after, mut events) = (Position { offset: 0, ..head }, Vec::new());

@@ -9,7 +9,7 @@ use hookswitch_webhooks::{Backlog, DueWebhook, Lease, SkipReason, Sweep, Swept};
 
 use super::dialect::{self, CHUNK, Conn, NodeLiveness, for_update, skip_locked};
 use super::skips;
-use crate::former::EndedNodes;
+use crate::ended_nodes::EndedNodes;
 use crate::literals::{is_due, is_leased};
 use crate::schema::{webhook_deliveries as deliveries, webhooks};
 

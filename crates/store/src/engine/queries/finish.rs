@@ -10,9 +10,9 @@ use hookswitch_webhooks::{Attempted, DisableRule, DisabledWebhook, Disposition, 
 
 use super::dialect::{CHUNK, Conn, for_update};
 use super::{health, logs, webhooks as registrations};
-use crate::codec::Codec;
 use crate::schema::{webhook_deliveries as deliveries, webhook_logs};
 use crate::time::SqlTime;
+use crate::webhook_columns::WebhookColumns;
 
 /// What is in force of a batch's settlement.
 #[derive(Default)]
@@ -27,17 +27,17 @@ struct Settlement {
 /// Settles every batch; one answer per batch.
 pub(crate) fn finish(
     conn: &mut Conn,
-    codec: &Codec,
+    columns: &WebhookColumns,
     batches: &[(Arc<[Attempted]>, DisableRule)],
 ) -> QueryResult<Vec<Settled>> {
-    finish_but(conn, codec, batches, &HashSet::new())
+    finish_but(conn, columns, batches, &HashSet::new())
 }
 
 /// Settles a batch without waiting for webhooks whose rows somebody else has locked. Their deliveries end
 /// too; the places of the attempts are given whose rows are still to be written, and whose they are.
 pub(crate) fn finish_past_locks(
     conn: &mut Conn,
-    codec: &Codec,
+    columns: &WebhookColumns,
     batch: &Arc<[Attempted]>,
     rule: DisableRule,
 ) -> QueryResult<(Settled, Vec<(usize, String)>)> {
@@ -45,7 +45,7 @@ pub(crate) fn finish_past_locks(
     ids.sort_unstable();
     ids.dedup();
     let locked = registrations::locked(conn, &ids)?;
-    let settled = finish_but(conn, codec, &[(Arc::clone(batch), rule)], &locked)?.pop().unwrap_or_default();
+    let settled = finish_but(conn, columns, &[(Arc::clone(batch), rule)], &locked)?.pop().unwrap_or_default();
     let tenants = registrations::tenants(conn, &locked)?;
     let owed = batch.iter().enumerate().filter(|(_, one)| locked.contains(&one.row.webhook.0));
     let tenant = |one: &Attempted| tenants.get(&one.row.webhook.0).cloned().unwrap_or_default();
@@ -56,7 +56,7 @@ pub(crate) fn finish_past_locks(
 /// while that row is locked, unless `waits` for it.
 pub(crate) fn log_owed(
     conn: &mut Conn,
-    codec: &Codec,
+    columns: &WebhookColumns,
     (webhook, waits): (WebhookId, bool),
     attempts: &[Attempted],
     rule: DisableRule,
@@ -66,7 +66,7 @@ pub(crate) fn log_owed(
     } else if !registrations::locked(conn, &[webhook.0])?.is_empty() {
         return Ok(None);
     }
-    let disabled = health::note(conn, codec, &[(attempts.iter().collect(), &rule)])?;
+    let disabled = health::note(conn, columns, &[(attempts.iter().collect(), &rule)])?;
     let rows: Vec<_> = attempts.iter().map(|attempted| &attempted.row).collect();
     logs::append(conn, &rows)?;
     Ok(Some(disabled.into_iter().flatten().collect()))
@@ -75,7 +75,7 @@ pub(crate) fn log_owed(
 /// Writes neither to nor about the webhooks that are `locked`.
 fn finish_but(
     conn: &mut Conn,
-    codec: &Codec,
+    columns: &WebhookColumns,
     batches: &[(Arc<[Attempted]>, DisableRule)],
     locked: &HashSet<i64>,
 ) -> QueryResult<Vec<Settled>> {
@@ -91,7 +91,7 @@ fn finish_but(
         batches.iter().map(|(batch, rule)| (batch.iter().filter(is_news).collect(), rule)).collect();
     // Before the log rows, which lock their webhooks for reading: two nodes that want more than that
     // afterwards would wait for each other.
-    let disabled = health::note(conn, codec, &news)?;
+    let disabled = health::note(conn, columns, &news)?;
     // Every attempt was made and gets its row, whoever holds the delivery now. Only a webhook whose row
     // an operator deleted by hand can have no log any more.
     let rows: Vec<_> = news.iter().flat_map(|(batch, _)| batch).map(|attempted| &attempted.row).collect();

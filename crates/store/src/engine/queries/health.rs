@@ -8,9 +8,9 @@ use hookswitch_webhooks::{Attempted, DisableReason, DisableRule, DisabledWebhook
 
 use super::dialect::{self, CHUNK, Conn, IS_SHARED, TRIGGER_STEP, for_update};
 use super::webhooks as registrations;
-use crate::codec::Codec;
 use crate::schema::webhooks;
 use crate::time::SqlTime;
+use crate::webhook_columns::WebhookColumns;
 
 /// What is known of one receiver, before and after.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ type Receivers = BTreeMap<i64, Receiver>;
 /// Notes every attempt of every batch, and switches off what has become hopeless; one list per batch.
 pub(crate) fn note(
     conn: &mut Conn,
-    codec: &Codec,
+    columns: &WebhookColumns,
     batches: &[(Vec<&Attempted>, &DisableRule)],
 ) -> QueryResult<Vec<Vec<DisabledWebhook>>> {
     let ids: BTreeSet<i64> = batches.iter().flat_map(|(batch, _)| batch).map(|one| one.row.webhook.0).collect();
@@ -52,7 +52,7 @@ pub(crate) fn note(
     for (id, one) in &receivers {
         store(conn, *id, one)?;
     }
-    batches.iter().map(|(batch, rule)| disable(conn, codec, &receivers, batch, rule)).collect()
+    batches.iter().map(|(batch, rule)| disable(conn, columns, &receivers, batch, rule)).collect()
 }
 
 /// What stands in a receiver's row: its number, health and last attempt, whether it is on, and when it
@@ -131,7 +131,7 @@ fn store(conn: &mut Conn, id: i64, known: &Receiver) -> QueryResult<()> {
 
 fn disable(
     conn: &mut Conn,
-    codec: &Codec,
+    columns: &WebhookColumns,
     receivers: &Receivers,
     batch: &[&Attempted],
     rule: &DisableRule,
@@ -150,7 +150,7 @@ fn disable(
         let is_hopeless = receivers.get(&id).is_some_and(|known| known.after.is_hopeless(rule, at));
         if is_gone || is_hopeless {
             let reason = if is_gone { DisableReason::Gone } else { DisableReason::Failing };
-            let webhook = registrations::disable(conn, codec, WebhookId(id), reason, at)?;
+            let webhook = registrations::disable(conn, columns, WebhookId(id), reason, at)?;
             disabled.extend(webhook.map(|webhook| DisabledWebhook { webhook, reason }));
         }
     }

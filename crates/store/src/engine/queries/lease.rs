@@ -11,9 +11,9 @@ use hookswitch_webhooks::{LEASE_BYTES, Lease, LeaseRequest, LeasedDelivery, Webh
 use super::deliveries::{self as ends, END_BESIDE};
 use super::dialect::{CHUNK, Conn, skip_locked};
 use super::webhooks;
-use crate::codec::Codec;
 use crate::literals::{is_due, is_next_in_order};
 use crate::schema::{webhook_deliveries as deliveries, webhook_events as events};
+use crate::webhook_columns::WebhookColumns;
 
 /// A delivery to hand out.
 #[derive(Debug, Queryable, Selectable)]
@@ -53,10 +53,10 @@ pub(crate) struct Granted {
 }
 
 /// Hands out what is wished for, and ends some of what must not be sent any more.
-pub(crate) fn lease(conn: &mut Conn, codec: &Codec, request: &LeaseRequest) -> QueryResult<Granted> {
+pub(crate) fn lease(conn: &mut Conn, columns: &WebhookColumns, request: &LeaseRequest) -> QueryResult<Granted> {
     let ids: Vec<i64> = request.wishes.iter().map(|wish| wish.webhook.0).collect();
     let sendable: HashMap<WebhookId, Arc<Webhook>> =
-        webhooks::sendable(conn, codec, &ids)?.into_iter().map(|webhook| (webhook.id, Arc::new(webhook))).collect();
+        webhooks::sendable(conn, columns, &ids)?.into_iter().map(|webhook| (webhook.id, Arc::new(webhook))).collect();
     let mut picked: Vec<(Row, &Arc<Webhook>)> = Vec::new();
     let mut to_end = Vec::new();
     for wish in &request.wishes {

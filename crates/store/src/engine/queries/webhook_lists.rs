@@ -9,9 +9,9 @@ use hookswitch_webhooks::{Cursor, DEEPEST_OFFSET, Listed, Page, Webhook};
 use super::dialect::{CHUNK, Conn};
 use super::webhook_row::WebhookRow;
 use super::windows::{COUNTED, CountOf, ROW_BYTES, fill, total};
-use crate::codec::Codec;
 use crate::literals::webhook_bytes;
 use crate::schema::webhooks;
+use crate::webhook_columns::WebhookColumns;
 
 /// Chunks of all rows that one read looks at: it has a few seconds, whatever the number of webhooks.
 const MOST_AT_ONCE: usize = 10;
@@ -23,7 +23,12 @@ macro_rules! of_tenant {
     };
 }
 
-pub(crate) fn list(conn: &mut Conn, codec: &Codec, tenant: &TenantId, page: Page) -> QueryResult<Listed<Webhook>> {
+pub(crate) fn list(
+    conn: &mut Conn,
+    columns: &WebhookColumns,
+    tenant: &TenantId,
+    page: Page,
+) -> QueryResult<Listed<Webhook>> {
     let after = match page.after {
         Some(Cursor::Webhook(id)) => id.0,
         _ => i64::MIN,
@@ -37,7 +42,7 @@ pub(crate) fn list(conn: &mut Conn, codec: &Codec, tenant: &TenantId, page: Page
         .select(webhooks::id)
         .load(conn)?;
     let wanted = &ids[..ids.len().min(n_wanted)];
-    let (rows, n_taken) = fill(conn, wanted, weigh, |conn, ids| load(conn, codec, ids))?;
+    let (rows, n_taken) = fill(conn, wanted, weigh, |conn, ids| load(conn, columns, ids))?;
     let next = (n_taken < ids.len()).then(|| wanted[..n_taken].last()).flatten();
     let counted = CountOf(of_tenant!(tenant).select(webhooks::id).limit(COUNTED));
     Ok(Listed { rows, total: total(counted.get_result(conn)?), next: next.map(|id| Cursor::Webhook(WebhookId(*id))) })
@@ -51,26 +56,30 @@ fn weigh(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<usize>> {
     Ok(ids.iter().map(|id| weights.get(id).map_or(0, |bytes| (*bytes).max(0) as usize) + ROW_BYTES).collect())
 }
 
-fn load(conn: &mut Conn, codec: &Codec, ids: &[i64]) -> QueryResult<Vec<Webhook>> {
+fn load(conn: &mut Conn, columns: &WebhookColumns, ids: &[i64]) -> QueryResult<Vec<Webhook>> {
     let rows: Vec<WebhookRow> = webhooks::table
         .filter(webhooks::id.eq_any(ids))
         .order(webhooks::id.asc())
         .select(WebhookRow::as_select())
         .load(conn)?;
-    Ok(rows.into_iter().filter_map(|row| row.read(codec)).collect())
+    Ok(rows.into_iter().filter_map(|row| row.read(columns)).collect())
 }
 
 /// Of those that are not deleted, some behind this number, and the number behind which the next ones are.
-pub(crate) fn some_of_all(conn: &mut Conn, codec: &Codec, after: i64) -> QueryResult<(Vec<Webhook>, Option<i64>)> {
+pub(crate) fn some_of_all(
+    conn: &mut Conn,
+    columns: &WebhookColumns,
+    after: i64,
+) -> QueryResult<(Vec<Webhook>, Option<i64>)> {
     let mut some = Vec::new();
-    let next = each(conn, (after, MOST_AT_ONCE), |row| some.extend(row.read_to_match(codec)))?;
+    let next = each(conn, (after, MOST_AT_ONCE), |row| some.extend(row.read_to_match(columns)))?;
     Ok((some, next))
 }
 
 /// How many rows hold something sealed that no key opens.
-pub(crate) fn n_unreadable(conn: &mut Conn, codec: &Codec) -> QueryResult<usize> {
+pub(crate) fn n_unreadable(conn: &mut Conn, columns: &WebhookColumns) -> QueryResult<usize> {
     let mut n_unreadable = 0;
-    each(conn, (i64::MIN, usize::MAX), |row| n_unreadable += usize::from(!row.can_be_read(codec)))?;
+    each(conn, (i64::MIN, usize::MAX), |row| n_unreadable += usize::from(!row.can_be_read(columns)))?;
     Ok(n_unreadable)
 }
 

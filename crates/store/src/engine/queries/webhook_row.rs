@@ -4,10 +4,10 @@ use diesel::prelude::*;
 use hookswitch_protocol::{TenantId, WebhookId};
 use hookswitch_webhooks::{DisableReason, Disabled, PreviousSecret, Webhook, WebhookHealth};
 
-use crate::codec::{Codec, Column, SecretColumns};
 use crate::schema::webhooks;
 use crate::secret_keys::BadSeal;
 use crate::time::SqlTime;
+use crate::webhook_columns::{Column, SecretColumns, WebhookColumns};
 
 const MAX_RETRIES: i32 = 20;
 const MAX_TIMEOUT_SECS: i32 = 120;
@@ -44,46 +44,46 @@ impl WebhookRow {
     /// The registration. Figures out of bounds count as the nearest bound, an unreadable list of
     /// events as empty. `None` when no tenant can have that `tenant_id`, or when a seal cannot be
     /// opened, for nothing goes out unsigned. One odd row must not make the others unusable.
-    pub(crate) fn read(self, codec: &Codec) -> Option<Webhook> {
-        let (webhook, sealed) = self.opened(codec)?;
+    pub(crate) fn read(self, columns: &WebhookColumns) -> Option<Webhook> {
+        let (webhook, sealed) = self.opened(columns)?;
         sealed.is_none().then_some(webhook)
     }
 
     /// The same for matching events. A row that is sealed with a key that only other nodes have is
     /// there without what is sealed: its events are theirs to send, and none is lost for it.
-    pub(crate) fn read_to_match(self, codec: &Codec) -> Option<Webhook> {
-        let (webhook, sealed) = self.opened(codec)?;
+    pub(crate) fn read_to_match(self, columns: &WebhookColumns) -> Option<Webhook> {
+        let (webhook, sealed) = self.opened(columns)?;
         (sealed != Some(BadSeal::Forged)).then_some(webhook)
     }
 
     /// Whether everything that is sealed in it can be opened.
-    pub(crate) fn can_be_read(self, codec: &Codec) -> bool {
+    pub(crate) fn can_be_read(self, columns: &WebhookColumns) -> bool {
         let Ok(tenant) = TenantId::parse(&self.tenant_id) else { return true };
-        self.open(codec, tenant).1.is_none()
+        self.open(columns, tenant).1.is_none()
     }
 
-    fn opened(self, codec: &Codec) -> Option<(Webhook, Option<BadSeal>)> {
+    fn opened(self, columns: &WebhookColumns) -> Option<(Webhook, Option<BadSeal>)> {
         let id = self.id;
         let Ok(tenant) = TenantId::parse(&self.tenant_id) else {
-            codec.warn_once(id, &self.tenant_id, "tenant_id", "no tenant can have it, the row is passed over");
+            columns.warn_once(id, &self.tenant_id, "tenant_id", "no tenant can have it, the row is passed over");
             return None;
         };
-        let (webhook, sealed) = self.open(codec, tenant);
+        let (webhook, sealed) = self.open(columns, tenant);
         if let Some(why) = sealed {
-            codec.report_sealed(&webhook, why);
+            columns.report_sealed(&webhook, why);
         }
         Some((webhook, sealed))
     }
 
     /// The registration without what cannot be opened, and why it cannot.
-    fn open(self, codec: &Codec, tenant: TenantId) -> (Webhook, Option<BadSeal>) {
+    fn open(self, columns: &WebhookColumns, tenant: TenantId) -> (Webhook, Option<BadSeal>) {
         let health = self.health();
-        let events = codec.read_events(self.id, &tenant, &self.events);
+        let events = columns.read_events(self.id, &tenant, &self.events);
         let secret = SecretColumns { clear: self.secret, sealed: self.secret_sealed };
         let former = SecretColumns { clear: self.previous_secret, sealed: self.previous_secret_sealed };
-        let secret = codec.read_secret(&tenant, Column::Secret, secret);
-        let former = codec.read_secret(&tenant, Column::PreviousSecret, former);
-        let (options, headers) = codec.read_options(self.id, &tenant, self.options.as_deref());
+        let secret = columns.read_secret(&tenant, Column::Secret, secret);
+        let former = columns.read_secret(&tenant, Column::PreviousSecret, former);
+        let (options, headers) = columns.read_options(self.id, &tenant, self.options.as_deref());
         let why = [secret.as_ref().err(), former.as_ref().err(), headers.as_ref().err()].into_iter().flatten().copied();
         // Worst last: what was changed is nobody's to send.
         let why = why.max();

@@ -11,9 +11,9 @@ use hookswitch_webhooks::{DisableReason, NewWebhook, Webhook, WebhookChange};
 use super::deliveries::{self, DELETED, END_BESIDE};
 use super::dialect::{self, CHUNK, Conn, for_update, skip_locked};
 use super::webhook_row::WebhookRow;
-use crate::codec::{Codec, Column, SecretColumns};
 use crate::schema::webhooks;
 use crate::time::SqlTime;
+use crate::webhook_columns::{Column, SecretColumns, WebhookColumns};
 
 #[derive(Insertable)]
 #[diesel(table_name = webhooks, treat_none_as_default_value = false)]
@@ -64,7 +64,7 @@ macro_rules! of_tenant {
 /// `None` when the tenant has as many as it may.
 pub(crate) fn create(
     conn: &mut Conn,
-    codec: &Codec,
+    columns: &WebhookColumns,
     tenant: &TenantId,
     (new, most): (&NewWebhook, u32),
     now: Timestamp,
@@ -75,7 +75,7 @@ pub(crate) fn create(
             return Ok(None);
         }
     }
-    let SecretColumns { clear, sealed } = codec.write_secret(tenant.as_str(), Column::Secret, new.secret.as_ref());
+    let SecretColumns { clear, sealed } = columns.write_secret(tenant.as_str(), Column::Secret, new.secret.as_ref());
     let row = NewRow {
         tenant_id: tenant.as_str(),
         name: &new.name,
@@ -86,65 +86,75 @@ pub(crate) fn create(
         is_active: true,
         retry_count: new.retry_count as i32,
         timeout: new.timeout_secs as i32,
-        options: codec.write_options(tenant, &new.options),
+        options: columns.write_options(tenant, &new.options),
         created_at: SqlTime(now),
         updated_at: SqlTime(now),
     };
     diesel::insert_into(webhooks::table).values(row).execute(conn)?;
     let id = dialect::last_insert_id(conn)?;
-    get(conn, codec, tenant, WebhookId(id))?.ok_or(diesel::result::Error::NotFound).map(Some)
+    get(conn, columns, tenant, WebhookId(id))?.ok_or(diesel::result::Error::NotFound).map(Some)
 }
 
 fn json(events: &[String]) -> String {
     serde_json::to_string(events).expect("a list of strings always serialises")
 }
 
-fn read_all(rows: Vec<WebhookRow>, codec: &Codec) -> Vec<Webhook> {
-    rows.into_iter().filter_map(|row| row.read(codec)).collect()
+fn read_all(rows: Vec<WebhookRow>, columns: &WebhookColumns) -> Vec<Webhook> {
+    rows.into_iter().filter_map(|row| row.read(columns)).collect()
 }
 
-pub(crate) fn get(conn: &mut Conn, codec: &Codec, tenant: &TenantId, id: WebhookId) -> QueryResult<Option<Webhook>> {
+pub(crate) fn get(
+    conn: &mut Conn,
+    columns: &WebhookColumns,
+    tenant: &TenantId,
+    id: WebhookId,
+) -> QueryResult<Option<Webhook>> {
     let row: Option<WebhookRow> =
         webhooks::table.find(id.0).filter(of_tenant!(tenant)).select(WebhookRow::as_select()).first(conn).optional()?;
-    Ok(row.and_then(|row| row.read(codec)))
+    Ok(row.and_then(|row| row.read(columns)))
 }
 
 /// The same, which nobody else changes until the transaction ends.
-fn get_locked(conn: &mut Conn, codec: &Codec, tenant: &TenantId, id: WebhookId) -> QueryResult<Option<Webhook>> {
+fn get_locked(
+    conn: &mut Conn,
+    columns: &WebhookColumns,
+    tenant: &TenantId,
+    id: WebhookId,
+) -> QueryResult<Option<Webhook>> {
     let row = webhooks::table.find(id.0).filter(of_tenant!(tenant)).select(WebhookRow::as_select());
     let row: Option<WebhookRow> = for_update!(row).first(conn).optional()?;
-    Ok(row.and_then(|row| row.read(codec)))
+    Ok(row.and_then(|row| row.read(columns)))
 }
 
 pub(crate) fn update(
     conn: &mut Conn,
-    codec: &Codec,
+    columns: &WebhookColumns,
     tenant: &TenantId,
     id: WebhookId,
     change: &WebhookChange,
     now: Timestamp,
 ) -> QueryResult<Option<Webhook>> {
-    let Some(before) = get_locked(conn, codec, tenant, id)? else { return Ok(None) };
+    let Some(before) = get_locked(conn, columns, tenant, id)? else { return Ok(None) };
     if *change != WebhookChange::default() {
-        let columns = columns_of(codec, &before, change);
+        let columns = columns_of(columns, &before, change);
         // The tenant stays: a change that names nothing new must still be a statement.
         diesel::update(webhooks::table.find(id.0))
             .set((columns, webhooks::tenant_id.eq(webhooks::tenant_id)))
             .execute(conn)?;
         stamp(conn, id, now)?;
     }
-    get(conn, codec, tenant, id)
+    get(conn, columns, tenant, id)
 }
 
-fn columns_of<'a>(codec: &Codec, before: &Webhook, change: &'a WebhookChange) -> Change<'a> {
+fn columns_of<'a>(columns: &WebhookColumns, before: &Webhook, change: &'a WebhookChange) -> Change<'a> {
     let tenant = before.tenant.as_str();
     // Whatever is changed, what stands there in clear or under a former key is sealed with the present one.
-    let is_sealed_anew = codec.seals();
+    let is_sealed_anew = columns.seals();
     let secret = change.secret.as_ref().or(before.secret.as_ref().filter(|_| is_sealed_anew));
-    let secret = secret.map(|secret| codec.write_secret(tenant, Column::Secret, Some(secret)));
+    let secret = secret.map(|secret| columns.write_secret(tenant, Column::Secret, Some(secret)));
     // A new secret leaves none before it any time.
     let former = before.previous_secret.as_ref().filter(|_| is_sealed_anew && change.secret.is_none());
-    let former = former.map(|former| codec.write_secret(tenant, Column::PreviousSecret, Some(&former.secret)));
+    let former = former.map(|former| columns.write_secret(tenant, Column::PreviousSecret, Some(&former.secret)));
     let former = former.or_else(|| change.secret.as_ref().map(|_| SecretColumns::default()));
     let mut options = before.options.clone();
     options.apply(change.options.clone());
@@ -166,7 +176,7 @@ fn columns_of<'a>(codec: &Codec, before: &Webhook, change: &'a WebhookChange) ->
         is_active: change.is_active,
         retry_count: change.retry_count.map(|n| n as i32),
         timeout: change.timeout_secs.map(|n| n as i32),
-        options: are_options_written.then(|| codec.write_options(&before.tenant, &options)),
+        options: are_options_written.then(|| columns.write_options(&before.tenant, &options)),
         failing_since: is_anew.then_some(None),
         n_failures: is_anew.then_some(0),
         disabled_reason: is_switched_on.then_some(None),
@@ -187,19 +197,19 @@ pub(crate) struct IsPresent;
 /// The present secret becomes the former one, sealed anew: a seal is bound to its column.
 pub(crate) fn rotate_secret(
     conn: &mut Conn,
-    codec: &Codec,
+    columns: &WebhookColumns,
     tenant: &TenantId,
     id: WebhookId,
     secret: &Secret,
     times: (Timestamp, Timestamp),
 ) -> QueryResult<Result<Option<Webhook>, IsPresent>> {
     let (valid_until, now) = times;
-    let Some(before) = get_locked(conn, codec, tenant, id)? else { return Ok(Ok(None)) };
+    let Some(before) = get_locked(conn, columns, tenant, id)? else { return Ok(Ok(None)) };
     if before.secret.as_ref() == Some(secret) {
         return Ok(Err(IsPresent));
     }
-    let new = codec.write_secret(tenant.as_str(), Column::Secret, Some(secret));
-    let former = codec.write_secret(tenant.as_str(), Column::PreviousSecret, before.secret.as_ref());
+    let new = columns.write_secret(tenant.as_str(), Column::Secret, Some(secret));
+    let former = columns.write_secret(tenant.as_str(), Column::PreviousSecret, before.secret.as_ref());
     diesel::update(webhooks::table.find(id.0))
         .set((
             webhooks::secret.eq(new.clear),
@@ -210,13 +220,13 @@ pub(crate) fn rotate_secret(
         ))
         .execute(conn)?;
     stamp(conn, id, now)?;
-    get(conn, codec, tenant, id).map(Ok)
+    get(conn, columns, tenant, id).map(Ok)
 }
 
 /// Switches an active webhook off. The one of many callers that did it gets the webhook.
 pub(crate) fn disable(
     conn: &mut Conn,
-    codec: &Codec,
+    columns: &WebhookColumns,
     id: WebhookId,
     reason: DisableReason,
     at: Timestamp,
@@ -234,7 +244,7 @@ pub(crate) fn disable(
     }
     stamp(conn, id, at)?;
     let row: Option<WebhookRow> = webhooks::table.find(id.0).select(WebhookRow::as_select()).first(conn).optional()?;
-    Ok(row.and_then(|row| row.read(codec)))
+    Ok(row.and_then(|row| row.read(columns)))
 }
 
 /// Everything that a webhook knows and nobody else may: gone with its deletion. The rest of the row stays
@@ -301,7 +311,7 @@ pub(crate) fn delete(conn: &mut Conn, tenant: &TenantId, id: WebhookId, now: Tim
 }
 
 /// Those of `ids` that may be sent to: active and not deleted.
-pub(crate) fn sendable(conn: &mut Conn, codec: &Codec, ids: &[i64]) -> QueryResult<Vec<Webhook>> {
+pub(crate) fn sendable(conn: &mut Conn, columns: &WebhookColumns, ids: &[i64]) -> QueryResult<Vec<Webhook>> {
     let mut sendable = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(CHUNK) {
         let rows: Vec<WebhookRow> = webhooks::table
@@ -309,7 +319,7 @@ pub(crate) fn sendable(conn: &mut Conn, codec: &Codec, ids: &[i64]) -> QueryResu
             .filter(webhooks::is_active.eq(true).and(webhooks::deleted_at.is_null()))
             .select(WebhookRow::as_select())
             .load(conn)?;
-        sendable.extend(read_all(rows, codec));
+        sendable.extend(read_all(rows, columns));
     }
     Ok(sendable)
 }

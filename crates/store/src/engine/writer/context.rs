@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::dialect::RowNumbers;
-use crate::codec::Codec;
+use crate::webhook_columns::WebhookColumns;
 
 /// Shared by the writers of one store.
 #[derive(Debug)]
 pub(crate) struct WriterContext {
-    pub(crate) codec: Arc<Codec>,
+    pub(crate) columns: Arc<WebhookColumns>,
     pub(crate) row_numbers: RowNumbers,
 }

@@ -162,7 +162,7 @@ fn merge(jobs: Vec<Job>, context: &Arc<WriterContext>) -> Vec<Box<dyn Work>> {
             }
             Job::Finish(first) => {
                 let context = context.clone();
-                let mut run = Merged::new(move |conn, inputs| queries::finish::finish(conn, &context.codec, inputs));
+                let mut run = Merged::new(move |conn, inputs| queries::finish::finish(conn, &context.columns, inputs));
                 run.push(first);
                 while let Some(Job::Finish(next)) = jobs.next_if(|job| matches!(job, Job::Finish(_))) {
                     run.push(next);

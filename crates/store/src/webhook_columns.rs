@@ -34,18 +34,18 @@ pub(crate) struct SecretColumns {
 }
 
 /// Writes and reads those columns, and warns once about each value that cannot be read.
-pub(crate) struct Codec {
+pub(crate) struct WebhookColumns {
     keys: SecretKeys,
     reported: Mutex<HashSet<(i64, &'static str)>>,
 }
 
-impl fmt::Debug for Codec {
+impl fmt::Debug for WebhookColumns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Codec").field("keys", &self.keys).finish_non_exhaustive()
+        f.debug_struct("WebhookColumns").field("keys", &self.keys).finish_non_exhaustive()
     }
 }
 
-impl Codec {
+impl WebhookColumns {
     pub(crate) fn new(keys: SecretKeys) -> Self {
         Self { keys, reported: Mutex::default() }
     }
@@ -144,7 +144,7 @@ impl Codec {
         let profile = |value: &Value| value.as_str().and_then(RetryProfile::parse);
         let order = |value: &Value| value.as_str().and_then(OrderedBy::parse);
         let headers = self.read_headers(id, tenant, take("headers"));
-        let read_as = Reading { codec: self, id, tenant };
+        let read_as = Reading { columns: self, id, tenant };
         let options = WebhookOptions {
             retry_profile: read_as.value("retry_profile", take("retry_profile"), profile).unwrap_or_default(),
             retry_statuses: read_as.value("retry_statuses", take("retry_statuses"), statuses).unwrap_or_default(),
@@ -206,7 +206,7 @@ impl Codec {
 
 /// Whose options are read.
 struct Reading<'a> {
-    codec: &'a Codec,
+    columns: &'a WebhookColumns,
     id: i64,
     tenant: &'a TenantId,
 }
@@ -215,7 +215,7 @@ impl Reading<'_> {
     fn value<T>(&self, name: &'static str, value: Option<Value>, parse: impl Fn(&Value) -> Option<T>) -> Option<T> {
         let read = parse(&value?);
         if read.is_none() {
-            self.codec.warn_once(self.id, self.tenant.as_str(), name, "not what can stand there");
+            self.columns.warn_once(self.id, self.tenant.as_str(), name, "not what can stand there");
         }
         read
     }
@@ -250,8 +250,8 @@ mod tests {
         TenantId::parse("a").expect("legal")
     }
 
-    fn codecs() -> [Codec; 2] {
-        [SecretKeys::default(), SecretKeys::parse(KEY).expect("good")].map(Codec::new)
+    fn both_columns() -> [WebhookColumns; 2] {
+        [SecretKeys::default(), SecretKeys::parse(KEY).expect("good")].map(WebhookColumns::new)
     }
 
     #[test]
@@ -266,48 +266,48 @@ mod tests {
             ordered_by: Some(OrderedBy::Call),
             headers: vec![header],
         };
-        for (codec, is_sealed) in codecs().into_iter().zip([false, true]) {
-            let text = codec.write_options(&tenant(), &options).expect("not the default");
+        for (columns, is_sealed) in both_columns().into_iter().zip([false, true]) {
+            let text = columns.write_options(&tenant(), &options).expect("not the default");
             assert_eq!(text.contains("sealed") && !text.contains("hun"), is_sealed, "{text}");
-            assert_eq!(codec.read_options(1, &tenant(), Some(&text)), (options.clone(), Ok(())));
-            assert_eq!(codec.write_options(&tenant(), &WebhookOptions::default()), None);
+            assert_eq!(columns.read_options(1, &tenant(), Some(&text)), (options.clone(), Ok(())));
+            assert_eq!(columns.write_options(&tenant(), &WebhookOptions::default()), None);
         }
     }
 
     #[test]
     fn what_was_made_by_hand_and_cannot_be_read_counts_as_default() {
-        let [codec, _] = codecs();
+        let [columns, _] = both_columns();
         let text = r#"{"rate_limit": 5, "max_in_flight": "many", "retry_profile": "never", "retry_statuses": [500],
                        "expiry": {"x": -1}, "ordered_by": null, "headers": [{"name": 1}, {"name": "a", "value": "b"}]}"#;
-        let read = codec.read_options(1, &tenant(), Some(text)).0;
+        let read = columns.read_options(1, &tenant(), Some(text)).0;
         let header = CustomHeader { name: "a".to_owned(), value: Secret::new("b") };
         let wanted = WebhookOptions { rate_limit: Some(5), headers: vec![header], ..WebhookOptions::default() };
         assert_eq!(read, wanted);
         for text in ["[]", "soon", "{}"] {
-            assert_eq!(codec.read_options(1, &tenant(), Some(text)).0, WebhookOptions::default(), "{text}");
+            assert_eq!(columns.read_options(1, &tenant(), Some(text)).0, WebhookOptions::default(), "{text}");
         }
     }
 
     #[test]
     fn what_is_no_text_among_events_counts_for_nothing() {
-        let codec = Codec::new(SecretKeys::default());
+        let columns = WebhookColumns::new(SecretKeys::default());
         let cases: [(&str, &[&str]); 4] =
             [(r#"["call.*"]"#, &["call.*"]), (r#"["a",5,null,"B"]"#, &["a", "B"]), ("{}", &[]), ("call.*", &[])];
         for (text, wanted) in cases {
-            assert_eq!(codec.read_events(1, &tenant(), text), wanted, "{text}");
+            assert_eq!(columns.read_events(1, &tenant(), text), wanted, "{text}");
         }
     }
 
     #[test]
     fn a_secret_written_by_hand_wins_over_a_sealed_one() {
-        let [_, codec] = codecs();
-        let written = codec.write_secret("a", Column::Secret, Some(&Secret::new("old")));
+        let [_, columns] = both_columns();
+        let written = columns.write_secret("a", Column::Secret, Some(&Secret::new("old")));
         assert_eq!(written.clear, None);
         let by_hand = SecretColumns {
             clear: Some("new".to_owned()),
             ..SecretColumns { clear: None, sealed: written.sealed.clone() }
         };
-        let read = |columns| codec.read_secret(&tenant(), Column::Secret, columns);
+        let read = |stored| columns.read_secret(&tenant(), Column::Secret, stored);
         assert_eq!(read(by_hand), Ok(Some(Secret::new("new"))));
         assert_eq!(read(written), Ok(Some(Secret::new("old"))));
         assert_eq!(read(SecretColumns::default()), Ok(None));

@@ -1,6 +1,10 @@
 //! What the model holds: channels, calls, waits, members.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use serde_json::{Map, Value};
+
+use super::events::Fields;
 
 /// One channel of the switch.
 #[derive(Clone, Debug, Default)]
@@ -174,7 +178,7 @@ pub(crate) struct Call {
     pub(crate) refused: Option<&'static str>,
     pub(crate) begin_up: bool,
     pub(crate) cause: i64,
-    /// How often something was told that can happen again, by kind.
+    /// How often something was told that can happen again, by event type.
     pub(crate) told_of: BTreeMap<String, u32>,
     pub(crate) since: i64,
     pub(crate) transfers: i64,
@@ -208,4 +212,29 @@ pub(crate) struct Agent {
     pub(crate) told: Option<&'static str>,
     pub(crate) since: i64,
     pub(crate) changes: u64,
+}
+
+/// A caller that left a queue unanswered; the reason is yet to come.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaving {
+    pub(super) call: String,
+    pub(super) channel: String,
+    pub(super) at: i64,
+    pub(super) given_up: bool,
+    pub(super) fields: Fields,
+}
+
+/// The figures of a queue as they were told last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct QueueStats {
+    pub(super) at: i64,
+    pub(super) told: Map<String, Value>,
+}
+
+/// What happens while the lists are on their way.
+#[derive(Debug)]
+pub(crate) struct RunningSync {
+    pub(super) since: i64,
+    pub(crate) gone: HashSet<String>,
+    pub(crate) reconciling: bool,
 }

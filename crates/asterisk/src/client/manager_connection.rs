@@ -1,7 +1,7 @@
 //! One connection, from its first byte to a login with everything asked for.
 
 use super::{
-    ClientError, ClientSettings, Login, SwitchFacts, md5,
+    ClientError, ClientSettings, Login, PbxFacts, md5,
     wire::{Wire, action, within},
 };
 use crate::message::Message;
@@ -20,23 +20,23 @@ const ONE_VARIABLE: &str = "Variable: QUEUESTATUS";
 const STASH: usize = 8 * 1024 * 1024;
 
 /// A connection that is logged in.
-pub(crate) struct Session {
+pub(crate) struct ManagerConnection {
     pub(crate) wire: Wire,
-    pub(crate) facts: SwitchFacts,
+    pub(crate) facts: PbxFacts,
     /// Unasked events that came meanwhile.
     pub(crate) stash: Vec<Vec<u8>>,
     /// What the `ActionIDs` of this connection begin with: nobody else can know it.
     pub(crate) nonce: String,
 }
 
-impl Session {
+impl ManagerConnection {
     pub(crate) async fn open(settings: &ClientSettings) -> Result<Self, ClientError> {
         let wire = Wire::connect(settings).await?;
         let nonce = format!("hsw-{:016x}-", rand::random::<u64>());
-        let mut session = Self { wire, facts: SwitchFacts::default(), stash: Vec::new(), nonce };
-        within("the login", settings.deadline, session.log_in(settings)).await?;
-        within("the first answers", settings.deadline, session.set_up(settings)).await?;
-        Ok(session)
+        let mut manager = Self { wire, facts: PbxFacts::default(), stash: Vec::new(), nonce };
+        within("the login", settings.deadline, manager.log_in(settings)).await?;
+        within("the first answers", settings.deadline, manager.set_up(settings)).await?;
+        Ok(manager)
     }
 
     async fn log_in(&mut self, settings: &ClientSettings) -> Result<(), ClientError> {

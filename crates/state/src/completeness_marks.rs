@@ -17,9 +17,9 @@ impl State {
     }
 
     /// Events are missing from here on.
-    pub(crate) fn begin_break(&mut self, at: Timestamp) {
+    pub(crate) fn mark_incomplete(&mut self, at: Timestamp) {
         self.completeness.broken = Some((at, Incomplete::Gap));
-        self.sources.begin_break();
+        self.sources.mark_incomplete();
         self.completeness_changed();
     }
 
@@ -27,12 +27,12 @@ impl State {
     pub(crate) fn refused(&mut self) {
         let reason = self.completeness.broken.map_or(Incomplete::Full, |(_, reason)| reason);
         self.completeness.broken = Some((self.at(), reason));
-        self.sources.begin_break();
+        self.sources.mark_incomplete();
         self.completeness_changed();
     }
 
     /// A source has said everything.
-    pub(crate) fn said_everything(&mut self, source: &str) {
+    pub(crate) fn reported_everything(&mut self, source: &str) {
         if self.sources.set_complete(source) && self.is_within_bound() {
             self.completeness.broken = None;
         }
@@ -44,7 +44,7 @@ impl State {
         let now = self.incomplete();
         if now != self.completeness.told {
             self.completeness.told = now;
-            self.complete_version = self.picture.next_version();
+            self.complete_version = self.view.next_version();
         }
     }
 }

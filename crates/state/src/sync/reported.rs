@@ -6,8 +6,8 @@ use std::time::Duration;
 use hookswitch_protocol::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::entries::Phase;
 use crate::fields::Key;
-use crate::records::Phase;
 
 /// A checked `state/sync`, or the mere renewal of a lease.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,14 +19,14 @@ pub struct Sync {
     /// Epoch and offset of the last event that was considered.
     pub(crate) as_of: Option<(u64, u64)>,
     pub(crate) lease: Option<Duration>,
-    pub(crate) agents: Option<BTreeMap<Key, SaidAgent>>,
-    pub(crate) calls: Option<BTreeMap<Key, SaidCall>>,
-    pub(crate) members: Option<BTreeMap<Key, SaidMember>>,
-    pub(crate) waiting: Option<BTreeMap<Key, SaidWaiting>>,
+    pub(crate) agents: Option<BTreeMap<Key, ReportedAgent>>,
+    pub(crate) calls: Option<BTreeMap<Key, ReportedCall>>,
+    pub(crate) members: Option<BTreeMap<Key, ReportedMember>>,
+    pub(crate) waiting: Option<BTreeMap<Key, ReportedWaiting>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SaidAgent {
+pub(crate) struct ReportedAgent {
     pub(crate) user_id: UserId,
     pub(crate) username: Option<String>,
     pub(crate) extension: Option<String>,
@@ -36,7 +36,7 @@ pub(crate) struct SaidAgent {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SaidCall {
+pub(crate) struct ReportedCall {
     pub(crate) phase: Phase,
     pub(crate) direction: String,
     pub(crate) caller_id: String,
@@ -51,7 +51,7 @@ pub(crate) struct SaidCall {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SaidMember {
+pub(crate) struct ReportedMember {
     pub(crate) queue_name: Key,
     pub(crate) user_id: Option<UserId>,
     pub(crate) username: Option<String>,
@@ -63,7 +63,7 @@ pub(crate) struct SaidMember {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SaidWaiting {
+pub(crate) struct ReportedWaiting {
     pub(crate) queue_name: Key,
     pub(crate) caller_id: String,
     pub(crate) caller_name: Option<String>,

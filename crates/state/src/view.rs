@@ -14,7 +14,7 @@ const REMOVALS_KEPT: usize = 4_096;
 
 /// All entries that are shown.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Picture {
+pub(crate) struct View {
     entries: BTreeMap<EntryKey, Shown>,
     by_version: BTreeMap<u64, EntryKey>,
     removals: VecDeque<Removal>,
@@ -61,7 +61,7 @@ pub(crate) enum From {
     Offset(u64),
 }
 
-impl Picture {
+impl View {
     /// Counts up with every change, whether an event or the clock made it.
     pub(crate) fn version(&self) -> u64 {
         self.version

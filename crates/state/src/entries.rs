@@ -11,7 +11,7 @@ use crate::fields::Key;
 /// The last event that an entry had: an offset of the present epoch (0 is before it), and when something was last
 /// heard of it, also from its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Heard {
+pub(crate) struct LastUpdate {
     pub(crate) offset: u64,
     pub(crate) at: Timestamp,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Agent {
     pub(crate) state: String,
     pub(crate) reason: Option<String>,
     pub(crate) since: Timestamp,
-    pub(crate) heard: Heard,
+    pub(crate) last_update: LastUpdate,
     /// The calls that name the agent; follows from them.
     #[serde(skip)]
     pub(crate) calls: BTreeSet<Key>,
@@ -66,7 +66,7 @@ pub(crate) struct Call {
     pub(crate) transfers: u64,
     pub(crate) reason: Option<String>,
     pub(crate) source: Option<Key>,
-    pub(crate) heard: Heard,
+    pub(crate) last_update: LastUpdate,
     pub(crate) phase: Phase,
     pub(crate) is_answered: bool,
     pub(crate) is_held: bool,
@@ -78,7 +78,7 @@ pub(crate) struct Call {
 
 impl Call {
     /// A call that begins.
-    pub(crate) fn new(at: Timestamp, heard: Heard) -> Self {
+    pub(crate) fn new(at: Timestamp, last_update: LastUpdate) -> Self {
         Self {
             direction: hookswitch_protocol::payloads::INBOUND.to_owned(),
             caller_id: String::new(),
@@ -92,7 +92,7 @@ impl Call {
             transfers: 0,
             reason: None,
             source: None,
-            heard,
+            last_update,
             phase: Phase::Incoming,
             is_answered: false,
             is_held: false,
@@ -152,7 +152,7 @@ pub(crate) struct Member {
     pub(crate) penalty: Option<i64>,
     pub(crate) since: Timestamp,
     pub(crate) source: Option<Key>,
-    pub(crate) heard: Heard,
+    pub(crate) last_update: LastUpdate,
     /// What the queue's figures hold of this member.
     #[serde(skip)]
     pub(crate) counted: Standing,
@@ -176,7 +176,7 @@ pub(crate) struct Waiting {
     pub(crate) order: i64,
     pub(crate) since: Timestamp,
     pub(crate) source: Option<Key>,
-    pub(crate) heard: Heard,
+    pub(crate) last_update: LastUpdate,
 }
 
 /// A chat session.
@@ -190,5 +190,5 @@ pub(crate) struct Chat {
     pub(crate) since: Timestamp,
     pub(crate) last_message_at: Option<Timestamp>,
     pub(crate) is_ended: bool,
-    pub(crate) heard: Heard,
+    pub(crate) last_update: LastUpdate,
 }

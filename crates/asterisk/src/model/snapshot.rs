@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::{Model, holding::Call, telling::Fields};
+use super::{Model, events::Fields, types::Call};
 use crate::identity::id;
 
 impl Model {
     /// The sections `agents`, `calls`, `members` and `waiting`, each an object by its keys; times are epoch
     /// milliseconds of the bridge's clock.
-    pub fn picture(&self) -> Map<String, Value> {
+    pub fn snapshot(&self) -> Map<String, Value> {
         let mut sections = Map::new();
         let agents = self.agents.keys().map(|agent| (agent.clone(), self.agent_entry(agent)));
         sections.insert("agents".to_owned(), Value::Object(agents.collect()));
