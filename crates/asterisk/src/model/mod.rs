@@ -11,6 +11,7 @@ mod ending;
 mod events;
 mod list_items;
 mod members;
+mod queue_stats;
 mod queues;
 mod snapshot;
 mod sync;
@@ -167,6 +168,8 @@ impl Model {
             "QueueCallerLeave" => self.caller_leaves(m),
             "QueueCallerAbandon" => self.caller_abandons(m),
             "AgentCalled" => self.agent_called(m),
+            "AgentConnect" => self.agent_connects(m),
+            "AgentComplete" => self.agent_completes(m),
             "QueueMemberAdded" => self.member_added(m),
             "QueueMemberRemoved" => self.member_removed(m),
             "QueueMemberPause" => self.member_paused(m),

@@ -1,19 +1,14 @@
 //! Queues: who waits, since when, and why no more.
 
-use serde_json::{Map, Value};
-
 use super::{
     Model,
     events::{Fields, seconds},
-    types::{Leaving, QueueStats, Ringing, Taker, Wait},
+    types::{Leaving, Ringing, Taker, Wait},
 };
 use crate::message::Message;
 
 /// How long the reason for leaving a queue may come after the leaving, in milliseconds.
 const REASON_WITHIN: i64 = 300;
-/// Between two tellings of a queue's figures, in milliseconds; and when only times changed.
-const STATS_EVERY: i64 = 1_000;
-const TIMES_EVERY: i64 = 10_000;
 
 impl Model {
     pub(crate) fn caller_joins(&mut self, m: &Message<'_>) {
@@ -51,6 +46,7 @@ impl Model {
     }
 
     pub(crate) fn caller_abandons(&mut self, m: &Message<'_>) {
+        self.count_abandoned(&m.text("Queue"));
         let Some(call) = self.channels.get(&*m.text("Uniqueid")).map(|channel| channel.call.clone()) else { return };
         if let Some(wait) = self.calls.get_mut(&call).and_then(|call| call.wait.as_mut()) {
             wait.given_up = true;
@@ -165,46 +161,5 @@ impl Model {
     fn tell_left(&mut self, leaving: Leaving, reason: &'static str) {
         let fields = leaving.fields.with("reason", reason);
         self.tell_again("queue.left", &leaving.call, &leaving.channel, fields);
-    }
-
-    /// The figures of every queue that changed, each at most once a second.
-    pub(crate) fn tell_stats(&mut self) {
-        let names: std::collections::BTreeSet<String> = self.members.keys().map(|(queue, _)| queue.clone()).collect();
-        let now = self.now;
-        for queue in names {
-            let last = self.queue_stats.entry(queue.clone()).or_default();
-            if last.at != 0 && now - last.at < STATS_EVERY {
-                continue;
-            }
-            let (at, told) = (last.at, last.told.clone());
-            let (figures, longest) = self.figures(&queue);
-            let times = longest.is_some() && now - at >= TIMES_EVERY;
-            if told == figures && !times {
-                continue;
-            }
-            self.queue_stats.insert(queue.clone(), QueueStats { at: now, told: figures.clone() });
-            if at == 0 && figures.get("calls_waiting") == Some(&Value::from(0)) {
-                continue;
-            }
-            let mut payload = figures;
-            payload.insert("longest_wait_time".to_owned(), seconds(longest.map_or(0, |since| now - since)));
-            self.push("queue.stats", &format!("{queue}:{now}"), payload);
-        }
-    }
-
-    fn figures(&self, queue: &str) -> (Map<String, Value>, Option<i64>) {
-        let waits = || self.calls.values().filter_map(|call| call.wait.as_ref()).filter(|wait| wait.queue == queue);
-        let members = || self.members.values().filter(|member| member.queue == queue);
-        let there = members().filter(|member| !matches!(member.status, 0 | 4 | 5)).count();
-        let free = members().filter(|member| member.status == 1 && !member.paused).count();
-        let busy = members().filter(|member| matches!(member.status, 2 | 3 | 7 | 8)).count();
-        let figures = Fields::default()
-            .with("queue_name", queue)
-            .with("calls_waiting", waits().count())
-            .with("available_agents", free)
-            .with("busy_agents", busy)
-            .with("logged_in_agents", there)
-            .with("average_wait_time", 0);
-        (figures.into_map(), waits().map(|wait| wait.since).min())
     }
 }

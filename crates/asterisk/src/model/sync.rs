@@ -36,6 +36,7 @@ impl Model {
         self.sync_members(lists);
         self.sync_parked(lists);
         self.sync_queues(lists);
+        self.sync_stats(lists);
         for m in lists.of("DeviceStateChange") {
             self.device(&m.text("Device"), &m.text("State"));
         }

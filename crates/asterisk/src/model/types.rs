@@ -224,9 +224,13 @@ pub(crate) struct Leaving {
     pub(super) fields: Fields,
 }
 
-/// The figures of a queue as they were told last.
+/// What a queue has counted since the switch reset it, and its figures as they were told last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct QueueStats {
+    pub(super) completed: i64,
+    pub(super) abandoned: i64,
+    /// How long callers waited that were answered, in seconds: the switch's own moving average.
+    pub(super) average_wait: i64,
     pub(super) at: i64,
     pub(super) told: Map<String, Value>,
 }
