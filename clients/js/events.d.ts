@@ -503,12 +503,31 @@ export interface ErrorNotice {
   until?: string;
 }
 
+/** What is known of an event. */
+export interface EventTrace {
+  /** `null` where nobody remembers more than what follows. */
+  event: TracedEvent | null;
+  /** For which users it was kept, because they were away. */
+  kept: Kept[];
+  /** Whether somebody who may know more did not answer. */
+  partial: boolean;
+  /** With `user_id` only: what became of it for that user. */
+  user?: TracedUser;
+  /** What webhooks are owed of it, and what was tried; left out where the database did not answer. */
+  webhooks?: TracedDelivery[];
+}
+
 /** A request that was not carried out. */
 export interface Failure {
   error: Error;
   request_id: string;
   success: false;
   timestamp: string;
+}
+
+export interface Kept {
+  at: string;
+  user_id: UserId;
 }
 
 /** One entry of a log. */
@@ -816,6 +835,51 @@ export interface Timings {
 export interface Token {
   /** The same user's, and of a role that sees the same. */
   token: string;
+}
+
+/** An attempt, or why there was none. */
+export interface TracedAttempt {
+  at: string;
+  attempt?: number;
+  duration_ms?: number;
+  error?: string;
+  response_code?: number;
+  /** Set where nothing was sent: why. */
+  skipped?: string;
+}
+
+export interface TracedConnection {
+  /** As the node sees it: maybe a proxy's. */
+  address?: string;
+  connection: string;
+  outcome?: "written" | "waiting" | "caught_up" | "dropped" | "unsent" | "not_subscribed" | "not_addressed" | "kept" | "not_connected" | "unknown";
+  since: string;
+  transport: string;
+  until?: string;
+}
+
+export interface TracedDelivery {
+  /** The newest first. */
+  attempts: TracedAttempt[];
+  delivery_id: string;
+  /** Of one that waits: when its next attempt is due. */
+  due_at?: string;
+  state: "due" | "leased" | "delivered" | "failed" | "expired" | "cancelled" | "missed";
+  webhook_id: number;
+}
+
+export interface TracedEvent {
+  accepted_at: string;
+  id: string;
+  position?: string;
+  type: string;
+  user_id?: UserId;
+}
+
+export interface TracedUser {
+  /** Open ones, then those that closed within the time that history reaches back; none where the user was not connected. */
+  connections: TracedConnection[];
+  user_id: UserId;
 }
 
 /** A user of the tenant: a number in most deployments, text in others; never 0. */

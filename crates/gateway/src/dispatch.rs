@@ -67,11 +67,13 @@ impl Gateway {
         let mut room = inner.body_permits.of(&principal.tenant);
         match admitted.route.endpoint {
             Endpoint::Socket => {
-                let who = self.user(&admitted, principal, query, head)?;
+                let who =
+                    Attachment { address: Some(caller.peer.ip()), ..self.user(&admitted, principal, query, head)? };
                 self.upgrade(who, head, upgrade).await
             }
             Endpoint::EventStream => {
                 let who = self.user(&admitted, principal, query, head)?;
+                let who = Attachment { address: Some(caller.peer.ip()), ..who };
                 self.open_stream(Attachment { resume: last_event(&head.headers, query), ..who }, head, caller).await
             }
             Endpoint::SocketStats => Ok(pages::socket_stats(inner.hub(), principal)),
@@ -79,6 +81,10 @@ impl Gateway {
             Endpoint::Drain => Ok(self.start_drain(principal, caller.peer, answer)),
             Endpoint::OnlineUsers => pages::online_users(inner.hub(), &inner.online_lists, principal, answer).await,
             Endpoint::PastEvents => pages::past_events(inner.hub(), principal, query, answer),
+            Endpoint::EventTrace => {
+                let id = admitted.params.get("id");
+                Box::pin(pages::trace(&inner.parts.switch, principal, id, query, answer)).await
+            }
             Endpoint::Publish => {
                 let body = self.read(&head.headers, body, inner.config.publish_body_bytes, &mut room).await;
                 self.publish(principal, caller, body, answer).await

@@ -21,6 +21,7 @@ pub(crate) enum Endpoint {
     OnlineUsers,
     Publish,
     PastEvents,
+    EventTrace,
     WebhookCreate,
     WebhookList,
     WebhookGet,
@@ -123,6 +124,7 @@ pub(crate) static ROUTES: &[Route] = &[
     route(Method::GET, API, "/presence/online", ANY, Endpoint::OnlineUsers),
     route(Method::POST, API, "/events", WRITE, Endpoint::Publish),
     route(Method::GET, API, "/events", WRITE, Endpoint::PastEvents),
+    route(Method::GET, API, "/events/{id}/trace", WRITE, Endpoint::EventTrace),
     route(Method::GET, API, "/events/stream", ANY, Endpoint::EventStream),
     route(Method::GET, API, "/events/stream/public", Access::Session, Endpoint::PublicEventStream),
     route(Method::GET, API, "/events/stream/public/{session_key}", Access::Session, Endpoint::PublicEventStream),
@@ -255,6 +257,7 @@ mod tests {
         }
         check(&Method::POST, "/api/v1/events", Endpoint::Publish);
         check(&Method::GET, "/api/v1/events", Endpoint::PastEvents);
+        check(&Method::GET, "/api/v1/events/0199/trace", Endpoint::EventTrace);
         check(&Method::GET, "/api/v1/events/stream", Endpoint::EventStream);
         check(&Method::GET, "/api/v1/events/stream/public", Endpoint::PublicEventStream);
         check(&Method::GET, "/api/v1/events/stream/public/abc", Endpoint::PublicEventStream);
@@ -302,7 +305,8 @@ mod tests {
                 Endpoint::Drain => assert_eq!(route.access, Access::Operator(&[Role::Admin, Role::Service])),
                 _ => {
                     assert!(may(Role::Service) && may(Role::Admin), "{route:?}");
-                    let is_for_services = route.method != Method::GET || route.endpoint == Endpoint::PastEvents;
+                    let is_for_services = route.method != Method::GET
+                        || matches!(route.endpoint, Endpoint::PastEvents | Endpoint::EventTrace);
                     assert_eq!(may(Role::Supervisor), !is_for_services, "{route:?}");
                     let is_for_agents = route.path.starts_with("/ws")
                         || matches!(route.endpoint, Endpoint::OnlineUsers | Endpoint::EventStream);

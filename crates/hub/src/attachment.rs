@@ -1,5 +1,7 @@
 //! Who is behind a connection.
 
+use std::net::IpAddr;
+
 use hookswitch_protocol::{Position, SessionKey, SubscriptionName, TenantId, Timestamp, UserId};
 
 use crate::seams::user_key::UserKey;
@@ -20,6 +22,9 @@ pub struct Attachment {
     pub subscription: Option<Vec<SubscriptionName>>,
     /// Where its client was before, where it says so as it comes.
     pub resume: Option<ResumeFrom>,
+    /// The address that its client comes from, as far as the transport sees it; only for whoever asks about the
+    /// connection.
+    pub address: Option<IpAddr>,
 }
 
 /// What a connection may see beyond what everybody of its tenant may.
@@ -55,7 +60,15 @@ pub enum ResumeFrom {
 impl Attachment {
     /// One that may see what everybody of the tenant may, without an end, a subscription or a past.
     pub fn new(tenant: TenantId, subject: Subject) -> Self {
-        Self { tenant, subject, clearance: Clearance::Standard, expires_at: None, subscription: None, resume: None }
+        Self {
+            tenant,
+            subject,
+            clearance: Clearance::Standard,
+            expires_at: None,
+            subscription: None,
+            resume: None,
+            address: None,
+        }
     }
 
     pub(crate) fn user_key(&self) -> Option<UserKey> {

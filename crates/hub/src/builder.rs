@@ -166,6 +166,7 @@ impl HubBuilder {
             broker: seams.broker,
             presence: seams.presence,
             offline: seams.offline,
+            shards: Arc::clone(&shards),
             saved_history: seams.history,
             sessions,
             remote_inbound,

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hookswitch_protocol::{Chain, ConnectionId, Event, NewEvent, NodeId, Position, TenantId, UserId};
+use hookswitch_protocol::{Chain, ConnectionId, Event, EventId, NewEvent, NodeId, Position, TenantId, UserId};
 use hookswitch_runtime::metrics::{Registry, register_gauge};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::backlog_notice::BacklogNotice;
@@ -28,6 +29,9 @@ use crate::seams::offline::{OfflineError, OfflineMessage, OfflineStore};
 use crate::seams::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
 use crate::seams::user_key::UserKey;
 use crate::sessions::ChatSessions;
+use crate::shard::request::Request;
+use crate::trace::KeptNote;
+use crate::trace::report::{ConnectionReport, EventTrace};
 
 /// Connections, subscriptions and fan-out of one node. Clones are the same hub.
 ///
@@ -38,6 +42,7 @@ pub struct Hub(pub(crate) Arc<HubParts>);
 
 mod past;
 mod save;
+mod trace;
 
 pub use past::{NotRecovered, PastEvents};
 
@@ -47,6 +52,7 @@ pub(crate) struct HubParts {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) presence: Arc<dyn PresenceStore>,
     pub(crate) offline: Arc<dyn OfflineStore>,
+    pub(crate) shards: Arc<[mpsc::Sender<Request>]>,
     pub(crate) saved_history: Option<Arc<dyn HistoryStore>>,
     pub(crate) sessions: Arc<ChatSessions>,
     pub(crate) remote_inbound: Arc<RemoteInbound>,
@@ -133,7 +139,13 @@ impl Hub {
     /// # Errors
     /// What the store says; nothing was kept then.
     pub async fn keep_offline(&self, messages: Vec<OfflineMessage>) -> Result<(), OfflineError> {
-        self.0.offline.put(messages).await
+        let kept = messages.iter().map(KeptNote::of).collect::<Vec<_>>();
+        self.0.offline.put(messages).await?;
+        let traces = &self.0.fanout.shared.traces;
+        for (tenant, note) in kept {
+            traces.kept.push(&tenant, note);
+        }
+        Ok(())
     }
 
     /// Keeps a message as soon as the store takes it, and brings it to its user; whether there is room
@@ -340,6 +352,24 @@ impl Hub {
         n_bytes: usize,
     ) -> Result<PastEvents, NotRecovered> {
         past::events_after(self, tenant, after, limit, n_bytes)
+    }
+
+    /// What this node remembers of an event, and what became of it for the connections of `user` here, where one is
+    /// named: those that are open, and those that closed not longer ago than history reaches
+    /// ([`HistoryLimits::age`](crate::HistoryLimits)). Made when it is asked for: nothing is written down on an event's
+    /// way. Cancel safe.
+    pub async fn trace(&self, tenant: &TenantId, event: &EventId, user: Option<&UserId>) -> EventTrace {
+        trace::trace(self, tenant, event, user).await
+    }
+
+    /// The connections of a user to this node that are open. Cancel safe.
+    pub async fn connections(&self, user: &UserKey) -> Vec<ConnectionReport> {
+        trace::describe(self, user, None).await
+    }
+
+    /// Whether there can be no other node.
+    pub fn is_alone(&self) -> bool {
+        self.0.broker.is_alone()
     }
 
     /// Saves recent history for the next node on the same store, where there is one and this node gives the positions:

@@ -55,6 +55,7 @@ mod seams;
 mod sessions;
 mod shard;
 mod shared;
+mod trace;
 
 pub use admission::{Admission, PendingConnection};
 pub use attachment::{Attachment, Clearance, ResumeFrom, Subject};
@@ -84,3 +85,4 @@ pub use sessions::{ChatSessions, SessionError};
 pub use shard::connection_handle::ConnectionHandle;
 pub use shard::outbox::Outbox;
 pub use shard::transport::{Flushed, Transport};
+pub use trace::report::{ConnectionReport, EventTrace, KeptReport, Outcome, TracedEvent};

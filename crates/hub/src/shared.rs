@@ -16,6 +16,7 @@ use crate::publish::connection_counts::ConnectionCounts;
 use crate::publish::pending_gaps::PendingGaps;
 use crate::publish::wire_form::WireForms;
 use crate::seams::user_key::UserKey;
+use crate::trace::Traces;
 
 /// Counts and signals shared by all threads. Nothing here is locked on the fan-out path.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) forms: WireForms,
     pub(crate) history: History,
     pub(crate) recoveries: Recoveries,
+    pub(crate) traces: Traces,
 }
 
 impl Shared {
@@ -50,6 +52,7 @@ impl Shared {
             forms: WireForms::default(),
             history: History::new(config.history, config.event_classes.clone(), clock),
             recoveries: Recoveries::default(),
+            traces: Traces::new(config.history.age),
         }
     }
 }

@@ -149,6 +149,13 @@ impl EventId {
     pub fn generate(now: Timestamp) -> Self {
         Self(Arc::from(&*uuid_at(now).hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())))
     }
+
+    /// When it was generated, where it looks like an id of ours.
+    pub fn generated_at(&self) -> Option<Timestamp> {
+        let id = uuid::Uuid::try_parse(self.as_str()).ok().filter(|id| id.get_version_num() == 7)?;
+        let (seconds, nanos) = id.get_timestamp()?.to_unix();
+        i64::try_from(seconds * 1_000 + u64::from(nanos) / 1_000_000).ok().map(Timestamp::from_millis)
+    }
 }
 
 impl DeliveryId {
@@ -227,5 +234,8 @@ mod tests {
         let later = EventId::generate(Timestamp::from_millis(2_000));
         assert!(earlier < later);
         assert!(EventId::parse(later.as_str()).is_ok());
+        let at = Timestamp::from_millis(1_761_393_600_123);
+        assert_eq!(EventId::generate(at).generated_at(), Some(at));
+        assert_eq!(EventId::parse("order-4711").expect("legal").generated_at(), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The place of an event among its tenant's, written `<epoch>:<offset>`.
 ///
@@ -50,6 +50,13 @@ impl Serialize for Position {
     }
 }
 
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -61,6 +68,8 @@ mod tests {
         fn what_is_printed_can_be_read(epoch: u64, offset: u64) {
             let position = Position { epoch, offset };
             prop_assert_eq!(position.to_string().parse(), Ok(position));
+            let json = serde_json::to_string(&position).expect("a text");
+            prop_assert_eq!(serde_json::from_str::<Position>(&json).expect("the same"), position);
         }
 
         #[test]

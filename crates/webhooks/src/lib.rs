@@ -55,6 +55,7 @@ mod sign;
 mod verify;
 mod webhooks;
 
+pub use admin::DeliveryHistory;
 pub use admin::{Enabled, Resent, TestReport};
 pub use config::{BreakerRule, WebhookConfig};
 pub use delivery_body::{delivery_body, fingerprint};
@@ -79,6 +80,7 @@ pub use seams::directory::{
     Cursor, DEEPEST_OFFSET, DirectoryError, DirectoryVersion, Listed, NewWebhook, PAGE_BYTES, Page, PreviousSecret,
     Webhook, WebhookChange, WebhookDirectory,
 };
+pub use seams::event_delivery::{DeliveryState, EventDelivery};
 pub use seams::ledger::{
     Attempted, Backlog, DeliveryLedger, DeliveryTarget, DisabledWebhook, Disposition, DueWebhook, ENQUEUE_BYTES,
     ENQUEUE_DELIVERIES, ENQUEUE_STEP, Fingerprint, Finished, LEASE_BYTES, Lease, LeaseRequest, LeaseWish,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use hookswitch::hub::memory::{Inbox, MemoryTransport};
-use hookswitch::hub::{Admission, Attachment, Clearance, Subject};
+use hookswitch::hub::{Admission, Attachment, Subject};
 use hookswitch::protocol::{SubscriptionName, TenantId, UserId};
 use hookswitch::runtime::Scope;
 use tokio::sync::oneshot;
@@ -41,14 +41,8 @@ impl Desks {
 
     async fn take(&mut self, user: UserId) {
         let nothing = SubscriptionName::parse(NOTHING).expect("a legal name");
-        let who = Attachment {
-            tenant: self.tenant.clone(),
-            subject: Subject::User(user.clone()),
-            clearance: Clearance::Standard,
-            expires_at: None,
-            subscription: Some(vec![nothing]),
-            resume: None,
-        };
+        let who = Attachment::new(self.tenant.clone(), Subject::User(user.clone()));
+        let who = Attachment { subscription: Some(vec![nothing]), ..who };
         let (open, inbox) = MemoryTransport::pair(INBOX_WRITES);
         match self.admission.attach(who, MemoryTransport::FORM).await {
             Ok(pending) => pending.open(open).await,

@@ -1,6 +1,6 @@
 //! What these pages answer, and how connections are opened, for the catalogue.
 
-use hookswitch_protocol::{ErrorCode, SessionKey, UserId};
+use hookswitch_protocol::{ErrorCode, EventId, SessionKey, UserId};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -8,6 +8,7 @@ use serde_json::json;
 use super::health::Page as HealthPage;
 use super::past_events::Page;
 use super::presence::{SocketStats, UserOnline};
+use super::trace::Trace;
 use crate::catalogue::operation::{Operation, operation};
 use crate::gateway::Draining;
 use crate::routes::Endpoint;
@@ -52,6 +53,15 @@ fn history() -> Vec<Operation> {
             )
             .answers::<Page>(200, "The events, at most 1 MiB of them, and where to go on.")
             .fails(&[ErrorCode::InvalidField, ErrorCode::NotRecovered]),
+        operation(Endpoint::EventTrace, "What became of an event")
+            .details(
+                "Put together when it is asked for. Connections are told of as far as recent history reaches \
+                 (`HISTORY_*`), deliveries as long as they are retained.",
+            )
+            .path::<EventId>("id", "The event's id.", json!({}))
+            .query::<UserId>("user_id", "A user, to be told of his connections.", json!({}))
+            .answers::<Trace>(200, "What is known of it.")
+            .fails(&[ErrorCode::InvalidField, ErrorCode::NotFound]),
     ]
 }
 

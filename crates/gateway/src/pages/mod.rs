@@ -9,6 +9,7 @@ mod metrics;
 mod online_lists;
 mod past_events;
 mod presence;
+mod trace;
 
 pub(crate) use console::console;
 pub(crate) use descriptions::{ASYNCAPI, ERRORS, OPENAPI};
@@ -18,3 +19,4 @@ pub(crate) use metrics::metrics;
 pub(crate) use online_lists::OnlineLists;
 pub(crate) use past_events::past_events;
 pub(crate) use presence::{online_users, socket_stats, user_online};
+pub(crate) use trace::trace;

@@ -22,6 +22,7 @@ mod sessions;
 mod shares;
 mod sockets;
 mod tenant_limit;
+mod traces;
 mod webhook_care;
 mod webhook_options;
 mod webhooks;

@@ -9,14 +9,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use hookswitch_protocol::{Category, Event, Position, TenantId};
+use hookswitch_protocol::{Category, Position, TenantId};
 use hookswitch_runtime::{FairPermit, FairSemaphore, Scope, Sharing};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::inbound_jobs::{HeldJob, InboundJob};
 use crate::publish::fanout::{Fanout, Placing, Reservation};
 use crate::publish::weight::weight;
-use crate::seams::broker::{BrokerSink, EncodedEvent, GapScope, Origin, Past, Received};
+use crate::seams::broker::{BrokerSink, GapScope, Origin, Past, Received};
 use crate::seams::ticket::Ticket;
 use crate::seams::user_key::UserKey;
 use crate::sessions::ChatSessions;
@@ -98,7 +98,7 @@ impl RemoteInbound {
             Origin::Node { .. } => sessions.heard(&received.event),
             Origin::Foreign => {
                 let session = sessions.session_of(&received.event);
-                received.event = EncodedEvent::new(Event { session, ..Event::clone(&received.event) });
+                received.event = received.event.changed(|event| event.session = session);
             }
             // Noted when it was accepted.
             Origin::Own(_) => {}

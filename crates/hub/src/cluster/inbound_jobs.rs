@@ -18,6 +18,7 @@ use crate::seams::offline::{OfflineMessage, OfflineStore};
 use crate::seams::presence::PresenceStore;
 use crate::seams::user_key::UserKey;
 use crate::shared::Shared;
+use crate::trace::KeptNote;
 
 /// Jobs done at the same time: one whose store does not answer must not hold up the others. One tenant may
 /// have half of them under way.
@@ -140,7 +141,11 @@ impl InboundJobs {
         let deadline = Instant::now() + KEEP_DEADLINE;
         let UserKey { tenant, user } = message.user.clone();
         loop {
-            let Err(error) = self.offline.put(vec![message.clone()]).await else { return true };
+            let Err(error) = self.offline.put(vec![message.clone()]).await else {
+                let (tenant, note) = KeptNote::of(&message);
+                self.shared.traces.kept.push(&tenant, note);
+                return true;
+            };
             self.shared.metrics.keeper_failures.inc();
             let pause = match error.retry() {
                 Retry::Never => None,

@@ -5,6 +5,7 @@
 
 pub(crate) mod classes;
 pub(crate) mod evict;
+pub(crate) mod former;
 pub(crate) mod limits;
 pub(crate) mod place;
 pub(crate) mod recoveries;
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hookswitch_protocol::{Position, SessionKey, TenantId};
+use hookswitch_protocol::{EventId, Position, SessionKey, TenantId};
 use hookswitch_runtime::Clock;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
@@ -225,6 +226,13 @@ impl History {
         }
         let looked_for = ring.between((after, u64::MAX)).filter(|recorded| is_looked_for(recorded));
         looked_for.map(|recorded| weight(&recorded.event)).sum()
+    }
+
+    /// The event with this id, as far as it is remembered: what it was, its place, and whether it is kept.
+    pub(crate) fn remembered(&self, tenant: &TenantId, id: &EventId) -> Option<(EncodedEvent, Place, bool)> {
+        let mut lock = self.lock(tenant);
+        lock.trim(Instant::now());
+        lock.known().ring.remembered(tenant, id)
     }
 
     /// The place with this number.

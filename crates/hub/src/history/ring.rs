@@ -7,6 +7,7 @@ use hookswitch_protocol::{Position, SessionKey};
 use tokio::time::Instant;
 
 use crate::history::classes::Class;
+use crate::history::former::FormerEvents;
 use crate::history::limits::HistoryLimits;
 use crate::history::place::{Place, Unrecovered};
 use crate::publish::weight::weight;
@@ -25,6 +26,7 @@ pub(crate) struct Ring {
     urgent: VecDeque<u64>,
     /// The number of the newest of those of which only that matters.
     latest: HashMap<u64, u64>,
+    former: FormerEvents,
 }
 
 /// Events of one kind, rising.
@@ -76,15 +78,15 @@ impl Segment {
         self.events.push_back(recorded);
     }
 
-    fn pop(&mut self) -> bool {
-        let Some(oldest) = self.events.pop_front() else { return false };
+    fn pop(&mut self) -> Option<Recorded> {
+        let oldest = self.events.pop_front()?;
         self.n_bytes -= weight(&oldest.event);
         self.lost = oldest.place;
         if self.events.is_empty() {
             // An idle tenant's costs nothing.
             self.events = VecDeque::new();
         }
-        true
+        Some(oldest)
     }
 
     /// Lets go of what is before something that was missed.
@@ -94,7 +96,12 @@ impl Segment {
         }
     }
 
-    fn trim(&mut self, (n_events, n_bytes): (usize, usize), too_old: Option<Instant>) {
+    fn trim(
+        &mut self,
+        (n_events, n_bytes): (usize, usize),
+        too_old: Option<Instant>,
+        mut former: Option<&mut FormerEvents>,
+    ) {
         let is_too_old = |oldest: &Recorded| too_old.is_some_and(|limit| oldest.at < limit);
         while self.events.front().is_some_and(is_too_old) {
             self.is_full = false;
@@ -102,7 +109,9 @@ impl Segment {
         }
         while self.events.len() > n_events || self.n_bytes > n_bytes {
             self.is_full = true;
-            self.pop();
+            if let (Some(oldest), Some(former)) = (self.pop(), &mut former) {
+                former.push(&oldest, n_events);
+            }
         }
     }
 
@@ -117,7 +126,14 @@ impl Ring {
     pub(crate) fn starting_at(place: Place) -> Self {
         let segment = || Segment { lost: place, ..Segment::default() };
         let (common, opt_in) = (segment(), segment());
-        Self { head: place, common, opt_in, urgent: VecDeque::new(), latest: HashMap::new() }
+        Self {
+            head: place,
+            common,
+            opt_in,
+            urgent: VecDeque::new(),
+            latest: HashMap::new(),
+            former: FormerEvents::default(),
+        }
     }
 
     pub(crate) fn head(&self) -> Place {
@@ -125,7 +141,7 @@ impl Ring {
     }
 
     pub(crate) fn n_bytes(&self) -> usize {
-        self.common.n_bytes + self.opt_in.n_bytes
+        self.common.n_bytes + self.opt_in.n_bytes + self.former.n_bytes()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -211,76 +227,13 @@ impl Ring {
         segment.push(recorded);
     }
 
-    /// One that ends at this position and holds nothing yet of what was behind these offsets, `floor` being the least,
-    /// the others the last one of either kind that is not kept any more.
-    pub(crate) fn saved(head: Position, floor: u64, lost: u64, lost_opt_in: u64) -> Self {
-        let at = |offset: u64| Place {
-            seq: offset.saturating_sub(floor),
-            position: Some(Position { epoch: head.epoch, offset }),
-        };
-        let mut ring = Self::starting_at(at(head.offset));
-        (ring.common.lost, ring.opt_in.lost) = (at(lost), at(lost_opt_in));
-        ring
-    }
-
-    /// Enters an event that was there before, at its offset, behind those that were entered; one that is too old to say
-    /// how old counts as gone. `None` where there is no such offset.
-    pub(crate) fn put_back(
-        &mut self,
-        offset: u64,
-        event: EncodedEvent,
-        class: Class,
-        at: Option<Instant>,
-    ) -> Option<()> {
-        let head = self.head.position?;
-        let seq = self.head.seq.checked_sub(head.offset.checked_sub(offset)?)?;
-        let place = Place { seq, position: Some(Position { offset, ..head }) };
-        match at {
-            Some(at) => self.enter(Recorded { place, event, class, was_live: false, at }),
-            None if event.event_type.is_opt_in() => self.opt_in.lost = place,
-            None => self.common.lost = place,
-        }
-        Some(())
-    }
-
-    /// The offsets of the last event that is not kept any more, of those for everybody and of the others; `None` without
-    /// positions.
-    pub(crate) fn saved_head(&self) -> Option<(u64, u64)> {
-        let offset = |segment: &Segment| Some(self.place(segment.lost.seq).position?.offset);
-        Some((offset(&self.common)?, offset(&self.opt_in)?))
-    }
-
-    /// The newest events up to this number of so many bytes, in order, or one, and behind which number there is none
-    /// that is not among them. `None` where nothing is kept up to there.
-    pub(crate) fn newest_up_to(&self, up_to: u64, n_bytes: usize) -> Option<(u64, Vec<&Recorded>)> {
-        let before = |segment: &'_ Segment| segment.events.partition_point(|recorded| recorded.place.seq <= up_to);
-        let mut common = self.common.events.range(..before(&self.common)).rev().peekable();
-        let mut opt_in = self.opt_in.events.range(..before(&self.opt_in)).rev().peekable();
-        let (mut newest, mut n_taken) = (Vec::new(), 0);
-        loop {
-            let is_common = match (common.peek(), opt_in.peek()) {
-                (Some(a), Some(b)) => a.place.seq > b.place.seq,
-                (a, _) => a.is_some(),
-            };
-            let Some(next) = (if is_common { common.next() } else { opt_in.next() }) else { break };
-            n_taken += weight(&next.event);
-            if n_taken > n_bytes && !newest.is_empty() {
-                newest.reverse();
-                return Some((next.place.seq, newest));
-            }
-            newest.push(next);
-        }
-        newest.reverse();
-        let floor = self.common.lost.seq.min(self.opt_in.lost.seq);
-        (floor < up_to).then_some((floor, newest))
-    }
-
     /// Lets go of what is over a bound; gives how many bytes that was.
     pub(crate) fn trim(&mut self, limits: &HistoryLimits, now: Instant) -> usize {
         let n_before = self.n_bytes();
         let too_old = now.checked_sub(limits.age);
-        self.common.trim((limits.events, limits.bytes), too_old);
-        self.opt_in.trim(limits.opt_in(), too_old);
+        self.common.trim((limits.events, limits.bytes), too_old, Some(&mut self.former));
+        self.opt_in.trim(limits.opt_in(), too_old, None);
+        self.former.forget_before(too_old);
         self.forget_classes();
         n_before - self.n_bytes()
     }
@@ -300,7 +253,9 @@ impl Ring {
     /// Lets go of so many bytes at least, or of everything; gives how many that was.
     pub(crate) fn free(&mut self, n_bytes: usize) -> usize {
         let n_before = self.n_bytes();
-        while n_before - self.n_bytes() < n_bytes && (self.common.pop() || self.opt_in.pop()) {}
+        while n_before - self.n_bytes() < n_bytes
+            && (self.former.pop() || self.common.pop().or_else(|| self.opt_in.pop()).is_some())
+        {}
         self.forget_classes();
         n_before - self.n_bytes()
     }
@@ -337,6 +292,15 @@ impl Ring {
         let events: Vec<Recorded> = printed.cloned().collect();
         let superseded = events.iter().map(|recorded| self.is_superseded(recorded)).collect();
         Page { events, superseded, head: self.head, lost: self.common.lost, lost_opt_in: self.opt_in.lost }
+    }
+
+    /// Every event that is kept, the newest of each kind first.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Recorded> {
+        self.common.events.iter().rev().chain(self.opt_in.events.iter().rev())
+    }
+
+    pub(crate) fn former(&self) -> &FormerEvents {
+        &self.former
     }
 
     /// Every event behind the first number, up to the second; those that one must ask for come last.
@@ -378,5 +342,6 @@ impl Ring {
     }
 }
 
+mod saving;
 #[cfg(test)]
 mod tests;

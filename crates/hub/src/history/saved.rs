@@ -73,7 +73,7 @@ impl SavedEvent {
         let Self { is_kept, id, event_type, user, session, topic, payload, timestamp, .. } = self;
         let (tenant, timestamp) = (tenant.clone(), Timestamp::from_millis(timestamp));
         let event = Event { id, event_type, tenant, user, session, topic, payload, timestamp };
-        if is_kept { EncodedEvent::kept(event) } else { EncodedEvent::new(event) }
+        if is_kept { EncodedEvent::kept(event) } else { EncodedEvent::from_elsewhere(event) }
     }
 }
 

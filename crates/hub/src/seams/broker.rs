@@ -69,18 +69,36 @@ pub struct EncodedEvent {
     event: Arc<Event>,
     envelope: OnceLock<Bytes>,
     is_kept: bool,
+    is_from_elsewhere: bool,
 }
 
 impl EncodedEvent {
     /// An event whose envelope is not printed yet.
     pub fn new(event: impl Into<Arc<Event>>) -> Self {
-        Self { event: event.into(), envelope: OnceLock::new(), is_kept: false }
+        Self { event: event.into(), envelope: OnceLock::new(), is_kept: false, is_from_elsewhere: false }
     }
 
     /// The same of one whose user is away and gets it from the store alone: it has its place in history, and ends the
     /// session that it ends, but nobody is given it from there.
     pub fn kept(event: impl Into<Arc<Event>>) -> Self {
         Self { is_kept: true, ..Self::new(event) }
+    }
+
+    /// The same of one that this process did not accept.
+    pub fn from_elsewhere(event: impl Into<Arc<Event>>) -> Self {
+        Self { is_from_elsewhere: true, ..Self::new(event) }
+    }
+
+    /// Whether it was accepted by another node, or by this one's process before.
+    pub(crate) fn is_from_elsewhere(&self) -> bool {
+        self.is_from_elsewhere
+    }
+
+    /// The same event with a part of it changed.
+    pub(crate) fn changed(&self, change: impl FnOnce(&mut Event)) -> Self {
+        let mut event = Event::clone(&self.event);
+        change(&mut event);
+        Self { event: Arc::new(event), envelope: OnceLock::new(), ..*self }
     }
 
     /// Whether it was made by [`EncodedEvent::kept`].
@@ -172,7 +190,7 @@ impl AsRef<EncodedEvent> for Received {
 impl Received {
     /// One that has no position.
     pub fn live(event: impl Into<Arc<Event>>, origin: Origin) -> Self {
-        Self { event: EncodedEvent::new(event), origin, position: None, is_known: false }
+        Self { event: EncodedEvent::from_elsewhere(event), origin, position: None, is_known: false }
     }
 
     /// Whether it is this node's, maybe with others, to keep the event when its user is gone.

@@ -12,6 +12,8 @@ use crate::shard::sent::{Part, Sent, SentSpans, Under};
 pub(crate) struct CatchUp {
     /// What it may see was given up to here.
     pub(crate) cursor: Place,
+    /// Where that began.
+    pub(crate) began: u64,
     /// What is for everybody is given as it comes; only what is for its user waits.
     pub(crate) is_broadcast_live: bool,
     /// Its outbox was full: it may be given events in another order.
@@ -90,6 +92,7 @@ impl CatchUp {
     pub(crate) fn from(cursor: Place) -> Self {
         Self {
             cursor,
+            began: cursor.seq,
             is_broadcast_live: false,
             has_overflowed: false,
             is_slow: false,

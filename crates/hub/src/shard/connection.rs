@@ -11,6 +11,7 @@ use crate::shard::catch_up::{CatchUp, KeptPhase, Resume};
 use crate::shard::outbox::Outbox;
 use crate::shard::sent::Early;
 use crate::shard::transport::HeldTransport;
+use crate::trace::record::ConnectionRecord;
 
 /// The most messages that wait in the outbox of a client that does not read.
 const BLOCKED_MESSAGES: usize = 16;
@@ -56,6 +57,7 @@ pub(crate) struct Connection {
     /// Set where something of its beginning may matter yet.
     pub(crate) early: Option<Box<Early>>,
     pub(crate) kept: Kept,
+    pub(crate) record: ConnectionRecord,
 }
 
 /// How a connection began.
@@ -182,6 +184,7 @@ impl Connection {
     /// It is given events as they come again, from behind this number on.
     pub(crate) fn note_live(&mut self, given: u64, behind: &CatchUp) {
         self.given = given;
+        self.record.note_caught_up((behind.began, given), behind.broadcast_up_to());
         self.forget_early();
         if let (true, Some(transport)) = (behind.is_slow, &self.transport) {
             transport.0.caught_up();

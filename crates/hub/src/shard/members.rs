@@ -16,6 +16,7 @@ use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::outbox::Outbox;
 use crate::shard::request::OpenTransport;
 use crate::shard::transport::HeldTransport;
+use crate::trace::record::ConnectionRecord;
 
 impl Shard {
     /// Puts a connection into the tables. It is counted already; its user, who is told
@@ -57,6 +58,7 @@ impl Shard {
             catch_up: None,
             early: None,
             kept: Kept::Brought,
+            record: ConnectionRecord::new(self.clock.now(), who.address),
         }) as u32;
         self.tenants[tenant as usize].insert(slot, who);
         self.shared.connection_counts.listen(&who.tenant, self.index, |interest| interest.join(&who.subject));
@@ -120,7 +122,9 @@ impl Shard {
 
     /// Takes a connection out of everything. The caller decides about its socket.
     pub(super) fn take_out(&mut self, key: SlotKey) -> Connection {
-        let connection = self.connections.remove(key.slot as usize);
+        let gone_after = self.appended_to(key);
+        let mut connection = self.connections.remove(key.slot as usize);
+        let is_admin = self.tenants[connection.tenant as usize].is_admin(key.slot);
         let table = &mut self.tenants[connection.tenant as usize];
         let tenant = table.tenant.clone();
         let (subject, names) = (&connection.subject, connection.names.as_deref());
@@ -132,6 +136,8 @@ impl Shard {
             self.count_user_out(&tenant, &connection.subject, 0);
         }
         self.shared.connection_counts.remove(&tenant, &connection.subject);
+        connection.record.gone_after.get_or_insert(gone_after);
+        self.remember(&tenant, &mut connection, is_admin);
         self.shared.disconnects.tenant(tenant);
         connection
     }
@@ -174,6 +180,9 @@ impl Shard {
         let table = &mut self.tenants[connection.tenant as usize];
         connection.note_sent_under(table.appended().seq.max(connection.given));
         let is_first = connection.names.is_none();
+        if has_grown || is_first {
+            connection.record.note_subscription(table.appended().seq.max(connection.given), is_first);
+        }
         if is_first {
             table.leave_everything(key.slot);
         }
@@ -237,6 +246,7 @@ impl Shard {
             }
         }
         if !removed.is_empty() {
+            connection.record.note_subscription(table.appended().seq.max(connection.given), false);
             // All at once: others of the same stripe look here for every event.
             self.shared.connection_counts.listen(&table.tenant, self.index, |interest| {
                 for name in removed {

@@ -9,6 +9,7 @@ pub(crate) mod connection;
 pub(crate) mod connection_handle;
 mod deliver;
 mod depart;
+pub(crate) mod describe;
 mod flush;
 mod gap_walk;
 mod kept;

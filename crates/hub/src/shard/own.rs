@@ -125,7 +125,9 @@ impl Shard {
         if self.connection(key).is_none_or(|connection| connection.closing.is_some()) {
             return;
         }
+        let gone_after = self.appended_to(key);
         let Some(connection) = self.connection(key) else { return };
+        connection.record.gone_after = Some(gone_after);
         connection.closing = Some(code);
         connection.stirred_at = now;
         connection.outbox.push(frame);

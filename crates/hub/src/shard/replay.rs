@@ -220,6 +220,8 @@ impl Shard {
     fn tell_lost(&mut self, key: SlotKey, behind: &mut CatchUp, page: &Page) {
         let connection = &self.connections[key.slot as usize];
         let Some(lost) = behind.lost(page, connection.wants_opt_in()) else { return };
+        self.connections[key.slot as usize].record.note_lost((lost.0.seq, lost.1.seq));
+        let connection = &self.connections[key.slot as usize];
         let tenant = &self.tenants[connection.tenant as usize].tenant;
         let missed = notice::lost((lost.0.position, lost.1.position), self.clock.now(), tenant);
         let frame = encode(self.forms[connection.form.index()], &missed);

@@ -15,6 +15,8 @@ use crate::shard::SlotKey;
 use crate::shard::catch_up::PageEnd;
 use crate::shard::connection_handle::ConnectionHandle;
 use crate::shard::transport::Transport;
+use crate::trace::judged::AskedEvent;
+use crate::trace::report::ConnectionReport;
 
 /// Makes a connection's transport on the shard's thread, inside its local runtime, and starts whatever
 /// reads from the client. The handle must not be used before this returns.
@@ -42,6 +44,8 @@ pub(crate) enum Request {
     /// The user's open connections wait for kept messages no longer; with `only_unserved` those that nobody brings
     /// any.
     Release { user: UserKey, only_unserved: bool },
+    /// Tells of the user's connections, and what became of an event for each.
+    Describe { user: UserKey, asked: Option<AskedEvent>, reply: oneshot::Sender<Vec<ConnectionReport>> },
     /// Sends so many connections elsewhere, one after the other.
     SendAway { n: usize, over: Duration },
 }

@@ -131,7 +131,7 @@ impl Shard {
         match found {
             Ok(place) => {
                 behind.cursor = began.filter(|began| began.seq > place.seq).unwrap_or(place);
-                behind.ahead = behind.cursor.seq;
+                (behind.ahead, behind.began) = (behind.cursor.seq, behind.cursor.seq);
                 let until = sent.after().unwrap_or(head.seq).max(behind.cursor.seq);
                 behind.sent = sent;
                 behind.resume = Some(Resume::Replaying { until, n_replayed: 0 });

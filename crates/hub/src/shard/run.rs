@@ -168,5 +168,8 @@ fn serve(shard: &Rc<RefCell<Shard>>, request: Request) {
         Request::Release { user, only_unserved } => this.release(&user, only_unserved),
         Request::Gap { tenant, n_missed } => this.begin_gap(tenant, n_missed),
         Request::Recovered { tenant } => this.recovered(&tenant),
+        Request::Describe { user, asked, reply } => {
+            let _gone = reply.send(this.describe(&user, asked.as_ref()));
+        }
     }
 }

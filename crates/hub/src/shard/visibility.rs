@@ -18,13 +18,18 @@ pub(crate) fn is_for_visitors(event: &Event) -> Option<&SessionKey> {
     event.session.as_ref().filter(|_| is_open)
 }
 
-/// Whether a connection may see the event of its tenant, and wants it. What is kept comes from the store alone.
-pub(super) fn may_see(connection: &Connection, is_admin: bool, event: &EncodedEvent) -> bool {
-    let is_addressed = match &connection.subject {
+/// Whether the event is for whoever this is, whatever he subscribed to.
+pub(crate) fn is_for(subject: &Subject, is_admin: bool, event: &Event) -> bool {
+    let is_addressed = match subject {
         Subject::User(user) => event.user.as_ref().is_none_or(|addressee| addressee == user),
         Subject::Visitor(session) => is_for_visitors(event) == Some(session),
     };
-    !event.is_kept() && is_addressed && (!event.event_type.is_for_admins() || is_admin) && connection.wants(event)
+    is_addressed && (!event.event_type.is_for_admins() || is_admin)
+}
+
+/// Whether a connection may see the event of its tenant, and wants it. What is kept comes from the store alone.
+pub(super) fn may_see(connection: &Connection, is_admin: bool, event: &EncodedEvent) -> bool {
+    !event.is_kept() && is_for(&connection.subject, is_admin, event) && connection.wants(event)
 }
 
 #[cfg(test)]

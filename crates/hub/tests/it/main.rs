@@ -22,6 +22,7 @@ mod silence;
 mod slow;
 mod subscribed;
 mod subscriptions;
+mod traces;
 mod transitions;
 mod unfit_messages;
 mod visitors;

@@ -236,7 +236,9 @@ pub(crate) fn decode(bytes: &[u8], context: Context<'_>) -> Result<Incoming, Ref
     let id = Some(id.unwrap_or_else(|| EventId::generate(context.now)));
     let said = NewEvent { id, event_type, user, session, topic, payload };
     let event = Event::new(tenant, said, timestamp.unwrap_or(context.now));
-    let received = Received { event: EncodedEvent::new(event), origin, position, is_known: false };
+    let is_own = publisher.as_ref().is_some_and(|(node, _)| node == context.node);
+    let event = if is_own { EncodedEvent::new(event) } else { EncodedEvent::from_elsewhere(event) };
+    let received = Received { event, origin, position, is_known: false };
     Ok(Incoming { received, publisher, is_streamed })
 }
 
@@ -257,7 +259,7 @@ pub(crate) fn decode_wrapped(bytes: &[u8], context: Context<'_>) -> Result<Incom
             return Err(Refusal::Unfit("its UserID and its message's user_id differ"));
         }
         let event = Event { user: Some(user), ..Event::clone(&incoming.received.event) };
-        incoming.received.event = EncodedEvent::new(event);
+        incoming.received.event = EncodedEvent::from_elsewhere(event);
     }
     Ok(incoming)
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
-    Attempted, Backlog, BoxFuture, DeliveryLedger, DisableRule, DisabledWebhook, Fingerprint, Lease, LeaseRequest,
-    LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
+    Attempted, Backlog, BoxFuture, DeliveryLedger, DisableRule, DisabledWebhook, EventDelivery, Fingerprint, Lease,
+    LeaseRequest, LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep,
+    Swept,
 };
 
 use super::Store;
 use super::queries::enqueue::AcceptedEvent;
 use super::queries::event_ids::KnownIds;
-use super::queries::{deliveries, lease, purge, requeue};
+use super::queries::{deliveries, event_deliveries, lease, purge, requeue};
 use super::writer::Job;
 use crate::error::Failure;
 use crate::weight::{Caller, Weight};
@@ -39,6 +40,18 @@ impl DeliveryLedger for Store {
             let stored = self.inner.acceptance.merge((caller, weight), batch, Job::Enqueue).await;
             stored.map_err(|failure| failure.ledger("enqueue deliveries"))
         })
+    }
+
+    fn deliveries_of<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        event: &'a EventId,
+        accepted_at: Option<Timestamp>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<EventDelivery>, LedgerError>> {
+        let (asker, tenant, event) = (Some(tenant.clone()), tenant.clone(), event.clone());
+        let query = move |conn: &mut _| event_deliveries::deliveries_of(conn, &tenant, &event, accepted_at, limit);
+        self.inner.readers.reports.read_as(Failure::ledger, "read an event's deliveries", asker, query)
     }
 
     fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>> {

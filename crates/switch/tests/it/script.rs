@@ -11,8 +11,8 @@ use hookswitch_hub::{
 };
 use hookswitch_protocol::{EventId, NodeId, SessionKey, TenantId, Timestamp, WebhookId};
 use hookswitch_webhooks::{
-    Attempted, Backlog, DeliveryLedger, DisableRule, Fingerprint, Lease, LeaseRequest, LeasedDelivery, LedgerError,
-    MemoryWebhooks, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
+    Attempted, Backlog, DeliveryLedger, DisableRule, EventDelivery, Fingerprint, Lease, LeaseRequest, LeasedDelivery,
+    LedgerError, MemoryWebhooks, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
 };
 use tokio::runtime::{self, Handle};
 use tokio::sync::watch;
@@ -254,6 +254,16 @@ impl DeliveryLedger for ScriptedLedger {
             self.enter("ledger.look_up", ids.len().to_string()).await?;
             self.1.look_up(tenant, ids).await
         })
+    }
+
+    fn deliveries_of<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        event: &'a EventId,
+        accepted_at: Option<Timestamp>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<EventDelivery>, LedgerError>> {
+        self.1.deliveries_of(tenant, event, accepted_at, limit)
     }
 
     fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use hookswitch_protocol::{EventType, Timestamp, WebhookId};
 use hookswitch_runtime::Clock;
 use hookswitch_webhooks::{
-    Disposition, Fingerprint, Finished, LEASE_BYTES, LeaseRequest, LeaseWish, LeasedDelivery, Retention, Seen, Settled,
-    WebhookSeams,
+    DeliveryState, Disposition, Fingerprint, Finished, LEASE_BYTES, LeaseRequest, LeaseWish, LeasedDelivery, Retention,
+    Seen, Settled, WebhookSeams,
 };
 
 use super::webhook_rig::{HOLD, Rig, chosen, duty, event_id, node, tenant};
@@ -33,6 +33,7 @@ pub async fn check(open: impl AsyncFn(Clock) -> WebhookSeams) {
     a_deleted_webhook_gets_nothing(&Rig::open(&open).await).await;
     a_webhook_switched_off_gets_nothing(&Rig::open(&open).await).await;
     settling_answers_in_order(&Rig::open(&open).await).await;
+    an_events_deliveries_are_told(&Rig::open(&open).await).await;
     purging_is_bounded_and_spares_the_present(&Rig::open(&open).await).await;
     two_leasers_never_get_the_same(&Rig::open(&open).await).await;
     ledger_schedule::check(&open).await;
@@ -328,4 +329,32 @@ async fn two_leasers_never_get_the_same(rig: &Rig) {
     let both: Vec<_> = one.expect("lease").into_iter().chain(two.expect("lease")).collect();
     let different: HashSet<_> = both.iter().map(|delivery| delivery.lease.number).collect();
     assert_eq!((both.len(), different.len()), (50, 50), "no delivery is handed out twice");
+}
+
+async fn an_events_deliveries_are_told(rig: &Rig) {
+    let (first, second, other) = (rig.webhook("a").await, rig.webhook("a").await, rig.webhook("b").await);
+    let at = rig.clock.now();
+    rig.enqueue("a", &["e1"], &[second.id, first.id]).await;
+    rig.enqueue("b", &["e1"], &[other.id]).await;
+    enqueue(rig, &[("a", "chosen", 1)], first.id).await;
+    let told = async |of: &str, id: &str, at: Option<Timestamp>| {
+        let (of, id) = (tenant(of), event_id(id));
+        let told = rig.seams.ledger.deliveries_of(&of, &id, at, 10).await.expect("told");
+        told.into_iter().map(|delivery| (delivery.webhook, delivery.state, delivery.due_at)).collect::<Vec<_>>()
+    };
+    let due = |webhook: WebhookId| (webhook, DeliveryState::Due, Some(at));
+    assert_eq!(told("a", "e1", Some(at)).await, [due(first.id), due(second.id)], "and no other tenant's");
+    assert_eq!(told("a", "chosen", None).await, [due(first.id)], "a chosen id is remembered");
+    assert!(told("a", "e1", None).await.is_empty(), "nobody knows when it was");
+    assert!(told("a", "e2", Some(at)).await.is_empty());
+    let limited = rig.seams.ledger.deliveries_of(&tenant("a"), &event_id("e1"), Some(at), 1).await.expect("told");
+    assert_eq!((limited.len(), limited[0].accepted_at), (1, at));
+    let leased = rig.lease_one(second.id).await;
+    assert_eq!(leased.delivery, {
+        let all = rig.seams.ledger.deliveries_of(&tenant("a"), &event_id("e1"), Some(at), 10).await.expect("told");
+        all[1].delivery.clone()
+    });
+    assert_eq!(told("a", "e1", Some(at)).await[1], (second.id, DeliveryState::Leased, None));
+    rig.finish(&leased, Disposition::Failed).await;
+    assert_eq!(told("a", "e1", Some(at)).await[1], (second.id, DeliveryState::Failed, None));
 }

@@ -3,11 +3,12 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use hookswitch_protocol::{DeliveryId, Timestamp, WebhookId};
+use hookswitch_protocol::{DeliveryId, EventId, TenantId, Timestamp, WebhookId};
 
 use super::{Delivery, ENDED, End, State};
 use crate::seams::attempt_log::{SkipReason, SkipRow};
 use crate::seams::directory::Webhook;
+use crate::seams::event_delivery::{DeliveryState, EventDelivery};
 use crate::seams::ledger::{DeliveryTarget, Lease, LeasedDelivery, NewDeliveries};
 
 impl State {
@@ -17,6 +18,8 @@ impl State {
         let delivery = Delivery {
             id: DeliveryId::generate(now),
             webhook: target.webhook,
+            tenant: new.tenant.clone(),
+            event: new.event_id.clone(),
             event_type: new.event_type.clone(),
             body: new.body.clone(),
             accepted_at: new.accepted_at,
@@ -179,7 +182,47 @@ impl State {
     }
 }
 
+impl State {
+    /// The deliveries of one event, by their webhooks.
+    pub(super) fn deliveries_of(
+        &self,
+        tenant: &TenantId,
+        event: &EventId,
+        accepted_at: Option<Timestamp>,
+        limit: u32,
+    ) -> Vec<EventDelivery> {
+        let known = self.seen.get(&(tenant.clone(), event.clone())).map(|(_, at)| *at);
+        let Some(accepted_at) = accepted_at.or(known) else { return Vec::new() };
+        let is_of = |delivery: &&Delivery| {
+            delivery.accepted_at == accepted_at && delivery.event == *event && delivery.tenant == *tenant
+        };
+        let mut found: Vec<&Delivery> = self.deliveries.values().filter(is_of).collect();
+        found.sort_by_key(|delivery| delivery.webhook);
+        found.into_iter().take(limit as usize).map(Delivery::told).collect()
+    }
+}
+
 impl Delivery {
+    fn told(&self) -> EventDelivery {
+        let state = match self.end {
+            Some(End::Delivered) => DeliveryState::Delivered,
+            Some(End::Failed) => DeliveryState::Failed,
+            Some(End::Expired) => DeliveryState::Expired,
+            Some(End::Cancelled) => DeliveryState::Cancelled,
+            Some(End::Missed) => DeliveryState::Missed,
+            None if self.leased_until.is_some() => DeliveryState::Leased,
+            None => DeliveryState::Due,
+        };
+        EventDelivery {
+            webhook: self.webhook,
+            delivery: self.id.clone(),
+            event_type: self.event_type.clone(),
+            accepted_at: self.accepted_at,
+            state,
+            due_at: (state == DeliveryState::Due).then_some(self.due_at),
+        }
+    }
+
     /// Whether its next attempt is a retry of its present round.
     fn is_retry(&self) -> bool {
         self.n_attempts > self.attempts_before

@@ -7,6 +7,7 @@ use hookswitch_protocol::{EventId, NodeId, TenantId, Timestamp, WebhookId};
 
 use super::{DELIVERIES, MemoryWebhooks, State, Waiting};
 use crate::health::DisableRule;
+use crate::seams::event_delivery::EventDelivery;
 use crate::seams::ledger::{
     Attempted, Backlog, DeliveryLedger, DueWebhook, Fingerprint, Lease, LeaseRequest, LeasedDelivery, LedgerError,
     NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep, Swept,
@@ -27,6 +28,16 @@ impl DeliveryLedger for MemoryWebhooks {
 
     fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
         self.locked(move |state, now| state.enqueue(&batch, now))
+    }
+
+    fn deliveries_of<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        event: &'a EventId,
+        accepted_at: Option<Timestamp>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<EventDelivery>, LedgerError>> {
+        self.locked(move |state, _| Ok(state.deliveries_of(tenant, event, accepted_at, limit)))
     }
 
     fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>> {

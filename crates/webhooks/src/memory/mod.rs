@@ -86,6 +86,8 @@ struct Waiting {
 struct Delivery {
     id: DeliveryId,
     webhook: WebhookId,
+    tenant: TenantId,
+    event: EventId,
     event_type: EventType,
     body: Bytes,
     accepted_at: Timestamp,

@@ -10,6 +10,7 @@ pub use super::ledger_error::LedgerError;
 use crate::health::{DisableReason, DisableRule};
 use crate::seams::attempt_log::AttemptRow;
 use crate::seams::directory::Webhook;
+use crate::seams::event_delivery::EventDelivery;
 use hookswitch_runtime::BoxFuture;
 
 /// Deliveries (an event without any counts as one) that one call of [`DeliveryLedger::enqueue`] is meant for:
@@ -47,6 +48,17 @@ pub trait DeliveryLedger: Send + Sync {
     /// It is one transaction, which others wait for: whoever has more than [`ENQUEUE_DELIVERIES`] or
     /// [`ENQUEUE_BYTES`] calls several times.
     fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>>;
+
+    /// How the deliveries of one event stand, the first `limit` by their webhooks' numbers; none where nothing is retained
+    /// of it. `accepted_at` is [`NewDeliveries::accepted_at`]; without it only an event is found whose id was chosen, as
+    /// long as that is remembered. A look for a person: it may cost more than what publishers wait for.
+    fn deliveries_of<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        event: &'a EventId,
+        accepted_at: Option<Timestamp>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<EventDelivery>, LedgerError>>;
 
     /// Which webhooks have deliveries due now, fresh or as a retry, and when the next one is due.
     fn backlog(&self, now: Timestamp) -> BoxFuture<'_, Result<Backlog, LedgerError>>;

@@ -3,6 +3,7 @@
 
 pub(crate) mod attempt_log;
 pub(crate) mod directory;
+pub(crate) mod event_delivery;
 pub(crate) mod ledger;
 mod ledger_error;
 pub(crate) mod paging;

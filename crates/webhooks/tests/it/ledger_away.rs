@@ -8,9 +8,9 @@ use hookswitch_protocol::{EventId, EventType, NodeId, TenantId, Timestamp, Webho
 use hookswitch_runtime::Clock;
 use hookswitch_testkit::{Behaviour, PATIENCE, Receiver, eventually};
 use hookswitch_webhooks::{
-    Attempted, Backlog, BoxFuture, DeliveryLedger, DisableReason, DisableRule, DisabledWebhook, Fingerprint, Lease,
-    LeaseRequest, LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen, Settled, Sweep,
-    Swept, WebhookChange, WebhookConfig, WebhookSeams,
+    Attempted, Backlog, BoxFuture, DeliveryLedger, DisableReason, DisableRule, DisabledWebhook, EventDelivery,
+    Fingerprint, Lease, LeaseRequest, LeasedDelivery, LedgerError, NewDeliveries, Requeue, Requeued, Retention, Seen,
+    Settled, Sweep, Swept, WebhookChange, WebhookConfig, WebhookSeams,
 };
 
 use tokio::time::timeout;
@@ -55,6 +55,15 @@ impl DeliveryLedger for Switched {
         ids: &'a [(EventId, Fingerprint)],
     ) -> BoxFuture<'a, Result<Vec<Seen>, LedgerError>> {
         self.through(|inner| inner.look_up(tenant, ids))
+    }
+    fn deliveries_of<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        event: &'a EventId,
+        accepted_at: Option<Timestamp>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<EventDelivery>, LedgerError>> {
+        self.through(|inner| inner.deliveries_of(tenant, event, accepted_at, limit))
     }
     fn enqueue(&self, batch: Vec<NewDeliveries>) -> BoxFuture<'_, Result<Vec<Seen>, LedgerError>> {
         self.through(|inner| inner.enqueue(batch))

@@ -5,6 +5,7 @@ mod chunks;
 pub(crate) mod deliveries;
 pub(crate) mod enqueue;
 pub(crate) mod entries;
+pub(crate) mod event_deliveries;
 pub(crate) mod event_ids;
 pub(crate) mod finish;
 mod health;
