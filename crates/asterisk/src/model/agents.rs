@@ -77,14 +77,17 @@ impl Model {
         let now = self.now;
         let quiet = self.syncing.is_some();
         let Some(entry) = self.agents.get_mut(agent) else { return };
-        if entry.told == Some(state) {
+        let changed = entry.is != Some(state);
+        let first = entry.is.replace(state).is_none();
+        if changed {
+            entry.since = now;
+        }
+        // What enters by a sync is told to those who were told something else before, when the sync is through.
+        let is_news = entry.told.map_or(changed && !(first && state == "available"), |told| told != state);
+        if quiet || !is_news {
             return;
         }
-        let first = entry.told.replace(state).is_none();
-        entry.since = now;
-        if quiet || (first && state == "available") {
-            return;
-        }
+        entry.told = Some(state);
         entry.changes += 1;
         let reason = entry.reason.clone().filter(|_| state == "break");
         let name = entry.name.clone().unwrap_or_else(|| entry.extension.clone());

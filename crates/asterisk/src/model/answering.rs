@@ -76,6 +76,9 @@ impl Model {
             .maybe("agent_name", shown)
             .with("destination_channel", name)
             .with("wait_time", seconds(waiting));
+        // A begin that nobody saw comes before what follows from it.
+        self.tell_incoming(call);
+        self.tell_outgoing(call);
         self.tell("call.answered", call, uid, fields);
         self.taken_from_queue(call, uid, agent);
         let channel = self.channels.get_mut(uid).expect("found above");
@@ -86,7 +89,7 @@ impl Model {
         self.changed(uid);
     }
 
-    fn taken_from_queue(&mut self, call: &str, uid: &str, agent: Option<String>) {
+    pub(crate) fn taken_from_queue(&mut self, call: &str, uid: &str, agent: Option<String>) {
         let for_queue = self.queue_of(uid).is_some()
             || self.channels.get(uid).is_some_and(|channel| channel.pool || channel.picked);
         let Some(wait) = self.calls.get_mut(call).and_then(|call| call.wait.as_mut()) else { return };

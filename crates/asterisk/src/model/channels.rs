@@ -1,7 +1,7 @@
 //! Channels come, ring, and go.
 
 use super::{
-    Model,
+    HUNG_LATELY, Model,
     types::{Begin, Call, Channel, Hung},
 };
 use crate::{escape::known, identity::endpoint, message::Message};
@@ -151,9 +151,6 @@ impl Model {
         let uid = m.text("Uniqueid").into_owned();
         let cause = m.number("Cause").unwrap_or_default();
         self.gone(&uid, cause, m.number("TechCause"));
-        if let Some(running) = &mut self.syncing {
-            running.gone.insert(uid);
-        }
     }
 
     pub(crate) fn hangup_request(&mut self, m: &Message<'_>) {
@@ -175,7 +172,10 @@ impl Model {
             let party = call.answered.contains(&uid) || (uid == call.uid && !of_dialplan);
             if party {
                 call.explained = true;
-                call.hung.get_or_insert(Hung { at: now, uid: uid.clone(), agent: agent.clone(), outside });
+                // An older one was of somebody who left while the call went on.
+                if call.hung.as_ref().is_none_or(|hung| now - hung.at >= HUNG_LATELY) {
+                    call.hung = Some(Hung { at: now, uid: uid.clone(), agent: agent.clone(), outside });
+                }
             }
         }
     }

@@ -1,13 +1,10 @@
 //! Calls end when their last party has gone.
 
 use super::{
-    Model,
+    HUNG_LATELY, Model,
     events::{Fields, seconds},
     types::{Begin, Call, Channel},
 };
-
-/// Between the request of a party to hang up and the end of the call that it explains, in milliseconds.
-const HUNG_LATELY: i64 = 1_500;
 
 impl Model {
     pub(crate) fn leave_call(&mut self, channel: &Channel) {

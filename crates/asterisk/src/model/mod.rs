@@ -9,12 +9,14 @@ mod channels;
 mod emit;
 mod ending;
 mod events;
+mod found;
 mod list_items;
 mod members;
 mod queue_stats;
 mod queues;
 mod snapshot;
 mod sync;
+mod touched;
 mod transfers;
 mod types;
 
@@ -28,6 +30,8 @@ use types::{Agent, Call, Channel, Leaving, Member, QueueStats, RunningSync};
 
 /// In milliseconds.
 const DECADE: i64 = 315_000_000_000;
+/// Between the request of a party to hang up and the end of the call that it explains, in milliseconds.
+const HUNG_LATELY: i64 = 1_500;
 /// At most this many channels, members, agents and conference bridges each; what is beyond is left out.
 const MOST: usize = 200_000;
 
@@ -98,6 +102,7 @@ impl Model {
             return;
         }
         self.set_clock(m, now);
+        self.note_touched(event, m);
         self.dispatch(event, m);
         self.tell_agents();
     }

@@ -209,6 +209,8 @@ pub(crate) struct Agent {
     pub(crate) channels: BTreeSet<String>,
     pub(crate) reason: Option<String>,
     pub(crate) pool: bool,
+    /// Its state, and the one that was told last.
+    pub(crate) is: Option<&'static str>,
     pub(crate) told: Option<&'static str>,
     pub(crate) since: i64,
     pub(crate) changes: u64,
@@ -235,10 +237,28 @@ pub(crate) struct QueueStats {
     pub(super) told: Map<String, Value>,
 }
 
+/// Something of which both a list and an event can tell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    /// A channel, whether it is there.
+    Channel(String),
+    /// A channel, and which bridge it is in.
+    Bridge(String),
+    /// A caller's channel, and whether it waits in a queue.
+    Wait(String),
+    /// A caller's channel, and whether it is parked.
+    Parking(String),
+    /// A member by its queue and interface.
+    Member(String, String),
+    /// A device's state.
+    Device(String),
+}
+
 /// What happens while the lists are on their way.
 #[derive(Debug)]
 pub(crate) struct RunningSync {
     pub(super) since: i64,
-    pub(crate) gone: HashSet<String>,
+    /// What events told of meanwhile: what the lists say of it is older.
+    pub(crate) touched: HashSet<Subject>,
     pub(crate) reconciling: bool,
 }
