@@ -3,6 +3,7 @@
 mod abuse;
 mod address_guard;
 mod agents;
+mod asterisk;
 mod batches;
 mod cli;
 mod cluster;
