@@ -509,8 +509,10 @@ export interface EventTrace {
   event: TracedEvent | null;
   /** For which users it was kept, because they were away. */
   kept: Kept[];
-  /** Whether somebody who may know more did not answer. */
+  /** Whether somebody who may know more did not answer: the database, or a node. */
   partial: boolean;
+  /** The nodes that did not answer in time. */
+  silent?: string[];
   /** With `user_id` only: what became of it for that user. */
   user?: TracedUser;
   /** What webhooks are owed of it, and what was tried; left out where the database did not answer. */
@@ -527,6 +529,7 @@ export interface Failure {
 
 export interface Kept {
   at: string;
+  node: string;
   user_id: UserId;
 }
 
@@ -852,6 +855,7 @@ export interface TracedConnection {
   /** As the node sees it: maybe a proxy's. */
   address?: string;
   connection: string;
+  node: string;
   outcome?: "written" | "waiting" | "caught_up" | "dropped" | "unsent" | "not_subscribed" | "not_addressed" | "kept" | "not_connected" | "unknown";
   since: string;
   transport: string;
@@ -871,6 +875,8 @@ export interface TracedDelivery {
 export interface TracedEvent {
   accepted_at: string;
   id: string;
+  /** The node that accepted it, as far as that is remembered. */
+  node?: string;
   position?: string;
   type: string;
   user_id?: UserId;

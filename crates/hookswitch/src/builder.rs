@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookswitch_hub::memory::MemoryOffline;
+use hookswitch_hub::memory::{MemoryOffline, NoPeers};
 use hookswitch_hub::{Admission, Hub, HubBuilder, HubConfig, OfflineLimits, Seams};
 use hookswitch_protocol::NodeId;
 #[cfg(feature = "redis")]
@@ -180,12 +180,20 @@ impl SwitchBuilder {
     fn memory_keepers(&self) -> Keepers {
         let offline = Arc::new(MemoryOffline::new(self.offline, self.clock.clone()));
         Keepers {
-            hub: Seams { offline, ..Seams::memory(&self.clock) },
+            hub: Seams { offline, ..self.memory_seams() },
             webhooks: WebhookSeams::memory(&self.clock),
             #[cfg(all(feature = "gateway", any(feature = "mysql", feature = "sqlite")))]
             database: None,
             #[cfg(feature = "redis")]
             redis: None,
+        }
+    }
+
+    fn memory_seams(&self) -> Seams {
+        let seams = Seams::memory(&self.clock);
+        match &self.node {
+            Some(node) => Seams { peers: Arc::new(NoPeers::of(node.clone())), ..seams },
+            None => seams,
         }
     }
 

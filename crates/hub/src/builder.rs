@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use hookswitch_protocol::NodeId;
 use hookswitch_runtime::{Clock, Scope};
 use tokio::sync::mpsc;
 
@@ -14,11 +15,12 @@ use crate::cluster::inbound::RemoteInbound;
 use crate::cluster::inbound_jobs::{HeldJob, InboundJobs};
 use crate::cluster::presence_notices::PresenceNotices;
 use crate::cluster::presence_sync::PresenceSync;
+use crate::cluster::questions::{self, HubAnswerer};
 use crate::cluster::{balance, recovering};
 use crate::config::HubConfig;
 use crate::failed_handovers::FailedHandovers;
 use crate::hub::{Hub, HubParts};
-use crate::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence};
+use crate::memory::{MemoryBroker, MemoryChatSessions, MemoryOffline, MemoryPresence, NoPeers};
 use crate::offline_delivery::OfflineDelivery;
 use crate::page_permits::PagePermits;
 use crate::publish::fanout::{Fanout, ShardMailbox};
@@ -26,6 +28,7 @@ use crate::seams::broker::{Broker, BrokerSink};
 use crate::seams::chat::{ChatSessionError, ChatSessionStore};
 use crate::seams::history::{HistoryError, HistoryStore};
 use crate::seams::offline::{OfflineLimits, OfflineStore};
+use crate::seams::peers::Peers;
 use crate::seams::presence::PresenceStore;
 use crate::sessions::ChatSessions;
 use crate::sessions::limits::SessionLimits;
@@ -45,6 +48,8 @@ pub struct Seams {
     pub chat: Arc<dyn ChatSessionStore>,
     /// Recent history over a restart, of a node by itself; `None` where nothing of that survives the process.
     pub history: Option<Arc<dyn HistoryStore>>,
+    /// The other nodes, for questions.
+    pub peers: Arc<dyn Peers>,
 }
 
 impl Seams {
@@ -56,6 +61,7 @@ impl Seams {
             offline: Arc::new(MemoryOffline::new(OfflineLimits::default(), clock.clone())),
             chat: Arc::new(MemoryChatSessions::default()),
             history: None,
+            peers: Arc::new(NoPeers::of(NodeId::generate(clock.now()))),
         }
     }
 }
@@ -167,6 +173,9 @@ impl HubBuilder {
             presence: seams.presence,
             offline: seams.offline,
             shards: Arc::clone(&shards),
+            peers: seams.peers,
+            node_report: OnceLock::new(),
+            questions: questions::permits(),
             saved_history: seams.history,
             sessions,
             remote_inbound,
@@ -174,6 +183,7 @@ impl HubBuilder {
             offline_delivery: Arc::clone(&offline_delivery),
             presence_notices,
         }));
+        hub.0.peers.answer_with(Arc::new(HubAnswerer(Arc::downgrade(&hub.0))));
         let next = AtomicUsize::new(0);
         Ok((hub, Admission::new(AdmissionParts { shared, presence_sync, shards, offline_delivery, next })))
     }

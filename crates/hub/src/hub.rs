@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hookswitch_protocol::{Chain, ConnectionId, Event, EventId, NewEvent, NodeId, Position, TenantId, UserId};
+use hookswitch_protocol::{Chain, ConnectionId, Event, NewEvent, NodeId, Position, TenantId, UserId};
+use hookswitch_runtime::FairSemaphore;
 use hookswitch_runtime::metrics::{Registry, register_gauge};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -14,6 +15,7 @@ use crate::backlog_notice::BacklogNotice;
 use crate::cluster::inbound::RemoteInbound;
 use crate::cluster::inbound_jobs::InboundJob;
 use crate::cluster::presence_notices::PresenceNotices;
+use crate::cluster::questions::NodeReporter;
 use crate::config::HubConfig;
 use crate::error::HubError;
 use crate::metrics::HubMetrics;
@@ -26,12 +28,12 @@ use crate::publish::weight::weight;
 use crate::seams::broker::{Broker, EncodedEvent, Publication};
 use crate::seams::history::HistoryStore;
 use crate::seams::offline::{OfflineError, OfflineMessage, OfflineStore};
+use crate::seams::peers::Peers;
 use crate::seams::presence::{PresenceError, PresenceState, PresenceStore, UserPresence};
 use crate::seams::user_key::UserKey;
 use crate::sessions::ChatSessions;
 use crate::shard::request::Request;
 use crate::trace::KeptNote;
-use crate::trace::report::{ConnectionReport, EventTrace};
 
 /// Connections, subscriptions and fan-out of one node. Clones are the same hub.
 ///
@@ -40,10 +42,11 @@ use crate::trace::report::{ConnectionReport, EventTrace};
 #[derive(Clone)]
 pub struct Hub(pub(crate) Arc<HubParts>);
 
+mod inspector;
 mod past;
 mod save;
-mod trace;
 
+pub use inspector::Inspector;
 pub use past::{NotRecovered, PastEvents};
 
 pub(crate) struct HubParts {
@@ -53,6 +56,11 @@ pub(crate) struct HubParts {
     pub(crate) presence: Arc<dyn PresenceStore>,
     pub(crate) offline: Arc<dyn OfflineStore>,
     pub(crate) shards: Arc<[mpsc::Sender<Request>]>,
+    pub(crate) peers: Arc<dyn Peers>,
+    /// Says how this node is.
+    pub(crate) node_report: OnceLock<NodeReporter>,
+    /// Questions to the other nodes that are under way.
+    pub(crate) questions: FairSemaphore<TenantId>,
     pub(crate) saved_history: Option<Arc<dyn HistoryStore>>,
     pub(crate) sessions: Arc<ChatSessions>,
     pub(crate) remote_inbound: Arc<RemoteInbound>,
@@ -354,22 +362,9 @@ impl Hub {
         past::events_after(self, tenant, after, limit, n_bytes)
     }
 
-    /// What this node remembers of an event, and what became of it for the connections of `user` here, where one is
-    /// named: those that are open, and those that closed not longer ago than history reaches
-    /// ([`HistoryLimits::age`](crate::HistoryLimits)). Made when it is asked for: nothing is written down on an event's
-    /// way. Cancel safe.
-    pub async fn trace(&self, tenant: &TenantId, event: &EventId, user: Option<&UserId>) -> EventTrace {
-        trace::trace(self, tenant, event, user).await
-    }
-
-    /// The connections of a user to this node that are open. Cancel safe.
-    pub async fn connections(&self, user: &UserKey) -> Vec<ConnectionReport> {
-        trace::describe(self, user, None).await
-    }
-
-    /// Whether there can be no other node.
-    pub fn is_alone(&self) -> bool {
-        self.0.broker.is_alone()
+    /// Tells what became of events, which connections users have, and how the nodes are.
+    pub const fn inspect(&self) -> Inspector<'_> {
+        Inspector::of(self)
     }
 
     /// Saves recent history for the next node on the same store, where there is one and this node gives the positions:

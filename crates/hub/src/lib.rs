@@ -61,13 +61,14 @@ pub use admission::{Admission, PendingConnection};
 pub use attachment::{Attachment, Clearance, ResumeFrom, Subject};
 pub use backlog_notice::BacklogNotice;
 pub use builder::{HubBuilder, Seams, StartError};
+pub use cluster::questions::ClusterAnswer;
 pub use config::HubConfig;
 pub use connection_caps::{ConnectionCap, ConnectionCaps};
 pub use error::{HubError, TooManyNames};
 pub use history::classes::EventClasses;
 pub use history::limits::HistoryLimits;
 pub use hookswitch_runtime::BoxFuture;
-pub use hub::{Hub, NotRecovered, PastEvents, UserLocation};
+pub use hub::{Hub, Inspector, NotRecovered, PastEvents, UserLocation};
 pub use metrics::HubMetrics;
 pub use publish::affinity::ShardId;
 pub use publish::fanout::Reservation;
@@ -78,6 +79,7 @@ pub use seams::history::{HistoryError, HistoryStore, SavedPart};
 pub use seams::offline::{
     Claim, ClaimedMessage, MessageNumber, OFFLINE_PAGE_BYTES, OfflineError, OfflineLimits, OfflineMessage, OfflineStore,
 };
+pub use seams::peers::{Answerer, PeerAnswers, Peers};
 pub use seams::presence::{PresenceChange, PresenceError, PresenceState, PresenceStore, UserPresence};
 pub use seams::ticket::Ticket;
 pub use seams::user_key::UserKey;

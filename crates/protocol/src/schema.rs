@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::{
-    DeliveryId, EventId, EventType, Payload, Position, SessionKey, TenantId, Timestamp, Topic, UserId, WebhookId,
-    limits,
+    DeliveryId, EventId, EventType, NodeId, Payload, Position, SessionKey, TenantId, Timestamp, Topic, UserId,
+    WebhookId, limits,
 };
 
 /// Types that stand within other schemas under no name of their own.
@@ -35,6 +35,7 @@ inline_schemas! {
     EventId => {
         "type": "string", "minLength": 1, "maxLength": limits::EVENT_ID_CHARS, "pattern": "^[A-Za-z0-9_.:-]+$"
     },
+    NodeId => { "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_.:-]+$" },
     DeliveryId => { "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_.:-]+$" },
     Topic => { "type": "string", "minLength": 1, "maxLength": limits::TOPIC_CHARS, "pattern": "^[A-Za-z0-9_.:-]+$" },
     SessionKey => {

@@ -14,6 +14,7 @@ use crate::link::Link;
 use crate::link::clients::RedisSetupError;
 use crate::link::connect;
 use crate::offline::RedisOffline;
+use crate::peers::RedisPeers;
 use crate::presence::RedisPresence;
 
 /// The keepers of one node; they end with the scope they were started in.
@@ -29,6 +30,8 @@ pub struct RedisKeepers {
     pub offline: Arc<RedisOffline>,
     /// Public chat sessions.
     pub chat: Arc<RedisChatSessions>,
+    /// The other nodes, for questions.
+    pub peers: Arc<RedisPeers>,
 }
 
 impl RedisKeepers {
@@ -40,6 +43,7 @@ impl RedisKeepers {
             offline: self.offline.clone(),
             chat: self.chat.clone(),
             history: None,
+            peers: self.peers.clone(),
         }
     }
 
@@ -72,6 +76,7 @@ impl RedisKeepers {
         self.presence.metrics().register(registry);
         self.offline.metrics().register(registry);
         self.chat.metrics().register(registry);
+        self.peers.register_metrics(registry);
     }
 
     /// Starts them. Waits a moment for Redis; when it is not there the node starts by itself and
@@ -92,7 +97,8 @@ impl RedisKeepers {
         tracing::info!(redis_node = %node, "this start's name among the nodes in Redis");
         let patience = config.command_timeout * 2;
         let link = connect::connect(config, node, clock)?;
-        let broker = RedisBroker::start(&link, &sink, &scope);
+        let peers = RedisPeers::new(link.clone(), scope.clone());
+        let broker = RedisBroker::start(&link, &sink, &peers, &scope);
         let presence = RedisPresence::start(link.clone(), Arc::clone(&sink), &scope);
         let (closing, last_events, last_departures) = (link.clone(), Arc::clone(&broker), Arc::clone(&presence));
         scope.spawn("redis-link", async move {
@@ -106,6 +112,6 @@ impl RedisKeepers {
         let mut changes = link.changes();
         // A node that joins a moment later is none the worse for it.
         let _opened = tokio::time::timeout(patience, changes.wait_for(|state| state.problem.is_none())).await;
-        Ok(Self { link, broker, presence, offline, chat })
+        Ok(Self { link, broker, presence, offline, chat, peers })
     }
 }

@@ -138,6 +138,11 @@ impl Keys {
         format!("{}{topic}", self.topic_prefix())
     }
 
+    /// Where a node hears the others' questions, and their answers to its own.
+    pub(crate) fn node_channel(&self, node: &NodeId) -> String {
+        self.name(format_args!("node:{node}"))
+    }
+
     /// Where a node hears itself.
     pub(crate) fn probe_channel(&self, node: &NodeId) -> String {
         self.name(format_args!("probe:{node}"))
@@ -180,6 +185,7 @@ impl Keys {
             Some(("custom", topic)) => Some(Channel::Topic(topic)),
             Some(("internal", tenant)) => Some(Channel::Internal(tenant)),
             Some(("probe", node)) => Some(Channel::Probe(node)),
+            Some(("node", node)) => Some(Channel::Node(node)),
             Some(("agents" | "calls" | "queues" | "tenant", tenant)) => Some(Channel::Tenant(tenant)),
             _ => None,
         }
@@ -194,6 +200,7 @@ pub(crate) enum Channel<'a> {
     Topic(&'a str),
     Internal(&'a str),
     Probe(&'a str),
+    Node(&'a str),
 }
 
 #[cfg(test)]
@@ -235,6 +242,7 @@ mod tests {
         check("hub:events", Some(Channel::Main));
         check("hub:calls:t", Some(Channel::Tenant("t")));
         check("hub:custom:wall:north", Some(Channel::Topic("wall:north")));
+        check("hub:node:n1", Some(Channel::Node("n1")));
         check("hub:online:t", None);
         check("other:events", None);
         for channel in keys.tenant_channels(&tenant()) {

@@ -40,6 +40,7 @@ mod link;
 mod metrics;
 mod node_lease;
 mod offline;
+mod peers;
 mod presence;
 mod script;
 
@@ -54,4 +55,5 @@ pub use link::clients::RedisSetupError;
 pub use metrics::{BrokerMetrics, ChatMetrics, LinkMetrics, OfflineMetrics, PresenceMetrics};
 pub use node_lease::NodeLease;
 pub use offline::RedisOffline;
+pub use peers::RedisPeers;
 pub use presence::RedisPresence;

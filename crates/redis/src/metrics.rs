@@ -77,3 +77,10 @@ counters! {
         restored as "chat_sessions_restored": "Chat sessions put back into a Redis that had lost them",
     }
 }
+
+counters! {
+    /// What is counted of questions between nodes.
+    pub(crate) struct PeerMetrics {
+        questions_refused as "redis_questions_refused": "Questions of other nodes not answered, too many asking at once",
+    }
+}

@@ -61,7 +61,7 @@ fn history() -> Vec<Operation> {
             .path::<EventId>("id", "The event's id.", json!({}))
             .query::<UserId>("user_id", "A user, to be told of his connections.", json!({}))
             .answers::<Trace>(200, "What is known of it.")
-            .fails(&[ErrorCode::InvalidField, ErrorCode::NotFound]),
+            .fails(&[ErrorCode::InvalidField, ErrorCode::NotFound, ErrorCode::Overloaded]),
     ]
 }
 

@@ -1,7 +1,9 @@
 //! What became of one event.
 
-use hookswitch_hub::{ConnectionReport, EventTrace, Hub, Outcome};
-use hookswitch_protocol::{Chain, DeliveryId, EventId, EventType, Position, TenantId, Timestamp, UserId, WebhookId};
+use hookswitch_hub::{ClusterAnswer, ConnectionReport, EventTrace, Outcome};
+use hookswitch_protocol::{
+    Chain, DeliveryId, ErrorCode, EventId, EventType, NodeId, Position, TenantId, Timestamp, UserId, WebhookId,
+};
 use hookswitch_switch::Switchboard;
 use hookswitch_webhooks::{DeliveryHistory, LogEntry, Webhooks};
 use http::{Response, StatusCode};
@@ -25,14 +27,20 @@ pub(super) struct Trace {
     /// With `user_id` only: what became of it for that user.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<OfUser>,
-    /// Whether somebody who may know more did not answer.
+    /// Whether somebody who may know more did not answer: the database, or a node.
     partial: bool,
+    /// The nodes that did not answer in time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    silent: Vec<NodeId>,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct TracedEvent {
     id: EventId,
+    /// The node that accepted it, as far as that is remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<NodeId>,
     #[serde(rename = "type")]
     event_type: EventType,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,6 +53,7 @@ struct TracedEvent {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Kept {
+    node: NodeId,
     user_id: UserId,
     at: Timestamp,
 }
@@ -97,6 +106,7 @@ struct OfUser {
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "TracedConnection"))]
 struct Connection {
     connection: String,
+    node: NodeId,
     since: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<Timestamp>,
@@ -123,11 +133,9 @@ pub(crate) async fn trace(
     let tenant = &principal.tenant;
     let id = segment.and_then(decode_segment).and_then(|id| EventId::parse(&id).ok());
     let id = id.ok_or_else(nothing_known)?;
-    let user = match query.get("user_id").filter(|user| !user.is_empty()) {
-        Some(user) => Some(UserId::parse(&user).map_err(|invalid| Problem::field("user_id", &invalid.problem))?),
-        None => None,
-    };
-    let found = find(switch.hub(), switch.webhooks(), tenant, &id, user).await;
+    let user = query.get("user_id").filter(|user| !user.is_empty()).map(|user| somebody(&user)).transpose()?;
+    let told = switch.hub().inspect().trace(tenant, &id, user.as_ref()).await.map_err(|_| too_many_ask())?;
+    let found = put_together(switch.webhooks(), tenant, &id, user, told).await;
     let is_nothing = found.event.is_none() && found.kept.is_empty();
     // Whoever did not answer may know it.
     if is_nothing && !found.partial {
@@ -136,34 +144,61 @@ pub(crate) async fn trace(
     Ok(answer.success(StatusCode::OK, found, None))
 }
 
-async fn find(hub: &Hub, webhooks: &Webhooks, tenant: &TenantId, id: &EventId, user: Option<UserId>) -> Trace {
-    let EventTrace { event, kept, connections } = hub.trace(tenant, id, user.as_ref()).await;
+async fn put_together(
+    webhooks: &Webhooks,
+    tenant: &TenantId,
+    id: &EventId,
+    user: Option<UserId>,
+    answer: ClusterAnswer<EventTrace>,
+) -> Trace {
+    let is_partial = answer.is_partial();
+    let (mut event, mut kept, mut connections): (Option<TracedEvent>, Vec<Kept>, Vec<Connection>) = Default::default();
+    for (node, told) in answer.told {
+        kept.extend(told.kept.into_iter().map(|one| Kept { node: node.clone(), user_id: one.user, at: one.at }));
+        connections.extend(told.connections.into_iter().map(|report| Connection::new(&node, report)));
+        if let Some(found) = told.event {
+            TracedEvent::take(&mut event, id, node, found);
+        }
+    }
     let accepted_at = event.as_ref().map(|event| event.accepted_at);
-    let told = webhooks.deliveries_of(tenant, id, accepted_at).await;
-    let deliveries = told
-        .inspect_err(|error| tracing::warn!(%tenant, event = %id, error = %Chain(error), "deliveries of an event cannot be read"))
-        .ok();
+    let deliveries = webhooks.deliveries_of(tenant, id, accepted_at).await.inspect_err(|error| {
+        tracing::warn!(%tenant, event = %id, error = %Chain(error), "deliveries of an event cannot be read");
+    });
+    let deliveries = deliveries.ok();
     let of_delivery = deliveries.iter().flatten().next().map(|history| TracedEvent {
         id: id.clone(),
+        node: None,
         event_type: history.delivery.event_type.clone(),
         user_id: None,
         accepted_at: history.delivery.accepted_at,
         position: None,
     });
-    let event = event.map(|event| TracedEvent {
-        id: id.clone(),
-        event_type: event.event_type,
-        user_id: event.user,
-        accepted_at: event.accepted_at,
-        position: event.position,
-    });
     Trace {
         event: event.or(of_delivery),
-        kept: kept.into_iter().map(|kept| Kept { user_id: kept.user, at: kept.at }).collect(),
-        partial: deliveries.is_none() || !hub.is_alone(),
+        kept,
+        partial: deliveries.is_none() || is_partial,
         webhooks: deliveries.map(|histories| histories.into_iter().map(Delivery::from).collect()),
-        user: user
-            .map(|user_id| OfUser { user_id, connections: connections.into_iter().map(Connection::from).collect() }),
+        user: user.map(|user_id| OfUser { user_id, connections }),
+        silent: answer.silent,
+    }
+}
+
+impl TracedEvent {
+    /// What another node remembers of it: all say the same, but one is where it was accepted.
+    fn take(known: &mut Option<Self>, id: &EventId, node: NodeId, found: hookswitch_hub::TracedEvent) {
+        let is_own = found.is_own;
+        let known = known.get_or_insert_with(|| Self {
+            id: id.clone(),
+            node: None,
+            event_type: found.event_type,
+            user_id: found.user,
+            accepted_at: found.accepted_at,
+            position: found.position,
+        });
+        known.position = known.position.or(found.position);
+        if is_own {
+            known.node = Some(node);
+        }
     }
 }
 
@@ -202,11 +237,24 @@ impl From<LogEntry> for Attempt {
     }
 }
 
-impl From<ConnectionReport> for Connection {
-    fn from(report: ConnectionReport) -> Self {
+impl Connection {
+    fn new(node: &NodeId, report: ConnectionReport) -> Self {
         let ConnectionReport { id, since, until, address, transport, outcome } = report;
-        Self { connection: id, since, until, address, transport, outcome }
+        Self { connection: id, node: node.clone(), since, until, address, transport, outcome }
     }
+}
+
+/// A user who may be somebody.
+pub(super) fn somebody(text: &str) -> Result<UserId, Problem> {
+    let user = UserId::parse(text).map_err(|invalid| Problem::field("user_id", &invalid.problem))?;
+    if user.is_zero() {
+        return Err(Problem::field("user_id", "must not be 0: nobody is"));
+    }
+    Ok(user)
+}
+
+fn too_many_ask() -> Problem {
+    Problem::new(ErrorCode::Overloaded, "too many ask such things; try again")
 }
 
 fn nothing_known() -> Problem {

@@ -6,4 +6,5 @@ pub(crate) mod inbound;
 pub(crate) mod inbound_jobs;
 pub(crate) mod presence_notices;
 pub(crate) mod presence_sync;
+pub(crate) mod questions;
 pub(crate) mod recovering;

@@ -4,6 +4,7 @@ mod broker;
 mod chat;
 mod history;
 mod offline;
+mod peers;
 mod presence;
 mod transport;
 
@@ -11,5 +12,6 @@ pub use broker::MemoryBroker;
 pub use chat::MemoryChatSessions;
 pub use history::MemoryHistory;
 pub use offline::MemoryOffline;
+pub use peers::NoPeers;
 pub use presence::MemoryPresence;
 pub use transport::{Inbox, MemoryTransport};

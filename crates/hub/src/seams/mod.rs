@@ -4,6 +4,7 @@ pub(crate) mod broker;
 pub(crate) mod chat;
 pub(crate) mod history;
 pub(crate) mod offline;
+pub(crate) mod peers;
 pub(crate) mod presence;
 pub(crate) mod ticket;
 pub(crate) mod user_key;

@@ -7,7 +7,7 @@ use crate::rig::{Rig, config, event, tenant, to_user, user};
 
 async fn trace(rig: &Rig, id: &str, number: i64) -> EventTrace {
     let (id, user) = (EventId::parse(id).expect("legal"), UserId::from(number));
-    rig.hub.trace(&tenant("t"), &id, Some(&user)).await
+    rig.hub.inspect().local_trace(&tenant("t"), &id, Some(&user)).await
 }
 
 /// What became of the event for each connection of the user, open ones first.
@@ -33,7 +33,7 @@ async fn what_came_as_it_was_and_what_was_not_wanted_is_told() {
     let traced = trace(&rig, "b", 8).await.event.expect("remembered");
     assert_eq!((traced.event_type.as_str(), traced.user, traced.is_own), ("call.answered", Some(8.into()), true));
     assert!(traced.position.is_some());
-    let other = rig.hub.trace(&tenant("other"), &EventId::parse("b").expect("legal"), None).await;
+    let other = rig.hub.inspect().local_trace(&tenant("other"), &EventId::parse("b").expect("legal"), None).await;
     assert_eq!(other, EventTrace::default(), "another tenant's is unknown");
 }
 
@@ -112,8 +112,8 @@ async fn what_was_in_front_of_a_client_that_went_away_was_not_sent() {
 async fn connections_are_told_without_an_event() {
     let rig = Rig::new().await;
     let (one, _other) = (rig.user("t", 7).await, rig.user("t", 8).await);
-    let told = rig.hub.connections(&user("t", 7)).await;
+    let told = rig.hub.inspect().local_connections(&user("t", 7)).await;
     assert_eq!(told.len(), 1);
     assert_eq!((&*told[0].id, told[0].since, told[0].outcome), (&*one.id.to_string(), rig.clock.now(), None));
-    assert!(rig.hub.connections(&user("other", 7)).await.is_empty());
+    assert!(rig.hub.inspect().local_connections(&user("other", 7)).await.is_empty());
 }

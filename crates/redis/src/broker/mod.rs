@@ -38,6 +38,7 @@ use self::supervisor::Supervisor;
 use crate::config::Topology;
 use crate::link::Link;
 use crate::metrics::BrokerMetrics;
+use crate::peers::RedisPeers;
 
 /// Publishes to the contract's channels and listens to those of the tenants this node serves.
 pub struct RedisBroker {
@@ -50,7 +51,7 @@ pub struct RedisBroker {
 
 impl RedisBroker {
     /// Starts listening, sending and looking after the link, as tasks of the scope.
-    pub(crate) fn start(link: &Link, sink: &Arc<dyn BrokerSink>, scope: &Scope) -> Arc<Self> {
+    pub(crate) fn start(link: &Link, sink: &Arc<dyn BrokerSink>, peers: &Arc<RedisPeers>, scope: &Scope) -> Arc<Self> {
         let metrics = BrokerMetrics::default();
         let (add_source, sources) =
             Sources::new(link.subscriber().message_rx(), wire::largest(link.config().message_bytes));
@@ -62,7 +63,8 @@ impl RedisBroker {
         let subscriptions = Arc::new(Subscriptions::new(link.clone(), shards.clone(), orders.clone()));
         let outgoing = Arc::new(Outgoing::new(link.clone(), metrics.clone(), orders.clone()));
         let (subs, count) = (Arc::clone(&subscriptions), metrics.clone());
-        let receiver = Receiver::new(link.clone(), subs, Arc::clone(sink), count, sources, orders.clone());
+        let receiver =
+            Receiver::new(link.clone(), subs, Arc::clone(sink), count, sources, orders.clone(), Arc::clone(peers));
         let supervisor = Supervisor::new(link.clone(), Arc::clone(&subscriptions), Arc::clone(sink), add_source);
         let is_needed = watch::Sender::new(true);
         if let Topology::Cluster(_) = link.config().topology {

@@ -19,6 +19,7 @@ use super::wire::{self, Context, ControlMessage, Incoming, Refusal};
 use crate::keys::Channel;
 use crate::link::Link;
 use crate::metrics::BrokerMetrics;
+use crate::peers::RedisPeers;
 
 /// How often it is looked whether a missing number is to be given up.
 const GIVE_UP_INTERVAL: Duration = Duration::from_millis(50);
@@ -39,6 +40,7 @@ pub(crate) struct Receiver {
     refusals: Refusals,
     /// Where streams number the events.
     orders: Option<Arc<Orders>>,
+    peers: Arc<RedisPeers>,
     /// Events that came right behind each other, and whose they are: what a node published together is
     /// handed on together.
     ready: Vec<Received>,
@@ -58,6 +60,7 @@ impl Receiver {
         metrics: BrokerMetrics,
         sources: Sources,
         orders: Option<Arc<Orders>>,
+        peers: Arc<RedisPeers>,
     ) -> Self {
         let refusals = Refusals::new(metrics.clone());
         Self {
@@ -68,6 +71,7 @@ impl Receiver {
             sources,
             refusals,
             orders,
+            peers,
             ready: Vec::new(),
             ready_bytes: 0,
             ready_of: None,
@@ -181,6 +185,8 @@ impl Receiver {
         };
         match channel {
             Channel::Probe(node) => self.take_probe(node, bytes),
+            Channel::Node(node) if node == self.link.node().as_str() => self.peers.heard(bytes),
+            Channel::Node(_) => {}
             Channel::Internal(name) => self.take_control(&tenant(name)?, bytes)?,
             Channel::Main => self.accept(wire::decode_wrapped(bytes, context)?),
             Channel::Topic(topic) => {

@@ -168,7 +168,8 @@ impl Subscriptions {
             pending.clone_from(wanted);
         }
         let keys = self.link.keys();
-        let channels = vec![keys.main_channel(), keys.probe_channel(self.link.node())];
+        let node = self.link.node();
+        let channels = vec![keys.main_channel(), keys.probe_channel(node), keys.node_channel(node)];
         let client = self.client(self.patience());
         let listening = client.subscribe(channels).await;
         listening.map_err(|source| self.failed("subscribe to the main channel", &keys.main_channel(), source))?;

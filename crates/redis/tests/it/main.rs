@@ -12,6 +12,7 @@ mod loss;
 mod offline;
 mod offline_owners;
 mod outage;
+mod peers;
 mod presence;
 mod presence_audit;
 mod presence_faults;

@@ -7,6 +7,7 @@ mod presence;
 mod resume;
 mod sessions;
 mod topologies;
+mod traces;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
