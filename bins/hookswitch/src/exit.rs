@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 
 use crate::config::BadConfig;
+use crate::logging;
 
 /// Bad configuration; `EX_CONFIG` of sysexits.
 const CONFIG: u8 = 78;
 const FAILED: u8 = 1;
 
 /// The code of an ending; prints an error's whole chain, once.
-#[expect(clippy::print_stderr, reason = "the last words, also when no logger was set up")]
 pub(crate) fn code_of(ending: &anyhow::Result<()>) -> ExitCode {
     let Err(error) = ending else { return ExitCode::SUCCESS };
-    eprintln!("hookswitch: {error:#}");
+    logging::last_line(&format!("hookswitch: {error:#}"));
     ExitCode::from(if error.is::<BadConfig>() { CONFIG } else { FAILED })
 }
 

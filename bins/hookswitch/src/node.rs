@@ -54,6 +54,7 @@ pub(crate) fn run(config: &Config, life: impl Future<Output = anyhow::Result<()>
     let runtime = runtime().context("cannot start the runtime")?;
     let ended = runtime.block_on(life);
     runtime.shutdown_timeout(THREADS_DEADLINE);
+    logging::flush();
     ended
 }
 
@@ -91,7 +92,8 @@ impl Node {
             .hub(hub(config))
             .webhooks(webhooks(config))
             .addresses(config.webhooks.addresses.clone())
-            .gateway(gateway(config), Arc::new(authenticator));
+            .gateway(gateway(config), Arc::new(authenticator))
+            .metrics(logging::register_metrics);
         let secret_keys = config.webhooks.deliveries.secret_keys.clone();
         let builder = match config.database.clone() {
             Database::Sqlite(path) => builder.sqlite(StoreConfig { secret_keys, ..StoreConfig::new(path) }),

@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::logging;
+
 /// The signals, caught from [`Signals::catch`] on.
 #[derive(Debug)]
 pub(crate) struct Signals {
@@ -59,6 +61,7 @@ impl Signals {
     pub(crate) async fn end_at_next(&mut self) -> ! {
         let stop = self.next().await;
         tracing::warn!(?stop, "second signal, ending at once");
+        logging::flush();
         std::process::exit(stop.exit_code())
     }
 }

@@ -40,6 +40,8 @@ pub struct SwitchBuilder {
     redis: Option<RedisConfig>,
     #[cfg(feature = "gateway")]
     pub(crate) gateway: Option<crate::gateway_part::GatewayPart>,
+    #[cfg(feature = "gateway")]
+    own_metrics: Option<fn(&mut hookswitch_runtime::metrics::Registry)>,
 }
 
 /// How long a node among others still takes in events after its clients are gone: longer than another
@@ -57,7 +59,7 @@ impl Switch {
         let mut keepers = builder.keepers(&scopes).await?;
         let (hub, admission) = builder.start_hub(&mut keepers, &scopes).await?;
         #[cfg(feature = "gateway")]
-        let outside = crate::gateway_part::Outside::of(&keepers);
+        let outside = crate::gateway_part::Outside::of(&keepers, builder.own_metrics);
         let switch = builder.switchboard(hub, keepers, &scopes).await?;
         #[cfg(feature = "gateway")]
         let gateway = builder
@@ -92,6 +94,8 @@ impl SwitchBuilder {
             redis: None,
             #[cfg(feature = "gateway")]
             gateway: None,
+            #[cfg(feature = "gateway")]
+            own_metrics: None,
         }
     }
 
@@ -160,6 +164,13 @@ impl SwitchBuilder {
         authenticator: Arc<dyn hookswitch_gateway::Authenticator>,
     ) -> Self {
         Self { gateway: Some(crate::gateway_part::GatewayPart { config, authenticator }), ..self }
+    }
+
+    /// Has `register` add metrics of the embedder's own to those that the gateway shows; names are written without
+    /// prefix and `_total`. Called once, at the start.
+    #[cfg(feature = "gateway")]
+    pub fn metrics(self, register: fn(&mut hookswitch_runtime::metrics::Registry)) -> Self {
+        Self { own_metrics: Some(register), ..self }
     }
 
     /// Starts the node inside the present Tokio runtime, a multi-threaded one.

@@ -45,8 +45,11 @@ pub(crate) struct Outside {
 }
 
 impl Outside {
-    pub(crate) fn of(keepers: &Keepers) -> Self {
+    pub(crate) fn of(keepers: &Keepers, own_metrics: Option<fn(&mut Registry)>) -> Self {
         let mut metrics = registry();
+        if let Some(register) = own_metrics {
+            register(&mut metrics);
+        }
         keepers.register_metrics(&mut metrics);
         let health = Health { mode: Box::new(|| "single-node"), probes: vec![store_probe(keepers)] };
         #[cfg(feature = "redis")]

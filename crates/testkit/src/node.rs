@@ -102,11 +102,23 @@ impl NodeSpec {
     /// # Panics
     /// When it ends or says nothing within 30 s; the log is shown.
     pub async fn start(self) -> NodeProcess {
+        let log = self.open_log();
+        self.start_logging_to(log.into()).await
+    }
+
+    /// The same, with a pipe for its log that nobody reads; [`NodeProcess::log`] has its standard output only.
+    ///
+    /// # Panics
+    /// As [`NodeSpec::start`].
+    pub async fn start_with_unread_log(self) -> NodeProcess {
+        self.start_logging_to(Stdio::piped()).await
+    }
+
+    async fn start_logging_to(self, standard_error: Stdio) -> NodeProcess {
         let log_path = self.log_path();
         let already = std::fs::metadata(&log_path).map_or(0, |meta| meta.len()) as usize;
         let mut command = self.command();
-        let log = self.open_log();
-        command.stdout(log.try_clone().expect("a second handle")).stderr(log);
+        command.stdout(self.open_log()).stderr(standard_error);
         let child = command.spawn().unwrap_or_else(|e| panic!("{} does not start: {e}", self.program.display()));
         let pid = child.id().expect("not yet awaited");
         let mut node = NodeProcess { spec: self, child, pid, addr: String::new() };
@@ -179,6 +191,18 @@ impl NodeProcess {
     pub fn log(&self) -> String {
         let bytes = std::fs::read(self.spec.log_path()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Everything it has printed, once that holds `text`: what is logged comes a moment later.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub async fn logged(&self, text: &str) -> String {
+        eventually_some(&format!("the log says {text:?}"), PATIENCE, || {
+            let log = self.log();
+            async move { log.contains(text).then_some(log) }
+        })
+        .await
     }
 
     /// Its process id.

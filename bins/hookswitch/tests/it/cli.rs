@@ -94,7 +94,7 @@ async fn a_file_configures_too_and_its_unknown_keys_are_errors() {
 #[tokio::test]
 async fn a_misspelt_variable_is_a_warning() {
     let stage = Stage::with(&[("WEBHOOK_ALOW_HTTP", "true")]).await;
-    assert!(stage.node.log().contains("WEBHOOK_ALOW_HTTP"), "{}", stage.node.log());
+    stage.node.logged("WEBHOOK_ALOW_HTTP").await;
 }
 
 #[tokio::test]

@@ -55,8 +55,7 @@ async fn a_silent_one_can_be_published_to_and_calls_local_webhooks() {
 async fn it_is_a_single_node_whatever_redis_there_is() {
     let spec = unconfigured().env("REDIS_URL", "redis://:hunter2@redis.example");
     let node = spec.args(&["dev", "--port", "0", "--no-simulate"]).start().await;
-    let log = node.log();
-    assert!(log.contains("REDIS_URL has no effect: `hookswitch dev` is always a single node"), "{log}");
+    let log = node.logged("REDIS_URL has no effect: `hookswitch dev` is always a single node").await;
     assert!(!log.contains("hunter2"), "{log}");
 }
 

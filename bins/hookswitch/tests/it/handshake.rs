@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookswitch_testkit::{RawSocket, Token, WsRequest};
+use hookswitch_testkit::{PATIENCE, RawSocket, Token, WsRequest};
 
 use crate::stage::{Stage, TENANT, event};
 
@@ -24,12 +24,15 @@ async fn a_token_may_stand_in_the_header_the_query_or_the_subprotocol() {
 
 #[tokio::test]
 async fn tokens_never_reach_the_log() {
-    let stage = Stage::with(&[("RUST_LOG", "trace")]).await;
+    let mut stage = Stage::with(&[("RUST_LOG", "trace")]).await;
     let token = stage.sign(&Token::new(TENANT, 1));
     let bad = stage.sign(&Token::new(TENANT, 1).expires_in(-3600));
     WsRequest::new(stage.addr(), &format!("/ws?token={token}")).open().await.expect_silence().await;
     stage.node.api().upgrade(&format!("/ws?token={bad}"), &[]).await;
     stage.node.api().get(&format!("/nowhere?token={token}")).await;
+    // All that was logged is written when it has ended.
+    stage.node.terminate();
+    assert_eq!(stage.node.wait(PATIENCE).await.code(), Some(0));
     let log = stage.node.log();
     for secret in [token.as_str(), bad.as_str(), stage.node.secret()] {
         assert!(!log.contains(secret), "a secret is in the log:\n{log}");

@@ -17,6 +17,7 @@ mod frames;
 mod handshake;
 mod isolation;
 mod lifecycle;
+mod logging;
 mod mariadb;
 mod offline;
 mod operations;

@@ -145,7 +145,7 @@ async fn without_redis_at_start_a_node_is_alone_and_joins_when_it_comes() {
         (ready.status, &ready.json()["status"], &ready.json()["mode"]),
         (503, &json!("degraded"), &json!("single-node"))
     );
-    assert!(node.node.log().contains("goes on by itself"), "the log says so");
+    node.node.logged("goes on by itself").await;
     let mut client = node.agent(1).await;
     node.service().publish(event("call.incoming")).await;
     client.expect("call.incoming").await;

@@ -107,7 +107,7 @@ async fn kill_repeatedly(
 
 /// Deliveries that this node holds a lease on: sent, about to be sent, or waiting to be settled.
 async fn leased_by(node: &NodeProcess, database: &MariaDb) -> usize {
-    let log = node.log();
+    let log = node.logged(" node=").await;
     let name = log.rsplit_once(" node=").and_then(|(_, rest)| rest.split_whitespace().next()).expect("its name");
     let count = "SELECT COUNT(*) FROM webhook_deliveries WHERE state = 'leased' AND lease_owner =";
     database.sql(&format!("{count} '{name}'")).await.trim().parse().expect("a count")
