@@ -1,4 +1,4 @@
-//! Follows a switch and prints each event as a line: `live ADDRESS USER SECRET`.
+//! Follows a PBX and prints each event as a line: `live ADDRESS USER SECRET`.
 
 use std::{env, io::Write, time::SystemTime};
 

@@ -28,7 +28,7 @@ pub(crate) fn unescape(text: &str) -> String {
     out
 }
 
-/// A name or number that is there: neither empty nor the switch's word for that.
+/// A name or number that is there: neither empty nor the PBX's word for that.
 pub(crate) fn known(text: &str) -> Option<String> {
     (!text.is_empty() && text != "<unknown>" && text != "unknown").then(|| unescape(text))
 }

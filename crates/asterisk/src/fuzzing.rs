@@ -6,7 +6,7 @@ use crate::{
     reader::Reader,
 };
 
-/// Whatever a switch sends, in pieces of any size: an error or messages, within the bounds, and what is told of them
+/// Whatever a PBX sends, in pieces of any size: an error or messages, within the bounds, and what is told of them
 /// has ids that fit.
 ///
 /// # Panics

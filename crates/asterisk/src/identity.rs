@@ -8,7 +8,7 @@ use std::{
 use regex::Regex;
 use serde_json::Value;
 
-/// The pattern that fits the channels and members of plain, `FreePBX` and Issabel switches whose phones are numbers.
+/// The pattern that fits the channels and members of plain, `FreePBX` and Issabel PBXs whose phones are numbers.
 pub const DEFAULT_AGENTS: &str = r"^(?:(?:PJSIP|SIP|IAX2|SCCP|Local)/|hint:)(\d+)(?:@.*)?$";
 /// The contexts that calls from outside begin in, where nothing else is said.
 pub const DEFAULT_OUTSIDE: &str = "from-trunk,from-pstn";
@@ -40,7 +40,7 @@ impl AgentTable {
     }
 }
 
-/// Who is who at one switch.
+/// Who is who at one PBX.
 #[derive(Clone, Debug)]
 pub struct Identity {
     agents: Regex,

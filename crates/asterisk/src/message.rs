@@ -55,7 +55,7 @@ impl<'a> Message<'a> {
         self.first("Response")
     }
 
-    /// Whether a switch sent this event unasked: its second line says for whom it is. A message that a caller's
+    /// Whether a PBX sent this event unasked: its second line says for whom it is. A message that a caller's
     /// name with line breaks forged into the stream has no such line.
     pub fn is_broadcast(&self) -> bool {
         let second = Lines { rest: self.raw }.nth(1).unwrap_or_default();

@@ -4,7 +4,7 @@ use memchr::memchr;
 
 use crate::message::{END_OF_COMMAND, Message};
 
-/// What a switch may send at most, in bytes.
+/// What a PBX may send at most, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadLimits {
     /// Of one line.
@@ -70,7 +70,7 @@ impl Reader {
         Self { buffer: Vec::new(), start: 0, line: 0, seen: 0, banner: None, follows: Follows::No, limits }
     }
 
-    /// What the switch said first, without the line's end.
+    /// What the PBX said first, without the line's end.
     pub fn banner(&self) -> Option<&str> {
         self.banner.as_deref()
     }

@@ -166,7 +166,7 @@ impl EventType {
     ];
 
     /// Of the opt-in types those that tell of calls: they are published like any other, by whoever has them from a
-    /// switch.
+    /// PBX.
     const OF_CALLS: [Self; 4] = [Self::CALL_OUTGOING, Self::CALL_RINGING, Self::CALL_RING_ENDED, Self::CALL_PARKED];
 
     /// Whether only administrators of the tenant may see it.

@@ -55,7 +55,7 @@ impl Context {
         Arc::clone(&self).accept(prepared).await
     }
 
-    /// Accepts a drafted batch; gives the ids of the request's events in order.
+    /// Accepts a prepared batch; gives the ids of the request's events in order.
     pub(crate) async fn accept(self: Arc<Self>, prepared: PreparedBatch) -> Result<Vec<EventId>, AcceptError> {
         let PreparedBatch { tenant, now, events, places } = prepared;
         let mut acceptance = Acceptance { context: &self, tenant, now, events, unanswered: HashMap::new() };
@@ -160,7 +160,7 @@ impl Acceptance<'_> {
     fn needs_store(&self, addressees: &Addressees) -> bool {
         addressees.values().any(|place| *place == UserLocation::Away)
             || self.events.iter().any(|event| {
-                event.is_duty() || (moves_session(&event.event.event_type) && event.names.name().is_some())
+                event.is_to_deliver() || (moves_session(&event.event.event_type) && event.names.name().is_some())
             })
     }
 

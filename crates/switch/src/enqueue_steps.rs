@@ -57,7 +57,7 @@ pub(crate) async fn store(context: &Context, events: &mut [PendingEvent], now: T
 }
 
 fn is_due(event: &PendingEvent) -> bool {
-    event.is_duty() && !event.is_repeated
+    event.is_to_deliver() && !event.is_repeated
 }
 
 /// Rows and bytes; an id without deliveries is a row as well.

@@ -45,7 +45,9 @@ impl PreparedBatch {
 
     /// Whether it is certain that no store and no other node will be asked about anything.
     pub(crate) fn is_live_only(&self) -> bool {
-        self.events.iter().all(|event| !event.is_duty() && event.addressee.is_none() && event.names.name().is_none())
+        self.events
+            .iter()
+            .all(|event| !event.is_to_deliver() && event.addressee.is_none() && event.names.name().is_none())
     }
 }
 
@@ -72,7 +74,7 @@ impl PendingEvent {
     }
 
     /// Whether the ledger must know of it.
-    pub(crate) fn is_duty(&self) -> bool {
+    pub(crate) fn is_to_deliver(&self) -> bool {
         self.fingerprint.is_some() || self.n_webhooks > 0
     }
 

@@ -1,4 +1,4 @@
-//! `hookswitch asterisk check`: what a switch lets itself be asked, and what happens there.
+//! `hookswitch asterisk check`: what a PBX lets itself be asked, and what happens there.
 
 use anyhow::{Context as _, bail};
 use hookswitch_asterisk::{Model, PbxFacts, SourceNotice};
@@ -11,22 +11,22 @@ use crate::config::{self, Config, Environment};
 /// Does what was asked for.
 pub(crate) fn run(args: AsteriskArgs, environment: &Environment) -> anyhow::Result<()> {
     let AsteriskAction::Check(args) = args.action;
-    let switches = Config::load_asterisk(environment, args.config.config.clone())?;
-    if switches.is_empty() {
-        bail!("no switch is configured: set ASTERISK_ADDRESS, or write an [[asterisk]] table into the file");
+    let pbxs = Config::load_asterisk(environment, args.config.config.clone())?;
+    if pbxs.is_empty() {
+        bail!("no PBX is configured: set ASTERISK_ADDRESS, or write an [[asterisk]] table into the file");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(check(&switches, &args))
+    runtime.context("cannot start the runtime")?.block_on(check(&pbxs, &args))
 }
 
-async fn check(switches: &[config::Asterisk], args: &AsteriskCheckArgs) -> anyhow::Result<()> {
+async fn check(pbxs: &[config::Asterisk], args: &AsteriskCheckArgs) -> anyhow::Result<()> {
     let ends = async {
         match args.within {
             Some(within) => tokio::time::sleep(within).await,
             None => drop(tokio::signal::ctrl_c().await),
         }
     };
-    let looking = futures(switches);
+    let looking = futures(pbxs);
     tokio::select! {
         found = looking => found,
         () = ends => Ok(()),
@@ -34,9 +34,9 @@ async fn check(switches: &[config::Asterisk], args: &AsteriskCheckArgs) -> anyho
 }
 
 /// Looks at one after the other; the last is watched on.
-async fn futures(switches: &[config::Asterisk]) -> anyhow::Result<()> {
-    for (at, source) in switches.iter().enumerate() {
-        look(source, at + 1 == switches.len()).await?;
+async fn futures(pbxs: &[config::Asterisk]) -> anyhow::Result<()> {
+    for (at, source) in pbxs.iter().enumerate() {
+        look(source, at + 1 == pbxs.len()).await?;
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn print_facts(address: &str, facts: &PbxFacts) {
     println!("  version: {version}");
     println!("  name in event ids: {}", facts.name);
     let filters = if facts.filtered {
-        "in place: the switch sends what is needed only"
+        "in place: the PBX sends what is needed only"
     } else {
         "refused: everything of the user's classes comes and is left out here (give the user write=system)"
     };

@@ -16,23 +16,23 @@ use crate::config;
 
 pub(crate) use self::check::run;
 
-/// Notices that may wait for the publishing: beyond it the switch's bytes are not read on.
+/// Notices that may wait for the publishing: beyond it the PBX's bytes are not read on.
 const NEWS: usize = 256;
-/// After a fault of ours, before a switch is followed anew.
+/// After a fault of ours, before a PBX is followed anew.
 const AFTER_A_FAULT: Duration = Duration::from_secs(5);
 
-/// Follows each switch until `scope` ends. A fault in following one concerns no other, nor the node.
-pub(crate) fn follow(switches: &[config::Asterisk], switch: &Switch, scope: &Scope) {
-    for source in switches {
+/// Follows each PBX until `scope` ends. A fault in following one concerns no other, nor the node.
+pub(crate) fn follow(pbxs: &[config::Asterisk], switch: &Switch, scope: &Scope) {
+    for source in pbxs {
         let (source, switch, own) = (source.clone(), switch.clone(), scope.clone());
         scope.spawn("asterisk", async move {
             loop {
-                let following = own.spawn_contained("asterisk switch", follow_one(source.clone(), switch.clone()));
+                let following = own.spawn_contained("asterisk PBX", follow_one(source.clone(), switch.clone()));
                 let ended = own.soft().run_until_cancelled(following).await;
                 if ended.is_none() {
                     return;
                 }
-                tracing::error!(address = source.address, "following the switch failed; it begins anew");
+                tracing::error!(address = source.address, "following the PBX failed; it begins anew");
                 tokio::time::sleep(AFTER_A_FAULT).await;
             }
         });
@@ -56,7 +56,7 @@ async fn follow_one(source: config::Asterisk, switch: Switch) {
     );
 }
 
-/// How to reach the switch.
+/// How to reach the PBX.
 fn client(source: &config::Asterisk) -> ClientSettings {
     let settings = ClientSettings::new(&source.address, &source.user, source.secret.reveal());
     let settings = ClientSettings { name: source.name.clone(), ..settings };

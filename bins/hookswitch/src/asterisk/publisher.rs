@@ -1,4 +1,4 @@
-//! From what a switch told to accepted events.
+//! From what a PBX told to accepted events.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// So many attempts are made; the next sync corrects what was not told.
 const ATTEMPTS: u32 = 60;
 
-/// Publishes one switch's notices for its tenant.
+/// Publishes one PBX's notices for its tenant.
 pub(super) struct Publisher {
     switch: Switch,
     tenant: TenantId,
@@ -72,7 +72,7 @@ impl Publisher {
                     name = facts.name,
                     version = facts.version,
                     filtered = facts.filtered,
-                    "logged in to the switch"
+                    "logged in to the PBX"
                 );
             }
             SourceNotice::Synced(sections, refused) => self.synced(&sections, &refused).await,
@@ -80,7 +80,7 @@ impl Publisher {
         }
     }
 
-    /// The whole snapshot of the switch: here a state sync takes it over.
+    /// The whole snapshot of the PBX: here a state sync takes it over.
     async fn synced(&mut self, sections: &Map<String, Value>, refused: &[(String, String)]) {
         let entries = |section: &str| sections.get(section).and_then(Value::as_object).map_or(0, Map::len);
         tracing::info!(
@@ -88,10 +88,10 @@ impl Publisher {
             calls = entries("calls"),
             waiting = entries("waiting"),
             members = entries("members"),
-            "the switch's state was taken"
+            "the PBX's state was taken"
         );
         for (list, why) in refused {
-            tracing::warn!(address = self.address, list, why, "the switch refused a list; see docs/asterisk.md");
+            tracing::warn!(address = self.address, list, why, "the PBX refused a list; see docs/asterisk.md");
         }
         self.lost = None;
         if std::mem::take(&mut self.told_lost) {
@@ -100,7 +100,7 @@ impl Publisher {
     }
 
     fn connection_ended(&mut self, error: &ClientError) {
-        tracing::warn!(address = self.address, %error, "the switch cannot be read; it is tried again");
+        tracing::warn!(address = self.address, %error, "the PBX cannot be read; it is tried again");
         self.lost.get_or_insert_with(Instant::now);
     }
 
@@ -109,14 +109,14 @@ impl Publisher {
         let source = self.source();
         self.broadcast(EventType::SOURCE_LOST, json!({ "source": source })).await;
         if self.alerts {
-            let title = format!("the switch {source} cannot be reached");
+            let title = format!("the PBX {source} cannot be reached");
             let payload = json!({ "level": "warning", "title": title, "message": title, "source": source });
             let Ok(payload) = Payload::from_serialize(&payload) else { return };
             self.accept(vec![NewEvent::new(EventType::ALERT, payload)]).await;
         }
     }
 
-    /// The switch's name as the state has it.
+    /// The PBX's name as the state has it.
     fn source(&self) -> String {
         let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-');
         self.name.chars().map(|letter| if fits(letter) { letter } else { '_' }).take(64).collect()
@@ -126,7 +126,7 @@ impl Publisher {
         let Ok(payload) = Payload::from_serialize(&payload) else { return };
         let event = NewEvent::new(event_type, payload);
         if let Err(error) = self.switch.switchboard().broadcast(&self.tenant, event).await {
-            tracing::warn!(address = self.address, %error, "who listens could not be told of the switch");
+            tracing::warn!(address = self.address, %error, "who listens could not be told of the PBX");
         }
     }
 
@@ -149,7 +149,7 @@ impl Publisher {
             match error {
                 AcceptError::IdConflict { index, .. } => drop(batch.remove(index)),
                 AcceptError::Invalid { index, .. } | AcceptError::Reserved { index, .. } => {
-                    tracing::warn!(address = self.address, %error, "an event of the switch was refused");
+                    tracing::warn!(address = self.address, %error, "an event of the PBX was refused");
                     batch.remove(index);
                 }
                 error => {
@@ -162,7 +162,7 @@ impl Publisher {
                 return;
             }
         }
-        tracing::error!(address = self.address, events = batch.len(), "events of the switch could not be published");
+        tracing::error!(address = self.address, events = batch.len(), "events of the PBX could not be published");
     }
 }
 

@@ -56,12 +56,12 @@ pub(super) fn check_database(raw: &Raw) -> Result<Database, BadConfig> {
     }
 }
 
-/// The settings of the switches alone.
+/// The settings of the PBXs alone.
 pub(super) fn check_asterisk(raw: &Raw) -> Result<Vec<Asterisk>, BadConfig> {
     let mut checker = Checker { raw, problems: raw.problems.clone(), warnings: raw.warnings.clone() };
-    let switches = checker.asterisk();
+    let pbxs = checker.asterisk();
     if checker.problems.is_empty() {
-        Ok(switches)
+        Ok(pbxs)
     } else {
         Err(BadConfig { problems: checker.problems, warnings: checker.warnings })
     }

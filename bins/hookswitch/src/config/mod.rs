@@ -121,7 +121,7 @@ pub(crate) struct Deliveries {
     pub(crate) secret_keys: SecretKeys,
 }
 
-/// A switch to follow.
+/// A PBX to follow.
 #[derive(Debug, Clone)]
 pub(crate) struct Asterisk {
     pub(crate) address: String,
@@ -223,7 +223,7 @@ impl Config {
         check::check_database(&raw)
     }
 
-    /// The switches alone, for looking at one without starting a node.
+    /// The PBXs alone, for looking at one without starting a node.
     pub(crate) fn load_asterisk(environment: &Environment, file: Option<PathBuf>) -> Result<Vec<Asterisk>, BadConfig> {
         check::check_asterisk(&Raw::collect(environment, file))
     }

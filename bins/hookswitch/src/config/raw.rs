@@ -18,7 +18,7 @@ pub(crate) struct Raw {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
     /// One for each `[[asterisk]]` of the file.
-    pub(super) switches: Vec<Raw>,
+    pub(super) pbxs: Vec<Raw>,
     /// Settings whose variable was set by Kubernetes for a service of that name.
     service_links: Vec<&'static str>,
 }
@@ -138,7 +138,7 @@ impl Raw {
             let entries = match value {
                 Value::Table(entries) => entries,
                 Value::Array(tables) if section == "asterisk" => {
-                    self.read_switches(file, tables);
+                    self.read_pbxs(file, tables);
                     continue;
                 }
                 _ => {
@@ -152,20 +152,20 @@ impl Raw {
         }
     }
 
-    /// Each of several switches has the settings of one.
-    fn read_switches(&mut self, file: &str, tables: Vec<Value>) {
+    /// Each of several PBXs has the settings of one.
+    fn read_pbxs(&mut self, file: &str, tables: Vec<Value>) {
         for (at, table) in tables.into_iter().enumerate() {
-            let place = format!("{file}, switch {}", at + 1);
+            let place = format!("{file}, PBX {}", at + 1);
             let Value::Table(entries) = table else {
                 self.unknown_key(&place, "asterisk");
                 continue;
             };
-            let mut switch = Self::default();
+            let mut pbx = Self::default();
             for (name, value) in entries {
-                switch.read_entry(&place, &format!("asterisk.{name}"), &value);
+                pbx.read_entry(&place, &format!("asterisk.{name}"), &value);
             }
-            self.problems.append(&mut switch.problems);
-            self.switches.push(switch);
+            self.problems.append(&mut pbx.problems);
+            self.pbxs.push(pbx);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::reader::ReadError;
 
-/// Why a connection to a switch could not be made, or ended.
+/// Why a connection to a PBX could not be made, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No connection.
@@ -11,11 +11,11 @@ pub enum ClientError {
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(#[source] std::io::Error),
-    /// The switch closed it.
-    #[error("the switch closed the connection")]
+    /// The PBX closed it.
+    #[error("the PBX closed the connection")]
     Closed,
-    /// The switch goes down, and said so.
-    #[error("the switch is shutting down")]
+    /// The PBX goes down, and said so.
+    #[error("the PBX is shutting down")]
     ShuttingDown,
     /// What came is no Manager Interface, or beyond the bounds.
     #[error(transparent)]
@@ -27,12 +27,12 @@ pub enum ClientError {
     #[error("{0} took longer than {1:?}")]
     Late(&'static str, std::time::Duration),
     /// The lists are longer than is taken.
-    #[error("the switch's lists have more than {0} items or {1} bytes")]
+    #[error("the PBX's lists have more than {0} items or {1} bytes")]
     ListsTooLong(usize, usize),
     /// Nobody takes notices any more.
     #[error("nobody listens")]
     Unwanted,
-    /// The name of the switch's certificate cannot be made of the address.
+    /// The name of the PBX's certificate cannot be made of the address.
     #[error("the address {0} is no name for TLS")]
     NoName(String),
 }

@@ -1,4 +1,4 @@
-//! A switch followed for as long as somebody listens: connect, sync, read, and again.
+//! A PBX followed for as long as somebody listens: connect, sync, read, and again.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::{
     model::{Model, SourceEvent},
 };
 
-/// What whoever follows a switch is told.
+/// What whoever follows a PBX is told.
 #[derive(Debug)]
 pub enum SourceNotice {
-    /// Logged in, and what the switch said of itself. The lists are still to come.
+    /// Logged in, and what the PBX said of itself. The lists are still to come.
     Connected(PbxFacts),
     /// All lists were taken: the snapshot is whole. Holds the sections of a state sync.
     Synced(serde_json::Map<String, serde_json::Value>, Vec<(String, String)>),
@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// After the lists, once more: what was being joined in that moment shows in neither bridge.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Follows a switch until nobody takes notices any more. `clock` gives epoch milliseconds. Reconnects at once after a
+/// Follows a PBX until nobody takes notices any more. `clock` gives epoch milliseconds. Reconnects at once after a
 /// connection that worked, then after 0.5 to 5 s. To stop, drop the future: what was sent to `notices` is whole.
 pub async fn follow(
     settings: &ClientSettings,
@@ -52,7 +52,7 @@ pub async fn follow(
         }
         if failures > 0 {
             let longest = (500_u64 << failures.min(4)).min(5_000);
-            // Spread, so that two nodes that lost a switch together do not come back together.
+            // Spread, so that two nodes that lost a PBX together do not come back together.
             let pause = 500 + rand::random::<u64>() % (longest - 499);
             sleep(Duration::from_millis(pause)).await;
         }

@@ -6,17 +6,17 @@ use super::{
 };
 use crate::message::Message;
 
-/// The classes of events that are needed: channels and bridges, queues, the switch itself, and variables for the one
+/// The classes of events that are needed: channels and bridges, queues, the PBX itself, and variables for the one
 /// that says why a queue gave up.
 const CLASSES: &str = "system,call,agent,dialplan";
 
-/// What is needed, as the switch's filter has it: an event by its name, or the one variable.
+/// What is needed, as the PBX's filter has it: an event by its name, or the one variable.
 const NEEDED: &str = "^Event: (Newchannel|Newstate|Rename|Hangup|LocalBridge|DialBegin|DialState|DialEnd|BridgeCreate\
 |BridgeEnter|BridgeLeave|BridgeDestroy|Hold|Unhold|BlindTransfer|AttendedTransfer|ParkedCall|UnParkedCall|Pickup\
 |Queue|Agent|Confbridge|DeviceStateChange|FullyBooted|Shutdown)";
 const ONE_VARIABLE: &str = "Variable: QUEUESTATUS";
 
-/// Unasked events that came before the switch's name was known: at most this many bytes.
+/// Unasked events that came before the PBX's name was known: at most this many bytes.
 const STASH: usize = 8 * 1024 * 1024;
 
 /// A connection that is logged in.
@@ -65,7 +65,7 @@ impl ManagerConnection {
         Ok(())
     }
 
-    /// What the switch is called, and what it may leave out.
+    /// What the PBX is called, and what it may leave out.
     async fn set_up(&mut self, settings: &ClientSettings) -> Result<(), ClientError> {
         let core = self.ask("core", &[("Action", "CoreSettings")]).await?;
         self.facts.version = core.get("AsteriskVersion").unwrap_or_default();

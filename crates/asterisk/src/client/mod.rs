@@ -1,4 +1,4 @@
-//! The connection to a switch: login, what is asked of it, and how it is kept.
+//! The connection to a PBX: login, what is asked of it, and how it is kept.
 
 mod error;
 mod follow;
@@ -12,7 +12,7 @@ use std::{fmt, sync::Arc, time::Duration};
 pub use error::ClientError;
 pub use follow::{SourceNotice, follow, run_connection};
 
-/// How to reach a switch, and as whom.
+/// How to reach a PBX, and as whom.
 #[derive(Clone)]
 pub struct ClientSettings {
     /// `host:port`.
@@ -23,13 +23,13 @@ pub struct ClientSettings {
     pub secret: String,
     /// With TLS, and whom to trust.
     pub tls: Option<Arc<rustls::ClientConfig>>,
-    /// The name that ids of events begin with; without one the switch's own `SystemName`, else the address.
+    /// The name that ids of events begin with; without one the PBX's own `SystemName`, else the address.
     pub name: Option<String>,
     /// How the secret is shown.
     pub login: Login,
     /// For connecting, for the login, and for each list.
     pub deadline: Duration,
-    /// Between two pings; after twice this without a byte the switch counts as gone.
+    /// Between two pings; after twice this without a byte the PBX counts as gone.
     pub ping: Duration,
 }
 
@@ -57,7 +57,7 @@ impl ClientSettings {
         }
     }
 
-    /// The same over TLS, to a switch whose certificate a public authority signed.
+    /// The same over TLS, to a PBX whose certificate a public authority signed.
     ///
     /// # Panics
     /// Without a crypto provider that knows TLS 1.2 and 1.3; the one used here does.
@@ -74,7 +74,7 @@ impl ClientSettings {
     }
 }
 
-/// How the secret is shown to the switch.
+/// How the secret is shown to the PBX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
     /// By MD5 challenge: the secret itself is not sent.
@@ -83,7 +83,7 @@ pub enum Login {
     Plain,
 }
 
-/// What a switch said of itself at the login.
+/// What a PBX said of itself at the login.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PbxFacts {
     /// The first line of the connection.
@@ -94,7 +94,7 @@ pub struct PbxFacts {
     pub system_name: String,
     /// The name that ids of events begin with.
     pub name: String,
-    /// The switch leaves out what is not needed.
+    /// The PBX leaves out what is not needed.
     pub filtered: bool,
     /// Lists that it refused, with its words.
     pub refused: Vec<(String, String)>,

@@ -1,4 +1,4 @@
-//! Bytes to and from the switch, plain or by TLS.
+//! Bytes to and from the PBX, plain or by TLS.
 
 use std::{future::Future, time::Duration};
 

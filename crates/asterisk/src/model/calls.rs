@@ -49,7 +49,7 @@ impl Model {
         self.offer(&call, leg.outside, &exten);
     }
 
-    /// The switch dials by itself: the first leg of an originated call, or a feature's.
+    /// The PBX dials by itself: the first leg of an originated call, or a feature's.
     fn dial_for_nobody(&mut self, dest: &str) {
         let Some(pair) = self.channels.get(dest).and_then(|channel| channel.pair.clone()) else { return };
         let call = self.channels[dest].call.clone();

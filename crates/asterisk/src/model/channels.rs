@@ -180,7 +180,7 @@ impl Model {
         }
     }
 
-    /// A channel is the switch's no more.
+    /// A channel is the PBX's no more.
     pub(crate) fn gone(&mut self, uid: &str, cause: i64, tech: Option<i64>) {
         let Some(channel) = self.channels.get(uid).cloned() else { return };
         self.leave_bridge(uid);

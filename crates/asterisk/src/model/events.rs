@@ -9,7 +9,7 @@ use crate::identity::id;
 pub struct SourceEvent {
     /// Its type, such as `call.answered`.
     pub event_type: &'static str,
-    /// The same for the same happening, whoever saw it: of the switch's name, the channel and what happened.
+    /// The same for the same happening, whoever saw it: of the PBX's name, the channel and what happened.
     pub id: String,
     /// Its payload.
     pub payload: Map<String, Value>,

@@ -250,7 +250,7 @@ fn is_of_queue(m: &Message<'_>) -> bool {
     m.bytes("Application") == Some(b"AppQueue")
 }
 
-/// A channel that the switch dialled does not run the dialplan; a caller's does. One that is down still shows no
+/// A channel that the PBX dialled does not run the dialplan; a caller's does. One that is down still shows no
 /// application, but whose call it was made for.
 fn is_leg(m: &Message<'_>) -> bool {
     let local = m.text("Channel").starts_with("Local/");

@@ -1,8 +1,8 @@
-//! What a switch answers when it is asked for everything that it has.
+//! What a PBX answers when it is asked for everything that it has.
 
 use crate::message::Message;
 
-/// The items of a switch's lists, as it sent them.
+/// The items of a PBX's lists, as it sent them.
 #[derive(Clone, Debug, Default)]
 pub struct ListItems {
     rows: Vec<Vec<u8>>,

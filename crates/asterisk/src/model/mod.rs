@@ -1,4 +1,4 @@
-//! What the messages of a switch prove: channels, bridges, queues and members, and the calls that they make.
+//! What the messages of a PBX prove: channels, bridges, queues and members, and the calls that they make.
 //! Pure: messages and the time come from outside, what was proven is taken by [`Model::take`].
 
 mod agents;
@@ -35,13 +35,13 @@ const HUNG_LATELY: i64 = 1_500;
 /// At most this many channels, members, agents and conference bridges each; what is beyond is left out.
 const MOST: usize = 200_000;
 
-/// The state of one switch, and what is to be told of it.
+/// The state of one PBX, and what is to be told of it.
 #[derive(Debug)]
 pub struct Model {
     name: String,
     who: Identity,
     now: i64,
-    /// How far the switch's own clock is before ours, where it shows it.
+    /// How far the PBX's own clock is before ours, where it shows it.
     ahead: i64,
     channels: HashMap<String, Channel>,
     calls: HashMap<String, Call>,
@@ -53,7 +53,7 @@ pub struct Model {
     leaving: Vec<Leaving>,
     queue_stats: HashMap<String, QueueStats>,
     changed_agents: BTreeSet<String>,
-    /// The switch shows what its dialplan sets.
+    /// The PBX shows what its dialplan sets.
     sees_dialplan: bool,
     syncing: Option<RunningSync>,
     synced: bool,
@@ -61,7 +61,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// `name`: the switch's, part of every event's id.
+    /// `name`: the PBX's, part of every event's id.
     pub fn new(name: &str, who: Identity) -> Self {
         Self {
             name: name.to_owned(),
@@ -84,7 +84,7 @@ impl Model {
         }
     }
 
-    /// The switch's name is another one than was thought; ids of events from now on have it.
+    /// The PBX's name is another one than was thought; ids of events from now on have it.
     pub fn set_name(&mut self, name: &str) {
         name.clone_into(&mut self.name);
     }
@@ -94,7 +94,7 @@ impl Model {
         self.who = who;
     }
 
-    /// Takes one message, received at `now` (milliseconds). Answers, and messages that no switch sends unasked, have
+    /// Takes one message, received at `now` (milliseconds). Answers, and messages that no PBX sends unasked, have
     /// no effect.
     pub fn apply(&mut self, m: &Message<'_>, now: i64) {
         let Some(event) = m.event() else { return };
@@ -125,7 +125,7 @@ impl Model {
         self.calls.values().filter(|call| call.known).count()
     }
 
-    /// Channels that the switch has, as far as is known.
+    /// Channels that the PBX has, as far as is known.
     pub fn channels(&self) -> usize {
         self.channels.len()
     }

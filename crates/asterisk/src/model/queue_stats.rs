@@ -1,4 +1,4 @@
-//! The figures of queues: what is counted here, what the switch counted before, and when they are told.
+//! The figures of queues: what is counted here, what the PBX counted before, and when they are told.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ const STATS_EVERY: i64 = 1_000;
 const TIMES_EVERY: i64 = 10_000;
 
 impl Model {
-    /// The counters as the switch has them: those of events that nobody heard are in them.
+    /// The counters as the PBX has them: those of events that nobody heard are in them.
     pub(crate) fn sync_stats(&mut self, lists: &ListItems) {
         for m in lists.of("QueueParams") {
             let number = |name: &str| m.number(name).unwrap_or_default().max(0);
@@ -28,7 +28,7 @@ impl Model {
         }
     }
 
-    /// A member took a caller. The average is the one that the switch shows as `Holdtime`: three parts of the former
+    /// A member took a caller. The average is the one that the PBX shows as `Holdtime`: three parts of the former
     /// one and one of the new wait, in whole seconds.
     pub(crate) fn agent_connects(&mut self, m: &Message<'_>) {
         let Some(wait) = m.number("HoldTime").filter(|wait| *wait >= 0) else { return };

@@ -1,4 +1,4 @@
-//! What a switch has, against what is known: at the start, and after a time in which nothing was heard.
+//! What a PBX has, against what is known: at the start, and after a time in which nothing was heard.
 
 use std::collections::HashSet;
 

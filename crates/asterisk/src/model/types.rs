@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::events::Fields;
 
-/// One channel of the switch.
+/// One channel of the PBX.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that were told one by one and do not exclude each other")]
 pub(crate) struct Channel {
@@ -32,7 +32,7 @@ pub(crate) struct Channel {
     pub(crate) picked: bool,
     /// How its dialling ended, as told first.
     pub(crate) dial_status: Option<String>,
-    /// The switch was asked to hang it up by the party itself.
+    /// The PBX was asked to hang it up by the party itself.
     pub(crate) hung: bool,
     /// The queue and the member's interfaces that it rings for.
     pub(crate) member: Option<Ringing>,
@@ -104,7 +104,7 @@ pub(crate) enum Begin {
     #[default]
     Outside,
     Phone,
-    /// The switch was told to: the first leg is dialled.
+    /// The PBX was told to: the first leg is dialled.
     Originated,
 }
 
@@ -226,12 +226,12 @@ pub(crate) struct Leaving {
     pub(super) fields: Fields,
 }
 
-/// What a queue has counted since the switch reset it, and its figures as they were told last.
+/// What a queue has counted since the PBX reset it, and its figures as they were told last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct QueueStats {
     pub(super) completed: i64,
     pub(super) abandoned: i64,
-    /// How long callers waited that were answered, in seconds: the switch's own moving average.
+    /// How long callers waited that were answered, in seconds: the PBX's own moving average.
     pub(super) average_wait: i64,
     pub(super) at: i64,
     pub(super) told: Map<String, Value>,

@@ -1,4 +1,4 @@
-//! Archives of what switches sent, with what is told of it: golden files, written anew with `HOOKSWITCH_GOLDEN=update`.
+//! Archives of what PBXs sent, with what is told of it: golden files, written anew with `HOOKSWITCH_GOLDEN=update`.
 //!
 //! For each recording a line `capture NAME` with three lengths, then so many bytes of: the reads (a line each of
 //! milliseconds and length, -1 where a connection begins), what was read, and the events, a line each.

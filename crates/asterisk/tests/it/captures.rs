@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::archive::{self, Recording, as_json, assert_told};
 
-/// 57 captures, 3.6 MB of a switch.
+/// 57 captures, 3.6 MB of a PBX.
 const ARCHIVE: &[u8] = include_bytes!("../captures.gz");
 
 /// Plays a capture in its own reads, each cut into pieces of at most `piece` bytes.
@@ -18,7 +18,7 @@ fn play(capture: &Recording, piece: usize) -> Vec<Value> {
         model.tick(now);
         for part in read.chunks(piece) {
             reader.push(part);
-            while let Some(message) = reader.next().expect("a switch sent it") {
+            while let Some(message) = reader.next().expect("a PBX sent it") {
                 let is_answer = message.bytes("ActionID").is_some();
                 if !is_answer || matches!(message.event(), Some("OriginateResponse" | "UserEvent")) {
                     model.apply(&message, now);
@@ -47,7 +47,7 @@ fn golden_captures_are_told_as_they_happened() {
 
 #[test]
 fn every_call_that_began_ends_once() {
-    // A switch that was killed says nothing of the end: that is found at the next connection.
+    // A PBX that was killed says nothing of the end: that is found at the next connection.
     for capture in archive::read(ARCHIVE).iter().filter(|capture| !capture.name.starts_with("14d")) {
         let of = |event_type: &str| {
             let told = capture.told.iter().filter(|told| told["type"] == event_type);

@@ -1,4 +1,4 @@
-//! What real switches sent, played through reader and model: real bytes of an Asterisk 22.10.1, and odd ones.
+//! What real PBXs sent, played through reader and model: real bytes of an Asterisk 22.10.1, and odd ones.
 
 mod archive;
 mod captures;

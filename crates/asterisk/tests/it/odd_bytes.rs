@@ -1,4 +1,4 @@
-//! Odd bytes that real switches send: each is got through, and no message after it is lost.
+//! Odd bytes that real PBXs send: each is got through, and no message after it is lost.
 
 use hookswitch_asterisk::{Message, ReadError, ReadLimits, Reader};
 

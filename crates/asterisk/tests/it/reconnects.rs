@@ -1,5 +1,5 @@
 //! Conversations of which a part was not heard: the connection was cut, once or several times, and after each login the
-//! switch was asked for everything it has. What is told was held against what the phones saw when it was recorded.
+//! PBX was asked for everything it has. What is told was held against what the phones saw when it was recorded.
 
 use std::collections::{HashMap, HashSet};
 
@@ -38,7 +38,7 @@ impl Player {
     fn read(&mut self, bytes: &[u8], now: i64) {
         self.reader.push(bytes);
         let mut messages = Vec::new();
-        while let Some(message) = self.reader.next().expect("a switch sent it") {
+        while let Some(message) = self.reader.next().expect("a PBX sent it") {
             messages.push(message.raw().to_vec());
         }
         for raw in messages {

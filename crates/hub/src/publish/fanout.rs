@@ -179,11 +179,11 @@ impl Fanout {
             let early = is_anybody().then(&mut prepare);
             let mut lock = self.shared.history.lock(tenant);
             // Whoever comes from here on finds them in history, and whoever was there before is asked about below.
-            let is_kept = !events[0].as_ref().event_type.is_passing();
-            let kept = events.iter().map(AsRef::as_ref);
+            let is_retained = !events[0].as_ref().event_type.is_passing();
+            let retained = events.iter().map(AsRef::as_ref);
             let first = match placing {
-                Placing::Next => (is_kept && !self.shared.history.is_numbered()).then(|| lock.record(kept)),
-                Placing::At(first) => lock.record_at(kept, first),
+                Placing::Next => (is_retained && !self.shared.history.is_numbered()).then(|| lock.record(retained)),
+                Placing::At(first) => lock.record_at(retained, first),
                 Placing::Nowhere => None,
             };
             match early.or_else(|| is_anybody().then(prepare)) {

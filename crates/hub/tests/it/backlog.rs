@@ -184,11 +184,11 @@ async fn a_connection_that_is_cut_hands_over_to_one_that_is_there() {
 async fn of_two_connections_at_once_one_is_served_and_both_go_on() {
     let rig = Rig::new().await;
     keep(&rig, &ids("m", 0..2)).await;
-    let berths = [rig.pending("t", Subject::User(7.into())).await, rig.pending("t", Subject::User(7.into())).await];
+    let pending = [rig.pending("t", Subject::User(7.into())).await, rig.pending("t", Subject::User(7.into())).await];
     rig.publish([to_user(event("t", "alert", "newer"), 7)]).await;
     let mut all = Vec::new();
-    for pending in berths {
-        all.push(rig.open_answering(pending).await);
+    for one in pending {
+        all.push(rig.open_answering(one).await);
     }
     let mut n_served = 0;
     for client in &mut all {

@@ -1,4 +1,4 @@
-//! What a telephone switch that a node follows tells beside the domain facts.
+//! What a PBX that a node follows tells beside the domain facts.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `[asterisk]` and `[[asterisk]]`: the switches to follow.
+//! `[asterisk]` and `[[asterisk]]`: the PBXs to follow.
 
 use std::path::PathBuf;
 
@@ -22,11 +22,11 @@ impl Checker<'_> {
     pub(super) fn asterisk(&mut self) -> Vec<Asterisk> {
         let mut found = Vec::new();
         if self.raw.get(&settings::ASTERISK_ADDRESS).is_some() {
-            found.extend(self.one_switch());
+            found.extend(self.one_pbx());
         }
-        for raw in &self.raw.switches {
+        for raw in &self.raw.pbxs {
             let mut checker = Checker { raw, problems: Vec::new(), warnings: Vec::new() };
-            found.extend(checker.one_switch());
+            found.extend(checker.one_pbx());
             checker.check_white_space();
             self.problems.append(&mut checker.problems);
             self.warnings.append(&mut checker.warnings);
@@ -34,7 +34,7 @@ impl Checker<'_> {
         found
     }
 
-    fn one_switch(&mut self) -> Option<Asterisk> {
+    fn one_pbx(&mut self) -> Option<Asterisk> {
         let address = self.text(&settings::ASTERISK_ADDRESS);
         let port = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
         if port.is_none_or(|(host, port)| host.is_empty() || port == 0) {

@@ -1,4 +1,4 @@
-//! The settings of `[asterisk]`: a switch whose events are ours.
+//! The settings of `[asterisk]`: a PBX whose events are ours.
 
 use super::{Kind, Setting};
 
@@ -8,7 +8,7 @@ pub(crate) const ASTERISK_ADDRESS: Setting = Setting {
     kind: Kind::Text,
     default: "",
     doc: "Where an Asterisk listens for its Manager Interface, as `host:port` (mostly 5038). With it this node follows \
-          that switch and publishes what happens there; see docs/asterisk.md. Several switches are several \
+          that PBX and publishes what happens there; see docs/asterisk.md. Several PBXs are several \
           `[[asterisk]]` tables in the TOML file, each with these names.",
 };
 
@@ -17,7 +17,7 @@ pub(crate) const ASTERISK_USER: Setting = Setting {
     key: "asterisk.user",
     kind: Kind::Text,
     default: "",
-    doc: "The user of the switch's `manager.conf`.",
+    doc: "The user of the PBX's `manager.conf`.",
 };
 
 pub(crate) const ASTERISK_SECRET: Setting = Setting {
@@ -85,7 +85,7 @@ pub(crate) const ASTERISK_ALERT: Setting = Setting {
     key: "asterisk.alert",
     kind: Kind::Bool,
     default: "false",
-    doc: "Whether the tenant gets an `alert` when the switch has been away for 30 s.",
+    doc: "Whether the tenant gets an `alert` when the PBX has been away for 30 s.",
 };
 
 pub(crate) const ASTERISK_NAME: Setting = Setting {
@@ -93,6 +93,6 @@ pub(crate) const ASTERISK_NAME: Setting = Setting {
     key: "asterisk.name",
     kind: Kind::Text,
     default: "",
-    doc: "The switch's name, part of every event's id and its source in the state; by default its `systemname`, else \
+    doc: "The PBX's name, part of every event's id and its source in the state; by default its `systemname`, else \
           its address. Must be the same on every node that follows it.",
 };

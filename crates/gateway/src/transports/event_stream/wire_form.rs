@@ -16,7 +16,7 @@ use serde::Serialize;
 const DATA: &[u8] = b"data: ";
 const END_OF_EVENT: &[u8] = b"\n\n";
 /// A comment: it keeps proxies from closing a connection that looks idle.
-const SIGN_OF_LIFE: &[u8] = b":\n\n";
+const KEEP_ALIVE: &[u8] = b":\n\n";
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Proxies close what is silent for 30 to 60 seconds.
@@ -168,7 +168,7 @@ impl WireForm for EventStreamForm {
         let mut out = BytesMut::new();
         match served {
             Some(_) => self.text(format!("{}\n", id_line(served)).as_bytes(), &mut out),
-            None => self.text(SIGN_OF_LIFE, &mut out),
+            None => self.text(KEEP_ALIVE, &mut out),
         }
         out.freeze()
     }
