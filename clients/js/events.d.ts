@@ -527,6 +527,14 @@ export interface Failure {
   timestamp: string;
 }
 
+/** Recent history on a node. */
+export interface HistoryReport {
+  bytes: number;
+  events: number;
+  /** How far back it goes for the tenant for which it goes back least, in seconds; at most what `HISTORY_AGE` says. */
+  shortest_reach: number;
+}
+
 export interface Kept {
   at: string;
   node: string;
@@ -576,6 +584,38 @@ export interface NewWebhook {
   url: string;
 }
 
+/** What a node says of itself. */
+export interface NodeReport {
+  /** Redis, the database and the like: `ok`, or what is wrong. */
+  checks: Record<string, unknown>;
+  connections: number;
+  /** Messages handed to connections since the start. */
+  deliveries: number;
+  /** Messages that connections lost for good since the start; they were told. */
+  drops: number;
+  /** Since the start. */
+  events: number;
+  history: HistoryReport;
+  /** `single-node` or `cluster`. */
+  mode: string;
+  /** The mean of the last 10 s or so. */
+  per_second: PerSecond;
+  queues: QueueReport[];
+  started_at: string;
+  status: "ready" | "degraded" | "not_ready";
+  version: string;
+}
+
+/** How every node is. */
+export interface Nodes {
+  /** The one that answers first. */
+  nodes: OneNode[];
+  /** Whether there may be more: some are silent, or Redis is away. */
+  partial: boolean;
+  /** Nodes that count as alive and did not answer in time. */
+  silent: string[];
+}
+
 /** A note to one user. */
 export interface Notification {
   /** Anything more, for programs. */
@@ -592,6 +632,12 @@ export interface Notification {
 
 /** A tenant's name for a notification. */
 export type NotificationRef = number | string;
+
+export interface OneNode {
+  node: string;
+  /** As that node's version says it. */
+  report: NodeReport;
+}
 
 /** What stands beside a list. */
 export interface PageMeta {
@@ -625,6 +671,13 @@ export interface PastEvents {
   has_more: boolean;
   /** Where to go on. */
   position: string;
+}
+
+/** Means. */
+export interface PerSecond {
+  deliveries: number;
+  drops: number;
+  events: number;
 }
 
 /** What caused a transition. */
@@ -687,6 +740,13 @@ export interface QueueMember {
   user_id: UserId;
   /** The agent's name. */
   username: string;
+}
+
+/** Something that waits, and the bound it has. */
+export interface QueueReport {
+  bound: number;
+  name: string;
+  used: number;
 }
 
 /** The figures of one queue. */
@@ -851,17 +911,6 @@ export interface TracedAttempt {
   skipped?: string;
 }
 
-export interface TracedConnection {
-  /** As the node sees it: maybe a proxy's. */
-  address?: string;
-  connection: string;
-  node: string;
-  outcome?: "written" | "waiting" | "caught_up" | "dropped" | "unsent" | "not_subscribed" | "not_addressed" | "kept" | "not_connected" | "unknown";
-  since: string;
-  transport: string;
-  until?: string;
-}
-
 export interface TracedDelivery {
   /** The newest first. */
   attempts: TracedAttempt[];
@@ -884,7 +933,30 @@ export interface TracedEvent {
 
 export interface TracedUser {
   /** Open ones, then those that closed within the time that history reaches back; none where the user was not connected. */
-  connections: TracedConnection[];
+  connections: UserConnection[];
+  user_id: UserId;
+}
+
+export interface UserConnection {
+  /** As the node sees it: maybe a proxy's. */
+  address?: string;
+  connection: string;
+  node: string;
+  /** In traces only: what became of the event. */
+  outcome?: "written" | "waiting" | "caught_up" | "dropped" | "unsent" | "not_subscribed" | "not_addressed" | "kept" | "not_connected" | "unknown";
+  since: string;
+  transport: string;
+  until?: string;
+}
+
+/** A user's open connections. */
+export interface UserConnections {
+  /** Node by node, newest first. */
+  connections: UserConnection[];
+  /** Whether there may be more: some nodes are silent, or Redis is away. */
+  partial: boolean;
+  /** Nodes that did not answer in time. */
+  silent?: string[];
   user_id: UserId;
 }
 

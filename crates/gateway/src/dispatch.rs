@@ -81,6 +81,10 @@ impl Gateway {
             Endpoint::Drain => Ok(self.start_drain(principal, caller.peer, answer)),
             Endpoint::OnlineUsers => pages::online_users(inner.hub(), &inner.online_lists, principal, answer).await,
             Endpoint::PastEvents => pages::past_events(inner.hub(), principal, query, answer),
+            Endpoint::UserConnections => {
+                pages::user_connections(inner.hub(), principal, admitted.params.get("user_id"), answer).await
+            }
+            Endpoint::Nodes => pages::nodes(inner.hub(), principal, answer).await,
             Endpoint::EventTrace => {
                 let id = admitted.params.get("id");
                 Box::pin(pages::trace(&inner.parts.switch, principal, id, query, answer)).await

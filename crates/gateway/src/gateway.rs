@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use hookswitch_hub::{Admission, Hub};
-use hookswitch_protocol::ErrorCode;
+use hookswitch_protocol::{ErrorCode, Timestamp};
 use hookswitch_runtime::metrics::Registry;
 use hookswitch_runtime::{Clock, Scope};
 use hookswitch_switch::Switchboard;
@@ -25,7 +25,7 @@ use crate::http::{Answer, Body, BodyPermits, BoxError, Problem, RequestBody, Req
 use crate::log_budget::{LogBudget, LogKind};
 use crate::metrics::{GatewayMetrics, HttpConnections};
 use crate::origin::AllowedOrigins;
-use crate::pages::{Health, OnlineLists, Readiness};
+use crate::pages::{Health, NodeQueue, OnlineLists, Rates, Readiness, start_reporting};
 use crate::request_limit::RequestLimit;
 use crate::routes::{Access, Endpoint, Route, Routes};
 use crate::server::ThreadPlacement;
@@ -45,6 +45,8 @@ pub struct GatewayParts {
     /// What the metrics page shows; other parts of the node have registered theirs, the switchboard's and
     /// the gateway's own are added. Made by [`hookswitch_runtime::metrics::registry`].
     pub metrics: Registry,
+    /// What else of the node waits somewhere, for the report on nodes.
+    pub queues: Vec<NodeQueue>,
     /// Wall time.
     pub clock: Clock,
     /// Where tasks live that outlast a request.
@@ -76,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) body_permits: BodyPermits,
     pub(crate) online_lists: OnlineLists,
     pub(crate) readiness: Readiness,
+    pub(crate) rates: Rates,
+    pub(crate) started_at: Timestamp,
     pub(crate) routes: Routes,
     limit: Option<RequestLimit>,
     request_ids: RequestIds,
@@ -141,7 +145,9 @@ impl Gateway {
             linger: config.linger,
             peer_timeout: config.peer_timeout,
         };
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
+            rates: Rates::default(),
+            started_at: parts.clock.now(),
             metrics,
             http_connections,
             refused_connections: HttpConnections::default(),
@@ -158,7 +164,9 @@ impl Gateway {
             drain_asked: watch::Sender::new(false),
             config,
             parts,
-        }))
+        });
+        start_reporting(&inner);
+        Self(inner)
     }
 
     /// Answers one request. Mount it under the root of a hyper server that serves with upgrades over

@@ -49,5 +49,5 @@ pub use gateway::{Gateway, GatewayParts};
 pub use hookswitch_runtime::BoxFuture;
 pub use metrics::GatewayMetrics;
 pub use origin::{AllowedOrigins, InvalidOrigin, OriginPattern};
-pub use pages::{Health, Probe, ProbeCheck, Severity};
+pub use pages::{Health, NodeQueue, Probe, ProbeCheck, Severity};
 pub use server::listen;

@@ -19,6 +19,8 @@ pub(crate) enum Endpoint {
     SocketStats,
     UserOnline,
     OnlineUsers,
+    UserConnections,
+    Nodes,
     Publish,
     PastEvents,
     EventTrace,
@@ -122,6 +124,8 @@ pub(crate) static ROUTES: &[Route] = &[
     route(Method::GET, SOCKET, "/ws/stats", ANY, Endpoint::SocketStats),
     route(Method::GET, SOCKET, "/ws/users/{user_id}/online", ANY, Endpoint::UserOnline),
     route(Method::GET, API, "/presence/online", ANY, Endpoint::OnlineUsers),
+    route(Method::GET, API, "/presence/{user_id}/connections", READ, Endpoint::UserConnections),
+    route(Method::GET, API, "/nodes", READ, Endpoint::Nodes),
     route(Method::POST, API, "/events", WRITE, Endpoint::Publish),
     route(Method::GET, API, "/events", WRITE, Endpoint::PastEvents),
     route(Method::GET, API, "/events/{id}/trace", WRITE, Endpoint::EventTrace),
@@ -263,6 +267,8 @@ mod tests {
         check(&Method::GET, "/api/v1/events/stream/public/abc", Endpoint::PublicEventStream);
         check(&Method::POST, "/api/v1/admin/drain", Endpoint::Drain);
         check(&Method::GET, "/api/v1/presence/online", Endpoint::OnlineUsers);
+        check(&Method::GET, "/api/v1/presence/7/connections", Endpoint::UserConnections);
+        check(&Method::GET, "/api/v1/nodes", Endpoint::Nodes);
         check(&Method::HEAD, "/healthz", Endpoint::Health);
         for page in ["/console", "/console/app.js", "/console/client/index.js"] {
             check(&Method::GET, page, Endpoint::Console);
@@ -310,6 +316,7 @@ mod tests {
                     assert_eq!(may(Role::Supervisor), !is_for_services, "{route:?}");
                     let is_for_agents = route.path.starts_with("/ws")
                         || matches!(route.endpoint, Endpoint::OnlineUsers | Endpoint::EventStream);
+                    // Figures of nodes and addresses of people are for whoever supervises.
                     assert_eq!(may(Role::Agent), is_for_agents, "{route:?}");
                 }
             }

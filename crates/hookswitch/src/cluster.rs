@@ -1,6 +1,6 @@
 //! What the health page tells of the way to the other nodes.
 
-use hookswitch_gateway::{BoxFuture, Probe, Severity};
+use hookswitch_gateway::{BoxFuture, NodeQueue, Probe, Severity};
 use hookswitch_redis::RedisKeepers;
 
 /// Whether events reach the other nodes and every server takes what is written; whether this node's users are
@@ -19,6 +19,13 @@ pub(crate) fn probes(redis: &RedisKeepers) -> [Probe; 2] {
         Probe { name: "redis", severity: Severity::Shared, check: Box::new(link) },
         Probe { name: "presence", severity: Severity::Shared, check: Box::new(presence) },
     ]
+}
+
+/// What waits for Redis.
+pub(crate) fn queue(redis: &RedisKeepers) -> NodeQueue {
+    let broker = redis.broker.clone();
+    let used = Box::new(move || broker.n_buffered() as u64);
+    NodeQueue { name: "redis_buffered", bound: redis.link.buffer_events(), used }
 }
 
 /// How the node hangs together with others just now.

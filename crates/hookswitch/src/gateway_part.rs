@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hookswitch_gateway::{Authenticator, Gateway, GatewayConfig, GatewayParts, Health, Probe, Severity};
+use hookswitch_gateway::{Authenticator, Gateway, GatewayConfig, GatewayParts, Health, NodeQueue, Probe, Severity};
 use hookswitch_hub::{Admission, Hub};
 use hookswitch_protocol::TenantId;
 use hookswitch_runtime::metrics::{Registry, registry};
@@ -31,10 +31,11 @@ impl GatewayPart {
         scope: &Scope,
     ) -> Gateway {
         let Self { config, authenticator } = self;
-        let Outside { mut health, metrics } = outside;
+        let Outside { mut health, metrics, queues } = outside;
         health.probes.insert(0, hub_probe(switch.hub()));
         let (switch, clock, scope) = (switch.clone(), clock.clone(), scope.clone());
-        Gateway::new(GatewayParts { admission, switch, authenticator, health, metrics, clock, scope }, config)
+        let parts = GatewayParts { admission, switch, authenticator, health, metrics, queues, clock, scope };
+        Gateway::new(parts, config)
     }
 }
 
@@ -42,6 +43,7 @@ impl GatewayPart {
 pub(crate) struct Outside {
     health: Health,
     metrics: Registry,
+    queues: Vec<NodeQueue>,
 }
 
 impl Outside {
@@ -55,9 +57,10 @@ impl Outside {
         #[cfg(feature = "redis")]
         if let Some(redis) = &keepers.redis {
             let probes = health.probes.into_iter().chain(cluster::probes(redis)).collect();
-            return Self { health: Health { mode: cluster::mode(redis), probes }, metrics };
+            let queues = vec![cluster::queue(redis)];
+            return Self { health: Health { mode: cluster::mode(redis), probes }, metrics, queues };
         }
-        Self { health, metrics }
+        Self { health, metrics, queues: Vec::new() }
     }
 }
 

@@ -67,6 +67,7 @@ pub use connection_caps::{ConnectionCap, ConnectionCaps};
 pub use error::{HubError, TooManyNames};
 pub use history::classes::EventClasses;
 pub use history::limits::HistoryLimits;
+pub use history::size::HistorySize;
 pub use hookswitch_runtime::BoxFuture;
 pub use hub::{Hub, Inspector, NotRecovered, PastEvents, UserLocation};
 pub use metrics::HubMetrics;

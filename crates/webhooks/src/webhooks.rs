@@ -135,6 +135,11 @@ impl Webhooks {
         Ok(seen)
     }
 
+    /// Its settings.
+    pub fn config(&self) -> &WebhookConfig {
+        &self.0.config
+    }
+
     /// Deliveries being sent now, tests included.
     pub fn in_flight(&self) -> u64 {
         self.0.metrics.in_flight.get()

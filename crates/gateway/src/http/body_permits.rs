@@ -33,6 +33,11 @@ impl BodyPermits {
     }
 
     /// Room for one body of this tenant, none of it taken yet.
+    /// Bytes for which room is held now.
+    pub(crate) fn used(&self) -> u64 {
+        self.0.used()
+    }
+
     pub(crate) fn of(&self, tenant: &TenantId) -> BodyPermit {
         BodyPermit { room: self.clone(), tenant: tenant.clone(), permits: Vec::new(), n_bytes: 0, until: None }
     }

@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::health::Page as HealthPage;
+use super::nodes::Nodes;
 use super::past_events::Page;
-use super::presence::{SocketStats, UserOnline};
+use super::presence::{SocketStats, UserConnections, UserOnline};
 use super::trace::Trace;
 use crate::catalogue::operation::{Operation, operation};
 use crate::gateway::Draining;
@@ -36,6 +37,11 @@ fn presence() -> Vec<Operation> {
         operation(Endpoint::OnlineUsers, "Who is connected to any node")
             .answers::<Vec<UserId>>(200, "The ids of the tenant's users.")
             .fails(&[unavailable]),
+        operation(Endpoint::UserConnections, "Which connections a user has")
+            .details("Since when, to which node, from where; over all nodes.")
+            .path::<UserId>("user_id", "The user, percent-encoded.", json!({}))
+            .answers::<UserConnections>(200, "The open ones, at most 100 of each node.")
+            .fails(&[ErrorCode::InvalidField, ErrorCode::Overloaded]),
     ]
 }
 
@@ -97,6 +103,10 @@ fn node() -> Vec<Operation> {
     vec![
         operation(Endpoint::Drain, "Take the node out of service")
             .answers::<Draining>(202, "It sends its connections elsewhere from now on."),
+        operation(Endpoint::Nodes, "How the nodes are")
+            .details("Figures of whole nodes, over all tenants: none is named.")
+            .answers::<Nodes>(200, "What each says of itself.")
+            .fails(&[ErrorCode::Overloaded]),
         operation(Endpoint::Health, "Whether the process answers").bare::<Alive>(200, "It does."),
         operation(Endpoint::Ready, "Whether events published here reach everybody")
             .bare::<HealthPage<'_>>(200, "They do.")

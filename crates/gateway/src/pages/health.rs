@@ -31,6 +31,22 @@ pub struct Probe {
     pub check: ProbeCheck,
 }
 
+/// Something of the assembler's that waits, and the bound it has; for the report on nodes.
+pub struct NodeQueue {
+    /// Lower case, as in the names of metrics.
+    pub name: &'static str,
+    /// How much there may be.
+    pub bound: usize,
+    /// How much there is now.
+    pub used: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl fmt::Debug for NodeQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeQueue").field("name", &self.name).field("bound", &self.bound).finish_non_exhaustive()
+    }
+}
+
 /// What becomes of a node when one thing does not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -120,14 +136,19 @@ impl Readiness {
     /// `GET /readyz`: 200 when events published here reach everybody they are for and connections are
     /// welcome, else 503 and why.
     pub(crate) async fn page(&self, health: &Health, is_draining: bool) -> Response<Body> {
-        let (state, mut checks) = self.answers(health).await;
-        checks.insert("accepting".to_owned(), Value::from(if is_draining { "draining" } else { "ok" }));
-        let state = if is_draining { State::NotReady } else { state };
-        let mut response = Answer::bare(Page { status: state.word(), mode: (health.mode)(), checks });
-        if state != State::Ready {
+        let (status, checks) = self.state(health, is_draining).await;
+        let mut response = Answer::bare(Page { status, mode: (health.mode)(), checks });
+        if status != State::Ready.word() {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
         response
+    }
+
+    /// The same in words: `ready`, `degraded` or `not_ready`, and what each part says.
+    pub(crate) async fn state(&self, health: &Health, is_draining: bool) -> (&'static str, Map<String, Value>) {
+        let (state, mut checks) = self.answers(health).await;
+        checks.insert("accepting".to_owned(), Value::from(if is_draining { "draining" } else { "ok" }));
+        (if is_draining { State::NotReady } else { state }.word(), checks)
     }
 
     async fn answers(&self, health: &Health) -> (State, Map<String, Value>) {

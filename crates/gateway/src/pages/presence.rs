@@ -1,13 +1,14 @@
 //! Who is connected.
 
-use hookswitch_hub::{Hub, PresenceError, PresenceState, UserKey};
-use hookswitch_protocol::{Chain, ErrorCode, TenantId, UserId};
+use hookswitch_hub::{ConnectionReport, Hub, PresenceError, PresenceState, UserKey};
+use hookswitch_protocol::{Chain, ErrorCode, NodeId, TenantId, UserId};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::auth::Principal;
 use crate::http::{Answer, Body, Problem, decode_segment};
 use crate::pages::online_lists::{ListError, OnlineLists};
+use crate::pages::trace::{Connection, somebody, too_many_ask};
 
 /// Open connections to this node.
 #[derive(Serialize)]
@@ -55,6 +56,40 @@ pub(crate) async fn user_online(
         is_online: presence.state != PresenceState::Offline,
         connection_count: presence.n_connections,
     }))
+}
+
+/// A user's open connections.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct UserConnections {
+    user_id: UserId,
+    /// Node by node, newest first.
+    connections: Vec<Connection>,
+    /// Whether there may be more: some nodes are silent, or Redis is away.
+    partial: bool,
+    /// Nodes that did not answer in time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    silent: Vec<NodeId>,
+}
+
+/// `GET /api/v1/presence/{user_id}/connections`: over all nodes, within the caller's tenant.
+pub(crate) async fn user_connections(
+    hub: &Hub,
+    principal: &Principal,
+    segment: Option<&str>,
+    answer: &Answer,
+) -> Result<Response<Body>, Problem> {
+    let user = segment.and_then(decode_segment);
+    let user = somebody(&user.ok_or_else(|| Problem::field("user_id", "must be percent-encoded UTF-8"))?)?;
+    let key = UserKey { tenant: principal.tenant.clone(), user };
+    let told = hub.inspect().connections(&key).await.map_err(|_| too_many_ask())?;
+    let partial = told.is_partial();
+    let of_node = |(node, reports): (NodeId, Vec<ConnectionReport>)| {
+        reports.into_iter().map(move |report| Connection::new(&node, report))
+    };
+    let connections = told.told.into_iter().flat_map(of_node).collect();
+    let told = UserConnections { user_id: key.user, connections, partial, silent: told.silent };
+    Ok(answer.success(StatusCode::OK, told, None))
 }
 
 /// `GET /api/v1/presence/online`: the ids of the tenant's users with a connection on any node.

@@ -103,8 +103,8 @@ struct OfUser {
 }
 
 #[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "TracedConnection"))]
-struct Connection {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "UserConnection"))]
+pub(super) struct Connection {
     connection: String,
     node: NodeId,
     since: Timestamp,
@@ -114,6 +114,7 @@ struct Connection {
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
     transport: String,
+    /// In traces only: what became of the event.
     #[cfg_attr(test, schemars(with = "Option<String>", extend("enum" = [
         "written", "waiting", "caught_up", "dropped", "unsent", "not_subscribed", "not_addressed", "kept",
         "not_connected", "unknown"
@@ -238,7 +239,7 @@ impl From<LogEntry> for Attempt {
 }
 
 impl Connection {
-    fn new(node: &NodeId, report: ConnectionReport) -> Self {
+    pub(super) fn new(node: &NodeId, report: ConnectionReport) -> Self {
         let ConnectionReport { id, since, until, address, transport, outcome } = report;
         Self { connection: id, node: node.clone(), since, until, address, transport, outcome }
     }
@@ -253,7 +254,7 @@ pub(super) fn somebody(text: &str) -> Result<UserId, Problem> {
     Ok(user)
 }
 
-fn too_many_ask() -> Problem {
+pub(super) fn too_many_ask() -> Problem {
     Problem::new(ErrorCode::Overloaded, "too many ask such things; try again")
 }
 

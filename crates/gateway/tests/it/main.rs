@@ -13,6 +13,7 @@ mod event_streams;
 mod event_streams_end;
 mod frames;
 mod http;
+mod nodes;
 mod origins;
 mod pace;
 mod past_events;

@@ -149,8 +149,16 @@ async fn build(
     let switch = Switchboard::new(SwitchConfig::default(), hub.clone(), webhooks, clock.clone(), scope.clone());
     let is_store_well = Arc::new(AtomicBool::new(true));
     let health = Health { mode: Box::new(|| "single-node"), probes: vec![store_probe(&is_store_well)] };
-    let parts =
-        GatewayParts { admission, switch, authenticator, health, metrics: registry(), clock, scope: scope.clone() };
+    let parts = GatewayParts {
+        admission,
+        switch,
+        authenticator,
+        health,
+        metrics: registry(),
+        queues: Vec::new(),
+        clock,
+        scope: scope.clone(),
+    };
     (Gateway::new(parts, config), hub, scope, is_store_well)
 }
 

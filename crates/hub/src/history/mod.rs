@@ -11,6 +11,7 @@ pub(crate) mod place;
 pub(crate) mod recoveries;
 pub(crate) mod ring;
 mod saved;
+pub(crate) mod size;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -7,8 +7,11 @@ use tokio::sync::oneshot;
 
 use super::Hub;
 use crate::cluster::questions::{self, ClusterAnswer, Question};
+use crate::config::HubConfig;
 use crate::error::HubError;
+
 use crate::history::place::Place;
+use crate::history::size::HistorySize;
 use crate::seams::broker::EncodedEvent;
 use crate::seams::user_key::UserKey;
 use crate::shard::describe::MOST_CONNECTIONS;
@@ -24,6 +27,16 @@ pub struct Inspector<'a>(&'a Hub);
 impl<'a> Inspector<'a> {
     pub(super) const fn of(hub: &'a Hub) -> Self {
         Self(hub)
+    }
+
+    /// Its settings.
+    pub fn config(self) -> &'a HubConfig {
+        &self.0.0.config
+    }
+
+    /// How much recent history there is on this node. Looks at every tenant: for a person who asks.
+    pub fn history_size(self) -> HistorySize {
+        self.0.0.fanout.shared.history.size()
     }
 
     /// What is remembered of an event on any node, and what became of it for the connections of `user`, where one is

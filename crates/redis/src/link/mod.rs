@@ -111,6 +111,11 @@ impl Link {
     }
 
     /// This node, by a name that no other start of it has.
+    /// Messages that may wait for Redis.
+    pub fn buffer_events(&self) -> usize {
+        self.config().buffer_events
+    }
+
     pub(crate) fn node(&self) -> &NodeId {
         &self.0.node
     }

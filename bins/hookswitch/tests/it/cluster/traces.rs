@@ -54,3 +54,26 @@ async fn every_node_tells_of_its_own_connections_and_a_silent_one_is_named() {
     assert_eq!((&told["partial"], &told["silent"]), (&json!(true), &json!([left_out["node"]])), "{told}");
     assert_eq!(outcomes(&told), ["written"]);
 }
+
+#[tokio::test]
+async fn a_users_connections_and_the_nodes_are_told_by_any_of_them() {
+    let cluster = Cluster::start(2).await;
+    let (here, there) = cluster.pair();
+    let (_phone, _desktop) = (here.agent(7).await, there.agent(7).await);
+    let told = here.service().get("/api/v1/presence/7/connections").await.data();
+    let connections = told["connections"].as_array().expect("a list");
+    let mut nodes: Vec<&Value> = connections.iter().map(|connection| &connection["node"]).collect();
+    nodes.sort_by_key(ToString::to_string);
+    nodes.dedup();
+    assert_eq!((connections.len(), nodes.len(), &told["partial"]), (2, 2, &json!(false)), "{told}");
+    let told = there.service().get("/api/v1/nodes").await.data();
+    let of_nodes = told["nodes"].as_array().expect("a list");
+    assert_eq!((of_nodes.len(), &told["partial"]), (2, &json!(false)), "{told}");
+    for node in of_nodes {
+        assert_eq!((&node["report"]["connections"], &node["report"]["checks"]["redis"]), (&json!(1), &json!("ok")));
+    }
+    cluster.nodes[1].node.suspend();
+    let told = here.service().get("/api/v1/nodes").await.data();
+    assert_eq!((told["nodes"].as_array().map(Vec::len), &told["partial"]), (Some(1), &json!(true)), "{told}");
+    assert_eq!(told["silent"], json!([of_nodes[0]["node"]]), "the one that answered itself before");
+}
