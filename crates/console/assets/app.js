@@ -10,12 +10,13 @@ import { publishPage } from "./publish.js";
 import { webhooksPage } from "./webhooks.js";
 
 const CHANGERS = ["admin", "service"];
+const SUPERVISORS = [...CHANGERS, "supervisor"];
 const PAGES = [
   { path: "live", name: "Live", make: livePage },
   { path: "people", name: "People", make: peoplePage },
   { path: "publish", name: "Publish", make: publishPage, roles: CHANGERS },
-  { path: "webhooks", name: "Webhooks", make: webhooksPage, roles: [...CHANGERS, "supervisor"] },
-  { path: "node", name: "Node", make: nodePage },
+  { path: "webhooks", name: "Webhooks", make: webhooksPage, roles: SUPERVISORS },
+  { path: "nodes", name: "Nodes", make: nodePage },
 ];
 const KEPT = "hookswitch.token";
 
@@ -132,7 +133,7 @@ function show() {
     if (link.getAttribute("href") === "#" + page.path) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const { element, end } = page.make({ log, api, may: { change: CHANGERS.includes(role) } });
+  const { element, end } = page.make({ log, api, may: { change: CHANGERS.includes(role), supervise: SUPERVISORS.includes(role) } });
   shown = { path: page.path, end };
   main.replaceChildren(element);
 }

@@ -1,5 +1,6 @@
-// How the node is that answers: its readiness and its figures.
+// How all nodes are, and the figures of the one that answers.
 import { h } from "./dom.js";
+import { allNodes } from "./nodes.js";
 
 const EVERY = 2_000;
 
@@ -32,7 +33,8 @@ export function parseMetrics(text) {
   return { values, meanings };
 }
 
-export function nodePage() {
+export function nodePage({ api, may }) {
+  const all = may.supervise ? allNodes(api) : undefined;
   const cards = h("dl", { class: "cards" });
   const checks = h("dl", { class: "cards" });
   const rows = h("tbody");
@@ -83,7 +85,9 @@ export function nodePage() {
   const timer = setInterval(load, EVERY);
   const head = ["Figure", "Value", "Meaning"].map((name, at) => h("th", { scope: "col", class: at === 1 ? "number" : false }, name));
   const element = h("div", { class: "page" },
-    h("h1", {}, "Node"),
+    h("h1", {}, "Nodes"),
+    all?.element ?? null,
+    h("h2", {}, "This node"),
     h("p", { class: "hint" }, "The one that answers; with several behind a balancer, each look may reach another."),
     problem,
     checks,
@@ -93,6 +97,7 @@ export function nodePage() {
       h("table", {}, h("caption", { class: "offscreen" }, "Every figure of the node"), h("thead", {}, h("tr", {}, ...head)), rows)));
   const end = () => {
     isOver = true;
+    all?.end();
     clearInterval(timer);
   };
   return { element, end };

@@ -4,7 +4,21 @@ import { announce, clock, h } from "./dom.js";
 /** Asked for one by one: as many as a person looks through. */
 const ASKED = 100;
 
-export function peoplePage({ log, api }) {
+/** A person's connections: since when, to which node, from where. */
+async function connectionsOf(id, api) {
+  try {
+    const { data } = await api(`/api/v1/presence/${encodeURIComponent(id)}/connections`);
+    const row = (one) => h("tr", {}, ...[new Date(one.since).toLocaleString(), one.address ?? "–", one.transport, one.node].map((cell) => h("td", {}, cell)));
+    const head = ["Since", "From", "By", "Node"].map((word) => h("th", { scope: "col" }, word));
+    return h("div", {},
+      data.connections.length ? h("table", {}, h("caption", { class: "offscreen" }, `Connections of ${id}`), h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...data.connections.map(row))) : h("p", { class: "hint" }, "Not connected."),
+      data.partial ? h("p", { class: "hint" }, "Not every node has answered.") : null);
+  } catch (error) {
+    return h("p", { class: "problem" }, error.message);
+  }
+}
+
+export function peoplePage({ log, api, may }) {
   /** @type {Map<string, { id: number | string, since?: string, connections?: number }>} */
   const online = new Map();
   const body = h("tbody");
@@ -12,15 +26,22 @@ export function peoplePage({ log, api }) {
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
   const search = h("input", { type: "search", id: "f-person", autocomplete: "off" });
   const left = h("ol", { class: "comings" });
+  const person = h("div", { "aria-live": "polite" });
   let isOver = false;
+
+  const choose = async (id) => {
+    const told = await connectionsOf(id, api);
+    if (!isOver) person.replaceChildren(h("h2", {}, `Connections of ${id}`), told);
+  };
 
   const draw = () => {
     const wanted = search.value.trim();
     const people = [...online.values()].filter(({ id }) => String(id).includes(wanted));
     people.sort((a, b) => String(a.id).localeCompare(String(b.id), undefined, { numeric: true }));
     count.textContent = `${online.size.toLocaleString()} online` + (wanted ? `, ${people.length.toLocaleString()} shown` : "");
+    const name = (id) => (may.supervise ? h("button", { class: "link", onclick: () => choose(id) }, String(id)) : String(id));
     const row = ({ id, since, connections }) =>
-      h("tr", {}, h("th", { scope: "row" }, String(id)), h("td", {}, since ? clock(since) : "before this page"), h("td", { class: "number" }, connections === undefined ? "…" : String(connections)));
+      h("tr", {}, h("th", { scope: "row" }, name(id)), h("td", {}, since ? clock(since) : "before this page"), h("td", { class: "number" }, connections === undefined ? "…" : String(connections)));
     body.replaceChildren(...people.slice(0, 1_000).map(row));
   };
 
@@ -75,7 +96,7 @@ export function peoplePage({ log, api }) {
     count,
     h("div", { class: "split" },
       h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Who is online" }, h("table", {}, h("caption", { class: "offscreen" }, "Users who are connected, over all nodes"), h("thead", {}, h("tr", {}, ...head)), body)),
-      h("section", { class: "details", "aria-label": "Comings and goings" }, h("h2", {}, "Comings and goings"), left)),
+      h("section", { class: "details", tabindex: "0", "aria-label": "Comings and goings" }, person, h("h2", {}, "Comings and goings"), left)),
   );
   const end = () => {
     isOver = true;

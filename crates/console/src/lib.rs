@@ -46,6 +46,7 @@ files! {
     "event-list.js" SCRIPT "../assets/event-list.js",
     "live.js" SCRIPT "../assets/live.js",
     "node.js" SCRIPT "../assets/node.js",
+    "nodes.js" SCRIPT "../assets/nodes.js",
     "people.js" SCRIPT "../assets/people.js",
     "publish.js" SCRIPT "../assets/publish.js",
     "examples.js" SCRIPT "../assets/examples.js",
