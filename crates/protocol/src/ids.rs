@@ -107,6 +107,14 @@ text_id!(
     |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 );
 
+impl TenantId {
+    /// For what a node does on nobody's behalf, such as finding out whether it works: no token, no event and no
+    /// setting can name it. Printed as nothing.
+    pub fn nobody() -> Self {
+        Self(Arc::from(""))
+    }
+}
+
 text_id!(
     /// One event. Chosen by the publisher (unique per tenant for 24 h) or made by us (a version 7 UUID).
     EventId, "id", limits::EVENT_ID_CHARS, "A-Z a-z 0-9 _ . : -",
@@ -218,6 +226,7 @@ mod tests {
     #[test]
     fn a_tenant_id_is_checked_and_the_message_names_the_limit() {
         assert!(TenantId::parse("tenant-123_A").is_ok());
+        assert!(TenantId::parse(TenantId::nobody().as_str()).is_err(), "nobody can be named");
         let long = "x".repeat(37);
         assert_eq!(
             TenantId::parse(&long).expect_err("too long").to_string(),

@@ -3,7 +3,7 @@
 //! A log row refers to its webhook, and the database lets nobody refer to a row that another one is changing. An
 //! operator's open transaction would so hold up every settlement, and with it the node's sign of life.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,10 +13,11 @@ use hookswitch_webhooks::{Attempted, DisableRule, DisabledWebhook};
 
 use super::dialect;
 
-/// Most attempts that are owed; those beyond it get no log row, for settling never waits for a locked row.
+/// Most attempts that are owed, of which one tenant has no more than is left over for the others; those beyond it get
+/// no log row, for settling never waits for a locked row.
 const MOST_ATTEMPTS: usize = 4_096;
 
-/// Most bytes of bodies that are owed; attempts beyond it are owed without theirs.
+/// Most bytes of bodies that are owed, shared likewise; attempts beyond it are owed without theirs.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Attempts that are written in one transaction.
@@ -46,6 +47,39 @@ pub(crate) struct Owed {
     is_loss_told: AtomicBool,
 }
 
+/// How many attempts and bytes each tenant has, and all together.
+#[derive(Default)]
+struct Shares {
+    of_tenant: HashMap<String, (usize, usize)>,
+    all: (usize, usize),
+}
+
+impl Shares {
+    fn of(owed: &VecDeque<OwedAttempt>) -> Self {
+        let mut shares = Self::default();
+        owed.iter().for_each(|one| shares.take(&one.tenant, n_bytes(&one.attempted)));
+        shares
+    }
+
+    fn own(&self, tenant: &str) -> (usize, usize) {
+        self.of_tenant.get(tenant).copied().unwrap_or_default()
+    }
+
+    fn has_place(&self, tenant: &str) -> bool {
+        self.own(tenant).0 < MOST_ATTEMPTS - self.all.0
+    }
+
+    fn has_room(&self, tenant: &str, n_bytes: usize) -> bool {
+        self.own(tenant).1 + n_bytes <= MOST_BYTES - self.all.1.min(MOST_BYTES)
+    }
+
+    fn take(&mut self, tenant: &str, n_bytes: usize) {
+        let (n, bytes) = self.own(tenant);
+        self.of_tenant.insert(tenant.to_owned(), (n + 1, bytes + n_bytes));
+        self.all = (self.all.0 + 1, self.all.1 + n_bytes);
+    }
+}
+
 impl Owed {
     /// Whether some of the same webhooks are owed already: what follows waits behind them.
     pub(crate) fn concerns(&self, piece: &[Attempted]) -> bool {
@@ -59,16 +93,16 @@ impl Owed {
         let was_empty = owed.is_empty();
         // A call that failed after it was done is made again by its caller: a lease is for one attempt.
         let mut known: HashSet<(i64, i64)> = owed.iter().map(|one| lease(&one.attempted)).collect();
-        let mut held: usize = owed.iter().map(|one| n_bytes(&one.attempted)).sum();
+        let mut shares = Shares::of(&owed);
         let mut n_lost = 0;
         for one in attempts.filter(|one| known.insert(lease(&one.attempted))) {
-            if owed.len() >= MOST_ATTEMPTS {
+            if !shares.has_place(&one.tenant) {
                 n_lost += 1;
                 continue;
             }
-            let has_room = held + n_bytes(&one.attempted) <= MOST_BYTES;
+            let has_room = shares.has_room(&one.tenant, n_bytes(&one.attempted));
             let attempted = if has_room { one.attempted } else { without_bodies(&one.attempted, NO_ROOM) };
-            held += n_bytes(&attempted);
+            shares.take(&one.tenant, n_bytes(&attempted));
             owed.push_back(OwedAttempt { attempted, ..one });
         }
         if was_empty && let Some(first) = owed.front() {
@@ -183,4 +217,24 @@ pub(super) fn without_bodies(attempted: &Attempted, said: &str) -> Attempted {
     bare.row.body = Bytes::from(dialect::as_json_string(said));
     bare.row.response_body = None;
     bare
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_whose_rows_are_locked_leaves_places_and_bytes_for_the_others() {
+        let mut shares = Shares::default();
+        let kib = 1_024;
+        let mut n = 0;
+        while shares.has_place("large") {
+            shares.take("large", if shares.has_room("large", 8 * kib) { 8 * kib } else { 0 });
+            n += 1;
+        }
+        assert_eq!(n, MOST_ATTEMPTS / 2);
+        assert_eq!(shares.own("large").1, MOST_BYTES / 2);
+        assert!(shares.has_place("small") && shares.has_room("small", 8 * kib));
+        assert!(!shares.has_room("small", MOST_BYTES / 2 + 1));
+    }
 }
