@@ -151,7 +151,7 @@ impl HubBuilder {
         self.start_gap_notices(&sessions, &offline_delivery);
         self.start_wanted_backlogs(&offline_delivery);
         let shared = Arc::clone(&self.fanout.shared);
-        let evicting = async move { shared.history.evict(&shared.connection_counts).await };
+        let evicting = async move { shared.history.evict(&shared.connection_counts, &shared.metrics).await };
         self.scope.spawn("history", until_soft(&self.scope, evicting));
         self.start_recovering(&seams);
         self.start_balance(&seams);

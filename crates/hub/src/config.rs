@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::connection_caps::ConnectionCaps;
 use crate::history::classes::EventClasses;
 use crate::history::limits::HistoryLimits;
+use crate::live_state::limits::StateLimits;
 
 /// Settings of a hub, each with its default.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct HubConfig {
     pub outbox_bytes: usize,
     /// How much of what happened is kept for connections that missed it.
     pub history: HistoryLimits,
+    /// How much live state is held of those tenants whose state is read.
+    pub state: StateLimits,
     /// What a client that does not read in time is given first.
     pub event_classes: EventClasses,
     /// How often the server pings (54 s).
@@ -85,6 +88,7 @@ impl Default for HubConfig {
             outbox_messages: 256,
             outbox_bytes: 4 * 1024 * 1024,
             history: HistoryLimits::default(),
+            state: StateLimits::default(),
             event_classes: EventClasses::default(),
             ping_interval: Duration::from_secs(54),
             pong_timeout: Duration::from_mins(1),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use hookswitch_protocol::{Chain, ConnectionId, Event, NewEvent, NodeId, Position, TenantId, UserId};
 use hookswitch_runtime::FairSemaphore;
-use hookswitch_runtime::metrics::{Registry, register_gauge};
+use hookswitch_runtime::metrics::Registry;
+use hookswitch_state::StateSubscription;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -42,7 +43,9 @@ use crate::trace::KeptNote;
 #[derive(Clone)]
 pub struct Hub(pub(crate) Arc<HubParts>);
 
+mod gauges;
 mod inspector;
+mod live_state;
 mod past;
 mod save;
 
@@ -276,24 +279,7 @@ impl Hub {
 
     /// Registers what is counted, and how many connections there are now.
     pub fn register_metrics(&self, registry: &mut Registry) {
-        let hub = self.clone();
-        register_gauge(registry, "connections", "WebSockets open now", move || hub.n_connections() as u64);
-        let (hub, help) = (self.clone(), "WebSockets that the drain has still to close");
-        register_gauge(registry, "connections_to_drain", help, move || hub.n_to_drain() as u64);
-        let notices = Arc::clone(&self.0.presence_notices);
-        let help = "Changes of presence that wait to be told";
-        register_gauge(registry, "presence_untold", help, move || notices.n_untold() as u64);
-        let sessions = Arc::clone(&self.0.sessions);
-        register_gauge(registry, "chat_sessions", "Chat sessions known now", move || sessions.n_known() as u64);
-        let delivery = Arc::clone(&self.0.offline_delivery);
-        let help = "Bytes for which kept messages on their way hold room";
-        register_gauge(registry, "offline_page_bytes", help, move || delivery.page_permits.used());
-        let shared = Arc::clone(&self.0.fanout.shared);
-        let help = "Bytes of recent events kept for clients that missed them";
-        register_gauge(registry, "history_bytes", help, move || shared.history.n_bytes() as u64);
-        let shared = Arc::clone(&self.0.fanout.shared);
-        let help = "Recent events kept for clients that missed them";
-        register_gauge(registry, "history_events", help, move || shared.history.n_events() as u64);
+        gauges::register(self, registry);
         self.metrics().register(registry);
     }
 
@@ -360,6 +346,23 @@ impl Hub {
         n_bytes: usize,
     ) -> Result<PastEvents, NotRecovered> {
         past::events_after(self, tenant, after, limit, n_bytes)
+    }
+
+    /// The tenant's live state as it is now, a JSON object with `position`, `complete` and an object per section that
+    /// is wanted: agents, calls, queues and so on by their keys. It has everything that was published before.
+    ///
+    /// The first call begins to follow the tenant, from what recent history holds; once nobody has read it for
+    /// [`StateLimits::keep`](crate::StateLimits::keep) that ends. A tenant whose state nobody reads costs nothing. Where
+    /// something may be missing `complete` is false: for [`StateSettings::call_max_age`] after the node began to give
+    /// the tenant's events positions, or after the first call where history reaches no further back. A call of which
+    /// nothing is heard is marked `stale` and stays until its end is published.
+    ///
+    /// `None` beside other nodes, where no state is held yet. Computes for as long as it takes to write the entries,
+    /// without a lock that publishers of other tenants need.
+    ///
+    /// [`StateSettings::call_max_age`]: crate::StateSettings::call_max_age
+    pub fn read_state(&self, tenant: &TenantId, wanted: &StateSubscription) -> Option<String> {
+        live_state::read_state(self, tenant, wanted)
     }
 
     /// Tells what became of events, which connections users have, and how the nodes are.

@@ -26,6 +26,7 @@ hookswitch_runtime::counters! {
         jobs_dropped as "errands_dropped": "Notices of other nodes not looked after for want of room",
         presence_left_out: "Changes of presence left out because the user had come and gone before they could be told",
         chat_sessions_refused: "Chat sessions not started, too many being live",
+        states_evicted: "Tenants' live states let go of to make room for others'",
         keeper_failures: "Failed calls to a keeper in the background",
     }
     by {

@@ -50,7 +50,7 @@ impl Shared {
             gaps: PendingGaps::default(),
             reopened: Notify::new(),
             forms: WireForms::default(),
-            history: History::new(config.history, config.event_classes.clone(), clock),
+            history: History::new(config.history, config.state, config.event_classes.clone(), clock),
             recoveries: Recoveries::default(),
             traces: Traces::new(config.history.age),
         }

@@ -1,7 +1,7 @@
 //! The rule tables of `cargo xtask tidy`, as data: who may enter which room, and where each package lives.
 //!
 //! ```text
-//! protocol ← state
+//! protocol ← state ← hub
 //! protocol ← runtime ← { hub, webhooks } ← switch ← gateway ← hookswitch ← bins
 //!                      { hub, webhooks } ← store ←────────────┤
 //!   runtime ← egress ← webhooks    hub ← redis ←──────────────┘
@@ -54,7 +54,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room { name: ASTERISK, kind: Kind::Library, may_use: &[] },
     Room { name: RECEIVER, kind: Kind::Library, may_use: &[] },
     Room { name: CONSOLE, kind: Kind::Library, may_use: &[] },
-    Room { name: HUB, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME] },
+    Room { name: HUB, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, STATE] },
     Room { name: EGRESS, kind: Kind::Library, may_use: &[RUNTIME] },
     Room { name: WEBHOOKS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, EGRESS] },
     Room { name: REDIS, kind: Kind::Library, may_use: &[PROTOCOL, RUNTIME, HUB] },

@@ -7,6 +7,7 @@ use hookswitch_protocol::TenantId;
 use tokio::time::Instant;
 
 use crate::history::History;
+use crate::metrics::HubMetrics;
 use crate::publish::connection_counts::ConnectionCounts;
 
 /// How often tenants without new events are looked at.
@@ -17,13 +18,14 @@ const FORGET_AFTER: Duration = Duration::from_hours(24);
 
 impl History {
     /// Keeps all bounds that publishing itself does not; until it is dropped.
-    pub(crate) async fn evict(&self, counts: &ConnectionCounts) {
+    pub(crate) async fn evict(&self, counts: &ConnectionCounts, metrics: &HubMetrics) {
         let mut rounds = tokio::time::interval(ROUND);
         loop {
             tokio::select! {
                 () = self.is_over.notified() => self.free_least_used(),
                 _ = rounds.tick() => self.trim_all(counts),
             }
+            metrics.states_evicted.inc_by(self.evict_folds());
         }
     }
 

@@ -5,8 +5,10 @@
 
 pub(crate) mod classes;
 pub(crate) mod evict;
+mod folds;
 pub(crate) mod former;
 pub(crate) mod limits;
+mod past;
 pub(crate) mod place;
 pub(crate) mod recoveries;
 pub(crate) mod ring;
@@ -15,7 +17,7 @@ pub(crate) mod size;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookswitch_protocol::{EventId, Position, SessionKey, TenantId};
@@ -29,8 +31,10 @@ use crate::history::classes::{Class, EventClasses};
 use crate::history::limits::HistoryLimits;
 use crate::history::place::{Place, Unrecovered};
 use crate::history::ring::{Page, Recorded, Ring};
+use crate::live_state::fold::Fold;
+use crate::live_state::limits::StateLimits;
 use crate::publish::weight::weight;
-use crate::seams::broker::{EncodedEvent, Past};
+use crate::seams::broker::EncodedEvent;
 
 /// Tenants are spread over so many locks.
 const STRIPES: usize = 64;
@@ -53,6 +57,9 @@ pub(crate) struct History {
     stripes: [Mutex<Stripe>; STRIPES],
     hasher: RandomState,
     n_bytes: AtomicUsize,
+    state_limits: StateLimits,
+    /// Bytes of all tenants' live state.
+    fold_bytes: Arc<AtomicUsize>,
     /// There is more than there may be, over all tenants.
     is_over: Notify,
 }
@@ -73,12 +80,14 @@ struct TenantHistory {
     handed_over: SmallVec<[u64; 4]>,
     /// Of which epoch everything that is held anywhere was entered.
     filled: Option<u64>,
+    /// What they add up to, once somebody asked.
+    fold: Option<Arc<Fold>>,
     used_at: Instant,
 }
 
 impl TenantHistory {
     fn new(ring: Ring) -> Self {
-        Self { ring, handed_over: SmallVec::new(), filled: None, used_at: Instant::now() }
+        Self { ring, handed_over: SmallVec::new(), filled: None, fold: None, used_at: Instant::now() }
     }
 }
 
@@ -91,7 +100,7 @@ pub(crate) struct Head {
 }
 
 impl History {
-    pub(crate) fn new(limits: HistoryLimits, classes: EventClasses, clock: Clock) -> Self {
+    pub(crate) fn new(limits: HistoryLimits, states: StateLimits, classes: EventClasses, clock: Clock) -> Self {
         Self {
             clock,
             limits,
@@ -102,6 +111,8 @@ impl History {
             stripes: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
             n_bytes: AtomicUsize::new(0),
+            state_limits: states,
+            fold_bytes: Arc::default(),
             is_over: Notify::new(),
         }
     }
@@ -317,28 +328,6 @@ impl TenantLock<'_> {
         }
     }
 
-    /// Enters what came before the first event that is there. Asked for once in an epoch.
-    pub(crate) fn fill_back(&mut self, past: Past) {
-        let now = Instant::now();
-        let (history, classes) = (self.history, &self.history.classes);
-        let wall = history.clock.now();
-        let known = self.known();
-        let n_before = known.ring.n_bytes();
-        known.ring.prepare_front();
-        for received in past.events.into_iter().rev() {
-            let (Some(position), class) = (received.position, classes.of(&received.event)) else { continue };
-            let age = wall.as_millis().saturating_sub(received.event.timestamp.as_millis()).max(0).unsigned_abs();
-            let at = now.checked_sub(Duration::from_millis(age)).unwrap_or(now);
-            known.ring.push_before(position, received.event, class, at);
-        }
-        known.ring.holds_after(past.held_after, past.opt_in_held_after);
-        known.filled = Some(past.held_after.epoch);
-        let n_after = known.ring.n_bytes();
-        history.n_bytes.fetch_add(n_after.saturating_sub(n_before), Ordering::Relaxed);
-        history.n_bytes.fetch_sub(n_before.saturating_sub(n_after), Ordering::Relaxed);
-        self.trim(now);
-    }
-
     /// Enters events behind the last one; gives the place of the first.
     pub(crate) fn record<'e>(&mut self, events: impl Iterator<Item = &'e EncodedEvent>) -> Place {
         self.record_with(events, Ring::push)
@@ -357,6 +346,9 @@ impl TenantLock<'_> {
         let n_before = known.ring.n_bytes();
         for event in events {
             push(&mut known.ring, event.clone(), classes.of(event), now);
+            if let Some(fold) = &known.fold {
+                fold.enter(event.event(), known.ring.head().position);
+            }
         }
         let n_after = known.ring.n_bytes();
         self.history.n_bytes.fetch_add(n_after - n_before, Ordering::Relaxed);

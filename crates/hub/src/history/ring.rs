@@ -140,6 +140,11 @@ impl Ring {
         self.head
     }
 
+    /// The last event of any kind that is not kept any more.
+    pub(crate) fn lost(&self) -> Place {
+        self.place(self.common.lost.seq.max(self.opt_in.lost.seq))
+    }
+
     pub(crate) fn n_bytes(&self) -> usize {
         self.common.n_bytes + self.opt_in.n_bytes + self.former.n_bytes()
     }

@@ -195,6 +195,7 @@ mod tests {
     use crate::history::classes::EventClasses;
     use crate::history::limits::HistoryLimits;
     use crate::history::place::Unrecovered;
+    use crate::live_state::limits::StateLimits;
 
     fn tenant() -> TenantId {
         TenantId::parse("t").expect("legal")
@@ -216,7 +217,7 @@ mod tests {
 
     fn history(clock: &Clock) -> History {
         let limits = HistoryLimits { bytes: 1024 * 1024, ..HistoryLimits::default() };
-        let history = History::new(limits, EventClasses::default(), clock.clone());
+        let history = History::new(limits, StateLimits::default(), EventClasses::default(), clock.clone());
         history.give_positions();
         history
     }

@@ -7,9 +7,10 @@ use hookswitch_protocol::{Event, EventId, EventType, Payload, Timestamp};
 
 use super::*;
 use crate::connection_caps::ConnectionCaps;
+use crate::metrics::HubMetrics;
 use crate::publish::connection_counts::ConnectionCounts;
 use crate::publish::weight::weight;
-use crate::seams::broker::{Origin, Received};
+use crate::seams::broker::{Origin, Past, Received};
 
 fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).expect("legal")
@@ -30,7 +31,7 @@ fn event(tenant: &TenantId, payload_bytes: usize) -> EncodedEvent {
 }
 
 fn numbering(limits: HistoryLimits) -> History {
-    let history = History::new(limits, EventClasses::default(), Clock::system());
+    let history = History::new(limits, StateLimits::default(), EventClasses::default(), Clock::system());
     history.give_positions();
     history
 }
@@ -85,7 +86,7 @@ async fn the_tenant_that_was_not_used_for_longest_goes_first_and_keeps_its_place
     record(&history, &busy, 30);
     let counts = ConnectionCounts::new(1, ConnectionCaps::default());
     record(&history, &busy, 10);
-    let evicting = tokio::time::timeout(Duration::from_secs(1), history.evict(&counts)).await;
+    let evicting = tokio::time::timeout(Duration::from_secs(1), history.evict(&counts, &HubMetrics::default())).await;
     assert!(evicting.is_err(), "it goes on");
     assert!(history.n_bytes() <= limits.total_bytes / 8 * 7, "{}", history.n_bytes());
     let held = |tenant: &TenantId| history.page(tenant, 0, 100).events.len();
@@ -111,7 +112,7 @@ async fn who_is_forgotten_goes_on_behind_its_last_number() {
     let last = record(&history, &a, 3).plus(2);
     let counts = ConnectionCounts::new(1, ConnectionCaps::default());
     tokio::time::advance(Duration::from_hours(25)).await;
-    let _endless = tokio::time::timeout(Duration::from_secs(1), history.evict(&counts)).await;
+    let _endless = tokio::time::timeout(Duration::from_secs(1), history.evict(&counts, &HubMetrics::default())).await;
     let next = record(&history, &a, 1);
     assert!(next.seq > last.seq);
     assert_ne!(next.position.map(|at| at.epoch), last.position.map(|at| at.epoch));
@@ -120,7 +121,8 @@ async fn who_is_forgotten_goes_on_behind_its_last_number() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shard_knows_what_it_was_given() {
-    let history = History::new(HistoryLimits::default(), EventClasses::default(), Clock::system());
+    let history =
+        History::new(HistoryLimits::default(), StateLimits::default(), EventClasses::default(), Clock::system());
     let a = tenant("a");
     let mut lock = history.lock(&a);
     let first = lock.record([event(&a, 10)].iter());
@@ -136,8 +138,12 @@ async fn a_shard_knows_what_it_was_given() {
 
 /// A history whose positions come with the events, and one tenant's.
 fn numbered() -> (History, TenantId) {
-    let history =
-        History::new(HistoryLimits::default(), EventClasses::default(), Clock::manual(Timestamp::from_millis(0)));
+    let history = History::new(
+        HistoryLimits::default(),
+        StateLimits::default(),
+        EventClasses::default(),
+        Clock::manual(Timestamp::from_millis(0)),
+    );
     history.take_positions();
     (history, tenant("a"))
 }

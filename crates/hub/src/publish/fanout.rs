@@ -192,6 +192,12 @@ impl Fanout {
             }
             hand_on(start..start + events.len());
             start += events.len();
+            let fold = first.and_then(|_| lock.fold());
+            drop(lock);
+            if let Some(fold) = fold {
+                fold.catch_up();
+                self.shared.history.check_folds();
+            }
         }
         outcomes
     }

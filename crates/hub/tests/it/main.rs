@@ -10,6 +10,7 @@ mod embedded;
 mod fairness;
 mod homes;
 mod keepers;
+mod live_state;
 mod model;
 mod order;
 mod presence_load;

@@ -1,0 +1,4 @@
+//! Live state: the folds of the tenants whose state somebody asked for.
+
+pub(crate) mod fold;
+pub(crate) mod limits;
