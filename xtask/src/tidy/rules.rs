@@ -111,7 +111,7 @@ pub(crate) const HOMES: &[Home] = &[
 
 /// Above this, ask what the file's second responsibility is called.
 /// (Of functions clippy asks it, above `too-many-lines-threshold` in `.clippy.toml`.)
-pub(crate) const MAX_FILE_LINES: usize = 400;
+pub(crate) const MAX_FILE_LINES: usize = 399;
 
 /// Source folders in which no files use each other in a circle.
 pub(crate) const WITHOUT_CIRCLES: &[&str] = &[
