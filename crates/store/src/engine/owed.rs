@@ -57,7 +57,9 @@ struct Shares {
 impl Shares {
     fn of(owed: &VecDeque<OwedAttempt>) -> Self {
         let mut shares = Self::default();
-        owed.iter().for_each(|one| shares.take(&one.tenant, n_bytes(&one.attempted)));
+        for one in owed {
+            shares.take(&one.tenant, n_bytes(&one.attempted));
+        }
         shares
     }
 
