@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs Redis, MariaDB's programs and openssl from Debian's packages without starting daemons: tests start servers of
+# Installs Redis, MariaDB with its plugins and openssl from Debian's packages without starting daemons: tests start servers of
 # their own.
 #
 # $1 is the file by which Debian's package scripts ask whether a daemon may start (policy-rc.d); the
@@ -22,7 +22,7 @@ else
     chmod 755 "$policy"
 fi
 [ $# -gt 0 ] || set -- redis-server:redis-server redis-sentinel:redis-sentinel redis-cli:redis-tools openssl:openssl \
-    mariadbd:mariadb-server-core mariadb:mariadb-client-core
+    mariadbd:mariadb-server-core mariadb:mariadb-client-core aria_chk:mariadb-server
 missing=
 for program in "$@"; do
     command -v "${program%:*}" > /dev/null || missing="$missing ${program#*:}"
@@ -34,6 +34,9 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -o DPk
 # Nor shall the machine start them when it starts the next time. What was there before is left alone.
 for package in $missing; do
     case $package in
+    mariadb-server)
+        if command -v systemctl > /dev/null; then systemctl disable mariadb || true; fi
+        ;;
     redis-server | redis-sentinel | haproxy)
         if command -v systemctl > /dev/null; then systemctl disable "$package" || true; fi
         ;;

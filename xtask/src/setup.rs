@@ -25,14 +25,23 @@ const COMPILER: Program = Program {
 };
 
 /// Debian's `mariadb-install-db` comes with `mariadbd`; it is not asked, for it has no harmless question.
-const SERVERS: [Program; 6] = [
+const SERVERS: [Program; 7] = [
     redis("redis-server"),
     redis("redis-sentinel"),
     redis("redis-cli"),
     OPENSSL,
     mariadb("mariadbd"),
     mariadb("mariadb"),
+    PLUGINS,
 ];
+
+/// Debian has the plugins for logins in a package of their own, and this program beside them.
+const PLUGINS: Program = Program {
+    name: "aria_chk",
+    probe: "--version",
+    why: "tests log in to MariaDB by its plugins, which come with it",
+    hint: "`apt-get install mariadb-server`, `dnf install mariadb-server` or `brew install mariadb`",
+};
 
 const OPENSSL: Program = Program {
     name: "openssl",
@@ -212,10 +221,10 @@ mod tests {
         assert!(lines[0].starts_with("101 install -y"), "{notes}");
         assert!(
             lines[0]
-                .ends_with(" redis-server redis-sentinel redis-tools openssl mariadb-server-core mariadb-client-core"),
+                .ends_with(" redis-server redis-sentinel redis-tools openssl mariadb-server-core mariadb-client-core mariadb-server"),
             "{notes}"
         );
-        assert_eq!(lines[1..], ["disable redis-server", "disable redis-sentinel"]);
+        assert_eq!(lines[1..], ["disable redis-server", "disable redis-sentinel", "disable mariadb"]);
         assert!(!policy.exists());
     }
 
