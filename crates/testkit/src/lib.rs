@@ -22,6 +22,7 @@
 mod api;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod crowd;
 mod frames;
 mod hostile;
 mod mariadb;
@@ -41,6 +42,7 @@ mod wait;
 mod ws;
 
 pub use api::{Answer, ApiClient};
+pub use crowd::{Crowd, CrowdLoad, CrowdReport, List, Published, Received};
 pub use frames::{Frame, FrameHead, Opcode, accept_key};
 pub use hookswitch_receiver::Step;
 pub use hostile::{Authority, ConnectProxy, Flaw, HostileReceiver};

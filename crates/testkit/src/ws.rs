@@ -158,6 +158,14 @@ impl WsClient {
         }
     }
 
+    /// The next event, however long it takes; nothing when the connection has ended. Cancel safe.
+    pub async fn try_next(&mut self) -> Option<Value> {
+        match self.read().await {
+            Incoming::Event(event) => Some(event),
+            Incoming::Closed(_) => None,
+        }
+    }
+
     /// The next event, which must be of this type.
     ///
     /// # Panics

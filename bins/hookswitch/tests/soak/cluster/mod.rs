@@ -1,5 +1,6 @@
 //! The long must-holds of several nodes over one Redis.
 
+mod cut_off;
 mod empty_redis;
 mod flood;
 mod kept;
